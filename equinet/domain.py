@@ -1,0 +1,157 @@
+"""Domains: which transformations of the input are asked about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, axis_images, signed_permutations
+
+Boundary = Literal["periodic", "bounded", "infinite"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One axis of a grid: its size (None if infinite) and what lies beyond its ends."""
+
+    size: int | None
+    boundary: Boundary
+
+    def __post_init__(self) -> None:
+        if self.boundary not in ("periodic", "bounded", "infinite"):
+            raise ValueError(f"an axis is 'periodic', 'bounded' or 'infinite'; got {self.boundary!r}")
+        if (self.size is None) != (self.boundary == "infinite"):
+            raise ValueError(f"a periodic or bounded axis needs a size and an infinite one has none; got {self}")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"the size of an axis must be at least 1; got {self.size}")
+
+    def __str__(self) -> str:
+        return "Z" if self.size is None else f"{self.size}" + ("°" if self.boundary == "periodic" else "")
+
+
+def periodic(size: int) -> Axis:
+    """An axis that wraps around."""
+    return Axis(size, "periodic")
+
+
+def bounded(size: int) -> Axis:
+    """An axis with two ends."""
+    return Axis(size, "bounded")
+
+
+def infinite() -> Axis:
+    """An axis without ends."""
+    return Axis(None, "infinite")
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A grid with a boundary along each axis; its group is all the isometries that map it to itself.
+
+    >>> torus(4, 4).group.order, box(4, 4).group.order, Domain((periodic(8), bounded(9))).group.order
+    (128, 8, 32)
+    """
+
+    axes: tuple[Axis, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "axes", tuple(self.axes))
+
+    @property
+    def dim(self) -> int:
+        """Number of axes."""
+        return len(self.axes)
+
+    @property
+    def sizes(self) -> tuple[int | None, ...]:
+        """Size of each axis, None where infinite."""
+        return tuple(axis.size for axis in self.axes)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every axis has a size."""
+        return None not in self.sizes
+
+    @cached_property
+    def periods(self) -> Lattice:
+        """The translations that act as the identity."""
+        return Lattice.diagonal([axis.size or 0 if axis.boundary == "periodic" else 0 for axis in self.axes])
+
+    def shift_of(self, matrix: Matrix) -> Vector | None:
+        """The smallest shift with which a point operation maps the grid to itself, or None if none does.
+
+        Along a bounded axis it is the only one: 0, or size − 1 where the axis is reversed.
+        """
+        shift = [0] * self.dim
+        for axis, (image, sign) in enumerate(axis_images(matrix)):
+            if self.axes[axis] != self.axes[image]:
+                return None
+            if sign < 0 and self.axes[image].boundary == "bounded":
+                shift[image] = (self.axes[image].size or 1) - 1
+        return tuple(shift)
+
+    @cached_property
+    def group(self) -> SpaceGroup:
+        """All isometries of the grid."""
+        steps = [0 if axis.boundary == "bounded" else 1 for axis in self.axes]
+        found = [(matrix, self.shift_of(matrix)) for matrix in signed_permutations(self.dim)]
+        kept = tuple((matrix, shift) for matrix, shift in found if shift is not None)
+        return SpaceGroup(Lattice.diagonal(steps), kept, self.periods)
+
+    def index_map(self, g: Isometry) -> np.ndarray:
+        """The flat index of `g p` for every flat index p (row-major), an int array of length ∏ sizes.
+
+        Raises:
+            ValueError: if the domain is infinite, or g does not map it to itself.
+        """
+        if not self.is_finite:
+            raise ValueError(f"{self} has no finite index map")
+        if g not in self.group:
+            raise ValueError(f"{g} is not an isometry of {self}")
+        sizes = [size or 1 for size in self.sizes]
+        if not sizes:
+            return np.zeros(1, dtype=np.int64)
+        points = np.indices(sizes).reshape(len(sizes), -1)
+        moved = np.asarray(g.matrix) @ points + np.asarray(g.shift)[:, None]
+        return np.ravel_multi_index(tuple(moved % np.asarray(sizes)[:, None]), sizes)
+
+    def __str__(self) -> str:
+        kinds = {axis.boundary for axis in self.axes}
+        if kinds == {"infinite"}:
+            return f"plane({self.dim})"
+        if len(kinds) == 1:
+            name = "torus" if kinds == {"periodic"} else "box"
+            return f"{name}({', '.join(str(axis.size) for axis in self.axes)})"
+        return "domain(" + ", ".join(str(axis) for axis in self.axes) + ")" if self.axes else "point"
+
+
+def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:
+    kept = tuple(sizes)
+    if not 1 <= len(kept) <= 3 or not all(isinstance(size, int) and size >= 1 for size in kept):
+        raise ValueError(f"{name} needs one to three sizes, integers of at least 1; got {kept}")
+    return Domain(tuple(Axis(size, boundary) for size in kept))
+
+
+def torus(*sizes: int) -> Domain:
+    """Cyclic shifts modulo the sizes, with every flip, rotation and transpose that respects them."""
+    return _axes(sizes, "periodic", "torus")
+
+
+def box(*sizes: int) -> Domain:
+    """A bounded image: only the flips, rotations and transposes about its centre."""
+    return _axes(sizes, "bounded", "box")
+
+
+def plane(dim: int) -> Domain:
+    """All of Z^d and its point operations: padding and size play no part.
+
+    Raises:
+        ValueError: unless dim is 1, 2 or 3.
+    """
+    if dim not in (1, 2, 3):
+        raise ValueError(f"plane needs a dimension of 1, 2 or 3; got {dim}")
+    return Domain(tuple(infinite() for _ in range(dim)))

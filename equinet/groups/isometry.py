@@ -1,0 +1,166 @@
+"""Isometries of the integer grid: signed permutations followed by integer shifts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import permutations, product
+
+Vector = tuple[int, ...]
+Matrix = tuple[Vector, ...]
+
+
+@lru_cache(maxsize=None)
+def identity_matrix(dim: int) -> Matrix:
+    """The `dim × dim` identity as nested tuples."""
+    return tuple(tuple(int(i == j) for j in range(dim)) for i in range(dim))
+
+
+@lru_cache(maxsize=None)
+def matmul(a: Matrix, b: Matrix) -> Matrix:
+    """Matrix product of nested tuples."""
+    columns = tuple(zip(*b, strict=True))
+    return tuple(tuple(sum(x * y for x, y in zip(row, col, strict=True)) for col in columns) for row in a)
+
+
+def matvec(a: Matrix, v: Sequence[int]) -> Vector:
+    """Matrix times vector."""
+    return tuple(sum(x * y for x, y in zip(row, v, strict=True)) for row in a)
+
+
+@lru_cache(maxsize=None)
+def inverse_matrix(a: Matrix) -> Matrix:
+    """Inverse of a signed permutation, which is its transpose."""
+    return tuple(zip(*a, strict=True))
+
+
+@lru_cache(maxsize=None)
+def signed_permutations(dim: int) -> tuple[Matrix, ...]:
+    """All `2^d d!` signed permutation matrices of dimension `dim`, the identity first.
+
+    >>> [len(signed_permutations(d)) for d in (0, 1, 2, 3)]
+    [1, 2, 8, 48]
+    """
+    found = []
+    for images in permutations(range(dim)):
+        for signs in product((1, -1), repeat=dim):
+            rows = [[0] * dim for _ in range(dim)]
+            for column, (row, sign) in enumerate(zip(images, signs, strict=True)):
+                rows[row][column] = sign
+            found.append(tuple(tuple(row) for row in rows))
+    return tuple(found)
+
+
+@lru_cache(maxsize=None)
+def axis_images(a: Matrix) -> tuple[tuple[int, int], ...]:
+    """For each input axis, the output axis and sign it is sent to.
+
+    >>> axis_images(((0, -1), (1, 0)))
+    ((1, 1), (0, -1))
+    """
+    return tuple(next((row, a[row][column]) for row in range(len(a)) if a[row][column]) for column in range(len(a)))
+
+
+def is_signed_permutation(a: Matrix) -> bool:
+    """Whether every row and column of `a` has one nonzero entry, and that entry is ±1."""
+    size = len(a)
+    return (
+        all(len(row) == size for row in a)
+        and all(sorted(map(abs, line)) == [0] * (size - 1) + [1] for line in (*a, *zip(*a, strict=True)))
+        if size
+        else True
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Isometry:
+    """The map `p ↦ A p + t` of the grid Z^d.
+
+    Args:
+        matrix: A, a signed permutation matrix as nested tuples of ints.
+        shift: t, a tuple of ints.
+
+    Raises:
+        ValueError: if `matrix` is no signed permutation, or the sizes differ.
+
+    >>> quarter = Isometry(((0, -1), (1, 0)), (7, 0))
+    >>> quarter((2, 3))
+    (4, 2)
+    >>> str(quarter * quarter)
+    '-x+7, -y+7'
+    >>> quarter * quarter.inverse() == Isometry.identity(2)
+    True
+    """
+
+    matrix: Matrix
+    shift: Vector
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matrix", tuple(tuple(int(v) for v in row) for row in self.matrix))
+        object.__setattr__(self, "shift", tuple(int(v) for v in self.shift))
+        if len(self.matrix) != len(self.shift):
+            raise ValueError(
+                f"an isometry needs a d × d matrix and d shifts; got {len(self.matrix)} rows and shift {self.shift}"
+            )
+        if not is_signed_permutation(self.matrix):
+            raise ValueError(
+                f"an isometry of the grid needs a signed permutation matrix (one ±1 per row and column); "
+                f"got {self.matrix}"
+            )
+
+    @staticmethod
+    def identity(dim: int) -> Isometry:
+        """The identity of Z^dim."""
+        return Isometry(identity_matrix(dim), (0,) * dim)
+
+    @staticmethod
+    def translation(shift: Sequence[int]) -> Isometry:
+        """The translation by `shift`."""
+        return Isometry(identity_matrix(len(shift)), tuple(shift))
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return len(self.shift)
+
+    @property
+    def is_translation(self) -> bool:
+        """Whether A is the identity."""
+        return self.matrix == identity_matrix(self.dim)
+
+    def __call__(self, point: Sequence[int]) -> Vector:
+        """The image `A p + t` of a grid point."""
+        if len(point) != self.dim:
+            raise ValueError(f"an isometry of Z^{self.dim} acts on points of {self.dim} coordinates; got {point}")
+        return tuple(x + t for x, t in zip(matvec(self.matrix, point), self.shift, strict=True))
+
+    def __mul__(self, other: Isometry) -> Isometry:
+        """Composition: `(g * h)(p) = g(h(p))`."""
+        if not isinstance(other, Isometry):
+            return NotImplemented
+        if other.dim != self.dim:
+            raise ValueError(f"cannot compose isometries of Z^{self.dim} and Z^{other.dim}")
+        return Isometry(matmul(self.matrix, other.matrix), self(other.shift))
+
+    def __pow__(self, exponent: int) -> Isometry:
+        """Repeated composition; negative exponents invert."""
+        base = self if exponent >= 0 else self.inverse()
+        result = Isometry.identity(self.dim)
+        for _ in range(abs(exponent)):
+            result = result * base
+        return result
+
+    def inverse(self) -> Isometry:
+        """`p ↦ A⁻¹ (p − t)`."""
+        back = inverse_matrix(self.matrix)
+        return Isometry(back, tuple(-v for v in matvec(back, self.shift)))
+
+    def __str__(self) -> str:
+        """The coordinate triplet of the International Tables, such as `-y+7, x`."""
+        letters = "xyz" if self.dim <= 3 else [f"x{i}" for i in range(self.dim)]
+        parts = []
+        for row, t in zip(self.matrix, self.shift, strict=True):
+            column = next(i for i, v in enumerate(row) if v)
+            parts.append(("-" if row[column] < 0 else "") + letters[column] + (f"{t:+d}" if t else ""))
+        return ", ".join(parts) if parts else "identity"

@@ -1,0 +1,274 @@
+"""Space groups: a translation lattice and one coset representative for each point operation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, inverse_matrix, matmul, matvec
+from equinet.groups.lattice import Lattice
+
+
+def _sub(a: Sequence[int], b: Sequence[int]) -> Vector:
+    return tuple(x - y for x, y in zip(a, b, strict=True))
+
+
+def _add(a: Sequence[int], b: Sequence[int]) -> Vector:
+    return tuple(x + y for x, y in zip(a, b, strict=True))
+
+
+def lift(stacked: Lattice, leading: int, target: Sequence[int]) -> Vector | None:
+    """Tail of an element of `stacked` whose first `leading` coordinates equal `target`, or None if there is none."""
+    rest = stacked.reduce((*target, *(0,) * (stacked.dim - leading)))
+    return None if any(rest[:leading]) else tuple(-v for v in rest[leading:])
+
+
+def meet_cosets(a: Lattice, at: Sequence[int], b: Lattice, bt: Sequence[int]) -> Vector | None:
+    """A vector in both `at + a` and `bt + b`, or None if they are disjoint."""
+    if a == b:
+        return tuple(at) if _sub(at, bt) in a else None
+    zero = (0,) * a.dim
+    stacked = Lattice.span([row + row for row in a.basis] + [row + zero for row in b.basis], 2 * a.dim)
+    found = lift(stacked, a.dim, _sub(bt, at))
+    return None if found is None else _add(at, found)
+
+
+@dataclass(frozen=True)
+class SpaceGroup:
+    """A group of isometries of Z^d: translations L, and for each point operation A one shift `t_A` modulo L.
+
+    An isometry `(A, t)` belongs to the group iff A is one of the operations and `t − t_A ∈ L`. `periods` are the
+    translations that act as the identity: `N Z^d` on a torus (L contains them), {0} along bounded and infinite axes.
+    Build one with `generate`, `of_translations`, `trivial`, or ask a `Domain` for its group.
+
+    Args:
+        lattice: L.
+        operations: pairs `(A, t_A)`, one per point operation.
+        periods: a sublattice of L, mapped to itself by every operation.
+
+    Reference: International Tables for Crystallography A, sections 1.4 and 8.1.
+
+    >>> quarter = Isometry(((0, -1), (1, 0)), (3, 0))
+    >>> group = SpaceGroup.generate(2, [quarter], periods=Lattice.diagonal((4, 4)))
+    >>> group.order, Isometry.identity(2) in group, Isometry.translation((1, 0)) in group
+    (4, True, False)
+    """
+
+    lattice: Lattice
+    operations: tuple[tuple[Matrix, Vector], ...]
+    periods: Lattice
+
+    def __post_init__(self) -> None:
+        reduced = sorted((matrix, self.lattice.reduce(shift)) for matrix, shift in self.operations)
+        object.__setattr__(self, "operations", tuple(reduced))
+        if not self.periods <= self.lattice:
+            raise ValueError(f"the periods {self.periods} must lie in the translation lattice {self.lattice}")
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.lattice, self.operations, self.periods))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _shift_of(self) -> Mapping[Matrix, Vector]:
+        return dict(self.operations)
+
+    @staticmethod
+    def trivial(dim: int, periods: Lattice | None = None) -> SpaceGroup:
+        """The group of the translations that act as the identity, and nothing else."""
+        kept = Lattice.zero(dim) if periods is None else periods
+        return SpaceGroup.of_translations(kept, kept)
+
+    @staticmethod
+    def of_translations(lattice: Lattice, periods: Lattice | None = None) -> SpaceGroup:
+        """The group of the translations in `lattice`."""
+        kept = Lattice.zero(lattice.dim) if periods is None else periods
+        return SpaceGroup(lattice + kept, ((identity_matrix(lattice.dim), (0,) * lattice.dim),), kept)
+
+    @staticmethod
+    def generate(dim: int, generators: Iterable[Isometry], periods: Lattice | None = None) -> SpaceGroup:
+        """The smallest group that contains `generators` and `periods` (by Schreier's lemma).
+
+        Raises:
+            ValueError: if a generator has another dimension, or does not map `periods` to itself.
+        """
+        gens = tuple(generators)
+        kept = Lattice.zero(dim) if periods is None else periods
+        for g in gens:
+            if g.dim != dim:
+                raise ValueError(f"a group of isometries of Z^{dim} cannot contain {g}, an isometry of Z^{g.dim}")
+            if kept.image(g.matrix) != kept:
+                raise ValueError(f"{g} does not respect the periods {kept}: rotate or swap only axes of equal size")
+        shifts: dict[Matrix, Vector] = {identity_matrix(dim): (0,) * dim}
+        translations = list(kept.basis)
+        queue = [identity_matrix(dim)]
+        while queue:
+            a = queue.pop()
+            for g in gens:
+                product, shift = matmul(a, g.matrix), _add(matvec(a, g.shift), shifts[a])
+                if product in shifts:
+                    translations.append(_sub(shift, shifts[product]))
+                else:
+                    shifts[product] = shift
+                    queue.append(product)
+        return SpaceGroup(Lattice.span(translations, dim), tuple(shifts.items()), kept)
+
+    @property
+    def dim(self) -> int:
+        """d."""
+        return self.lattice.dim
+
+    @property
+    def translations(self) -> Lattice:
+        """The translation lattice L."""
+        return self.lattice
+
+    @property
+    def point_group(self) -> tuple[Matrix, ...]:
+        """The point operations that occur, sorted."""
+        return tuple(matrix for matrix, _ in self.operations)
+
+    @cached_property
+    def order(self) -> int | None:
+        """Number of elements modulo the periods; None if infinite."""
+        cosets = self.periods.index_in(self.lattice)
+        return None if cosets is None else cosets * len(self.operations)
+
+    @property
+    def index(self) -> int | None:
+        """Index of the translations in Z^d; None if infinite (a bounded axis has no translations)."""
+        return self.lattice.determinant or None
+
+    @property
+    def is_trivial(self) -> bool:
+        """Whether only the identity (modulo the periods) belongs to the group."""
+        return len(self.operations) == 1 and self.lattice == self.periods
+
+    def shift_of(self, matrix: Matrix) -> Vector | None:
+        """The coset representative `t_A` of a point operation, or None if A does not occur."""
+        return self._shift_of.get(matrix)
+
+    def __contains__(self, g: Isometry) -> bool:
+        if g.dim != self.dim:
+            raise ValueError(f"{g} is an isometry of Z^{g.dim}; this group acts on Z^{self.dim}")
+        shift = self._shift_of.get(g.matrix)
+        return shift is not None and _sub(g.shift, shift) in self.lattice
+
+    def _check_comparable(self, other: SpaceGroup) -> None:
+        if self.dim != other.dim:
+            raise ValueError(f"cannot compare groups of isometries of Z^{self.dim} and Z^{other.dim}")
+        if self.periods != other.periods:
+            raise ValueError(f"cannot compare groups on different domains: periods {self.periods} and {other.periods}")
+
+    def __le__(self, other: SpaceGroup) -> bool:
+        """Inclusion."""
+        self._check_comparable(other)
+        return self.lattice <= other.lattice and all(Isometry(a, t) in other for a, t in self.operations)
+
+    def __lt__(self, other: SpaceGroup) -> bool:
+        return self != other and self <= other
+
+    def __ge__(self, other: SpaceGroup) -> bool:
+        return other <= self
+
+    def __gt__(self, other: SpaceGroup) -> bool:
+        return other < self
+
+    def __and__(self, other: SpaceGroup) -> SpaceGroup:
+        """Intersection."""
+        self._check_comparable(other)
+        if self == other:
+            return self
+        common = []
+        for matrix, shift in self.operations:
+            theirs = other.shift_of(matrix)
+            met = None if theirs is None else meet_cosets(self.lattice, shift, other.lattice, theirs)
+            if met is not None:
+                common.append((matrix, met))
+        return SpaceGroup(self.lattice & other.lattice, tuple(common), self.periods)
+
+    def __or__(self, other: SpaceGroup) -> SpaceGroup:
+        """The smallest group that contains both."""
+        self._check_comparable(other)
+        return SpaceGroup.generate(self.dim, (*self.generators, *other.generators), self.periods)
+
+    def index_in(self, other: SpaceGroup) -> int | None:
+        """`[other : self]`, or None if infinite.
+
+        Raises:
+            ValueError: if this group is not contained in `other`.
+        """
+        if not self <= other:
+            raise ValueError(f"the index of {self} in {other} needs the first to be a subgroup of the second")
+        lattices = self.lattice.index_in(other.lattice)
+        return None if lattices is None else lattices * len(other.operations) // len(self.operations)
+
+    @cached_property
+    def generators(self) -> tuple[Isometry, ...]:
+        """A short generating set modulo the periods: the lattice's basis, then point operations while they add any."""
+        found = [Isometry.translation(row) for row in self.lattice.basis if row not in self.periods]
+        generated = {identity_matrix(self.dim)}
+        for matrix, shift in sorted(self.operations, key=lambda op: _rank_of_operation(op[0])):
+            if matrix not in generated:
+                found.append(Isometry(matrix, shift))
+                generated = _closure({*generated, matrix})
+        return tuple(found)
+
+    def elements(self) -> Iterator[Isometry]:
+        """Every element once, shifts reduced modulo the periods.
+
+        Raises:
+            ValueError: if the group is infinite.
+        """
+        if self.order is None:
+            raise ValueError(f"{self} is infinite: its elements cannot be listed; see its generators")
+        shifts = sorted(self.lattice.representatives(self.periods))
+        for matrix, shift in self.operations:
+            for translation in shifts:
+                yield Isometry(matrix, self.periods.reduce(_add(shift, translation)))
+
+    def conjugate(self, g: Isometry) -> SpaceGroup:
+        """`g G g⁻¹`."""
+        if self.periods.image(g.matrix) != self.periods:
+            raise ValueError(f"{g} does not respect the periods {self.periods}")
+        back = inverse_matrix(g.matrix)
+        moved = []
+        for matrix, shift in self.operations:
+            new = matmul(matmul(g.matrix, matrix), back)
+            moved.append((new, _sub(_add(matvec(g.matrix, shift), g.shift), matvec(new, g.shift))))
+        return SpaceGroup(self.lattice.image(g.matrix), tuple(moved), self.periods)
+
+    def __str__(self) -> str:
+        from equinet.groups.names import format_group
+
+        return format_group(self)
+
+    @staticmethod
+    def parse(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
+        """The group that `str` prints; see `equinet.groups.names`."""
+        from equinet.groups.names import parse_group
+
+        return parse_group(text, dim, periods)
+
+
+def _rank_of_operation(matrix: Matrix) -> tuple[int, Matrix]:
+    order, power = 1, matrix
+    while power != identity_matrix(len(matrix)):
+        order, power = order + 1, matmul(power, matrix)
+    return -order, matrix
+
+
+def _closure(matrices: set[Matrix]) -> set[Matrix]:
+    closed = set(matrices)
+    frontier = list(matrices)
+    while frontier:
+        a = frontier.pop()
+        for b in tuple(closed):
+            for c in (matmul(a, b), matmul(b, a)):
+                if c not in closed:
+                    closed.add(c)
+                    frontier.append(c)
+    return closed
