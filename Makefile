@@ -1,0 +1,67 @@
+# Every target sets up .venv itself: a clean clone needs Python 3.11 or newer, make and a package index.
+PYTHON ?= python3
+WORKERS ?= auto
+WORKDIR ?= runs/demo
+
+BIN := .venv/bin
+VENV := .venv/bin/activate
+TRAIN := .venv/.stamp-train
+DEV := .venv/.stamp-dev
+BENCH := .venv/.stamp-bench
+
+.PHONY: help test test-all demo lint format wheel bench clean
+
+help:
+	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
+	@echo "make test-all  every test, the slow ones included"
+	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
+	@echo "make lint      ruff and pyright;  make format: ruff format"
+	@echo "make bench     every script in benchmarks/, one after the other"
+
+$(VENV):
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "equinet needs Python 3.11 or newer; say make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+
+$(TRAIN): setup.cfg pyproject.toml | $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[train]'
+	touch $@
+
+$(DEV): setup.cfg pyproject.toml | $(TRAIN)
+	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	touch $@
+
+$(BENCH): setup.cfg pyproject.toml | $(TRAIN)
+	$(BIN)/python -m pip install --quiet --editable '.[train,bench]'
+	touch $@
+
+test: lint wheel
+	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+
+test-all: lint wheel
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m ''
+
+lint: $(DEV)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(DEV)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# The wheel must import on its own, from another directory, with the declared dependencies only beside it.
+wheel: $(DEV)
+	rm -rf build
+	$(BIN)/python -m build --wheel --outdir build/dist . > /dev/null
+	$(BIN)/python -m pip install --quiet --no-deps --target build/installed build/dist/*.whl
+	cd build && PYTHONPATH=$(CURDIR)/build/installed ../$(BIN)/python -c \
+	  'import equinet; assert "build/installed" in equinet.__file__, equinet.__file__; print("wheel imports:", equinet.__name__)'
+
+demo: $(TRAIN)
+	$(BIN)/python -m experiments.demo --workdir=$(WORKDIR)
+
+bench: $(BENCH)
+	@set -e; for script in benchmarks/[!_]*.py; do name=$${script##*/}; $(BIN)/python -m benchmarks.$${name%.py}; done
+
+clean:
+	rm -rf build dist runs .pytest_cache .ruff_cache .hypothesis *.egg-info

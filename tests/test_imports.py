@@ -1,0 +1,120 @@
+"""Imports go one way, and `import equinet` is light."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# What each part of equinet may import from equinet, besides itself. A new part gets a row here.
+ALLOWED: dict[str, set[str]] = {
+    "groups": set(),
+    "domain": {"groups"},
+    "runtime": set(),
+    "verify": {"groups", "domain"},
+    "windows": {"groups", "domain", "field"},
+    "field": {"groups", "domain", "windows"},
+    "layers": {"groups", "domain", "windows", "field"},
+    "certify": {"groups", "domain", "windows", "field", "layers"},
+    "advise": {"groups", "domain", "windows", "field", "layers", "certify", "verify"},
+    "models": {"layers"},
+    "interop": {"groups", "domain", "field", "layers"},
+}
+OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
+EXTRAS = ("optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")
+
+SOURCES = sorted((ROOT / "equinet").rglob("*.py"))
+EVERYTHING = [path for top in ("equinet", *sorted(OUTSIDE)) for path in sorted((ROOT / top).rglob("*.py"))]
+
+
+def imported(path: Path, *, top_level_only: bool = False) -> set[str]:
+    """Absolute dotted names that a file imports; `from a import b` gives both `a` and `a.b`."""
+    tree = ast.parse(path.read_text(), filename=str(path))
+    package = path.relative_to(ROOT).parent.parts
+    names: set[str] = set()
+    for node in tree.body if top_level_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            base = ".".join((*above, *([node.module] if node.module else [])))
+            names.add(base)
+            names.update(f"{base}.{alias.name}" for alias in node.names)
+    return names
+
+
+def part(path: Path) -> str:
+    """The part of equinet that a file belongs to: `equinet/groups/lattice.py` is `groups`."""
+    return path.relative_to(ROOT / "equinet").with_suffix("").parts[0]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_inside_equinet_go_downward(path: Path) -> None:
+    own = part(path)
+    if own == "__init__":
+        pytest.skip("the public page imports every part")
+    assert own in ALLOWED, f"{own} is a new part of equinet: say in ALLOWED what it may import"
+    parts = {name.split(".")[1] for name in imported(path) if name.startswith("equinet.")}
+    assert parts <= ALLOWED[own] | {own}, f"{path.name} may import {sorted(ALLOWED[own])}, not {sorted(parts)}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_equinet_does_not_know_what_is_built_on_it(path: Path) -> None:
+    tops = {name.split(".")[0] for name in imported(path)}
+    assert not tops & OUTSIDE
+    if part(path) == "groups":
+        assert not tops & {"jax", "jaxlib"}, "groups is exact integers and knows no array library but numpy"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_extras_are_imported_where_used_only(path: Path) -> None:
+    if part(path) == "interop":
+        pytest.skip("imported only by those who use it")
+    tops = {name.split(".")[0] for name in imported(path, top_level_only=True)}
+    assert not tops & set(EXTRAS)
+
+
+def test_nothing_touches_jax_internals() -> None:
+    guilty = [path for path in EVERYTHING if any(name.startswith("jax._src") for name in imported(path))]
+    assert not guilty
+
+
+def test_experiments_use_the_public_page() -> None:
+    for top in ("experiments", "configs"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            deep = {name for name in imported(path) if name.startswith("equinet.")} - {
+                "equinet.models",
+                "equinet.runtime",
+                "equinet.runtime.tune_cpu",
+            }
+            assert not deep, f"{path.name} imports {sorted(deep)}; experiments use equinet as any user would"
+
+
+def test_import_is_light() -> None:
+    code = f"""
+import sys
+import equinet
+loaded = [name for name in {EXTRAS!r} if name in sys.modules]
+assert not loaded, loaded
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_import_initialises_no_backend() -> None:
+    # An unknown platform makes any touch of a device raise, so a clean import has touched none.
+    code = """
+import os
+os.environ["JAX_PLATFORMS"] = "no_such_platform"
+import equinet
+import jax
+try:
+    jax.devices()
+except RuntimeError:
+    pass
+else:
+    raise AssertionError("the probe is blind: a device was found")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
