@@ -1,0 +1,1 @@
+"""Command-line programs; run one as `python -m scripts.NAME --help`."""
