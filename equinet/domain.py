@@ -117,7 +117,7 @@ class Domain:
             return np.zeros(1, dtype=np.int64)
         points = np.indices(sizes).reshape(len(sizes), -1)
         moved = np.asarray(g.matrix) @ points + np.asarray(g.shift)[:, None]
-        return np.ravel_multi_index(tuple(moved % np.asarray(sizes)[:, None]), sizes)
+        return np.asarray(np.ravel_multi_index(tuple(moved % np.asarray(sizes)[:, None]), sizes))
 
     def __str__(self) -> str:
         kinds = {axis.boundary for axis in self.axes}

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from itertools import permutations, product
 
 Vector = tuple[int, ...]
 Matrix = tuple[Vector, ...]
 
 
-@lru_cache(maxsize=None)
+@cache
 def identity_matrix(dim: int) -> Matrix:
     """The `dim × dim` identity as nested tuples."""
     return tuple(tuple(int(i == j) for j in range(dim)) for i in range(dim))
 
 
-@lru_cache(maxsize=None)
+@cache
 def matmul(a: Matrix, b: Matrix) -> Matrix:
     """Matrix product of nested tuples."""
     columns = tuple(zip(*b, strict=True))
@@ -29,13 +29,13 @@ def matvec(a: Matrix, v: Sequence[int]) -> Vector:
     return tuple(sum(x * y for x, y in zip(row, v, strict=True)) for row in a)
 
 
-@lru_cache(maxsize=None)
+@cache
 def inverse_matrix(a: Matrix) -> Matrix:
     """Inverse of a signed permutation, which is its transpose."""
     return tuple(zip(*a, strict=True))
 
 
-@lru_cache(maxsize=None)
+@cache
 def signed_permutations(dim: int) -> tuple[Matrix, ...]:
     """All `2^d d!` signed permutation matrices of dimension `dim`, the identity first.
 
@@ -52,7 +52,7 @@ def signed_permutations(dim: int) -> tuple[Matrix, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=None)
+@cache
 def axis_images(a: Matrix) -> tuple[tuple[int, int], ...]:
     """For each input axis, the output axis and sign it is sent to.
 
@@ -62,6 +62,7 @@ def axis_images(a: Matrix) -> tuple[tuple[int, int], ...]:
     return tuple(next((row, a[row][column]) for row in range(len(a)) if a[row][column]) for column in range(len(a)))
 
 
+@cache
 def is_signed_permutation(a: Matrix) -> bool:
     """Whether every row and column of `a` has one nonzero entry, and that entry is ±1."""
     size = len(a)

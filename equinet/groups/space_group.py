@@ -8,6 +8,7 @@ from functools import cached_property
 
 from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, inverse_matrix, matmul, matvec
 from equinet.groups.lattice import Lattice
+from equinet.groups.point_groups import closure, order_of
 
 
 def _sub(a: Sequence[int], b: Sequence[int]) -> Vector:
@@ -210,11 +211,11 @@ class SpaceGroup:
     def generators(self) -> tuple[Isometry, ...]:
         """A short generating set modulo the periods: the lattice's basis, then point operations while they add any."""
         found = [Isometry.translation(row) for row in self.lattice.basis if row not in self.periods]
-        generated = {identity_matrix(self.dim)}
-        for matrix, shift in sorted(self.operations, key=lambda op: _rank_of_operation(op[0])):
-            if matrix not in generated:
+        generated = (identity_matrix(self.dim),)
+        for matrix, shift in sorted(self.operations, key=lambda op: (-order_of(op[0]), op[0])):
+            if len(generated) < len(self.operations) and matrix not in generated:
                 found.append(Isometry(matrix, shift))
-                generated = _closure({*generated, matrix})
+                generated = closure([g.matrix for g in found], self.dim)
         return tuple(found)
 
     def elements(self) -> Iterator[Isometry]:
@@ -252,23 +253,3 @@ class SpaceGroup:
         from equinet.groups.names import parse_group
 
         return parse_group(text, dim, periods)
-
-
-def _rank_of_operation(matrix: Matrix) -> tuple[int, Matrix]:
-    order, power = 1, matrix
-    while power != identity_matrix(len(matrix)):
-        order, power = order + 1, matmul(power, matrix)
-    return -order, matrix
-
-
-def _closure(matrices: set[Matrix]) -> set[Matrix]:
-    closed = set(matrices)
-    frontier = list(matrices)
-    while frontier:
-        a = frontier.pop()
-        for b in tuple(closed):
-            for c in (matmul(a, b), matmul(b, a)):
-                if c not in closed:
-                    closed.add(c)
-                    frontier.append(c)
-    return closed

@@ -1,0 +1,218 @@
+"""Groups as text and back: `2Z × 2Z ⋊ 4mm (p4m, index 4)`.
+
+The text is `trivial`, a plane symbol alone, or up to six parts in this order:
+
+- *translations*: `2Z × Z`, or a basis `⟨(1, 1), (0, 2)⟩`; absent if the periods are the only translations;
+- `⋊` where some point is fixed by a copy of the point group (modulo the translations), `·` where none is;
+- *point group*: an oriented Hermann–Mauguin symbol, see `equinet.groups.point_groups`;
+- *centre*, such a fixed point: `at (7/2, 0)`. Absent, it is the centre of the cell {0 … s_i − 1} along each axis, s_i
+  the smallest translation along it, and 0 where there is none. On a torus that is the centre of the image; on a box
+  (no translations) the centre is written unless it is the origin;
+- *generators*, where no point is fixed (glides, screws): for each generator of the point group one representative, as a
+  coordinate triplet: `{-x, y+1}`;
+- *notes* in parentheses: the plane group and the index of the translations in Z^d, or the order. Checked when read.
+
+The periods are not in the text: they belong to the domain. `x` is read as `×`, `:` as `⋊`, `.` as `·`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
+from equinet.groups.lattice import Lattice
+from equinet.groups.plane_groups import full_plane_symbol, is_plane_symbol, parse_plane_group, plane_group_symbol
+from equinet.groups.point_groups import parse_point_group, point_group_symbol
+from equinet.groups.space_group import SpaceGroup, lift
+
+_STEP = r"(?:\d*Z|0)"
+_GROUP = re.compile(
+    rf"""(?P<lattice>⟨[^⟩]*⟩|<[^>]*>|{_STEP}(?:\s*[×x]\s*{_STEP})*)? \s*
+    (?:[⋊:·.]\s*)?
+    (?P<symbol>(?!at\b)-?\w[-\w/]*)? \s*
+    (?:at\s*\((?P<centre>[^)]*)\))? \s*
+    (?:\{{(?P<generators>[^}}]*)\}})? \s*
+    (?:\((?P<notes>[^)]*)\))?""",
+    re.VERBOSE,
+)
+_COORDINATE = re.compile(r"(-?)(x\d+|[xyz])([+-]\d+)?")
+
+
+def _default_centre(lattice: Lattice) -> Vector:
+    """Twice the centre of the cell {0 … s_i − 1}, s_i the smallest translation along axis i (1 if there is none)."""
+    doubled = []
+    for axis in range(lattice.dim):
+        line = Lattice.diagonal([int(i == axis) for i in range(lattice.dim)]) & lattice
+        doubled.append(line.basis[0][axis] - 1 if line.basis else 0)
+    return tuple(doubled)
+
+
+def _solve_centre(group: SpaceGroup, operations: Sequence[Isometry]) -> tuple[Vector | None, Lattice]:
+    """The points c with `(1 − A) c ∈ t_A + L` for the operations given, doubled: one (or None), and all differences."""
+    dim, size = group.dim, group.dim * len(operations)
+    units = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
+    rows = [
+        (*(x - y for g in operations for x, y in zip(unit, matvec(g.matrix, unit), strict=True)), *unit)
+        for unit in units
+    ]
+    for block in range(0, size, dim):
+        for row in group.lattice.basis:
+            rows.append((*(0,) * block, *(2 * v for v in row), *(0,) * (size - block)))
+    stacked = Lattice.span(rows, size + dim)
+    return lift(stacked, size, [2 * t for g in operations for t in g.shift]), stacked.fibre(size)
+
+
+def _notes(group: SpaceGroup) -> list[str]:
+    symbol = plane_group_symbol(group)
+    if group.lattice != group.periods and group.index is not None:
+        return [*([symbol] if symbol else []), f"index {group.index}"]
+    return [] if group.order is None else [f"order {group.order}"]
+
+
+def format_group(group: SpaceGroup) -> str:
+    """The text of a group, such that `parse_group(text, group.dim, group.periods) == group`.
+
+    >>> glide = Isometry(((-1, 0), (0, 1)), (0, 1))
+    >>> print(SpaceGroup.generate(2, [glide, Isometry.translation((1, 0))]))
+    Z × 2Z · m_x {-x, y+1} (pg, index 2)
+    >>> quarter = Isometry(((0, -1), (1, 0)), (7, 0))
+    >>> print(SpaceGroup.generate(2, [quarter, Isometry.translation((2, 0))]))
+    2Z × 2Z ⋊ 4 (p4, index 4)
+    """
+    if group.is_trivial:
+        return "trivial"
+    parts = [str(group.lattice)] if group.lattice != group.periods else []
+    operations = [g for g in group.generators if not g.is_translation]
+    if operations:
+        centre, differences = _solve_centre(group, operations)
+        if parts:
+            parts.append("·" if centre is None else "⋊")
+        if group.dim <= 3:
+            parts.append(point_group_symbol(group.point_group))
+        if centre is None or group.dim > 3:
+            parts.append("{" + "; ".join(map(str, operations)) + "}")
+        else:
+            default = _default_centre(group.lattice)
+            if tuple(a - b for a, b in zip(centre, default, strict=True)) not in differences:
+                parts.append(f"at ({', '.join(str(Fraction(v, 2)) for v in differences.reduce(centre))})")
+    notes = _notes(group)
+    if notes:
+        parts.append(f"({', '.join(notes)})")
+    return " ".join(parts)
+
+
+def parse_isometry(text: str) -> Isometry:
+    """The isometry that `str` prints as a coordinate triplet.
+
+    Raises:
+        ValueError: if the text is no such triplet.
+
+    >>> parse_isometry("-y+7, x")
+    Isometry(matrix=((0, -1), (1, 0)), shift=(7, 0))
+    """
+    parts = [part.replace(" ", "") for part in text.split(",")]
+    letters = "xyz" if len(parts) <= 3 else [f"x{i}" for i in range(len(parts))]
+    rows, shift = [], []
+    for part in parts:
+        found = _COORDINATE.fullmatch(part)
+        if found is None or found[2] not in letters:
+            raise ValueError(f"cannot read {text!r} as an isometry; write a coordinate triplet such as '-y+7, x'")
+        rows.append(tuple((-1 if found[1] else 1) * (letter == found[2]) for letter in letters[: len(parts)]))
+        shift.append(int(found[3] or 0))
+    return Isometry(tuple(rows), tuple(shift))
+
+
+def _numbers(text: str) -> tuple[Fraction, ...]:
+    return tuple(Fraction(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _parse_translations(text: str) -> Lattice:
+    if text[0] in "⟨<":
+        rows = [tuple(map(int, _numbers(row))) for row in re.findall(r"\(([^)]*)\)", text)]
+        if not rows or len({len(row) for row in rows}) > 1:
+            raise ValueError(f"cannot read {text!r} as a lattice; write its basis, such as ⟨(1, 1), (0, 2)⟩")
+        return Lattice.span(rows, len(rows[0]))
+    steps = [step.strip() for step in re.split("[×x]", text)]
+    return Lattice.diagonal([0 if step == "0" else int(step[:-1] or 1) for step in steps])
+
+
+def _one_dimension(text: str, claims: Iterable[int]) -> int:
+    dims = set(claims)
+    if not dims:
+        raise ValueError(f"{text!r} does not tell its dimension: pass dim= or periods=")
+    if len(dims) > 1:
+        raise ValueError(f"{text!r} mixes dimensions {', '.join(map(str, sorted(dims)))}; check dim= and periods=")
+    return dims.pop()
+
+
+def _about(centre: Sequence[Fraction], point_group: Iterable[Matrix], text: str) -> list[Isometry]:
+    found = []
+    for matrix in point_group:
+        image = [sum(a * c for a, c in zip(row, centre, strict=True)) for row in matrix]
+        shift = [c - i for c, i in zip(centre, image, strict=True)]
+        if any(t.denominator != 1 for t in shift):
+            shown = ", ".join(map(str, centre))
+            raise ValueError(f"{text!r}: the point group about ({shown}) does not map the grid to itself")
+        found.append(Isometry(matrix, tuple(int(t) for t in shift)))
+    return found
+
+
+def _check_notes(text: str, notes: str, group: SpaceGroup) -> None:
+    true = _notes(group)
+    accepted = {*true, *(full_plane_symbol(note) for note in true if is_plane_symbol(note))}
+    wrong = [note.strip() for note in notes.split(",") if note.strip() not in accepted]
+    if wrong:
+        raise ValueError(f"{text!r}: the note {wrong[0]!r} is not true of this group; it has {', '.join(true)}")
+
+
+def parse_group(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
+    """The group with a name; the smallest one that contains it together with the periods.
+
+    A plane symbol alone is the smallest instance on Z², in the standard setting: `p4m` is Z² ⋊ 4mm.
+
+    Args:
+        text: see the module; notes in parentheses may be left out.
+        dim: d, needed if neither the text nor `periods` tells it.
+        periods: the translations that act as the identity; none by default.
+
+    Raises:
+        ValueError: if the text cannot be read, a symbol is unknown (the near ones are listed), dimensions differ, the
+            point group does not map the translations or the periods to themselves, or a note is wrong.
+
+    >>> parse_group("2Z × 2Z ⋊ 4mm") == parse_group("2Z x 2Z : 4mm (p4m, index 4)")
+    True
+    >>> print(parse_group("p4g"), "|", parse_group("4mm", periods=Lattice.diagonal((8, 8))))
+    2Z × 2Z · 4mm {-y, x; -x+1, y+1} (p4g, index 4) | 4mm (order 8)
+    """
+    found = _GROUP.fullmatch(text.strip())
+    if found is None or not text.strip():
+        raise ValueError(f"cannot read {text!r} as a group; write '2Z × 2Z ⋊ 4mm', 'Z × 2Z', '4mm', 'p4m' or 'trivial'")
+    symbol = found["symbol"] or ""
+    lattice = _parse_translations(found["lattice"]) if found["lattice"] else None
+    centre = _numbers(found["centre"]) if found["centre"] else None
+    explicit = [parse_isometry(part) for part in found["generators"].split(";")] if found["generators"] else []
+    named = parse_plane_group(symbol) if is_plane_symbol(symbol) else None
+    claims = [thing.dim for thing in (lattice, named, periods, *explicit) if thing is not None]
+    size = _one_dimension(text, [*claims, *([len(centre)] if centre else []), *([] if dim is None else [dim])])
+    kept = Lattice.zero(size) if periods is None else periods
+    if named is not None:
+        if lattice or centre or explicit:
+            raise ValueError(f"{text!r}: a plane symbol stands alone; write the point group after translations")
+        return SpaceGroup.generate(size, named.generators, kept)
+    translations = kept if lattice is None else lattice + kept
+    point_group = None if symbol in ("", "trivial") else parse_point_group(symbol, size)
+    operations = explicit
+    if point_group and not explicit:
+        default = [Fraction(v, 2) for v in _default_centre(translations)]
+        operations = _about(default if centre is None else centre, point_group, text)
+    moved = [Isometry.translation(row) for row in translations.basis]
+    group = SpaceGroup.generate(size, [*moved, *operations], kept)
+    if group.lattice != translations:
+        raise ValueError(f"{text!r}: the operations generate more translations: {group.lattice}, not {translations}")
+    if point_group and group.point_group != point_group:
+        raise ValueError(f"{text!r}: the generators have point group {point_group_symbol(group.point_group)}")
+    if found["notes"]:
+        _check_notes(text, found["notes"], group)
+    return group
