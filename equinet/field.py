@@ -1,0 +1,350 @@
+"""What flows through a network in place of an array: the symmetry of a value, exactly.
+
+A `Field` knows the grid and the channels of a value, and how isometries of the network's input move it. It is held in
+two steps, so that consecutive window systems compose before they are judged (up-then-pool, pool-then-global-pool):
+`base`, the action on an earlier value, and `lines`, what the present value reads of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from fractions import Fraction
+from typing import Literal
+
+from equinet.domain import Axis, Domain, bounded
+from equinet.groups import SpaceGroup
+from equinet.groups.homomorphism import Homomorphism
+from equinet.lines import (
+    Line,
+    age_constants,
+    collapse_line,
+    compose_lines,
+    identity_line,
+    line_action,
+    reading_line,
+    whole_group,
+)
+from equinet.phases import Phase, polyphase_action, settle, strict_action
+from equinet.windows import Reading
+
+Reduce = Literal["taps", "sum", "max"]
+
+
+@dataclass(frozen=True)
+class Span:
+    """Receptive field along one axis: output i depends on inputs in `[stride·i + lo, stride·i + hi]`.
+
+    `first` and `last` bound the outputs whose receptive field never touches the border (the valid interior).
+    """
+
+    stride: Fraction = Fraction(1)
+    lo: Fraction = Fraction(0)
+    hi: Fraction = Fraction(0)
+    everything: bool = False
+
+    @property
+    def centre(self) -> Fraction:
+        """Input position that output 0 is centred on."""
+        return (self.lo + self.hi) / 2
+
+    def through(self, reach: tuple[Fraction, Fraction, Fraction]) -> Span:
+        """The span of a value that reads this one as `Reading.reach` says."""
+        stride, lo, hi = reach
+        return replace(self, stride=self.stride * stride, lo=self.stride * lo + self.lo, hi=self.stride * hi + self.hi)
+
+    def join(self, other: Span) -> Span:
+        """The span of a value that depends on two."""
+        return Span(self.stride, min(self.lo, other.lo), max(self.hi, other.hi), self.everything or other.everything)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of a ledger: a layer, the field before and after it, and why it loses what it loses."""
+
+    path: tuple[str, ...]
+    layer: str
+    before: Field
+    after: Field
+    reason: str
+
+
+@dataclass(frozen=True)
+class Field:
+    """The symmetry of one value of a network.
+
+    Attributes:
+        source: the input's domain.
+        grid: the value's own grid (dimension 0 after global pooling or flattening).
+        channels: number of channels.
+        base: action of the source's isometries on the base value.
+        base_grid: the base value's grid.
+        lines: per axis, what the value reads of the base.
+        closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
+        variables: the phases that parameters of `base` belong to, with their axis.
+        phases: phases chosen so far in the enclosing scope, for matching layers to use.
+        spans: receptive field per axis of the source.
+    """
+
+    source: Domain
+    grid: Domain
+    channels: int
+    base: Homomorphism
+    base_grid: Domain
+    lines: tuple[Line, ...]
+    closed: bool = False
+    variables: tuple[tuple[Phase, int], ...] = ()
+    phases: tuple[Phase, ...] = ()
+    replay: tuple[Phase, ...] | None = None
+    spans: tuple[Span, ...] = ()
+    folded: tuple[tuple[int, ...], tuple[Line, ...], bool, Domain, int] | None = field(default=None, repr=False)
+    path: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = field(default=(), repr=False)
+
+    @staticmethod
+    def input(source: Domain, channels: int) -> Field:
+        """The input itself."""
+        lines = tuple(identity_line(axis) for axis in source.axes)
+        spans = tuple(Span() for _ in source.axes)
+        return Field(source, source, channels, whole_group(source), source, lines, spans=spans)
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """`(*spatial, channels)`, None along infinite axes."""
+        return (*self.grid.sizes, self.channels)
+
+    @cached_property
+    def action(self) -> Homomorphism:
+        """All pairs of isometries of the input and of this value that act alike; parameters are the phases."""
+        if not self.lines:
+            return self.base
+        return self.base.then(line_action(self.lines, self.base_grid, self.grid))
+
+    @cached_property
+    def strict(self) -> Homomorphism:
+        """The action where it is known in advance, whatever phases the data choose."""
+        return strict_action(self.action, self.variables, output_fixed=True)
+
+    @cached_property
+    def orbit(self) -> SpaceGroup:
+        """The isometries that move the output by some shift, which may depend on the data."""
+        return strict_action(self.action, self.variables, output_fixed=False).source
+
+    def at(self, path: tuple[str, ...]) -> Field:
+        """The same field, seen from another place in the network."""
+        return replace(self, path=path)
+
+    def bare(self) -> Field:
+        """The same field without its ledger."""
+        return replace(self, rows=()) if self.rows else self
+
+    def recorded(self, row: Row) -> Field:
+        """The same field with one more line in its ledger."""
+        return replace(self, rows=(*self.rows, row))
+
+    def with_rows(self, rows: tuple[Row, ...]) -> Field:
+        """The same field with another ledger."""
+        return replace(self, rows=rows)
+
+    def scoped(self, replay: tuple[Phase, ...] | None, phases: tuple[Phase, ...] = ()) -> Field:
+        """The same field in another scope of phases."""
+        return replace(self, replay=replay, phases=phases)
+
+    def rebase(self) -> Field:
+        """The same field with this value as the base."""
+        if all(line is identity_line(axis) for line, axis in zip(self.lines, self.grid.axes, strict=True)):
+            return replace(self, closed=False)
+        return self._based(self.action, self.variables)
+
+    def _based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
+        lines = tuple(identity_line(axis) for axis in self.grid.axes)
+        return replace(
+            self,
+            base=action,
+            base_grid=self.grid,
+            lines=lines,
+            closed=False,
+            variables=variables,
+            folded=None,
+        )
+
+    def pointwise(self, kind: Literal["affine", "monotone", "any"] = "any", channels: int | None = None) -> Field:
+        """Apply one function to every node.
+
+        Args:
+            kind: "affine" in the value (a bias, frozen batch statistics, a 1×1 convolution), "monotone" and the same
+                for every channel (relu), or "any".
+            channels: the new number of channels, if the function mixes them.
+        """
+        lines = tuple(age_constants(line) if line.has_constants else line for line in self.lines)
+        gather = all(line.is_gather for line in lines)
+        maximum = any(line.maximum for line in lines)
+        opens = kind == "affine" and not maximum or kind == "monotone" and maximum
+        closed = not gather and (self.closed or not opens)
+        if kind != "affine" and self.folded is not None and channels is None:
+            factor, before, was_closed, grid, count = self.folded
+            aged = tuple(age_constants(line) if line.has_constants else line for line in before)
+            still = not all(line.is_gather for line in aged) and (was_closed or kind != "monotone" or not maximum)
+            folded = (factor, aged, still, grid, count)
+        else:
+            folded = None
+        return replace(self, lines=lines, closed=closed, folded=folded, channels=channels or self.channels)
+
+    def read(
+        self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
+    ) -> Field:
+        """Apply a window system, one `Reading` per axis.
+
+        Args:
+            reduce: "taps" (free weights, which tell taps and channels apart), "sum" or "max" (per channel).
+            channels: the new number of channels.
+            crossable: whether exchanging axes may match ordered taps (they carry no weights).
+        """
+        grid = self.moved_grid(readings)
+        spans = tuple(
+            span.through(reading.reach(axis.size))
+            for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
+        )
+        outer = tuple(
+            reading_line(reading, axis, reduce == "max", reduce == "taps" and not crossable)
+            for reading, axis in zip(readings, self.grid.axes, strict=True)
+        )
+        field_ = self if self._composes(outer) else self.rebase()
+        lines = tuple(compose_lines(o, i) for o, i in zip(outer, field_.lines, strict=True))
+        if any(line is None for line in lines):
+            field_, lines = field_.rebase(), outer
+        kept = tuple(line for line in lines if line is not None)
+        made = replace(field_, grid=grid, lines=kept, channels=channels or self.channels, spans=spans, folded=None)
+        return made.pointwise("affine", channels) if reduce == "taps" and channels else made
+
+    def _composes(self, outer: tuple[Line, ...]) -> bool:
+        if all(line.is_gather for line in outer) or all(line.is_gather for line in self.lines):
+            return True
+        if self.closed:
+            return False
+        return all(line.maximum for line in outer) == any(line.maximum for line in self.lines)
+
+    def moved_grid(self, readings: Sequence[Reading]) -> Domain:
+        """The grid after a window system."""
+        axes = []
+        for reading, axis in zip(readings, self.grid.axes, strict=True):
+            axes.append(axis if axis.size is None else Axis(reading.size(axis.size), axis.boundary))
+        return Domain(tuple(axes))
+
+    def collapse(self, *, maximum: bool, channels: int | None = None) -> Field:
+        """Global pooling: the average or the maximum over all nodes."""
+        composes = all(line.is_gather for line in self.lines) or (
+            not self.closed and any(line.maximum for line in self.lines) == maximum
+        )
+        field_ = self if composes else self.rebase()
+        lines = tuple(collapse_line(line, maximum) for line in field_.lines)
+        if any(line is None for line in lines):
+            field_ = field_.rebase()
+            lines = tuple(collapse_line(line, maximum) for line in field_.lines)
+        kept = tuple(line for line in lines if line is not None)
+        point = Domain(
+            tuple(Axis(1, "periodic") if axis.boundary == "periodic" else bounded(1) for axis in self.grid.axes)
+        )
+        return replace(field_, lines=kept, grid=point)._without_axes(channels)
+
+    def _without_axes(self, channels: int | None) -> Field:
+        spans = tuple(replace(span, everything=True) for span in self.spans)
+        made = replace(self, channels=channels or self.channels, spans=spans)
+        return made._settled(replace(made, grid=Domain(())), self.action.forget_target())
+
+    def _settled(self, frame: Field, action: Homomorphism) -> Field:
+        action, variables = settle(action, self.variables)
+        return frame._based(action, variables)
+
+    def fix_positions(self) -> Field:
+        """Keep only what leaves every node in place (a table of values, one per position, is added)."""
+        still = SpaceGroup.trivial(self.grid.dim, self.grid.periods)
+        return self._based(self.action.restrict_target(still), self.variables)
+
+    def flatten(self, channels: int | None) -> Field:
+        """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
+        return self.fix_positions()._without_axes(channels)
+
+    def joined(self, other: Field, channels: int | None = None, shared: Sequence[tuple[Phase, Phase]] = ()) -> Field:
+        """The sum, product or concatenation of two values of one grid: both must move alike.
+
+        Args:
+            shared: pairs of a phase of this branch and one of the other that are the same by construction.
+        """
+        merged = list(self.variables) + [v for v in other.variables if v not in self.variables]
+
+        def spread(field_: Field) -> Homomorphism:
+            return field_.action.with_parameters([merged.index(v) for v in field_.variables], len(merged))
+
+        action = spread(self) & spread(other)
+        for mine, theirs in shared:
+            alike = {a for a, _ in set(mine.operations) & set(theirs.operations)}
+            action = action.only(key for key, _ in action.operations if key[0] in alike)
+            for axis in range(self.grid.dim):
+                if (mine, axis) in merged and (theirs, axis) in merged:
+                    dropped = merged.index((theirs, axis))
+                    action = action.identify(merged.index((mine, axis)), dropped)
+                    merged.pop(dropped)
+        action, variables = settle(action, tuple(merged))
+        spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
+        return replace(self, channels=channels or self.channels, spans=spans)._based(action, variables)
+
+    def polyphase(self, stride: tuple[int, ...], *, translations_only: bool = False) -> Field:
+        """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
+
+        Appends the phase to `phases`.
+        """
+        grid = Domain(
+            tuple(
+                axis if axis.size is None else Axis(axis.size // s, axis.boundary)
+                for axis, s in zip(self.grid.axes, stride, strict=True)
+            )
+        )
+        chosen = {}
+        for (a, b), _ in sorted(self.action.operations, key=lambda operation: operation[0][0] != operation[0][1]):
+            chosen.setdefault(a, b)
+        phase = Phase(stride, self.grid, tuple(chosen.items()))
+        action = self.action.only(chosen.items())
+        relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only)
+        spans = tuple(
+            replace(span.through((Fraction(s), Fraction(0), Fraction(s - 1))), everything=True)
+            for span, s in zip(self.spans, stride, strict=True)
+        )
+        made = replace(self, grid=grid, phases=(*self.phases, phase), spans=spans)
+        return made._based(action.then(relation), (*self.variables, *((phase, axis) for axis in moving)))
+
+    def unpolyphase(self, phase: Phase) -> Field:
+        """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
+        grid = phase.grid
+        relation, moving = polyphase_action(phase, self.grid, down=False, translations_only=False)
+        action = self.action.then(relation).only(phase.operations)
+        count = len(self.variables)
+        for axis in reversed(moving):
+            fresh = count + moving.index(axis)
+            if (phase, axis) in self.variables:
+                action = action.identify(self.variables.index((phase, axis)), fresh)
+            else:
+                action = action.fix(fresh)
+        spans = tuple(
+            replace(span.through((Fraction(1, s), Fraction(1 - s, s), Fraction(0))), everything=True)
+            for span, s in zip(self.spans, phase.stride, strict=True)
+        )
+        action, variables = settle(action, self.variables)
+        return replace(self, grid=grid, spans=spans)._based(action, variables)
+
+    def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
+        """Space to depth; remembered, so that the matching depth to space undoes it."""
+        channels = self.channels
+        for f in factor:
+            channels *= f
+        made = replace(self.read(readings, "taps"), channels=channels)
+        return replace(made, folded=(factor, self.lines, self.closed, self.grid, self.channels))
+
+    def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
+        """Depth to space."""
+        if self.folded is not None and self.folded[0] == factor:
+            _, lines, closed, grid, count = self.folded
+            spans = tuple(s.through(r.reach(None)) for s, r in zip(self.spans, readings, strict=True))
+            return replace(self, lines=lines, closed=closed, grid=grid, channels=count, folded=None, spans=spans)
+        return self.read(readings, "sum", channels)

@@ -1,0 +1,31 @@
+"""Layers: init, apply and a declared symmetry each."""
+
+from equinet.layers.base import Bound as Bound
+from equinet.layers.base import Context as Context
+from equinet.layers.base import Layer as Layer
+from equinet.layers.base import LayerError as LayerError
+from equinet.layers.combine import Hourglass as Hourglass
+from equinet.layers.combine import Named as Named
+from equinet.layers.combine import Parallel as Parallel
+from equinet.layers.combine import Residual as Residual
+from equinet.layers.combine import Sequential as Sequential
+from equinet.layers.conv import Conv as Conv
+from equinet.layers.conv import ConvTranspose as ConvTranspose
+from equinet.layers.pointwise import Dropout as Dropout
+from equinet.layers.pointwise import Elu as Elu
+from equinet.layers.pointwise import Gelu as Gelu
+from equinet.layers.pointwise import Identity as Identity
+from equinet.layers.pointwise import LeakyRelu as LeakyRelu
+from equinet.layers.pointwise import Pointwise as Pointwise
+from equinet.layers.pointwise import Relu as Relu
+from equinet.layers.pointwise import Sigmoid as Sigmoid
+from equinet.layers.pointwise import Silu as Silu
+from equinet.layers.pointwise import Softplus as Softplus
+from equinet.layers.pointwise import Tanh as Tanh
+from equinet.layers.pool import AvgPool as AvgPool
+from equinet.layers.pool import GlobalAvgPool as GlobalAvgPool
+from equinet.layers.pool import GlobalMaxPool as GlobalMaxPool
+from equinet.layers.pool import MaxPool as MaxPool
+from equinet.layers.readout import Dense as Dense
+from equinet.layers.readout import Flatten as Flatten
+from equinet.layers.readout import PositionalEmbedding as PositionalEmbedding

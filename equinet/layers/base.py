@@ -1,0 +1,183 @@
+"""The protocol of a layer: what it computes, and what it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import jax
+
+from equinet.field import Field
+
+Shape = tuple[int | None, ...]
+Params = Any
+State = Any
+Variables = dict[str, Any]
+
+
+class LayerError(ValueError):
+    """A layer cannot run on what it was given. The message names the layer by its path in the network."""
+
+    def __init__(self, message: str, path: tuple[str, ...] = ()) -> None:
+        self.message, self.path = message, path
+        super().__init__(": ".join((" → ".join(path), message)) if path else message)
+
+
+@contextmanager
+def within(name: str) -> Iterator[None]:
+    """Prefix the path of any `LayerError` raised inside with `name`."""
+    try:
+        yield
+    except LayerError as error:
+        raise LayerError(error.message, (name, *error.path)) from None
+
+
+@dataclass
+class Context:
+    """What a forward pass carries besides arrays; lives for one trace only.
+
+    Attributes:
+        train: whether statistics are updated and random layers are random.
+        key: randomness of this layer in training, or None.
+        chosen: phases chosen so far in the enclosing scope, appended to by polyphase layers.
+        replay: phases to use instead of choosing, first to last, or None.
+    """
+
+    train: bool = False
+    key: jax.Array | None = None
+    chosen: list[jax.Array] = field(default_factory=list)
+    replay: list[jax.Array] | None = None
+
+    def child(self, index: int) -> Context:
+        """The context of the child number `index`: its own randomness, the same scope of phases."""
+        key = None if self.key is None else jax.random.fold_in(self.key, index)
+        return Context(self.train, key, self.chosen, self.replay)
+
+    def scope(self, index: int, replay: Sequence[jax.Array] | None = None) -> Context:
+        """The context of a child with a scope of phases of its own."""
+        key = None if self.key is None else jax.random.fold_in(self.key, index)
+        return Context(self.train, key, [], None if replay is None else list(replay))
+
+    def randomness(self, layer: Layer) -> jax.Array:
+        """The key of a random layer in training.
+
+        Raises:
+            LayerError: if `apply` was given none.
+        """
+        if self.key is None:
+            raise LayerError(f"{layer} draws random numbers in training: pass key= to apply(..., train=True)")
+        return self.key
+
+
+class Layer:
+    """A layer: a frozen dataclass of static hyperparameters with pure methods.
+
+    Subclasses define `output_shape`, `setup`, `forward` and `symmetry`; users call `init`, `apply` and `bind`.
+    Arrays are `[batch, *spatial, channels]`. Parameters and state are explicit pytrees, so a change of weights never
+    recompiles.
+    """
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
+
+        Raises:
+            LayerError: if the layer cannot run on such an input.
+        """
+        raise NotImplementedError
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        """Initial parameters and state; none by default."""
+        del key, shape
+        return (), ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        """Output and new state."""
+        raise NotImplementedError
+
+    def symmetry(self, field: Field) -> Field:
+        """Push the symmetry of the input through the layer."""
+        raise NotImplementedError
+
+    def reason(self, before: Field) -> str:
+        """Why isometries are lost here, for the ledger."""
+        del before
+        return ""
+
+    def init(self, key: jax.Array, shape: Sequence[int]) -> Variables:
+        """Initial variables `{"params": …, "state": …}`.
+
+        Args:
+            key: a JAX random key.
+            shape: `(*spatial, channels)` of the input, without the batch.
+
+        Raises:
+            LayerError: if some layer cannot run on an input of this shape.
+        """
+        sizes = tuple(shape)
+        if len(sizes) < 1 or not all(isinstance(n, int) and n >= 1 for n in sizes):
+            raise LayerError(f"init needs a shape (*spatial, channels) of positive integers; got {shape}")
+        self.output_shape(sizes)
+        params, state = self.setup(key, sizes)
+        return {"params": params, "state": state}
+
+    def apply(self, variables: Variables, x: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> Any:
+        """The output `[batch, *spatial, channels]`; with `train=True` the pair (output, new state).
+
+        Raises:
+            LayerError: if some layer cannot run on an input of this shape, or draws random numbers without a key.
+        """
+        if x.ndim < 2:
+            raise LayerError(f"apply needs an array [batch, *spatial, channels]; got shape {x.shape}")
+        self.output_shape(x.shape[1:])
+        y, state = self.forward(variables["params"], variables["state"], x, Context(train, key))
+        return (y, state) if train else y
+
+    def bind(self, variables: Variables) -> Bound:
+        """The layer with its variables: a function of x, in evaluation mode."""
+        return Bound(self, variables)
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        """Layers inside this one, with their names."""
+        return ()
+
+    def __str__(self) -> str:
+        shown = []
+        for f in fields(self):  # pyright: ignore[reportArgumentType]
+            value = getattr(self, f.name)
+            if not f.repr or value == f.default:
+                continue
+            required = f.default is f.default_factory  # both MISSING
+            shown.append(f"{value}" if required else f"{f.name}={value}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True, eq=False)
+class Bound:
+    """A layer with its variables; calling it applies the layer in evaluation mode."""
+
+    layer: Layer
+    variables: Variables
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        """`layer.apply(variables, x)`."""
+        return self.layer.apply(self.variables, x)
+
+
+def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer, least: int = 1) -> tuple[int, ...]:
+    """One value per spatial axis of `shape`, from an int or a tuple.
+
+    Raises:
+        LayerError: if there are too few or too many, or one is below `least`.
+    """
+    dim = len(shape) - 1
+    if dim < 1:
+        raise LayerError(f"{layer} needs an input with spatial axes; got shape {shape}: move it before the readout")
+    values = (value,) * dim if isinstance(value, int) else tuple(value)
+    if len(values) != dim:
+        raise LayerError(f"{layer}: {what} {value} has {len(values)} entries, the input of shape {shape} {dim} axes")
+    if not all(isinstance(v, int) and v >= least for v in values):
+        raise LayerError(f"{layer}: {what} must be integers of at least {least}; got {value}")
+    return values

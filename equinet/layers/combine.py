@@ -1,0 +1,345 @@
+"""Combinators: layers made of layers, with visible children."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from operator import add, mul
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field, Row
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
+from equinet.phases import Phase
+
+Join = Literal["add", "concat", "mul"]
+
+
+def label(name: str, layer: Layer) -> str:
+    """How errors and ledgers name a child: `layer 2 (MaxPool)`, or the name given."""
+    if isinstance(layer, Named):
+        return f"{name} ({layer.name})" if not name.isdigit() else layer.name
+    return f"layer {name} ({type(layer).__name__})" if name.isdigit() else f"{name} ({type(layer).__name__})"
+
+
+def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
+    """A child's output shape; errors carry its name."""
+    with within(label(name, layer)):
+        return layer.output_shape(shape)
+
+
+def step(name: str, layer: Layer, field: Field) -> Field:
+    """Push a field through a child, recording leaves in the field's ledger."""
+    path = field.path
+    with within(label(name, layer)):
+        layer.output_shape(field.shape)
+        after = layer.symmetry(field.at((*path, layer.name if isinstance(layer, Named) else name)))
+    if not layer.children:
+        after = after.recorded(Row((*path, name), str(layer), field.bare(), after.bare(), layer.reason(field)))
+    return after.at(path)
+
+
+def _setup_all(
+    children: Sequence[tuple[str, Layer]], key: jax.Array, shapes: Sequence[Shape]
+) -> tuple[tuple[Params, ...], tuple[State, ...]]:
+    made = [
+        layer.setup(jax.random.fold_in(key, i), tuple(n or 1 for n in shape))
+        for i, ((_, layer), shape) in enumerate(zip(children, shapes, strict=True))
+    ]
+    return tuple(p for p, _ in made), tuple(s for _, s in made)
+
+
+def join_shapes(layer: Layer, shapes: Sequence[Shape], join: Join) -> Shape:
+    """Shape of the sum, product or concatenation of branches.
+
+    Raises:
+        LayerError: if the branches' grids differ, or (unless concatenated) their channels.
+    """
+    for i, shape in enumerate(shapes[1:], start=1):
+        if shape[:-1] != shapes[0][:-1] or (join != "concat" and shape[-1] != shapes[0][-1]):
+            raise LayerError(
+                f"{type(layer).__name__}: branches 0 and {i} do not join by {join!r}: their outputs have shapes "
+                f"{shapes[0]} and {shape}; make strides, paddings and features of the two agree"
+            )
+    if join == "concat":
+        return (*shapes[0][:-1], sum(shape[-1] or 0 for shape in shapes))
+    return shapes[0]
+
+
+def join_arrays(arrays: Sequence[jax.Array], join: Join) -> jax.Array:
+    """Add, multiply, or concatenate along the channels."""
+    if join == "concat":
+        return jnp.concatenate(arrays, axis=-1)
+    return reduce(add if join == "add" else mul, arrays)
+
+
+def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence[tuple[Phase, Phase]] = ()) -> Field:
+    """The field of a join of branches; the ledger says what the branches do not agree on."""
+    first = fields[0]
+    channels = sum(f.channels for f in fields) if join == "concat" else first.channels
+    joined = first
+    for other in fields[1:]:
+        joined = joined.joined(other, channels, shared)
+    reason = "the branches move their outputs differently" if len(fields) > 1 else ""
+    return joined.recorded(Row((*first.path, "join"), name, first.bare(), joined.bare(), reason))
+
+
+@dataclass(frozen=True)
+class Named(Layer):
+    """A layer with a name for ledgers and errors."""
+
+    name: str
+    layer: Layer
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        return self.layer.children
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self.layer.output_shape(shape)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return self.layer.setup(key, shape)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        return self.layer.forward(params, state, x, context)
+
+    def symmetry(self, field: Field) -> Field:
+        return self.layer.symmetry(field)
+
+    def reason(self, before: Field) -> str:
+        return self.layer.reason(before)
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.layer}"
+
+
+@dataclass(frozen=True, init=False)
+class Sequential(Layer):
+    """Layers one after the other: `Sequential(Conv(8, 3), Relu(), GlobalAvgPool())`."""
+
+    layers: tuple[Layer, ...]
+
+    def __init__(self, *layers: Layer) -> None:
+        _check_layers(type(self).__name__, layers)
+        object.__setattr__(self, "layers", layers)
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        return tuple((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def _shapes(self, shape: Shape) -> list[Shape]:
+        shapes = [shape]
+        for name, layer in self.children:
+            shapes.append(shape_of(name, layer, shapes[-1]))
+        return shapes
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self._shapes(shape)[-1]
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return _setup_all(self.children, key, self._shapes(shape)[:-1])
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        states = []
+        for i, (layer, p, s) in enumerate(zip(self.layers, params, state, strict=True)):
+            x, new = layer.forward(p, s, x, context.child(i))
+            states.append(new)
+        return x, tuple(states)
+
+    def symmetry(self, field: Field) -> Field:
+        for name, layer in self.children:
+            field = step(name, layer, field)
+        return field
+
+    def __str__(self) -> str:
+        return f"Sequential({', '.join(map(str, self.layers))})"
+
+
+@dataclass(frozen=True, init=False)
+class Parallel(Layer):
+    """Branches of one input, joined by sum, product or concatenation along the channels.
+
+    An isometry survives only where all branches move their outputs alike (the equalizer of their actions).
+
+    Raises:
+        LayerError: from init and apply, if the branches' outputs do not fit together.
+    """
+
+    branches: tuple[Layer, ...]
+    join: Join
+
+    def __init__(self, *branches: Layer, join: Join = "add") -> None:
+        _check_layers(type(self).__name__, branches)
+        if join not in ("add", "concat", "mul"):
+            raise ValueError(f"Parallel: join must be 'add', 'concat' or 'mul'; got {join!r}")
+        if not branches:
+            raise ValueError("Parallel needs at least one branch")
+        object.__setattr__(self, "branches", branches)
+        object.__setattr__(self, "join", join)
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        return tuple((str(i), layer) for i, layer in enumerate(self.branches))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return join_shapes(self, [shape_of(name, layer, shape) for name, layer in self.children], self.join)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return _setup_all(self.children, key, [shape] * len(self.branches))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        made = [
+            layer.forward(p, s, x, context.scope(i, context.replay))
+            for i, (layer, p, s) in enumerate(zip(self.branches, params, state, strict=True))
+        ]
+        return join_arrays([y for y, _ in made], self.join), tuple(s for _, s in made)
+
+    def symmetry(self, field: Field) -> Field:
+        return _fork(field, self.children, f"Parallel(join={self.join})", self.join)
+
+    def __str__(self) -> str:
+        return f"Parallel({', '.join(map(str, self.branches))}, join={self.join})"
+
+
+def _fork(field: Field, children: Sequence[tuple[str, Layer]], name: str, join: Join) -> Field:
+    start = len(field.rows)
+    fields = [step(child, layer, field.scoped(field.replay)) for child, layer in children]
+    rows = field.rows + tuple(row for f in fields for row in f.rows[start:])
+    first, *others = fields
+    joined = join_fields(name, [first.with_rows(rows), *others], join)
+    return joined.scoped(field.replay, field.phases)
+
+
+@dataclass(frozen=True)
+class Residual(Layer):
+    """`shortcut(x) + body(x)`; the shortcut is the identity by default.
+
+    Polyphase layers of the shortcut do not choose for themselves: they keep the phases that the body's polyphase
+    layers chose, in order, so that the two stay aligned.
+
+    Args:
+        body: the residual branch.
+        shortcut: the other branch, or None for the identity.
+
+    Raises:
+        LayerError: from init and apply, if the outputs' shapes differ, or the shortcut has more polyphase layers
+            than the body.
+    """
+
+    body: Layer
+    shortcut: Layer | None = None
+
+    def __post_init__(self) -> None:
+        _check_layers("Residual", (self.body,) + (() if self.shortcut is None else (self.shortcut,)))
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        shortcut = () if self.shortcut is None else (("shortcut", self.shortcut),)
+        return (("body", self.body), *shortcut)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        body = shape_of("body", self.body, shape)
+        other = shape if self.shortcut is None else shape_of("shortcut", self.shortcut, shape)
+        if body != other:
+            raise LayerError(
+                f"Residual: the body turns {shape} into {body}, the shortcut into {other}; "
+                f"give a shortcut (a strided or polyphase layer and a 1×1 convolution) with the body's output shape"
+            )
+        return body
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return _setup_all(self.children, key, [shape] * len(self.children))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        inner = context.scope(0)
+        y, new = self.body.forward(params[0], state[0], x, inner)
+        if self.shortcut is None:
+            return x + y, (new,)
+        z, other = self.shortcut.forward(params[1], state[1], x, context.scope(1, inner.chosen))
+        return z + y, (new, other)
+
+    def symmetry(self, field: Field) -> Field:
+        body = step("body", self.body, field.scoped(None))
+        other, shared = field.scoped(None), ()
+        if self.shortcut is not None:
+            other = step("shortcut", self.shortcut, field.scoped(body.phases).with_rows(body.rows))
+            shared = tuple(zip(body.phases, other.phases, strict=False))
+            body = body.with_rows(other.rows)
+        joined = join_fields("Residual(join=add)", [body, other], "add", shared)
+        return joined.scoped(field.replay, field.phases)
+
+    def __str__(self) -> str:
+        return f"Residual({self.body}{'' if self.shortcut is None else f', shortcut={self.shortcut}'})"
+
+
+@dataclass(frozen=True)
+class Hourglass(Layer):
+    """`up(inner(down(x)))`, with an optional skip connection from x.
+
+    The polyphase upsampling layers of `up` put values back at the phases that the polyphase layers of `down` chose,
+    last first, so that indices are threaded by structure.
+
+    Args:
+        down, inner, up: the three parts.
+        skip: None, "add" or "concat": how x joins the output.
+
+    Raises:
+        LayerError: from init and apply, if shapes do not fit, or `up` has more polyphase layers than `down`.
+    """
+
+    down: Layer
+    inner: Layer
+    up: Layer
+    skip: Literal["add", "concat"] | None = None
+
+    def __post_init__(self) -> None:
+        _check_layers("Hourglass", (self.down, self.inner, self.up))
+        if self.skip not in (None, "add", "concat"):
+            raise ValueError(f"Hourglass: skip must be None, 'add' or 'concat'; got {self.skip!r}")
+
+    @property
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        return ("down", self.down), ("inner", self.inner), ("up", self.up)
+
+    def _shapes(self, shape: Shape) -> list[Shape]:
+        shapes = [shape]
+        for name, layer in self.children:
+            shapes.append(shape_of(name, layer, shapes[-1]))
+        return shapes
+
+    def output_shape(self, shape: Shape) -> Shape:
+        out = self._shapes(shape)[-1]
+        return out if self.skip is None else join_shapes(self, [shape, out], self.skip)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return _setup_all(self.children, key, self._shapes(shape)[:-1])
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        below = context.scope(0)
+        y, down = self.down.forward(params[0], state[0], x, below)
+        y, inner = self.inner.forward(params[1], state[1], y, context.scope(1))
+        y, up = self.up.forward(params[2], state[2], y, context.scope(2, below.chosen[::-1]))
+        return (y if self.skip is None else join_arrays([x, y], self.skip)), (down, inner, up)
+
+    def symmetry(self, field: Field) -> Field:
+        down = step("down", self.down, field.scoped(None))
+        inner = step("inner", self.inner, down.scoped(None))
+        up = step("up", self.up, inner.scoped(down.phases[::-1]))
+        if self.skip is not None:
+            skipped = field.with_rows(up.rows)
+            up = join_fields(f"Hourglass(skip={self.skip})", [skipped, up], self.skip)
+        return up.scoped(field.replay, field.phases)
+
+    def __str__(self) -> str:
+        skip = "" if self.skip is None else f", skip={self.skip}"
+        return f"Hourglass({self.down}, {self.inner}, {self.up}{skip})"
+
+
+def _check_layers(owner: str, layers: Sequence[object]) -> None:
+    for i, layer in enumerate(layers):
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{owner}: argument {i} must be a layer; got {layer!r} of type {type(layer).__name__}")

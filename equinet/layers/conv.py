@@ -1,0 +1,172 @@
+"""Convolutions with free weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, windows
+from equinet.windows import Transposed, Window
+
+Ints = int | tuple[int, ...]
+
+
+def he_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """A kernel `[*taps, in, out]` of variance 2 / fan-in (He et al. 2015)."""
+    return jax.random.normal(key, shape) * (2.0 / prod(shape[:-1])) ** 0.5
+
+
+def _specification(dim: int) -> tuple[str, str, str]:
+    letters = "DHW"[-dim:]
+    return f"N{letters}C", f"{letters}IO", f"N{letters}C"
+
+
+def convolve(
+    x: jax.Array,
+    kernel: jax.Array,
+    strides: tuple[int, ...],
+    dilations: tuple[int, ...],
+    borders: tuple[tuple[int, int], ...],
+    groups: int = 1,
+    input_dilation: tuple[int, ...] | None = None,
+) -> jax.Array:
+    """Cross-correlation of `[batch, *spatial, in]` with `[*taps, in / groups, out]`, zero borders."""
+    return jax.lax.conv_general_dilated(
+        x,
+        kernel.astype(x.dtype),
+        strides,
+        borders,
+        lhs_dilation=input_dilation,
+        rhs_dilation=dilations,
+        dimension_numbers=_specification(len(strides)),
+        feature_group_count=groups,
+    )
+
+
+def _check_groups(layer: Layer, groups: int, features: int, channels: int) -> None:
+    if features < 1:
+        raise LayerError(f"{layer}: features must be at least 1; got {features}")
+    if groups < 1 or channels % groups or features % groups:
+        raise LayerError(f"{layer}: groups={groups} must divide the {channels} input channels and {features} features")
+
+
+@dataclass(frozen=True)
+class Conv(Layer):
+    """Convolution (cross-correlation) `y[i] = b + Σ_τ W_τ x[s i + d τ − lo]`.
+
+    Declares the window rule for ordered windows: translations by multiples of the stride that map the grid to itself,
+    and a reversal of an axis only if its kernel is 1.
+
+    Args:
+        features: output channels.
+        kernel, stride, dilation: an int, or one per axis.
+        padding: "circular" | "zero" (SAME) | "zero_lower" (SAME_LOWER) | "valid" | "reflect" | "edge" | pairs (lo, hi)
+            of zeros. Circular, reflect and edge put (k−1)//2 nodes before and k//2 after, k the dilated kernel.
+        groups: feature groups; the number of input channels makes it depthwise.
+        bias: whether to add b.
+
+    Raises:
+        LayerError: from init and apply, if the window does not fit or the groups do not divide the channels.
+    """
+
+    features: int
+    kernel: Ints
+    stride: Ints = 1
+    dilation: Ints = 1
+    padding: PaddingSpec = "zero"
+    groups: int = 1
+    bias: bool = True
+
+    def _windows(self, shape: Shape) -> tuple[Window, ...]:
+        return windows(self, shape, self.kernel, self.stride, self.dilation, self.padding, "taps")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        spatial = read_shape(self, shape, self._windows(shape))
+        _check_groups(self, self.groups, self.features, shape[-1] or 1)
+        return (*spatial, self.features)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        taps = per_axis(self.kernel, shape, "kernel", self)
+        params = {"kernel": he_normal(key, (*taps, shape[-1] // self.groups, self.features))}
+        if self.bias:
+            params["bias"] = jnp.zeros(self.features)
+        return params, ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        axes = self._windows(x.shape[1:])
+        constant = all(window.mode == "zero" for window in axes)
+        borders = tuple(window.border(n) for window, n in zip(axes, x.shape[1:-1], strict=True))
+        if not constant:
+            x = pad_input(x, axes)
+            borders = ((0, 0),) * len(axes)
+        strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
+        y = convolve(x, params["kernel"], strides, dilations, borders, self.groups)
+        return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.read(self._windows(field.shape), "taps", self.features)
+
+
+@dataclass(frozen=True)
+class ConvTranspose(Layer):
+    """Transposed convolution: inputs `stride` apart with zeros between, then a convolution of stride 1.
+
+    Args:
+        padding: "zero" or "circular" give n·stride outputs, "valid" (n−1)·stride + k.
+        features, kernel, stride, dilation, groups, bias: as for `Conv`.
+    """
+
+    features: int
+    kernel: Ints
+    stride: Ints = 1
+    dilation: Ints = 1
+    padding: str = "zero"
+    groups: int = 1
+    bias: bool = True
+
+    def _readings(self, shape: Shape) -> tuple[Transposed, ...]:
+        if self.padding not in ("zero", "circular", "valid"):
+            raise LayerError(f"{self}: unknown padding {self.padding!r}; use 'zero', 'circular' or 'valid'")
+        kernels = per_axis(self.kernel, shape, "kernel", self)
+        strides = per_axis(self.stride, shape, "stride", self)
+        dilations = per_axis(self.dilation, shape, "dilation", self)
+        return tuple(Transposed(k, s, d, self.padding) for k, s, d in zip(kernels, strides, dilations, strict=True))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        spatial = read_shape(self, shape, self._readings(shape))
+        _check_groups(self, self.groups, self.features, shape[-1] or 1)
+        return (*spatial, self.features)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        taps = per_axis(self.kernel, shape, "kernel", self)
+        params = {"kernel": he_normal(key, (*taps, shape[-1] // self.groups, self.features))}
+        if self.bias:
+            params["bias"] = jnp.zeros(self.features)
+        return params, ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        axes = self._readings(x.shape[1:])
+        strides, dilations = tuple(r.stride for r in axes), tuple(r.dilation for r in axes)
+        borders = []
+        for axis, (reading, n) in enumerate(zip(axes, x.shape[1:-1], strict=True), start=1):
+            before = reading.lead
+            after = reading.size(n) - (n - 1) * reading.stride - 1 + reading.extent - 1 - before
+            if self.padding == "circular":
+                wide = -(-(reading.extent - 1) // reading.stride)
+                x = pad_axis(x, axis, wide, wide, "circular")
+                before -= wide * reading.stride
+                after -= wide * reading.stride
+            borders.append((before, after))
+        ones = (1,) * len(axes)
+        y = convolve(x, params["kernel"], ones, dilations, tuple(borders), self.groups, strides)
+        return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.read(self._readings(field.shape), "taps", self.features)

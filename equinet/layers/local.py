@@ -1,0 +1,114 @@
+"""What convolutions and pools share: windows per axis, padding, shapes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.layers.base import Layer, LayerError, Shape, per_axis
+from equinet.windows import MODES, Padding, Reading, Window, pad_table
+
+PaddingSpec = str | int | tuple[tuple[int, int], ...]
+
+
+def axis_padding(padding: PaddingSpec, dim: int, layer: Layer) -> tuple[Padding, ...]:
+    """The padding of each axis, from a mode or explicit pairs.
+
+    Raises:
+        LayerError: for an unknown mode or malformed pairs.
+    """
+    if isinstance(padding, str):
+        if padding not in MODES:
+            raise LayerError(f"{layer}: unknown padding {padding!r}; use one of {', '.join(MODES)} or pairs (lo, hi)")
+        return (padding,) * dim
+    if isinstance(padding, int):
+        return ((padding, padding),) * dim
+    pairs = tuple(tuple(pair) for pair in padding)
+    if len(pairs) != dim or not all(len(p) == 2 and min(p) >= 0 for p in pairs):
+        raise LayerError(f"{layer}: explicit padding needs one pair (lo, hi) ≥ 0 for each of {dim} axes; got {padding}")
+    return tuple((int(lo), int(hi)) for lo, hi in pairs)
+
+
+def windows(
+    layer: Layer,
+    shape: Shape,
+    kernel: int | tuple[int, ...],
+    stride: int | tuple[int, ...],
+    dilation: int | tuple[int, ...],
+    padding: PaddingSpec,
+    reduce: str,
+    weights: Sequence[tuple[int, ...]] | None = None,
+    count_padding: bool = True,
+) -> tuple[Window, ...]:
+    """One `Window` per axis of an input of `shape`."""
+    kernels = per_axis(kernel, shape, "kernel", layer)
+    strides = per_axis(stride, shape, "stride", layer)
+    dilations = per_axis(dilation, shape, "dilation", layer)
+    paddings = axis_padding(padding, len(kernels), layer)
+    filters = weights or (None,) * len(kernels)
+    return tuple(
+        Window(k, s, d, p, reduce, w, count_padding)
+        for k, s, d, p, w in zip(kernels, strides, dilations, paddings, filters, strict=True)
+    )
+
+
+def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple[int | None, ...]:
+    """Spatial sizes after `readings`.
+
+    Raises:
+        LayerError: if nothing is left along an axis, or a stride exceeds the map, or the padding cannot be made.
+    """
+    sizes = []
+    for axis, (n, reading) in enumerate(zip(shape[:-1], readings, strict=True)):
+        if n is None:
+            sizes.append(None)
+            continue
+        if isinstance(reading, Window):
+            padded = n + sum(reading.border(n))
+            if reading.stride > n:
+                raise LayerError(
+                    f"{layer}: stride {reading.stride} is larger than the map, of size {n} along axis {axis}: "
+                    f"use a larger input or fewer strides before this layer"
+                )
+            if reading.extent > padded:
+                raise LayerError(
+                    f"{layer}: a window of extent {reading.extent} does not fit a padded map of size {padded} "
+                    f"along axis {axis} (input shape {shape}): use a larger input, a smaller window or more padding"
+                )
+            if reading.mode == "reflect" and max(reading.border(n)) > n - 1:
+                raise LayerError(
+                    f"{layer}: reflect padding of {reading.border(n)} needs a map larger than "
+                    f"{max(reading.border(n))}; got size {n} along axis {axis}: use padding='edge' or a smaller kernel"
+                )
+        size = reading.size(n)
+        if size < 1:
+            raise LayerError(f"{layer}: nothing is left along axis {axis} of an input of shape {shape}")
+        sizes.append(size)
+    return tuple(sizes)
+
+
+def pad_axis(x: jax.Array, axis: int, lo: int, hi: int, mode: str, value: float = 0.0) -> jax.Array:
+    """Pad one array axis as `pad_table` says; constants are `value`."""
+    if lo == hi == 0:
+        return x
+    n = x.shape[axis]
+    if mode == "circular" and max(lo, hi) <= n:
+        before = jax.lax.slice_in_dim(x, n - lo, n, axis=axis)
+        after = jax.lax.slice_in_dim(x, 0, hi, axis=axis)
+        return jnp.concatenate([before, x, after], axis=axis)
+    if mode in ("circular", "reflect", "edge"):
+        return jnp.take(x, np.asarray(pad_table(n, lo, hi, mode)), axis=axis)
+    widths = [(0, 0)] * x.ndim
+    widths[axis] = (lo, hi)
+    return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
+
+
+def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> jax.Array:
+    """Pad every spatial axis as its window asks; zero padding beyond the last window's reach is kept."""
+    for axis, window in enumerate(readings, start=1):
+        lo, hi = window.border(x.shape[axis])
+        x = pad_axis(x, axis, lo, hi, window.mode, value)
+    return x

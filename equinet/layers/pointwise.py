@@ -1,0 +1,186 @@
+"""Functions applied to every node alike: they commute with every isometry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+
+
+class _Elementwise(Layer):
+    """A fixed function of one number; `_monotone` if it never decreases (maxima then pass through it)."""
+
+    _monotone = False
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        raise NotImplementedError
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        return self._call(x), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.pointwise("monotone" if self._monotone else "any")
+
+
+@dataclass(frozen=True)
+class Relu(_Elementwise):
+    """max(x, 0)."""
+
+    _monotone = True
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jnp.maximum(x, jnp.zeros((), x.dtype))
+
+
+@dataclass(frozen=True)
+class LeakyRelu(_Elementwise):
+    """x where positive, `slope`·x elsewhere (0 ≤ slope).
+
+    Raises:
+        ValueError: if the slope is negative.
+    """
+
+    slope: float = 0.01
+    _monotone = True
+
+    def __post_init__(self) -> None:
+        if self.slope < 0:
+            raise ValueError(f"LeakyRelu: slope must not be negative; got {self.slope}")
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jax.nn.leaky_relu(x, self.slope)
+
+
+@dataclass(frozen=True)
+class Elu(_Elementwise):
+    """x where positive, eˣ − 1 elsewhere."""
+
+    _monotone = True
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jax.nn.elu(x)
+
+
+@dataclass(frozen=True)
+class Softplus(_Elementwise):
+    """log(1 + eˣ)."""
+
+    _monotone = True
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jax.nn.softplus(x)
+
+
+@dataclass(frozen=True)
+class Sigmoid(_Elementwise):
+    """1 / (1 + e⁻ˣ)."""
+
+    _monotone = True
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jax.nn.sigmoid(x)
+
+
+@dataclass(frozen=True)
+class Tanh(_Elementwise):
+    """tanh x."""
+
+    _monotone = True
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jnp.tanh(x)
+
+
+@dataclass(frozen=True)
+class Gelu(_Elementwise):
+    """x Φ(x), Φ the normal distribution function (its tanh approximation; Hendrycks and Gimpel 2016)."""
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jax.nn.gelu(x)
+
+
+@dataclass(frozen=True)
+class Silu(_Elementwise):
+    """x / (1 + e⁻ˣ)."""
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        return jax.nn.silu(x)
+
+
+@dataclass(frozen=True)
+class Pointwise(_Elementwise):
+    """Any function that treats every element of the array alike and keeps its shape.
+
+    Args:
+        fn: an elementwise function; equinet cannot check that it is one, `verify` can.
+        monotone: whether it never decreases (then consecutive max pools compose through it).
+    """
+
+    fn: Callable[[jax.Array], jax.Array]
+    monotone: bool = False
+
+    @property
+    def _monotone(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.monotone
+
+    def _call(self, x: jax.Array) -> jax.Array:
+        y = self.fn(x)
+        if y.shape != x.shape:
+            raise LayerError(f"{self}: an elementwise function keeps the shape; it turned {x.shape} into {y.shape}")
+        return y
+
+    def __str__(self) -> str:
+        return f"Pointwise({getattr(self.fn, '__name__', 'function')})"
+
+
+@dataclass(frozen=True)
+class Identity(Layer):
+    """x."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        return x, state
+
+    def symmetry(self, field: Field) -> Field:
+        return field
+
+
+@dataclass(frozen=True)
+class Dropout(Layer):
+    """In training, zero each element with probability `rate` and divide the others by 1 − rate; else the identity.
+
+    Raises:
+        ValueError: unless 0 ≤ rate < 1.
+        LayerError: from apply in training, without a key.
+    """
+
+    rate: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rate < 1:
+            raise ValueError(f"Dropout: rate must be in [0, 1); got {self.rate}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params
+        if not context.train or self.rate == 0:
+            return x, state
+        kept = jax.random.bernoulli(context.randomness(self), 1 - self.rate, x.shape)
+        return jnp.where(kept, x / jnp.asarray(1 - self.rate, x.dtype), jnp.zeros((), x.dtype)), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field

@@ -1,0 +1,94 @@
+"""Layers that tell positions apart, and dense layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+
+
+@dataclass(frozen=True)
+class Flatten(Layer):
+    """`[batch, *spatial, channels]` to `[batch, nodes · channels]`.
+
+    Positions become channels: only what leaves every node in place survives, as invariance.
+    """
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (None,) if None in shape else (prod(n or 1 for n in shape),)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        return x.reshape(x.shape[0], -1), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.flatten(self.output_shape(field.shape)[0])
+
+    def reason(self, before: Field) -> str:
+        del before
+        return "flattening turns positions into channels"
+
+
+@dataclass(frozen=True)
+class Dense(Layer):
+    """`y = W x + b` over the channels, at every node alike (a 1×1 convolution where there are nodes).
+
+    Args:
+        features: output channels.
+        bias: whether to add b.
+    """
+
+    features: int
+    bias: bool = True
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.features < 1:
+            raise LayerError(f"{self}: features must be at least 1")
+        return (*shape[:-1], self.features)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        kernel = jax.random.normal(key, (shape[-1], self.features)) * (1.0 / shape[-1]) ** 0.5
+        return {"kernel": kernel, **({"bias": jnp.zeros(self.features)} if self.bias else {})}, ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        y = x @ params["kernel"].astype(x.dtype)
+        return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.pointwise("affine", self.features)
+
+
+@dataclass(frozen=True)
+class PositionalEmbedding(Layer):
+    """Add a learned table with one vector per node; only what leaves every node in place survives.
+
+    Args:
+        scale: standard deviation of the initial table.
+    """
+
+    scale: float = 0.02
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return {"table": self.scale * jax.random.normal(key, shape)}, ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        if x.shape[1:] != params["table"].shape:
+            raise LayerError(f"{self}: made for shape {params['table'].shape}; got {x.shape[1:]}")
+        return x + params["table"].astype(x.dtype)[None], state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.fix_positions()
+
+    def reason(self, before: Field) -> str:
+        del before
+        return "a table of positions tells nodes apart"

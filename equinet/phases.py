@@ -1,0 +1,115 @@
+"""Adaptive polyphase layers in the algebra: an action with the change of phase as a parameter.
+
+With stride s and chosen offset o*, `y[i] = x[s i + o*]`. Moving x by `(A, t)` moves y by `(A, τ)` with
+`s τ = t + A c − c + δ`, c = (s−1)/2 the centre of a block of s nodes and δ = (A o* − o*') − (A c − c) the change of
+phase. The realised δ depends on the data: δ ≡ −(t + A c − c) mod s and |δ| < s. So δ = 0 where s divides
+t + A c − c, and elsewhere both of two values, s apart, occur.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from equinet.domain import Domain
+from equinet.groups import Lattice, Matrix
+from equinet.groups.homomorphism import Homomorphism
+from equinet.lines import _matrix, canonical_operations, fixes_nodes
+
+
+@dataclass(frozen=True, eq=False)
+class Phase:
+    """One choice of a polyphase component.
+
+    Attributes:
+        stride: s, per axis.
+        grid: the grid it was chosen on.
+        operations: for each point operation of the network's input, the one that acts on that grid.
+    """
+
+    stride: tuple[int, ...]
+    grid: Domain
+    operations: tuple[tuple[Matrix, Matrix], ...] = ()
+
+
+def polyphase_action(
+    phase: Phase, coarse: Domain, *, down: bool, translations_only: bool
+) -> tuple[Homomorphism, tuple[int, ...]]:
+    """The action of a polyphase layer (`down`) or of putting its output back; and the axes that have a parameter."""
+    return _action(phase.grid, coarse, phase.stride, down, translations_only)
+
+
+@lru_cache(maxsize=1 << 10)
+def _action(
+    fine: Domain, coarse: Domain, stride: tuple[int, ...], down: bool, translations_only: bool
+) -> tuple[Homomorphism, tuple[int, ...]]:
+    dim = fine.dim
+    moving = tuple(i for i in range(dim) if stride[i] > 1 and fine.axes[i].boundary != "bounded")
+    size = 2 * dim + len(moving)
+
+    def row(t: dict[int, int], there: dict[int, int], delta: dict[int, int]) -> tuple[int, ...]:
+        wide = [0] * size
+        for i, v in t.items():
+            wide[i] = v
+        for i, v in there.items():
+            wide[dim + i] = v
+        for i, v in delta.items():
+            wide[2 * dim + moving.index(i)] = v
+        return tuple(wide)
+
+    rows = []
+    for i, axis in enumerate(fine.axes):
+        if axis.boundary != "bounded":
+            rows.append(row({i: stride[i]}, {i: 1}, {}))
+        if i in moving:
+            rows.append(row({i: 1}, {}, {i: -1}))
+        if axis.boundary == "periodic":
+            rows += [row({i: axis.size or 0}, {}, {}), row({}, {i: coarse.axes[i].size or 0}, {})]
+    operations = {}
+    for images in canonical_operations(fine):
+        identity = all(axis == image and sign > 0 for axis, (image, sign) in enumerate(images))
+        if (translations_only and not identity) or any(
+            stride[axis] != stride[image] for axis, (image, _) in enumerate(images)
+        ):
+            continue
+        t, there, signed = {}, {}, []
+        for axis, (image, sign) in enumerate(images):
+            if sign < 0:
+                ends = fine.axes[image].boundary == "bounded"
+                t[image] = (fine.axes[image].size or 1) - 1 if ends else stride[image] - 1
+                there[image] = (coarse.axes[image].size or 1) - 1 if ends else 0
+            trivial = fixes_nodes(coarse.axes[axis])
+            signed.append((axis if coarse.axes[axis].size == 1 else image, 1 if trivial else sign))
+        operations[_matrix(images), _matrix(tuple(signed))] = row(t, there, {})
+    made = Homomorphism(dim, dim, Lattice.span(rows, size), tuple(operations.items()), fine.periods, coarse.periods)
+    return (made if down else made.inverse()), moving
+
+
+def strict_action(
+    action: Homomorphism, variables: tuple[tuple[Phase, int], ...], *, output_fixed: bool
+) -> Homomorphism:
+    """Eliminate the parameters: the pairs that hold whatever phases the data choose.
+
+    From the last choice to the first: where both realised values of a parameter stay in the relation (and, with
+    `output_fixed`, move the output alike), it may be anything; else only elements that leave the phase as it is remain.
+    """
+    for parameter in reversed(range(action.parameters)):
+        phase, axis = variables[parameter]
+        free = action.parameter_moves(parameter, phase.stride[axis], output_fixed=output_fixed)
+        action = action.drop(parameter) if free else action.fix(parameter)
+    return action
+
+
+def settle(
+    action: Homomorphism, variables: tuple[tuple[Phase, int], ...]
+) -> tuple[Homomorphism, tuple[tuple[Phase, int], ...]]:
+    """Drop the last parameters, as long as the output no longer depends on them."""
+    kept = list(variables)
+    while kept:
+        phase, axis = kept[-1]
+        last = len(kept) - 1
+        if not action.parameter_moves(last, phase.stride[axis], output_fixed=True):
+            break
+        action = action.drop(last)
+        kept.pop()
+    return action, tuple(kept)

@@ -1,0 +1,80 @@
+"""An isometry as an array operation: `(g·x)[g p] = x[p]`, carried out as one gather."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import jax
+import numpy as np
+
+from equinet.domain import Domain
+from equinet.groups import Isometry
+
+Bounds = tuple[tuple[int, int] | None, ...]
+
+
+def pack(isometries: Sequence[Isometry]) -> tuple[np.ndarray, np.ndarray]:
+    """Matrices `[n, d, d]` and shifts `[n, d]` of n isometries, int32."""
+    dim = isometries[0].dim
+    matrices = np.array([g.matrix for g in isometries], dtype=np.int32).reshape(len(isometries), dim, dim)
+    shifts = np.array([g.shift for g in isometries], dtype=np.int32).reshape(len(isometries), dim)
+    return matrices, shifts
+
+
+def sources(sizes: Sequence[int], matrices: Any, shifts: Any, bounds: Bounds | None = None) -> tuple[Any, Any]:
+    """Where each point of a grid takes its value from, for n isometries at once.
+
+    `(g·x)[p] = x[g⁻¹ p]` with `g⁻¹ p = Aᵀ (p − t)`, wrapped around every axis. Runs on numpy arrays and under `jax.jit`
+    alike, so that one compiled program serves every element.
+
+    Args:
+        sizes: the sizes of the grid, P points in all.
+        matrices: `[n, d, d]`, signed permutations.
+        shifts: `[n, d]`.
+        bounds: for each axis the range `[lo, hi)` of trusted positions, or None where the axis wraps around.
+
+    Returns:
+        Flat indices `[n, P]`, and the mask `[n, P]` of the positions p for which p and g⁻¹ p, not wrapped, are both
+        within the bounds (None without bounds).
+    """
+    count = matrices.shape[0]
+    points = np.indices(tuple(sizes), dtype=np.int32).reshape(len(sizes), -1)
+    offsets = [points[axis][None, :] - shifts[:, axis, None] for axis in range(len(sizes))]
+    index: Any = np.zeros((count, prod(sizes)), dtype=np.int32)
+    mask: Any = None
+    for axis, size in enumerate(sizes):
+        source = sum(matrices[:, row, axis, None] * offset for row, offset in enumerate(offsets))
+        index = index * size + source % size
+        limit = None if bounds is None else bounds[axis]
+        if limit is not None:
+            here = (points[axis] >= limit[0]) & (points[axis] < limit[1])
+            inside = here[None, :] & (source >= limit[0]) & (source < limit[1])
+            mask = inside if mask is None else mask & inside
+    return index, mask
+
+
+def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain) -> Any:
+    """`g·x`: the array with `(g·x)[b, g p, c] = x[b, p, c]`.
+
+    Args:
+        g: an isometry of `domain`.
+        x: `[batch, *spatial, channels]`; on a domain of dimension 0, any array, returned as it is.
+        domain: a finite domain with the sizes of x.
+
+    Raises:
+        ValueError: if the sizes differ, the domain is infinite, or g does not map it to itself.
+
+    >>> from equinet.domain import torus
+    >>> act(Isometry.translation((1,)), np.arange(4.0).reshape(1, 4, 1), torus(4)).ravel().tolist()
+    [3.0, 0.0, 1.0, 2.0]
+    """
+    if domain.dim == 0:
+        return x
+    if tuple(x.shape[1:-1]) != domain.sizes:
+        raise ValueError(
+            f"an array on {domain} has shape [batch, {', '.join(map(str, domain.sizes))}, channels]; got {x.shape}"
+        )
+    source = domain.index_map(g.inverse())
+    return x.reshape(x.shape[0], -1, x.shape[-1])[:, source].reshape(x.shape)

@@ -1,0 +1,134 @@
+"""Claims under test: which isometries of the input are said to act, and how on the output."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from equinet.domain import Axis, Domain
+from equinet.groups import Isometry, SpaceGroup
+
+Action = Callable[[Isometry], Isometry]
+POINT = Domain(())
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A group of isometries of `domain` and, if stated, its action on the output.
+
+    `action` None stands for the default: trivial on an output without spatial axes, g ↦ g on a grid of the input's
+    sizes. `source` is the object the claim came from, asked for its receptive field where the domain is infinite.
+    """
+
+    domain: Domain
+    channels: int
+    group: SpaceGroup
+    action: Action | None = None
+    output: Domain | None = None
+    source: Any = None
+
+
+def read_claim(
+    claim: Any,
+    domain: Domain | None,
+    channels: int | None,
+    action: Action | None,
+    output: Domain | None,
+) -> tuple[Claim, Domain | None]:
+    """A `Claim` from a certificate-like object or a `SpaceGroup`, and the finite canvas asked for, if any.
+
+    Raises:
+        ValueError: if the claim says nothing about its domain, or contradicts the one given.
+        TypeError: if it is neither a group nor has `domain`, `strict` and `action`.
+    """
+    if isinstance(claim, SpaceGroup):
+        if domain is None:
+            raise ValueError("a claim given as a SpaceGroup needs domain=, such as torus(32, 32)")
+        made = Claim(domain, 1 if channels is None else channels, claim, action, output)
+        canvas = None
+    elif all(hasattr(claim, name) for name in ("domain", "strict", "action")):
+        own: Domain = claim.domain
+        if domain is not None and domain.dim != own.dim:
+            raise ValueError(f"the claim is about {own}, of dimension {own.dim}; domain={domain} has {domain.dim}")
+        if domain is not None and own.is_finite and domain != own:
+            raise ValueError(f"the claim is about {own}; domain={domain} is another. Certify the network on {domain}")
+        width = getattr(claim, "channels", 1) if channels is None else channels
+        made = Claim(own, width, claim.strict, action or claim.action, output or getattr(claim, "output", None), claim)
+        canvas = None if own.is_finite else domain
+    else:
+        raise TypeError(
+            f"a claim is a SpaceGroup, or has .domain, .strict and .action as a Certificate does; got {type(claim)}"
+        )
+    return _on_its_domain(made), canvas
+
+
+def _on_its_domain(claim: Claim) -> Claim:
+    group, domain = claim.group, claim.domain
+    if group.dim != domain.dim:
+        raise ValueError(f"the claimed group acts on dimension {group.dim}, but {domain} has dimension {domain.dim}")
+    if group.periods != domain.periods:
+        group = SpaceGroup.generate(domain.dim, group.generators, domain.periods)
+    strange = next((g for g in group.generators if g not in domain.group), None)
+    if strange is not None:
+        raise ValueError(f"the claim contains {strange}, which is not an isometry of {domain}")
+    return Claim(domain, claim.channels, group, claim.action, claim.output, claim.source)
+
+
+def output_grid(claim: Claim, sizes: tuple[int, ...]) -> Domain:
+    """The output's grid, of the claim if it states one, else of the array's sizes with the input's boundaries.
+
+    Args:
+        claim: the claim.
+        sizes: the spatial sizes of the array that came out.
+
+    Raises:
+        ValueError: if the array contradicts the claim, or its dimension is neither 0 nor the input's.
+    """
+    stated = claim.output
+    if stated is not None:
+        # Whatever the axes are, a grid of dimension 0 is acted on trivially.
+        if stated.dim == 0:
+            return POINT
+        known = len(sizes) == stated.dim and all(a in (None, b) for a, b in zip(stated.sizes, sizes, strict=True))
+        if not known:
+            raise ValueError(f"the claim says that the output lies on {stated}; the function returned sizes {sizes}")
+        return stated
+    if not sizes:
+        return POINT
+    if len(sizes) != claim.domain.dim:
+        raise ValueError(
+            f"the output has {len(sizes)} spatial axes and the input {claim.domain.dim}: state its grid with output="
+        )
+    return Domain(
+        tuple(
+            Axis(None if axis.size is None else n, axis.boundary)
+            for n, axis in zip(sizes, claim.domain.axes, strict=True)
+        )
+    )
+
+
+def output_action(claim: Claim, grid: Domain) -> Action:
+    """The action to test: the claim's, or the default that `Claim` describes, checked at each element.
+
+    Raises:
+        ValueError: if no action was stated and the output grid differs from the input's.
+    """
+    if grid.dim == 0:
+        return lambda g: Isometry.identity(0)
+    stated = claim.action
+    if stated is None:
+        if grid.sizes != claim.domain.sizes:
+            raise ValueError(
+                f"the output lies on {grid} and the input on {claim.domain}: state how the group acts on it with "
+                f"action=, a function from isometries of {claim.domain} to isometries of {grid}"
+            )
+        return lambda g: g
+
+    def checked(g: Isometry) -> Isometry:
+        image = stated(g)
+        if image.dim != grid.dim or image not in grid.group:
+            raise ValueError(f"action({g}) = {image} is not an isometry of the output grid {grid}")
+        return image
+
+    return checked

@@ -1,0 +1,60 @@
+"""Right cosets of a claimed group, and how far an element's error can be from its representative's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from equinet.groups import Isometry, SpaceGroup, identity_matrix, matmul, matvec
+
+
+def outside_cosets(whole: SpaceGroup, claimed: SpaceGroup) -> Iterator[Isometry]:
+    """One element g of each right coset `H g` of the claimed group H in `whole`, H itself left out.
+
+    Raises:
+        ValueError: if there are infinitely many.
+    """
+    if claimed.index_in(whole) is None:
+        raise ValueError(
+            f"the claimed group has translations {claimed.lattice} and the domain {whole.lattice}: infinitely many cosets"
+        )
+    seen = set()
+    for a, start in whole.operations:
+        for step in whole.lattice.representatives(claimed.lattice):
+            shift = tuple(x + y for x, y in zip(start, step, strict=True))
+            if (a, claimed.lattice.reduce(shift)) in seen:
+                continue
+            for b, offset in claimed.operations:
+                moved = tuple(x + y for x, y in zip(matvec(b, shift), offset, strict=True))
+                seen.add((matmul(b, a), claimed.lattice.reduce(moved)))
+            g = Isometry(a, whole.periods.reduce(claimed.lattice.reduce(shift)))
+            if g not in claimed:
+                yield g
+
+
+def word_length(group: SpaceGroup) -> int | None:
+    """A bound on the number of generators, or their inverses, whose product is any given element; None if infinite.
+
+    Every element is a translation, at most half way around each basis vector, times a shortest word for its point
+    operation.
+    """
+    cosets = group.periods.index_in(group.lattice)
+    if cosets is None:
+        return None
+    pivots = {next(i for i, v in enumerate(row) if v): row for row in group.periods.basis}
+    along = 0
+    for row in group.lattice.basis:
+        at = next(i for i, v in enumerate(row) if v)
+        along += pivots[at][at] // row[at] // 2
+    steps = [g.matrix for g in group.generators if not g.is_translation]
+    distance = {identity_matrix(group.dim): 0}
+    frontier = list(distance)
+    while frontier:
+        found = []
+        for a in frontier:
+            for b in steps:
+                product = matmul(b, a)
+                if product not in distance:
+                    distance[product] = distance[a] + 1
+                    found.append(product)
+        frontier = found
+    return along + max(distance.values())

@@ -1,0 +1,220 @@
+"""The group of a black box, measured without a claim."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import isqrt
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from equinet.domain import Domain
+from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
+from equinet.verify.claims import Claim
+from equinet.verify.program import precision
+from equinet.verify.sweep import Bench, make_bench
+
+Holds = Callable[[Sequence[Isometry]], list[bool]]
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """What a black box was found to keep. It can serve as the claim of `verify`.
+
+    Args:
+        domain: of the input.
+        channels: of the input.
+        strict: all g with `f(g·x) = φ(g)·f(x)` for some isometry φ(g) of the output grid, the same for every input.
+        invariance: those with `f(g·x) = f(x)`.
+        images: φ of the generators of `strict`.
+        output: the output grid.
+        measured: how many elements were evaluated.
+        tol: the largest relative error taken for rounding.
+    """
+
+    domain: Domain
+    channels: int
+    strict: SpaceGroup
+    invariance: SpaceGroup
+    images: tuple[tuple[Isometry, Isometry], ...]
+    output: Domain
+    measured: int
+    tol: float
+
+    def action(self, g: Isometry) -> Isometry:
+        """φ(g), an isometry of the output grid: the product of the images along a word for g in the generators.
+
+        It is unique up to output isometries that fix every output.
+
+        Raises:
+            ValueError: if g is not in `strict`.
+        """
+        if g not in self.strict:
+            raise ValueError(f"({g}) is not in the group found, {self.strict}")
+        images = dict(self.images)
+        source, image = Isometry.identity(g.dim), Isometry.identity(self.output.dim)
+        for letter in _word(self.strict, g.matrix):
+            source, image = source * letter, image * images[letter]
+        rest = [x - y for x, y in zip(g.shift, source.shift, strict=True)]
+        for row in self.strict.lattice.basis:
+            at = next(i for i, v in enumerate(row) if v)
+            times = rest[at] // row[at]
+            rest = [x - times * y for x, y in zip(rest, row, strict=True)]
+            # A basis vector that is no generator is a period and acts as the identity.
+            image = images.get(Isometry.translation(row), Isometry.identity(self.output.dim)) ** times * image
+        return Isometry(image.matrix, self.output.periods.reduce(image.shift))
+
+    def __str__(self) -> str:
+        lines = [f"{self.strict} on {self.domain}, invariant under {self.invariance} ({self.measured} measured)"]
+        lines += [f"  ({g}) acts on the output as ({h})" for g, h in self.images]
+        return "\n".join(lines)
+
+
+def discover(
+    fn: Callable[[Any], Any],
+    domain: Domain,
+    *,
+    key: jax.Array | int,
+    channels: int = 1,
+    output: Domain | None = None,
+    batch: int = 2,
+    trials: int = 8,
+    dtype: Any = jnp.float32,
+    jit: bool = True,
+    chunk: int | None = None,
+    tol: float | None = None,
+    progress: bool | None = None,
+) -> Discovered:
+    """Find the largest group of isometries that act on the output of `fn`, and how.
+
+    An element holds if one isometry of the output grid explains f(g·x) for all examples; see `verify` for errors and
+    tolerance. The translations that hold form a lattice T. While some hold that are not yet in T, one of them has prime
+    order modulo T, so only the lines of order p in Z^d / T are tested, for the primes p that divide its index: a few
+    dozen evaluations, sheared lattices included. Point operations follow, each with its possible shifts modulo T
+    (those whose powers and conjugates stay within what was found) until one holds.
+
+    Args:
+        fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`.
+        domain: a finite domain.
+        key: a JAX key, or an int seed.
+        channels: of the input.
+        output: the output grid, if it is not of the output array's sizes with the input's boundaries.
+        batch, trials, dtype, jit, chunk, tol, progress: as for `verify`.
+
+    Raises:
+        ValueError: if the domain is infinite, or as for `verify`.
+        FloatingPointError: if the function returns NaN or inf.
+
+    >>> from equinet.domain import torus
+    >>> found = discover(lambda x: x[:, ::2], torus(8), key=0)
+    >>> str(found.strict.lattice), str(found.action(Isometry.translation((4,))))
+    ('2Z', 'x+2')
+    """
+    if not domain.is_finite:
+        raise ValueError(f"discover needs a finite domain, such as torus(32, 32); got {domain}")
+    trivial = SpaceGroup.trivial(domain.dim, domain.periods)
+    counted = 0
+    with precision(dtype):
+        bench = make_bench(
+            fn, Claim(domain, channels, trivial, output=output), None, None,
+            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=progress,
+        )  # fmt: skip
+        tol = bench.probe.tol
+
+        def acts(elements: Sequence[Isometry]) -> list[bool]:
+            nonlocal counted
+            counted += len(elements)
+            return [error <= tol for error, _ in bench.explain(elements, tol)]
+
+        def fixes(elements: Sequence[Isometry]) -> list[bool]:
+            nonlocal counted
+            counted += len(elements)
+            return [
+                error <= tol for error in bench.worst(elements, [Isometry.identity(bench.grid.dim)] * len(elements))
+            ]
+
+        strict = search(domain.group, acts, bench)
+        invariance = strict if bench.grid.dim == 0 else search(strict, fixes, bench)
+        images = [h for _, h in bench.explain(strict.generators, tol)]
+    return Discovered(
+        domain=domain,
+        channels=channels,
+        strict=strict,
+        invariance=invariance,
+        images=tuple(zip(strict.generators, images, strict=True)),
+        output=bench.grid,
+        measured=counted,
+        tol=tol,
+    )
+
+
+def search(whole: SpaceGroup, holds: Holds, bench: Bench) -> SpaceGroup:
+    """The largest subgroup of `whole` whose elements hold."""
+    lattice = _search_lattice(whole, holds)
+    found = SpaceGroup.of_translations(lattice, whole.periods)
+    for matrix, start in whole.operations:
+        if matrix in found.point_group or lattice.image(matrix) != lattice:
+            continue
+        shifts = (
+            tuple(x + y for x, y in zip(start, step, strict=True)) for step in whole.lattice.representatives(lattice)
+        )
+        possible = [Isometry(matrix, whole.periods.reduce(lattice.reduce(shift))) for shift in shifts]
+        possible = [
+            g
+            for g in possible
+            if SpaceGroup.generate(whole.dim, [*found.generators, g], whole.periods).lattice == lattice
+        ]
+        for start_at in range(0, len(possible), bench.probe.chunk):
+            block = possible[start_at : start_at + bench.probe.chunk]
+            g = next((g for g, ok in zip(block, holds(block), strict=True) if ok), None)
+            if g is not None:
+                found = SpaceGroup.generate(whole.dim, [*found.generators, g], whole.periods)
+                break
+    return found
+
+
+def _search_lattice(whole: SpaceGroup, holds: Holds) -> Lattice:
+    lattice = whole.periods
+    while True:
+        index = lattice.index_in(whole.lattice)
+        assert index is not None, "a finite domain has a finite index"
+        candidates = [
+            Isometry.translation(lattice.reduce(v)) for p in _primes(index) for v in _lines(lattice, whole.lattice, p)
+        ]
+        kept = [g.shift for g, ok in zip(candidates, holds(candidates), strict=True) if ok] if candidates else []
+        if not kept:
+            return lattice
+        lattice = lattice + Lattice.span(kept, lattice.dim)
+
+
+def _lines(lattice: Lattice, whole: Lattice, p: int) -> Iterator[Vector]:
+    """One vector v of `whole` for each subgroup of order p of whole / lattice."""
+    for lead in range(lattice.rank):
+        for tail in product(range(p), repeat=lattice.rank - lead - 1):
+            weights = (*(0,) * lead, 1, *tail)
+            total = [sum(w * row[i] for w, row in zip(weights, lattice.basis, strict=True)) for i in range(lattice.dim)]
+            if all(v % p == 0 for v in total):
+                v = tuple(x // p for x in total)
+                if v in whole:
+                    yield v
+
+
+def _primes(n: int) -> list[int]:
+    return [p for p in range(2, n + 1) if n % p == 0 and all(p % q for q in range(2, isqrt(p) + 1))]
+
+
+def _word(group: SpaceGroup, matrix: Matrix) -> list[Isometry]:
+    """Generators of `group` whose product has the given point operation."""
+    letters = [g for g in group.generators if not g.is_translation]
+    words: dict[Matrix, list[Isometry]] = {identity_matrix(group.dim): []}
+    queue = [identity_matrix(group.dim)]
+    for a in queue:
+        for letter in letters:
+            made = matmul(a, letter.matrix)
+            if made not in words:
+                words[made] = [*words[a], letter]
+                queue.append(made)
+    return words[matrix]

@@ -1,0 +1,264 @@
+"""A function under measurement: its random inputs, reference outputs, noise floor and tolerance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from functools import cached_property
+from math import ceil, prod, sqrt
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.groups import Isometry
+from equinet.verify.act import Bounds, pack
+from equinet.verify.program import Program, make_program
+
+Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
+
+BREAKING = 1e-3
+"""The smallest relative error taken for a broken symmetry."""
+
+HEADROOM = 8.0
+"""The least ratio of the tolerance to the noise floor."""
+
+LONG = 50
+"""Chunks from which a sweep is long enough for a progress bar."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation: the element g, its output isometry h, and the entry of the bank it is tested on."""
+
+    g: Isometry
+    h: Isometry
+    which: int = 0
+
+
+class Probe:
+    """Evaluates a function on transformed random inputs, in chunks through one compiled step.
+
+    The *bank* holds `trials` batches x_k of standard normal inputs, and for each a copy with every entry moved by one
+    unit in the last place. The *scale* of all errors is the largest deviation of an output entry on the bank from its
+    channel's mean, so that an error of 1 is as large as what the inputs change (where an output hardly varies, √ε of
+    its magnitude is taken instead).
+
+    The *noise floor* needs no claim. It is the largest of: the response of f to the perturbed copies (the median over
+    k, so that one flip of a near tie in a data-dependent layer does not count), the difference between evaluations of
+    one input in different slots of a batch, and the unit roundoff ε. The first is the condition of f times ε, which is
+    what a different order of summation costs. The *tolerance* is the geometric mean of the floor and `BREAKING` = 1e-3,
+    as far from rounding as from breaking: about 1e-9 in float64, where nine orders lie between, and 1e-5 in float32. In
+    bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 8 times the floor.
+
+    Args:
+        fn: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.
+        sizes: of the input grid.
+        channels: of the input.
+        grid: from the spatial sizes of the output array, the sizes acted on (none: trivially) and the trusted bounds.
+        key: a JAX key, or an int seed.
+        batch: examples per element and trial.
+        trials: batches in the bank.
+        dtype: of inputs and arithmetic.
+        jit: False for code that is not JAX; it receives and returns numpy arrays.
+        chunk: elements per compiled step.
+        tol: overrides the derived tolerance.
+        progress: whether to show a progress bar; None: on long sweeps in a terminal.
+
+    Raises:
+        ValueError: if the output is no array with the input's batch size, or mixes the examples of a batch, or no
+            tolerance separates rounding from breaking.
+        FloatingPointError: if an output is NaN or infinite.
+    """
+
+    def __init__(
+        self,
+        fn: Callable[[Any], Any],
+        sizes: tuple[int, ...],
+        channels: int,
+        grid: Grid,
+        *,
+        key: jax.Array | int,
+        batch: int,
+        trials: int,
+        dtype: Any,
+        jit: bool,
+        chunk: int,
+        tol: float | None,
+        progress: bool | None,
+    ) -> None:
+        if min(batch, trials, chunk, channels) < 1:
+            raise ValueError(
+                f"batch, trials, chunk and channels must be at least 1; got {batch}, {trials}, {chunk}, {channels}"
+            )
+        self.sizes, self.channels, self.batch, self.trials, self.chunk = sizes, channels, batch, trials, chunk
+        self.dtype, self.progress = jnp.dtype(dtype), progress
+        self.program: Program = make_program(fn, self.dtype, jit)
+        self.bank = self._draw(jax.random.key(key) if isinstance(key, int) else key)
+        shape = self._output_shape()
+        self.out_sizes, self.bounds = grid(shape[1:-1])
+        self._refs: Any = np.zeros(
+            (2 * trials, batch, self.out_points, prod(shape[1:]) // self.out_points),
+            np.float64 if self.dtype == np.float64 else np.float32,
+        )
+        self._measure_references()
+        self.tol = self._derive_tolerance() if tol is None else tol
+
+    def _draw(self, key: jax.Array) -> Any:
+        value_key, nudge_key = jax.random.split(key)
+        shape = (self.trials, self.batch, prod(self.sizes), self.channels)
+        wide = jnp.float64 if self.dtype == np.float64 else jnp.float32
+        x = jax.random.normal(value_key, shape, wide).astype(self.dtype)
+        signs = jax.random.rademacher(nudge_key, shape, wide).astype(self.dtype)
+        nudged = x + x * signs * jnp.asarray(jnp.finfo(self.dtype).eps, self.dtype)
+        bank = jnp.concatenate([x, nudged])
+        return bank if self.program.traced else np.asarray(bank)
+
+    def _output_shape(self) -> tuple[int, ...]:
+        asked = (self.chunk * self.batch, *self.sizes, self.channels)
+        if self.program.traced:
+            evaluate: Any = self.program.evaluate
+            y = evaluate.eval_shape(self.program.variables, jax.ShapeDtypeStruct(asked, self.dtype))
+        else:
+            y = self.program.evaluate(None, np.zeros(asked, self.dtype))
+        shape = getattr(y, "shape", None)
+        if shape is None or len(shape) < 1 or shape[0] != asked[0]:
+            got = f"one of shape {shape}" if shape is not None else f"{type(y).__name__}"
+            raise ValueError(
+                f"the function must keep the batch: for an input of shape {asked} it should return an array "
+                f"[{asked[0]}, *spatial, channels]; got {got}"
+            )
+        if prod(shape) == 0:
+            raise ValueError(f"the function's output is empty: input {asked}, output {shape}")
+        return tuple(shape)
+
+    @property
+    def out_points(self) -> int:
+        """Number of points of the output grid."""
+        return prod(self.out_sizes)
+
+    @cached_property
+    def references(self) -> np.ndarray:
+        """f on the bank's unperturbed inputs, `[trials, batch, P', C']`, float64."""
+        return np.asarray(self._refs[: self.trials], np.float64)
+
+    def _measure_references(self) -> None:
+        one = Isometry.identity(len(self.sizes))
+        same = Isometry.identity(len(self.out_sizes))
+        order = [*range(2 * self.trials), *range(self.trials)]
+        parts = [np.asarray(y) for _, _, y in self._run([Job(one, same, k) for k in order], outputs=True)]
+        outputs = np.concatenate(parts)[: len(order)]
+        if not np.isfinite(outputs).all():
+            raise FloatingPointError(
+                "the function returned NaN or inf on standard normal inputs, before any transformation"
+            )
+        refs = outputs[: 2 * self.trials]
+        self._refs = jnp.asarray(refs) if self.program.traced else refs
+        kept = refs[: self.trials].astype(np.float64)
+        eps = float(jnp.finfo(self.dtype).eps)
+        magnitude = float(np.abs(kept).max())
+        spread = float(np.abs(kept - kept.mean(axis=(0, 1, 2))).max())
+        self.scale = max(spread, sqrt(eps) * magnitude) or 1.0
+        slots = float(np.abs(outputs[2 * self.trials :] - kept).max()) / self.scale
+        if slots > max(BREAKING, 64 * eps):
+            raise ValueError(
+                f"the function mixes the examples of a batch: one input evaluated in two slots differs by {slots:.1e}. "
+                "Use it in evaluation mode, without randomness"
+            )
+        nudged = np.abs(refs[self.trials :].astype(np.float64) - kept).max(axis=(1, 2, 3)) / self.scale
+        self.floor = max(float(np.median(nudged)), slots, eps)
+
+    def _derive_tolerance(self) -> float:
+        tol = max(sqrt(self.floor * BREAKING), HEADROOM * self.floor)
+        if tol >= 0.5:
+            raise ValueError(
+                f"the noise floor of this function in {self.dtype.name} is {self.floor:.1e} of its output's variation: "
+                "no tolerance separates rounding from a broken symmetry. Use a wider dtype, or give tol="
+            )
+        return tol
+
+    def errors(self, jobs: Sequence[Job]) -> list[float]:
+        """The error of each job: `max |f(g·x) − h·f(x)|` over batch, positions and channels, over the scale."""
+        found: list[float] = []
+        for part, errors, _ in self._run(jobs):
+            found.extend(float(e) / self.scale for e in np.asarray(errors)[: len(part)])
+        return found
+
+    def outputs(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, np.ndarray]]:
+        """Each job with `f(g·x)`, `[batch, P', C']`, float64."""
+        for part, _, y in self._run(jobs, outputs=True):
+            values = np.asarray(y, np.float64)
+            yield from zip(part, values, strict=False)
+
+    def _run(self, jobs: Sequence[Job], outputs: bool = False) -> Iterator[tuple[Sequence[Job], Any, Any]]:
+        parts = [jobs[start : start + self.chunk] for start in range(0, len(jobs), self.chunk)]
+        with _progress(len(parts), self.progress) as advance:
+            previous = None
+            # The next chunk is dispatched before the results of the previous one are awaited.
+            for part in parts:
+                current = (part, *self._step(part))
+                if previous is not None:
+                    yield self._checked(*previous, outputs)
+                    advance()
+                previous = current
+            if previous is not None:
+                yield self._checked(*previous, outputs)
+                advance()
+
+    def _step(self, part: Sequence[Job]) -> tuple[Any, Any, Any]:
+        padded = [*part, *[part[-1]] * (self.chunk - len(part))]
+        which = np.array([job.which for job in padded], np.int32)
+        return self.program.step(
+            self.program.variables,
+            self.bank,
+            self._refs,
+            which,
+            pack([job.g for job in padded]),
+            pack([job.h for job in padded]),
+            sizes=self.sizes,
+            out_sizes=self.out_sizes,
+            bounds=self.bounds,
+        )
+
+    def _checked(
+        self, part: Sequence[Job], errors: Any, finite: Any, y: Any, outputs: bool
+    ) -> tuple[Sequence[Job], Any, Any]:
+        ok = np.asarray(finite)[: len(part)]
+        if not ok.all():
+            job = part[int(np.argmin(ok))]
+            raise FloatingPointError(f"the function returned NaN or inf on inputs transformed by ({job.g})")
+        return part, errors, y if outputs else None
+
+
+class _Bar:
+    def __init__(self, total: int) -> None:
+        from rich.progress import Progress
+
+        self._progress = Progress(transient=True)
+        self._task = self._progress.add_task("sweeping", total=total)
+
+    def __enter__(self) -> Callable[[], None]:
+        self._progress.start()
+        return lambda: self._progress.advance(self._task)
+
+    def __exit__(self, *exc: object) -> None:
+        self._progress.stop()
+
+
+def _progress(total: int, wanted: bool | None) -> Any:
+    import sys
+
+    show = total >= LONG and sys.stderr.isatty() if wanted is None else wanted
+    if show:
+        try:
+            return _Bar(total)
+        except ImportError:
+            pass
+    return nullcontext(lambda: None)
+
+
+def default_chunk(jobs: int) -> int:
+    """Elements per step: all of a small number, else 64."""
+    return min(64, max(1, 1 << ceil(jobs - 1).bit_length()))

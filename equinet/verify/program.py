@@ -1,0 +1,126 @@
+"""The compiled step of a sweep: move inputs, evaluate, move reference outputs, compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.verify.act import Bounds, sources
+
+Step = Callable[..., tuple[Any, Any, Any]]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A function made ready for sweeping.
+
+    Args:
+        variables: weights passed to the compiled code as arguments, or None if they are part of it.
+        evaluate: `(variables, x) -> y`.
+        step: `(variables, bank, refs, which, g, h, sizes=, out_sizes=, bounds=) -> (errors, finite, y)`; see `compare`.
+        traced: whether `evaluate` is JAX code under `jit`.
+    """
+
+    variables: Any
+    evaluate: Callable[[Any, Any], Any]
+    step: Step
+    traced: bool
+
+
+def compare(
+    xp: Any,
+    evaluate: Callable[[Any, Any], Any],
+    variables: Any,
+    bank: Any,
+    refs: Any,
+    which: Any,
+    g: tuple[Any, Any],
+    h: tuple[Any, Any],
+    *,
+    sizes: tuple[int, ...],
+    out_sizes: tuple[int, ...],
+    bounds: Bounds | None,
+) -> tuple[Any, Any, Any]:
+    """Errors of n elements at once.
+
+    Args:
+        xp: numpy or jax.numpy.
+        evaluate, variables: the function, `[n·batch, *sizes, C] -> [n·batch, *out_sizes, C']`.
+        bank: `[inputs, batch, P, C]`.
+        refs: `[inputs, batch, P', C']`, the function's outputs on the bank.
+        which: `[n]`, the entry of the bank that each element is tested on.
+        g, h: matrices and shifts of the n input isometries and their n output isometries.
+        sizes, out_sizes: the two grids.
+        bounds: trusted output positions, as in `sources`.
+
+    Returns:
+        `max |f(g·x) − h·f(x)|` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) `[n, batch, P', C']`.
+    """
+    count, batch = which.shape[0], bank.shape[1]
+    source, _ = sources(sizes, *g)
+    rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
+    moved = bank[(*rows, source[:, None, :])]
+    y = evaluate(variables, moved.reshape(count * batch, *sizes, bank.shape[-1]))
+    y = y.reshape(count, batch, *refs.shape[2:]).astype(refs.dtype)
+    target, mask = sources(out_sizes, *h, bounds)
+    difference = xp.abs(y - refs[(*rows, target[:, None, :])])
+    if mask is not None:
+        difference = xp.where(mask[:, None, :, None], difference, xp.zeros((), difference.dtype))
+    return difference.max(axis=(1, 2, 3)), xp.isfinite(y).all(axis=(1, 2, 3)), y
+
+
+def _compile(evaluate: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], Any], Step]:
+    inner = jax.jit(evaluate)
+    step = jax.jit(partial(compare, jnp, inner), static_argnames=("sizes", "out_sizes", "bounds"))
+    return inner, step
+
+
+@lru_cache(maxsize=64)
+def _compile_layer(layer: Any) -> tuple[Callable[[Any, Any], Any], Step]:
+    def evaluate(variables: Any, x: Any) -> Any:
+        return layer.apply(variables, x)
+
+    return _compile(evaluate)
+
+
+def make_program(fn: Callable[[Any], Any], dtype: Any, jit: bool) -> Program:
+    """Prepare a callable.
+
+    One with `.layer` and `.variables` (`net.bind(variables)`) is compiled once per layer with its weights as
+    arguments, cast to `dtype`: new weights compile nothing. Any other callable is compiled with what it closes over.
+    """
+    if not jit:
+
+        def call(_: Any, x: np.ndarray) -> np.ndarray:
+            return np.asarray(fn(x))
+
+        return Program(None, call, partial(compare, np, call), False)
+    if hasattr(fn, "layer") and hasattr(fn, "variables"):
+        bound: Any = fn
+
+        def cast(leaf: Any) -> Any:
+            return jnp.asarray(leaf, dtype) if jnp.issubdtype(jnp.result_type(leaf), jnp.floating) else leaf
+
+        return Program(jax.tree.map(cast, bound.variables), *_compile_layer(bound.layer), True)
+
+    def evaluate(_: Any, x: Any) -> Any:
+        return fn(x)
+
+    return Program(None, *_compile(evaluate), True)
+
+
+@contextmanager
+def precision(dtype: Any) -> Iterator[None]:
+    """Full-precision products, and 64-bit types where `dtype` needs them, for the code inside."""
+    with ExitStack() as stack:
+        stack.enter_context(jax.default_matmul_precision("highest"))
+        if jnp.dtype(dtype) == jnp.float64:
+            stack.enter_context(jax.enable_x64(True))
+        yield

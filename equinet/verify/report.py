@@ -1,0 +1,196 @@
+"""What a measurement found: verdict, table, picture, record."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from equinet.domain import Domain
+from equinet.groups import Isometry, Matrix, SpaceGroup
+
+LISTED = 12
+"""Counterexamples and elements listed by `str`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """The errors of group elements, measured.
+
+    Args:
+        mode: how elements were chosen; see `verify`.
+        domain: of the input.
+        group: the claimed group.
+        errors: relative error of each element measured: for one in the claimed group under the claimed action, for one
+            outside it the smallest over the output isometries tried.
+        actions: the output isometry of each element: the claimed one, or the best that was found.
+        tol: the largest error taken for rounding.
+        floor: the noise floor that `tol` was derived from.
+        scale: what errors are relative to, in units of the output.
+        dtype: of the arithmetic.
+        sizes: of the array that was fed, the domain's or a canvas's.
+        measured_outside: whether elements outside the claimed group were measured.
+        bound: in mode "cosets", by how much an element's error can differ from its representative's.
+        examples: examples per generator.
+    """
+
+    mode: str
+    domain: Domain
+    group: SpaceGroup
+    errors: Mapping[Isometry, float]
+    actions: Mapping[Isometry, Isometry]
+    tol: float
+    floor: float
+    scale: float
+    dtype: str
+    sizes: tuple[int, ...]
+    measured_outside: bool
+    bound: float | None = None
+    examples: int = 0
+
+    @cached_property
+    def claimed(self) -> dict[Isometry, float]:
+        """Errors of the measured elements of the claimed group."""
+        return {g: e for g, e in self.errors.items() if g in self.group}
+
+    @cached_property
+    def outside(self) -> dict[Isometry, float]:
+        """Errors of the measured elements outside it."""
+        return {g: e for g, e in self.errors.items() if g not in self.group}
+
+    @cached_property
+    def counterexamples(self) -> tuple[Isometry, ...]:
+        """Claimed elements that fail, worst first, then elements outside the claim that hold."""
+        failing = sorted((g for g, e in self.claimed.items() if e > self.tol), key=lambda g: -self.errors[g])
+        holding = [g for g, e in self.outside.items() if e <= self.tol]
+        return (*failing, *holding)
+
+    @property
+    def sound(self) -> bool:
+        """Whether every claimed element measured holds."""
+        return all(e <= self.tol for e in self.claimed.values())
+
+    @property
+    def tight(self) -> bool | None:
+        """Whether no element outside the claimed group holds; None if none was measured."""
+        return all(e > self.tol for e in self.outside.values()) if self.measured_outside else None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the claim agrees with all that was measured: sound, and not known to be loose."""
+        return self.sound and self.tight is not False
+
+    @cached_property
+    def worst(self) -> tuple[Isometry, float]:
+        """The claimed element of the largest error, and that error."""
+        return max(self.claimed.items(), key=lambda item: item[1])
+
+    def __str__(self) -> str:
+        """Verdict, the worst element, and a table: a row per point operation, or per element if there are few."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        words = {True: "yes", False: "NO", None: "not measured"}
+        element, error = self.worst
+        yield f"{'PASSED' if self.passed else 'FAILED'}: {self.group} on {self.domain}, mode {self.mode}, {self.dtype}"
+        yield f"  sound: {words[self.sound]}   tight: {words[self.tight]}   elements measured: {len(self.errors)}"
+        yield f"  worst claimed error {error:.1e} at ({element});  tolerance {self.tol:.1e}, noise floor {self.floor:.1e}"
+        if self.outside:
+            element, error = min(self.outside.items(), key=lambda item: item[1])
+            yield f"  least error outside {error:.1e} at ({element})"
+        if not self.domain.is_finite:
+            yield f"  compared away from the border of a canvas of {' × '.join(map(str, self.sizes))}"
+        if self.bound is not None:
+            yield f"  errors of other elements differ from their representative's by at most {self.bound:.1e}"
+        for g in self.counterexamples[:LISTED]:
+            kind = "claimed, fails" if g in self.group else "not claimed, holds"
+            yield f"  {kind}: ({g}) with output ({self.actions[g]}), error {self.errors[g]:.1e}"
+        if len(self.counterexamples) > LISTED:
+            yield f"  … and {len(self.counterexamples) - LISTED} more"
+        yield from self._table()
+
+    def _table(self) -> Iterator[str]:
+        if len(self.errors) <= LISTED:
+            rows = [
+                (f"{g}", f"{self.actions[g]}", "yes" if g in self.group else "no", f"{e:.1e}")
+                for g, e in self.errors.items()
+            ]
+            yield from _columns(("element", "on the output", "claimed", "error"), rows)
+            return
+        rows = []
+        for matrix, part in self.by_point_operation().items():
+            inside = [e for g, e in part.items() if g in self.group]
+            outside = [e for g, e in part.items() if g not in self.group]
+            rows.append(
+                (
+                    f"{Isometry(matrix, (0,) * len(matrix))}",
+                    str(len(inside)),
+                    f"{max(inside):.1e}" if inside else "–",
+                    str(len(outside)),
+                    f"{min(outside):.1e}" if outside else "–",
+                    str(sum(e <= self.tol for e in part.values())),
+                )
+            )
+        yield from _columns(("point operation", "claimed", "max error", "outside", "min error", "hold"), rows)
+
+    def by_point_operation(self) -> dict[Matrix, dict[Isometry, float]]:
+        """The errors, grouped by point operation, the identity first."""
+        parts: dict[Matrix, dict[Isometry, float]] = {}
+        for g, e in self.errors.items():
+            parts.setdefault(g.matrix, {})[g] = e
+        order = sorted(parts, key=lambda m: (m != Isometry.identity(len(m)).matrix, [[-v for v in row] for row in m]))
+        return {matrix: parts[matrix] for matrix in order}
+
+    def plot(self, path: str | Path, *, title: str | None = None) -> Path:
+        """Draw the errors over the shift plane, one panel per point operation, to an image file; see `plot_report`."""
+        from equinet.verify.plot import plot_report
+
+        return plot_report(self, path, title=title)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of the report in plain types."""
+        return {
+            "mode": self.mode,
+            "domain": str(self.domain),
+            "group": str(self.group),
+            "passed": self.passed,
+            "sound": self.sound,
+            "tight": self.tight,
+            "tolerance": self.tol,
+            "noise_floor": self.floor,
+            "scale": self.scale,
+            "dtype": self.dtype,
+            "sizes": list(self.sizes),
+            "examples": self.examples,
+            "bound": self.bound,
+            "worst": {"element": str(self.worst[0]), "error": self.worst[1]},
+            "counterexamples": [str(g) for g in self.counterexamples],
+            "elements": [
+                {
+                    "element": str(g),
+                    "matrix": [list(row) for row in g.matrix],
+                    "shift": list(g.shift),
+                    "claimed": g in self.group,
+                    "action": str(self.actions[g]),
+                    "error": e if e < float("inf") else None,
+                }
+                for g, e in self.errors.items()
+            ],
+        }
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The report as JSON text, also written to `path` if one is given."""
+        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
+        if path is not None:
+            Path(path).write_text(text + "\n", encoding="utf-8")
+        return text
+
+
+def _columns(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    for row in [head, *rows]:
+        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        yield "  " + "   ".join(cells)

@@ -1,0 +1,344 @@
+"""Claims put to the test: generators, cosets, or every element of the domain's group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.domain import Domain
+from equinet.groups import Isometry, SpaceGroup
+from equinet.verify.act import Bounds
+from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
+from equinet.verify.cosets import outside_cosets, word_length
+from equinet.verify.interior import Canvas
+from equinet.verify.match import Matcher
+from equinet.verify.probe import Job, Probe, default_chunk
+from equinet.verify.program import precision
+from equinet.verify.report import Report
+
+MODES = ("generators", "sweep", "cosets")
+
+
+@dataclass
+class Bench:
+    """A claim, its function under measurement, and where outputs are compared."""
+
+    claim: Claim
+    grid: Domain
+    probe: Probe
+    canvas: Canvas | None
+
+    @cached_property
+    def action(self) -> Action:
+        """The claimed action on the output."""
+        return output_action(self.claim, self.grid)
+
+    def matcher(self, tol: float) -> Matcher:
+        """A search for output isometries up to the relative error `tol`."""
+        probe = self.probe
+        return Matcher(probe.references, probe.out_sizes, self.grid, probe.bounds, tol * probe.scale)
+
+    def explain(self, elements: Sequence[Isometry], tol: float) -> list[tuple[float, Isometry]]:
+        """The smallest error of each element over all output isometries, and the isometry that gives it.
+
+        An element that one batch cannot tell from a symmetry is tested on all trials, with one and the same isometry:
+        that is what tells a data-dependent shift from an action.
+        """
+        point = Isometry.identity(self.grid.dim)
+        if self.grid.dim == 0:
+            first = self.probe.errors([Job(g, point) for g in elements])
+            again = [g for g, error in zip(elements, first, strict=True) if error <= tol]
+            worst = dict(zip(again, self.worst(again, [point] * len(again)), strict=True))
+            return [(max(e, worst.get(g, 0.0)), point) for g, e in zip(elements, first, strict=True)]
+        match = self.matcher(tol)
+        scale, trials = self.probe.scale, range(self.probe.trials)
+        found = []
+        for job, y in self.probe.outputs([Job(g, point) for g in elements]):
+            error, h = match(y, [0])
+            if error / scale <= tol and len(trials) > 1:
+                every = [y for _, y in self.probe.outputs([Job(job.g, point, k) for k in trials])]
+                error, h = match(np.stack(every), trials)
+            found.append((error / scale, h))
+        return found
+
+    def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry]) -> list[float]:
+        """The error of each element under a given output isometry, over all trials."""
+        trials = range(self.probe.trials)
+        jobs = [Job(g, h, k) for g, h in zip(elements, images, strict=True) for k in trials]
+        errors = self.probe.errors(jobs)
+        return [max(errors[at * len(trials) :][: len(trials)]) for at in range(len(elements))]
+
+
+def make_bench(
+    fn: Callable[[Any], Any],
+    claim: Claim,
+    canvas_domain: Domain | None,
+    jobs: int | None,
+    *,
+    chunk: int | None,
+    trials: int,
+    **options: Any,
+) -> Bench:
+    """Evaluate the references of `fn` and settle its output grid; call within `precision`."""
+    finite = claim.domain.is_finite
+    canvas = None if finite else Canvas(claim.domain, claim.group, claim.source, canvas_domain)
+    sizes = tuple(n for n in claim.domain.sizes if n is not None) if canvas is None else canvas.sizes
+    settled: list[Domain] = []
+
+    def grid(spatial: tuple[int, ...]) -> tuple[tuple[int, ...], Bounds | None]:
+        settled.append(output_grid(claim, spatial))
+        bounds = None if canvas is None else canvas.bounds(spatial)
+        return (spatial if settled[0].dim else ()), bounds
+
+    count = default_chunk(max(jobs or 64, 3 * trials)) if chunk is None else chunk
+    probe = Probe(fn, sizes, claim.channels, grid, chunk=count, trials=trials, **options)
+    return Bench(claim, settled[0], probe, canvas)
+
+
+def verify(
+    fn: Callable[[Any], Any],
+    claim: Any,
+    domain: Domain | None = None,
+    *,
+    mode: str = "generators",
+    key: jax.Array | int,
+    action: Action | None = None,
+    output: Domain | None = None,
+    channels: int | None = None,
+    batch: int = 2,
+    trials: int = 8,
+    dtype: Any = jnp.float32,
+    jit: bool = True,
+    chunk: int | None = None,
+    tol: float | None = None,
+    shifts_only: bool = False,
+    progress: bool | None = None,
+) -> Report:
+    """Measure whether `f(g·x) = φ(g)·f(x)` for every g of a claimed group H, and for no g outside it.
+
+    The error of g is `max |f(g·x) − φ(g)·f(x)|` over batch, positions and channels, divided by the scale of f, the
+    largest deviation of its outputs from their channel means; `Probe` says how scale, noise floor and tolerance are
+    derived. Inputs are standard normal.
+
+    - `"generators"`: each generator of H on `trials` batches. If they hold, so does H, since φ is a homomorphism (where
+      φ(g k) is not φ(g) φ(k) for generators g and k, their product is measured too). Says nothing about elements
+      outside H.
+    - `"sweep"`: every element of the domain's group. Those of H are tested with φ. One outside H holds if *some*
+      isometry of the output grid explains it, so that the report says sound and tight at once.
+    - `"cosets"`: H by its generators, then one element g of each right coset `H g` outside. For h in H,
+      `f(h g x) = φ(h) f(g x)` up to h's error at `g x`, and φ(h) only permutes entries, so the errors of `h g` under
+      `φ(h) ψ` and of g under ψ differ by at most `bound` = ε·L, ε the largest error of a generator (on the inputs
+      tried) and L the number of generators needed for any h. Hence if g fails at `tol + bound` the whole coset fails at
+      `tol`, and if g holds the whole coset holds at `tol + bound`: the full sweep's verdict, for one element per
+      coset.
+
+    On a domain with infinite axes, `plane` above all, elements are applied on a canvas sized from the claim's
+    `receptive_field` and outputs compared only where they see none of its border (modes "generators" and "cosets");
+    a finite `domain` then sets the canvas, so that a claim about the plane is tested on the image size in use.
+
+    Args:
+        fn: `[batch, *spatial, channels]` to an array of the same batch: any callable, or `net.bind(variables)`, which
+            is compiled once per network, whatever the weights.
+        claim: a certificate (anything with `.domain`, `.channels`, `.strict`, `.action`, `.output`), or a `SpaceGroup`.
+        domain: the domain of a `SpaceGroup` claim, or the canvas of a claim on an infinite one.
+        mode: one of `MODES`.
+        key: a JAX key, or an int seed.
+        action: φ, from isometries of the input to isometries of the output grid. By default the certificate's; for a
+            `SpaceGroup`, the trivial action if the output has no spatial axes (`[batch, channels]`: invariance), and
+            g ↦ g if the output grid has the input's sizes.
+        output: the output grid, by default the certificate's, else the output array's sizes with the input's boundaries.
+        channels: of the input, by default the certificate's, or 1.
+        batch: examples per element.
+        trials: batches for each generator, and for any element outside H that the first batch cannot tell from a symmetry.
+        dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it.
+        jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
+        chunk: elements per compiled step, by default up to 64.
+        tol: overrides the derived tolerance.
+        shifts_only: in "sweep", the domain's translations only.
+        progress: True or False to force or forbid a progress bar (on long sweeps by default).
+
+    Raises:
+        ValueError: for an unknown mode, a domain of the wrong dimension, an action that leaves the output grid, or a
+            function that does not keep the batch.
+        FloatingPointError: if the function returns NaN or inf.
+
+    >>> import jax.numpy as jnp
+    >>> from equinet.domain import torus
+    >>> from equinet.groups import Lattice, SpaceGroup
+    >>> grid = torus(8)
+    >>> shifts = SpaceGroup.of_translations(Lattice.full(1), grid.periods)
+    >>> report = verify(lambda x: jnp.roll(x, 1, 1) * x, shifts, grid, mode="sweep", key=0)
+    >>> report.sound, report.tight
+    (True, True)
+    """
+    if mode not in MODES:
+        raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
+    read, canvas_domain = read_claim(claim, domain, channels, action, output)
+    if mode == "sweep" and not read.domain.is_finite:
+        raise ValueError(f"mode='sweep' needs a finite domain, and {read.domain} is not: use mode='cosets'")
+    if shifts_only and mode != "sweep":
+        raise ValueError(f"shifts_only applies to mode='sweep'; got mode={mode!r}")
+    generators = read.group.generators or (Isometry.identity(read.domain.dim),)
+    jobs = len(generators) * trials if mode == "generators" else None
+    with precision(dtype):
+        bench = make_bench(
+            fn, read, canvas_domain, jobs,
+            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=progress,
+        )  # fmt: skip
+        if mode == "sweep":
+            return _sweep(bench, shifts_only)
+        return _by_generators(bench, generators, mode)
+
+
+def _sweep(bench: Bench, shifts_only: bool) -> Report:
+    claim, probe = bench.claim, bench.probe
+    whole = claim.domain.group
+    if shifts_only:
+        whole = SpaceGroup.of_translations(whole.lattice, whole.periods)
+    elements = list(whole.elements())
+    inside = [g in claim.group for g in elements]
+    claimed = [g for g, own in zip(elements, inside, strict=True) if own]
+    outside = [g for g, own in zip(elements, inside, strict=True) if not own]
+    actions = {g: bench.action(g) for g in claimed}
+    errors = dict(zip(claimed, probe.errors([Job(g, h) for g, h in actions.items()]), strict=True))
+    explained = dict(zip(outside, bench.explain(outside, probe.tol), strict=True))
+    errors.update({g: error for g, (error, _) in explained.items()})
+    actions.update({g: h for g, (_, h) in explained.items()})
+    return _report(bench, "sweep", {g: errors[g] for g in elements}, actions, measured_outside=True)
+
+
+def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str) -> Report:
+    claim, probe = bench.claim, bench.probe
+    align = (lambda g: g) if bench.canvas is None else bench.canvas.align
+    tested = [align(g) for g in generators]
+    tested = list(dict.fromkeys([*tested, *map(align, _doubtful_products(bench, tested))]))
+    actions = {g: bench.action(g) for g in tested}
+    errors = dict(zip(tested, bench.worst(tested, list(actions.values())), strict=True))
+    if mode == "generators":
+        return _report(bench, mode, errors, actions, measured_outside=False)
+    length = word_length(claim.group)
+    bound = None if length is None else length * max(errors.values())
+    slack = probe.tol + (bound or 0.0) if max(errors.values()) <= probe.tol else probe.tol
+    outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.domain.group, claim.group)))
+    for g, (error, h) in zip(outside, bench.explain(outside, slack), strict=True):
+        errors[g], actions[g] = error, h
+    return _report(bench, mode, errors, actions, measured_outside=True, bound=bound)
+
+
+def _doubtful_products(bench: Bench, generators: Sequence[Isometry]) -> list[Isometry]:
+    """Products g k of two generators for which φ(g k) is not φ(g) φ(k): no generator vouches for them."""
+    periods, identity = bench.grid.periods, Isometry.identity(bench.grid.dim)
+    found = []
+    for g in generators:
+        for k in generators:
+            ratio = bench.action(g * k).inverse() * bench.action(g) * bench.action(k)
+            if ratio.matrix != identity.matrix or ratio.shift not in periods:
+                found.append(_reduced(g * k, bench.claim.domain))
+    return found
+
+
+def _reduced(g: Isometry, domain: Domain) -> Isometry:
+    return Isometry(g.matrix, domain.periods.reduce(g.shift))
+
+
+def _report(
+    bench: Bench,
+    mode: str,
+    errors: dict[Isometry, float],
+    actions: dict[Isometry, Isometry],
+    *,
+    measured_outside: bool,
+    bound: float | None = None,
+) -> Report:
+    claim, probe = bench.claim, bench.probe
+    return Report(
+        mode=mode,
+        domain=claim.domain,
+        group=claim.group,
+        errors=errors,
+        actions=actions,
+        tol=probe.tol,
+        floor=probe.floor,
+        scale=probe.scale,
+        dtype=probe.dtype.name,
+        sizes=probe.sizes,
+        measured_outside=measured_outside,
+        bound=bound,
+        examples=probe.batch * probe.trials,
+    )
+
+
+def assert_equivariant(
+    fn: Callable[[Any], Any],
+    group: Isometry | Iterable[Isometry] | SpaceGroup,
+    action: Action | Isometry | None,
+    domain: Domain,
+    *,
+    key: jax.Array | int,
+    **options: Any,
+) -> None:
+    """Fail unless `f(g·x) = φ(g)·f(x)` for an isometry, some isometries, or a group by its generators.
+
+    Args:
+        fn: the function, as for `verify`.
+        group: an isometry of the domain, several, or a `SpaceGroup`.
+        action: φ(g) for a single g, or φ as a function; None for the default of `verify`.
+        domain: the finite domain of the input.
+        key: a JAX key, or an int seed.
+        **options: as for `verify`.
+
+    Raises:
+        AssertionError: with the report as its text.
+        ValueError: as for `verify`.
+
+    >>> from equinet.domain import torus
+    >>> flip = Isometry(((-1,),), (7,))
+    >>> assert_equivariant(lambda x: x * x, flip, flip, torus(8), key=0)
+    """
+    if isinstance(group, SpaceGroup):
+        claimed, elements = group, None
+    else:
+        elements = [group] if isinstance(group, Isometry) else list(group)
+        claimed = SpaceGroup.generate(domain.dim, elements, domain.periods)
+    given = action
+    phi = (lambda g: given) if isinstance(given, Isometry) else given
+    if elements is None:
+        report = verify(fn, claimed, domain, key=key, action=phi, **options)
+    else:
+        report = _verify_elements(fn, claimed, domain, elements, phi, key=key, **options)
+    if not report.passed:
+        raise AssertionError(str(report))
+
+
+def _verify_elements(
+    fn: Callable[[Any], Any],
+    claimed: SpaceGroup,
+    domain: Domain,
+    elements: Sequence[Isometry],
+    action: Action | None,
+    *,
+    key: jax.Array | int,
+    output: Domain | None = None,
+    channels: int | None = None,
+    batch: int = 2,
+    trials: int = 8,
+    dtype: Any = jnp.float32,
+    jit: bool = True,
+    chunk: int | None = None,
+    tol: float | None = None,
+) -> Report:
+    read, _ = read_claim(claimed, domain, channels, action, output)
+    with precision(dtype):
+        bench = make_bench(
+            fn, read, None, len(elements) * trials,
+            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=False,
+        )  # fmt: skip
+        actions = {g: bench.action(g) for g in elements}
+        errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))
+        return _report(bench, "elements", errors, actions, measured_outside=False)

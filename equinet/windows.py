@@ -1,0 +1,344 @@
+"""Windows: which input nodes each output node of a local layer reads, axis by axis.
+
+Every local layer here is a product over the axes, so a window system is a list of one-dimensional ones. The same
+tables drive the forward pass (padding, pooling) and the declared symmetry, so the two cannot drift apart.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from fractions import Fraction
+from math import comb
+
+import numpy as np
+
+FILL = -1
+"""Marks a constant (such as zero padding) in an index table."""
+
+Padding = str | tuple[int, int]
+MODES = ("circular", "zero", "zero_lower", "valid", "reflect", "edge")
+
+
+def pad_table(size: int, lo: int, hi: int, mode: str) -> np.ndarray:
+    """For each node of the padded axis, the input node it copies, or FILL.
+
+    `mode` is "circular", "reflect" (the border node is not repeated), "edge", or anything else for a constant.
+
+    Raises:
+        ValueError: if reflection is asked for wider than `size − 1`.
+
+    >>> pad_table(4, 2, 1, "reflect").tolist()
+    [2, 1, 0, 1, 2, 3, 2]
+    """
+    wide = np.arange(-lo, size + hi)
+    if mode == "circular":
+        return wide % size
+    if mode == "edge":
+        return np.clip(wide, 0, size - 1)
+    if mode == "reflect":
+        if max(lo, hi) > size - 1:
+            raise ValueError(
+                f"reflect padding of ({lo}, {hi}) needs an axis longer than {max(lo, hi)}; got size {size}: "
+                f"use a smaller kernel, a larger input or padding='edge'"
+            )
+        return np.where(wide < 0, -wide, np.where(wide >= size, 2 * (size - 1) - wide, wide))
+    return np.where((wide >= 0) & (wide < size), wide, FILL)
+
+
+@dataclass(frozen=True)
+class Reading(ABC):
+    """What a layer reads along one axis.
+
+    `table(n)` gives `(nodes, weights, labels)`, int arrays `[outputs, taps, entries]`: output i is a function of its
+    taps in order, each tap a weighted sum (or a maximum) over its entries. Labels tell apart the channel groups that
+    entries are taken from. On an infinite axis (`n` None) the table has one period of outputs, after which the nodes
+    have moved by `advance`.
+    """
+
+    @abstractmethod
+    def size(self, n: int) -> int:
+        """Number of outputs for n inputs."""
+
+    @abstractmethod
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The index table for n inputs, or one period of it."""
+
+    @property
+    def advance(self) -> int:
+        """How far one period of outputs moves along an infinite axis."""
+        return 1
+
+    @abstractmethod
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        """`(stride, lo, hi)`: output i reads within `[stride·i + lo, stride·i + hi]`, before padding folds it back."""
+
+
+def _plain(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return nodes, np.ones_like(nodes), np.zeros_like(nodes)
+
+
+@dataclass(frozen=True)
+class Window(Reading):
+    """A sliding window: `kernel` taps, `dilation` apart, moved by `stride`.
+
+    Padding is a mode or an explicit pair. "zero" is XLA's SAME (its total depends on stride and size, the odd pixel
+    goes after), "zero_lower" SAME_LOWER; "circular", "reflect" and "edge" put (k−1)//2 nodes before and k//2 after,
+    k the dilated kernel, whatever the stride.
+
+    Args:
+        reduce: "taps" for a kernel with free weights, "sum" for fixed weights, "max".
+        weights: the fixed weights of a "sum" (default: all equal).
+        count_padding: whether an equal-weight sum divides by the window or by the nodes that exist.
+    """
+
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    padding: Padding = "valid"
+    reduce: str = "taps"
+    weights: tuple[int, ...] | None = None
+    count_padding: bool = True
+
+    @property
+    def extent(self) -> int:
+        """Length of the dilated kernel."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def mode(self) -> str:
+        """The border rule: a mode of `pad_table`."""
+        return self.padding if self.padding in ("circular", "reflect", "edge") else "zero"
+
+    def border(self, n: int | None) -> tuple[int, int]:
+        """Padding before and after; for an infinite axis that of a size the stride divides."""
+        if isinstance(self.padding, tuple):
+            return self.padding
+        if self.padding == "valid":
+            return 0, 0
+        if self.padding in ("zero", "zero_lower"):
+            if n is None:
+                total = max(self.extent - self.stride, 0)
+            else:
+                total = max((-(-n // self.stride) - 1) * self.stride + self.extent - n, 0)
+            small, large = total // 2, total - total // 2
+            return (small, large) if self.padding == "zero" else (large, small)
+        return (self.extent - 1) // 2, self.extent // 2
+
+    def size(self, n: int) -> int:
+        return (n + sum(self.border(n)) - self.extent) // self.stride + 1
+
+    @property
+    def advance(self) -> int:
+        return self.stride
+
+    def nodes(self, n: int | None) -> np.ndarray:
+        """`[outputs, kernel]`: the node under each tap, or FILL."""
+        taps = np.arange(self.kernel) * self.dilation
+        if n is None:
+            return taps[None] - self.border(None)[0]
+        padded = pad_table(n, *self.border(n), self.mode)
+        return padded[np.arange(self.size(n))[:, None] * self.stride + taps]
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        nodes = self.nodes(n)
+        if self.reduce == "taps":
+            return _plain(nodes[:, :, None])
+        weights = np.ones_like(nodes) if self.weights is None else np.tile(np.asarray(self.weights), (len(nodes), 1))
+        if self.reduce == "max":
+            weights = np.where(nodes == FILL, 0, 1)
+        elif not self.count_padding:
+            present = nodes != FILL
+            counts = present.sum(1, keepdims=True)
+            common = np.lcm.reduce(np.maximum(counts, 1).ravel())
+            weights = np.where(present, common // np.maximum(counts, 1), 0)
+        return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        lo = -self.border(n)[0]
+        return Fraction(self.stride), Fraction(lo), Fraction(lo + self.extent - 1)
+
+
+@dataclass(frozen=True)
+class Transposed(Reading):
+    """A transposed convolution: inputs `stride` apart with zeros between, then a window of stride 1.
+
+    "zero" and "circular" give n·stride outputs; "valid" gives (n−1)·stride + k, k the dilated kernel.
+    """
+
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    padding: str = "zero"
+
+    @property
+    def extent(self) -> int:
+        """Length of the dilated kernel."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def lead(self) -> int:
+        """How far the first tap of output 0 lies before input 0, on the fine grid."""
+        return self.extent - 1 if self.padding == "valid" else self.extent // 2
+
+    def size(self, n: int) -> int:
+        return (n - 1) * self.stride + self.extent if self.padding == "valid" else n * self.stride
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        outputs = self.stride if n is None else self.size(n)
+        fine = np.arange(outputs)[:, None] + np.arange(self.kernel) * self.dilation - self.lead
+        if n is not None and self.padding == "circular":
+            fine = fine % (n * self.stride)
+        nodes = np.floor_divide(fine, self.stride)
+        absent = fine % self.stride != 0
+        if n is not None:
+            absent |= (nodes < 0) | (nodes >= n)
+        return _plain(np.where(absent, MISSING if n is None else FILL, nodes)[:, :, None])
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return (
+            Fraction(1, self.stride),
+            Fraction(-self.lead, self.stride),
+            Fraction(self.extent - 1 - self.lead, self.stride),
+        )
+
+
+MISSING = -(1 << 29)
+"""FILL for infinite axes, where −1 is a node."""
+
+
+@dataclass(frozen=True)
+class Nearest(Reading):
+    """Nearest-neighbour upsampling: output i copies input i // factor."""
+
+    factor: int
+
+    def size(self, n: int) -> int:
+        return n * self.factor
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        outputs = self.factor if n is None else self.size(n)
+        return _plain((np.arange(outputs) // self.factor)[:, None, None])
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return Fraction(1, self.factor), Fraction(1 - self.factor, self.factor), Fraction(0)
+
+
+@dataclass(frozen=True)
+class Linear(Reading):
+    """Linear upsampling with half-pixel centres: output i reads at (i + 1/2) / factor − 1/2."""
+
+    factor: int
+    padding: str = "edge"
+
+    def size(self, n: int) -> int:
+        return n * self.factor
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        outputs = self.factor if n is None else self.size(n)
+        twice = 2 * np.arange(outputs) + 1 - self.factor
+        before = np.floor_divide(twice, 2 * self.factor)
+        after_weight = twice - 2 * self.factor * before
+        nodes = np.stack([before, before + 1], axis=-1)
+        if n is not None:
+            nodes = pad_table(n, 1, 1, self.padding)[nodes + 1]
+        weights = np.stack([2 * self.factor - after_weight, after_weight], axis=-1)
+        return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return Fraction(1, self.factor), Fraction(1, self.factor) - 1, Fraction(1)
+
+
+@dataclass(frozen=True)
+class Shuffle(Reading):
+    """Depth to space: output `factor·i + o` copies input i of channel group o."""
+
+    factor: int
+    axis: int
+
+    def size(self, n: int) -> int:
+        return n * self.factor
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        outputs = np.arange(self.factor if n is None else self.size(n))
+        labels = 0 if self.factor == 1 else 1 + 4096 * self.axis + outputs % self.factor
+        nodes = (outputs // self.factor)[:, None, None]
+        return nodes, np.ones_like(nodes), np.zeros_like(nodes) + np.reshape(labels, (-1, 1, 1))
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return Nearest(self.factor).reach(n)
+
+
+@dataclass(frozen=True)
+class Blocks(Reading):
+    """Output i reads its own node and the nodes of its block of `window`, in no order (window attention)."""
+
+    window: int
+
+    def size(self, n: int) -> int:
+        return n
+
+    @property
+    def advance(self) -> int:
+        return self.window
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        outputs = np.arange(self.window if n is None else n)
+        block = (outputs // self.window * self.window)[:, None] + np.arange(self.window)
+        own = np.tile(outputs[:, None], (1, self.window))
+        nodes = np.stack([own, block], axis=1)
+        weights = np.ones_like(nodes)
+        weights[:, 0, 1:] = 0
+        return nodes, weights, np.zeros_like(nodes)
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return Fraction(1), Fraction(1 - self.window), Fraction(self.window - 1)
+
+
+@dataclass(frozen=True)
+class Extend(Reading):
+    """Padding and cropping: `lo` nodes before and `hi` after, negative to remove; modes as in `pad_table`."""
+
+    lo: int
+    hi: int
+    mode: str = "zero"
+
+    def size(self, n: int) -> int:
+        return n + self.lo + self.hi
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if n is None:
+            return _plain(np.full((1, 1, 1), -self.lo))
+        table = pad_table(n, max(self.lo, 0), max(self.hi, 0), self.mode)
+        table = table[max(-self.lo, 0) : len(table) - max(-self.hi, 0)]
+        return _plain(table[:, None, None])
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return Fraction(1), Fraction(-self.lo), Fraction(-self.lo)
+
+
+@dataclass(frozen=True)
+class Rolled(Reading):
+    """A cyclic shift: output i copies input i − shift."""
+
+    shift: int
+
+    def size(self, n: int) -> int:
+        return n
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        if n is None:
+            return _plain(np.full((1, 1, 1), -self.shift))
+        return _plain(((np.arange(n) - self.shift) % n)[:, None, None])
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        return Fraction(1), Fraction(-self.shift), Fraction(-self.shift)
+
+
+def binomial(size: int) -> tuple[int, ...]:
+    """The binomial filter of `size` taps, unnormalised.
+
+    >>> binomial(5)
+    (1, 4, 6, 4, 1)
+    """
+    return tuple(comb(size - 1, k) for k in range(size))
