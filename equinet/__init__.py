@@ -39,3 +39,6 @@ from equinet.layers import MaxPool as MaxPool
 from equinet.layers import Dense as Dense
 from equinet.layers import Flatten as Flatten
 from equinet.layers import PositionalEmbedding as PositionalEmbedding
+from equinet.certify import Certificate as Certificate
+from equinet.certify import LedgerRow as LedgerRow
+from equinet.certify import certify as certify

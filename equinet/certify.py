@@ -1,0 +1,291 @@
+"""Certificates: the exact symmetry of a network on a domain, and the ledger of where it was lost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from math import ceil, floor
+from typing import Any
+
+from equinet.domain import Domain
+from equinet.field import Field, Row, Span
+from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.names import point_group_symbol
+from equinet.layers.base import Layer, LayerError
+from equinet.layers.combine import step
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """One layer's line in a certificate.
+
+    Attributes:
+        path: names of the layer and those around it, outermost first.
+        layer: the layer, as text.
+        grid, channels: of its output.
+        spans: stride, centre and receptive field per axis of the input.
+        strict, orbit, invariance: the groups of the network up to and including this layer.
+        lost: what this layer lost, or won back, as text; empty if nothing.
+        reason: why.
+    """
+
+    path: tuple[str, ...]
+    layer: str
+    grid: Domain
+    channels: int
+    spans: tuple[Span, ...]
+    strict: SpaceGroup
+    orbit: SpaceGroup
+    invariance: SpaceGroup
+    lost: str
+    reason: str
+
+    @property
+    def index(self) -> str:
+        """The path as one word, such as `3.body.0`."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True, eq=False)
+class Certificate:
+    """What `certify` proves about a network: lower bounds that hold for all weights and inputs.
+
+    Attributes:
+        domain, channels: the input's.
+        field: the symmetry of the output.
+    """
+
+    domain: Domain
+    channels: int
+    field: Field
+
+    @property
+    def output(self) -> Domain:
+        """The output's grid; of dimension 0 after global pooling or flattening."""
+        return self.field.grid
+
+    @cached_property
+    def strict(self) -> SpaceGroup:
+        """H: all g with `f(g·x) = φ(g)·f(x)`, φ known in advance."""
+        return self.field.strict.source
+
+    @cached_property
+    def orbit(self) -> SpaceGroup:
+        """All g for which `f(g·x)` is some shift of `φ(g)·f(x)`, a shift that may depend on x. Contains `strict`."""
+        return self.field.orbit
+
+    @cached_property
+    def invariance(self) -> SpaceGroup:
+        """ker φ: all g with `f(g·x) = f(x)`."""
+        return self.field.strict.kernel
+
+    def action(self, g: Isometry) -> Isometry:
+        """φ(g), an isometry of `output`.
+
+        Raises:
+            ValueError: if g is not in `strict`.
+        """
+        return self.field.strict(g)
+
+    @property
+    def stride(self) -> tuple[Fraction, ...]:
+        """Per input axis, how many input nodes one output node steps over."""
+        return tuple(span.stride for span in self.field.spans)
+
+    @property
+    def centre(self) -> tuple[Fraction, ...]:
+        """Per input axis, the input position that output node 0 is centred on."""
+        return tuple(span.centre for span in self.field.spans)
+
+    @property
+    def receptive_field(self) -> tuple[int | None, ...]:
+        """Per input axis, how many input nodes an output node depends on at most; None: all of them."""
+        return tuple(_extent(span) for span in self.field.spans)
+
+    @property
+    def valid_interior(self) -> tuple[tuple[int, int] | None, ...]:
+        """Per axis, the first and last output whose receptive field stays inside the input, or None if none does.
+
+        On these the group of the infinite plane holds whatever the padding. None too along axes without a size and
+        where an output depends on every input.
+        """
+        if not self.output.dim:
+            return (None,) * self.domain.dim
+        return tuple(
+            _interior(span, n, m)
+            for span, n, m in zip(self.field.spans, self.domain.sizes, self.output.sizes, strict=True)
+        )
+
+    @cached_property
+    def ledger(self) -> tuple[LedgerRow, ...]:
+        """A row per layer: the groups of the network up to it, and what it lost and why."""
+        return tuple(_ledger_row(row) for row in self.field.rows)
+
+    def to_json(self) -> str:
+        """The certificate as JSON: groups as text and generators, and the ledger."""
+        return json.dumps(_as_dict(self), indent=2, ensure_ascii=False)
+
+    def __str__(self) -> str:
+        return _as_text(self)
+
+
+def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
+    """The exact symmetry of a network on a domain, composed from what its layers declare.
+
+    Args:
+        net: any layer.
+        domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)` or a `Domain` of mixed axes.
+        channels: of the input.
+
+    Raises:
+        LayerError: if the network cannot run on such an input, naming the layer.
+
+    >>> import equinet as eq
+    >>> net = eq.Sequential(eq.Conv(8, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
+    >>> certificate = certify(net, eq.torus(8, 8))
+    >>> certificate.strict.index
+    4
+    >>> certificate.invariance == certificate.strict
+    True
+    """
+    if not isinstance(domain, Domain) or not domain.dim:
+        raise TypeError(f"certify needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}")
+    if not isinstance(net, Layer):
+        raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
+    if channels < 1:
+        raise LayerError(f"certify needs at least one input channel; got {channels}")
+    start = Field.input(domain, channels)
+    net.output_shape(start.shape)
+    field = net.symmetry(start) if net.children else step("0", net, start)
+    return Certificate(domain, channels, field)
+
+
+def _extent(span: Span) -> int | None:
+    return None if span.everything else floor(span.hi) - ceil(span.lo) + 1
+
+
+def _interior(span: Span, size: int | None, outputs: int | None) -> tuple[int, int] | None:
+    if size is None or outputs is None or span.everything:
+        return None
+    first = max(ceil(-span.lo / span.stride), 0)
+    last = min(floor((size - 1 - span.hi) / span.stride), outputs - 1)
+    return (first, last) if first <= last else None
+
+
+def _ledger_row(row: Row) -> LedgerRow:
+    before, after = row.before.strict.source, row.after.strict.source
+    orbit_before, orbit = row.before.orbit, row.after.orbit
+    changes = _changes(before, after)
+    if orbit != after and orbit != orbit_before:
+        changes += [f"orbit {change}" for change in _changes(orbit_before, orbit)]
+    lost = "; ".join(changes)
+    return LedgerRow(
+        row.path,
+        row.layer,
+        row.after.grid,
+        row.after.channels,
+        row.after.spans,
+        after,
+        orbit,
+        row.after.strict.kernel,
+        lost,
+        row.reason if lost else "",
+    )
+
+
+def _changes(before: SpaceGroup, after: SpaceGroup) -> list[str]:
+    if before == after:
+        return []
+    changes = []
+    if before.lattice != after.lattice:
+        gained = before.lattice <= after.lattice
+        old, new = (_translations(group) for group in (before, after))
+        changes.append(f"{'regains' if gained else 'translations'} {new if gained else f'{old} → {new}'}")
+    if before.point_group != after.point_group:
+        old, new = point_group_symbol(before.point_group), point_group_symbol(after.point_group)
+        gained = set(before.point_group) <= set(after.point_group)
+        changes.append(f"regains {new}" if gained else f"point group {old} → {new}")
+    return changes or ["other centres of its point operations"]
+
+
+def _translations(group: SpaceGroup) -> str:
+    return "none" if group.lattice == group.periods else str(group.lattice)
+
+
+def _grid(domain: Domain) -> str:
+    return "×".join("∞" if n is None else str(n) for n in domain.sizes) or "–"
+
+
+def _fraction(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):g}"
+
+
+def _as_text(cert: Certificate) -> str:
+    header = ("layer", "", "grid", "channels", "stride", "sees", "strict group", "lost here, and why")
+    lines = [header]
+    for row in cert.ledger:
+        orbit = "" if row.orbit == row.strict else f" (orbit: {row.orbit})"
+        why = f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
+        stride = "×".join(_fraction(s.stride) for s in row.spans) if row.grid.dim else "–"
+        sees = "×".join("all" if (e := _extent(s)) is None else str(e) for s in row.spans)
+        cells = (row.index, row.layer, _grid(row.grid), str(row.channels), stride, sees, f"{row.strict}{orbit}", why)
+        lines.append(cells)
+    limits = (12, 44, 12, 8, 9, 9, 60, 100)
+    widths = [min(max(len(line[i]) for line in lines), limit) for i, limit in enumerate(limits)]
+    table = []
+    for line in lines:
+        cut = [cell if len(cell) <= limit else cell[: limit - 1] + "…" for cell, limit in zip(line, limits, strict=True)]
+        table.append("  ".join(cell.ljust(width) for cell, width in zip(cut, widths, strict=True)).rstrip())
+    summary = [
+        f"input        {cert.domain}, {cert.channels} channel{'s' if cert.channels > 1 else ''}",
+        f"output       {cert.output if cert.output.dim else 'no spatial axes'}, {cert.field.channels} channels",
+        f"strict       {cert.strict}",
+        f"orbit        {cert.orbit}",
+        f"invariance   {cert.invariance}",
+    ]
+    return "\n".join([*table, "", *summary])
+
+
+def _describe(group: SpaceGroup) -> dict[str, Any]:
+    return {
+        "name": str(group),
+        "order": group.order,
+        "index": group.index,
+        "translations": [list(row) for row in group.lattice.basis],
+        "generators": [{"matrix": g.matrix, "shift": g.shift} for g in group.generators],
+    }
+
+
+def _as_dict(cert: Certificate) -> dict[str, Any]:
+    return {
+        "domain": str(cert.domain),
+        "channels": cert.channels,
+        "output": {"grid": list(cert.output.sizes), "channels": cert.field.channels},
+        "strict": _describe(cert.strict),
+        "orbit": _describe(cert.orbit),
+        "invariance": _describe(cert.invariance),
+        "action": [
+            {"element": str(g), "output": str(cert.action(g)) if cert.output.dim else "identity"}
+            for g in cert.strict.generators
+        ],
+        "stride": [str(s) for s in cert.stride],
+        "centre": [str(c) for c in cert.centre],
+        "receptive_field": list(cert.receptive_field),
+        "valid_interior": [list(v) if v else None for v in cert.valid_interior],
+        "ledger": [
+            {
+                "layer": row.index,
+                "description": row.layer,
+                "grid": list(row.grid.sizes),
+                "channels": row.channels,
+                "strict": str(row.strict),
+                "orbit": str(row.orbit),
+                "invariance": str(row.invariance),
+                "lost": row.lost,
+                "reason": row.reason,
+            }
+            for row in cert.ledger
+        ],
+    }
