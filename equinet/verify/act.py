@@ -40,7 +40,7 @@ def sources(sizes: Sequence[int], matrices: Any, shifts: Any, bounds: Bounds | N
         within the bounds (None without bounds).
     """
     count = matrices.shape[0]
-    points = np.indices(tuple(sizes), dtype=np.int32).reshape(len(sizes), -1)
+    points = np.indices(tuple(sizes), dtype=np.int32).reshape(len(sizes), prod(sizes))
     offsets = [points[axis][None, :] - shifts[:, axis, None] for axis in range(len(sizes))]
     index: Any = np.zeros((count, prod(sizes)), dtype=np.int32)
     mask: Any = None

@@ -8,7 +8,7 @@ from itertools import islice
 import numpy as np
 
 from equinet.domain import Domain
-from equinet.groups import Isometry
+from equinet.groups import Isometry, identity_matrix
 from equinet.verify.act import Bounds, pack, sources
 
 BLOCK = 256
@@ -88,14 +88,15 @@ class Matcher:
     def _candidates(self, projected: np.ndarray, signal: np.ndarray) -> Iterator[Isometry]:
         group = self.grid.group
         if group.order is not None and group.order <= FEW:
-            yield from group.elements()
+            yield from sorted(group.elements(), key=lambda g: (not g.is_translation, g.shift))
             return
         anchor = int(np.argmax(np.where(self.anchors, np.abs(signal).sum(axis=0), -np.inf)))
         gap = np.abs(projected - signal[:, anchor, None]).max(axis=0)
         gap = np.where(self.trusted, gap, np.inf)
         here = self.points[:, anchor]
+        matrices = sorted(group.point_group, key=lambda a: a != identity_matrix(len(here)))
         for at in np.argsort(gap, kind="stable")[: max(1, int((gap <= self.tol).sum()))]:
-            for matrix in group.point_group:
+            for matrix in matrices:
                 shift = self.points[:, at] - np.array(matrix, int).reshape(len(here), len(here)) @ here
                 h = Isometry(matrix, group.periods.reduce([int(v) for v in shift]))
                 if h in group:

@@ -1,12 +1,211 @@
-"""Heat maps of a report: the error over the shift plane."""
+"""Pictures of a report: the error of every element over the shift plane."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import ceil, log10
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from equinet.groups import Isometry, Matrix
 
 if TYPE_CHECKING:
     from equinet.verify.report import Report
 
+PANELS = 6
+"""Point operations drawn in three dimensions, where there can be 48."""
+
+BARS = 40
+"""Elements drawn as bars."""
+
+MARKED = 48
+"""Grids up to this size have their claimed elements marked."""
+
 
 def plot_report(report: Report, path: str | Path, *, title: str | None = None) -> Path:
-    raise NotImplementedError
+    """Draw a report to an image file.
+
+    One panel per point operation A: the error of `x ↦ A x + t` over the shifts t, as a line in one dimension, a heat map
+    in two, a row of slices in three. Blue is below the tolerance (holds) and red above (broken), on a logarithmic scale;
+    white dots mark the claimed elements, grey cells were not measured. Reports of a few elements, one per point
+    operation on a `box` for instance, are drawn as bars.
+
+    Args:
+        report: what to draw.
+        path: the file, its format by its suffix.
+        title: in place of the group and verdict.
+
+    Returns:
+        The path.
+    """
+    from matplotlib.figure import Figure
+
+    parts = report.by_point_operation()
+    figure = Figure(layout="constrained")
+    dense = report.domain.is_finite and len(report.errors) > 2 * len(parts)
+    if not dense:
+        _bars(figure, report)
+    elif report.domain.dim == 1:
+        _curves(figure, report, parts)
+    else:
+        _maps(figure, report, parts)
+    verdict = ", ".join(
+        [
+            "sound" if report.sound else "NOT sound",
+            {True: "tight", False: "NOT tight", None: "tightness not measured"}[report.tight],
+        ]
+    )
+    figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {verdict}", fontsize=11)
+    target = Path(path)
+    figure.savefig(target, dpi=150)
+    return target
+
+
+def _name(matrix: Matrix) -> str:
+    return str(Isometry(matrix, (0,) * len(matrix)))
+
+
+def _limits(report: Report) -> tuple[float, float]:
+    """Lower and upper end of the error axis: zeros are drawn at the lower one."""
+    positive = [e for e in report.errors.values() if 0 < e < float("inf")]
+    low = min([report.floor / 4, *positive])
+    return low, max([1.0, *positive])
+
+
+def _clip(values: Any, report: Report) -> np.ndarray:
+    low, high = _limits(report)
+    return np.clip(np.asarray(values, float), low, high)
+
+
+def _bars(figure: Any, report: Report) -> None:
+    items = list(report.errors.items())
+    shown = items if len(items) <= BARS else sorted(items, key=lambda item: item[0] not in report.group)[:BARS]
+    figure.set_size_inches(7.5, 1.6 + 0.24 * max(len(shown), 4))
+    axes = figure.add_subplot()
+    low, high = _limits(report)
+    places = np.arange(len(shown))
+    for place, (g, error) in zip(places, shown, strict=True):
+        colour = "tab:blue" if g in report.group else "tab:orange"
+        axes.barh(place, float(_clip(error, report)) - low / 2, left=low / 2, color=colour, height=0.7)
+    axes.set_xscale("log")
+    axes.set_xlim(low / 2, 2 * high)
+    axes.set_yticks(places, [str(g) for g, _ in shown], fontsize=8)
+    axes.invert_yaxis()
+    axes.set_ylabel("element" if len(shown) == len(items) else f"{len(shown)} of {len(items)} elements")
+    axes.set_xlabel("relative error")
+    _legend(axes, report, "v", has_outside=bool(report.outside))
+
+
+def _legend(axes: Any, report: Report, direction: str, *, has_outside: bool) -> None:
+    from matplotlib.lines import Line2D
+
+    line = axes.axvline if direction == "v" else axes.axhline
+    line(report.tol, color="black", linestyle="--", linewidth=1)
+    handles = [Line2D([], [], color="tab:blue", marker="s", linestyle="", label="claimed")]
+    if has_outside:
+        handles.append(Line2D([], [], color="tab:orange", marker="s", linestyle="", label="not claimed"))
+    handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label=f"tolerance {report.tol:.0e}"))
+    axes.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+
+
+def _curves(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, float]]) -> None:
+    figure.set_size_inches(8, 1.4 + 2.0 * len(parts))
+    panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
+    low, high = _limits(report)
+    for axes, (matrix, part) in zip(panels, parts.items(), strict=True):
+        shifts = np.array([g.shift[0] for g in part])
+        values, own = _clip(list(part.values()), report), np.array([g in report.group for g in part])
+        order = np.argsort(shifts)
+        axes.plot(shifts[order], values[order], color="0.75", linewidth=1, zorder=1)
+        axes.scatter(shifts[own], values[own], color="tab:blue", s=18, zorder=2)
+        axes.scatter(shifts[~own], values[~own], color="tab:orange", s=18, zorder=2)
+        axes.set_yscale("log")
+        axes.set_ylim(low / 2, 2 * high)
+        axes.set_title(f"x ↦ {_name(matrix)} + t", fontsize=10)
+        axes.set_ylabel("relative error")
+        axes.axhline(report.tol, color="black", linestyle="--", linewidth=1)
+    panels[-1].set_xlabel("shift t")
+    _legend(panels[-1], report, "h", has_outside=bool(report.outside))
+
+
+def _maps(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, float]]) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import TwoSlopeNorm
+
+    sizes = report.sizes
+    solid = len(sizes) == 3
+    drawn = list(parts.items())
+    if solid:
+        drawn = sorted(drawn, key=lambda item: all(g not in report.group for g in item[1]))[:PANELS]
+    columns = 1 if solid else min(4, len(drawn))
+    rows = ceil(len(drawn) / columns)
+    wide = (sizes[0] * (sizes[2] + 1)) / sizes[1] if solid else sizes[1] / sizes[0]
+    height = 1.5 if solid else 2.3
+    figure.set_size_inches(max(5.5, min(14, 1.8 + columns * (height * wide + 0.5))), 1.6 + rows * (height + 0.45))
+    panels = figure.subplots(rows, columns, squeeze=False)
+    low, high = (log10(v) for v in _limits(report))
+    norm, colours = TwoSlopeNorm(log10(report.tol), low, high), "RdBu_r"
+    for axes in panels.flat[len(drawn) :]:
+        axes.set_axis_off()
+    for at, (axes, (matrix, part)) in enumerate(zip(panels.flat, drawn, strict=False)):
+        picture = np.full(sizes, np.nan)
+        for g, error in part.items():
+            picture[g.shift] = log10(float(_clip(error, report)))
+        marks = np.array([g.shift for g in part if g in report.group]).reshape(-1, len(sizes))
+        if solid:
+            picture, marks = _slices(picture, marks)
+        axes.imshow(picture, cmap=colours, norm=norm, interpolation="nearest")
+        axes.set_facecolor("0.8")
+        for gap in range(sizes[1], picture.shape[1] if solid else 0, sizes[1] + 1):
+            axes.axvspan(gap - 0.5, gap + 0.5, color="white")
+        if max(sizes) <= MARKED:
+            size = min(14.0, 1600 / max(picture.shape) ** 1.5)
+            axes.scatter(marks[:, 1], marks[:, 0], s=size, color="white", edgecolors="black", linewidths=0.4)
+        axes.set_title(f"({_name(matrix)}) + t", fontsize=9)
+        _ticks(axes, sizes, solid)
+        if at % columns == 0:
+            axes.set_ylabel("t along axis 0", fontsize=8)
+        if at >= len(drawn) - columns:
+            axes.set_xlabel("t along axis 1" + (", a block for each t₂ along axis 2" if solid else ""), fontsize=8)
+    bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, shrink=0.9, aspect=30)
+    _colour_axis(bar, low, high, report.tol)
+    note = "white dots: claimed elements" if max(sizes) <= MARKED else ""
+    if len(drawn) < len(parts):
+        note += f"{'; ' if note else ''}{len(drawn)} of {len(parts)} point operations drawn"
+    figure.supxlabel(note, fontsize=8)
+
+
+def _slices(picture: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Slices along the last axis side by side with a gap between, and the marks moved along."""
+    gap = np.full((picture.shape[0], 1), np.nan)
+    blocks: list[np.ndarray] = []
+    for at in range(picture.shape[2]):
+        blocks += [picture[:, :, at], gap]
+    moved = np.stack([marks[:, 0], marks[:, 1] + (picture.shape[1] + 1) * marks[:, 2]], axis=1)
+    return np.concatenate(blocks[:-1], axis=1), moved
+
+
+def _ticks(axes: Any, sizes: Sequence[int], solid: bool) -> None:
+    axes.tick_params(labelsize=7)
+    axes.set_yticks(_round_steps(sizes[0]))
+    if solid:
+        centres = [(sizes[1] + 1) * at + (sizes[1] - 1) / 2 for at in range(sizes[2])]
+        axes.set_xticks(centres, [f"t₂ = {at}" for at in range(sizes[2])])
+    else:
+        axes.set_xticks(_round_steps(sizes[1]))
+
+
+def _round_steps(size: int) -> list[int]:
+    step = next(s for s in (1, 2, 4, 8, 16, 32, 64, 128, 256, size) if size / s <= 8)
+    return list(range(0, size, step))
+
+
+def _colour_axis(bar: Any, low: float, high: float, tol: float) -> None:
+    """Powers of ten on both halves of the colour scale, which have different steps, and the tolerance between."""
+    powers = [p for p in range(ceil(low), int(np.floor(high)) + 1) if abs(p - log10(tol)) > 0.3]
+    bar.set_ticks([*powers, log10(tol)])
+    bar.set_ticklabels([*(f"$10^{{{p}}}$" for p in powers), f"tolerance\n{tol:.0e}"], fontsize=7)
+    bar.ax.axhline(log10(tol), color="black", linewidth=1)
+    bar.set_label("relative error (blue holds, red is broken)", fontsize=8)
