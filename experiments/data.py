@@ -1,12 +1,12 @@
 """Image data sets: the Fashion-MNIST subset that ships here, or a full set of IDX files from a folder."""
 
 import dataclasses
-import difflib
 from pathlib import Path
 
 import numpy as np
 
 from experiments.idx import find_idx, read_idx
+from experiments.names import check_name
 
 SUBSET = Path(__file__).resolve().parent / "datasets" / "fashion_mnist_12k.npz"
 FASHION_LABELS = (
@@ -78,13 +78,11 @@ def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None) ->
         data_dir: the folder with the four IDX files, plain or gzipped; not needed for the shipped subset.
 
     Raises:
-        ValueError: an unknown name; the message lists the near ones.
+        UnknownName: an unknown name; the message lists the near ones.
+        ValueError: a folder for the shipped subset, which takes none.
         FileNotFoundError: a missing file; the message says how to get it.
     """
-    if name not in DATASETS:
-        near = difflib.get_close_matches(name, DATASETS, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"no data set {name!r}: {hint}known are {', '.join(DATASETS)}")
+    check_name(name, DATASETS, "data set")
     if name == "fashion_mnist_12k":
         if data_dir:
             raise ValueError(

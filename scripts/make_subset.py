@@ -7,13 +7,13 @@ The first 1,000 training and the first 200 test images of each of the ten labels
 random: the same full set always gives the same file, byte for byte.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from experiments.data import SUBSET, balanced, load
+from scripts.command import run
 
 
 def make_subset(data_dir: Path, out: Path, train_per_class: int = 1000, test_per_class: int = 200) -> None:
@@ -37,15 +37,9 @@ def define_flags() -> None:
     flags.DEFINE_string("out", str(SUBSET), "The file to write.")
 
 
-def main(argv: Sequence[str]) -> None:
-    if len(argv) > 1:
-        raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
-    try:
-        make_subset(Path(flags.FLAGS.data_dir), Path(flags.FLAGS.out))
-    except (OSError, ValueError) as error:
-        raise SystemExit(str(error)) from error
+def main() -> None:
+    make_subset(Path(flags.FLAGS.data_dir), Path(flags.FLAGS.out))
 
 
 if __name__ == "__main__":
-    define_flags()
-    app.run(main)
+    run(main, define_flags)

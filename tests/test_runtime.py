@@ -50,7 +50,8 @@ tuning = tune_cpu()
 import jax.numpy as jnp
 kernel = jnp.ones((3, 3, 1, 32))
 from jax import lax
-y = lax.conv_general_dilated(jnp.ones((1, 8, 8, 1)), kernel, (1, 1), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"))
+layout = ("NHWC", "HWIO", "NHWC")
+y = lax.conv_general_dilated(jnp.ones((1, 8, 8, 1)), kernel, (1, 1), "VALID", dimension_numbers=layout)
 assert float(y.sum()) == 36 * 9 * 32
 print(tuning)
 """

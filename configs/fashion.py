@@ -1,0 +1,32 @@
+"""Six small networks on the Fashion-MNIST subset: one difference at a time.
+
+    python -m scripts.train --config=configs/fashion.py:aps --workdir=runs/aps
+
+Names: `stride` (strided convolutions), `max` (max pooling), `blur` (blur pooling), `aps` (adaptive polyphase sampling),
+all with circular padding and global average pooling; `max_zero` (max pooling, zero padding); `stride_flatten` (strided
+convolutions, flatten and dense).
+"""
+
+import ml_collections
+
+from configs.common import base
+from experiments.names import check_name
+
+NETWORKS = {
+    "stride": {"down": "stride", "padding": "circular", "readout": "gap"},
+    "max": {"down": "max", "padding": "circular", "readout": "gap"},
+    "blur": {"down": "blur", "padding": "circular", "readout": "gap"},
+    "aps": {"down": "aps", "padding": "circular", "readout": "gap"},
+    "max_zero": {"down": "max", "padding": "zero", "readout": "gap"},
+    "stride_flatten": {"down": "stride", "padding": "circular", "readout": "flatten"},
+}
+
+
+def get_config(arg: str = "aps") -> ml_collections.ConfigDict:
+    """The network called `arg`; see the names above."""
+    check_name(arg, NETWORKS, "network in configs/fashion.py")
+    config = base()
+    config.name = arg
+    builder = "fcn" if NETWORKS[arg]["down"] == "stride" else "small_cnn"
+    config.model = {"name": builder, "features": (16, 32, 64), "classes": 10, **NETWORKS[arg]}
+    return config

@@ -1,0 +1,83 @@
+"""What a run leaves behind: metrics as JSON lines, and all that is needed to make it again."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import jax
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint", "python-flint")
+
+
+class JsonLines:
+    """Appends one JSON object a line; every line is written by a single system call, so none is ever cut in half."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+
+    def write(self, row: dict[str, Any]) -> None:
+        """Append `row`; NaN and infinities are refused, since JSON has none."""
+        os.write(self._file, (json.dumps(row, allow_nan=False) + "\n").encode())
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """Every row of a JSON-lines file."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` beside `path`, then move it there: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(path.name + ".part")
+    draft.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    draft.replace(path)
+
+
+def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Config, seed, versions, commit and device of this run, as JSON."""
+    return {
+        "config": config,
+        "seed": config.get("seed"),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
+        "commit": _git("rev-parse", "HEAD") or "unknown",
+        "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "device": {
+            "platform": jax.default_backend(),
+            "kinds": sorted({device.device_kind for device in jax.devices()}),
+            "count": jax.device_count(),
+            "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        },
+        "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        **more,
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(("git", "-C", str(ROOT), *arguments), capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

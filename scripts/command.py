@@ -1,0 +1,74 @@
+"""What every command line here shares: flags that list near matches, errors that are a sentence."""
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from absl import app, flags
+
+CONFIGS = Path(__file__).resolve().parent.parent / "configs"
+
+
+def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
+    """Define the flags, parse the command line, call `main`; wrong input ends the program with status 2 or 1."""
+    define_flags()
+
+    def no_arguments(argv: Sequence[str]) -> None:
+        if len(argv) > 1:
+            raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+        try:
+            main()
+        except (ValueError, OSError, RuntimeError) as error:
+            print(error, file=sys.stderr)
+            raise SystemExit(1) from error
+
+    app.run(no_arguments, flags_parser=parse)
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """Parse the command line into absl's flags; what is left is returned.
+
+    Raises:
+        SystemExit: with status 2 after one line about a flag, config file or config entry that does not exist.
+    """
+    try:
+        _check_config_file(argv)
+        return flags.FLAGS(list(argv))
+    except flags.UnrecognizedFlagError as error:
+        known = [name for name in flags.FLAGS if "." not in name]
+        near = difflib.get_close_matches(error.flagname, known, n=3, cutoff=0.5)
+        hint = f"did you mean --{' or --'.join(near)}? " if near else ""
+        _fail(f"no flag --{error.flagname}: {hint}--help lists them all")
+    except (flags.Error, ValueError, OSError, AttributeError, TypeError, KeyError) as error:
+        _fail(_last_line(error))
+
+
+def _check_config_file(argv: Sequence[str]) -> None:
+    value = None
+    for flag, following in zip(argv[1:], (*argv[2:], ""), strict=True):
+        name, equals, inline = flag.lstrip("-").partition("=")
+        if flag.startswith("-") and name == "config":
+            value = inline if equals else following
+    if value is None:
+        return
+    path = Path(value.split(":")[0])
+    if path.is_file():
+        return
+    known = sorted(f"configs/{each.name}" for each in CONFIGS.glob("*.py") if "def get_config(" in each.read_text())
+    near = difflib.get_close_matches(str(path), known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ValueError(f"no config {path}: {hint}Known: {', '.join(known)}")
+
+
+def _last_line(error: BaseException) -> str:
+    """The sentence of an error that a flag parser has wrapped in a traceback."""
+    lines = [line.strip() for line in str(error).strip().strip("'\"").splitlines() if line.strip()]
+    useful = [line for line in lines if not line.startswith("Pass --help")]
+    return useful[-1] if useful else repr(error)
+
+
+def _fail(message: str) -> NoReturn:
+    print(message, file=sys.stderr)
+    raise SystemExit(2)
