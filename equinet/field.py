@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from fractions import Fraction
+from functools import cached_property
 from typing import Literal
 
 from equinet.domain import Axis, Domain, bounded
@@ -180,7 +180,7 @@ class Field:
         lines = tuple(age_constants(line) if line.has_constants else line for line in self.lines)
         gather = all(line.is_gather for line in lines)
         maximum = any(line.maximum for line in lines)
-        opens = kind == "affine" and not maximum or kind == "monotone" and maximum
+        opens = (kind == "affine" and not maximum) or (kind == "monotone" and maximum)
         closed = not gather and (self.closed or not opens)
         if kind != "affine" and self.folded is not None and channels is None:
             factor, before, was_closed, grid, count = self.folded

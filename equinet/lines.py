@@ -7,15 +7,16 @@ axis b matches the rows of a's line with the rows of b's.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from itertools import product
+from itertools import permutations, product
 from math import gcd, lcm
 
 import numpy as np
 
 from equinet.domain import Axis, Domain
-from equinet.groups import Lattice, axis_images, signed_permutations
+from equinet.groups import Lattice, Matrix, Vector, axis_images, signed_permutations
 from equinet.groups.homomorphism import Homomorphism
 from equinet.windows import FILL, MISSING, Reading
 
@@ -28,6 +29,7 @@ _LIMIT = 1 << 20
 
 Signs = tuple[int, int]
 Matches = dict[Signs, tuple[int, int]]
+Images = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,13 @@ class Line:
     def is_gather(self) -> bool:
         """Whether every output copies one node or constant."""
         return self.codes.shape[1:] == (1, 1) and bool((self.weights == self.scale).all())
+
+    @cached_property
+    def is_constant(self) -> bool:
+        """Whether all outputs are the same."""
+        if self.advance:
+            return False
+        return bool((self.codes == self.codes[:1]).all() and (self.weights == self.weights[:1]).all())
 
     @cached_property
     def has_constants(self) -> bool:
@@ -355,7 +364,8 @@ def fixes_nodes(axis: Axis) -> bool:
     return axis.size == 1 or (axis.boundary == "periodic" and axis.size == 2)
 
 
-def canonical_operations(grid: Domain) -> tuple[tuple[tuple[int, int], ...], ...]:
+@lru_cache(maxsize=1 << 10)
+def canonical_operations(grid: Domain) -> tuple[Images, ...]:
     """Point operations of a grid as `(image axis, sign)` per axis, one for each way to move its nodes."""
     found = []
     for matrix in signed_permutations(grid.dim):
@@ -370,7 +380,7 @@ def canonical_operations(grid: Domain) -> tuple[tuple[tuple[int, int], ...], ...
     return tuple(found)
 
 
-def _matrix(images: tuple[tuple[int, int], ...]) -> tuple[tuple[int, ...], ...]:
+def _matrix(images: Images) -> Matrix:
     size = len(images)
     rows = [[0] * size for _ in range(size)]
     for column, (row, sign) in enumerate(images):
@@ -407,20 +417,35 @@ def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorph
             )
             choices.append([(there, pair) for (here, there), pair in matches.items() if here == sign])
         else:
-            operations += _assemble(images, choices, base, out)
+            operations += _pairs(images, choices, lines, base, out)
     return Homomorphism(dim, dim, lattice, tuple(dict(operations).items()), base.periods, out.periods)
 
 
-def _assemble(images, choices, base: Domain, out: Domain):  # noqa: ANN001, ANN202
+def _pairs(
+    images: Images, choices: list[list[tuple[int, tuple[int, int]]]], lines: tuple[Line, ...], base: Domain, out: Domain
+) -> Iterator[tuple[tuple[Matrix, Matrix], Vector]]:
+    """The pairs of isometries for one point operation of the base, given the matches along each axis.
+
+    Along axes on which the output is constant, output axes may be exchanged freely.
+    """
     dim = base.dim
-    for chosen in product(*choices):
+    still = [axis for axis, line in enumerate(lines) if line.is_constant]
+    for chosen, order in product(product(*choices), permutations(still)):
+        swap = dict(zip(still, order, strict=True))
+        if any(out.axes[i] != out.axes[j] for i, j in swap.items()):
+            continue
         shift = [0] * (2 * dim)
         signed = []
         for axis, ((image, _), (sign, (t, there))) in enumerate(zip(images, chosen, strict=True)):
-            shift[image], shift[dim + image] = t, there
-            trivial = fixes_nodes(out.axes[axis])
-            signed.append((axis if out.axes[axis].size == 1 else image, 1 if trivial else sign))
+            to = swap.get(image, image)
+            shift[image], shift[dim + to] = t, there
+            signed.append(_canonical_image(out, axis, to, sign))
         yield (_matrix(images), _matrix(tuple(signed))), tuple(shift)
+
+
+def _canonical_image(grid: Domain, axis: int, image: int, sign: int) -> tuple[int, int]:
+    """Where an axis goes, by the canonical isometry that moves the nodes alike."""
+    return (axis if grid.axes[axis].size == 1 else image), (1 if fixes_nodes(grid.axes[axis]) else sign)
 
 
 def whole_group(domain: Domain) -> Homomorphism:
@@ -429,13 +454,8 @@ def whole_group(domain: Domain) -> Homomorphism:
     exact = Homomorphism.identity(group)
     operations = []
     for (a, _), shift in exact.operations:
-        signed = tuple(
-            (axis if domain.axes[axis].size == 1 else image, 1 if fixes_nodes(domain.axes[axis]) else sign)
-            for axis, (image, sign) in enumerate(axis_images(a))
-        )
-        there = list(shift[domain.dim :])
-        if any(domain.axes[i].size == 1 for i in range(domain.dim)):
-            there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(there)]
+        signed = tuple(_canonical_image(domain, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
+        there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[domain.dim :])]
         operations.append(((a, _matrix(signed)), (*shift[: domain.dim], *there)))
     return Homomorphism(
         domain.dim, domain.dim, exact.lattice, tuple(operations), exact.source_periods, exact.target_periods

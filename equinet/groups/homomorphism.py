@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, matmul, matvec
+from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
 from equinet.groups.lattice import Lattice
 from equinet.groups.space_group import SpaceGroup, lift, meet_cosets
 

@@ -1,0 +1,141 @@
+"""Brute force: the true symmetry of a layer, from nothing but its forward pass.
+
+Every isometry of the input grid is tried against every isometry of the output grid, on random inputs and random
+weights in float64. Independent of the algebra: isometries act through index maps only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import equinet as eq
+
+TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What holds for every input and weight tried.
+
+    Attributes:
+        pairs: for each input isometry, the output isometries that match it (the same for all inputs).
+        orbit: the input isometries for which each input has some match.
+    """
+
+    pairs: dict[eq.Isometry, frozenset[eq.Isometry]]
+    orbit: frozenset[eq.Isometry]
+
+    @property
+    def strict(self) -> set[eq.Isometry]:
+        """Input isometries that act predictably."""
+        return {g for g, matches in self.pairs.items() if matches}
+
+    def invariance(self, output: eq.Domain) -> set[eq.Isometry]:
+        """Input isometries that leave the output as it is."""
+        one = eq.Isometry.identity(output.dim)
+        return {g for g, matches in self.pairs.items() if one in matches}
+
+
+def randomised(variables, key):
+    """The same variables with every entry random, variances positive."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(variables)
+    keys = jax.random.split(key, len(leaves) + 1)[1:]
+
+    def draw(path, leaf, k):
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        value = jax.random.normal(k, leaf.shape, jnp.float64)
+        if leaf.ndim > 1:
+            value = value * (1.5 / np.sqrt(np.prod(leaf.shape[:-1])))
+        return jnp.exp(0.3 * value) if "var" in jax.tree_util.keystr(path) else value
+
+    return tree.unflatten([draw(path, leaf, k) for (path, leaf), k in zip(leaves, keys, strict=True)])
+
+
+def _acted(arrays: np.ndarray, domain: eq.Domain, elements: list[eq.Isometry]) -> np.ndarray:
+    """`[elements, batch, nodes, channels]`: (g·x)[g p] = x[p], by index maps."""
+    flat = arrays.reshape(arrays.shape[0], -1, arrays.shape[-1])
+    moved = np.empty((len(elements), *flat.shape), flat.dtype)
+    for i, g in enumerate(elements):
+        moved[i][:, domain.index_map(g)] = flat
+    return moved
+
+
+def truth(net: eq.Layer, domain: eq.Domain, output: eq.Domain, channels: int, seed: int = 0, batch: int = 8) -> Truth:
+    """Try every pair of isometries on random inputs and weights; runs under 64-bit floats."""
+    key_x, key_v, key_i = jax.random.split(jax.random.key(seed), 3)
+    elements = list(domain.group.elements())
+    outputs = list(output.group.elements()) if output.dim else [eq.Isometry.identity(0)]
+    shape = (*(n or 1 for n in domain.sizes), channels)
+    variables = randomised(net.init(key_i, shape), key_v)
+    key_x, key_o = jax.random.split(key_x)
+    offset = 2 * jax.random.normal(key_o, (batch, *(1,) * domain.dim, channels), jnp.float64)
+    x = np.asarray(jax.random.normal(key_x, (batch, *shape), jnp.float64) + offset)
+    inputs = _acted(x, domain, elements).reshape(len(elements) * batch, *shape)
+    y = np.asarray(net.apply(variables, jnp.asarray(np.concatenate([x, inputs]))))
+    before, after = y[:batch], y[batch:].reshape(len(elements), batch, -1, y.shape[-1])
+    if not output.dim:
+        before = before[:, None]
+    candidates = _acted(before, output, outputs) if output.dim else before[None]
+    scale = np.abs(y).max() + 1e-300
+    pairs, orbit = {}, set()
+    for g, moved in zip(elements, after, strict=True):
+        matches = np.abs(candidates - moved[None]).reshape(len(outputs), batch, -1).max(-1) <= TOLERANCE * scale
+        pairs[g] = frozenset(h for h, ok in zip(outputs, matches.all(1), strict=True) if ok)
+        if matches.any(0).all():
+            orbit.add(g)
+    return Truth(pairs, frozenset(orbit))
+
+
+def merged(a: Truth, b: Truth) -> Truth:
+    """What holds in both."""
+    return Truth({g: a.pairs[g] & b.pairs[g] for g in a.pairs}, a.orbit & b.orbit)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a certificate compares with the truth; lists are counterexamples, empty if all is well."""
+
+    unsound: list[str]
+    loose: list[str]
+
+
+def judge(net: eq.Layer, domain: eq.Domain, channels: int = 2, seed: int = 0, retries: int = 4) -> Verdict:
+    """Compare `certify` with brute force: every claim must hold, and nothing else may.
+
+    An apparent symmetry outside the claim is tried again on fresh weights, since it may be a coincidence of these.
+    """
+    certificate = eq.certify(net, domain, channels)
+    found = truth(net, domain, certificate.output, channels, seed)
+    unsound, loose = _compare(certificate, found)
+    for retry in range(retries):
+        if unsound or not loose:
+            break
+        found = merged(found, truth(net, domain, certificate.output, channels, seed + 1000 * (retry + 1)))
+        unsound, loose = _compare(certificate, found)
+    return Verdict(unsound, loose)
+
+
+def _compare(certificate: eq.Certificate, found: Truth) -> tuple[list[str], list[str]]:
+    unsound, loose = [], []
+    invariant = found.invariance(certificate.output)
+    for g, matches in found.pairs.items():
+        if g in certificate.strict:
+            image = certificate.action(g)
+            if not any(_alike(image, h, certificate.output) for h in matches):
+                unsound.append(f"strict claims {g} ↦ {image}; true images: {[str(h) for h in matches]}")
+        elif matches:
+            loose.append(f"strict misses {g} ↦ {next(iter(matches))}")
+        if (g in certificate.invariance) != (g in invariant):
+            (loose if g in invariant else unsound).append(f"invariance {'misses' if g in invariant else 'claims'} {g}")
+        if (g in certificate.orbit) != (g in found.orbit):
+            (loose if g in found.orbit else unsound).append(f"orbit {'misses' if g in found.orbit else 'claims'} {g}")
+    return unsound, loose
+
+
+def _alike(a: eq.Isometry, b: eq.Isometry, grid: eq.Domain) -> bool:
+    return not grid.dim or bool((grid.index_map(a) == grid.index_map(b)).all())
