@@ -52,6 +52,9 @@ def infinite() -> Axis:
 class Domain:
     """A grid with a boundary along each axis; its group is all the isometries that map it to itself.
 
+    Isometries are maps of Z^d modulo the periods: along a periodic axis of size 1 or 2 a reflection counts as an
+    element of its own, though it moves the points as a shift does.
+
     >>> torus(4, 4).group.order, box(4, 4).group.order, Domain((periodic(8), bounded(9))).group.order
     (128, 8, 32)
     """

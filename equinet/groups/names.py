@@ -113,19 +113,22 @@ def parse_isometry(text: str) -> Isometry:
     Isometry(matrix=((0, -1), (1, 0)), shift=(7, 0))
     """
     parts = [part.replace(" ", "") for part in text.split(",")]
-    letters = "xyz" if len(parts) <= 3 else [f"x{i}" for i in range(len(parts))]
+    letters = list("xyz")[: len(parts)] if len(parts) <= 3 else [f"x{i}" for i in range(len(parts))]
     rows, shift = [], []
     for part in parts:
         found = _COORDINATE.fullmatch(part)
         if found is None or found[2] not in letters:
             raise ValueError(f"cannot read {text!r} as an isometry; write a coordinate triplet such as '-y+7, x'")
-        rows.append(tuple((-1 if found[1] else 1) * (letter == found[2]) for letter in letters[: len(parts)]))
+        rows.append(tuple((-1 if found[1] else 1) * (letter == found[2]) for letter in letters))
         shift.append(int(found[3] or 0))
     return Isometry(tuple(rows), tuple(shift))
 
 
 def _numbers(text: str) -> tuple[Fraction, ...]:
-    return tuple(Fraction(part.strip()) for part in text.split(",") if part.strip())
+    try:
+        return tuple(Fraction(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError(f"cannot read {text!r} as coordinates; write numbers such as '7/2, 0'") from None
 
 
 def _parse_translations(text: str) -> Lattice:

@@ -1,0 +1,155 @@
+"""Text of groups: what it says, that it parses back, and what is refused."""
+
+from functools import cache
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, format_group, parse_group, signed_permutations
+from equinet.groups.point_groups import parse_point_group
+from tests.groups.brute import TorusGroup
+
+FLIP, TURN = ((-1, 0), (0, 1)), ((0, -1), (1, 0))
+
+
+def group(*generators: Isometry, steps: tuple[int, ...] = (), periods: tuple[int, ...] = ()) -> SpaceGroup:
+    dim = generators[0].dim if generators else len(steps)
+    shifts = [Isometry.translation(row) for row in Lattice.diagonal(steps).basis]
+    return SpaceGroup.generate(dim, [*generators, *shifts], Lattice.diagonal(periods) if periods else None)
+
+
+def centred(*doubled: int, matrices: tuple[Matrix, ...] = (FLIP, TURN)) -> list[Isometry]:
+    """Point operations about the point `doubled / 2`."""
+    found = []
+    for a in matrices:
+        image = [sum(x * c for x, c in zip(row, doubled, strict=True)) for row in a]
+        found.append(Isometry(a, tuple((c - i) // 2 for c, i in zip(doubled, image, strict=True))))
+    return found
+
+
+CASES = [
+    (group(steps=(2, 2)), "2Z × 2Z (p1, index 4)"),
+    (group(steps=(2, 0)), "2Z × 0"),
+    (group(steps=(4,), periods=(12,)), "4Z (index 4)"),
+    (group(steps=(1, 0), periods=(8, 0)), "Z × 0 (order 8)"),
+    (group(*centred(7, 7), steps=(2, 2), periods=(8, 8)), "2Z × 2Z ⋊ 4mm (p4m, index 4)"),
+    (group(*centred(0, 0), steps=(2, 2), periods=(8, 8)), "2Z × 2Z ⋊ 4mm at (0, 0) (p4m, index 4)"),
+    (group(*centred(1, 1), steps=(2, 2)), "2Z × 2Z ⋊ 4mm (p4m, index 4)"),
+    (group(*centred(8, 8), periods=(9, 9)), "4mm (order 8)"),
+    (group(*centred(6, 8, matrices=(FLIP,)), periods=(9, 9)), "m_x at (3, 0) (order 2)"),
+    (group(*centred(7, 7)), "4mm at (7/2, 7/2) (order 8)"),
+    (group(*centred(0, 0)), "4mm (order 8)"),
+    (group(*centred(0, 0), Isometry.translation((1, 1))), "⟨(1, 1), (0, 2)⟩ ⋊ 4mm at (0, 0) (p4m, index 2)"),
+    (group(Isometry(TURN, (0, 0)), Isometry.translation((2, 1))), "⟨(1, 3), (0, 5)⟩ ⋊ 4 at (0, 0) (p4, index 5)"),
+    (group(Isometry(FLIP, (0, 1)), steps=(1, 0)), "Z × 2Z · m_x {-x, y+1} (pg, index 2)"),
+    (group(Isometry(FLIP, (0, 2)), periods=(4, 4)), "m_x {-x, y+2} (order 2)"),
+    (group(*centred(3, matrices=(((-1,),),)), steps=(4,)), "4Z ⋊ m (index 4)"),
+    (group(*centred(0, matrices=(((-1,),),)), steps=(4,)), "4Z ⋊ m at (0) (index 4)"),
+    (SpaceGroup.trivial(2), "trivial"),
+    (SpaceGroup.trivial(2, Lattice.diagonal((4, 4))), "trivial"),
+]
+
+
+@pytest.mark.parametrize(("found", "text"), CASES, ids=[text for _, text in CASES])
+def test_text(found: SpaceGroup, text: str) -> None:
+    assert str(found) == text == format_group(found)
+    assert parse_group(text, found.dim, found.periods) == found
+    assert SpaceGroup.parse(text, found.dim, found.periods) == found
+
+
+@pytest.mark.parametrize("doubled", [(0, 0, 0), (3, 3, 3), (8, 8, 8), (14, 14, 14)], ids=str)
+def test_every_group_of_a_cube_parses_back(doubled: tuple[int, int, int]) -> None:
+    point = TorusGroup(1, 1, 1)
+    for subgroup in point.subgroups:
+        operations = centred(*doubled, matrices=tuple(point.elements[i][0] for i in subgroup))
+        for step in (0, 1, 2, 4):
+            found = group(*operations, steps=(step,) * 3)
+            assert parse_group(str(found), dim=3) == found
+
+
+@cache
+def isometries(dim: int) -> st.SearchStrategy[Isometry]:
+    return st.builds(
+        Isometry, st.sampled_from(signed_permutations(dim)), st.tuples(*[st.integers(-6, 6) for _ in range(dim)])
+    )
+
+
+@given(st.integers(1, 4).flatmap(lambda dim: st.lists(isometries(dim), min_size=1, max_size=3)))
+def test_any_group_of_the_plane_parses_back(generators: list[Isometry]) -> None:
+    found = group(*generators)
+    assert parse_group(str(found), found.dim) == found
+
+
+@given(st.lists(isometries(2), min_size=1, max_size=2), st.sampled_from([1, 2, 3, 6, 12]))
+def test_any_group_of_a_torus_parses_back(generators: list[Isometry], size: int) -> None:
+    found = group(*generators, periods=(size, size))
+    assert parse_group(str(found), periods=found.periods) == found
+
+
+@given(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
+def test_the_unwritten_centre_is_the_centre_of_the_image(dim: int, step: int, times: int) -> None:
+    size = step * times
+    operations = centred(*(size - 1,) * dim, matrices=signed_permutations(dim))
+    found = group(*operations, steps=(step,) * dim, periods=(size,) * dim)
+    assert " at " not in str(found)
+    assert set(operations) <= {g for g in operations if g in found}
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2Z x 2Z : 4mm", "2Z × 2Z ⋊ 4mm"),
+        ("2Zx2Z⋊4mm", "2Z × 2Z ⋊ 4mm"),
+        ("<(1,1), (0,2)>", "⟨(1, 1), (0, 2)⟩"),
+        ("Z × 2Z . m_x {-x,y+1}", "Z × 2Z · m_x {-x, y+1}"),
+        ("Z × Z ⋊ 4mm (p4mm)", "p4m"),
+        ("p4mm", "p4m"),
+        ("Z × Z ⋊ 4mm (index 1)", "Z × Z ⋊ 4mm"),
+    ],
+)
+def test_other_spellings(text: str, same: str) -> None:
+    assert parse_group(text, dim=2) == parse_group(same, dim=2)
+
+
+def test_names_as_requirements() -> None:
+    periods = Lattice.diagonal((9, 9))
+    assert parse_group("Z × Z", dim=2) == group(steps=(1, 1))
+    assert parse_group("4mm", dim=2).point_group == parse_point_group("4mm", 2)
+    assert parse_group("4mm", periods=periods) == group(*centred(8, 8), periods=(9, 9))
+    assert parse_group("p4m", periods=periods).order == 81 * 8
+    assert parse_group("2Z × 2Z", periods=periods) == parse_group("Z × Z", periods=periods), "2 has an inverse modulo 9"
+    assert parse_group("1", dim=2).is_trivial
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ("", {}, "cannot read '' as a group; write '2Z × 2Z ⋊ 4mm'"),
+        ("2Z ⋊ 4mm)", {}, "cannot read '2Z ⋊ 4mm\\)' as a group"),
+        ("4mm", {}, "'4mm' does not tell its dimension: pass dim= or periods="),
+        ("trivial", {}, "does not tell its dimension"),
+        ("2Z × 2Z", {"dim": 3}, "mixes dimensions 2, 3; check dim= and periods="),
+        ("p4m", {"dim": 1}, "mixes dimensions 1, 2"),
+        ("5mm", {"dim": 2}, "unknown point group '5mm' in 2-D; did you mean one of .*4mm"),
+        ("trival", {"dim": 2}, "unknown point group 'trival' in 2-D; did you mean one of"),
+        ("p4n", {}, "unknown plane group 'p4n'; did you mean one of .*p4"),
+        ("p6m", {}, "'p6m' has threefold axes"),
+        ("p4m at (1, 1)", {}, "a plane symbol stands alone"),
+        ("m", {"dim": 2}, "'m' has several orientations in 2-D; say which"),
+        ("4mm at (1/2, 0)", {}, r"the point group about \(1/2, 0\) does not map the grid to itself"),
+        ("4mm at (a, 0)", {}, "cannot read 'a, 0' as coordinates"),
+        ("⟨⟩", {}, "cannot read '⟨⟩' as a lattice"),
+        ("⟨(1, 2), (1)⟩", {}, "as a lattice; write its basis"),
+        ("Z × 2Z ⋊ 4mm at (0, 0)", {}, "the operations generate more translations: Z × Z, not Z × 2Z"),
+        ("4Z × 4Z · m_x {-x, y+1}", {}, "the operations generate more translations"),
+        ("2Z × 2Z ⋊ 4 {-x, y}", {}, "the generators have point group m_x"),
+        ("4", {"periods": Lattice.diagonal((4, 6))}, "rotate or swap only axes of equal size|does not map the grid"),
+        ("2Z × 2Z ⋊ 4mm (p4g, index 4)", {}, "the note 'p4g' is not true of this group; it has p4m, index 4"),
+        ("2Z × 2Z (index 2)", {}, "the note 'index 2' is not true of this group; it has p1, index 4"),
+    ],
+)
+def test_errors_say_what_was_wrong(text: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_group(text, **options)
