@@ -172,14 +172,14 @@ def is_centred_brute(lattice: Lattice, matrix: Matrix) -> bool:
 @pytest.mark.parametrize(
     ("sizes", "absent"),
     [
-        ((4, 4), set()),
-        ((2, 4), {"p4", "p4m", "p4g"}),
-        ((6, 2), {"p4", "p4m", "p4g"}),
-        ((3, 4), {"p4", "p4m", "p4g", "cm", "cmm", "pgg"}),
+        ((4, 4), ""),
+        ((2, 4), "p4 p4m p4g"),
+        ((6, 2), "p4 p4m p4g"),
+        ((3, 4), "p4 p4m p4g cm cmm pgg"),
     ],
     ids=str,
 )
-def test_plane_groups_of_every_torus_subgroup(sizes: tuple[int, int], absent: set[str]) -> None:
+def test_plane_groups_of_every_torus_subgroup(sizes: tuple[int, int], absent: str) -> None:
     """The definitions, read off the elements: which mirrors are reflections, which lattices are centred."""
     torus = TorusGroup(*sizes)
     seen = set()
@@ -197,7 +197,7 @@ def test_plane_groups_of_every_torus_subgroup(sizes: tuple[int, int], absent: se
         }.get((turns, not flips), f"p{turns}")
         assert plane_group_symbol(group) == expected
         seen.add(expected)
-    assert seen == set(PLANE) - absent
+    assert seen == set(PLANE) - set(absent.split())
 
 
 def test_glides_mirrors_and_centring_are_told_apart() -> None:
