@@ -151,7 +151,9 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
     True
     """
     if not isinstance(domain, Domain) or not domain.dim:
-        raise TypeError(f"certify needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}")
+        raise TypeError(
+            f"certify needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}"
+        )
     if not isinstance(net, Layer):
         raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
     if channels < 1:
@@ -224,7 +226,7 @@ def _fraction(value: Fraction) -> str:
 
 def _as_text(cert: Certificate) -> str:
     header = ("layer", "", "grid", "channels", "stride", "sees", "strict group", "lost here, and why")
-    lines = [header]
+    lines: list[tuple[str, ...]] = [header]
     for row in cert.ledger:
         orbit = "" if row.orbit == row.strict else f" (orbit: {row.orbit})"
         why = f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
@@ -232,11 +234,13 @@ def _as_text(cert: Certificate) -> str:
         sees = "×".join("all" if (e := _extent(s)) is None else str(e) for s in row.spans)
         cells = (row.index, row.layer, _grid(row.grid), str(row.channels), stride, sees, f"{row.strict}{orbit}", why)
         lines.append(cells)
-    limits = (12, 44, 12, 8, 9, 9, 60, 100)
+    limits = (14, 52, 12, 8, 9, 9, 60, 100)
     widths = [min(max(len(line[i]) for line in lines), limit) for i, limit in enumerate(limits)]
     table = []
     for line in lines:
-        cut = [cell if len(cell) <= limit else cell[: limit - 1] + "…" for cell, limit in zip(line, limits, strict=True)]
+        cut = [
+            cell if len(cell) <= limit else cell[: limit - 1] + "…" for cell, limit in zip(line, limits, strict=True)
+        ]
         table.append("  ".join(cell.ljust(width) for cell, width in zip(cut, widths, strict=True)).rstrip())
     summary = [
         f"input        {cert.domain}, {cert.channels} channel{'s' if cert.channels > 1 else ''}",

@@ -82,6 +82,7 @@ class Field:
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
+        regathered: the same value over a later base of which it is a mere gather, for what does not compose with `lines`.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
         spans: receptive field per axis of the source.
@@ -99,6 +100,7 @@ class Field:
     replay: tuple[Phase, ...] | None = None
     spans: tuple[Span, ...] = ()
     folded: tuple[tuple[int, ...], tuple[Line, ...], bool, Domain, int] | None = field(default=None, repr=False)
+    regathered: Field | None = field(default=None, repr=False)
     path: tuple[str, ...] = ()
     rows: tuple[Row, ...] = field(default=(), repr=False)
 
@@ -167,6 +169,7 @@ class Field:
             closed=False,
             variables=variables,
             folded=None,
+            regathered=None,
         )
 
     def pointwise(self, kind: Literal["affine", "monotone", "any"] = "any", channels: int | None = None) -> Field:
@@ -189,7 +192,10 @@ class Field:
             folded = (factor, aged, still, grid, count)
         else:
             folded = None
-        return replace(self, lines=lines, closed=closed, folded=folded, channels=channels or self.channels)
+        again = None if self.regathered is None else self.regathered.pointwise(kind, channels)
+        return replace(
+            self, lines=lines, closed=closed, folded=folded, regathered=again, channels=channels or self.channels
+        )
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -210,20 +216,42 @@ class Field:
             reading_line(reading, axis, reduce == "max", reduce == "taps" and not crossable)
             for reading, axis in zip(readings, self.grid.axes, strict=True)
         )
-        field_ = self if self._composes(outer) else self.rebase()
+        gathers = all(line.is_gather for line in outer)
+        again = None
+        if gathers and not all(line.is_gather for line in self.lines):
+            again = (self.regathered or self.rebase()).read(readings, reduce)
+        field_ = self._base_for(any(line.maximum for line in outer), gathers)
         lines = tuple(compose_lines(o, i) for o, i in zip(outer, field_.lines, strict=True))
         if any(line is None for line in lines):
             field_, lines = field_.rebase(), outer
         kept = tuple(line for line in lines if line is not None)
-        made = replace(field_, grid=grid, lines=kept, channels=channels or self.channels, spans=spans, folded=None)
+        made = replace(
+            self._over(field_),
+            grid=grid,
+            lines=kept,
+            channels=channels or self.channels,
+            spans=spans,
+            folded=None,
+            regathered=again,
+        )
         return made.pointwise("affine", channels) if reduce == "taps" and channels else made
 
-    def _composes(self, outer: tuple[Line, ...]) -> bool:
-        if all(line.is_gather for line in outer) or all(line.is_gather for line in self.lines):
+    def _composes(self, maximum: bool, gathers: bool = False) -> bool:
+        if gathers or all(line.is_gather for line in self.lines):
             return True
-        if self.closed:
-            return False
-        return all(line.maximum for line in outer) == any(line.maximum for line in self.lines)
+        return not self.closed and any(line.maximum for line in self.lines) == maximum
+
+    def _base_for(self, maximum: bool, gathers: bool = False) -> Field:
+        """This value in a form that a gather, a sum or a maximum composes with."""
+        if self._composes(maximum, gathers):
+            return self
+        if self.regathered is not None and self.regathered._composes(maximum):
+            return self.regathered
+        return self.rebase()
+
+    def _over(self, other: Field) -> Field:
+        """This field with the base of another."""
+        return replace(self, base=other.base, base_grid=other.base_grid, closed=other.closed, variables=other.variables)
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
@@ -234,10 +262,7 @@ class Field:
 
     def collapse(self, *, maximum: bool, channels: int | None = None) -> Field:
         """Global pooling: the average or the maximum over all nodes."""
-        composes = all(line.is_gather for line in self.lines) or (
-            not self.closed and any(line.maximum for line in self.lines) == maximum
-        )
-        field_ = self if composes else self.rebase()
+        field_ = self._base_for(maximum)
         lines = tuple(collapse_line(line, maximum) for line in field_.lines)
         if any(line is None for line in lines):
             field_ = field_.rebase()
@@ -246,7 +271,7 @@ class Field:
         point = Domain(
             tuple(Axis(1, "periodic") if axis.boundary == "periodic" else bounded(1) for axis in self.grid.axes)
         )
-        return replace(field_, lines=kept, grid=point)._without_axes(channels)
+        return replace(self._over(field_), lines=kept, grid=point)._without_axes(channels)
 
     def _without_axes(self, channels: int | None) -> Field:
         spans = tuple(replace(span, everything=True) for span in self.spans)

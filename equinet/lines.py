@@ -133,7 +133,8 @@ def _make(
     same = (codes == codes[:, :1]).all() and (weights == weights[:, :1]).all()
     if codes.shape[1] > 1 and same:
         codes, weights, ordered = codes[:, :1], weights[:, :1], False
-    return Line(codes, weights, scale, maximum, ordered and codes.shape[1] > 1, advance, modulus)
+    copies = codes.shape[1:] == (1, 1) and bool((weights == scale).all())
+    return Line(codes, weights, scale, maximum and not copies, ordered and codes.shape[1] > 1, advance, modulus)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -114,18 +114,15 @@ class Homomorphism:
 
     @staticmethod
     def from_images(
-        images: Mapping[Isometry, Isometry] | Iterable[tuple[Isometry, Isometry]],
-        source_periods: Lattice,
-        target_periods: Lattice,
+        images: Mapping[Isometry, Isometry], source_periods: Lattice, target_periods: Lattice
     ) -> Homomorphism:
         """The homomorphism that sends each generator to its image.
 
         Raises:
             ValueError: if no homomorphism does: some relation among the generators fails among the images.
         """
-        pairs = tuple(images.items() if isinstance(images, Mapping) else images)
         d, e = source_periods.dim, target_periods.dim
-        joint = [Isometry(_block(g.matrix, h.matrix), g.shift + h.shift) for g, h in pairs]
+        joint = [Isometry(_block(g.matrix, h.matrix), g.shift + h.shift) for g, h in images.items()]
         periods = Lattice.span(
             [row + (0,) * e for row in source_periods.basis] + [(0,) * d + row for row in target_periods.basis], d + e
         )
@@ -359,8 +356,14 @@ def matmul_scaled(a: Matrix, scale: Sequence[int]) -> bool:
 def _project(graph: Homomorphism, side: int, dim: int, periods: Lattice) -> SpaceGroup:
     start = graph.source_dim if side else 0
     lattice = graph.lattice.project(range(start, start + dim)) + periods
-    ops = {key[side]: shift[start : start + dim] for key, shift in graph.operations}
-    return SpaceGroup(lattice, tuple(ops.items()), periods)
+    ops: dict[Matrix, Vector] = {}
+    differences = []
+    for key, shift in graph.operations:
+        kept = shift[start : start + dim]
+        first = ops.setdefault(key[side], kept)
+        # One operation paired with two of the other side, at different shifts: their quotient is a translation.
+        differences.append(tuple(x - y for x, y in zip(kept, first, strict=True)))
+    return SpaceGroup(lattice + Lattice.span(differences, dim), tuple(ops.items()), periods)
 
 
 @lru_cache(maxsize=1 << 14)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from equinet.field import Field
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, windows
+from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, window_reason, windows
 from equinet.windows import Transposed, Window
 
 Ints = int | tuple[int, ...]
@@ -112,6 +112,9 @@ class Conv(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "taps", self.features)
 
+    def reason(self, before: Field) -> str:
+        return window_reason(self._windows(before.shape), before)
+
 
 @dataclass(frozen=True)
 class ConvTranspose(Layer):
@@ -170,3 +173,7 @@ class ConvTranspose(Layer):
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._readings(field.shape), "taps", self.features)
+
+    def reason(self, before: Field) -> str:
+        wraps = self.padding == "circular" or all(axis.boundary != "periodic" for axis in before.grid.axes)
+        return "a free kernel tells directions apart" + ("" if wraps else "; the border is marked by zeros")

@@ -12,8 +12,8 @@ import numpy as np
 
 from equinet.field import Field
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.layers.local import PaddingSpec, pad_input, read_shape, windows
-from equinet.windows import Window
+from equinet.layers.local import PaddingSpec, pad_input, read_shape, window_reason, windows
+from equinet.windows import FILL, Window
 
 Ints = int | tuple[int, ...]
 
@@ -57,7 +57,15 @@ class MaxPool(Layer):
         return windows(self, shape, self.window, stride, 1, self.padding, "max")
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*read_shape(self, shape, self._windows(shape)), shape[-1])
+        axes = self._windows(shape)
+        spatial = read_shape(self, shape, axes)
+        for axis, (window, n) in enumerate(zip(axes, shape[:-1], strict=True)):
+            if n is not None and (window.nodes(n) == FILL).all(1).any():
+                raise LayerError(
+                    f"{self}: a window along axis {axis} holds nothing but padding (input shape {shape}), so its "
+                    f"maximum is −∞: pad by less than the window"
+                )
+        return (*spatial, shape[-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
@@ -66,6 +74,9 @@ class MaxPool(Layer):
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "max")
+
+    def reason(self, before: Field) -> str:
+        return window_reason(self._windows(before.shape), before)
 
 
 @dataclass(frozen=True)
@@ -102,6 +113,9 @@ class AvgPool(Layer):
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "sum")
+
+    def reason(self, before: Field) -> str:
+        return window_reason(self._windows(before.shape), before)
 
 
 class _GlobalPool(Layer):
