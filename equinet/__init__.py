@@ -33,6 +33,8 @@ from equinet.layers import Silu as Silu
 from equinet.layers import Softplus as Softplus
 from equinet.layers import Tanh as Tanh
 from equinet.layers import AvgPool as AvgPool
+from equinet.layers import BlurPool as BlurPool
+from equinet.layers import MaxBlurPool as MaxBlurPool
 from equinet.layers import GlobalAvgPool as GlobalAvgPool
 from equinet.layers import GlobalMaxPool as GlobalMaxPool
 from equinet.layers import MaxPool as MaxPool
@@ -42,3 +44,9 @@ from equinet.layers import PositionalEmbedding as PositionalEmbedding
 from equinet.certify import Certificate as Certificate
 from equinet.certify import LedgerRow as LedgerRow
 from equinet.certify import certify as certify
+from equinet.layers import Crop as Crop
+from equinet.layers import Pad as Pad
+from equinet.layers import PixelShuffle as PixelShuffle
+from equinet.layers import PixelUnshuffle as PixelUnshuffle
+from equinet.layers import Roll as Roll
+from equinet.layers import Upsample as Upsample

@@ -4,6 +4,8 @@ from equinet.layers.base import Bound as Bound
 from equinet.layers.base import Context as Context
 from equinet.layers.base import Layer as Layer
 from equinet.layers.base import LayerError as LayerError
+from equinet.layers.blur import BlurPool as BlurPool
+from equinet.layers.blur import MaxBlurPool as MaxBlurPool
 from equinet.layers.combine import Hourglass as Hourglass
 from equinet.layers.combine import Named as Named
 from equinet.layers.combine import Parallel as Parallel
@@ -29,3 +31,9 @@ from equinet.layers.pool import MaxPool as MaxPool
 from equinet.layers.readout import Dense as Dense
 from equinet.layers.readout import Flatten as Flatten
 from equinet.layers.readout import PositionalEmbedding as PositionalEmbedding
+from equinet.layers.resize import Crop as Crop
+from equinet.layers.resize import Pad as Pad
+from equinet.layers.resize import PixelShuffle as PixelShuffle
+from equinet.layers.resize import PixelUnshuffle as PixelUnshuffle
+from equinet.layers.resize import Roll as Roll
+from equinet.layers.resize import Upsample as Upsample

@@ -1,0 +1,143 @@
+"""Anti-aliased downsampling: a binomial low-pass filter, then a stride."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+
+from equinet.domain import Axis, Domain
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.local import PaddingSpec, pad_input, read_shape, windows
+from equinet.layers.pool import slide
+from equinet.windows import Extend, Window, binomial
+
+Ints = int | tuple[int, ...]
+
+
+def filter_axis(x: jax.Array, axis: int, window: Window) -> jax.Array:
+    """Convolve one padded axis with the normalised binomial filter of `window`, by shifted strided slices.
+
+    Taps of equal weight are added first, so that reversing the axis changes no bit of the result. A depthwise
+    convolution would be 20 to 60 times slower on CPU.
+    """
+    size, stride = window.kernel, window.stride
+    last = (x.shape[axis] - size) // stride * stride
+    taps = [jax.lax.slice_in_dim(x, tap, tap + last + 1, stride, axis) for tap in range(size)]
+    total = 2.0 ** (size - 1)
+    weights = [jnp.asarray(weight / total, x.dtype) for weight in binomial(size)]
+    halves = [(taps[tap] + taps[-1 - tap]) * weights[tap] for tap in range(size // 2)]
+    middle = [taps[size // 2] * weights[size // 2]] if size % 2 else []
+    parts = halves + middle
+    return sum(parts[1:], start=parts[0])
+
+
+def blur_windows(
+    layer: Layer, shape: Shape, size: Ints, stride: Ints, padding: PaddingSpec, *, odd: bool = False
+) -> tuple[Window, ...]:
+    """The windows of a binomial filter, one per axis.
+
+    Raises:
+        LayerError: unless every size is from 1 to 7 (and odd, if asked).
+    """
+    sizes = per_axis(size, shape, "filter size", layer)
+    if any(k > 7 for k in sizes):
+        raise LayerError(f"{layer}: binomial filters have sizes 1 to 7; got {size}")
+    if odd and any(k % 2 == 0 for k in sizes):
+        raise LayerError(f"{layer}: an even filter size {size} moves the image by half a node; use an odd one")
+    return windows(layer, shape, sizes, stride, 1, padding, "sum", [binomial(k) for k in sizes])
+
+
+def blur(x: jax.Array, axes: tuple[Window, ...]) -> jax.Array:
+    """Pad and filter every spatial axis."""
+    x = pad_input(x, axes)
+    for axis, window in enumerate(axes, start=1):
+        x = filter_axis(x, axis, window)
+    return x
+
+
+@dataclass(frozen=True)
+class BlurPool(Layer):
+    """Binomial low-pass filter, then a stride: `y[i] = 2^(1−k) Σ_τ C(k−1, τ) x[s i + τ − lo]` along each axis.
+
+    The filter is symmetric, so it declares the window rule for unordered windows. (Zhang 2019, "Making convolutional
+    networks shift-invariant again".)
+
+    Args:
+        stride: s, an int or one per axis.
+        size: k, the number of taps, 1 to 7; an int or one per axis.
+        padding: as for `Conv`; constant padding is zeros.
+
+    Raises:
+        LayerError: from init and apply, if the filter does not fit or has an unknown size.
+    """
+
+    stride: Ints
+    size: Ints = 3
+    padding: PaddingSpec = "circular"
+
+    def _windows(self, shape: Shape) -> tuple[Window, ...]:
+        return blur_windows(self, shape, self.size, self.stride, self.padding)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*read_shape(self, shape, self._windows(shape)), shape[-1])
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        return blur(x, self._windows(x.shape[1:])), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.read(self._windows(field.shape), "sum")
+
+
+@dataclass(frozen=True)
+class MaxBlurPool(Layer):
+    """Max pooling as a dense maximum (stride 1) followed by `BlurPool`.
+
+    Args:
+        stride: of the blur; an int or one per axis.
+        window: of the maximum.
+        size: taps of the binomial filter, 1 to 7.
+        padding: as for `Conv`, of both steps; where it is constant it is −∞ for the maximum, zeros for the blur.
+
+    Raises:
+        LayerError: from init and apply, if a window does not fit or the filter has an unknown size.
+    """
+
+    stride: Ints
+    window: Ints = 2
+    size: Ints = 3
+    padding: PaddingSpec = "circular"
+
+    def _maximum(self, shape: Shape) -> tuple[Window, ...]:
+        return windows(self, shape, self.window, 1, 1, self.padding, "max")
+
+    def _blur(self, shape: Shape) -> tuple[Window, ...]:
+        return blur_windows(self, shape, self.size, self.stride, self.padding)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        dense = (*read_shape(self, shape, self._maximum(shape)), shape[-1])
+        return (*read_shape(self, dense, self._blur(dense)), shape[-1])
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        axes = self._maximum(x.shape[1:])
+        dense = slide(pad_input(x, axes, value=-jnp.inf), axes, jnp.maximum)
+        return blur(dense, self._blur(dense.shape[1:])), state
+
+    def symmetry(self, field: Field) -> Field:
+        if self.padding not in ("circular", "valid"):
+            dense = field.read(self._maximum(field.shape), "max")
+            return dense.read(self._blur(dense.shape), "sum")
+        # The maxima of all windows, wrapped ones included, move like a periodic grid, whatever the blur reads of them.
+        around = windows(self, field.shape, self.window, 1, 1, "circular", "max")
+        loop = Domain(tuple(axis if axis.size is None else Axis(axis.size, "periodic") for axis in field.grid.axes))
+        dense = replace(field.read(around, "max"), grid=loop)
+        if self.padding == "valid":
+            ends = [(window.extent - 1) // 2 for window in around], [window.extent // 2 for window in around]
+            dense = dense.read([Extend(-lo, -hi) for lo, hi in zip(*ends, strict=True)], "sum")
+        blurred = dense.read(self._blur(dense.shape), "sum")
+        axes = zip(blurred.grid.axes, field.grid.axes, strict=True)
+        return replace(blurred, grid=Domain(tuple(Axis(now.size, was.boundary) for now, was in axes)))

@@ -1,0 +1,298 @@
+"""Layers that resize or move the grid: upsampling, depth to space and back, padding, cropping, rolling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.local import pad_axis, read_shape
+from equinet.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
+
+Ints = int | tuple[int, ...]
+Widths = int | tuple[int, int] | tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Upsample(Layer):
+    """Upsampling by an integer factor.
+
+    "nearest" copies, `y[i] = x[i // f]`; "linear" interpolates with half-pixel centres, output i at
+    (i + 1/2) / f − 1/2, along each axis in turn.
+
+    Args:
+        factor: f, an int or one per axis.
+        method: "nearest" or "linear".
+        padding: "edge" or "circular": what linear interpolation reads beyond the ends.
+
+    Raises:
+        ValueError: for an unknown method or padding.
+    """
+
+    factor: Ints
+    method: Literal["nearest", "linear"] = "nearest"
+    padding: Literal["edge", "circular"] = "edge"
+
+    def __post_init__(self) -> None:
+        if self.method not in ("nearest", "linear"):
+            raise ValueError(f"Upsample: method must be 'nearest' or 'linear'; got {self.method!r}")
+        if self.padding not in ("edge", "circular"):
+            raise ValueError(f"Upsample: padding must be 'edge' or 'circular'; got {self.padding!r}")
+
+    def _readings(self, shape: Shape) -> tuple[Nearest | Linear, ...]:
+        factors = per_axis(self.factor, shape, "factor", self)
+        if self.method == "nearest":
+            return tuple(Nearest(f) for f in factors)
+        return tuple(Linear(f, self.padding) for f in factors)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*read_shape(self, shape, self._readings(shape)), shape[-1])
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        for axis, reading in enumerate(self._readings(x.shape[1:]), start=1):
+            if reading.factor == 1:
+                continue
+            if isinstance(reading, Nearest):
+                x = jnp.repeat(x, reading.factor, axis=axis)
+            else:
+                x = _interpolate(x, axis, reading)
+        return x, state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.read(self._readings(field.shape), "sum")
+
+
+def _interpolate(x: jax.Array, axis: int, reading: Linear) -> jax.Array:
+    """One axis of linear interpolation: the offsets within a block of outputs are shifted sums of the input."""
+    n, factor = x.shape[axis], reading.factor
+    wide = pad_axis(x, axis, 1, 1, reading.padding)
+    nodes, weights, _ = reading.table(None)
+    blocks = []
+    for (before, _), (left, right) in zip(nodes[:, 0], weights[:, 0], strict=True):
+        low = jax.lax.slice_in_dim(wide, before + 1, before + 1 + n, axis=axis)
+        high = jax.lax.slice_in_dim(wide, before + 2, before + 2 + n, axis=axis) if right else low
+        shares = [jnp.asarray(weight / (left + right), x.dtype) for weight in (left, right)]
+        blocks.append(low * shares[0] + high * shares[1] if right else low)
+    stacked = jnp.stack(blocks, axis=axis + 1)
+    return stacked.reshape(*x.shape[:axis], n * factor, *x.shape[axis + 1 :])
+
+
+@dataclass(frozen=True)
+class PixelUnshuffle(Layer):
+    """Space to depth: `y[i, (o, c)] = x[f i + o, c]`, offsets o in row-major order before the channels c.
+
+    Args:
+        factor: f, an int or one per axis.
+
+    Raises:
+        LayerError: from init and apply, if a size is no multiple of its factor.
+    """
+
+    factor: Ints
+
+    def _factors(self, shape: Shape) -> tuple[int, ...]:
+        factors = per_axis(self.factor, shape, "factor", self)
+        if any(n is not None and n % f for n, f in zip(shape[:-1], factors, strict=True)):
+            raise LayerError(
+                f"{self}: the factors {factors} must divide the sizes {shape[:-1]}: pad or crop the map before it"
+            )
+        return factors
+
+    def output_shape(self, shape: Shape) -> Shape:
+        factors = self._factors(shape)
+        spatial = (None if n is None else n // f for n, f in zip(shape[:-1], factors, strict=True))
+        return (*spatial, (shape[-1] or 1) * prod(factors))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        factors = self._factors(x.shape[1:])
+        return _offsets_to_channels(x, factors), state
+
+    def symmetry(self, field: Field) -> Field:
+        factors = self._factors(field.shape)
+        return field.unfold(factors, [Window(f, f) for f in factors])
+
+
+def _offsets_to_channels(x: jax.Array, factors: tuple[int, ...]) -> jax.Array:
+    dim = len(factors)
+    coarse = [n // f for n, f in zip(x.shape[1:-1], factors, strict=True)]
+    split = [v for n, f in zip(coarse, factors, strict=True) for v in (n, f)]
+    x = x.reshape(x.shape[0], *split, x.shape[-1])
+    order = (0, *range(1, 2 * dim, 2), *range(2, 2 * dim + 1, 2), 2 * dim + 1)
+    return x.transpose(order).reshape(x.shape[0], *coarse, -1)
+
+
+@dataclass(frozen=True)
+class PixelShuffle(Layer):
+    """Depth to space: `y[f i + o, c] = x[i, (o, c)]`, the inverse of `PixelUnshuffle`.
+
+    Args:
+        factor: f, an int or one per axis.
+
+    Raises:
+        LayerError: from init and apply, if the channels are no multiple of the product of the factors.
+    """
+
+    factor: Ints
+
+    def _factors(self, shape: Shape) -> tuple[int, ...]:
+        factors = per_axis(self.factor, shape, "factor", self)
+        if (shape[-1] or 1) % prod(factors):
+            raise LayerError(
+                f"{self}: {prod(factors)}, the product of the factors, must divide the channels; "
+                f"got {shape[-1]}: put a convolution with a multiple of {prod(factors)} features before it"
+            )
+        return factors
+
+    def output_shape(self, shape: Shape) -> Shape:
+        factors = self._factors(shape)
+        spatial = (None if n is None else n * f for n, f in zip(shape[:-1], factors, strict=True))
+        return (*spatial, (shape[-1] or 1) // prod(factors))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        factors = self._factors(x.shape[1:])
+        dim = len(factors)
+        sizes = x.shape[1:-1]
+        split = x.reshape(x.shape[0], *sizes, *factors, -1)
+        order = (0, *(v for axis in range(dim) for v in (1 + axis, 1 + dim + axis)), 2 * dim + 1)
+        fine = (n * f for n, f in zip(sizes, factors, strict=True))
+        return split.transpose(order).reshape(x.shape[0], *fine, split.shape[-1]), state
+
+    def symmetry(self, field: Field) -> Field:
+        factors = self._factors(field.shape)
+        readings = [Shuffle(f, axis) for axis, f in enumerate(factors)]
+        return field.fold(factors, readings, field.channels // prod(factors))
+
+
+class _Extension(Layer):
+    """Padding and cropping: each axis grows or shrinks at its ends."""
+
+    def _readings(self, shape: Shape) -> tuple[Extend, ...]:
+        raise NotImplementedError
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*read_shape(self, shape, self._readings(shape)), shape[-1])
+
+
+def _pairs(layer: Layer, width: Widths, shape: Shape) -> tuple[tuple[int, int], ...]:
+    """`(lo, hi)` per axis from an int, one pair for all axes, or a pair per axis.
+
+    Raises:
+        LayerError: if they are malformed or negative.
+    """
+    dim = len(per_axis(1, shape, "width", layer))
+    if isinstance(width, int):
+        pairs: tuple[Sequence[int], ...] = ((width, width),) * dim
+    elif all(isinstance(v, int) for v in width):
+        pairs = (width,) * dim  # pyright: ignore[reportAssignmentType]
+    else:
+        pairs = tuple(width)  # pyright: ignore[reportAssignmentType]
+    if len(pairs) != dim or not all(len(pair) == 2 and min(pair) >= 0 for pair in pairs):
+        raise LayerError(
+            f"{layer}: width must be an int, a pair (lo, hi) ≥ 0 or {dim} pairs, one per axis; got {width}"
+        )
+    return tuple((int(lo), int(hi)) for lo, hi in pairs)
+
+
+@dataclass(frozen=True)
+class Pad(_Extension):
+    """Add nodes at the ends of every axis.
+
+    Args:
+        width: an int, a pair (lo, hi), or a pair for each axis.
+        mode: "zero" (the constant `value`), "circular", "reflect" (the border node is not repeated) or "edge".
+        value: the constant.
+
+    Raises:
+        ValueError: for an unknown mode.
+        LayerError: from init and apply, if a width is malformed or too wide to reflect.
+    """
+
+    width: Widths
+    mode: Literal["zero", "circular", "reflect", "edge"] = "zero"
+    value: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in ("zero", "circular", "reflect", "edge"):
+            raise ValueError(f"Pad: mode must be 'zero', 'circular', 'reflect' or 'edge'; got {self.mode!r}")
+
+    def _readings(self, shape: Shape) -> tuple[Extend, ...]:
+        readings = tuple(Extend(lo, hi, self.mode) for lo, hi in _pairs(self, self.width, shape))
+        for axis, (n, reading) in enumerate(zip(shape[:-1], readings, strict=True)):
+            if self.mode == "reflect" and n is not None and max(reading.lo, reading.hi) > n - 1:
+                raise LayerError(
+                    f"{self}: to reflect ({reading.lo}, {reading.hi}) nodes an axis must be longer; got size {n} "
+                    f"along axis {axis}: use mode='edge' or a smaller width"
+                )
+        return readings
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        for axis, reading in enumerate(self._readings(x.shape[1:]), start=1):
+            x = pad_axis(x, axis, reading.lo, reading.hi, self.mode, self.value)
+        return x, state
+
+    def symmetry(self, field: Field) -> Field:
+        padded = field.read(self._readings(field.shape), "sum")
+        return padded.rebase() if self.mode == "zero" and self.value else padded
+
+
+@dataclass(frozen=True)
+class Crop(_Extension):
+    """Remove nodes at the ends of every axis.
+
+    Args:
+        width: an int, a pair (lo, hi), or a pair for each axis.
+
+    Raises:
+        LayerError: from init and apply, if a width is malformed or nothing is left.
+    """
+
+    width: Widths
+
+    def _readings(self, shape: Shape) -> tuple[Extend, ...]:
+        return tuple(Extend(-lo, -hi) for lo, hi in _pairs(self, self.width, shape))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        for axis, reading in enumerate(self._readings(x.shape[1:]), start=1):
+            x = jax.lax.slice_in_dim(x, -reading.lo, x.shape[axis] + reading.hi, axis=axis)
+        return x, state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.read(self._readings(field.shape), "sum")
+
+
+@dataclass(frozen=True)
+class Roll(Layer):
+    """Cyclic shift: `y[i] = x[i − shift mod n]`.
+
+    Args:
+        shift: an int for every axis, or one per axis; may be negative.
+    """
+
+    shift: Ints
+
+    def _shifts(self, shape: Shape) -> tuple[int, ...]:
+        return per_axis(self.shift, shape, "shift", self, least=-(1 << 30))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self._shifts(shape)
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        shifts = self._shifts(x.shape[1:])
+        return jnp.roll(x, shifts, axis=tuple(range(1, x.ndim - 1))), state
+
+    def symmetry(self, field: Field) -> Field:
+        readings: list[Reading] = [Rolled(shift) for shift in self._shifts(field.shape)]
+        return field.read(readings, "sum")
