@@ -58,7 +58,7 @@ wheel: $(DEV)
 	  'import equinet; assert "build/installed" in equinet.__file__, equinet.__file__; print("wheel imports:", equinet.__name__)'
 
 demo: $(TRAIN)
-	$(BIN)/python -m experiments.demo --workdir=$(WORKDIR)
+	$(BIN)/python -m scripts.demo --workdir=$(WORKDIR)
 
 bench: $(BENCH)
 	@set -e; for script in benchmarks/[!_]*.py; do name=$${script##*/}; $(BIN)/python -m benchmarks.$${name%.py}; done

@@ -28,5 +28,5 @@ def get_config(arg: str = "aps") -> ml_collections.ConfigDict:
     config = base()
     config.name = arg
     builder = "fcn" if NETWORKS[arg]["down"] == "stride" else "small_cnn"
-    config.model = {"name": builder, "features": (16, 32, 64), "classes": 10, **NETWORKS[arg]}
+    config.model = {"name": builder, "features": (16, 32, 64, 64), "classes": 10, **NETWORKS[arg]}
     return config

@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 Predict = Callable[[Any, jax.Array], jax.Array]
 """`(variables, images [batch, height, width, channels]) -> logits [batch, classes]`, free of side effects."""
@@ -54,14 +55,27 @@ class EveryShift:
         consistency: the chance that two shifts drawn independently and uniformly give one answer, exactly: the mean
             over images of Σ_c (n_c / S)², where n_c of the S shifts are answered with class c.
         unanimous: the share of images that all shifts answer alike.
+        plane: `[height, width]`, for each shift the share of images answered as without it.
         images: how many images were shifted.
-        shifts: S, how many shifts each of them went through.
     """
 
     consistency: float
     unanimous: float
+    plane: np.ndarray
     images: int
-    shifts: int
+
+    @property
+    def shifts(self) -> int:
+        """S, how many shifts every image went through."""
+        return self.plane.size
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "consistency": self.consistency,
+            "unanimous": self.unanimous,
+            "images": self.images,
+            "shifts": self.shifts,
+        }
 
 
 def accuracy(predict: Predict, variables: Any, images: jax.Array, labels: jax.Array, batch: int = 250) -> Share:
@@ -87,13 +101,13 @@ def circular_consistency(
 def every_shift(predict: Predict, variables: Any, images: jax.Array) -> EveryShift:
     """Answer every image under every circular shift. Costs height · width evaluations an image: pass a few."""
     height, width = images.shape[1:3]
-    counts = _count_answers(predict, variables, images)
+    counts, plane = jax.device_get(_sweep_answers(predict, variables, images))
     shares = counts / (height * width)
     return EveryShift(
         consistency=float((shares**2).sum(axis=1).mean()),
         unanimous=float((counts.max(axis=1) == height * width).mean()),
+        plane=plane.reshape(height, width),
         images=len(images),
-        shifts=height * width,
     )
 
 
@@ -118,14 +132,15 @@ def _answer_batch(predict: Predict, variables: Any, images: jax.Array) -> jax.Ar
 
 
 @partial(jax.jit, static_argnums=0)
-def _count_answers(predict: Predict, variables: Any, images: jax.Array) -> jax.Array:
+def _sweep_answers(predict: Predict, variables: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """How often each image is answered with each class, and per shift the share answered as without it."""
     height, width = images.shape[1:3]
-    classes = jax.eval_shape(predict, variables, images).shape[-1]
+    logits = predict(variables, images)
+    unshifted = jnp.argmax(logits, axis=-1)
 
-    def one(counts: jax.Array, index: jax.Array) -> tuple[jax.Array, None]:
+    def one(counts: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
         shifted = jnp.roll(images, jnp.stack([index // width, index % width]), axis=(1, 2))
         answers = jnp.argmax(predict(variables, shifted), axis=-1)
-        return counts + jax.nn.one_hot(answers, classes), None
+        return counts + jax.nn.one_hot(answers, counts.shape[1]), (answers == unshifted).mean()
 
-    start = jnp.zeros((len(images), classes))
-    return jax.lax.scan(one, start, jnp.arange(height * width))[0]
+    return jax.lax.scan(one, jnp.zeros_like(logits), jnp.arange(height * width))

@@ -11,7 +11,7 @@ from experiments.names import check_name
 
 @dataclasses.dataclass(frozen=True)
 class OptimiserSettings:
-    """An optimiser of `experiments.build.optimiser`.
+    """An optimiser of `experiments.optimiser`.
 
     Attributes:
         name: `adamw` or `sgd` (Nesterov momentum 0.9).

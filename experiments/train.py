@@ -16,10 +16,11 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn,
 from rich.text import Text
 
 import equinet as eq
+from equinet import models
 from experiments import checkpoint
-from experiments.build import network, optimiser
 from experiments.data import Dataset, load, to_float
 from experiments.metrics import Share, accuracy, circular_consistency
+from experiments.optimiser import optimiser
 from experiments.record import JsonLines, run_record, write_json
 from experiments.settings import Settings
 
@@ -59,7 +60,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict | Mapping[str, Any], wo
     for every evaluation, `checkpoint/` the trained variables. All randomness derives from `config.seed`.
 
     Raises:
-        UnknownName: a model, argument, optimiser or data set that does not exist.
+        ValueError: a model, argument, optimiser or data set that does not exist; the near ones are listed.
         FileNotFoundError: the data is not there; the message says how to get it.
         Diverged: the loss became NaN or infinite.
     """
@@ -67,7 +68,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict | Mapping[str, Any], wo
     dataset = load(run.dataset, run.data_dir or None)
     if run.smoke:
         dataset = dataclasses.replace(dataset, train=dataset.train.take(256), test=dataset.test.take(64))
-    net = network(run.model)
+    net = build_model(run)
     steps_an_epoch = len(dataset.train) // run.batch
     if steps_an_epoch == 0:
         raise ValueError(f"a batch of {run.batch} is larger than the training split of {len(dataset.train)} images")
@@ -107,6 +108,18 @@ def train_and_evaluate(config: ml_collections.ConfigDict | Mapping[str, Any], wo
         log.write({"split": "test", "step": steps, **final})
     checkpoint.save(workdir, state.variables)
     return outcome
+
+
+def build_model(run: Settings) -> eq.Layer:
+    """The network that `run.model` names.
+
+    Raises:
+        ValueError: no model is named, or none of that name, or it has no such argument; the near ones are listed.
+    """
+    arguments = dict(run.model)
+    if "name" not in arguments:
+        raise ValueError(f"config.model names no architecture; known are {', '.join(models.MODELS)}")
+    return models.build(**arguments)
 
 
 def make_step(net: eq.Layer, tx: optax.GradientTransformation) -> StepFunction:

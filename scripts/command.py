@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from absl import app, flags
+from absl import app, flags, logging
 
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 
@@ -14,6 +14,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
     """Define the flags, parse the command line, call `main`; wrong input ends the program with status 2 or 1."""
     define_flags()
+    flags.FLAGS.set_default("verbosity", logging.WARNING)
 
     def no_arguments(argv: Sequence[str]) -> None:
         if len(argv) > 1:

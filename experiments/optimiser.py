@@ -1,36 +1,12 @@
-"""From a config to a network and an optimiser."""
+"""From settings to an optimiser."""
 
-import inspect
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import optax
 
-import equinet as eq
-from equinet import models
 from experiments.names import check_name
 from experiments.settings import OptimiserSettings
-
-
-def builders() -> dict[str, Callable[..., eq.Layer]]:
-    """The architectures of `equinet.models`, by name."""
-    public = [(name, value) for name, value in vars(models).items() if not name.startswith("_")]
-    return {name: value for name, value in public if inspect.isfunction(value)}
-
-
-def network(model: Mapping[str, Any]) -> eq.Layer:
-    """The network `model["name"]` of `equinet.models`, called with the other entries.
-
-    Raises:
-        UnknownName: no such model, or the model has no such argument; the message lists the near ones.
-    """
-    arguments = dict(model)
-    known = builders()
-    name = check_name(arguments.pop("name"), known, "model")
-    for argument in arguments:
-        check_name(argument, inspect.signature(known[name]).parameters, f"argument of the model {name}")
-    return known[name](**arguments)
 
 
 def optimiser(settings: OptimiserSettings, steps: int) -> optax.GradientTransformation:

@@ -1,0 +1,150 @@
+"""The comparison of `make demo`: what downsampling, padding and readout do to a trained network's symmetry."""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import jax
+
+import equinet as eq
+from configs.fashion import NETWORKS, get_config
+from experiments.data import load
+from experiments.metrics import EveryShift, every_shift
+from experiments.settings import Settings
+from experiments.train import Outcome, to_device, train_and_evaluate
+
+TITLES = {
+    "stride": "strided FCN",
+    "max": "max-pool CNN",
+    "blur": "blur-pool CNN",
+    "aps": "polyphase (APS) CNN",
+    "max_zero": "max-pool CNN, zero padding",
+    "stride_flatten": "strided FCN, flatten readout",
+}
+READOUTS = (eq.GlobalAvgPool, eq.GlobalMaxPool, eq.Flatten)
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One trained network: the groups computed, the groups measured, and what they are worth.
+
+    Attributes:
+        name: a key of `configs.fashion.NETWORKS`.
+        certificate: of the whole network, computed from its layers alone.
+        trunk: the certificate up to the readout, where the output is still a map.
+        found: the group of the trained trunk, searched for without a claim.
+        sweep: the trained network under every shift, flip and rotation of the torus.
+        outcome: the training run.
+        shifts: classification of test images under every shift.
+        seconds: training and measuring together.
+    """
+
+    name: str
+    certificate: eq.Certificate
+    trunk: eq.Certificate
+    found: eq.Discovered
+    sweep: eq.Report
+    outcome: Outcome
+    shifts: EveryShift
+    seconds: float
+
+    @property
+    def title(self) -> str:
+        return TITLES[self.name]
+
+    @cached_property
+    def measured_invariance(self) -> eq.SpaceGroup:
+        """What the sweep found to leave the output alone.
+
+        Raises:
+            RuntimeError: the elements that hold are not closed under products, so some of them held by chance.
+        """
+        holding = [g for g, error in self.sweep.errors.items() if error <= self.sweep.tol]
+        domain = self.sweep.domain
+        group = eq.SpaceGroup.generate(domain.dim, holding, domain.periods)
+        if group.order != len(holding):
+            raise RuntimeError(f"{self.title}: {len(holding)} elements hold, the group they generate has {group.order}")
+        return group
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both computed groups are the measured ones."""
+        return self.trunk.strict == self.found.strict and self.certificate.invariance == self.measured_invariance
+
+
+def run(
+    workdir: Path,
+    *,
+    names: Sequence[str] = tuple(NETWORKS),
+    seed: int = 0,
+    epochs: int = 12,
+    shifted_images: int = 100,
+    smoke: bool = False,
+    progress: bool = True,
+    report: Callable[[str], None] = print,
+) -> list[Finding]:
+    """Train each network, compute its groups, and measure them on the trained weights.
+
+    Args:
+        workdir: every training run gets a folder of its own in here.
+        names: which of `configs.fashion.NETWORKS`.
+        seed: the same for every network.
+        epochs: passes over the 10,000 training images.
+        shifted_images: test images that are classified under every shift.
+        smoke: a few images only.
+        progress: whether training shows a progress bar.
+        report: called with a line of text after each network.
+    """
+    images, _ = to_device(load().test.take(8 if smoke else shifted_images), Settings().size)
+    findings = []
+    for name in names:
+        started = time.perf_counter()
+        config = get_config(name)
+        config.update(seed=seed, epochs=1 if smoke else epochs, eval_epochs=0, smoke=smoke, progress=progress)
+        outcome = train_and_evaluate(config, workdir / name)
+        findings.append(measure(name, outcome, images, seed, started))
+        report(_line(findings[-1]))
+    return findings
+
+
+def measure(name: str, outcome: Outcome, images: jax.Array, seed: int, started: float) -> Finding:
+    """Compute the groups of a trained network and measure them."""
+    domain = eq.torus(*images.shape[1:3])
+    trunk, trunk_variables = split_readout(outcome)
+    certificate = eq.certify(outcome.net, domain)
+    key = jax.random.key(seed)
+    return Finding(
+        name=name,
+        certificate=certificate,
+        trunk=eq.certify(trunk, domain),
+        found=eq.discover(trunk.bind(trunk_variables), domain, key=key, progress=False),
+        sweep=eq.verify(outcome.net.bind(outcome.variables), certificate, mode="sweep", key=key, progress=False),
+        outcome=outcome,
+        shifts=every_shift(outcome.net.apply, outcome.variables, images),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def split_readout(outcome: Outcome) -> tuple[eq.Layer, dict[str, object]]:
+    """The network up to its readout, with its share of the trained variables."""
+    net, variables = outcome.net, outcome.variables
+    if not isinstance(net, eq.Sequential):
+        raise TypeError(f"expected a Sequential that ends in a readout, got {type(net).__name__}")
+    end = next(i for i, layer in enumerate(net.layers) if isinstance(layer, READOUTS))
+    return eq.Sequential(*net.layers[:end]), {part: leaves[:end] for part, leaves in variables.items()}
+
+
+def short(group: eq.SpaceGroup) -> str:
+    """A group without what its translations already say: `8Z × 8Z (p1, index 64)` is `8Z × 8Z`."""
+    return str(group).split(" (")[0]
+
+
+def _line(finding: Finding) -> str:
+    same = "as computed" if finding.agrees else f"NOT the computed {short(finding.certificate.invariance)}"
+    return (
+        f"{finding.title}: invariant under {short(finding.measured_invariance)}, {same}; "
+        f"accuracy {finding.outcome.accuracy.value:.1%}, consistency {finding.outcome.consistency.value:.1%}, "
+        f"{finding.seconds:.0f} s"
+    )

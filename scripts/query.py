@@ -1,0 +1,115 @@
+"""The exact symmetry of a network: certificate, legal sizes, suggestions. Nothing is trained or run.
+
+python -m scripts.query --config=configs/fashion.py:aps --size=32 --domain=torus
+python -m scripts.query --model=resnet --model_args=depth=18,down=aps --size=32 --channels=3 --json
+python -m scripts.query --model=small_cnn --domain=periodic:32,bounded:33
+python -m scripts.query --model=unet --legal_sizes --require='Z × Z'
+python -m scripts.query --model=fcn --model_args=readout=flatten --suggest --require='Z × Z'
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+from absl import flags
+
+import equinet as eq
+from equinet.advise import LegalSizes, Requirement, Suggestion, legal_sizes, suggest
+from scripts.command import run
+from scripts.subject import Subject, define_subject_flags, read_sizes, read_subject
+
+
+def define_flags() -> None:
+    """The command line."""
+    define_subject_flags()
+    flags.DEFINE_string(
+        "require", None, "A group to ask for: 'Z × Z', '2Z × 2Z', '4mm', 'p4m', … On a box, about the image's centre."
+    )
+    flags.DEFINE_enum(
+        "of", "strict", ["strict", "orbit", "invariance"], "Which group of the certificate has to contain it."
+    )
+    flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
+    flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
+    flags.DEFINE_bool("suggest", False, "List the smallest edits after which --require is met.")
+    flags.DEFINE_bool("measure", True, "Measure each suggestion on random weights before it is shown.")
+    flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+
+
+def main() -> None:
+    args = flags.FLAGS
+    subject = read_subject()
+    if (args.legal_sizes or args.suggest) and not args.require:
+        raise ValueError("--legal_sizes and --suggest need --require, such as --require='Z × Z'")
+    certificate = eq.certify(subject.net, subject.domain, subject.channels)
+    met = sizes = suggestions = None
+    if args.require:
+        met = Requirement(args.require, args.of, subject.domain.dim).met(certificate)
+    if args.legal_sizes:
+        sizes = find_sizes(subject)
+    if args.suggest:
+        suggestions = suggest(
+            subject.net, subject.domain, args.require, subject.channels, of=args.of, measure=args.measure
+        )
+    if args.json:
+        print(json.dumps(as_dict(subject, certificate, met, sizes, suggestions), indent=2, ensure_ascii=False))
+        return
+    print(f"{subject.name}\n\n{certificate}")
+    if met is not None:
+        print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
+    if sizes is not None:
+        print(f"\nlegal sizes  {sizes}")
+    if suggestions is not None:
+        print("\nsuggestions, cheapest first")
+        for suggestion in suggestions:
+            print(f"  {suggestion}")
+        if not suggestions:
+            print("  none found")
+
+
+def find_sizes(subject: Subject) -> LegalSizes:
+    """The legal sizes, with the boundary of the subject's domain along every axis."""
+    args = flags.FLAGS
+    boundaries = {axis.boundary for axis in subject.domain.axes}
+    if len(boundaries) > 1:
+        raise ValueError("--legal_sizes needs one boundary along all axes: --domain=torus, box or plane")
+    boundary = {"periodic": "torus", "bounded": "box", "infinite": "plane"}[boundaries.pop()]
+    return legal_sizes(
+        subject.net,
+        args.require,
+        read_sizes(args.sizes),
+        boundary,  # pyright: ignore[reportArgumentType]
+        subject.channels,
+        subject.domain.dim,
+        args.of,
+    )
+
+
+def as_dict(
+    subject: Subject,
+    certificate: eq.Certificate,
+    met: bool | None,
+    sizes: LegalSizes | None,
+    suggestions: list[Suggestion] | None,
+) -> dict[str, Any]:
+    """All that was found, in plain types."""
+    made: dict[str, Any] = {"network": subject.name, **json.loads(certificate.to_json())}
+    if met is not None:
+        made["require"] = {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": met}
+    if sizes is not None:
+        made["legal_sizes"] = {"congruence": sizes.congruence, **dataclasses.asdict(sizes)}
+    if suggestions is not None:
+        made["suggestions"] = [
+            {
+                "edits": list(each.edits),
+                "domain": str(each.domain),
+                "strict": str(each.certificate.strict),
+                "orbit": str(each.certificate.orbit),
+                "measured_error": None if each.report is None else each.report.worst[1],
+            }
+            for each in suggestions
+        ]
+    return made
+
+
+if __name__ == "__main__":
+    run(main, define_flags)

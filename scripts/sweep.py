@@ -1,0 +1,101 @@
+"""Measure the symmetry of a network with random or trained weights, and compare it with its certificate.
+
+    python -m scripts.sweep --config=configs/fashion.py:aps --mode=sweep --figure=/tmp/aps.png
+    python -m scripts.sweep --config=configs/fashion.py:aps --workdir=runs/aps --mode=cosets
+    python -m scripts.sweep --model=small_cnn --model_args=down=max --size=16 --mode=discover
+
+Ends with status 1 if the measurement contradicts the certificate.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+
+import equinet as eq
+from equinet.runtime import tune_cpu
+from equinet.verify import MODES, Discovered, Report, discover, verify
+from scripts.command import run
+from scripts.subject import Subject, define_subject_flags, read_subject
+
+
+def define_flags() -> None:
+    """The command line."""
+    define_subject_flags()
+    flags.DEFINE_enum(
+        "mode",
+        "generators",
+        [*MODES, "discover"],
+        "generators: those of the certified group. sweep: every element of the domain's group. cosets: generators, and "
+        "one element of each coset outside. discover: find the group without looking at the certificate.",
+    )
+    flags.DEFINE_string("workdir", None, "Use the weights trained there by scripts.train; random weights by default.")
+    flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")
+    flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+    flags.DEFINE_bool("shifts_only", False, "In sweep, translations only.")
+    flags.DEFINE_enum("dtype", "float32", ["float32", "float64", "bfloat16"], "Arithmetic of the measurement.")
+    flags.DEFINE_integer("batch", 2, "Examples for each element.", lower_bound=1)
+    flags.DEFINE_integer("trials", 8, "Batches for each generator.", lower_bound=1)
+    flags.DEFINE_integer("seed", 0, "Of the inputs, and of random weights.")
+    flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
+
+
+def main() -> None:
+    args = flags.FLAGS
+    if args.mode == "discover" and args.figure:
+        raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
+    if args.tune_cpu:
+        tune_cpu()
+    subject = read_subject()
+    certificate = eq.certify(subject.net, subject.domain, subject.channels)
+    bound = subject.net.bind(weights(subject, args.workdir))
+    options: dict[str, Any] = {
+        "key": jax.random.key(args.seed),
+        "batch": args.batch,
+        "trials": args.trials,
+        "dtype": jnp.dtype(args.dtype),
+    }
+    if args.mode == "discover":
+        found = discover(bound, subject.domain, channels=subject.channels, output=certificate.output, **options)
+        agrees = certificate.strict <= found.strict
+        show(subject, certificate, found, agrees)
+    else:
+        report = verify(bound, certificate, mode=args.mode, shifts_only=args.shifts_only, **options)
+        agrees = report.sound
+        show(subject, certificate, report, agrees)
+        if args.figure:
+            report.plot(args.figure)
+    if not agrees:
+        raise SystemExit(1)
+
+
+def weights(subject: Subject, workdir: str | None) -> dict[str, Any]:
+    """Variables of the network: those saved under `workdir`, or random ones."""
+    shape = (*(size or 32 for size in subject.domain.sizes), subject.channels)
+    if workdir is None:
+        return subject.net.init(jax.random.key(flags.FLAGS.seed), shape)
+    from experiments.checkpoint import restore
+
+    return restore(Path(workdir), subject.net, shape)
+
+
+def show(subject: Subject, certificate: eq.Certificate, measured: Report | Discovered, agrees: bool) -> None:
+    """Print what was certified and what was measured."""
+    if flags.FLAGS.json:
+        made: dict[str, Any] = {"network": subject.name, "certified": str(certificate.strict), "agrees": agrees}
+        if isinstance(measured, Report):
+            made.update(measured.as_dict())
+        else:
+            made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
+            made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
+        print(json.dumps(made, indent=1, ensure_ascii=False))
+        return
+    print(f"{subject.name}\ncertified  {certificate.strict}")
+    print(f"measured   {measured}" if isinstance(measured, Discovered) else measured)
+
+
+if __name__ == "__main__":
+    run(main, define_flags)
