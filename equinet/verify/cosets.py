@@ -15,7 +15,7 @@ def outside_cosets(whole: SpaceGroup, claimed: SpaceGroup) -> Iterator[Isometry]
     """
     if claimed.index_in(whole) is None:
         raise ValueError(
-            f"the claimed group has translations {claimed.lattice} and the domain {whole.lattice}: infinitely many cosets"
+            f"infinitely many cosets: the claimed translations are {claimed.lattice}, the domain's {whole.lattice}"
         )
     seen = set()
     for a, start in whole.operations:

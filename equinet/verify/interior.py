@@ -25,8 +25,8 @@ COMPARED = 8
 
 
 def _per_axis(source: Any, name: str, dim: int) -> tuple[Fraction, ...]:
-    value = getattr(source, name, None)
-    entries = tuple(value) if isinstance(value, Sequence) else (value,) * dim
+    value: Any = getattr(source, name, None)
+    entries: tuple[Any, ...] = tuple(value) if isinstance(value, Sequence) else (value,) * dim
     if len(entries) != dim or any(v is None or v == float("inf") for v in entries):
         raise ValueError(
             f"a claim on an unbounded domain is checked away from the border, which needs its {name}, a number per "

@@ -22,10 +22,11 @@ class Matcher:
     """Searches the isometries h of the output grid for one with `f(g·x) = h·f(x)`.
 
     The search covers every isometry although it tries few. Channels are projected to one signal s by weights of unit
-    L1 norm, so that errors only shrink. One anchor point p is fixed, where |s| is largest; if h explains y, then h p is
-    a point q where the projection of y is within the tolerance of s(p), for all examples at once. So only the isometries
-    that send p to such a q remain; they are ranked by their error on the projection, then compared in full. On a canvas
-    (`bounds` given) the anchor lies in its central third and h must leave a quarter of the trusted outputs comparable.
+    L1 norm, so that errors only shrink. One anchor point p is fixed, where |s| is largest; if h explains y, then h p
+    is a point q where the projection of y is within the tolerance of s(p), for all examples at once. So only the
+    isometries that send p to such a q remain; they are ranked by their error on the projection, then compared in full.
+    On a canvas (`bounds` given) the anchor lies in its central third, and h must leave a quarter of the trusted
+    outputs comparable.
 
     Args:
         references: f(x), `[trials, batch, P', C']`.

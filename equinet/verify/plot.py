@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import ceil, log10
+from math import ceil, log10, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,9 @@ MARKED = 48
 def plot_report(report: Report, path: str | Path, *, title: str | None = None) -> Path:
     """Draw a report to an image file.
 
-    One panel per point operation A: the error of `x ↦ A x + t` over the shifts t, as a line in one dimension, a heat map
-    in two, a row of slices in three. Blue is below the tolerance (holds) and red above (broken), on a logarithmic scale;
-    white dots mark the claimed elements, grey cells were not measured. Reports of a few elements, one per point
+    One panel per point operation A: the error of `x ↦ A x + t` over the shifts t, as a line in one dimension, a heat
+    map in two, a row of slices in three. Blue is below the tolerance (holds) and red above (broken), on a logarithmic
+    scale; white dots mark the claimed elements, grey cells were not measured. Reports of a few elements, one per point
     operation on a `box` for instance, are drawn as bars.
 
     Args:
@@ -171,10 +171,12 @@ def _maps(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, 
             axes.set_xlabel("t along axis 1" + (", a block for each t₂ along axis 2" if solid else ""), fontsize=8)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, shrink=0.9, aspect=30)
     _colour_axis(bar, low, high, report.tol)
-    note = "white dots: claimed elements" if max(sizes) <= MARKED else ""
+    notes = ["white dots: claimed elements"] if max(sizes) <= MARKED else []
+    if any(len(part) < prod(sizes) for part in parts.values()):
+        notes.append("grey: not measured")
     if len(drawn) < len(parts):
-        note += f"{'; ' if note else ''}{len(drawn)} of {len(parts)} point operations drawn"
-    figure.supxlabel(note, fontsize=8)
+        notes.append(f"{len(drawn)} of {len(parts)} point operations drawn")
+    figure.supxlabel("; ".join(notes), fontsize=8)
 
 
 def _slices(picture: np.ndarray, marks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,8 +48,9 @@ class Probe:
 
     The *noise floor* needs no claim. It is the largest of: the response of f to the perturbed copies (the median over
     k, so that one flip of a near tie in a data-dependent layer does not count), the difference between evaluations of
-    one input in different slots of a batch, and the unit roundoff ε. The first is the condition of f times ε, which is
-    what a different order of summation costs. The *tolerance* is the geometric mean of the floor and `BREAKING` = 1e-3,
+    one input in different slots of a batch, and ε of the output's magnitude. The first is the condition of f times ε,
+    which is what another order of summation costs; a function that cancels large values inside itself, unseen in its
+    input and output, may need float64 or `tol`. The *tolerance* is the geometric mean of the floor and `BREAKING` = 1e-3,
     as far from rounding as from breaking: about 1e-9 in float64, where nine orders lie between, and 1e-5 in float32. In
     bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 8 times the floor.
 
@@ -122,7 +123,7 @@ class Probe:
             evaluate: Any = self.program.evaluate
             y = evaluate.eval_shape(self.program.variables, jax.ShapeDtypeStruct(asked, self.dtype))
         else:
-            y = self.program.evaluate(None, np.zeros(asked, self.dtype))
+            y = self.program.evaluate(None, np.resize(self.bank, asked))
         shape = getattr(y, "shape", None)
         if shape is None or len(shape) < 1 or shape[0] != asked[0]:
             got = f"one of shape {shape}" if shape is not None else f"{type(y).__name__}"
@@ -150,10 +151,6 @@ class Probe:
         order = [*range(2 * self.trials), *range(self.trials)]
         parts = [np.asarray(y) for _, _, y in self._run([Job(one, same, k) for k in order], outputs=True)]
         outputs = np.concatenate(parts)[: len(order)]
-        if not np.isfinite(outputs).all():
-            raise FloatingPointError(
-                "the function returned NaN or inf on standard normal inputs, before any transformation"
-            )
         refs = outputs[: 2 * self.trials]
         self._refs = jnp.asarray(refs) if self.program.traced else refs
         kept = refs[: self.trials].astype(np.float64)
@@ -168,7 +165,7 @@ class Probe:
                 "Use it in evaluation mode, without randomness"
             )
         nudged = np.abs(refs[self.trials :].astype(np.float64) - kept).max(axis=(1, 2, 3)) / self.scale
-        self.floor = max(float(np.median(nudged)), slots, eps)
+        self.floor = max(float(np.median(nudged)), slots, eps * max(1.0, magnitude / self.scale))
 
     def _derive_tolerance(self) -> float:
         tol = max(sqrt(self.floor * BREAKING), HEADROOM * self.floor)
@@ -228,7 +225,9 @@ class Probe:
         ok = np.asarray(finite)[: len(part)]
         if not ok.all():
             job = part[int(np.argmin(ok))]
-            raise FloatingPointError(f"the function returned NaN or inf on inputs transformed by ({job.g})")
+            untouched = job.g == Isometry.identity(job.g.dim)
+            on = "before any transformation" if untouched else f"transformed by ({job.g})"
+            raise FloatingPointError(f"the function returned NaN or inf on standard normal inputs {on}")
         return part, errors, y if outputs else None
 
 

@@ -61,7 +61,8 @@ def compare(
         bounds: trusted output positions, as in `sources`.
 
     Returns:
-        `max |f(g·x) − h·f(x)|` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) `[n, batch, P', C']`.
+        `max |f(g·x) − h·f(x)|` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
+        `[n, batch, P', C']`.
     """
     count, batch = which.shape[0], bank.shape[1]
     source, _ = sources(sizes, *g)

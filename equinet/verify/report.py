@@ -97,7 +97,8 @@ class Report:
         element, error = self.worst
         yield f"{'PASSED' if self.passed else 'FAILED'}: {self.group} on {self.domain}, mode {self.mode}, {self.dtype}"
         yield f"  sound: {words[self.sound]}   tight: {words[self.tight]}   elements measured: {len(self.errors)}"
-        yield f"  worst claimed error {error:.1e} at ({element});  tolerance {self.tol:.1e}, noise floor {self.floor:.1e}"
+        yield f"  worst claimed error {error:.1e} at ({element})"
+        yield f"  tolerance {self.tol:.1e}, noise floor {self.floor:.1e}"
         if self.outside:
             element, error = min(self.outside.items(), key=lambda item: item[1])
             yield f"  least error outside {error:.1e} at ({element})"

@@ -152,10 +152,10 @@ def verify(
         action: φ, from isometries of the input to isometries of the output grid. By default the certificate's; for a
             `SpaceGroup`, the trivial action if the output has no spatial axes (`[batch, channels]`: invariance), and
             g ↦ g if the output grid has the input's sizes.
-        output: the output grid, by default the certificate's, else the output array's sizes with the input's boundaries.
+        output: the output grid, by default the certificate's, else the array's sizes with the input's boundaries.
         channels: of the input, by default the certificate's, or 1.
         batch: examples per element.
-        trials: batches for each generator, and for any element outside H that the first batch cannot tell from a symmetry.
+        trials: batches for each generator, and for elements outside H that one batch cannot tell from a symmetry.
         dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
         chunk: elements per compiled step, by default up to 64.
@@ -216,10 +216,10 @@ def _sweep(bench: Bench, shifts_only: bool) -> Report:
 def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str) -> Report:
     claim, probe = bench.claim, bench.probe
     align = (lambda g: g) if bench.canvas is None else bench.canvas.align
-    tested = [align(g) for g in generators]
-    tested = list(dict.fromkeys([*tested, *map(align, _doubtful_products(bench, tested))]))
-    actions = {g: bench.action(g) for g in tested}
-    errors = dict(zip(tested, bench.worst(tested, list(actions.values())), strict=True))
+    aligned = [align(g) for g in generators]
+    actions = {g: bench.action(g) for g in aligned}
+    actions.update({g: bench.action(g) for g in map(align, _doubtful_products(bench, aligned))})
+    errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))
     if mode == "generators":
         return _report(bench, mode, errors, actions, measured_outside=False)
     length = word_length(claim.group)

@@ -1,0 +1,284 @@
+"""Sweeps and generator checks against functions of known symmetry; every case also fails under a wrong claim."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from equinet.domain import Domain, box, plane, torus
+from equinet.groups import Isometry, SpaceGroup
+from equinet.verify import assert_equivariant, verify
+from tests.verify.functions import (
+    CASES, T6, T8, Bound, Case, Plain, case, conv, halve, max_pool, mean, polyphase, same, shifts,
+)  # fmt: skip
+
+
+def check(c: Case, mode: str, group: SpaceGroup | None = None, **options: Any) -> Any:
+    return verify(
+        c.once if options.get("jit", True) else c.fn,
+        group or c.group,
+        c.domain,
+        mode=mode,
+        action=c.action,
+        key=0,
+        **options,
+    )
+
+
+@pytest.mark.parametrize("c", CASES, ids=str)
+def test_true_claims_are_sound_and_tight(c: Case) -> None:
+    report = check(c, "sweep")
+    assert report.sound, report
+    assert report.tight, report
+    assert report.passed
+    assert len(report.errors) == c.domain.group.order
+    assert report.counterexamples == ()
+    # Rounding is far below the tolerance, and breaking far above.
+    assert max(report.claimed.values()) < report.tol / 8
+    assert min(report.outside.values(), default=1.0) > report.tol * 8
+
+
+@pytest.mark.parametrize("c", CASES, ids=str)
+def test_generators_hold_and_say_nothing_of_the_rest(c: Case) -> None:
+    report = check(c, "generators")
+    assert report.passed, report
+    assert report.tight is None
+    assert set(report.errors) == set(c.group.generators or [Isometry.identity(c.domain.dim)])
+
+
+@pytest.mark.parametrize("name", ["circular conv, pooled", "mean of strided conv", "zero padding", "polyphase"])
+@pytest.mark.parametrize("mode", ["generators", "sweep"])
+def test_a_claim_that_is_too_large_is_unsound(name: str, mode: str) -> None:
+    c = case(name)
+    report = check(c, mode, shifts(c.domain, 1, 1))
+    assert not report.sound
+    assert not report.passed
+    assert report.counterexamples
+    assert all(g in report.group and g not in c.group for g in report.counterexamples)
+
+
+def test_a_claim_that_is_too_small_is_loose_and_lists_what_it_missed() -> None:
+    report = check(case("circular conv"), "sweep", shifts(T6, 2, 3))
+    assert report.sound
+    assert report.tight is False
+    assert not report.passed
+    assert set(report.counterexamples) == {g for g in shifts(T6, 1, 1).elements() if g.shift[0] % 2 or g.shift[1] % 3}
+    # The isometry that explains an element outside the claim is found, not told.
+    assert all(report.actions[g] == g for g in report.counterexamples)
+
+
+@pytest.mark.parametrize("mode", ["generators", "sweep", "cosets"])
+def test_a_wrong_action_fails(mode: str) -> None:
+    c = case("circular conv, pooled")
+    report = verify(c.fn, c.group, c.domain, mode=mode, action=lambda g: Isometry.identity(2), key=0)
+    assert not report.sound
+    assert verify(c.fn, c.group, c.domain, mode=mode, action=halve, key=0).passed
+
+
+def test_an_action_that_is_right_on_generators_only_fails() -> None:
+    generators = shifts(T6, 1, 1).generators
+    crooked = lambda g: g if g in generators else Isometry.identity(2)  # noqa: E731
+    report = verify(conv, shifts(T6, 1, 1), T6, action=crooked, key=0)
+    assert not report.sound
+
+
+def test_data_dependent_shifts_are_no_action() -> None:
+    # Each odd shift moves the kept phase of some examples and not of others: one batch of two often cannot tell.
+    fn = Bound(Plain(lambda x: polyphase(conv(x))))
+    for key in range(4):
+        assert verify(fn, shifts(T8, 2, 2), T8, action=halve, mode="sweep", shifts_only=True, key=key).passed
+        assert not verify(fn, shifts(T8, 1, 1), T8, action=halve, key=key).sound
+
+
+def test_shifts_only_sweeps_the_translations() -> None:
+    c = case("mean of strided conv")
+    report = check(c, "sweep", shifts_only=True)
+    assert report.passed
+    assert len(report.errors) == 64
+    assert all(g.is_translation for g in report.errors)
+
+
+def test_float64_separates_rounding_from_breaking() -> None:
+    for name in ("mean of strided conv", "circular conv, pooled", "mean of polyphase"):
+        report = check(case(name), "sweep", dtype=jnp.float64)
+        assert report.passed
+        assert report.dtype == "float64"
+        assert 1e-10 < report.tol < 1e-8
+        assert max(report.claimed.values()) < 1e-13
+        assert min(report.outside.values()) > 1e-3
+    assert jnp.zeros(1).dtype == jnp.float32, "the 64-bit types stay within the measurement"
+
+
+def test_float64_sees_what_float32_cannot() -> None:
+    nearly = lambda x: x + 1e-7 * x[:, :1]  # noqa: E731
+    group = shifts(T6, 1, 1)
+    assert verify(nearly, group, T6, key=0).sound
+    assert not verify(nearly, group, T6, key=0, dtype="float64").sound
+
+
+@pytest.mark.parametrize("name", ["circular conv, pooled", "polyphase", "pointwise", "padded pool, even box"])
+def test_bfloat16(name: str) -> None:
+    report = check(case(name), "sweep", dtype=jnp.bfloat16)
+    assert report.passed, report
+    assert report.tol >= 8 * report.floor
+
+
+def test_noise_of_long_sums_stays_below_the_tolerance() -> None:
+    # A sum of 16384 terms that nearly cancel: its rounding depends on the order, which a shift changes.
+    domain = torus(128, 128)
+    fn = lambda x: jnp.sum(x, axis=(1, 2))  # noqa: E731
+    report = verify(fn, domain.group, domain, key=0, trials=4)
+    assert report.sound, report
+    assert 0 < report.worst[1] < report.tol
+
+
+def test_noise_floor_follows_the_condition_of_the_function() -> None:
+    calm = verify(mean, T6.group, T6, key=0)
+    # A large constant hides the last digits of what varies; a steep function amplifies those of its input.
+    for harsh in (lambda x: mean(x) + 300.0, lambda x: mean(jnp.sin(100.0 * x))):
+        report = verify(harsh, T6.group, T6, key=0)
+        assert report.sound, report
+        assert report.tol > 3 * calm.tol
+
+
+def test_hopeless_conditions_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"noise floor of this function in float32 .* wider dtype"):
+        verify(lambda x: jnp.sin(1e7 * x), T6.group, T6, key=0)
+
+
+def test_numpy_functions() -> None:
+    def fn(x: np.ndarray) -> np.ndarray:
+        assert isinstance(x, np.ndarray)
+        return np.maximum(x + np.roll(x, 1, axis=1) ** 3, 0).mean(axis=(1, 2))
+
+    group = shifts(T6, 1, 1)
+    report = verify(fn, group, T6, mode="sweep", key=0, jit=False)
+    assert report.sound
+    assert report.tight is False, "the mirror of axis 1 is kept too"
+    assert not verify(lambda x: x[:, 0, 0], group, T6, key=0, jit=False).sound
+    assert verify(fn, group, T6, key=0, jit=False, dtype=jnp.float64).tol < 1e-8
+
+
+def test_eager_jax_and_jit_agree() -> None:
+    c = case("circular conv, pooled")
+    assert check(c, "sweep").errors.keys() == check(c, "sweep", jit=False).errors.keys()
+    assert check(c, "sweep", jit=False).passed
+
+
+def test_chunks_and_batches_do_not_matter() -> None:
+    c = case("mean of strided conv")
+    for chunk, batch in ((1, 3), (7, 1), (64, 3)):
+        assert check(c, "sweep", shifts_only=True, chunk=chunk, batch=batch).passed
+
+
+def test_keys() -> None:
+    c = case("circular conv")
+    assert check(c, "generators").floor == verify(c.fn, c.group, c.domain, key=jax.random.key(0)).floor
+    assert check(c, "generators").floor != verify(c.fn, c.group, c.domain, key=1).floor
+
+
+def test_certificate_like_claims() -> None:
+    class Certificate:
+        domain, channels, strict, output = T8, 1, shifts(T8, 2, 2), torus(4, 4)
+        action = staticmethod(halve)
+
+    assert verify(lambda x: max_pool(conv(x)), Certificate(), mode="sweep", key=0).passed
+    with pytest.raises(ValueError, match=r"the output lies on torus\(4, 4\); the function returned sizes \(8, 8\)"):
+        verify(conv, Certificate(), key=0)
+    with pytest.raises(ValueError, match=r"dimension 2; domain=torus\(8\) has 1"):
+        verify(conv, Certificate(), torus(8), key=0)
+    with pytest.raises(ValueError, match=r"is about torus\(8, 8\); domain=torus\(6, 6\) is another"):
+        verify(conv, Certificate(), T6, key=0)
+
+
+def test_outputs_claimed_without_grid_are_compared_as_they_are() -> None:
+    class Certificate:
+        domain, channels, strict, output = T6, 1, T6.group, Domain(())
+        action = staticmethod(lambda g: Isometry.identity(0))
+
+    assert verify(lambda x: mean(x)[:, None, None, :], Certificate(), key=0).passed
+    assert not verify(conv, Certificate(), key=0).passed
+
+
+def test_unknown_mode_lists_the_modes() -> None:
+    with pytest.raises(ValueError, match="unknown mode 'quick': choose one of generators, sweep, cosets"):
+        verify(conv, T6.group, T6, mode="quick", key=0)
+
+
+def test_errors() -> None:
+    group = shifts(T6, 1, 1)
+    with pytest.raises(ValueError, match=r"needs domain=, such as torus\(32, 32\)"):
+        verify(conv, group, key=0)
+    with pytest.raises(ValueError, match=r"acts on dimension 2, but torus\(6\) has dimension 1"):
+        verify(conv, group, torus(6), key=0)
+    with pytest.raises(TypeError, match="a claim is a SpaceGroup, or has .domain"):
+        verify(conv, "Z", T6, key=0)
+    with pytest.raises(ValueError, match=r"contains x\+1, y, which is not an isometry of box\(6, 6\)"):
+        verify(conv, SpaceGroup.generate(2, [Isometry.translation((1, 0))]), box(6, 6), key=0)
+    with pytest.raises(ValueError, match=r"the function must keep the batch: .* got one of shape \(6, 6, 1\)"):
+        verify(lambda x: x[0], group, T6, key=0)
+    with pytest.raises(ValueError, match="the function must keep the batch: .* got tuple"):
+        verify(lambda x: (x, x), group, T6, key=0)
+    with pytest.raises(ValueError, match="mixes the examples of a batch"):
+        verify(lambda x: x - x[::-1], group, T6, key=0)
+    with pytest.raises(ValueError, match=r"output lies on torus\(3, 3\) and the input on torus\(6, 6\): state how"):
+        verify(max_pool, shifts(T6, 2, 2), T6, key=0)
+    with pytest.raises(ValueError, match=r"action\(x\+1, y\) = x\+1 is not an isometry of the output grid"):
+        verify(conv, group, T6, action=lambda g: Isometry.translation((1,)), key=0)
+    with pytest.raises(ValueError, match="1 spatial axes and the input 2: state its grid with output="):
+        verify(lambda x: x[:, 0], group, T6, key=0)
+    with pytest.raises(ValueError, match="mode='sweep' needs a finite domain, and plane"):
+        verify(conv, plane(2).group, plane(2), mode="sweep", key=0)
+    with pytest.raises(ValueError, match="shifts_only applies to mode='sweep'"):
+        verify(conv, group, T6, shifts_only=True, key=0)
+    with pytest.raises(ValueError, match="batch, trials, chunk and channels must be at least 1"):
+        verify(conv, group, T6, batch=0, key=0)
+
+
+def test_output_grid_may_be_stated() -> None:
+    along = SpaceGroup.of_translations(shifts(T6, 6, 1).lattice, T6.periods)
+    last = lambda g: Isometry.translation(g.shift[1:])  # noqa: E731
+    report = verify(lambda x: x[:, 0], along, T6, action=last, output=torus(6), key=0)
+    assert report.passed
+
+
+def test_nan_is_a_failure_and_never_skipped() -> None:
+    group = shifts(T6, 1, 1)
+    with pytest.raises(FloatingPointError, match="NaN or inf on standard normal inputs before any transformation"):
+        verify(lambda x: jnp.log(x), group, T6, key=0)
+    # The references pass: only inputs that start with another entry than those of the bank give NaN.
+    x0 = jax.random.normal(jax.random.split(jax.random.key(0))[0], (8, 2, 36, 1))
+    first = jnp.concatenate([x0, x0]).reshape(-1, 36)[:, 0]
+
+    def fussy(x: jax.Array) -> jax.Array:
+        known = jnp.min(jnp.abs(x[:, 0, 0, :] - first[None, :]), axis=1) < 1e-4
+        return jnp.where(known[:, None, None, None], x, jnp.nan)
+
+    with pytest.raises(FloatingPointError, match=r"NaN or inf on standard normal inputs transformed by \(x\+1, y\)"):
+        verify(fussy, group, T6, key=0)
+    with pytest.raises(FloatingPointError, match="NaN or inf on standard normal inputs transformed by"):
+        verify(fussy, group, T6, mode="sweep", key=0)
+    with pytest.raises(FloatingPointError, match="NaN or inf"):
+        verify(lambda x: np.where(x < 2, x, np.inf), group, T6, key=0, jit=False)
+
+
+def test_constant_functions_hold_everywhere() -> None:
+    report = verify(lambda x: jnp.ones_like(x), T6.group, T6, mode="sweep", key=0)
+    assert report.passed
+
+
+def test_assert_equivariant() -> None:
+    flip = Isometry(((-1, 0), (0, 1)), (5, 0))
+    assert_equivariant(jnp.tanh, flip, flip, T6, key=0)
+    assert_equivariant(jnp.tanh, flip, None, T6, key=0)
+    assert_equivariant(conv, shifts(T6, 1, 1), same, T6, key=0)
+    assert_equivariant(conv, [Isometry.translation((1, 0)), Isometry.translation((0, 2))], same, T6, key=0)
+    assert_equivariant(lambda x: max_pool(conv(x)), shifts(T8, 2, 2), halve, T8, key=0, dtype=jnp.float64)
+    with pytest.raises(AssertionError, match=r"FAILED[\s\S]*claimed, fails: \(-x\+5, y\)"):
+        assert_equivariant(conv, flip, flip, T6, key=0)
+    with pytest.raises(AssertionError, match="sound: NO"):
+        assert_equivariant(jnp.tanh, flip, Isometry.identity(2), T6, key=0)
+    with pytest.raises(AssertionError, match="sound: NO"):
+        assert_equivariant(conv, T6.group, same, T6, key=0)
