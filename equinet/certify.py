@@ -185,7 +185,7 @@ def _ledger_row(row: Row) -> LedgerRow:
     lost = "; ".join(changes)
     return LedgerRow(
         row.path,
-        row.layer,
+        str(row.layer),
         row.after.grid,
         row.after.channels,
         row.after.spans,
@@ -193,7 +193,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         orbit,
         row.after.strict.kernel,
         lost,
-        row.reason if lost else "",
+        row.reason(row.before) if lost else "",
     )
 
 

@@ -7,7 +7,7 @@ two steps, so that consecutive window systems compose before they are judged (up
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -61,13 +61,16 @@ class Span:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of a ledger: a layer, the field before and after it, and why it loses what it loses."""
+    """One line of a ledger: a layer (or the text of a join), the field before and after it, and why it loses anything.
+
+    Texts are made only when the ledger is read, so that a query pays for none.
+    """
 
     path: tuple[str, ...]
-    layer: str
+    layer: object
     before: Field
     after: Field
-    reason: str
+    reason: Callable[[Field], str]
 
 
 @dataclass(frozen=True)
@@ -137,13 +140,9 @@ class Field:
         """The same field, seen from another place in the network."""
         return replace(self, path=path)
 
-    def bare(self) -> Field:
-        """The same field without its ledger."""
-        return replace(self, rows=()) if self.rows else self
-
-    def recorded(self, row: Row) -> Field:
-        """The same field with one more line in its ledger."""
-        return replace(self, rows=(*self.rows, row))
+    def recorded(self, layer: object, path: tuple[str, ...], before: Field, reason: Callable[[Field], str]) -> Field:
+        """The same field with one more line in its ledger, seen from where `before` was."""
+        return replace(self, rows=(*self.rows, Row(path, layer, before, self, reason)), path=before.path)
 
     def with_rows(self, rows: tuple[Row, ...]) -> Field:
         """The same field with another ledger."""

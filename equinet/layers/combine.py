@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field, Row
+from equinet.field import Field
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
 from equinet.phases import Phase
 
@@ -33,13 +33,11 @@ def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
 
 def step(name: str, layer: Layer, field: Field) -> Field:
     """Push a field through a child, recording leaves in the field's ledger."""
-    path = field.path
+    path = (*field.path, layer.name if isinstance(layer, Named) else name)
     with within(label(name, layer)):
-        layer.output_shape(field.shape)
-        after = layer.symmetry(field.at((*path, layer.name if isinstance(layer, Named) else name)))
-    if not layer.children:
-        after = after.recorded(Row((*path, name), str(layer), field.bare(), after.bare(), layer.reason(field)))
-    return after.at(path)
+        if not layer.children:
+            return layer.symmetry(field).recorded(layer, path, field, layer.reason)
+        return layer.symmetry(field.at(path)).at(field.path)
 
 
 def _setup_all(
@@ -83,8 +81,7 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
     joined = first
     for other in fields[1:]:
         joined = joined.joined(other, channels, shared)
-    reason = "the branches move their outputs differently" if len(fields) > 1 else ""
-    return joined.recorded(Row((*first.path, "join"), name, first.bare(), joined.bare(), reason))
+    return joined.recorded(name, (*first.path, "join"), first, lambda _: "the branches move their outputs differently")
 
 
 @dataclass(frozen=True)
