@@ -31,7 +31,8 @@ def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
     for (above, below), finding, plane in zip(panels.T, findings, errors, strict=True):
         _show(above, np.log10(np.maximum(plane, least)), "RdBu_r", broken)
         _show(below, 100 * finding.shifts.plane, "viridis", kept)
-        above.set_title(f"{finding.title.replace(', ', ',\n')}\n{_keeps(finding)}", fontsize=9)
+        title = finding.title.replace(", ", ",\n")
+        above.set_title(f"{title}\n{_keeps(finding)}", fontsize=9)
         below.set_xlabel("shift along x", fontsize=9)
     for row in panels:
         row[0].set_ylabel("shift along y", fontsize=9)

@@ -48,7 +48,7 @@ def parse(argv: Sequence[str]) -> list[str]:
 
 def _check_config_file(argv: Sequence[str]) -> None:
     value = None
-    for flag, following in zip(argv[1:], (*argv[2:], ""), strict=True):
+    for flag, following in zip(argv[1:], (*argv[2:], ""), strict=False):
         name, equals, inline = flag.lstrip("-").partition("=")
         if flag.startswith("-") and name == "config":
             value = inline if equals else following

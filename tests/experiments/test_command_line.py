@@ -1,0 +1,56 @@
+"""The command lines: what they say about wrong input, and that they run."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py? Known: "),
+        (("--config", "configs/fashon.py:aps"), "no config configs/fashon.py: did you mean configs/fashion.py?"),
+        (("--config=configs/fashion.py:apx",), "no network in configs/fashion.py 'apx': did you mean"),
+        (("--config=configs/fashion.py:aps", "--config.sed=3"), 'Did you mean "seed" instead of "sed"?'),
+        (("--config=configs/fashion.py:aps", "--wrkdir=x"), "no flag --wrkdir: did you mean --workdir?"),
+        (("--config=configs/fashion.py:aps",), "Flag --workdir must have a value other than None."),
+    ],
+)
+def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: str) -> None:
+    done = call("scripts.train", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_unknown_model_is_answered_in_a_line(tmp_path: Path) -> None:
+    config = ("--config=configs/fashion.py:aps", "--config.model.name=small_cn")
+    done = call("scripts.train", *config, f"--workdir={tmp_path}")
+    assert done.returncode == 1
+    assert done.stderr.startswith("no model 'small_cn': did you mean small_cnn?")
+
+
+@pytest.mark.parametrize("script", ["train", "demo", "get_data", "make_subset"])
+def test_every_flag_is_documented(script: str) -> None:
+    done = call(f"scripts.{script}", "--help")
+    assert f"scripts.{script}" in done.stdout
+    assert "(no help available)" not in done.stdout
+
+
+def test_smoke_run(tmp_path: Path) -> None:
+    done = call("scripts.train", "--config=configs/fashion.py:aps", f"--workdir={tmp_path}", "--smoke")
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy" in done.stdout
+    assert "circular consistency 1.0000" in done.stdout
+    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "metrics.jsonl", "checkpoint"}

@@ -1,0 +1,67 @@
+"""The demo end to end on a few images: groups, report, figures."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from configs.fashion import NETWORKS
+from experiments import demo
+from experiments.figures import draw_bars, draw_planes
+from experiments.record import run_record
+from experiments.report import terminal_table, write_report
+
+EXPECTED = {
+    "stride": ("8Z × 8Z", "8Z × 8Z"),
+    "max": ("8Z × 8Z", "8Z × 8Z"),
+    "blur": ("8Z × 8Z", "8Z × 8Z"),
+    "aps": ("8Z × 8Z", "Z × Z"),
+    "max_zero": ("trivial", "trivial"),
+    "stride_flatten": ("8Z × 8Z", "trivial"),
+}
+
+
+def check(findings: Sequence[demo.Finding]) -> None:
+    for finding in findings:
+        computed = (demo.short(finding.trunk.strict), demo.short(finding.certificate.invariance))
+        assert computed == EXPECTED[finding.name], finding.title
+        assert finding.agrees, finding.title
+        assert finding.sweep.passed, finding.title
+    for finding in findings:
+        if finding.name == "aps":
+            assert finding.outcome.consistency.value == finding.shifts.consistency == 1.0
+
+
+def write(workdir: Path, findings: Sequence[demo.Finding]) -> str:
+    figures = [draw_planes(findings, workdir / "planes.png"), draw_bars(findings, workdir / "bars.png")]
+    record = run_record({"seed": 0, "epochs": 1}, command="demo", seconds=1.0)
+    report = write_report(workdir, findings, figures, record).read_text()
+    for figure in figures:
+        assert figure.read_bytes().startswith(b"\x89PNG")
+        assert f"({figure.name})" in report
+    return report
+
+
+def test_computed_groups_are_the_measured_ones(tmp_path: Path) -> None:
+    names = ("aps", "max_zero")
+    findings = demo.run(tmp_path, names=names, smoke=True, progress=False, report=lambda _: None)
+    check(findings)
+    report = write(tmp_path, findings)
+    assert "**2 of 2** networks" in report
+    assert "| max-pool CNN, zero padding | trivial | trivial | trivial | trivial |" in report
+    results = json.loads((tmp_path / "results.json").read_text())
+    assert [network["name"] for network in results["networks"]] == list(names)
+    console = Console(width=110, record=True, quiet=True)
+    console.print(terminal_table(findings))
+
+
+@pytest.mark.slow
+def test_all_six_networks(tmp_path: Path) -> None:
+    lines: list[str] = []
+    findings = demo.run(tmp_path, epochs=1, shifted_images=20, progress=False, report=lines.append)
+    assert [finding.name for finding in findings] == list(NETWORKS)
+    assert len(lines) == len(NETWORKS)
+    check(findings)
+    write(tmp_path, findings)
