@@ -1,0 +1,79 @@
+"""Networks that give a map back."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from equinet.layers import Conv, ConvTranspose, Hourglass, Layer, Named, PolyphaseUpsample, Relu, Sequential, Upsample
+from equinet.models.parts import (
+    READOUTS,
+    Down,
+    Norm,
+    Padding,
+    Readout,
+    check_choice,
+    check_options,
+    conv_block,
+    conv_stride,
+    downsample,
+    head,
+)
+
+
+def unet(
+    depth: int = 3,
+    *,
+    width: int = 16,
+    classes: int = 10,
+    down: Down = "max",
+    up: Literal["nearest", "linear", "transpose"] = "nearest",
+    padding: Padding = "circular",
+    readout: Readout | Literal["map"] = "map",
+    norm: Norm = "none",
+) -> Layer:
+    """U-Net (Ronneberger et al. 2015), in any dimension: nested hourglasses with concatenated skips.
+
+    With down="aps" or "lps" values are put back at the phases that were kept, and the map moves with every cyclic
+    shift of an image whose size 2^depth divides.
+
+    Args:
+        depth: how often the map is halved.
+        width: channels at full resolution; they double at every level.
+        classes: channels of the output map, or numbers that come out.
+        down: see `equinet.models.parts`; for "stride" a convolution of stride 2 goes down.
+        up: the way back up, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
+        padding: must keep the size.
+        readout: "map", one vector per node, or as for `small_cnn`.
+        norm: as for `small_cnn`.
+
+    Raises:
+        ValueError: for a choice that does not exist.
+    """
+    check_options("unet", down, padding, "gap", norm, keep_size=True)
+    check_choice("unet", "readout", readout, ("map", *READOUTS))
+    check_choice("unet", "up", up, ("nearest", "linear", "transpose"))
+
+    def both(features: int) -> tuple[Layer, ...]:
+        return tuple(layer for _ in range(2) for layer in conv_block(features, 3, 1, down, padding, norm))
+
+    def upward(features: int) -> tuple[Layer, ...]:
+        if down in ("aps", "lps"):
+            return (PolyphaseUpsample(2), *conv_block(features, 3, 1, down, padding, norm))
+        if up == "transpose":
+            return (ConvTranspose(features, 2, stride=2, padding="valid"), Relu())
+        return (Upsample(2, up), *conv_block(features, 3, 1, down, padding, norm))
+
+    def level(index: int) -> tuple[Layer, ...]:
+        features = width * 2**index
+        if index == depth:
+            return both(features)
+        strided: tuple[Layer, ...] = downsample(down, 2, padding)
+        if down == "stride":
+            strided = conv_block(features, 3, conv_stride(down, 2), down, padding, norm)
+        glass = Hourglass(
+            Sequential(*strided), Sequential(*level(index + 1)), Sequential(*upward(features)), skip="concat"
+        )
+        return (*both(features), Named(f"level {index}", glass), *both(features))
+
+    ends = (Named("scores", Conv(classes, 1)),) if readout == "map" else head(readout, classes)
+    return Sequential(*level(0), *ends)

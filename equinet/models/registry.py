@@ -1,0 +1,66 @@
+"""Architectures by name."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from equinet.layers import Layer
+from equinet.models.attention import swin, vit
+from equinet.models.encoder_decoder import unet
+from equinet.models.residual import convnext, resnet, wide_resnet
+from equinet.models.simple import fcn, small_cnn, vgg
+
+MODELS: dict[str, Callable[..., Layer]] = {
+    "small_cnn": small_cnn,
+    "fcn": fcn,
+    "vgg": vgg,
+    "resnet": resnet,
+    "wide_resnet": wide_resnet,
+    "unet": unet,
+    "convnext": convnext,
+    "vit": vit,
+    "swin": swin,
+}
+"""Every architecture of this package, by name."""
+
+
+def build(name: str, **arguments: Any) -> Layer:
+    """The architecture `name`, called with `arguments`.
+
+    Raises:
+        ValueError: no such model, or the model has no such argument (the near matches are listed), or a value is of
+            the wrong kind, or the model refuses it.
+
+    >>> build("resnt")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    ValueError: no model 'resnt': did you mean resnet? Known: convnext, fcn, resnet, ...
+    """
+    _check(name, MODELS, "model")
+    model = MODELS[name]
+    known = inspect.signature(model).parameters
+    for argument, value in arguments.items():
+        _check(argument, known, f"argument of {name}")
+        default = known[argument].default
+        if not _alike(value, default):
+            raise ValueError(f"{name}: {argument} must be of the kind of its default, {default!r}; got {value!r}")
+    return model(**arguments)
+
+
+def _alike(value: object, default: object) -> bool:
+    if isinstance(default, tuple):
+        return isinstance(value, list | tuple) and all(_alike(v, default[0]) for v in value)
+    if isinstance(default, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(default)
+
+
+def _check(name: str, known: Iterable[str], what: str) -> None:
+    names = sorted(known)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        raise ValueError(f"no {what} {name!r}: {hint}Known: {', '.join(names)}")
