@@ -49,7 +49,7 @@ def _default_centre(lattice: Lattice) -> Vector:
     return tuple(doubled)
 
 
-def _solve_centre(group: SpaceGroup, operations: Sequence[Isometry]) -> tuple[Vector | None, Lattice]:
+def solve_centre(group: SpaceGroup, operations: Sequence[Isometry]) -> tuple[Vector | None, Lattice]:
     """The points c with `(1 − A) c ∈ t_A + L` for the operations given, doubled: one (or None), and all differences."""
     dim, size = group.dim, group.dim * len(operations)
     units = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
@@ -86,7 +86,7 @@ def format_group(group: SpaceGroup) -> str:
     parts = [str(group.lattice)] if group.lattice != group.periods else []
     operations = [g for g in group.generators if not g.is_translation]
     if operations:
-        centre, differences = _solve_centre(group, operations)
+        centre, differences = solve_centre(group, operations)
         if parts:
             parts.append("·" if centre is None else "⋊")
         if group.dim <= 3:

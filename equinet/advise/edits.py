@@ -1,0 +1,241 @@
+"""Edits of a network or of its domain, each with a price.
+
+A network is a tree of frozen dataclasses, so an edit is a function from the leaves to their replacements.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+
+from equinet.domain import Axis, Domain
+from equinet.layers import (
+    AvgPool,
+    BlurPool,
+    Conv,
+    ConvTranspose,
+    Flatten,
+    GlobalAvgPool,
+    Hourglass,
+    Identity,
+    Layer,
+    MaxBlurPool,
+    MaxPool,
+    Named,
+    Parallel,
+    PolyphasePool,
+    PolyphaseUpsample,
+    PositionalEmbedding,
+    Sequential,
+    Upsample,
+)
+
+Path = tuple[str, ...]
+Rule = Callable[[Layer, bool], Layer | None]
+"""A leaf, and whether it is in the way up of an hourglass, to its replacement, or None to leave it."""
+
+POOLS = (MaxPool, AvgPool)
+WINDOWED = (Conv, ConvTranspose, MaxPool, AvgPool, BlurPool, MaxBlurPool)
+
+
+def _maximum(value: int | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else max(value)
+
+
+def _minimum(value: int | tuple[int, ...]) -> int:
+    return value if isinstance(value, int) else min(value)
+
+
+def _extent(layer: Layer) -> int | tuple[int, ...]:
+    if isinstance(layer, Conv | ConvTranspose):
+        return layer.kernel
+    return layer.window if isinstance(layer, MaxPool | AvgPool) else 3
+
+
+def _stride(layer: Layer) -> int | tuple[int, ...]:
+    stride = getattr(layer, "stride", 1)
+    return _extent(layer) if stride is None else stride
+
+
+def circular(layer: Layer, upward: bool) -> Layer | None:
+    """Pad as if the image were periodic; windows that tile need no padding."""
+    del upward
+    if not isinstance(layer, WINDOWED) or layer.padding == "circular" or _maximum(_extent(layer)) == 1:
+        return None
+    if layer.padding == "valid" and _extent(layer) == _stride(layer):
+        return None
+    return replace(layer, padding="circular")
+
+
+def polyphase(layer: Layer, upward: bool) -> Layer | None:
+    """Keep the stride out of a layer and go down by a polyphase layer; come up by its counterpart."""
+    if upward and isinstance(layer, Upsample):
+        return PolyphaseUpsample(layer.factor)
+    if upward and isinstance(layer, ConvTranspose) and _maximum(layer.stride) > 1:
+        odd = _maximum(layer.kernel) // 2 * 2 + 1
+        return Sequential(PolyphaseUpsample(layer.stride), Conv(layer.features, odd, padding="circular"))
+    stride = _stride(layer)
+    if not isinstance(layer, (Conv, *POOLS, BlurPool, MaxBlurPool)) or _maximum(stride) == 1:
+        return None
+    if isinstance(layer, POOLS) and _maximum(layer.window) == 1:
+        return PolyphasePool(stride)
+    border = "circular" if layer.padding == "valid" else layer.padding
+    return Sequential(replace(layer, stride=1, padding=border), PolyphasePool(stride))
+
+
+def tiling(layer: Layer, upward: bool) -> Layer | None:
+    """Pool over windows that tile, their centres between nodes where the stride is even."""
+    del upward
+    if not isinstance(layer, POOLS) or _minimum(_stride(layer)) == 1:
+        return None
+    made = replace(layer, window=_stride(layer), stride=_stride(layer), padding="valid")
+    return None if str(made) == str(replace(layer, stride=_stride(layer))) else made
+
+
+def centred(layer: Layer, upward: bool) -> Layer | None:
+    """Pool over windows of odd size, centred on nodes and padded alike on both sides."""
+    del upward
+    stride = _stride(layer)
+    if not isinstance(layer, POOLS) or not isinstance(stride, int) or stride == 1:
+        return None
+    made = replace(layer, window=stride // 2 * 2 + 1, stride=stride, padding=stride // 2)
+    return None if made == layer else made
+
+
+def pooled(layer: Layer, upward: bool) -> Layer | None:
+    """Global pooling in place of flattening."""
+    del upward
+    return GlobalAvgPool() if isinstance(layer, Flatten) else None
+
+
+def unplaced(layer: Layer, upward: bool) -> Layer | None:
+    """No table of positions."""
+    del upward
+    return Identity() if isinstance(layer, PositionalEmbedding) else None
+
+
+RULES: tuple[tuple[Rule, float, str], ...] = (
+    (circular, 1.0, "circular padding in {layers}"),
+    (tiling, 2.0, "windows that tile (as wide as the stride) in {layers}"),
+    (centred, 2.0, "windows centred on nodes, padded alike on both sides, in {layers}"),
+    (pooled, 2.0, "global average pooling instead of {layers}"),
+    (unplaced, 2.0, "no positions: drop {layers}"),
+    (polyphase, 3.0, "polyphase sampling instead of the stride of {layers}"),
+)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A change of the network at some leaves, or of the domain.
+
+    Attributes:
+        kind: text with a place for the layers, or the whole text of a change of domain.
+        cost: of the first leaf; each further one adds a tenth of it.
+        rule: what happens to the leaves at `paths`.
+        paths: the leaves, with the text of each.
+        domain: the new domain, if that is what changes.
+    """
+
+    kind: str
+    cost: float
+    rule: Rule | None = field(default=None, repr=False)
+    paths: tuple[tuple[Path, str], ...] = ()
+    domain: Domain | None = None
+
+    @property
+    def price(self) -> float:
+        """The cost of the whole edit."""
+        return self.cost * (1 + 0.1 * max(len(self.paths) - 1, 0))
+
+    def apply(self, net: Layer, domain: Domain) -> tuple[Layer, Domain]:
+        """The network and the domain after the edit."""
+        if self.rule is not None:
+            chosen, rule = {path for path, _ in self.paths}, self.rule
+            net = rewrite(net, lambda path, leaf, up: rule(leaf, up) if path in chosen else None)
+        return net, domain if self.domain is None else self.domain
+
+    def __str__(self) -> str:
+        if len(self.paths) > 3:
+            return self.kind.format(layers=f"{len(self.paths)} layers: {', '.join('.'.join(p) for p, _ in self.paths)}")
+        return self.kind.format(layers=", ".join(f"{text} (layer {'.'.join(path)})" for path, text in self.paths))
+
+
+Change = Callable[[Path, Layer, bool], Layer | None]
+
+
+def rewrite(net: Layer, change: Change) -> Layer:
+    """The network with its leaves replaced: `change(path, leaf, upward)` gives the new leaf, or None to keep it.
+
+    Paths are those of a certificate's ledger.
+    """
+    return _inside(net, (), change, False) if net.children else _replaced(net, ("0",), change, False)
+
+
+def _replaced(layer: Layer, path: Path, change: Change, upward: bool) -> Layer:
+    """`layer` after the change of its leaves; `path` ends with what its parent calls it."""
+    if layer.children:
+        return _inside(layer, (*path[:-1], layer.name) if isinstance(layer, Named) else path, change, upward)
+    if isinstance(layer, Named):
+        return replace(layer, layer=_replaced(layer.layer, path, change, upward))
+    return change(path, layer, upward) or layer
+
+
+def _inside(layer: Layer, path: Path, change: Change, upward: bool) -> Layer:
+    if isinstance(layer, Named):
+        return replace(layer, layer=_inside(layer.layer, path, change, upward))
+    new = [
+        _replaced(child, (*path, name), change, upward or (isinstance(layer, Hourglass) and name == "up"))
+        for name, child in layer.children
+    ]
+    if isinstance(layer, Sequential):
+        return Sequential(*new)
+    if isinstance(layer, Parallel):
+        return Parallel(*new, join=layer.join)
+    named = dict(zip((name for name, _ in layer.children), new, strict=True))
+    known = {f.name for f in fields(layer)}  # pyright: ignore[reportArgumentType]
+    return replace(layer, **{name: child for name, child in named.items() if name in known})  # pyright: ignore[reportArgumentType]
+
+
+def leaf_edits(net: Layer) -> Iterator[Edit]:
+    """One edit per rule that changes any leaf: every leaf at once."""
+    for rule, cost, kind in RULES:
+        found: list[tuple[Path, str]] = []
+
+        def note(path: Path, leaf: Layer, upward: bool, rule: Rule = rule, found: list = found) -> None:
+            if rule(leaf, upward) is not None:
+                found.append((path, str(leaf)))
+
+        rewrite(net, note)
+        if found:
+            yield Edit(kind, cost, rule, tuple(found))
+
+
+def size_edits(domain: Domain) -> Iterator[Edit]:
+    """Other sizes of the finite axes, nearest first: by up to 16 nodes, or to a multiple of a power of two or one more.
+
+    All axes change by the same rule, so that a square stays square.
+    """
+    if not any(domain.sizes):
+        return
+    sizes = [axis.size or 0 for axis in domain.axes]
+    found: dict[tuple[int, ...], None] = {}
+    for delta in range(1, 17):
+        for sign in (1, -1):
+            found[tuple(n + sign * delta for n in sizes)] = None
+    for power in (4, 8, 16, 32):
+        for extra in (0, 1):
+            found[tuple((n + power - 1 - extra) // power * power + extra for n in sizes)] = None
+            found[tuple((n - extra) // power * power + extra for n in sizes)] = None
+
+    def distance(new: tuple[int, ...]) -> float:
+        return max(abs(a - b) / b for a, b in zip(new, sizes, strict=True) if b)
+
+    for new in sorted(found, key=lambda new: (distance(new), new)):
+        moved = [n for n, axis in zip(new, domain.axes, strict=True) if axis.size is not None]
+        if min(moved) < 1 or not 0 < distance(new) <= 0.5:
+            continue
+        axes = tuple(
+            axis if axis.size is None else Axis(n, axis.boundary) for n, axis in zip(new, domain.axes, strict=True)
+        )
+        made = Domain(axes)
+        yield Edit(f"size {made} instead of {domain}", 1.0 + distance(new), domain=made)

@@ -1,0 +1,111 @@
+"""Requirements on a certificate: a group, the name of one, or any predicate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from equinet.certify import Certificate
+from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.names import solve_centre
+
+Of = Literal["strict", "orbit", "invariance"]
+Require = SpaceGroup | str | Callable[[Certificate], bool]
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """What a certificate must contain.
+
+    Args:
+        require: what is required, on every domain it is asked on.
+
+            - A `SpaceGroup`: each of its elements, taken literally.
+            - A name such as "Z × Z", "2Z × 2Z ⋊ 4mm", "4mm" or "p4m": its translations, and its point operations about
+              *some* common centre. On a bounded axis only the image's own centre can be one; on a periodic or infinite
+              axis any node or midpoint can, since where a cyclic image begins is a convention.
+            - A name that says where, "4mm at (0, 0)" or "pg {-x, y+1}": literally, modulo the periods of the domain.
+            - A function from a certificate to a bool.
+        of: which of the certificate's groups is asked.
+        dim: of the domain, where a name such as "4mm" does not tell; 2 by default.
+
+    Raises:
+        ValueError: if a name cannot be read, or `of` is no group of a certificate.
+    """
+
+    require: Require
+    of: Of = "strict"
+    dim: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.of not in ("strict", "orbit", "invariance"):
+            raise ValueError(f"of must be 'strict', 'orbit' or 'invariance'; got {self.of!r}")
+        if not isinstance(self.require, (SpaceGroup, str)) and not callable(self.require):
+            raise ValueError(f"require is a SpaceGroup, a name such as '4mm' or a predicate; got {self.require!r}")
+        dim = self.dim
+        if isinstance(self.require, SpaceGroup):
+            dim = self.require.dim
+        elif isinstance(self.require, str):
+            dim = self._read_name(self.require).dim
+        if self.dim is not None and dim != self.dim:
+            raise ValueError(f"{self} is about dimension {dim}; dim={self.dim}")
+        object.__setattr__(self, "dim", 2 if dim is None else dim)
+
+    def _read_name(self, name: str) -> SpaceGroup:
+        if name.strip() == "trivial":
+            return SpaceGroup.trivial(self.dim or 2)
+        try:
+            return SpaceGroup.parse(name, self.dim)
+        except ValueError as error:
+            if self.dim is None and "does not tell its dimension" in str(error):
+                return SpaceGroup.parse(name, 2)
+            raise
+
+    def met(self, certificate: Certificate) -> bool:
+        """Whether the certificate contains what is required.
+
+        Raises:
+            ValueError: if the requirement is about another dimension.
+        """
+        require = self.require
+        if callable(require):
+            return bool(require(certificate))
+        group: SpaceGroup = getattr(certificate, self.of)
+        if group.dim != self.dim:
+            raise ValueError(f"{self} is about dimension {self.dim}; the domain {certificate.domain} has {group.dim}")
+        if isinstance(require, SpaceGroup):
+            return all(g in group for g in require.generators)
+        named = self._read_name(require)
+        if "{" in require or " at " in f" {require}":
+            return all(g in group for g in named.generators)
+        return contains_somewhere(group, named)
+
+    def __str__(self) -> str:
+        if callable(self.require):
+            return getattr(self.require, "__name__", "a function of the certificate")
+        return str(self.require)
+
+
+def contains_somewhere(group: SpaceGroup, part: SpaceGroup) -> bool:
+    """Whether `group` contains `part` moved by some v, integral or half-integral.
+
+    Moving by v turns `(A, t)` into `(A, t + v − A v)` and leaves translations alone, so v must solve
+    `(1 − A) v ∈ t'_A − t_A + L'` for every generator of the point group, `t'` and L' those of `group`.
+
+    >>> at_node = SpaceGroup.parse("2Z ⋊ -1 at (0)")
+    >>> between = SpaceGroup.parse("2Z ⋊ -1 at (1/2)")
+    >>> contains_somewhere(at_node, between), between <= at_node
+    (True, False)
+    """
+    if not part.lattice <= group.lattice:
+        return False
+    moved = []
+    for g in part.generators:
+        if g.is_translation:
+            continue
+        there = group.shift_of(g.matrix)
+        if there is None:
+            return False
+        moved.append(Isometry(g.matrix, tuple(a - b for a, b in zip(there, g.shift, strict=True))))
+    return not moved or solve_centre(group, moved)[0] is not None

@@ -1,0 +1,193 @@
+"""The smallest edits that win a required group back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import jax
+
+from equinet.advise.edits import Edit, leaf_edits, size_edits
+from equinet.advise.require import Of, Require, Requirement
+from equinet.certify import Certificate, certify
+from equinet.domain import Domain
+from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
+from equinet.verify import Report, verify
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestion:
+    """Edits after which a network has the required group.
+
+    Attributes:
+        edits: what to change, as text.
+        cost: the price of the edits, for comparison only.
+        net, domain: after the edits.
+        certificate: of these.
+        report: the measurement on random weights; None if it was not asked for.
+    """
+
+    edits: tuple[str, ...]
+    cost: float
+    net: Layer
+    domain: Domain
+    certificate: Certificate
+    report: Report | None
+
+    def __str__(self) -> str:
+        what = " and ".join(self.edits) or "nothing to change"
+        if self.report is None:
+            return f"{what} → {self.certificate.strict}"
+        return f"{what} → {self.certificate.strict}; measured error {self.report.worst[1]:.0e}"
+
+
+@dataclass
+class _Search:
+    """Candidates tried so far, and how many more may be."""
+
+    net: Layer
+    domain: Domain
+    channels: int
+    requirement: Requirement
+    budget: int
+
+    def attempt(self, *edits: Edit) -> tuple[Layer, Domain, Certificate] | None:
+        """The edited network if it meets the requirement."""
+        if self.budget <= 0:
+            return None
+        self.budget -= 1
+        net, domain = self.net, self.domain
+        for edit in edits:
+            net, domain = edit.apply(net, domain)
+        try:
+            certificate = certify(net, domain, self.channels)
+        except LayerError:
+            return None
+        return (net, domain, certificate) if self.requirement.met(certificate) else None
+
+    def fewest(self, *edits: Edit) -> tuple[Edit, ...]:
+        """The same edits without the layers that need not change: dropped by halves, then one by one."""
+        kept = list(edits)
+        for at, edit in enumerate(edits):
+            step = len(edit.paths) // 2
+            while step:
+                start = 0
+                while start < len(kept[at].paths) and len(kept[at].paths) > step:
+                    paths = kept[at].paths
+                    fewer = replace(kept[at], paths=paths[:start] + paths[start + step :])
+                    if self.attempt(*kept[:at], fewer, *kept[at + 1 :]):
+                        kept[at] = fewer
+                    else:
+                        start += step
+                step //= 2
+        return tuple(kept)
+
+    def successes(self) -> Iterator[tuple[Edit, ...]]:
+        """Edits that meet the requirement, alone and then in pairs of which neither does alone."""
+        layers = list(leaf_edits(self.net))
+        sizes = list(size_edits(self.domain))
+        failed = []
+        for edit in layers:
+            if self.attempt(edit):
+                yield self.fewest(edit)
+            else:
+                failed.append(edit)
+        smaller = larger = False
+        for edit in sizes:
+            grows = _nodes(edit.domain) > _nodes(self.domain)
+            if (larger if grows else smaller) or not self.attempt(edit):
+                continue
+            smaller, larger = smaller or not grows, larger or grows
+            yield (edit,)
+        for pair in sorted(combinations(failed, 2), key=lambda pair: pair[0].price + pair[1].price):
+            if self.attempt(*pair):
+                yield self.fewest(*pair)
+        if not smaller and not larger:
+            for edit in failed:
+                found = next((size for size in sizes if self.attempt(edit, size)), None)
+                if found is not None:
+                    yield self.fewest(edit, found)
+
+
+def suggest(
+    net: Layer,
+    domain: Domain,
+    require: Require,
+    channels: int = 1,
+    *,
+    of: Of = "strict",
+    limit: int = 6,
+    budget: int = 400,
+    measure: bool = True,
+    key: jax.Array | int = 0,
+) -> list[Suggestion]:
+    """The smallest edits of a network, or of the size of its input, after which a required group holds.
+
+    Tried: another size; circular padding; windows of pools that tile or are centred on nodes; global pooling instead
+    of flattening; no table of positions; polyphase sampling instead of strides (and polyphase upsampling in the way up
+    of an hourglass). First single edits, then pairs, each reduced to the layers that must change. All are certified,
+    and those shown are measured on random weights; what measurement contradicts is left out.
+
+    Args:
+        net: any layer.
+        domain: of the input.
+        require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; see `Requirement`.
+        channels: of the input.
+        of: which group is asked, "strict", "orbit" or "invariance". Polyphase sampling alone wins back orbit, not
+            strict; with a global pooling after it, or the way back up, strict too. A claim about the orbit is measured
+            behind a global average.
+        limit: the number of suggestions.
+        budget: the number of networks certified at most.
+        measure: whether to measure those shown.
+        key: of the weights and inputs of the measurement: a JAX key, or a seed.
+
+    Returns:
+        Suggestions, cheapest first; one without edits if the requirement holds already; none if nothing was found.
+
+    Raises:
+        ValueError: if the requirement cannot be read or is about another dimension.
+        LayerError: if the network cannot run on the domain, and no edit was found.
+    """
+    search = _Search(net, domain, channels, Requirement(require, of, domain.dim), budget)
+    cannot_run = None
+    try:
+        certificate = certify(net, domain, channels)
+        if search.requirement.met(certificate):
+            return [Suggestion((), 0.0, net, domain, certificate, None)]
+    except LayerError as error:
+        cannot_run = error
+    found: dict[tuple[str, ...], tuple[Edit, ...]] = {}
+    for edits in search.successes():
+        found.setdefault(tuple(map(str, edits)), edits)
+    if cannot_run is not None and not found:
+        raise cannot_run
+    random = jax.random.key(key) if isinstance(key, int) else key
+    shown: list[Suggestion] = []
+    for texts, edits in sorted(found.items(), key=lambda item: sum(edit.price for edit in item[1])):
+        if len(shown) == limit:
+            break
+        search.budget = 1
+        made = search.attempt(*edits)
+        if made is None:
+            continue
+        report = _measured(*made, of, channels, random) if measure else None
+        if report is None or report.passed:
+            shown.append(Suggestion(texts, sum(edit.price for edit in edits), *made, report))
+    return shown
+
+
+def _measured(net: Layer, domain: Domain, certificate: Certificate, of: Of, channels: int, key: jax.Array) -> Report:
+    if of == "orbit" and certificate.output.dim:
+        net = Sequential(net, GlobalAvgPool())
+        certificate = certify(net, domain, channels)
+    shape = tuple(n or 32 for n in domain.sizes)
+    weights, inputs = jax.random.split(key)
+    return verify(net.bind(net.init(weights, (*shape, channels))), certificate, key=inputs, trials=2)
+
+
+def _nodes(domain: Domain | None) -> int:
+    total = 1
+    for size in domain.sizes if domain is not None else ():
+        total *= size or 1
+    return total
