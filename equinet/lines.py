@@ -17,7 +17,7 @@ import numpy as np
 
 from equinet.domain import Axis, Domain
 from equinet.groups import Lattice, Matrix, Vector, axis_images, signed_permutations
-from equinet.groups.homomorphism import Homomorphism
+from equinet.groups.homomorphism import Homomorphism, merge_operations
 from equinet.windows import FILL, MISSING, Reading
 
 # An entry's code is a label and a node, or a negative number for a constant; UNUSED fills the rows up.
@@ -419,7 +419,7 @@ def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorph
             choices.append([(there, pair) for (here, there), pair in matches.items() if here == sign])
         else:
             operations += _pairs(images, choices, lines, base, out)
-    return Homomorphism(dim, dim, lattice, tuple(dict(operations).items()), base.periods, out.periods)
+    return Homomorphism(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
 
 
 def _pairs(

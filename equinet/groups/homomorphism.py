@@ -113,6 +113,22 @@ class Homomorphism:
         return Homomorphism(dim, dim, lattice, tuple(found), source.periods, target.periods)
 
     @staticmethod
+    def generate(
+        pairs: Iterable[tuple[Isometry, Isometry]], source_periods: Lattice, target_periods: Lattice
+    ) -> Homomorphism:
+        """The smallest relation that contains the given pairs (g, g')."""
+        d, e = source_periods.dim, target_periods.dim
+        joint = [Isometry(_block(g.matrix, h.matrix), g.shift + h.shift) for g, h in pairs]
+        periods = Lattice.span(
+            [row + (0,) * e for row in source_periods.basis] + [(0,) * d + row for row in target_periods.basis], d + e
+        )
+        graph = SpaceGroup.generate(d + e, joint, periods)
+        ops = tuple(
+            ((tuple(row[:d] for row in m[:d]), tuple(row[d:] for row in m[d:])), shift) for m, shift in graph.operations
+        )
+        return Homomorphism(d, e, graph.lattice, ops, source_periods, target_periods)
+
+    @staticmethod
     def from_images(
         images: Mapping[Isometry, Isometry], source_periods: Lattice, target_periods: Lattice
     ) -> Homomorphism:
@@ -121,16 +137,7 @@ class Homomorphism:
         Raises:
             ValueError: if no homomorphism does: some relation among the generators fails among the images.
         """
-        d, e = source_periods.dim, target_periods.dim
-        joint = [Isometry(_block(g.matrix, h.matrix), g.shift + h.shift) for g, h in images.items()]
-        periods = Lattice.span(
-            [row + (0,) * e for row in source_periods.basis] + [(0,) * d + row for row in target_periods.basis], d + e
-        )
-        graph = SpaceGroup.generate(d + e, joint, periods)
-        ops = tuple(
-            ((tuple(row[:d] for row in m[:d]), tuple(row[d:] for row in m[d:])), shift) for m, shift in graph.operations
-        )
-        made = Homomorphism(d, e, graph.lattice, ops, source_periods, target_periods)
+        made = Homomorphism.generate(images.items(), source_periods, target_periods)
         if not made.is_single_valued:
             raise ValueError("the images of the generators do not define a homomorphism: a relation fails among them")
         return made
@@ -202,6 +209,16 @@ class Homomorphism:
                 kept = tuple(x + y for x, y in zip(shift[d : d + e], tail[:e], strict=True))
                 return Isometry(b, self.target_periods.reduce(kept))
         raise ValueError(f"{g} is not in {self.source}, the group this action is defined on")
+
+    def __contains__(self, pair: tuple[Isometry, Isometry]) -> bool:
+        """Whether (g, g') is one of the pairs, for some value of the parameters."""
+        g, h = pair
+        both = self.source_dim + self.target_dim
+        for key, shift in self.operations:
+            if key == (g.matrix, h.matrix):
+                gap = [x - y for x, y in zip(g.shift + h.shift, shift[:both], strict=True)]
+                return lift(self.lattice, both, gap) is not None
+        return False
 
     def then(self, other: Homomorphism) -> Homomorphism:
         """The composition: pairs (g, g'') with (g, g') here and (g', g'') in `other` for some g'."""
@@ -366,6 +383,24 @@ def _project(graph: Homomorphism, side: int, dim: int, periods: Lattice) -> Spac
     return SpaceGroup(lattice + Lattice.span(differences, dim), tuple(ops.items()), periods)
 
 
+def merge_operations(
+    lattice: Lattice, operations: Iterable[tuple[Key, Vector]], parameters: int = 0
+) -> tuple[Lattice, tuple[tuple[Key, Vector], ...]]:
+    """One shift for each pair of point operations; two for one pair differ by a translation, which joins the lattice.
+
+    With parameters the first shift is kept alone, since a second may act otherwise on them: a smaller relation.
+    """
+    found: dict[Key, Vector] = {}
+    translations = []
+    for key, shift in operations:
+        known = found.setdefault(key, shift)
+        if known != shift and not parameters:
+            translations.append([x - y for x, y in zip(shift, known, strict=True)])
+    if translations:
+        lattice = lattice + Lattice.span(translations, lattice.dim)
+    return lattice, tuple(found.items())
+
+
 @lru_cache(maxsize=1 << 14)
 def _compose(first: Homomorphism, second: Homomorphism) -> Homomorphism:
     d, e, f = first.source_dim, first.target_dim, second.target_dim
@@ -378,12 +413,11 @@ def _compose(first: Homomorphism, second: Homomorphism) -> Homomorphism:
     by_matrix: dict[Matrix, list[tuple[Matrix, Vector]]] = {}
     for (b, c), shift in second.operations:
         by_matrix.setdefault(b, []).append((c, shift))
-    found: dict[Key, Vector] = {}
+    found = []
     for (a, b), left in first.operations:
         for c, right in by_matrix.get(b, ()):
-            if (a, c) in found:
-                continue
             tail = lift(stacked, e, [x - y for x, y in zip(right[:e], left[d : d + e], strict=True)])
             if tail is not None:
-                found[a, c] = _add(left[:d] + right[e : e + f] + left[d + e :] + right[e + f :], tail)
-    return Homomorphism(d, f, stacked.fibre(e), tuple(found.items()), first.source_periods, second.target_periods)
+                found.append(((a, c), _add(left[:d] + right[e : e + f] + left[d + e :] + right[e + f :], tail)))
+    lattice, operations = merge_operations(stacked.fibre(e), found, parameters=m + n)
+    return Homomorphism(d, f, lattice, operations, first.source_periods, second.target_periods)
