@@ -155,9 +155,11 @@ class Edit:
         return net, domain if self.domain is None else self.domain
 
     def __str__(self) -> str:
-        if len(self.paths) > 3:
-            return self.kind.format(layers=f"{len(self.paths)} layers: {', '.join('.'.join(p) for p, _ in self.paths)}")
-        return self.kind.format(layers=", ".join(f"{text} (layer {'.'.join(path)})" for path, text in self.paths))
+        if len(self.paths) <= 3:
+            return self.kind.format(layers=", ".join(f"{text} (layer {'.'.join(path)})" for path, text in self.paths))
+        shown = ", ".join(".".join(path) for path, _ in self.paths[:6])
+        more = f" and {len(self.paths) - 6} more" if len(self.paths) > 6 else ""
+        return self.kind.format(layers=f"{len(self.paths)} layers ({shown}{more})")
 
 
 Change = Callable[[Path, Layer, bool], Layer | None]

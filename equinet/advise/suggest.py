@@ -84,7 +84,7 @@ class _Search:
         return tuple(kept)
 
     def successes(self) -> Iterator[tuple[Edit, ...]]:
-        """Edits that meet the requirement, alone and then in pairs of which neither does alone."""
+        """Edits that meet the requirement: alone, then in pairs of which neither does alone, else in threes."""
         layers = list(leaf_edits(self.net))
         sizes = list(size_edits(self.domain))
         failed = []
@@ -100,14 +100,21 @@ class _Search:
                 continue
             smaller, larger = smaller or not grows, larger or grows
             yield (edit,)
-        for pair in sorted(combinations(failed, 2), key=lambda pair: pair[0].price + pair[1].price):
+        paired = False
+        for pair in sorted(combinations(failed, 2), key=_price):
             if self.attempt(*pair):
+                paired = True
                 yield self.fewest(*pair)
         if not smaller and not larger:
             for edit in failed:
                 found = next((size for size in sizes if self.attempt(edit, size)), None)
                 if found is not None:
+                    paired = True
                     yield self.fewest(edit, found)
+        if len(failed) == len(layers) and not (smaller or larger or paired):
+            for triple in sorted(combinations(failed, 3), key=_price):
+                if self.attempt(*triple):
+                    yield self.fewest(*triple)
 
 
 def suggest(
@@ -126,8 +133,9 @@ def suggest(
 
     Tried: another size; circular padding; windows of pools that tile or are centred on nodes; global pooling instead
     of flattening; no table of positions; polyphase sampling instead of strides (and polyphase upsampling in the way up
-    of an hourglass). First single edits, then pairs, each reduced to the layers that must change. All are certified,
-    and those shown are measured on random weights; what measurement contradicts is left out.
+    of an hourglass). Single edits come first, then pairs, and threes if nothing was found; each is reduced to the
+    layers that must change. All are certified, and those shown are measured on random weights; what measurement
+    contradicts is left out.
 
     Args:
         net: any layer.
@@ -157,14 +165,12 @@ def suggest(
             return [Suggestion((), 0.0, net, domain, certificate, None)]
     except LayerError as error:
         cannot_run = error
-    found: dict[tuple[str, ...], tuple[Edit, ...]] = {}
-    for edits in search.successes():
-        found.setdefault(tuple(map(str, edits)), edits)
+    found = sorted(dict.fromkeys(search.successes()), key=_price)
     if cannot_run is not None and not found:
         raise cannot_run
     random = jax.random.key(key) if isinstance(key, int) else key
     shown: list[Suggestion] = []
-    for texts, edits in sorted(found.items(), key=lambda item: sum(edit.price for edit in item[1])):
+    for edits in found:
         if len(shown) == limit:
             break
         search.budget = 1
@@ -173,7 +179,7 @@ def suggest(
             continue
         report = _measured(*made, of, channels, random) if measure else None
         if report is None or report.passed:
-            shown.append(Suggestion(texts, sum(edit.price for edit in edits), *made, report))
+            shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report))
     return shown
 
 
@@ -184,6 +190,10 @@ def _measured(net: Layer, domain: Domain, certificate: Certificate, of: Of, chan
     shape = tuple(n or 32 for n in domain.sizes)
     weights, inputs = jax.random.split(key)
     return verify(net.bind(net.init(weights, (*shape, channels))), certificate, key=inputs, trials=2)
+
+
+def _price(edits: tuple[Edit, ...]) -> float:
+    return sum(edit.price for edit in edits)
 
 
 def _nodes(domain: Domain | None) -> int:
