@@ -50,9 +50,9 @@ class Probe:
     k, so that one flip of a near tie in a data-dependent layer does not count), the difference between evaluations of
     one input in different slots of a batch, and ε of the output's magnitude. The first is the condition of f times ε,
     which is what another order of summation costs; a function that cancels large values inside itself, unseen in its
-    input and output, may need float64 or `tol`. The *tolerance* is the geometric mean of the floor and `BREAKING` = 1e-3,
-    as far from rounding as from breaking: about 1e-9 in float64, where nine orders lie between, and 1e-5 in float32. In
-    bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 8 times the floor.
+    input and output, may need float64 or `tol`. The *tolerance* is the geometric mean of the floor and `BREAKING` =
+    1e-3, as far from rounding as from breaking: about 1e-9 in float64, where nine orders lie between, and 1e-5 in
+    float32. In bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 8 times the floor.
 
     Args:
         fn: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.

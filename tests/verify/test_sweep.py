@@ -11,7 +11,20 @@ from equinet.domain import Domain, box, plane, torus
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify import assert_equivariant, verify
 from tests.verify.functions import (
-    CASES, T6, T8, Bound, Case, Plain, case, conv, halve, max_pool, mean, polyphase, same, shifts,
+    CASES,
+    T6,
+    T8,
+    Bound,
+    Case,
+    Plain,
+    case,
+    conv,
+    halve,
+    max_pool,
+    mean,
+    polyphase,
+    same,
+    shifts,
 )  # fmt: skip
 
 
@@ -213,13 +226,13 @@ def test_errors() -> None:
         verify(conv, group, key=0)
     with pytest.raises(ValueError, match=r"acts on dimension 2, but torus\(6\) has dimension 1"):
         verify(conv, group, torus(6), key=0)
-    with pytest.raises(TypeError, match="a claim is a SpaceGroup, or has .domain"):
+    with pytest.raises(TypeError, match=r"a claim is a SpaceGroup, or has \.domain"):
         verify(conv, "Z", T6, key=0)
     with pytest.raises(ValueError, match=r"contains x\+1, y, which is not an isometry of box\(6, 6\)"):
         verify(conv, SpaceGroup.generate(2, [Isometry.translation((1, 0))]), box(6, 6), key=0)
     with pytest.raises(ValueError, match=r"the function must keep the batch: .* got one of shape \(6, 6, 1\)"):
         verify(lambda x: x[0], group, T6, key=0)
-    with pytest.raises(ValueError, match="the function must keep the batch: .* got tuple"):
+    with pytest.raises(ValueError, match=r"the function must keep the batch: .* got tuple"):
         verify(lambda x: (x, x), group, T6, key=0)
     with pytest.raises(ValueError, match="mixes the examples of a batch"):
         verify(lambda x: x - x[::-1], group, T6, key=0)

@@ -1,0 +1,85 @@
+"""What a report says, writes and draws."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from equinet.groups import Isometry
+from equinet.verify import Report, verify
+from tests.verify.functions import T6, Case, case, conv, shifts
+
+
+def measure(c: Case, mode: str = "sweep") -> Report:
+    return verify(c.once, c.group, c.domain, action=c.action, mode=mode, key=0)
+
+
+def test_text_of_a_sweep() -> None:
+    text = str(measure(case("circular conv, pooled")))
+    assert text.startswith("PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8), mode sweep, float32")
+    assert "sound: yes   tight: yes   elements measured: 512" in text
+    assert "least error outside" in text
+    rows = {line.split("   ")[0].strip(): line.split() for line in text.splitlines()}
+    assert rows["point operation"][-1] == "hold"
+    assert rows["x, y"][-1] == "16"
+    assert rows["-y, x"][-1] == "0"
+
+
+def test_text_of_a_failure_names_the_elements() -> None:
+    report = verify(conv, T6.group, T6, key=0)
+    text = str(report)
+    assert text.startswith("FAILED")
+    assert "sound: NO   tight: not measured" in text
+    assert "claimed, fails: (" in text
+    element, error = report.worst
+    assert error == max(report.errors.values()) == report.errors[element]
+    loose = str(verify(conv, shifts(T6, 2, 2), T6, mode="sweep", key=0))
+    assert "not claimed, holds: (x, y+1) with output (x, y+1)" in loose
+    assert "… and " in loose
+
+
+def test_errors_map_isometries_to_numbers() -> None:
+    report = measure(case("circular conv"))
+    assert all(isinstance(g, Isometry) and isinstance(e, float) for g, e in report.errors.items())
+    assert report.errors[Isometry.translation((1, 2))] <= report.tol
+    assert report.errors[Isometry(((-1, 0), (0, 1)), (0, 0))] > report.tol
+
+
+def test_json(tmp_path: Path) -> None:
+    report = measure(case("padded pool, even box"))
+    path = tmp_path / "report.json"
+    text = report.to_json(path)
+    assert json.loads(path.read_text()) == json.loads(text)
+    record = json.loads(text)
+    assert record["passed"] is record["sound"] is record["tight"] is True
+    assert record["domain"] == "box(8, 8)"
+    assert len(record["elements"]) == 8
+    assert {row["element"] for row in record["elements"] if row["claimed"]} == {"x, y", "y, x"}
+    assert record["tolerance"] == report.tol
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [
+        ("circular conv, pooled", "sweep"),
+        ("circular conv, pooled", "cosets"),
+        ("circular conv, pooled", "generators"),
+        ("1-D slices", "sweep"),
+        ("3-D", "sweep"),
+        ("padded pool, even box", "sweep"),
+        ("running sum of a cylinder", "sweep"),
+    ],
+)
+def test_plots_have_ink(name: str, mode: str, tmp_path: Path) -> None:
+    path = measure(case(name), mode).plot(tmp_path / "figure.png")
+    picture = np.asarray(imread(path))[..., :3]
+    assert min(picture.shape[:2]) > 200
+    blue = (picture[..., 2] > picture[..., 0] + 0.2).mean()
+    assert blue > 0.0003, "elements that hold are blue"
+
+
+def test_title_and_format(tmp_path: Path) -> None:
+    path = measure(case("circular conv")).plot(tmp_path / "figure.svg", title="Shifts of one layer")
+    assert "<svg" in path.read_text()
