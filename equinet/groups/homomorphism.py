@@ -130,14 +130,16 @@ class Homomorphism:
 
     @staticmethod
     def from_images(
-        images: Mapping[Isometry, Isometry], source_periods: Lattice, target_periods: Lattice
+        images: Mapping[Isometry, Isometry] | Iterable[tuple[Isometry, Isometry]],
+        source_periods: Lattice,
+        target_periods: Lattice,
     ) -> Homomorphism:
         """The homomorphism that sends each generator to its image.
 
         Raises:
             ValueError: if no homomorphism does: some relation among the generators fails among the images.
         """
-        made = Homomorphism.generate(images.items(), source_periods, target_periods)
+        made = Homomorphism.generate(dict(images).items(), source_periods, target_periods)
         if not made.is_single_valued:
             raise ValueError("the images of the generators do not define a homomorphism: a relation fails among them")
         return made
@@ -286,9 +288,9 @@ class Homomorphism:
     def forget_target(self) -> Homomorphism:
         """The action on an output without spatial axes: every g that occurs acts trivially."""
         keep = self._coordinates(source=True, parameters=True)
-        ops = {(a, ()): tuple(shift[i] for i in keep) for (a, _), shift in self.operations}
-        lattice = self.lattice.project(keep)
-        return Homomorphism(self.source_dim, 0, lattice, tuple(ops.items()), self.source_periods, Lattice.zero(0))
+        ops: list[tuple[Key, Vector]] = [((a, ()), tuple(s[i] for i in keep)) for (a, _), s in self.operations]
+        lattice, operations = merge_operations(self.lattice.project(keep), ops, self.parameters)
+        return Homomorphism(self.source_dim, 0, lattice, operations, self.source_periods, Lattice.zero(0))
 
     def with_parameters(self, positions: Sequence[int], count: int) -> Homomorphism:
         """The same action with `count` parameters: the present ones at `positions`, the others free."""
@@ -373,14 +375,9 @@ def matmul_scaled(a: Matrix, scale: Sequence[int]) -> bool:
 def _project(graph: Homomorphism, side: int, dim: int, periods: Lattice) -> SpaceGroup:
     start = graph.source_dim if side else 0
     lattice = graph.lattice.project(range(start, start + dim)) + periods
-    ops: dict[Matrix, Vector] = {}
-    differences = []
-    for key, shift in graph.operations:
-        kept = shift[start : start + dim]
-        first = ops.setdefault(key[side], kept)
-        # One operation paired with two of the other side, at different shifts: their quotient is a translation.
-        differences.append(tuple(x - y for x, y in zip(kept, first, strict=True)))
-    return SpaceGroup(lattice + Lattice.span(differences, dim), tuple(ops.items()), periods)
+    pairs = [((key[side], ()), shift[start : start + dim]) for key, shift in graph.operations]
+    lattice, operations = merge_operations(lattice, pairs, graph.parameters)
+    return SpaceGroup(lattice, tuple((key[0], shift) for key, shift in operations), periods)
 
 
 def merge_operations(
