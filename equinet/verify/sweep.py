@@ -173,7 +173,7 @@ def verify(
     >>> from equinet.groups import Lattice, SpaceGroup
     >>> grid = torus(8)
     >>> shifts = SpaceGroup.of_translations(Lattice.full(1), grid.periods)
-    >>> report = verify(lambda x: jnp.roll(x, 1, 1) * x, shifts, grid, mode="sweep", key=0)
+    >>> report = verify(lambda x: jnp.roll(x, 1, 1) * x**2, shifts, grid, mode="sweep", key=0)
     >>> report.sound, report.tight
     (True, True)
     """
