@@ -240,4 +240,4 @@ def size_edits(domain: Domain) -> Iterator[Edit]:
             axis if axis.size is None else Axis(n, axis.boundary) for n, axis in zip(new, domain.axes, strict=True)
         )
         made = Domain(axes)
-        yield Edit(f"size {made} instead of {domain}", 1.0 + distance(new), domain=made)
+        yield Edit(f"size {made} instead of {domain}", 1.0 + 4 * distance(new), domain=made)

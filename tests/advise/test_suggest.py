@@ -1,0 +1,120 @@
+"""Suggestions: each known remedy is found, is minimal, and is certified and measured."""
+
+import jax
+import pytest
+
+import equinet as eq
+from equinet import models
+from equinet.advise import Requirement, suggest
+from equinet.advise.edits import leaf_edits, rewrite
+
+POOL = eq.MaxPool(3, stride=2, padding=1)
+
+
+def conv(features: int = 2, **arguments: object) -> eq.Layer:
+    return eq.Conv(features, 3, **{"padding": "circular", **arguments})  # pyright: ignore[reportArgumentType]
+
+
+def test_nothing_to_change() -> None:
+    (only,) = suggest(conv(), eq.torus(8, 8), "Z × Z")
+    assert only.edits == ()
+    assert str(only).startswith("nothing to change → Z × Z")
+
+
+def test_sizes_and_windows_win_back_the_square() -> None:
+    found = suggest(POOL, eq.box(12, 12), "4mm", limit=3)
+    edits = [each.edits for each in found]
+    assert edits[0] == ("size box(11, 11) instead of box(12, 12)",)
+    assert ("size box(13, 13) instead of box(12, 12)",) in edits
+    assert any("windows that tile" in text for (text,) in edits)
+    assert [each.cost for each in found] == sorted(each.cost for each in found)
+    for each in found:
+        assert Requirement("4mm").met(each.certificate)
+        assert each.report is not None
+        assert each.report.passed
+
+
+def test_windows_centred_on_nodes() -> None:
+    found = suggest(eq.MaxPool(2), eq.box(9, 9), "4mm", measure=False)
+    assert any("windows centred on nodes" in text for each in found for text in each.edits)
+
+
+def test_padding_is_changed_where_it_must_be() -> None:
+    net = eq.Sequential(conv(), eq.Named("guilty", eq.Sequential(conv(padding="zero"))), conv(), eq.GlobalAvgPool())
+    found = suggest(net, eq.torus(8, 8), "Z × Z")
+    assert found[0].edits == ("circular padding in Conv(2, 3) (layer guilty.0)",)
+    assert len(found) == 1
+
+
+def test_polyphase_layers_and_global_pooling() -> None:
+    net = eq.Sequential(conv(stride=2), eq.Relu(), eq.MaxPool(2), eq.Flatten(), eq.Dense(3))
+    found = suggest(net, eq.torus(8, 8), "Z × Z", limit=1)
+    text = " and ".join(found[0].edits)
+    assert "global average pooling instead of Flatten() (layer 3)" in text
+    assert "polyphase sampling instead of the stride of" in text
+    assert found[0].report is not None
+    assert found[0].report.passed
+
+
+def test_orbit_needs_polyphase_sampling_only() -> None:
+    net = eq.Sequential(conv(), eq.MaxPool(2))
+    assert not suggest(net, eq.torus(8, 8), "Z × Z", measure=False)
+    (found,) = suggest(net, eq.torus(8, 8), "Z × Z", of="orbit")
+    assert found.edits == ("polyphase sampling instead of the stride of MaxPool(2) (layer 1)",)
+
+
+def test_an_hourglass_comes_up_at_the_phase_it_kept() -> None:
+    net = models.unet(1, width=2)
+    found = suggest(net, eq.torus(8, 8), "Z × Z", limit=1, measure=False)
+    assert found[0].certificate.output == eq.torus(8, 8)
+    assert "MaxPool(2)" in found[0].edits[0]
+    assert "Upsample(2)" in found[0].edits[0]
+
+
+def test_positions_are_dropped() -> None:
+    net = eq.Sequential(conv(), eq.PositionalEmbedding(), eq.GlobalAvgPool())
+    (found, *_) = suggest(net, eq.torus(6, 6), "Z × Z", measure=False)
+    assert found.edits == ("no positions: drop PositionalEmbedding() (layer 1)",)
+
+
+def test_nothing_is_found_for_what_no_edit_gives() -> None:
+    assert suggest(conv(), eq.box(9, 9), "4mm", measure=False) == []
+
+
+def test_the_budget_bounds_the_search() -> None:
+    calls = 0
+
+    def never(certificate: eq.Certificate) -> bool:
+        nonlocal calls
+        calls += 1
+        return False
+
+    assert suggest(eq.Sequential(POOL, conv(padding="zero")), eq.box(32, 32), never, budget=10) == []
+    assert calls <= 11
+
+
+def test_rewriting_keeps_the_rest_of_the_network() -> None:
+    net = models.resnet(width=4, norm="none")
+    assert rewrite(net, lambda path, leaf, up: None) == net
+    ledger = {row.path for row in eq.certify(net, eq.torus(16, 16), 3).ledger}
+    for edit in leaf_edits(net):
+        assert {path for path, _ in edit.paths} <= ledger
+
+
+def test_wrong_input() -> None:
+    with pytest.raises(ValueError, match="mixes dimensions 1, 2"):
+        suggest(conv(), eq.torus(8), "Z × Z")
+    with pytest.raises(eq.LayerError, match="MaxPool"):
+        suggest(eq.MaxPool(9), eq.torus(4, 4), "trivial")
+
+
+def test_a_size_at_which_the_network_runs_is_found() -> None:
+    net = eq.Sequential(conv(), eq.PolyphasePool(4), eq.GlobalAvgPool())
+    (found, *_) = suggest(net, eq.torus(9, 9), "Z × Z", measure=False)
+    assert found.edits == ("size torus(8, 8) instead of torus(9, 9)",)
+
+
+def test_the_suggested_network_can_be_trained_on() -> None:
+    (found, *_) = suggest(eq.Sequential(conv(padding="zero"), eq.GlobalAvgPool()), eq.torus(6, 6), "Z × Z", measure=False)
+    variables = found.net.init(jax.random.key(0), (6, 6, 1))
+    assert found.net.apply(variables, jax.random.normal(jax.random.key(1), (2, 6, 6, 1))).shape == (2, 2)
