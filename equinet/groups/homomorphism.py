@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
-from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
+from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, matvec
 from equinet.groups.lattice import Lattice
 from equinet.groups.space_group import SpaceGroup, lift, meet_cosets
 
@@ -74,6 +74,7 @@ class Homomorphism:
         """The action induced by sampling: `σ(p') = S p' + c` with S diagonal; pairs with `g σ = σ g'`.
 
         So `A' = S⁻¹ A S` and `t' = S⁻¹ (t + A c − c)`, where these are integral and lie in `target`.
+        Where σ does not carry the target's periods to the source's, only the identity remains.
 
         >>> whole = SpaceGroup.of_translations(Lattice.full(1))
         >>> half = Homomorphism.affine(whole, whole, scale=(2,), offset=(0,))
@@ -90,9 +91,11 @@ class Homomorphism:
         pairs = Lattice.span(rows, 2 * dim) & Lattice.span(
             [row + none for row in source.lattice.basis] + [none + row for row in target.lattice.basis], 2 * dim
         )
-        if not all(row in Lattice.span(rows + [none + p for p in target.periods.basis], 2 * dim) for row in periods):
-            # The sampled grid does not close up around the torus: only what both sides already identify remains.
-            pairs = Lattice.span(periods, 2 * dim)
+        if not target.periods.image(matrix) <= source.periods:
+            # The sampled grid does not close up around the torus: only the identity is known to remain.
+            identity = (identity_matrix(dim), identity_matrix(dim))
+            only = ((identity, none + none),)
+            return Homomorphism(dim, dim, Lattice.span(periods, 2 * dim), only, source.periods, target.periods)
         lattice = pairs + Lattice.span(periods, 2 * dim)
         found = []
         for a, t in source.operations:
