@@ -50,3 +50,6 @@ from equinet.layers import PixelShuffle as PixelShuffle
 from equinet.layers import PixelUnshuffle as PixelUnshuffle
 from equinet.layers import Roll as Roll
 from equinet.layers import Upsample as Upsample
+from equinet.layers import LearnedPolyphasePool as LearnedPolyphasePool
+from equinet.layers import PolyphasePool as PolyphasePool
+from equinet.layers import PolyphaseUpsample as PolyphaseUpsample

@@ -24,6 +24,9 @@ from equinet.layers.pointwise import Sigmoid as Sigmoid
 from equinet.layers.pointwise import Silu as Silu
 from equinet.layers.pointwise import Softplus as Softplus
 from equinet.layers.pointwise import Tanh as Tanh
+from equinet.layers.polyphase import LearnedPolyphasePool as LearnedPolyphasePool
+from equinet.layers.polyphase import PolyphasePool as PolyphasePool
+from equinet.layers.polyphase import PolyphaseUpsample as PolyphaseUpsample
 from equinet.layers.pool import AvgPool as AvgPool
 from equinet.layers.pool import GlobalAvgPool as GlobalAvgPool
 from equinet.layers.pool import GlobalMaxPool as GlobalMaxPool

@@ -1,0 +1,265 @@
+"""Adaptive polyphase layers: downsampling that lets the data choose which nodes to keep, and its inverse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.blur import blur, blur_windows
+from equinet.layers.conv import convolve, he_normal
+from equinet.layers.local import pad_axis
+from equinet.layers.selection import choose, keep_phase, norm_keys, place_phase, stack_phases
+
+Ints = int | tuple[int, ...]
+
+
+def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
+    strides = per_axis(stride, shape, "stride", layer)
+    if any(n is not None and n % s for n, s in zip(shape[:-1], strides, strict=True)):
+        nearest = tuple(None if n is None else -(-n // s) * s for n, s in zip(shape[:-1], strides, strict=True))
+        raise LayerError(
+            f"{layer}: stride {strides} must divide the sizes, for components of unequal sizes preserve no shift; "
+            f"got sizes {shape[:-1]}: resize or pad the input so that they become e.g. {nearest}"
+        )
+    return strides
+
+
+class _Polyphase(Layer):
+    """What both polyphase pools share: shapes, and the phase that a residual shortcut takes over from its body."""
+
+    stride: Ints
+    _translations_only = False
+
+    def output_shape(self, shape: Shape) -> Shape:
+        strides = _strides(self, self.stride, shape)
+        return (*(None if n is None else n // s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
+
+    def _replayed(self, context: Context) -> jax.Array | None:
+        """The phase to keep instead of choosing, if this layer runs in a shortcut."""
+        if context.replay is None:
+            return None
+        if not context.replay:
+            raise LayerError(self._no_phase())
+        return context.replay.pop(0)
+
+    def _no_phase(self) -> str:
+        return (
+            f"{self}: a polyphase layer of a shortcut keeps the phase that the body chose, and the body has no further "
+            f"one: give body and shortcut equally many polyphase layers"
+        )
+
+    def symmetry(self, field: Field) -> Field:
+        strides = _strides(self, self.stride, field.shape)
+        replay = field.replay
+        if replay is not None:
+            if not replay:
+                raise LayerError(self._no_phase())
+            phase, replay = replay[0], replay[1:]
+            if phase.stride != strides or phase.grid.sizes != field.grid.sizes:
+                raise LayerError(
+                    f"{self}: takes over a phase chosen with stride {phase.stride} on sizes {phase.grid.sizes}; "
+                    f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
+                )
+            if any(phase is known for known, _ in field.variables):
+                raise LayerError(f"{self}: an Hourglass cannot choose phases in `up`; use it in `down` or `inner`")
+        made = field.polyphase(strides, translations_only=self._translations_only)
+        return made.scoped(replay, made.phases)
+
+    def reason(self, before: Field) -> str:
+        del before
+        return "the data choose which nodes are kept, so how far the output moves is known only for some shifts"
+
+
+@dataclass(frozen=True)
+class PolyphasePool(_Polyphase):
+    """Adaptive polyphase sampling: `y[i] = x[s i + o*]`, o* = argmax_o ‖x_o‖ over the components `x_o[i] = x[s i + o]`.
+
+    One choice per example, over all channels. A shift t turns o* into (o* + t) mod s, so y moves by a shift that
+    depends on x: the strict group keeps the multiples of s, the orbit group all shifts, and a `PolyphaseUpsample` in
+    an `Hourglass` undoes the choice. (Chaman and Dokmanić 2021, "Truly shift-invariant convolutional neural networks".)
+
+    The choice is made in integers, so that it does not depend on the order of summation: bit for bit the same on the
+    same components, wherever a shift, flip or rotation has put them. Components of equal norm are told apart by
+    what they hold, not by their index. Components that are shifts of each other cannot be told apart by any rule that
+    commutes with shifts, nor mirror images by one that commutes with flips as well; in the first case y is
+    the same up to a shift whichever is kept. The choice has no gradient; y has that of the kept component.
+
+    Args:
+        stride: s, an int or one per axis.
+        norm: p of the norm: 1, 2 or `math.inf`.
+        blur: taps of a binomial filter (odd, 1 to 7, wrapped around), or None.
+        blur_first: whether the norm is taken of the filtered input; if False, of the input itself, and the chosen
+            component of the filtered input is kept.
+
+    Raises:
+        ValueError: for another norm or an even filter.
+        LayerError: from init and apply, if the stride does not divide a size.
+    """
+
+    stride: Ints
+    norm: float = 2
+    blur: int | None = None
+    blur_first: bool = True
+
+    def __post_init__(self) -> None:
+        if self.norm not in (1, 2, inf):
+            raise ValueError(f"PolyphasePool: norm must be 1, 2 or math.inf; got {self.norm!r}")
+        if self.blur is not None and (self.blur not in (1, 3, 5, 7)):
+            raise ValueError(
+                f"PolyphasePool: blur must be an odd filter size from 1 to 7 (an even one moves the image by half a "
+                f"node), or None; got {self.blur!r}"
+            )
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params
+        shape = x.shape[1:]
+        strides = _strides(self, self.stride, shape)
+        smooth = x if self.blur is None else blur(x, blur_windows(self, shape, self.blur, 1, "circular"))
+        offset = self._replayed(context)
+        if offset is None:
+            judged = jax.lax.stop_gradient(smooth if self.blur_first else x)
+            offset = choose(judged, strides, norm_keys(judged, strides, self.norm))
+        context.chosen.append(offset)
+        return keep_phase(smooth, offset, strides), state
+
+    def symmetry(self, field: Field) -> Field:
+        if self.blur is not None:
+            replay, phases = field.replay, field.phases
+            field = field.read(blur_windows(self, field.shape, self.blur, 1, "circular"), "sum")
+            field = field.scoped(replay, phases)
+        return super().symmetry(field)
+
+
+@dataclass(frozen=True)
+class LearnedPolyphasePool(_Polyphase):
+    """Learned polyphase sampling: `y = x_o*`, o* = argmax_o of a logit that a small network gives each component.
+
+    The logit of a component is the mean over its nodes of `conv3(relu(conv3(x_o)))`, wrapped around, with
+    weights shared by all components. In training the components are mixed, `y = Σ_o w_o x_o`, with Gumbel-softmax
+    weights `w = softmax((logits + noise) / τ)`; evaluation keeps the best one, and only then is the declared
+    symmetry exact. The logits are summed in fixed point, so that the order of nodes does not matter. (Rojas-Gomez et
+    al. 2022, "Learnable polyphase sampling for shift invariant and equivariant convolutional networks".)
+
+    Args:
+        stride: s, an int or one per axis.
+        hidden: channels between the two convolutions.
+        temperature: initial τ; it is kept in the state (`{"temperature": τ}`) so that training can lower it without
+            recompiling.
+
+    Raises:
+        LayerError: from init and apply, if the stride does not divide a size; from apply in training, without a key.
+    """
+
+    stride: Ints
+    hidden: int = 16
+    temperature: float = 1.0
+    _translations_only = True
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        taps = (3,) * (len(shape) - 1)
+        first, second = jax.random.split(key)
+        params = {
+            "first": he_normal(first, (*taps, shape[-1], self.hidden)),
+            "bias": jnp.zeros(self.hidden),
+            "second": he_normal(second, (*taps, self.hidden, 1)),
+        }
+        return params, {"temperature": jnp.asarray(self.temperature, jnp.float32)}
+
+    def _scores(self, params: Params, components: jax.Array) -> jax.Array:
+        """The network's value at every node, `[batch, phases, nodes]`."""
+        dim = components.ndim - 3
+        x = components.reshape(-1, *components.shape[2:])
+        for kernel in (params["first"], params["second"]):
+            for axis in range(1, dim + 1):
+                x = pad_axis(x, axis, 1, 1, "circular")
+            x = convolve(x, kernel, (1,) * dim, (1,) * dim, ((0, 0),) * dim)
+            if kernel is params["first"]:
+                bias = params["bias"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+                x = jnp.maximum(x + bias, jnp.zeros((), x.dtype))
+        return x.reshape(*components.shape[:2], -1)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        strides = _strides(self, self.stride, x.shape[1:])
+        offset = self._replayed(context)
+        if offset is not None:
+            context.chosen.append(offset)
+            return keep_phase(x, offset, strides), state
+        components = stack_phases(x, strides)
+        scores = self._scores(params, components)
+        offset = choose(x, strides, [_order_of_means(scores)])
+        context.chosen.append(offset)
+        if not context.train:
+            return keep_phase(x, offset, strides), state
+        logits = scores.astype(jnp.float32).mean(-1)
+        noise = jax.random.gumbel(context.randomness(self), logits.shape, logits.dtype)
+        weights = jax.nn.softmax((logits + noise) / state["temperature"].astype(logits.dtype), axis=1)
+        weights = weights.astype(x.dtype).reshape(*weights.shape, *(1,) * (x.ndim - 1))
+        return (components * weights).sum(1), state
+
+
+def _order_of_means(scores: jax.Array) -> jax.Array:
+    """Unsigned integers `[batch, phases]` that order the means of `scores` `[batch, phases, nodes]`.
+
+    Scores are rounded to a grid that is a power of two relative to the largest of the example, and added as integers.
+    """
+    scores = jax.lax.stop_gradient(scores).astype(jnp.float32)
+    nodes = scores.shape[-1]
+    bits = max(30 - (nodes - 1).bit_length(), 4)
+    largest = jnp.abs(scores).max((1, 2), keepdims=True)
+    _, exponent = jnp.frexp(largest)
+    grid = jnp.ldexp(scores, jnp.broadcast_to(min(bits, 20) - exponent, scores.shape))
+    whole = jnp.where(jnp.isfinite(grid), jnp.round(grid), jnp.zeros((), grid.dtype)).astype(jnp.int32)
+    total = whole.sum(-1, dtype=jnp.int32)
+    return jax.lax.bitcast_convert_type(total, jnp.uint32) ^ jnp.asarray(1 << 31, jnp.uint32)
+
+
+@dataclass(frozen=True)
+class PolyphaseUpsample(Layer):
+    """Put values back where a polyphase pool took them from: `y[s i + o*] = x[i]`, zeros elsewhere.
+
+    Works only in the `up` part of an `Hourglass`, which hands it the phase o* that the matching layer of `down` chose.
+    The pair is equivariant under every shift.
+
+    Args:
+        stride: s of the matching pool, an int or one per axis.
+
+    Raises:
+        LayerError: from apply and certify, outside an `Hourglass`, or where `down` has no matching layer.
+    """
+
+    stride: Ints
+
+    def output_shape(self, shape: Shape) -> Shape:
+        strides = per_axis(self.stride, shape, "stride", self)
+        return (*(None if n is None else n * s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
+
+    def _no_phase(self) -> str:
+        return (
+            f"{self}: no phase to put values back at: use it in the `up` part of an Hourglass whose `down` part has "
+            f"as many polyphase pools"
+        )
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params
+        if not context.replay:
+            raise LayerError(self._no_phase())
+        strides = per_axis(self.stride, x.shape[1:], "stride", self)
+        return place_phase(x, context.replay.pop(0), strides), state
+
+    def symmetry(self, field: Field) -> Field:
+        if not field.replay:
+            raise LayerError(self._no_phase())
+        phase = field.replay[0]
+        sizes = self.output_shape(field.shape)[:-1]
+        strides = per_axis(self.stride, field.shape, "stride", self)
+        if phase.stride != strides or phase.grid.sizes != sizes:
+            raise LayerError(
+                f"{self}: would make sizes {sizes} from a phase chosen with stride {phase.stride} on sizes "
+                f"{phase.grid.sizes}: the polyphase layers of `up` must mirror those of `down`, last first"
+            )
+        return field.unpolyphase(phase).scoped(field.replay[1:], field.phases)

@@ -1,0 +1,235 @@
+"""Choosing a polyphase component exactly: by integers, so that no order of summation can change the choice.
+
+A shift of the input permutes the components and the nodes inside them. The choice commutes with that only if it rests
+on what does not depend on the order of nodes: sums of integers, maxima, and hashes built from symmetric sums.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import reduce
+from math import prod
+
+import jax
+import jax.numpy as jnp
+
+_HALF = 16
+_MANTISSA = 23
+_INFINITE = 0x7F800000
+
+
+def _u32(value: int) -> jax.Array:
+    return jnp.asarray(value, jnp.uint32)
+
+
+def split_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """`[batch, *spatial, channels]` to `[batch, n₁, s₁, n₂, s₂, …, channels]` with `x[s i + o]` at (i, o)."""
+    sizes = [v for n, s in zip(x.shape[1:-1], stride, strict=True) for v in (n // s, s)]
+    return x.reshape(x.shape[0], *sizes, x.shape[-1])
+
+
+def stack_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """All components, `[batch, phases, *coarse, channels]`; phases in row-major order of their offsets."""
+    dim = len(stride)
+    split = split_phases(x, stride)
+    order = (0, *range(2, 2 * dim + 1, 2), *range(1, 2 * dim + 1, 2), 2 * dim + 1)
+    coarse = [split.shape[1 + 2 * axis] for axis in range(dim)]
+    return split.transpose(order).reshape(x.shape[0], prod(stride), *coarse, x.shape[-1])
+
+
+def _per_phase(
+    nodes: jax.Array, stride: tuple[int, ...], combine: Callable[[jax.Array, tuple[int, ...]], jax.Array]
+) -> jax.Array:
+    """Reduce values of nodes `[batch, *spatial]` over each component: `[batch, phases]`."""
+    split = split_phases(nodes[..., None], stride)[..., 0]
+    kept = combine(split, tuple(range(1, 2 * len(stride) + 1, 2)))
+    return kept.reshape(nodes.shape[0], prod(stride))
+
+
+def _single(x: jax.Array) -> jax.Array:
+    return x if x.dtype == jnp.float32 else x.astype(jnp.float32)
+
+
+def _bits(x: jax.Array) -> jax.Array:
+    return jax.lax.bitcast_convert_type(x, jnp.uint32)
+
+
+def _carry(limbs: Sequence[jax.Array], width: int) -> list[jax.Array]:
+    """Numbers in limbs of `width` bits that have overflowed, most significant first, to limbs of 16 bits."""
+    mask = _u32((1 << _HALF) - 1)
+    total = [_u32(0) * limbs[0]] * (2 * len(limbs) + 2)
+    for place, limb in enumerate(reversed(limbs)):
+        low, offset = divmod(place * width, _HALF)
+        # A limb of 32 bits, moved by less than 16, covers three limbs of 16.
+        parts = limb & mask, limb >> _u32(_HALF)
+        for above, part in enumerate(parts):
+            moved = part << _u32(offset)
+            total[low + above] = total[low + above] + (moved & mask)
+            total[low + above + 1] = total[low + above + 1] + (moved >> _u32(_HALF))
+    return _ripple(total[::-1])
+
+
+def _ripple(halves: Sequence[jax.Array]) -> list[jax.Array]:
+    """Carry between limbs of 16 bits, most significant first."""
+    mask, carried, out = _u32((1 << _HALF) - 1), None, []
+    for limb in reversed(halves):
+        full = limb if carried is None else limb + carried
+        out.append(full & mask)
+        carried = full >> _u32(_HALF)
+    return out[::-1]
+
+
+def _fixed_point(q: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
+    """`⌊q · 2^(2·width − 2)⌋` for floats 0 ≤ q < 4, as two limbs of `width` ≤ 24 bits; 0 where q is not finite."""
+    bits = _bits(q)
+    exponent = (bits >> _u32(_MANTISSA)).astype(jnp.int32)
+    ordinary = (exponent > 0) & (exponent < 255)
+    mantissa = jnp.where(ordinary, bits & _u32((1 << _MANTISSA) - 1) | _u32(1 << _MANTISSA), _u32(0))
+    right = 128 - exponent + (24 - width)
+
+    def shift(amount: jax.Array) -> jax.Array:
+        return jnp.clip(amount, 0, 31).astype(jnp.uint32)
+
+    high = mantissa >> shift(right)
+    rest = mantissa - (high << shift(jnp.minimum(right, 24)))
+    low = jnp.where(right <= width, rest << shift(width - right), rest >> shift(right - width))
+    return high, low
+
+
+def _sum_nodes(limbs: Sequence[jax.Array], stride: tuple[int, ...]) -> list[jax.Array]:
+    """Exact sums over each component of limbs of 16 bits `[batch, *spatial]`: `[batch, phases]` each."""
+    dim = len(stride)
+    split = [split_phases(limb[..., None], stride)[..., 0] for limb in limbs]
+    pending = list(range(1, 2 * dim + 1, 2))
+    sizes = {axis: split[0].shape[axis] for axis in pending}
+    for axis in pending:
+        while split[0].shape[axis] > 1:
+            room = 1 << _HALF
+            if sizes[axis] <= room:
+                split = [limb.sum(axis, dtype=jnp.uint32, keepdims=True) for limb in split]
+            else:
+                short = -(-split[0].shape[axis] // room) * room - split[0].shape[axis]
+                widths = [(0, short if a == axis else 0) for a in range(split[0].ndim)]
+                shape = list(split[0].shape)
+                shape[axis : axis + 1] = [-(-shape[axis] // room), room]
+                split = [jnp.pad(limb, widths).reshape(shape).sum(axis + 1, dtype=jnp.uint32) for limb in split]
+                sizes[axis] = split[0].shape[axis]
+            split = _ripple(split)
+    return [limb.reshape(limb.shape[0], prod(stride)) for limb in split]
+
+
+def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Array]:
+    """Integers `[batch, phases]`, most significant first, that order the components by their p-norm.
+
+    Each example is scaled by a power of two so that its largest value lies in [1, 2). The p-th powers (one correctly
+    rounded operation each) are cut to fixed point and summed as integers, first over the channels, then over the
+    nodes. Components with NaN come before those with infinities, and those before finite ones.
+    """
+    size = jnp.abs(_single(x))
+    largest = _per_phase(_bits(size).max(-1), stride, lambda v, axes: v.max(axes))
+    broken = (largest >= _u32(_INFINITE)).astype(jnp.uint32) + (largest > _u32(_INFINITE)).astype(jnp.uint32)
+    if norm not in (1, 2):
+        return [broken, largest]
+    exponent = largest.max(1) >> _u32(_MANTISSA)
+    field = jnp.clip(254 - exponent.astype(jnp.int32), 1, 253).astype(jnp.uint32)
+    scale = jax.lax.bitcast_convert_type(field << _u32(_MANTISSA), jnp.float32)
+    scaled = size * scale.reshape(-1, *(1,) * (x.ndim - 1))
+    width = min(24, 32 - (x.shape[-1] - 1).bit_length())
+    limbs = _fixed_point(scaled if norm == 1 else scaled * scaled, width)
+    over_channels = [limb.sum(-1, dtype=jnp.uint32) for limb in limbs]
+    return [broken, *_sum_nodes(_carry(over_channels, width), stride)]
+
+
+def _mix(h: jax.Array) -> jax.Array:
+    """A bijection of 32-bit words that spreads every bit (the finaliser of MurmurHash3)."""
+    h = (h ^ (h >> _u32(16))) * _u32(0x85EBCA6B)
+    h = (h ^ (h >> _u32(13))) * _u32(0xC2B2AE35)
+    return h ^ (h >> _u32(16))
+
+
+def _content(x: jax.Array) -> jax.Array:
+    """A word per node `[batch, phases, *coarse]` from its vector of channels; 0 and −0 count the same."""
+    x = jnp.where(x == 0, jnp.zeros((), x.dtype), x)
+    high = _single(x)
+    words = [_bits(high)]
+    if x.dtype == jnp.float64:
+        words.append(_bits((x - high.astype(x.dtype)).astype(jnp.float32)))
+    place = _mix(jnp.arange(1, x.shape[-1] + 1, dtype=jnp.uint32))
+    place = place.reshape((1,) * (x.ndim - 1) + (-1,))
+    hashed = reduce(lambda h, word: _mix(h ^ word), words, place)
+    return _mix(hashed.sum(-1, dtype=jnp.uint32))
+
+
+def content_keys(components: jax.Array) -> list[jax.Array]:
+    """Statistics `[batch, phases]` of what the components `[batch, phases, *coarse, channels]` hold, up to a shift.
+
+    Words per node are refined by sums over neighbours, wrapped around, until each has seen the whole component, and
+    then added. The first key treats all directions alike, so it does not change under flips, rotations and transposes
+    either; the second tells directions apart, so that it differs (hashes aside) unless one component is a shift of
+    the other.
+    """
+    nodes = _content(components)
+    axes = tuple(range(2, nodes.ndim))
+    rounds = sum(nodes.shape[axis] // 2 for axis in axes)
+
+    def refined(directions: bool) -> jax.Array:
+        def turn(_: int, h: jax.Array) -> jax.Array:
+            total = h * _u32(0x9E3779B1)
+            for number, (axis, step) in enumerate((axis, step) for axis in axes for step in (1, -1)):
+                salt = _u32(0x27D4EB2F * (number + 1) & 0xFFFFFFFF) if directions else _u32(0x27D4EB2F)
+                total = total + _mix(jnp.roll(h, step, axis) ^ salt)
+            return _mix(total)
+
+        return _mix(jax.lax.fori_loop(0, rounds, turn, nodes)).sum(axes, dtype=jnp.uint32)
+
+    return [refined(False), refined(True)]
+
+
+def _leaders(keys: Sequence[jax.Array], among: jax.Array) -> jax.Array:
+    """The components `[batch, phases]` of `among` that come first in the lexicographic order of the keys."""
+    for key in keys:
+        best = jnp.where(among, key, _u32(0)).max(1, keepdims=True)
+        among = among & (key == best)
+    return among
+
+
+def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> jax.Array:
+    """The offset `[batch, d]` (int32) of the component with the largest keys; `content_keys` break exact ties.
+
+    Only components that are shifts of each other still tie: then no rule commutes with shifts, and the first is kept.
+    """
+    leaders = _leaders(keys, jnp.ones(keys[0].shape, bool))
+    tied = (leaders.sum(1, dtype=jnp.int32) > 1).any()
+
+    def broken(among: jax.Array) -> jax.Array:
+        return _leaders(content_keys(stack_phases(x, stride)), among)
+
+    leaders = jax.lax.cond(tied, broken, lambda among: among, leaders)
+    flat = jnp.argmax(leaders, axis=1).astype(jnp.int32)
+    return jnp.stack(jnp.unravel_index(flat, stride), axis=-1).astype(jnp.int32)
+
+
+def keep_phase(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """`y[i] = x[s i + o]` with one offset per example, axis after axis by selection (a gather is many times slower)."""
+    for axis, s in enumerate(stride, start=1):
+        if s == 1:
+            continue
+        split = x.reshape(*x.shape[:axis], x.shape[axis] // s, s, *x.shape[axis + 1 :])
+        chosen = offset[:, axis - 1].reshape(-1, *(1,) * (x.ndim - 1))
+        x = jax.lax.index_in_dim(split, 0, axis + 1, keepdims=False)
+        for o in range(1, s):
+            x = jnp.where(chosen == o, jax.lax.index_in_dim(split, o, axis + 1, keepdims=False), x)
+    return x
+
+
+def place_phase(y: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """`x[s i + o] = y[i]`, zeros elsewhere."""
+    for axis, s in enumerate(stride, start=1):
+        if s == 1:
+            continue
+        dim = y.ndim + 1
+        at = jnp.arange(s, dtype=jnp.int32).reshape(*(1,) * (axis + 1), s, *(1,) * (dim - axis - 2))
+        chosen = offset[:, axis - 1].reshape(-1, *(1,) * (dim - 1))
+        wide = jnp.where(at == chosen, jnp.expand_dims(y, axis + 1), jnp.zeros((), y.dtype))
+        y = wide.reshape(*y.shape[:axis], y.shape[axis] * s, *y.shape[axis + 1 :])
+    return y
