@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import islice
 
 import numpy as np
 
@@ -43,16 +42,22 @@ class Matcher:
         weights = np.random.default_rng(0).uniform(0.5, 1.0, references.shape[-1])
         self.weights = weights / weights.sum()
         self.signals = references @ self.weights
-        self.points = np.indices(sizes).reshape(len(sizes), -1)
+        self.points = np.indices(sizes).reshape(len(sizes), -1).T
         self.trusted = self._within(bounds)
         central = self._within(bounds and tuple(_third(limit) for limit in bounds))
-        self.anchors = np.where(central.any(), central, self.trusted)
+        self.anchors = central if central.any() else self.trusted
+        group, one = grid.group, identity_matrix(len(sizes))
+        operations = sorted(group.operations, key=lambda operation: operation[0] != one)
+        self.matrices, self.starts = pack([Isometry(a, t) for a, t in operations])
+        self.fixed = np.array([axis.boundary == "bounded" for axis in grid.axes])
+        few = group.order is not None and group.order <= FEW
+        self.everything = pack(sorted(group.elements(), key=lambda g: (not g.is_translation, g.shift))) if few else None
 
     def _within(self, bounds: Bounds | None) -> np.ndarray:
-        kept = np.ones(self.points.shape[1], bool)
+        kept = np.ones(len(self.points), bool)
         for axis, limit in enumerate(bounds or ()):
             if limit is not None:
-                kept &= (self.points[axis] >= limit[0]) & (self.points[axis] < limit[1])
+                kept &= (self.points[:, axis] >= limit[0]) & (self.points[:, axis] < limit[1])
         return kept
 
     def __call__(self, y: np.ndarray, trials: Sequence[int]) -> tuple[float, Isometry]:
@@ -66,42 +71,48 @@ class Matcher:
         signal = self.signals[list(trials)].reshape(len(refs), -1)
         seen = y.reshape(refs.shape)
         projected = seen @ self.weights
-        best: tuple[float, Isometry] | None = None
-        candidates = self._candidates(projected, signal)
-        while block := list(islice(candidates, BLOCK)):
-            index, mask = sources(self.sizes, *pack(block), self.bounds)
-            comparable = np.ones(index.shape, bool) if mask is None else mask
+        best, found = float("inf"), None
+        for matrices, shifts in self._candidates(projected, signal):
+            index, mask = sources(self.sizes, matrices, shifts, self.bounds)
             gap = np.abs(projected[:, None, :] - signal[:, index]).max(axis=0)
-            ranks = np.where(comparable, gap, 0.0).max(axis=1)
-            ranks[4 * comparable.sum(axis=1) < self.trusted.sum()] = np.inf
+            if mask is not None:
+                gap = np.where(mask, gap, 0.0)
+            ranks = gap.max(axis=1)
+            if mask is not None:
+                ranks[4 * mask.sum(axis=1) < self.trusted.sum()] = np.inf
             for at in np.argsort(ranks, kind="stable"):
-                if not np.isfinite(ranks[at]) or (best is not None and ranks[at] >= best[0]):
+                # Beyond the tolerance the rank alone excludes a match: one such candidate is compared, for the record.
+                if ranks[at] >= best or (found is not None and ranks[at] > self.tol):
                     break
-                error = float(np.abs(seen - refs[:, index[at]])[:, comparable[at]].max())
-                if best is None or error < best[0]:
-                    best = error, block[at]
-            if best is not None and best[0] <= self.tol:
+                difference = np.abs(seen - refs[:, index[at]])
+                error = float((difference if mask is None else difference[:, mask[at]]).max())
+                if error < best:
+                    best, found = error, (matrices[at], shifts[at])
+            if best <= self.tol:
                 break
-        if best is None:
-            return float("inf"), Isometry.identity(len(self.sizes))
-        return best
+        if found is None:
+            return best, Isometry.identity(len(self.sizes))
+        matrix, shift = found
+        return best, Isometry(matrix.tolist(), self.grid.periods.reduce(shift.tolist()))
 
-    def _candidates(self, projected: np.ndarray, signal: np.ndarray) -> Iterator[Isometry]:
-        group = self.grid.group
-        if group.order is not None and group.order <= FEW:
-            yield from sorted(group.elements(), key=lambda g: (not g.is_translation, g.shift))
+    def _candidates(self, projected: np.ndarray, signal: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Matrices `[n, d, d]` and shifts `[n, d]` of the isometries to try, a block at a time."""
+        if self.everything is not None:
+            yield self.everything
             return
         anchor = int(np.argmax(np.where(self.anchors, np.abs(signal).sum(axis=0), -np.inf)))
         gap = np.abs(projected - signal[:, anchor, None]).max(axis=0)
-        gap = np.where(self.trusted, gap, np.inf)
-        here = self.points[:, anchor]
-        matrices = sorted(group.point_group, key=lambda a: a != identity_matrix(len(here)))
-        for at in np.argsort(gap, kind="stable")[: max(1, int((gap <= self.tol).sum()))]:
-            for matrix in matrices:
-                shift = self.points[:, at] - np.array(matrix, int).reshape(len(here), len(here)) @ here
-                h = Isometry(matrix, group.periods.reduce([int(v) for v in shift]))
-                if h in group:
-                    yield h
+        gap[~self.trusted] = np.inf
+        possible = max(1, int((gap <= self.tol).sum()))
+        nearest = self.points[np.argsort(gap, kind="stable")[:possible]]
+        turned = self.matrices @ self.points[anchor]
+        step = max(1, BLOCK // len(turned))
+        for start in range(0, possible, step):
+            shifts = nearest[start : start + step, None, :] - turned[None, :, :]
+            kept = (shifts == self.starts)[..., self.fixed].all(axis=-1)
+            matrices = np.broadcast_to(self.matrices, (*shifts.shape, shifts.shape[-1]))
+            if kept.any():
+                yield matrices[kept], shifts[kept]
 
 
 def _third(limit: tuple[int, int] | None) -> tuple[int, int] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import jax
@@ -201,16 +201,23 @@ def _sweep(bench: Bench, shifts_only: bool) -> Report:
     whole = claim.domain.group
     if shifts_only:
         whole = SpaceGroup.of_translations(whole.lattice, whole.periods)
-    elements = list(whole.elements())
-    inside = [g in claim.group for g in elements]
-    claimed = [g for g, own in zip(elements, inside, strict=True) if own]
-    outside = [g for g, own in zip(elements, inside, strict=True) if not own]
+    claimed, outside = _split(whole, claim.group)
     actions = {g: bench.action(g) for g in claimed}
     errors = dict(zip(claimed, probe.errors([Job(g, h) for g, h in actions.items()]), strict=True))
     explained = dict(zip(outside, bench.explain(outside, probe.tol), strict=True))
     errors.update({g: error for g, (error, _) in explained.items()})
     actions.update({g: h for g, (_, h) in explained.items()})
-    return _report(bench, "sweep", {g: errors[g] for g in elements}, actions, measured_outside=True)
+    return _report(bench, "sweep", errors, actions, measured_outside=True)
+
+
+@lru_cache(maxsize=4)
+def _split(whole: SpaceGroup, claimed: SpaceGroup) -> tuple[tuple[Isometry, ...], tuple[Isometry, ...]]:
+    """The elements of a finite group inside and outside a claimed one."""
+    inside: list[Isometry] = []
+    outside: list[Isometry] = []
+    for g in whole.elements():
+        (inside if g in claimed else outside).append(g)
+    return tuple(inside), tuple(outside)
 
 
 def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str) -> Report:
