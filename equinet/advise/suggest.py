@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-import jax
-
 from equinet.advise.edits import Edit, leaf_edits, size_edits
 from equinet.advise.require import Of, Require, Requirement
+from equinet.advise.weights import random_variables
 from equinet.certify import Certificate, certify
 from equinet.domain import Domain
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
@@ -127,7 +126,7 @@ def suggest(
     limit: int = 6,
     budget: int = 400,
     measure: bool = True,
-    key: jax.Array | int = 0,
+    seed: int = 0,
 ) -> list[Suggestion]:
     """The smallest edits of a network, or of the size of its input, after which a required group holds.
 
@@ -148,7 +147,7 @@ def suggest(
         limit: the number of suggestions.
         budget: the number of networks certified at most.
         measure: whether to measure those shown.
-        key: of the weights and inputs of the measurement: a JAX key, or a seed.
+        seed: of the weights and inputs of the measurement.
 
     Returns:
         Suggestions, cheapest first; one without edits if the requirement holds already; none if nothing was found.
@@ -168,7 +167,6 @@ def suggest(
     found = sorted(dict.fromkeys(search.successes()), key=_price)
     if cannot_run is not None and not found:
         raise cannot_run
-    random = jax.random.key(key) if isinstance(key, int) else key
     shown: list[Suggestion] = []
     for edits in found:
         if len(shown) == limit:
@@ -177,19 +175,18 @@ def suggest(
         made = search.attempt(*edits)
         if made is None:
             continue
-        report = _measured(*made, of, channels, random) if measure else None
+        report = _measured(*made, of, channels, seed) if measure else None
         if report is None or report.passed:
             shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report))
     return shown
 
 
-def _measured(net: Layer, domain: Domain, certificate: Certificate, of: Of, channels: int, key: jax.Array) -> Report:
+def _measured(net: Layer, domain: Domain, certificate: Certificate, of: Of, channels: int, seed: int) -> Report:
     if of == "orbit" and certificate.output.dim:
         net = Sequential(net, GlobalAvgPool())
         certificate = certify(net, domain, channels)
-    shape = tuple(n or 32 for n in domain.sizes)
-    weights, inputs = jax.random.split(key)
-    return verify(net.bind(net.init(weights, (*shape, channels))), certificate, key=inputs, trials=2)
+    shape = (*(n or 32 for n in domain.sizes), channels)
+    return verify(net.bind(random_variables(net, shape, seed)), certificate, key=seed, trials=2)
 
 
 def _price(edits: tuple[Edit, ...]) -> float:

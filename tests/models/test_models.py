@@ -1,0 +1,185 @@
+"""Every architecture, with every way down, padding and readout: builds, traces, and has the group it should have."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import equinet as eq
+from equinet import models
+from equinet.advise.weights import random_variables
+from equinet.groups import Lattice
+from equinet.models.parts import DOWNS, NORMS, PADDINGS, READOUTS
+
+SIZE = 32
+
+# Small arguments, and the period of the translations on a torus of size 32 if every step down is fixed.
+CASES = {
+    "small_cnn": ({"features": (4, 8, 8)}, 4),
+    "fcn": ({"features": (4, 8, 8)}, 4),
+    "vgg": ({"depth": 11, "width": 2}, 16),
+    "resnet": ({"width": 4}, 8),
+    "wide_resnet": ({"depth": 10, "widen": 1, "width": 4}, 4),
+    "unet": ({"depth": 2, "width": 2}, 4),
+    "convnext": ({"depths": (1, 1), "width": 4, "patch": 2, "kernel": 3}, 4),
+    "vit": ({"depth": 1, "width": 6, "positions": False}, 4),
+    "swin": ({"depths": (2, 1), "width": 6, "patch": 2}, None),
+}
+
+
+def build(name: str, **arguments: object) -> eq.Layer:
+    return models.build(name, **{**CASES[name][0], **arguments})
+
+
+def traced(net: eq.Layer, *sizes: int, channels: int = 3) -> tuple[int, ...]:
+    """The output's shape of a batch of two, without computing anything."""
+    variables = jax.eval_shape(lambda: net.init(jax.random.key(0), (*sizes, channels)))
+    x = jax.ShapeDtypeStruct((2, *sizes, channels), jnp.float32)
+    return jax.eval_shape(net.apply, variables, x).shape
+
+
+def test_the_table_names_every_model() -> None:
+    assert set(CASES) == set(models.MODELS)
+
+
+@pytest.mark.parametrize("down", DOWNS)
+@pytest.mark.parametrize("name", CASES)
+def test_every_way_down(name: str, down: str) -> None:
+    net = build(name, down=down)
+    shape = traced(net, SIZE, SIZE)
+    assert shape == ((2, SIZE, SIZE, 10) if name == "unet" else (2, 10))
+    certificate = eq.certify(net, eq.torus(SIZE, SIZE), 3)
+    assert (*certificate.output.sizes, certificate.field.channels) == shape[1:]
+    period = CASES[name][1]
+    if period is not None:
+        # VGG's last map is 2×2: a convolution that strides over it leaves a single node, invariant to nothing.
+        step = 1 if down in ("aps", "lps") else 32 if (name, down) == ("vgg", "stride") else period
+        assert certificate.strict.lattice == Lattice.diagonal((step, step))
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("name", CASES)
+def test_every_readout(name: str, readout: str) -> None:
+    net = build(name, readout=readout)
+    assert traced(net, SIZE, SIZE) == (2, 10)
+    certificate = eq.certify(net, eq.torus(SIZE, SIZE), 3)
+    assert certificate.strict == certificate.invariance
+    if readout == "flatten":
+        # VGG's last window holds the whole map, so that a single node is flattened.
+        assert certificate.strict.is_trivial == (name != "vgg")
+    elif CASES[name][1]:
+        assert Lattice.diagonal((16, 16)) <= certificate.strict.lattice
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("name", CASES)
+def test_every_padding(name: str, padding: str) -> None:
+    if padding == "valid" and name not in ("small_cnn", "fcn", "vgg"):
+        with pytest.raises(ValueError, match=f"{name}: padding must be one of .*; got 'valid'"):
+            build(name, padding=padding)
+        return
+    size = 160 if padding == "valid" and name == "vgg" else SIZE
+    assert traced(build(name, padding=padding), size, size)[0] == 2
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("name", ["small_cnn", "fcn", "vgg", "resnet", "wide_resnet", "unet"])
+def test_every_norm_commutes_with_shifts(name: str, norm: str) -> None:
+    net = build(name, norm=norm)
+    assert traced(net, SIZE, SIZE)[0] == 2
+    period = CASES[name][1]
+    assert eq.certify(net, eq.torus(SIZE, SIZE), 3).strict.lattice == Lattice.diagonal((period or 0,) * 2)
+
+
+@pytest.mark.parametrize("dim", [1, 3])
+@pytest.mark.parametrize("name", ["small_cnn", "fcn", "unet"])
+def test_plain_stacks_run_in_any_dimension(name: str, dim: int) -> None:
+    net = build(name, down="aps")
+    assert traced(net, *(8,) * dim)[0] == 2
+    assert eq.certify(net, eq.torus(*(8,) * dim), 3).strict.lattice == Lattice.full(dim)
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50])
+@pytest.mark.parametrize("down", ["stride", "blur", "aps"])
+def test_resnet_with_the_imagenet_stem(depth: int, down: str) -> None:
+    net = models.resnet(depth, stem="imagenet", width=8, down=down)  # pyright: ignore[reportArgumentType]
+    assert net.output_shape((64, 64, 3)) == (10,)
+    step = 1 if down == "aps" else 32
+    assert eq.certify(net, eq.torus(64, 64), 3).strict.lattice == Lattice.diagonal((step, step))
+
+
+def test_parameters_of_the_published_networks() -> None:
+    # He et al. 2016 with a 1000-way readout; Simonyan and Zisserman's convolutions; our sums leave nothing else out.
+    def count(net: eq.Layer, size: int) -> int:
+        variables = jax.eval_shape(lambda: net.init(jax.random.key(0), (size, size, 3)))
+        return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+
+    assert count(models.resnet(18, stem="imagenet", classes=1000), 64) == 11_689_512
+    assert count(models.resnet(50, stem="imagenet", classes=1000), 64) == 25_557_032
+    assert count(models.vgg(16, norm="none"), 32) == 14_714_688 + 5_130
+
+
+MEASURED = [
+    ("small_cnn", {"down": "max"}, eq.torus(16, 16), "4Z × 4Z"),
+    ("fcn", {"down": "aps"}, eq.torus(16, 16), "Z × Z"),
+    ("resnet", {"down": "aps", "width": 2}, eq.torus(16, 16), "Z × Z"),
+    ("resnet", {"down": "blur", "width": 2}, eq.torus(16, 16), "8Z × 8Z"),
+    ("unet", {"down": "aps"}, eq.torus(8, 8), "Z × Z"),
+    ("unet", {"down": "lps"}, eq.torus(8), "Z"),
+    ("vit", {"down": "stride"}, eq.torus(16, 16), "4Z × 4Z"),
+    ("swin", {"down": "aps", "window": 2}, eq.torus(16, 16), None),
+    ("convnext", {"down": "maxblur"}, eq.torus(16, 16), "4Z × 4Z"),
+]
+
+
+def bound(net: eq.Layer, domain: eq.Domain) -> eq.Bound:
+    shape = (*(n or 1 for n in domain.sizes), 1)
+    return net.bind(random_variables(net, shape, 0))
+
+
+@pytest.mark.parametrize(("name", "arguments", "domain", "group"), MEASURED)
+def test_declared_is_measured(name: str, arguments: dict, domain: eq.Domain, group: str | None) -> None:
+    net = build(name, **arguments)
+    certificate = eq.certify(net, domain)
+    if group is not None:
+        assert certificate.strict == eq.SpaceGroup.parse(group, periods=domain.periods)
+    report = eq.verify(bound(net, domain), certificate, key=1, trials=2)
+    assert report.passed, str(report)
+
+
+def test_a_wrong_claim_about_a_model_fails() -> None:
+    net, domain = build("small_cnn", down="max"), eq.torus(16, 16)
+    wrong = eq.SpaceGroup.parse("2Z × 2Z", periods=domain.periods)
+    assert not eq.verify(bound(net, domain), wrong, domain, key=1, trials=2).passed
+
+
+def test_an_unknown_model_lists_the_near_ones() -> None:
+    with pytest.raises(ValueError, match=r"no model 'resnt': did you mean resnet.* Known: convnext, fcn"):
+        models.build("resnt")
+    with pytest.raises(ValueError, match="no argument of resnet 'dept': did you mean depth"):
+        models.build("resnet", dept=18)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("resnet", {"depth": 20}, "resnet: depth must be one of 18, 34, 50; got 20"),
+        ("resnet", {"stem": "large"}, "resnet: stem must be one of 'cifar', 'imagenet'; got 'large'"),
+        ("vgg", {"depth": 12}, "vgg: depth must be one of 11, 13, 16, 19; got 12"),
+        ("wide_resnet", {"depth": 12}, "wide_resnet: depth must be 6 k \\+ 4"),
+        ("small_cnn", {"down": "apps"}, "small_cnn: down must be one of 'stride', 'max'.*; got 'apps'"),
+        ("fcn", {"readout": "mean"}, "fcn: readout must be one of 'gap', 'gmp', 'flatten'; got 'mean'"),
+        ("fcn", {"features": ()}, "fcn: features must be positive integers, one per stage; got \\(\\)"),
+        ("vgg", {"norm": "bn"}, "vgg: norm must be one of 'none', 'batch'"),
+        ("unet", {"readout": "mean"}, "unet: readout must be one of 'map', 'gap'"),
+        ("unet", {"up": "cubic"}, "unet: up must be one of 'nearest', 'linear', 'transpose'; got 'cubic'"),
+        ("vit", {"width": "wide"}, "vit: width must be of the kind of its default, 192; got 'wide'"),
+    ],
+)
+def test_wrong_arguments(name: str, arguments: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        models.build(name, **arguments)
+
+
+def test_a_map_too_small_names_the_layer() -> None:
+    with pytest.raises(eq.LayerError, match=r"stage 3 → .*MaxPool.*: .*size 1"):
+        eq.certify(build("vgg"), eq.torus(8, 8))
