@@ -81,6 +81,7 @@ def swin(
     """Swin-style (Liu et al. 2021): attention within windows; every second block rolls the map by half a window.
 
     The roll is cyclic and nothing masks its seam, so that on a torus all windows are alike; no relative positions.
+    Windows lie at fixed places: translations by whole windows survive, whatever `down` is.
 
     Args:
         depths: blocks of each stage; channels and heads double from stage to stage, where 2×2 patches are merged.

@@ -1,0 +1,135 @@
+"""The command line of `query` and `sweep`: what they print, and how they fail."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import equinet as eq
+from scripts.subject import config_model, read_arguments, read_domain, read_sizes
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SMALL = ("--model=small_cnn", "--model_args=features=(2,2),classes=3", "--size=8")
+
+
+def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", f"scripts.{script}", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def fails(script: str, *arguments: str) -> str:
+    """The one line of a command that fails without a traceback."""
+    done = call(script, *arguments)
+    assert done.returncode in (1, 2), done.stdout
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    return done.stderr.strip()
+
+
+def test_query_prints_the_ledger() -> None:
+    done = call("query", *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "stage 0.2  MaxPool(2)" in done.stdout
+    assert "strict       2Z × 2Z (p1, index 4)" in done.stdout
+
+
+def test_query_as_json() -> None:
+    asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20", "--suggest", "--nomeasure")
+    done = call("query", *SMALL, "--json", *asks)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["domain"] == "torus(8, 8)"
+    assert found["strict"]["name"] == "2Z × 2Z (p1, index 4)"
+    assert found["require"] == {"group": "Z × Z", "of": "strict", "met": False}
+    assert found["legal_sizes"]["congruence"] == "no n"
+    assert found["suggestions"][0]["strict"] == "Z × Z (p1, index 1)"
+
+
+def test_query_of_a_config_on_a_mixed_domain() -> None:
+    done = call("query", "--config=configs/fashion.py:max", "--domain=periodic:32,bounded:33")
+    assert done.returncode == 0, done.stderr
+    assert "domain(32°, 33)" in done.stdout
+
+
+def test_sweep_measures(tmp_path: Path) -> None:
+    figure = tmp_path / "errors.png"
+    done = call("sweep", *SMALL, "--mode=sweep", "--json", f"--figure={figure}", "--trials=2")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert found["agrees"]
+    assert found["tight"]
+    assert len(found["elements"]) == 8 * 64
+    assert figure.stat().st_size > 1000
+
+
+def test_sweep_discovers() -> None:
+    done = call("sweep", "--model=small_cnn", "--model_args=features=(2,2)", "--size=8", "--dim=1", "--mode=discover")
+    assert done.returncode == 0, done.stderr
+    assert "certified  2Z (index 2)" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--model=resnt",), "no model 'resnt': did you mean resnet"),
+        (("--model=resnet", "--model_args=dept=18"), "no argument of resnet 'dept': did you mean depth"),
+        (("--model=resnet", "--modle_args=depth=18"), "no flag --modle_args: did you mean --model_args"),
+        (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py"),
+        ((*SMALL, "--domain=tours"), "no domain 'tours': did you mean torus"),
+        ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
+        ((*SMALL, "--size=1"), "stage 0"),
+        ((*SMALL, "--suggest"), "--legal_sizes and --suggest need --require"),
+        ((*SMALL, "--require=5mm"), "5mm"),
+        ((), "say which network"),
+    ],
+)
+def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+    assert message in fails("query", *arguments)
+
+
+def test_sweep_fails_in_one_line() -> None:
+    assert "--figure draws" in fails("sweep", *SMALL, "--mode=discover", "--figure=x.png")
+    assert "no checkpoint" in fails("sweep", *SMALL, "--workdir=/nowhere")
+
+
+def test_arguments() -> None:
+    assert read_arguments("") == {}
+    assert read_arguments("down=aps, features=[4, 8],dropout=0.5,positions=False") == {
+        "down": "aps",
+        "features": [4, 8],
+        "dropout": 0.5,
+        "positions": False,
+    }
+    with pytest.raises(ValueError, match="cannot read 'depth' in --model_args: write key=value pairs"):
+        read_arguments("depth")
+
+
+def test_domains() -> None:
+    assert read_domain("torus", "8", 1) == eq.torus(8)
+    assert read_domain("box", "8,9", 2) == eq.box(8, 9)
+    assert read_domain("plane", "32", 2) == eq.plane(2)
+    assert read_domain("periodic:8,bounded:9,infinite", "32", 2) == eq.Domain(
+        (eq.periodic(8), eq.bounded(9), eq.infinite())
+    )
+    with pytest.raises(ValueError, match="no boundary 'perodic': did you mean periodic"):
+        read_domain("perodic:8,bounded:9", "32", 2)
+    with pytest.raises(ValueError, match="the axis 'periodic' needs a size: write periodic:32"):
+        read_domain("periodic,bounded:9", "32", 2)
+    with pytest.raises(ValueError, match="one to three sizes"):
+        read_domain("torus", "8,8,8,8", 2)
+
+
+def test_sizes() -> None:
+    assert read_sizes("8:10") == range(8, 11)
+    assert read_sizes("9") == range(9, 10)
+    with pytest.raises(ValueError, match="--sizes is FIRST:LAST, such as 8:256; got '9:8'"):
+        read_sizes("9:8")
+
+
+def test_models_of_configs() -> None:
+    assert config_model({"model": {"name": "fcn", "features": [4, 8]}}) == ({"features": (4, 8)}, "fcn")
+    assert config_model({"model": "fcn", "model_args": {"down": "aps"}}) == ({"down": "aps"}, "fcn")
+    with pytest.raises(ValueError, match="this config has no entry `model`"):
+        config_model({})
