@@ -1,5 +1,8 @@
 """Layers: init, apply and a declared symmetry each."""
 
+from equinet.layers.attention import SelfAttention as SelfAttention
+from equinet.layers.attention import SqueezeExcite as SqueezeExcite
+from equinet.layers.attention import WindowedAttention as WindowedAttention
 from equinet.layers.base import Bound as Bound
 from equinet.layers.base import Context as Context
 from equinet.layers.base import Layer as Layer
@@ -13,6 +16,10 @@ from equinet.layers.combine import Residual as Residual
 from equinet.layers.combine import Sequential as Sequential
 from equinet.layers.conv import Conv as Conv
 from equinet.layers.conv import ConvTranspose as ConvTranspose
+from equinet.layers.norm import BatchNorm as BatchNorm
+from equinet.layers.norm import GroupNorm as GroupNorm
+from equinet.layers.norm import InstanceNorm as InstanceNorm
+from equinet.layers.norm import LayerNorm as LayerNorm
 from equinet.layers.pointwise import Dropout as Dropout
 from equinet.layers.pointwise import Elu as Elu
 from equinet.layers.pointwise import Gelu as Gelu

@@ -1,0 +1,172 @@
+"""Layers in which every node listens to all nodes, or to those of its block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.windows import Blocks
+
+Ints = int | tuple[int, ...]
+
+
+def _matrix(key: jax.Array, inputs: int, outputs: int) -> jax.Array:
+    return jax.random.normal(key, (inputs, outputs)) * (1.0 / inputs) ** 0.5
+
+
+def _dense(params: Params, name: str, x: jax.Array) -> jax.Array:
+    y = x @ params[name].astype(x.dtype)
+    return y + params[f"{name}_bias"].astype(x.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+
+
+@dataclass(frozen=True)
+class SqueezeExcite(Layer):
+    """Scale every channel by a gate computed from the means of all: `y = x · sigmoid(W₂ relu(W₁ mean(x) + b₁) + b₂)`.
+
+    (Hu, Shen and Sun 2018.)
+
+    Args:
+        ratio: the gate's hidden layer has channels / ratio units, at least one.
+
+    Raises:
+        LayerError: from init and apply, if the input has no spatial axes or ratio < 1.
+    """
+
+    ratio: int = 4
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.ratio < 1:
+            raise LayerError(f"{self}: ratio must be at least 1")
+        if len(shape) < 2:
+            raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
+        return shape
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        channels, hidden = shape[-1], max(shape[-1] // self.ratio, 1)
+        first, second = jax.random.split(key)
+        return {
+            "squeeze": _matrix(first, channels, hidden),
+            "squeeze_bias": jnp.zeros(hidden),
+            "excite": _matrix(second, hidden, channels),
+            "excite_bias": jnp.zeros(channels),
+        }, ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        hidden = _dense(params, "squeeze", x.mean(tuple(range(1, x.ndim - 1))))
+        gate = jax.nn.sigmoid(_dense(params, "excite", jnp.maximum(hidden, jnp.zeros((), x.dtype))))
+        return x * gate.reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.rebase().pointwise("any")
+
+
+class _Attention(Layer):
+    """Multi-head attention among sets of nodes, without positions."""
+
+    heads: int
+
+    def _check(self, shape: Shape) -> Shape:
+        if len(shape) < 2:
+            raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
+        if self.heads < 1 or (shape[-1] or 0) % self.heads:
+            raise LayerError(f"{self}: heads={self.heads} must divide the channels; got {shape[-1]}")
+        return shape
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        channels = shape[-1]
+        first, second = jax.random.split(key)
+        return {
+            "qkv": _matrix(first, channels, 3 * channels),
+            "qkv_bias": jnp.zeros(3 * channels),
+            "out": _matrix(second, channels, channels),
+            "out_bias": jnp.zeros(channels),
+        }, ()
+
+    def _attend(self, params: Params, x: jax.Array) -> jax.Array:
+        """Attention within the sets of x `[sets, nodes, channels]`."""
+        sets, nodes, channels = x.shape
+        split = _dense(params, "qkv", x).reshape(sets, nodes, 3, self.heads, channels // self.heads)
+        query, key, value = split[:, :, 0], split[:, :, 1], split[:, :, 2]
+        scale = jnp.asarray((channels // self.heads) ** -0.5, x.dtype)
+        logits = jnp.einsum("snhc,smhc->shnm", query * scale, key)
+        weights = jax.nn.softmax(logits if x.dtype.itemsize >= 4 else logits.astype(jnp.float32)).astype(x.dtype)
+        mixed = jnp.einsum("shnm,smhc->snhc", weights, value)
+        return _dense(params, "out", mixed.reshape(sets, nodes, channels))
+
+
+@dataclass(frozen=True)
+class SelfAttention(_Attention):
+    """Every node attends to all nodes: `y_i = W Σ_j softmax_j(q_i · k_j / √c) v_j`, per head, without positions.
+
+    Exchanging nodes exchanges outputs, so every isometry survives. (Vaswani et al. 2017.)
+
+    Args:
+        heads: number of heads; it must divide the channels.
+
+    Raises:
+        LayerError: from init and apply, if the heads do not divide the channels or there are no spatial axes.
+    """
+
+    heads: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return self._check(shape)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        return self._attend(params, x.reshape(x.shape[0], -1, x.shape[-1])).reshape(x.shape), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.rebase().pointwise("any")
+
+
+@dataclass(frozen=True)
+class WindowedAttention(_Attention):
+    """Every node attends to the nodes of its block; blocks of `window` nodes tile each axis. No positions.
+
+    Isometries that map blocks to blocks survive. (Liu et al. 2021, without shifted windows: `Roll` shifts them.)
+
+    Args:
+        window: side of a block, an int or one per axis; it must divide the sizes.
+        heads: number of heads; it must divide the channels.
+
+    Raises:
+        LayerError: from init and apply, if the windows do not divide the sizes or the heads the channels.
+    """
+
+    window: Ints
+    heads: int
+
+    def _windows(self, shape: Shape) -> tuple[int, ...]:
+        windows = per_axis(self.window, shape, "window", self)
+        if any(n is not None and n % w for n, w in zip(shape[:-1], windows, strict=True)):
+            raise LayerError(
+                f"{self}: windows of {windows} must divide the sizes; got {shape[:-1]}: "
+                f"pad or crop the map, or use another window"
+            )
+        return windows
+
+    def output_shape(self, shape: Shape) -> Shape:
+        self._windows(self._check(shape))
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        windows = self._windows(x.shape[1:])
+        dim, sizes = len(windows), x.shape[1:-1]
+        split = [v for n, w in zip(sizes, windows, strict=True) for v in (n // w, w)]
+        order = (0, *range(1, 2 * dim, 2), *range(2, 2 * dim + 1, 2), 2 * dim + 1)
+        blocks = x.reshape(x.shape[0], *split, x.shape[-1]).transpose(order)
+        mixed = self._attend(params, blocks.reshape(-1, prod(windows), x.shape[-1])).reshape(blocks.shape)
+        back = sorted(range(len(order)), key=order.__getitem__)
+        return mixed.transpose(back).reshape(x.shape), state
+
+    def symmetry(self, field: Field) -> Field:
+        blocks = [Blocks(window) for window in self._windows(field.shape)]
+        return field.rebase().read(blocks, "taps", field.channels, crossable=True).pointwise("any")

@@ -1,0 +1,195 @@
+"""Normalisation: the same affine map at every node, with statistics of channels, of space, or of the training data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+
+
+def _channels(value: jax.Array, x: jax.Array) -> jax.Array:
+    """A vector over the channels, ready to broadcast with x."""
+    return value.astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+
+
+def _widened(x: jax.Array) -> jax.Array:
+    """x in the precision that statistics are taken in: at least float32."""
+    return x if x.dtype.itemsize >= 4 else x.astype(jnp.float32)
+
+
+def _moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]:
+    mean = x.mean(axes, keepdims=True)
+    return mean, jnp.square(x - mean).mean(axes, keepdims=True)
+
+
+class _Scaled(Layer):
+    """A normalisation followed by a scale and a bias per channel."""
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        del key
+        return {"scale": jnp.ones(shape[-1]), "bias": jnp.zeros(shape[-1])}, ()
+
+
+def _affine(params: Params, x: jax.Array, dtype: jnp.dtype) -> jax.Array:
+    return (x * _channels(params["scale"], x) + _channels(params["bias"], x)).astype(dtype)
+
+
+@dataclass(frozen=True)
+class BatchNorm(_Scaled):
+    """`y = scale · (x − mean) / √(variance + ε) + bias`, per channel.
+
+    Training takes the statistics of the batch, over examples and nodes, and moves the running ones towards them;
+    evaluation uses the running ones, and is affine at every node. (Ioffe and Szegedy 2015.)
+
+    Args:
+        momentum: share of the running statistics that a training step keeps.
+        epsilon: ε.
+
+    Raises:
+        ValueError: unless 0 ≤ momentum < 1 and ε > 0.
+    """
+
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.momentum < 1 or self.epsilon <= 0:
+            raise ValueError(f"BatchNorm: momentum must be in [0, 1) and epsilon positive; got {self}")
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        params, _ = super().setup(key, shape)
+        return params, {"mean": jnp.zeros(shape[-1]), "variance": jnp.ones(shape[-1])}
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        wide = _widened(x)
+        if context.train:
+            mean, variance = (m.reshape(-1) for m in _moments(wide, tuple(range(x.ndim - 1))))
+            state = {"mean": self._moved(state["mean"], mean), "variance": self._moved(state["variance"], variance)}
+        else:
+            mean, variance = state["mean"].astype(wide.dtype), state["variance"].astype(wide.dtype)
+        factor = params["scale"].astype(wide.dtype) * jax.lax.rsqrt(variance + self.epsilon)
+        offset = params["bias"].astype(wide.dtype) - mean * factor
+        return (wide * _channels(factor, wide) + _channels(offset, wide)).astype(x.dtype), state
+
+    def _moved(self, running: jax.Array, batch: jax.Array) -> jax.Array:
+        return self.momentum * running + (1 - self.momentum) * jax.lax.stop_gradient(batch).astype(running.dtype)
+
+    def symmetry(self, field: Field) -> Field:
+        return field.pointwise("affine")
+
+
+@dataclass(frozen=True)
+class LayerNorm(_Scaled):
+    """Normalise each example over its channels at every node, or over channels and space together.
+
+    A scale and a bias per channel follow. (Ba, Kiros and Hinton 2016.)
+
+    Args:
+        axes: "channels" (every node by itself) or "all" (one mean and deviation per example).
+        epsilon: added to the variance.
+
+    Raises:
+        ValueError: for other axes or ε ≤ 0.
+    """
+
+    axes: Literal["channels", "all"] = "channels"
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.axes not in ("channels", "all"):
+            raise ValueError(f"LayerNorm: axes must be 'channels' or 'all'; got {self.axes!r}")
+        if self.epsilon <= 0:
+            raise ValueError(f"LayerNorm: epsilon must be positive; got {self.epsilon}")
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        wide = _widened(x)
+        over = (x.ndim - 1,) if self.axes == "channels" else tuple(range(1, x.ndim))
+        mean, variance = _moments(wide, over)
+        return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), x.dtype), state
+
+    def symmetry(self, field: Field) -> Field:
+        if self.axes == "channels":
+            return field.pointwise("any", field.channels)
+        return field.rebase().pointwise("any")
+
+
+@dataclass(frozen=True)
+class GroupNorm(_Scaled):
+    """Normalise each example over space and groups of consecutive channels; a scale and a bias per channel follow.
+
+    (Wu and He 2018.)
+
+    Args:
+        groups: number of groups; it must divide the channels.
+        epsilon: added to the variance.
+
+    Raises:
+        ValueError: if groups < 1 or ε ≤ 0.
+        LayerError: from init and apply, if the groups do not divide the channels.
+    """
+
+    groups: int
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.groups < 1 or self.epsilon <= 0:
+            raise ValueError(f"GroupNorm: groups must be at least 1 and epsilon positive; got {self}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if (shape[-1] or 0) % self.groups:
+            raise LayerError(f"{self}: groups={self.groups} must divide the channels; got {shape[-1]}")
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        wide = _widened(x).reshape(*x.shape[:-1], self.groups, -1)
+        mean, variance = _moments(wide, (*range(1, x.ndim - 1), x.ndim))
+        normal = (wide - mean) * jax.lax.rsqrt(variance + self.epsilon)
+        return _affine(params, normal.reshape(x.shape), x.dtype), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.rebase().pointwise("any")
+
+
+@dataclass(frozen=True)
+class InstanceNorm(_Scaled):
+    """Normalise each channel of each example over space; a scale and a bias per channel follow.
+
+    (Ulyanov, Vedaldi and Lempitsky 2016.)
+
+    Args:
+        epsilon: added to the variance.
+
+    Raises:
+        ValueError: if ε ≤ 0.
+        LayerError: from init and apply, if the input has no spatial axes.
+    """
+
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        if self.epsilon <= 0:
+            raise ValueError(f"InstanceNorm: epsilon must be positive; got {self.epsilon}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if len(shape) < 2:
+            raise LayerError(f"{self} normalises over spatial axes; got shape {shape}: use LayerNorm after the readout")
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del context
+        wide = _widened(x)
+        mean, variance = _moments(wide, tuple(range(1, x.ndim - 1)))
+        return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), x.dtype), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.rebase().pointwise("any")

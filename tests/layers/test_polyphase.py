@@ -1,0 +1,232 @@
+"""Polyphase layers: the choice commutes with every shift bit for bit, ties included."""
+
+from itertools import product
+from math import inf
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinet as eq
+from equinet.layers.base import Context
+from equinet.layers.selection import choose, content_keys, keep_phase, norm_keys, place_phase, stack_phases
+
+GRIDS = [((12,), (2,)), ((12,), (3,)), ((6, 4), (2, 2)), ((4, 6), (2, 1)), ((6, 6), (3, 2)), ((4, 4, 2), (2, 2, 1))]
+
+
+def _numpy(x: jax.Array) -> np.ndarray:
+    return np.asarray(x.astype(jnp.float32))
+
+
+def _inputs(sizes: tuple[int, ...], stride: tuple[int, ...], dtype: jnp.dtype) -> dict[str, np.ndarray]:
+    """Inputs whose components are unequal, of equal norm, permutations of each other, constant, or one node."""
+    rng = np.random.default_rng(0)
+    shape = (*sizes, 3)
+    random = rng.normal(size=shape)
+    constant = np.full(shape, 0.7)
+    single = np.zeros(shape)
+    single[(0,) * len(sizes)] = 1.0
+    signs = constant * rng.choice([-1.0, 1.0], size=shape)
+    content = rng.normal(size=(*(n // s for n, s in zip(sizes, stride, strict=True)), 3))
+    permuted = np.zeros(shape)
+    for offset in product(*map(range, stride)):
+        where = tuple(slice(o, None, s) for o, s in zip(offset, stride, strict=True))
+        permuted[where] = rng.permutation(content.reshape(-1, 3)).reshape(content.shape)
+    zeros = np.where(rng.random(shape) < 0.5, -0.0, 0.0)
+    tiny = random * 1e-30
+    huge = random * 1e30
+    named = {
+        "random": random,
+        "constant": constant,
+        "single": single,
+        "signs": signs,
+        "permuted": permuted,
+        "zeros": zeros,
+        "tiny": tiny,
+        "huge": huge,
+    }
+    return {name: np.asarray(jnp.asarray(v, jnp.float32).astype(dtype)) for name, v in named.items()}
+
+
+def _shifts(sizes: tuple[int, ...]) -> list[tuple[int, ...]]:
+    return list(product(*map(range, sizes)))
+
+
+def _rolled(x: np.ndarray, shifts: list[tuple[int, ...]]) -> jax.Array:
+    axes = tuple(range(x.ndim - 1))
+    return jnp.asarray(np.stack([np.roll(x, shift, axes) for shift in shifts]))
+
+
+def _same_up_to_shift(a: np.ndarray, b: np.ndarray) -> bool:
+    axes = tuple(range(a.ndim - 1))
+    return any(np.array_equal(np.roll(a, shift, axes), b) for shift in _shifts(a.shape[:-1]))
+
+
+@pytest.mark.parametrize(
+    ("norm", "dtype"), [(1, jnp.float32), (2, jnp.float32), (2, jnp.bfloat16), (inf, jnp.bfloat16)]
+)
+@pytest.mark.parametrize(("sizes", "stride"), GRIDS)
+def test_choice_commutes_with_every_shift(sizes, stride, norm, dtype):
+    pick = jax.jit(lambda x: choose(x, stride, norm_keys(x, stride, norm)))
+    shifts = _shifts(sizes)
+    for name, x in _inputs(sizes, stride, dtype).items():
+        moved = _rolled(x, shifts)
+        chosen = pick(moved)
+        kept = _numpy(keep_phase(moved, chosen, stride))
+        assert all(_same_up_to_shift(kept[0], y) for y in kept), name
+        components = _numpy(stack_phases(moved[:1], stride))[0]
+        pairs = [(a, b) for i, a in enumerate(components) for b in components[:i]]
+        if not any(_same_up_to_shift(a, b) for a, b in pairs):
+            expected = (np.asarray(chosen[0]) + np.asarray(shifts)) % np.asarray(stride)
+            np.testing.assert_array_equal(chosen, expected, err_msg=name)
+
+
+def test_inputs_with_ties_do_tie_and_are_told_apart():
+    x = jnp.asarray(_inputs((12,), (2,), jnp.float32)["permuted"])[None]
+    assert all(np.unique(key).size == 1 for key in norm_keys(x, (2,), 2))
+    assert all(np.unique(key).size == 2 for key in content_keys(stack_phases(x, (2,))))
+
+
+@pytest.mark.parametrize("norm", [1, 2, inf])
+def test_choice_is_the_largest_norm(norm):
+    x = np.random.default_rng(1).normal(size=(64, 6, 4, 5)).astype(np.float32)
+    chosen = choose(jnp.asarray(x), (3, 2), norm_keys(jnp.asarray(x), (3, 2), norm))
+    components = np.asarray(stack_phases(jnp.asarray(x), (3, 2))).astype(np.float64)
+    norms = np.linalg.norm(components.reshape(64, 6, -1), norm, axis=-1)
+    np.testing.assert_array_equal(chosen, np.stack(np.unravel_index(norms.argmax(1), (3, 2)), -1))
+
+
+def test_choice_is_exact_where_float32_sums_are_not():
+    x = np.full((1, 1 << 15, 1), 2.0**-12, np.float32)
+    x[0, 0], x[0, 1] = 1.0, 1.0
+    x[0, 3] *= 1.0 + 2.0**-10
+    chosen = choose(jnp.asarray(x), (2,), norm_keys(jnp.asarray(x), (2,), 2))
+    assert chosen.tolist() == [[1]]
+
+
+def test_choice_on_an_axis_longer_than_one_sum():
+    x = np.ones((1, 1 << 18, 1), np.float32)
+    x[0, 7] = 1.001
+    assert choose(jnp.asarray(x), (2,), norm_keys(jnp.asarray(x), (2,), 1)).tolist() == [[1]]
+
+
+@pytest.mark.parametrize("matrix", [((0, -1), (1, 0)), ((-1, 0), (0, 1)), ((0, 1), (1, 0)), ((-1, 0), (0, -1))])
+@pytest.mark.parametrize("name", ["random", "permuted", "signs"])
+def test_choice_commutes_with_rotations_and_flips(matrix, name):
+    inputs = _inputs((6, 6), (2, 2), jnp.float32)
+    g = eq.Isometry(matrix, (0, 0))
+    x = inputs[name]
+    moved = x.reshape(36, 3)[eq.torus(6, 6).index_map(g.inverse())].reshape(x.shape)
+    both = jnp.asarray(np.stack([x, moved]))
+    first, second = np.asarray(choose(both, (2, 2), norm_keys(both, (2, 2), 2)))
+    np.testing.assert_array_equal(second, np.asarray(g(first.tolist())) % 2)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_kept(bad):
+    x = np.ones((2, 8, 1), np.float32)
+    x[0, 3], x[1, 4] = bad, bad
+    y = eq.PolyphasePool(2).apply({"params": (), "state": ()}, jnp.asarray(x))
+    assert not np.isfinite(np.asarray(y)).all((1, 2)).any()
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_kept_values_follow_the_shift_through_the_layer(dtype):
+    x = jnp.asarray(_inputs((8, 6), (2, 2), dtype)["random"])
+    layer = eq.PolyphasePool(2, blur=3)
+    moved = _rolled(np.asarray(x), _shifts((8, 6)))
+    y = _numpy(jax.jit(lambda x: layer.apply({"params": (), "state": ()}, x))(moved))
+    assert all(_same_up_to_shift(y[0], other) for other in y)
+
+
+def test_gradient_flows_through_the_kept_component_only():
+    x = jnp.asarray(np.random.default_rng(2).normal(size=(2, 6, 4, 2)), jnp.float32)
+    variables = eq.PolyphasePool((3, 2)).init(jax.random.key(0), (6, 4, 2))
+    gradient = jax.grad(lambda x: eq.PolyphasePool((3, 2)).apply(variables, x).sum())(x)
+    offset = choose(x, (3, 2), norm_keys(x, (3, 2), 2))
+    np.testing.assert_array_equal(gradient, place_phase(jnp.ones((2, 2, 2, 2)), offset, (3, 2)))
+
+
+def test_placing_undoes_keeping():
+    y = jnp.asarray(np.random.default_rng(3).normal(size=(6, 2, 3, 2)), jnp.float32)
+    offset = jnp.asarray(list(product(range(3), range(2))), jnp.int32)
+    x = place_phase(y, offset, (3, 2))
+    assert x.shape == (6, 6, 6, 2)
+    np.testing.assert_array_equal(keep_phase(x, offset, (3, 2)), y)
+    assert float(jnp.abs(x).sum()) == pytest.approx(float(jnp.abs(y).sum()), rel=1e-6)
+
+
+def test_hourglass_commutes_with_every_shift():
+    net = eq.Hourglass(eq.PolyphasePool(2), eq.Relu(), eq.PolyphaseUpsample(2), "concat")
+    x = _inputs((6, 4), (2, 2), jnp.float32)["random"]
+    shifts = _shifts((6, 4))
+    y = np.asarray(net.apply(net.init(jax.random.key(0), (6, 4, 3)), _rolled(x, shifts)))
+    np.testing.assert_array_equal(y, np.stack([np.roll(y[0], shift, (0, 1)) for shift in shifts]))
+
+
+def test_shortcut_keeps_the_phase_of_the_body():
+    net = eq.Residual(eq.PolyphasePool(2), eq.Sequential(eq.Pointwise(jnp.reciprocal), eq.PolyphasePool(2)))
+    x = jnp.asarray(np.random.default_rng(4).uniform(1, 2, size=(16, 8, 1)), jnp.float32)
+    y = net.apply(net.init(jax.random.key(0), (8, 1)), x)
+    kept = eq.PolyphasePool(2).apply({"params": (), "state": ()}, x)
+    np.testing.assert_allclose(y, kept + 1 / kept, rtol=1e-6)
+
+
+def test_learned_choice_commutes_with_every_shift():
+    layer = eq.LearnedPolyphasePool(2, hidden=4)
+    variables = layer.init(jax.random.key(0), (8, 6, 3))
+    x = _inputs((8, 6), (2, 2), jnp.float32)["random"]
+    y = np.asarray(layer.apply(variables, _rolled(x, _shifts((8, 6)))))
+    assert all(_same_up_to_shift(y[0], other) for other in y)
+
+
+def test_learned_pool_mixes_in_training_and_anneals_without_recompiling():
+    layer = eq.LearnedPolyphasePool(2, hidden=4, temperature=1.0)
+    variables = layer.init(jax.random.key(0), (8, 3))
+    x = jnp.asarray(np.random.default_rng(5).normal(size=(4, 8, 3)), jnp.float32)
+    traces = []
+
+    def step(variables, x):
+        traces.append(None)
+        return layer.apply(variables, x, train=True, key=jax.random.key(1))[0]
+
+    run = jax.jit(step)
+    soft = run(variables, x)
+    hard = run({**variables, "state": {"temperature": jnp.asarray(1e-6, jnp.float32)}}, x)
+    components = np.asarray(stack_phases(x, (2,)))
+    np.testing.assert_allclose(np.abs(components - np.asarray(hard)[:, None]).max((2, 3)).min(1), 0, atol=1e-6)
+    assert np.abs(components - np.asarray(soft)[:, None]).max((2, 3)).min() > 1e-3
+    assert len(traces) == 1
+    gradient = jax.grad(lambda p: jnp.square(run({**variables, "params": p}, x)).sum())(variables["params"])
+    assert all(float(jnp.abs(g).max()) > 0 for g in jax.tree.leaves(gradient))
+
+
+def test_learned_pool_needs_a_key_in_training():
+    layer = eq.LearnedPolyphasePool(2)
+    variables = layer.init(jax.random.key(0), (8, 3))
+    with pytest.raises(eq.LayerError, match="pass key="):
+        layer.apply(variables, jnp.zeros((1, 8, 3)), train=True)
+
+
+def test_sizes_that_the_stride_does_not_divide():
+    with pytest.raises(eq.LayerError, match=r"stride \(2, 2\) must divide the sizes.*\(15, 16\).*\(16, 16\)"):
+        eq.PolyphasePool(2).init(jax.random.key(0), (15, 16, 1))
+
+
+@pytest.mark.parametrize(("kwargs", "text"), [({"norm": 3}, "norm must be 1, 2"), ({"blur": 4}, "odd filter size")])
+def test_bad_hyperparameters(kwargs, text):
+    with pytest.raises(ValueError, match=text):
+        eq.PolyphasePool(2, **kwargs)
+
+
+def test_upsampling_outside_an_hourglass():
+    layer = eq.PolyphaseUpsample(2)
+    with pytest.raises(eq.LayerError, match="use it in the `up` part of an Hourglass"):
+        layer.apply(layer.init(jax.random.key(0), (4, 1)), jnp.zeros((1, 4, 1)))
+
+
+def test_shortcut_with_more_polyphase_layers_than_the_body():
+    layer = eq.PolyphasePool(2)
+    with pytest.raises(eq.LayerError, match="equally many polyphase layers"):
+        layer.forward((), (), jnp.zeros((1, 4, 1)), Context(replay=[]))
