@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
-from equinet.advise.edits import Edit, leaf_edits, size_edits
+from equinet.advise.edits import Edit, circular, leaf_edits, rewrite, size_edits
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
 from equinet.certify import Certificate, certify
-from equinet.domain import Domain
+from equinet.domain import Domain, periodic
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.verify import Report, verify
 
@@ -143,7 +143,7 @@ def suggest(
         channels: of the input.
         of: which group is asked, "strict", "orbit" or "invariance". Polyphase sampling alone wins back orbit, not
             strict; with a global pooling after it, or the way back up, strict too. A claim about the orbit is measured
-            behind a global average.
+            behind a global average, and the claim of a network that sees the whole plane on a torus, wrapped around.
         limit: the number of suggestions.
         budget: the number of networks certified at most.
         measure: whether to measure those shown.
@@ -175,18 +175,37 @@ def suggest(
         made = search.attempt(*edits)
         if made is None:
             continue
-        report = _measured(*made, of, channels, seed) if measure else None
-        if report is None or report.passed:
+        report = _measured(made[0], made[2], search.requirement, seed) if measure else None
+        if not measure or (report is not None and report.passed):
             shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report))
     return shown
 
 
-def _measured(net: Layer, domain: Domain, certificate: Certificate, of: Of, channels: int, seed: int) -> Report:
-    if of == "orbit" and certificate.output.dim:
+def _measured(net: Layer, certificate: Certificate, requirement: Requirement, seed: int) -> Report | None:
+    """The certificate against random weights; None if no finite domain shows what is claimed on an infinite one."""
+    domain, channels = certificate.domain, certificate.channels
+    if requirement.of == "orbit" and certificate.output.dim:
         net = Sequential(net, GlobalAvgPool())
         certificate = certify(net, domain, channels)
-    shape = (*(n or 32 for n in domain.sizes), channels)
+    if not domain.is_finite and None in certificate.receptive_field:
+        net = rewrite(net, lambda path, leaf, upward: circular(leaf, upward))
+        wrapped = (_wrapped(net, domain, channels, requirement, size) for size in (16, 24, 32, 48, 64))
+        closed = next((found for found in wrapped if found is not None), None)
+        if closed is None:
+            return None
+        certificate = closed
+    shape = (*(n or 32 for n in certificate.domain.sizes), channels)
     return verify(net.bind(random_variables(net, shape, seed)), certificate, key=seed, trials=2)
+
+
+def _wrapped(net: Layer, domain: Domain, channels: int, requirement: Requirement, size: int) -> Certificate | None:
+    """The certificate with infinite axes closed up to a circle, if it meets the requirement there."""
+    axes = tuple(periodic(size) if axis.size is None else axis for axis in domain.axes)
+    try:
+        certificate = certify(net, Domain(axes), channels)
+    except LayerError:
+        return None
+    return certificate if requirement.met(certificate) else None
 
 
 def _price(edits: tuple[Edit, ...]) -> float:

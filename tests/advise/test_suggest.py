@@ -1,5 +1,8 @@
 """Suggestions: each known remedy is found, is minimal, and is certified and measured."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import jax
 import pytest
 
@@ -63,6 +66,14 @@ def test_orbit_needs_polyphase_sampling_only() -> None:
     assert found.edits == ("polyphase sampling instead of the stride of MaxPool(2) (layer 1)",)
 
 
+def test_what_sees_the_whole_plane_is_measured_on_a_torus() -> None:
+    net = eq.Sequential(conv(padding="zero"), eq.MaxPool(2), eq.GlobalAvgPool())
+    (found,) = suggest(net, eq.plane(2), "Z × Z")
+    assert found.domain == eq.plane(2)
+    assert found.report is not None
+    assert found.report.domain == eq.torus(16, 16)
+
+
 def test_an_hourglass_comes_up_at_the_phase_it_kept() -> None:
     net = models.unet(1, width=2)
     found = suggest(net, eq.torus(8, 8), "Z × Z", limit=1, measure=False)
@@ -75,6 +86,21 @@ def test_positions_are_dropped() -> None:
     net = eq.Sequential(conv(), eq.PositionalEmbedding(), eq.GlobalAvgPool())
     (found, *_) = suggest(net, eq.torus(6, 6), "Z × Z", measure=False)
     assert found.edits == ("no positions: drop PositionalEmbedding() (layer 1)",)
+
+
+@dataclass(frozen=True)
+class Liar(eq.Identity):
+    """Declares that it changes nothing and multiplies each row by its number."""
+
+    def forward(self, params: Any, state: Any, x: jax.Array, context: Any) -> tuple[jax.Array, Any]:
+        del params, context
+        return x * jax.numpy.arange(1.0, 1 + x.shape[1]).reshape(1, -1, *(1,) * (x.ndim - 2)), state
+
+
+def test_what_measurement_contradicts_is_not_shown() -> None:
+    net = eq.Sequential(Liar(), conv(), eq.Flatten())
+    assert suggest(net, eq.torus(6, 6), "Z × Z", measure=False)
+    assert suggest(net, eq.torus(6, 6), "Z × Z") == []
 
 
 def test_nothing_is_found_for_what_no_edit_gives() -> None:
@@ -115,6 +141,8 @@ def test_a_size_at_which_the_network_runs_is_found() -> None:
 
 
 def test_the_suggested_network_can_be_trained_on() -> None:
-    (found, *_) = suggest(eq.Sequential(conv(padding="zero"), eq.GlobalAvgPool()), eq.torus(6, 6), "Z × Z", measure=False)
+    (found, *_) = suggest(
+        eq.Sequential(conv(padding="zero"), eq.GlobalAvgPool()), eq.torus(6, 6), "Z × Z", measure=False
+    )
     variables = found.net.init(jax.random.key(0), (6, 6, 1))
     assert found.net.apply(variables, jax.random.normal(jax.random.key(1), (2, 6, 6, 1))).shape == (2, 2)
