@@ -97,7 +97,8 @@ class Probe:
         self.sizes, self.channels, self.batch, self.trials, self.chunk = sizes, channels, batch, trials, chunk
         self.dtype, self.progress = jnp.dtype(dtype), progress
         self.program: Program = make_program(fn, self.dtype, jit)
-        self.bank = self._draw(jax.random.key(key) if isinstance(key, int) else key)
+        bank = draw(key, (trials, batch, prod(sizes), channels), self.dtype)
+        self.bank: Any = jnp.asarray(bank) if self.program.traced else bank
         shape = self._output_shape()
         self.out_sizes, self.bounds = grid(shape[1:-1])
         self._refs: Any = np.zeros(
@@ -106,16 +107,6 @@ class Probe:
         )
         self._measure_references()
         self.tol = self._derive_tolerance() if tol is None else tol
-
-    def _draw(self, key: jax.Array) -> Any:
-        value_key, nudge_key = jax.random.split(key)
-        shape = (self.trials, self.batch, prod(self.sizes), self.channels)
-        wide = jnp.float64 if self.dtype == np.float64 else jnp.float32
-        x = jax.random.normal(value_key, shape, wide).astype(self.dtype)
-        signs = jax.random.rademacher(nudge_key, shape, wide).astype(self.dtype)
-        nudged = x + x * signs * jnp.asarray(jnp.finfo(self.dtype).eps, self.dtype)
-        bank = jnp.concatenate([x, nudged])
-        return bank if self.program.traced else np.asarray(bank)
 
     def _output_shape(self) -> tuple[int, ...]:
         asked = (self.chunk * self.batch, *self.sizes, self.channels)
@@ -229,6 +220,21 @@ class Probe:
             on = "before any transformation" if untouched else f"transformed by ({job.g})"
             raise FloatingPointError(f"the function returned NaN or inf on standard normal inputs {on}")
         return part, errors, y if outputs else None
+
+
+def draw(key: jax.Array | int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Standard normal inputs of a shape, then the same with every entry moved by about one unit in the last place.
+
+    Drawn on the host from the words of the key: nothing is compiled.
+    """
+    if isinstance(key, int):
+        words = [(key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF]
+    else:
+        words = np.asarray(jax.random.key_data(key)).ravel().tolist()
+    rng = np.random.default_rng(words)
+    x = rng.normal(size=shape).astype(dtype)
+    signs = rng.choice([-1.0, 1.0], size=shape).astype(dtype)
+    return np.concatenate([x, x + x * signs * np.asarray(jnp.finfo(dtype).eps, dtype)])
 
 
 class _Bar:

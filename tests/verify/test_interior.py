@@ -12,7 +12,7 @@ from equinet.domain import Domain, box, infinite, periodic, plane
 from equinet.groups import Isometry, Lattice, SpaceGroup
 from equinet.verify import verify
 from equinet.verify.interior import Canvas
-from tests.verify.functions import conv, halve_windows, max_pool, mean, same
+from tests.verify.functions import Bound, Plain, conv, halve_windows, max_pool, mean, same
 
 P2 = plane(2)
 Z2 = SpaceGroup.of_translations(Lattice.full(2))
@@ -35,6 +35,9 @@ class Claim:
     output: Domain | None = None
 
 
+SAME = Bound(Plain(lambda x: conv(x, padding="SAME")))
+SAME_POOLED = Bound(Plain(lambda x: max_pool(conv(x, padding="SAME"))))
+POOL = Bound(Plain(max_pool))
 PADDINGS = ("circular", "SAME", "VALID")
 
 
@@ -49,7 +52,7 @@ def test_a_convolution_keeps_every_shift_of_the_plane(padding: str, mode: str) -
 
 def test_padding_breaks_the_border_and_nothing_else() -> None:
     # With a receptive field understated as 1 the border is compared too, and zero padding shows.
-    fn = lambda x: conv(x, padding="SAME")  # noqa: E731
+    fn = SAME
     assert verify(fn, Claim(Z2, (3, 3)), key=0).passed
     assert not verify(fn, Claim(Z2, (1, 1)), key=0).sound
 
@@ -60,7 +63,7 @@ def halve(g: Isometry) -> Isometry:
 
 @pytest.mark.parametrize("mode", ["generators", "cosets"])
 def test_strides(mode: str) -> None:
-    fn = lambda x: max_pool(conv(x, padding="SAME"))  # noqa: E731
+    fn = SAME_POOLED
     claim = Claim(translations(2, 2), (4, 4), (2, 2), halve)
     report = verify(fn, claim, mode=mode, key=0)
     assert report.passed, report
@@ -69,7 +72,7 @@ def test_strides(mode: str) -> None:
 
 
 def test_a_claim_that_is_too_small_is_loose() -> None:
-    report = verify(lambda x: conv(x, padding="SAME"), Claim(translations(2, 1), (3, 3)), mode="cosets", key=0)
+    report = verify(SAME, Claim(translations(2, 1), (3, 3)), mode="cosets", key=0)
     assert report.sound
     assert report.tight is False
     assert [g.is_translation for g in report.counterexamples] == [True]
@@ -85,11 +88,11 @@ def test_rotations_about_the_canvas(mode: str) -> None:
             Isometry(((-1, 0), (0, 1)), (1, 0)),
         ],
     )
-    report = verify(max_pool, Claim(group, 2, 2, halve_windows), mode=mode, key=0)
+    report = verify(POOL, Claim(group, 2, 2, halve_windows), mode=mode, key=0)
     assert report.passed, report
     assert not verify(lambda x: max_pool(conv(x)), Claim(group, 4, 2, halve_windows), mode=mode, key=0).sound
     off_by_one = lambda g: Isometry.translation((1, 0)) * halve_windows(g)  # noqa: E731
-    assert not verify(max_pool, Claim(group, 2, 2, off_by_one), mode=mode, key=0).sound
+    assert not verify(POOL, Claim(group, 2, 2, off_by_one), mode=mode, key=0).sound
 
 
 def test_upsampling() -> None:
@@ -101,11 +104,11 @@ def test_upsampling() -> None:
 
 
 def test_the_canvas_can_be_the_image_size_in_use() -> None:
-    report = verify(lambda x: conv(x, padding="SAME"), Claim(Z2, (3, 3)), box(11, 9), key=0)
+    report = verify(SAME, Claim(Z2, (3, 3)), box(11, 9), key=0)
     assert report.passed
     assert report.sizes == (11, 9)
     with pytest.raises(ValueError, match=r"on a canvas of \(4, 4\) no output sees only the inside"):
-        verify(lambda x: conv(x, padding="SAME"), Claim(Z2, (5, 5)), box(4, 4), key=0)
+        verify(SAME, Claim(Z2, (5, 5)), box(4, 4), key=0)
 
 
 def test_one_infinite_axis_beside_a_periodic_one() -> None:
