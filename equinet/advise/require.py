@@ -93,8 +93,8 @@ def contains_somewhere(group: SpaceGroup, part: SpaceGroup) -> bool:
     Moving by v turns `(A, t)` into `(A, t + v − A v)` and leaves translations alone, so v must solve
     `(1 − A) v ∈ t'_A − t_A + L'` for every generator of the point group, `t'` and L' those of `group`.
 
-    >>> at_node = SpaceGroup.parse("2Z ⋊ -1 at (0)")
-    >>> between = SpaceGroup.parse("2Z ⋊ -1 at (1/2)")
+    >>> at_node = SpaceGroup.parse("2Z ⋊ m at (0)")
+    >>> between = SpaceGroup.parse("2Z ⋊ m at (1/2)")
     >>> contains_somewhere(at_node, between), between <= at_node
     (True, False)
     """
