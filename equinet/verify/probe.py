@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cached_property
-from math import ceil, prod, sqrt
+from math import prod, sqrt
 from typing import Any
 
 import jax
@@ -24,6 +24,9 @@ BREAKING = 1e-3
 
 HEADROOM = 8.0
 """The least ratio of the tolerance to the noise floor."""
+
+LARGEST = 1 << 23
+"""Input entries that a chunk holds at most, where the chunk is chosen here."""
 
 LONG = 50
 """Chunks from which a sweep is long enough for a progress bar."""
@@ -174,11 +177,12 @@ class Probe:
             found.extend(float(e) / self.scale for e in np.asarray(errors)[: len(part)])
         return found
 
-    def outputs(self, jobs: Sequence[Job]) -> Iterator[tuple[Job, np.ndarray]]:
-        """Each job with `f(g·x)`, `[batch, P', C']`, float64."""
+    def outputs(self, jobs: Sequence[Job]) -> Iterator[np.ndarray]:
+        """`f(g·x)` of each job, `[batch, P', C']`, float64."""
         for part, _, y in self._run(jobs, outputs=True):
-            values = np.asarray(y, np.float64)
-            yield from zip(part, values, strict=False)
+            values = np.asarray(y)
+            for at in range(len(part)):
+                yield values[at].astype(np.float64)
 
     def _run(self, jobs: Sequence[Job], outputs: bool = False) -> Iterator[tuple[Sequence[Job], Any, Any]]:
         parts = [jobs[start : start + self.chunk] for start in range(0, len(jobs), self.chunk)]
@@ -264,6 +268,11 @@ def _progress(total: int, wanted: bool | None) -> Any:
     return nullcontext(lambda: None)
 
 
-def default_chunk(jobs: int) -> int:
-    """Elements per step: all of a small number, else 64."""
-    return min(64, max(1, 1 << ceil(jobs - 1).bit_length()))
+def default_chunk(jobs: int, entries: int) -> int:
+    """Elements per step: all of a small number, at most 64, fewer where the `entries` of each make a chunk too large.
+
+    >>> default_chunk(5, 1024), default_chunk(5000, 1024), default_chunk(5000, 2 * 224 * 224 * 3)
+    (8, 64, 16)
+    """
+    room = max(1, LARGEST // max(1, entries))
+    return min(64, 1 << (jobs - 1).bit_length(), 1 << (room.bit_length() - 1))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import islice
+from math import prod
 from typing import Any
 
 import jax
@@ -23,6 +25,9 @@ from equinet.verify.program import precision
 from equinet.verify.report import Report
 
 MODES = ("generators", "sweep", "cosets")
+
+KEPT = 1 << 14
+"""Groups up to this order keep their list of elements for the next sweep."""
 
 
 @dataclass
@@ -58,14 +63,12 @@ class Bench:
             return [(max(e, worst.get(g, 0.0)), point) for g, e in zip(elements, first, strict=True)]
         match = self.matcher(tol)
         scale, trials = self.probe.scale, range(self.probe.trials)
-        found = []
-        for job, y in self.probe.outputs([Job(g, point) for g in elements]):
-            error, h = match(y, [0])
-            if error / scale <= tol and len(trials) > 1:
-                every = [y for _, y in self.probe.outputs([Job(job.g, point, k) for k in trials])]
-                error, h = match(np.stack(every), trials)
-            found.append((error / scale, h))
-        return found
+        found = [match(y, [0]) for y in self.probe.outputs([Job(g, point) for g in elements])]
+        again = [at for at, (error, _) in enumerate(found) if error / scale <= tol]
+        outputs = self.probe.outputs([Job(elements[at], point, k) for at in again for k in trials])
+        for at in again:
+            found[at] = match(np.stack(list(islice(outputs, len(trials)))), trials)
+        return [(error / scale, h) for error, h in found]
 
     def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry]) -> list[float]:
         """The error of each element under a given output isometry, over all trials."""
@@ -82,6 +85,7 @@ def make_bench(
     jobs: int | None,
     *,
     chunk: int | None,
+    batch: int,
     trials: int,
     **options: Any,
 ) -> Bench:
@@ -96,8 +100,9 @@ def make_bench(
         bounds = None if canvas is None else canvas.bounds(spatial)
         return (spatial if settled[0].dim else ()), bounds
 
-    count = default_chunk(max(jobs or 64, 3 * trials)) if chunk is None else chunk
-    probe = Probe(fn, sizes, claim.channels, grid, chunk=count, trials=trials, **options)
+    if chunk is None:
+        chunk = default_chunk(max(jobs or 64, 3 * trials), batch * prod(sizes) * claim.channels)
+    probe = Probe(fn, sizes, claim.channels, grid, chunk=chunk, batch=batch, trials=trials, **options)
     return Bench(claim, settled[0], probe, canvas)
 
 
@@ -201,7 +206,8 @@ def _sweep(bench: Bench, shifts_only: bool) -> Report:
     whole = claim.domain.group
     if shifts_only:
         whole = SpaceGroup.of_translations(whole.lattice, whole.periods)
-    claimed, outside = _split(whole, claim.group)
+    split = _split if whole.order is not None and whole.order <= KEPT else _split.__wrapped__
+    claimed, outside = split(whole, claim.group)
     actions = {g: bench.action(g) for g in claimed}
     errors = dict(zip(claimed, probe.errors([Job(g, h) for g, h in actions.items()]), strict=True))
     explained = dict(zip(outside, bench.explain(outside, probe.tol), strict=True))

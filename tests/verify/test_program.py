@@ -89,7 +89,8 @@ def test_weights_take_the_dtype_of_the_measurement() -> None:
 
 
 def test_chunks() -> None:
-    assert [default_chunk(n) for n in (1, 2, 3, 24, 33, 64, 65, 5000)] == [1, 2, 4, 32, 64, 64, 64, 64]
+    assert [default_chunk(n, 1) for n in (1, 2, 3, 24, 33, 64, 65, 5000)] == [1, 2, 4, 32, 64, 64, 64, 64]
+    assert default_chunk(64, 1 << 30) == 1
 
 
 def test_progress_bar_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,6 +114,10 @@ def test_progress_bar_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None
     assert max(shown) > 1
 
 
-def test_progress_bar_runs() -> None:
-    c = case("mean of strided conv")
-    assert verify(c.once, c.group, c.domain, mode="sweep", shifts_only=True, key=0, progress=True).passed
+@pytest.mark.parametrize("name", ["mean of strided conv", "circular conv"])
+def test_progress_bar_runs(name: str) -> None:
+    c = case(name)
+    few = shifts(c.domain, 4, 4) if name == "mean of strided conv" else shifts(c.domain, 3, 3)
+    report = verify(c.once, few, c.domain, action=c.action, mode="sweep", shifts_only=True, key=0, progress=True)
+    assert report.sound
+    assert report.tight is False
