@@ -20,7 +20,7 @@ from equinet.layers import (
     Sequential,
     WindowedAttention,
 )
-from equinet.models.parts import Down, Padding, Readout, check_options, head, patches
+from equinet.models.parts import Down, Padding, Readout, check_counts, check_options, head, patches
 
 
 def _block(name: str, features: int, *attention: Layer) -> tuple[Layer, ...]:
@@ -55,9 +55,10 @@ def vit(
         classes, down, padding, readout: see `equinet.models.parts`; `down` says how patches are made, see `patches`.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("vit", down, padding, readout, keep_size=True)
+    check_counts("vit", "depth", depth)
     layers: list[Layer] = [Named("patches", Sequential(*patches(width, patch, down, padding)))]
     if positions:
         layers.append(PositionalEmbedding())
@@ -91,9 +92,10 @@ def swin(
         classes, down, padding, readout: as for `vit`.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("swin", down, padding, readout, keep_size=True)
+    check_counts("swin", "depths", depths)
     layers: list[Layer] = [Named("patches", Sequential(*patches(width, patch, down, padding), LayerNorm()))]
     for i, count in enumerate(depths):
         features, split = width * 2**i, heads * 2**i

@@ -12,6 +12,7 @@ from equinet.models.parts import (
     Padding,
     Readout,
     check_choice,
+    check_counts,
     check_options,
     conv_block,
     conv_stride,
@@ -47,9 +48,10 @@ def unet(
         norm: as for `small_cnn`.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("unet", down, padding, "gap", norm, keep_size=True)
+    check_counts("unet", "depth", depth, 0)
     check_choice("unet", "readout", readout, ("map", *READOUTS))
     check_choice("unet", "up", up, ("nearest", "linear", "transpose"))
 

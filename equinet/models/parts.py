@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import gcd
 from typing import Literal, get_args
 
@@ -41,6 +42,13 @@ def check_choice(model: str, argument: str, value: object, choices: tuple[object
     if value not in choices:
         shown = ", ".join(repr(choice) for choice in choices)
         raise ValueError(f"{model}: {argument} must be one of {shown}; got {value!r}")
+
+
+def check_counts(model: str, argument: str, counts: int | Sequence[int], least: int = 1) -> None:
+    """Raise a ValueError unless there are counts and all are integers of at least `least`."""
+    listed = (counts,) if isinstance(counts, int) else tuple(counts)
+    if not listed or not all(isinstance(count, int) and count >= least for count in listed):
+        raise ValueError(f"{model}: {argument} must be integers of at least {least}; got {counts!r}")
 
 
 def check_options(

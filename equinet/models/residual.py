@@ -16,6 +16,7 @@ from equinet.models.parts import (
     Padding,
     Readout,
     check_choice,
+    check_counts,
     check_options,
     conv_block,
     conv_stride,
@@ -79,7 +80,7 @@ def resnet(
         classes, down, padding, readout, norm: see `equinet.models.parts`; the padding must keep the size.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("resnet", down, padding, readout, norm, keep_size=True)
     check_choice("resnet", "depth", depth, tuple(RESNET_STAGES))
@@ -112,6 +113,8 @@ def wide_resnet(
 ) -> Layer:
     """Wide ResNet (Zagoruyko and Komodakis 2016): three stages of pre-activation basic blocks, going down by 4.
 
+    Where a block changes the channels or goes down, norm and relu come before both branches, as published.
+
     Args:
         depth: 6 k + 4 for k blocks a stage.
         widen: factor on the channels of every stage.
@@ -133,16 +136,19 @@ def wide_resnet(
         features = width * widen * 2**i
         for j in range(count):
             stride = 2 if i > 0 and j == 0 else 1
+            changes = stride > 1 or inputs != features
+            start = (*normalise(norm, inputs), Relu())
             body = Sequential(
-                *normalise(norm, inputs),
-                Relu(),
+                *(() if changes else start),
                 *conv_block(features, 3, stride, down, padding, norm),
                 *((Dropout(dropout),) if dropout else ()),
                 Conv(features, 3, padding=padding, bias=bias),
             )
-            changes = stride > 1 or inputs != features
-            shortcut = _shortcut(features, stride, down, padding, "none") if changes else None
-            layers.append(Named(f"stage {i} block {j}", Residual(body, shortcut)))
+            block = Residual(body)
+            if changes:
+                straight = Conv(features, 1, stride=conv_stride(down, stride), padding="valid", bias=bias)
+                block = Sequential(*start, Residual(body, Sequential(*downsample(down, stride, padding), straight)))
+            layers.append(Named(f"stage {i} block {j}", block))
             inputs = features
     return Sequential(*layers, *normalise(norm, inputs), Relu(), *head(readout, classes))
 
@@ -171,9 +177,10 @@ def convnext(
         classes, down, padding, readout: as for `resnet`; `down` says how patches are made, see `patches`.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("convnext", down, padding, readout, keep_size=True)
+    check_counts("convnext", "depths", depths)
     layers: list[Layer] = [Named("stem", Sequential(*patches(width, patch, down, padding), LayerNorm()))]
     for i, count in enumerate(depths):
         features = width * 2**i

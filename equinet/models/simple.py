@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from equinet.layers import Conv, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
-from equinet.models.parts import Down, Norm, Padding, Readout, check_choice, check_options, conv_block, head
+from equinet.models.parts import (
+    Down,
+    Norm,
+    Padding,
+    Readout,
+    check_choice,
+    check_counts,
+    check_options,
+    conv_block,
+    head,
+)
 
 VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
@@ -33,10 +42,11 @@ def small_cnn(
             are the ones that a finite image survives whole.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("small_cnn", down, padding, readout, norm)
-    widths = _widths("small_cnn", features)
+    check_counts("small_cnn", "features", features)
+    widths = tuple(features)
     stages = [
         Named(
             f"stage {i}", Sequential(*conv_block(width, kernel, 1 if i == len(widths) - 1 else 2, down, padding, norm))
@@ -64,10 +74,11 @@ def fcn(
             maps are flattened and mixed by a dense layer, which ties the network to one size.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("fcn", down, padding, readout, norm)
-    widths = _widths("fcn", features)
+    check_counts("fcn", "features", features)
+    widths = tuple(features)
     stages = [
         Named(
             f"stage {i}", Sequential(*conv_block(width, kernel, 1 if i == len(widths) - 1 else 2, down, padding, norm))
@@ -100,7 +111,7 @@ def vgg(
         classes, down, padding, readout, norm: as for `small_cnn`.
 
     Raises:
-        ValueError: for a choice that does not exist.
+        ValueError: for a choice that does not exist or a count that is too small.
     """
     check_options("vgg", down, padding, readout, norm)
     check_choice("vgg", "depth", depth, tuple(VGG_STAGES))
@@ -114,10 +125,3 @@ def vgg(
         ]
         stages.append(Named(f"stage {i}", Sequential(*blocks)))
     return Sequential(*stages, *head(readout, classes))
-
-
-def _widths(model: str, features: Any) -> tuple[int, ...]:
-    widths = (features,) if isinstance(features, int) else tuple(features)
-    if not widths or not all(isinstance(width, int) and width >= 1 for width in widths):
-        raise ValueError(f"{model}: features must be positive integers, one per stage; got {features!r}")
-    return widths

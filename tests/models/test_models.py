@@ -110,13 +110,14 @@ def test_resnet_with_the_imagenet_stem(depth: int, down: str) -> None:
 
 
 def test_parameters_of_the_published_networks() -> None:
-    # He et al. 2016 with a 1000-way readout; Simonyan and Zisserman's convolutions; our sums leave nothing else out.
+    # He et al. 2016 and Zagoruyko and Komodakis 2016 whole; of Simonyan and Zisserman 2015 the convolutions.
     def count(net: eq.Layer, size: int) -> int:
         variables = jax.eval_shape(lambda: net.init(jax.random.key(0), (size, size, 3)))
         return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
 
     assert count(models.resnet(18, stem="imagenet", classes=1000), 64) == 11_689_512
     assert count(models.resnet(50, stem="imagenet", classes=1000), 64) == 25_557_032
+    assert count(models.wide_resnet(28, 10), 32) == 36_479_194
     assert count(models.vgg(16, norm="none"), 32) == 14_714_688 + 5_130
 
 
@@ -169,7 +170,9 @@ def test_an_unknown_model_lists_the_near_ones() -> None:
         ("wide_resnet", {"depth": 12}, "wide_resnet: depth must be 6 k \\+ 4"),
         ("small_cnn", {"down": "apps"}, "small_cnn: down must be one of 'stride', 'max'.*; got 'apps'"),
         ("fcn", {"readout": "mean"}, "fcn: readout must be one of 'gap', 'gmp', 'flatten'; got 'mean'"),
-        ("fcn", {"features": ()}, "fcn: features must be positive integers, one per stage; got \\(\\)"),
+        ("fcn", {"features": ()}, "fcn: features must be integers of at least 1; got \\(\\)"),
+        ("unet", {"depth": -1}, "unet: depth must be integers of at least 0; got -1"),
+        ("swin", {"depths": (2, 0)}, "swin: depths must be integers of at least 1; got \\(2, 0\\)"),
         ("vgg", {"norm": "bn"}, "vgg: norm must be one of 'none', 'batch'"),
         ("unet", {"readout": "mean"}, "unet: readout must be one of 'map', 'gap'"),
         ("unet", {"up": "cubic"}, "unet: up must be one of 'nearest', 'linear', 'transpose'; got 'cubic'"),
