@@ -381,7 +381,8 @@ def canonical_operations(grid: Domain) -> tuple[Images, ...]:
     return tuple(found)
 
 
-def _matrix(images: Images) -> Matrix:
+def matrix_of(images: Images) -> Matrix:
+    """The signed permutation that sends each axis to `(image axis, sign)`."""
     size = len(images)
     rows = [[0] * size for _ in range(size)]
     for column, (row, sign) in enumerate(images):
@@ -441,7 +442,7 @@ def _pairs(
             to = swap.get(image, image)
             shift[image], shift[dim + to] = t, there
             signed.append(_canonical_image(out, axis, to, sign))
-        yield (_matrix(images), _matrix(tuple(signed))), tuple(shift)
+        yield (matrix_of(images), matrix_of(tuple(signed))), tuple(shift)
 
 
 def _canonical_image(grid: Domain, axis: int, image: int, sign: int) -> tuple[int, int]:
@@ -457,7 +458,7 @@ def whole_group(domain: Domain) -> Homomorphism:
     for (a, _), shift in exact.operations:
         signed = tuple(_canonical_image(domain, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
         there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[domain.dim :])]
-        operations.append(((a, _matrix(signed)), (*shift[: domain.dim], *there)))
+        operations.append(((a, matrix_of(signed)), (*shift[: domain.dim], *there)))
     return Homomorphism(
         domain.dim, domain.dim, exact.lattice, tuple(operations), exact.source_periods, exact.target_periods
     )

@@ -14,7 +14,7 @@ from functools import lru_cache
 from equinet.domain import Domain
 from equinet.groups import Lattice, Matrix
 from equinet.groups.homomorphism import Homomorphism
-from equinet.lines import _matrix, canonical_operations, fixes_nodes
+from equinet.lines import Images, canonical_operations, fixes_nodes, matrix_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +67,7 @@ def _action(
             rows += [row({i: axis.size or 0}, {}, {}), row({}, {i: coarse.axes[i].size or 0}, {})]
     operations = {}
     for images in canonical_operations(fine):
-        identity = all(axis == image and sign > 0 for axis, (image, sign) in enumerate(images))
-        if (translations_only and not identity) or any(
+        if (translations_only and not _moves_components_cyclically(images, coarse)) or any(
             stride[axis] != stride[image] for axis, (image, _) in enumerate(images)
         ):
             continue
@@ -80,9 +79,18 @@ def _action(
                 there[image] = (coarse.axes[image].size or 1) - 1 if ends else 0
             trivial = fixes_nodes(coarse.axes[axis])
             signed.append((axis if coarse.axes[axis].size == 1 else image, 1 if trivial else sign))
-        operations[_matrix(images), _matrix(tuple(signed))] = row(t, there, {})
+        operations[matrix_of(images), matrix_of(tuple(signed))] = row(t, there, {})
     made = Homomorphism(dim, dim, Lattice.span(rows, size), tuple(operations.items()), fine.periods, coarse.periods)
     return (made if down else made.inverse()), moving
+
+
+def _moves_components_cyclically(images: Images, coarse: Domain) -> bool:
+    """Whether a point operation moves every component by a cyclic shift: reversed axes have at most two nodes."""
+    sizes = coarse.sizes
+    return all(
+        (image == axis or sizes[axis] == sizes[image] == 1) and (sign > 0 or sizes[axis] in (1, 2))
+        for axis, (image, sign) in enumerate(images)
+    )
 
 
 def strict_action(

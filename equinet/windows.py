@@ -145,10 +145,10 @@ class Window(Reading):
         if self.reduce == "taps":
             return _plain(nodes[:, :, None])
         weights = np.ones_like(nodes) if self.weights is None else np.tile(np.asarray(self.weights), (len(nodes), 1))
+        present = (nodes != FILL) | (n is None)
         if self.reduce == "max":
-            weights = np.where(nodes == FILL, 0, 1)
+            weights = np.where(present, 1, 0)
         elif not self.count_padding:
-            present = nodes != FILL
             counts = present.sum(1, keepdims=True)
             common = np.lcm.reduce(np.maximum(counts, 1).ravel())
             weights = np.where(present, common // np.maximum(counts, 1), 0)

@@ -142,7 +142,9 @@ def _polyphase(rng: Random, shape):
     if rng.random() < 0.2:
         return eq.LearnedPolyphasePool(stride)
     norm = [1, 2, float("inf")][int(rng.integers(3))]
-    return eq.PolyphasePool(stride, norm=norm, blur=None if rng.random() < 0.6 else 3, blur_first=bool(rng.random() < 0.5))
+    return eq.PolyphasePool(
+        stride, norm=norm, blur=None if rng.random() < 0.6 else 3, blur_first=bool(rng.random() < 0.5)
+    )
 
 
 def _blur(rng: Random, shape):

@@ -413,11 +413,14 @@ def _compose(first: Homomorphism, second: Homomorphism) -> Homomorphism:
     by_matrix: dict[Matrix, list[tuple[Matrix, Vector]]] = {}
     for (b, c), shift in second.operations:
         by_matrix.setdefault(b, []).append((c, shift))
-    found = []
+    found, plain = [], []
     for (a, b), left in first.operations:
         for c, right in by_matrix.get(b, ()):
             tail = lift(stacked, e, [x - y for x, y in zip(right[:e], left[d : d + e], strict=True)])
             if tail is not None:
                 found.append(((a, c), _add(left[:d] + right[e : e + f] + left[d + e :] + right[e + f :], tail)))
+                # Where several operations lie between, the plainest comes first: it is the one that is kept.
+                plain.append((a != b) + (b != c))
+    found = [entry for _, entry in sorted(zip(plain, found, strict=True), key=lambda pair: pair[0])]
     lattice, operations = merge_operations(stacked.fibre(e), found, parameters=m + n)
     return Homomorphism(d, f, lattice, operations, first.source_periods, second.target_periods)

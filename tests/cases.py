@@ -1,0 +1,77 @@
+"""The table of layers and small architectures that drives the tests; every public layer must appear in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+
+import equinet as eq
+
+CIRCULAR = eq.Conv(2, 3, padding="circular")
+
+# For each case: a layer, and the domains on which it is checked against brute force (2 input channels).
+D1, T2, B2, MIXED = eq.torus(6), eq.torus(4, 4), eq.box(5, 5), eq.Domain((eq.periodic(4), eq.bounded(4)))
+EVERYWHERE = (D1, T2, B2, MIXED)
+EVEN = (D1, T2, eq.box(4, 4), MIXED, eq.torus(2, 2))
+
+CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
+    "Conv": (lambda: eq.Conv(3, 3, stride=2, padding="circular"), EVERYWHERE),
+    "Conv depthwise": (lambda: eq.Conv(4, 2, padding="zero", groups=2), EVERYWHERE),
+    "Conv 1×1": (lambda: eq.Conv(3, 1), EVERYWHERE),
+    "Conv dilated": (lambda: eq.Conv(3, 2, dilation=2, padding="circular"), EVERYWHERE),
+    "ConvTranspose": (lambda: eq.ConvTranspose(2, 3, stride=2, padding="circular"), EVERYWHERE),
+    "MaxPool": (lambda: eq.MaxPool(3, 2, "circular"), EVERYWHERE),
+    "AvgPool": (lambda: eq.AvgPool(2, 1, "zero", count_padding=False), EVERYWHERE),
+    "GlobalAvgPool": (lambda: eq.GlobalAvgPool(), EVERYWHERE),
+    "GlobalMaxPool": (lambda: eq.Sequential(CIRCULAR, eq.GlobalMaxPool()), EVERYWHERE),
+    "BlurPool": (lambda: eq.BlurPool(2), EVERYWHERE),
+    "MaxBlurPool": (lambda: eq.MaxBlurPool(2), EVERYWHERE),
+    "PolyphasePool": (lambda: eq.PolyphasePool(2), EVEN),
+    "PolyphasePool blurred": (lambda: eq.PolyphasePool(2, norm=1, blur=3, blur_first=False), EVEN),
+    "LearnedPolyphasePool": (lambda: eq.LearnedPolyphasePool(2), EVEN),
+    "PolyphaseUpsample": (lambda: eq.Hourglass(eq.PolyphasePool(2), CIRCULAR, eq.PolyphaseUpsample(2)), EVEN),
+    "Hourglass": (lambda: eq.Hourglass(eq.MaxPool(2), eq.Relu(), eq.Upsample(2), skip="concat"), EVEN),
+    "Upsample": (lambda: eq.Upsample(2), EVERYWHERE),
+    "Upsample linear": (lambda: eq.Upsample(2, method="linear", padding="circular"), EVERYWHERE),
+    "PixelShuffle": (lambda: eq.Sequential(eq.Conv(8, 1), eq.PixelShuffle(2)), (T2, B2, MIXED)),
+    "PixelUnshuffle": (lambda: eq.PixelUnshuffle(2), EVEN),
+    "PixelUnshuffle undone": (lambda: eq.Sequential(eq.PixelUnshuffle(2), eq.Gelu(), eq.PixelShuffle(2)), EVEN),
+    "Pad": (lambda: eq.Pad(1, mode="edge"), EVERYWHERE),
+    "Pad then crop": (lambda: eq.Sequential(eq.Pad(1), eq.Crop(1)), EVERYWHERE),
+    "Crop": (lambda: eq.Crop(1), EVERYWHERE),
+    "Roll": (lambda: eq.Roll(1), EVERYWHERE),
+    "Relu": (lambda: eq.Relu(), EVERYWHERE),
+    "LeakyRelu": (lambda: eq.LeakyRelu(), (D1,)),
+    "Elu": (lambda: eq.Elu(), (D1,)),
+    "Softplus": (lambda: eq.Softplus(), (D1,)),
+    "Sigmoid": (lambda: eq.Sigmoid(), (D1,)),
+    "Tanh": (lambda: eq.Tanh(), (D1,)),
+    "Gelu": (lambda: eq.Gelu(), (D1,)),
+    "Silu": (lambda: eq.Silu(), (D1,)),
+    "Pointwise": (lambda: eq.Sequential(eq.Pad(1), eq.Pointwise(jnp.cos), eq.Conv(2, 3)), (D1, B2)),
+    "Identity": (lambda: eq.Identity(), (D1,)),
+    "Dropout": (lambda: eq.Dropout(0.5), (D1,)),
+    "BatchNorm": (lambda: eq.Sequential(eq.AvgPool(2, 1, "zero"), eq.BatchNorm(), eq.GlobalAvgPool()), EVERYWHERE),
+    "LayerNorm": (lambda: eq.LayerNorm(), EVERYWHERE),
+    "LayerNorm all": (lambda: eq.LayerNorm(axes="all"), EVERYWHERE),
+    "GroupNorm": (lambda: eq.GroupNorm(1), EVERYWHERE),
+    "InstanceNorm": (lambda: eq.InstanceNorm(), EVERYWHERE),
+    "SqueezeExcite": (lambda: eq.SqueezeExcite(1), EVERYWHERE),
+    "SelfAttention": (lambda: eq.SelfAttention(1), EVERYWHERE),
+    "WindowedAttention": (lambda: eq.WindowedAttention(2, 1), EVEN),
+    "Flatten": (lambda: eq.Sequential(eq.MaxPool(2), eq.Flatten()), EVERYWHERE),
+    "Dense": (lambda: eq.Dense(3), EVERYWHERE),
+    "PositionalEmbedding": (lambda: eq.Sequential(eq.AvgPool(2), eq.PositionalEmbedding()), EVERYWHERE),
+    "Sequential": (lambda: eq.Sequential(CIRCULAR, eq.Relu(), eq.MaxPool(2)), EVERYWHERE),
+    "Residual": (lambda: eq.Residual(eq.MaxPool(3, 1, "zero")), EVERYWHERE),
+    "Residual sharing a phase": (
+        lambda: eq.Residual(
+            eq.Sequential(CIRCULAR, eq.Relu(), eq.PolyphasePool(2)), eq.Sequential(eq.PolyphasePool(2), eq.Conv(2, 1))
+        ),
+        EVEN,
+    ),
+    "Parallel": (lambda: eq.Parallel(eq.MaxPool(3, 2, "circular"), eq.AvgPool(2), join="concat"), EVEN),
+    "Parallel choosing apart": (lambda: eq.Parallel(eq.PolyphasePool(2), eq.PolyphasePool(2, norm=1)), EVEN),
+    "Named": (lambda: eq.Named("stem", CIRCULAR), (D1,)),
+}

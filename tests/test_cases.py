@@ -1,0 +1,64 @@
+"""Every public layer: what it declares equals brute force."""
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import equinet as eq
+from tests.cases import CASES
+from tests.oracle import judge
+
+
+def public_layers():
+    found = {name: value for name, value in vars(eq).items() if isinstance(value, type) and issubclass(value, eq.Layer)}
+    return sorted(set(found) - {"Layer"})
+
+
+def test_every_public_layer_is_in_the_table():
+    missing = [name for name in public_layers() if not any(case.split()[0] == name for case in CASES)]
+    assert not missing
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_declared_equals_brute_force(case):
+    make, domains = CASES[case]
+    with jax.enable_x64(True):
+        for domain in domains:
+            verdict = judge(make(), domain)
+            assert not verdict.unsound and not verdict.loose, f"{case} on {domain}: {verdict}"
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_shapes_and_fields_agree(case):
+    make, domains = CASES[case]
+    for domain in domains:
+        net = make()
+        shape = (*(n or 1 for n in domain.sizes), 2)
+        expected = net.output_shape(shape)
+        certificate = eq.certify(net, domain, 2)
+        assert (*certificate.output.sizes, certificate.field.channels) == expected
+        variables = net.init(jax.random.key(0), shape)
+        assert net.apply(variables, jnp.ones((3, *shape))).shape == (3, *expected)
+        assert hash(net) == hash(make()) or "Pointwise" in case
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_plane_contains_what_large_tori_keep(case):
+    """Where the stride divides the size and padding is circular, the torus keeps what the plane keeps; never more."""
+    make, _ = CASES[case]
+    plane = eq.certify(make(), eq.plane(2), 2).strict
+    torus = eq.certify(make(), eq.torus(24, 24), 2).strict
+    if "Flatten" in case or "PositionalEmbedding" in case or "Global" in case or "BatchNorm" in case:
+        return
+    assert torus.translations <= plane.translations + eq.Lattice.diagonal((24, 24))
+    assert set(torus.point_group) <= set(plane.point_group)
+
+
+@pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
+@pytest.mark.parametrize("case", CASES)
+def test_dtypes_are_kept(case, dtype):
+    make, domains = CASES[case]
+    net, shape = make(), (*(n or 1 for n in domains[0].sizes), 2)
+    variables = net.init(jax.random.key(0), shape)
+    x = jax.random.normal(jax.random.key(1), (2, *shape), dtype)
+    assert net.apply(variables, x).dtype == dtype
