@@ -54,7 +54,7 @@ wheel: $(DEV)
 	rm -rf build
 	$(BIN)/python -m build --wheel --outdir build/dist . > /dev/null
 	$(BIN)/python -m pip install --quiet --no-deps --target build/installed build/dist/*.whl
-	cd build && PYTHONPATH=$(CURDIR)/build/installed ../$(BIN)/python -c \
+	@cd build && PYTHONPATH=$(CURDIR)/build/installed ../$(BIN)/python -c \
 	  'import equinet; assert "build/installed" in equinet.__file__, equinet.__file__; print("wheel imports:", equinet.__name__)'
 
 demo: $(TRAIN)

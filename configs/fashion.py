@@ -5,6 +5,11 @@
 Names: `stride` (strided convolutions), `max` (max pooling), `blur` (blur pooling), `aps` (adaptive polyphase sampling),
 all with circular padding and global average pooling; `max_zero` (max pooling, zero padding); `stride_flatten` (strided
 convolutions, flatten and dense).
+
+Test accuracy and circular consistency to expect after ten epochs, in %, half a minute each on two cores (seed 0;
+accuracies move by a point from seed to seed):
+
+    stride 88 / 43    max 89 / 84    blur 87 / 90    aps 85 / 100    max_zero 90 / 29    stride_flatten 88 / 13
 """
 
 import ml_collections
@@ -27,6 +32,7 @@ def get_config(arg: str = "aps") -> ml_collections.ConfigDict:
     check_name(arg, NETWORKS, "network in configs/fashion.py")
     config = base()
     config.name = arg
+    config.update(epochs=10, optimiser={"learning_rate": 1e-2})
     builder = "fcn" if NETWORKS[arg]["down"] == "stride" else "small_cnn"
     config.model = {"name": builder, "features": (16, 32, 64, 64), "classes": 10, **NETWORKS[arg]}
     return config

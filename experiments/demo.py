@@ -79,7 +79,7 @@ def run(
     *,
     names: Sequence[str] = tuple(NETWORKS),
     seed: int = 0,
-    epochs: int = 12,
+    epochs: int = 10,
     shifted_images: int = 100,
     smoke: bool = False,
     progress: bool = True,

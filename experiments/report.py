@@ -12,8 +12,8 @@ from experiments.metrics import Share
 from experiments.record import write_json
 
 READING = """\
-**Equivariant under**: the shifts `t` of the input for which the map before the readout is itself shifted, by an amount
-known in advance. **Invariant under**: those that leave the output as it is. *Computed* groups follow from the layers
+**Equivariant under** (the strict group of the map before the readout): the shifts `t` of the input for which that map is
+itself shifted, by an amount known in advance. **Invariant under**: those that leave the output as it is. *Computed* groups follow from the layers
 alone, before any training; *measured* ones were found on the trained weights: the equivariance by a search without a
 claim, the invariance by trying every shift, flip and rotation of the torus. `2Z × 2Z` are the even shifts,
 `Z × Z` all of them; `trivial` means that no shift but zero survives.
@@ -74,6 +74,12 @@ def _lines(findings: Sequence[Finding], figures: Sequence[Path], record: dict[st
         f"shift on {first.shifts.images} test images under {first.shifts.shifts:,} shifts each.\n"
     )
     yield READING
+    for finding in findings:
+        if finding.trunk.orbit != finding.trunk.strict:
+            yield (
+                f"The map of the {finding.title} follows all of `{short(finding.trunk.orbit)}` (its orbit group), by "
+                "shifts that depend on the image; the readout no longer sees them.\n"
+            )
     for figure in figures:
         yield f"![{figure.stem.replace('_', ' ')}]({figure.name})\n"
     yield "## Where each network lost its symmetry\n"

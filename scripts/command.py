@@ -14,11 +14,12 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
     """Define the flags, parse the command line, call `main`; wrong input ends the program with status 2 or 1."""
     define_flags()
-    flags.FLAGS.set_default("verbosity", logging.WARNING)
 
     def no_arguments(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+        if not flags.FLAGS["verbosity"].present:
+            logging.set_verbosity(logging.WARNING)
         try:
             main()
         except (ValueError, OSError, RuntimeError) as error:

@@ -1,7 +1,7 @@
 """Six networks, trained on real images: the symmetry computed, measured, and what it is worth.
 
     make demo
-    python -m scripts.demo --workdir=runs/demo --epochs=12 --seed=0
+    python -m scripts.demo --workdir=runs/demo --epochs=10 --seed=0
 
 Prints a table and writes `report.md`, two figures, `results.json` and a folder for every network into the workdir.
 Ends with status 1 if a computed group is not the measured one.
@@ -25,7 +25,7 @@ def define_flags() -> None:
     """The command line; not on import, so that two scripts can be imported side by side."""
     flags.DEFINE_string("workdir", "runs/demo", "The folder that the report, the figures and the runs go to.")
     flags.DEFINE_integer("seed", 0, "Seed of weights, data order and shifts, the same for every network.")
-    flags.DEFINE_integer("epochs", 12, "Passes over the 10,000 training images.", lower_bound=1)
+    flags.DEFINE_integer("epochs", 10, "Passes over the 10,000 training images.", lower_bound=1)
     flags.DEFINE_integer("shifted_images", 100, "Test images classified under every shift.", lower_bound=1)
     flags.DEFINE_bool("smoke", False, "A run of seconds on a few images: does everything work?")
     flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
