@@ -22,7 +22,7 @@ Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
 BREAKING = 1e-3
 """The smallest relative error taken for a broken symmetry."""
 
-HEADROOM = 8.0
+HEADROOM = 4.0
 """The least ratio of the tolerance to the noise floor."""
 
 LARGEST = 1 << 23
@@ -55,7 +55,7 @@ class Probe:
     which is what another order of summation costs; a function that cancels large values inside itself, unseen in its
     input and output, may need float64 or `tol`. The *tolerance* is the geometric mean of the floor and `BREAKING` =
     1e-3, as far from rounding as from breaking: about 1e-9 in float64, where nine orders lie between, and 1e-5 in
-    float32. In bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 8 times the floor.
+    float32. In bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 4 times the floor.
 
     Args:
         fn: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.

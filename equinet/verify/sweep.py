@@ -161,7 +161,8 @@ def verify(
         channels: of the input, by default the certificate's, or 1.
         batch: examples per element.
         trials: batches for each generator, and for elements outside H that one batch cannot tell from a symmetry.
-        dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it.
+        dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it. In
+            bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
         chunk: elements per compiled step, by default up to 64.
         tol: overrides the derived tolerance.
