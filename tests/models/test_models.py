@@ -148,6 +148,16 @@ def test_declared_is_measured(name: str, arguments: dict, domain: eq.Domain, gro
     assert report.passed, str(report)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("down", DOWNS)
+@pytest.mark.parametrize("name", CASES)
+def test_declared_is_measured_everywhere(name: str, down: str) -> None:
+    net, domain = build(name, down=down), eq.torus(SIZE, SIZE)
+    report = eq.verify(bound(net, domain), eq.certify(net, domain), mode="cosets", key=1, trials=2)
+    assert report.sound, str(report)
+    assert report.tight, str(report)
+
+
 def test_a_wrong_claim_about_a_model_fails() -> None:
     net, domain = build("small_cnn", down="max"), eq.torus(16, 16)
     wrong = eq.SpaceGroup.parse("2Z × 2Z", periods=domain.periods)
