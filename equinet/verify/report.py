@@ -79,6 +79,16 @@ class Report:
         return all(e > self.tol for e in self.outside.values()) if self.measured_outside else None
 
     @property
+    def separation(self) -> tuple[float | None, float | None]:
+        """The largest error taken for rounding and the smallest taken for breaking, None where there is none.
+
+        The further apart, the surer the verdict; where they are within an order of one another, measure in float64.
+        """
+        held = [e for e in self.errors.values() if e <= self.tol]
+        broken = [e for e in self.errors.values() if e > self.tol]
+        return max(held, default=None), min(broken, default=None)
+
+    @property
     def passed(self) -> bool:
         """Whether the claim agrees with all that was measured: sound, and not known to be loose."""
         return self.sound and self.tight is not False
@@ -99,9 +109,10 @@ class Report:
         yield f"  sound: {words[self.sound]}   tight: {words[self.tight]}   elements measured: {len(self.errors)}"
         yield f"  worst claimed error {error:.1e} at ({element})"
         yield f"  tolerance {self.tol:.1e}, noise floor {self.floor:.1e}"
-        if self.outside:
-            element, error = min(self.outside.items(), key=lambda item: item[1])
-            yield f"  least error outside {error:.1e} at ({element})"
+        held, broken = self.separation
+        parts = [f"those that hold reach {held:.1e}"] if held is not None else []
+        parts += [f"those that break start at {broken:.1e}"] if broken is not None else []
+        yield f"  errors: {', '.join(parts)}"
         if not self.domain.is_finite:
             yield f"  compared away from the border of a canvas of {' × '.join(map(str, self.sizes))}"
         if self.bound is not None:
@@ -163,6 +174,7 @@ class Report:
             "tolerance": self.tol,
             "noise_floor": self.floor,
             "scale": self.scale,
+            "separation": list(self.separation),
             "dtype": self.dtype,
             "sizes": list(self.sizes),
             "examples": self.examples,

@@ -20,7 +20,8 @@ def test_text_of_a_sweep() -> None:
     text = str(measure(case("circular conv, pooled")))
     assert text.startswith("PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8), mode sweep, float32")
     assert "sound: yes   tight: yes   elements measured: 512" in text
-    assert "least error outside" in text
+    assert "errors: those that hold reach" in text
+    assert "those that break start at" in text
     rows = {line.split("   ")[0].strip(): line.split() for line in text.splitlines()}
     assert rows["point operation"][-1] == "hold"
     assert rows["x, y"][-1] == "16"
@@ -45,6 +46,14 @@ def test_errors_map_isometries_to_numbers() -> None:
     assert all(isinstance(g, Isometry) and isinstance(e, float) for g, e in report.errors.items())
     assert report.errors[Isometry.translation((1, 2))] <= report.tol
     assert report.errors[Isometry(((-1, 0), (0, 1)), (0, 0))] > report.tol
+
+
+def test_separation_is_the_gap_between_rounding_and_breaking() -> None:
+    report = measure(case("circular conv"))
+    held, broken = report.separation
+    assert held == max(report.claimed.values())
+    assert broken == min(report.outside.values())
+    assert measure(case("pointwise")).separation[1] is None
 
 
 def test_json(tmp_path: Path) -> None:
