@@ -23,6 +23,7 @@ from equinet.lines import (
     compose_lines,
     identity_line,
     line_action,
+    pool_rows,
     reading_line,
     whole_group,
 )
@@ -85,7 +86,7 @@ class Field:
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
-        regathered: the same value over a later base of which it is a mere gather, for what does not compose with `lines`.
+        regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
         spans: receptive field per axis of the source.
@@ -261,16 +262,14 @@ class Field:
 
     def collapse(self, *, maximum: bool, channels: int | None = None) -> Field:
         """Global pooling: the average or the maximum over all nodes."""
-        field_ = self._base_for(maximum)
-        lines = tuple(collapse_line(line, maximum) for line in field_.lines)
-        if any(line is None for line in lines):
-            field_ = field_.rebase()
-            lines = tuple(collapse_line(line, maximum) for line in field_.lines)
+        lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
         kept = tuple(line for line in lines if line is not None)
+        if len(kept) < len(self.lines):
+            kept = tuple(pool_rows(line, maximum) for line in self.lines)
         point = Domain(
             tuple(Axis(1, "periodic") if axis.boundary == "periodic" else bounded(1) for axis in self.grid.axes)
         )
-        return replace(self._over(field_), lines=kept, grid=point)._without_axes(channels)
+        return replace(self, lines=kept, grid=point)._without_axes(channels)
 
     def _without_axes(self, channels: int | None) -> Field:
         spans = tuple(replace(span, everything=True) for span in self.spans)
@@ -318,7 +317,11 @@ class Field:
         """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
 
         Appends the phase to `phases`.
+
+        Args:
+            translations_only: whether the rule knows no reflection or rotation (where there is any choice at all).
         """
+        translations_only = translations_only and max(stride) > 1
         grid = Domain(
             tuple(
                 axis if axis.size is None else Axis(axis.size // s, axis.boundary)

@@ -8,7 +8,7 @@ axis b matches the rows of a's line with the rows of b's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import permutations, product
 from math import gcd, lcm
@@ -43,6 +43,7 @@ class Line:
         ordered: whether the taps carry free weights of this axis (so that no other axis can match them).
         advance: on an infinite axis, how far the nodes move after all rows; 0 on a finite one.
         modulus: nodes are equal modulo this; 0 if they are not periodic.
+        pooled: whether there is one output, that depends on the "set" or the "multiset" of all rows; else empty.
     """
 
     codes: np.ndarray
@@ -52,6 +53,7 @@ class Line:
     ordered: bool
     advance: int
     modulus: int
+    pooled: str = ""
 
     @property
     def rows(self) -> int:
@@ -210,14 +212,25 @@ def collapse_line(line: Line, maximum: bool) -> Line | None:
     """One output that averages (or takes the maximum) over all rows."""
     if line.codes.size > _LIMIT:
         return None
-    modulus = line.advance or line.modulus
-    codes = line.codes
-    if line.advance:
-        label, node = np.divmod(np.where(_is_node(codes), codes, _ORIGIN), _LABEL)
-        codes = np.where(_is_node(codes), label * _LABEL + (node - _ORIGIN) % modulus + _ORIGIN, codes)
-    codes = codes.swapaxes(0, 1).reshape(1, codes.shape[1], -1)
+    codes = _folded(line).swapaxes(0, 1).reshape(1, line.codes.shape[1], -1)
     weights = line.weights.swapaxes(0, 1).reshape(1, line.codes.shape[1], -1)
-    return _make(codes, weights, line.scale * line.rows, maximum, line.ordered, 0, modulus)
+    scale = 1 if maximum else line.scale * line.rows
+    return _make(codes, weights, scale, maximum, line.ordered, 0, line.advance or line.modulus)
+
+
+@lru_cache(maxsize=1 << 12)
+def pool_rows(line: Line, maximum: bool) -> Line:
+    """One output that averages (or takes the maximum) of one function of every row, whatever the function."""
+    made = _make(_folded(line), line.weights, line.scale, line.maximum, line.ordered, 0, line.advance or line.modulus)
+    return replace(made, pooled="set" if maximum else "multiset")
+
+
+def _folded(line: Line) -> np.ndarray:
+    """Codes of one period of rows, with the nodes of an infinite axis taken modulo that period."""
+    if not line.advance:
+        return line.codes
+    label, node = np.divmod(np.where(_is_node(line.codes), line.codes, _ORIGIN), _LABEL)
+    return np.where(_is_node(line.codes), label * _LABEL + (node - _ORIGIN) % line.advance + _ORIGIN, line.codes)
 
 
 def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
@@ -265,6 +278,8 @@ def _anchor(codes: np.ndarray) -> int:
 def _images(a: Line, b: Line, sign: int, shift: int, periodic_rows: bool, keys: dict[bytes, list[int]]) -> list[Signs]:
     """All `(s', t')` with row `s' i + t'` of b equal to row i of a moved by `(sign, shift)`, on a finite axis."""
     codes, weights = _moved(a, sign, shift)
+    if a.pooled:
+        return [(1, 0)] if _content(a, codes, weights) == _content(b, b.codes, b.weights) else []
     starts = keys.get(codes[0].tobytes() + weights[0].tobytes(), [])
     found = []
     for s in (1, -1):
@@ -274,6 +289,12 @@ def _images(a: Line, b: Line, sign: int, shift: int, periodic_rows: bool, keys: 
             if _same(b, s, first, codes, weights):
                 found.append((s, first))
     return found
+
+
+def _content(line: Line, codes: np.ndarray, weights: np.ndarray) -> list[bytes]:
+    """The rows without their order, and for a maximum without their number."""
+    rows = [c.tobytes() + w.tobytes() for c, w in zip(codes, weights, strict=True)]
+    return sorted(set(rows) if line.pooled == "set" else rows)
 
 
 def _divisors(n: int) -> list[int]:
@@ -340,7 +361,7 @@ def match_axes(a: Line, b: Line, axis: Axis, out: Axis) -> Matches:
     """The window rule for isometries that send axis a to axis b, two equal axes with equal outputs."""
     if a.ordered or b.ordered or a.codes.shape != b.codes.shape or a.maximum != b.maximum or a.scale != b.scale:
         return {}
-    if a.advance != b.advance or a.modulus != b.modulus:
+    if a.advance != b.advance or a.modulus != b.modulus or a.pooled != b.pooled:
         return {}
     if a.advance:
         return _match_infinite_pair(a, b)
