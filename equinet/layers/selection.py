@@ -37,13 +37,18 @@ def stack_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
     return split.transpose(order).reshape(x.shape[0], prod(stride), *coarse, x.shape[-1])
 
 
-def _per_phase(
-    nodes: jax.Array, stride: tuple[int, ...], combine: Callable[[jax.Array, tuple[int, ...]], jax.Array]
+def _over_first_axis(
+    split: jax.Array, entry: Callable[[jax.Array], jax.Array], combine: Callable[[jax.Array, jax.Array], jax.Array]
 ) -> jax.Array:
-    """Reduce values of nodes `[batch, *spatial]` over each component: `[batch, phases]`."""
-    split = split_phases(nodes[..., None], stride)[..., 0]
-    kept = combine(split, tuple(range(1, 2 * len(stride) + 1, 2)))
-    return kept.reshape(nodes.shape[0], prod(stride))
+    """Combine `entry` of all values along axis 1, and drop that axis.
+
+    A few slices at a time are combined first: on a CPU these loops vectorise, a reduction of integers does not.
+    """
+    n = split.shape[1]
+    radix = next((r for r in (8, 7, 6, 5, 4, 3, 2) if n % r == 0 and n > r), 1)
+    blocks = split.reshape(split.shape[0], n // radix, radix, *split.shape[2:])
+    parts = [entry(jax.lax.index_in_dim(blocks, i, 2, keepdims=False)) for i in range(radix)]
+    return jax.lax.reduce(reduce(combine, parts), _u32(0), combine, (1,))
 
 
 def _single(x: jax.Array) -> jax.Array:
@@ -57,7 +62,7 @@ def _bits(x: jax.Array) -> jax.Array:
 def _carry(limbs: Sequence[jax.Array], width: int) -> list[jax.Array]:
     """Numbers in limbs of `width` bits that have overflowed, most significant first, to limbs of 16 bits."""
     mask = _u32((1 << _HALF) - 1)
-    total = [_u32(0) * limbs[0]] * (2 * len(limbs) + 2)
+    total = [jnp.zeros_like(limbs[0])] * (2 * len(limbs) + 2)
     for place, limb in enumerate(reversed(limbs)):
         low, offset = divmod(place * width, _HALF)
         # A limb of 32 bits, moved by less than 16, covers three limbs of 16.
@@ -80,64 +85,54 @@ def _ripple(halves: Sequence[jax.Array]) -> list[jax.Array]:
 
 
 def _fixed_point(q: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
-    """`⌊q · 2^(2·width − 2)⌋` for floats 0 ≤ q < 4, as two limbs of `width` ≤ 24 bits; 0 where q is not finite."""
-    bits = _bits(q)
-    exponent = (bits >> _u32(_MANTISSA)).astype(jnp.int32)
-    ordinary = (exponent > 0) & (exponent < 255)
-    mantissa = jnp.where(ordinary, bits & _u32((1 << _MANTISSA) - 1) | _u32(1 << _MANTISSA), _u32(0))
-    right = 128 - exponent + (24 - width)
+    """`⌊q · 2^(2·width − 2)⌋` for floats 0 ≤ q < 4, as two limbs of `width` ≤ 24 bits; 0 where q is not finite.
 
-    def shift(amount: jax.Array) -> jax.Array:
-        return jnp.clip(amount, 0, 31).astype(jnp.uint32)
-
-    high = mantissa >> shift(right)
-    rest = mantissa - (high << shift(jnp.minimum(right, 24)))
-    low = jnp.where(right <= width, rest << shift(width - right), rest >> shift(right - width))
-    return high, low
+    Every operation is exact, so that fusing a product and a difference into one instruction changes nothing.
+    """
+    moved = jnp.where(q < 4, q, jnp.zeros((), q.dtype)) * 2.0 ** (width - 2)
+    high = moved.astype(jnp.int32)
+    low = ((moved - high.astype(q.dtype)) * 2.0**width).astype(jnp.int32)
+    return high.astype(jnp.uint32), low.astype(jnp.uint32)
 
 
-def _sum_nodes(limbs: Sequence[jax.Array], stride: tuple[int, ...]) -> list[jax.Array]:
-    """Exact sums over each component of limbs of 16 bits `[batch, *spatial]`: `[batch, phases]` each."""
-    dim = len(stride)
-    split = [split_phases(limb[..., None], stride)[..., 0] for limb in limbs]
-    pending = list(range(1, 2 * dim + 1, 2))
-    sizes = {axis: split[0].shape[axis] for axis in pending}
-    for axis in pending:
-        while split[0].shape[axis] > 1:
-            room = 1 << _HALF
-            if sizes[axis] <= room:
-                split = [limb.sum(axis, dtype=jnp.uint32, keepdims=True) for limb in split]
-            else:
-                short = -(-split[0].shape[axis] // room) * room - split[0].shape[axis]
-                widths = [(0, short if a == axis else 0) for a in range(split[0].ndim)]
-                shape = list(split[0].shape)
-                shape[axis : axis + 1] = [-(-shape[axis] // room), room]
-                split = [jnp.pad(limb, widths).reshape(shape).sum(axis + 1, dtype=jnp.uint32) for limb in split]
-                sizes[axis] = split[0].shape[axis]
-            split = _ripple(split)
-    return [limb.reshape(limb.shape[0], prod(stride)) for limb in split]
+def _sum_rest(limbs: Sequence[jax.Array], axes: Sequence[int]) -> list[jax.Array]:
+    """Exact sums of numbers in limbs of 16 bits over some axes, from the last to the first, as limbs of 16 bits."""
+    for axis in sorted(axes, reverse=True):
+        if limbs[0].shape[axis] > 1 << _HALF:
+            raise ValueError(f"a polyphase norm adds up to {1 << _HALF} entries along an axis; got {limbs[0].shape}")
+        limbs = _ripple([limb.sum(axis, dtype=jnp.uint32) for limb in limbs])
+    return list(limbs)
 
 
 def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Array]:
     """Integers `[batch, phases]`, most significant first, that order the components by their p-norm.
 
     Each example is scaled by a power of two so that its largest value lies in [1, 2). The p-th powers (one correctly
-    rounded operation each) are cut to fixed point and summed as integers, first over the channels, then over the
-    nodes. Components with NaN come before those with infinities, and those before finite ones.
+    rounded operation each) are cut to fixed point and summed as integers, first along the first axis, then along the
+    others and the channels. Components with NaN come before those with infinities, and those before finite ones.
     """
-    size = jnp.abs(_single(x))
-    largest = _per_phase(_bits(size).max(-1), stride, lambda v, axes: v.max(axes))
+    split = split_phases(_single(x), stride)
+    batch, nodes = split.shape[:2]
+    others = [axis - 1 for axis in range(3, split.ndim - 1, 2)] + [split.ndim - 2]
+    largest = _over_first_axis(split, lambda v: _bits(jnp.abs(v)), jnp.maximum)
+    largest = largest.max(others).reshape(batch, prod(stride))
     broken = (largest >= _u32(_INFINITE)).astype(jnp.uint32) + (largest > _u32(_INFINITE)).astype(jnp.uint32)
     if norm not in (1, 2):
         return [broken, largest]
     exponent = largest.max(1) >> _u32(_MANTISSA)
     field = jnp.clip(254 - exponent.astype(jnp.int32), 1, 253).astype(jnp.uint32)
-    scale = jax.lax.bitcast_convert_type(field << _u32(_MANTISSA), jnp.float32)
-    scaled = size * scale.reshape(-1, *(1,) * (x.ndim - 1))
-    width = min(24, 32 - (x.shape[-1] - 1).bit_length())
-    limbs = _fixed_point(scaled if norm == 1 else scaled * scaled, width)
-    over_channels = [limb.sum(-1, dtype=jnp.uint32) for limb in limbs]
-    return [broken, *_sum_nodes(_carry(over_channels, width), stride)]
+    scale = jax.lax.bitcast_convert_type(field << _u32(_MANTISSA), jnp.float32).reshape(-1, *(1,) * (split.ndim - 1))
+    width = min(24, 32 - (nodes - 1).bit_length())
+
+    def limb(index: int) -> jax.Array:
+        def entry(v: jax.Array) -> jax.Array:
+            scaled = jnp.abs(v * scale)
+            return _fixed_point(scaled if norm == 1 else scaled * scaled, width)[index]
+
+        return _over_first_axis(split, entry, jnp.add)
+
+    sums = _sum_rest(_carry([limb(0), limb(1)], width), others)
+    return [broken, *(part.reshape(batch, prod(stride)) for part in sums)]
 
 
 def _mix(h: jax.Array) -> jax.Array:
