@@ -9,7 +9,7 @@ import equinet as eq
 DOMAIN = eq.torus(8, 8)
 
 
-def trained(net, variables, steps=30):
+def trained(net, variables, steps=80):
     """Weights after a few steps of gradient descent: noise, or its shifts along one axis averaged, are told apart."""
     noise = jax.random.normal(jax.random.key(1), (48, 8, 8, 1))
     labels = jnp.arange(48) % 3
@@ -24,7 +24,7 @@ def trained(net, variables, steps=30):
             return -jax.nn.log_softmax(logits)[jnp.arange(48), labels].mean(), state
 
         (value, state), gradient = jax.value_and_grad(loss, has_aux=True)(variables["params"])
-        params = jax.tree.map(lambda p, g: p - 0.1 * g, variables["params"], gradient)
+        params = jax.tree.map(lambda p, g: p - 0.2 * g, variables["params"], gradient)
         return {"params": params, "state": state}, value
 
     losses = []
