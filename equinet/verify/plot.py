@@ -206,8 +206,8 @@ def _round_steps(size: int) -> list[int]:
 
 def _colour_axis(bar: Any, low: float, high: float, tol: float) -> None:
     """Powers of ten on both halves of the colour scale, which have different steps, and the tolerance between."""
-    powers = [p for p in range(ceil(low), int(np.floor(high)) + 1) if abs(p - log10(tol)) > 0.3]
+    powers = [p for p in range(ceil(low), int(np.floor(high)) + 1) if abs(bar.norm(p) - 0.5) > 0.06]
     bar.set_ticks([*powers, log10(tol)])
-    bar.set_ticklabels([*(f"$10^{{{p}}}$" for p in powers), f"tolerance\n{tol:.0e}"], fontsize=7)
+    bar.set_ticklabels([*(f"$10^{{{p}}}$" for p in powers), f"tolerance {tol:.0e}"], fontsize=7)
     bar.ax.axhline(log10(tol), color="black", linewidth=1)
     bar.set_label("relative error (blue holds, red is broken)", fontsize=8)
