@@ -15,6 +15,7 @@ from absl import flags
 
 import equinet as eq
 from equinet.advise import LegalSizes, Requirement, Suggestion, legal_sizes, suggest
+from scripts import subject
 from scripts.command import run
 from scripts.subject import Subject, define_subject_flags, read_sizes, read_subject
 
@@ -22,6 +23,7 @@ from scripts.subject import Subject, define_subject_flags, read_sizes, read_subj
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
+    flags.adopt_module_key_flags(subject)
     flags.DEFINE_string(
         "require", None, "A group to ask for: 'Z × Z', '2Z × 2Z', '4mm', 'p4m', … On a box, about the image's centre."
     )
@@ -37,23 +39,21 @@ def define_flags() -> None:
 
 def main() -> None:
     args = flags.FLAGS
-    subject = read_subject()
+    asked = read_subject()
     if (args.legal_sizes or args.suggest) and not args.require:
         raise ValueError("--legal_sizes and --suggest need --require, such as --require='Z × Z'")
-    certificate = eq.certify(subject.net, subject.domain, subject.channels)
+    certificate = eq.certify(asked.net, asked.domain, asked.channels)
     met = sizes = suggestions = None
     if args.require:
-        met = Requirement(args.require, args.of, subject.domain.dim).met(certificate)
+        met = Requirement(args.require, args.of, asked.domain.dim).met(certificate)
     if args.legal_sizes:
-        sizes = find_sizes(subject)
+        sizes = find_sizes(asked)
     if args.suggest:
-        suggestions = suggest(
-            subject.net, subject.domain, args.require, subject.channels, of=args.of, measure=args.measure
-        )
+        suggestions = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
     if args.json:
-        print(json.dumps(as_dict(subject, certificate, met, sizes, suggestions), indent=2, ensure_ascii=False))
+        print(json.dumps(as_dict(asked, certificate, met, sizes, suggestions), indent=2, ensure_ascii=False))
         return
-    print(f"{subject.name}\n\n{certificate}")
+    print(f"{asked.name}\n\n{certificate}")
     if met is not None:
         print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
     if sizes is not None:
@@ -66,33 +66,33 @@ def main() -> None:
             print("  none found")
 
 
-def find_sizes(subject: Subject) -> LegalSizes:
+def find_sizes(asked: Subject) -> LegalSizes:
     """The legal sizes, with the boundary of the subject's domain along every axis."""
     args = flags.FLAGS
-    boundaries = {axis.boundary for axis in subject.domain.axes}
+    boundaries = {axis.boundary for axis in asked.domain.axes}
     if len(boundaries) > 1:
         raise ValueError("--legal_sizes needs one boundary along all axes: --domain=torus, box or plane")
     boundary = {"periodic": "torus", "bounded": "box", "infinite": "plane"}[boundaries.pop()]
     return legal_sizes(
-        subject.net,
+        asked.net,
         args.require,
         read_sizes(args.sizes),
         boundary,  # pyright: ignore[reportArgumentType]
-        subject.channels,
-        subject.domain.dim,
+        asked.channels,
+        asked.domain.dim,
         args.of,
     )
 
 
 def as_dict(
-    subject: Subject,
+    asked: Subject,
     certificate: eq.Certificate,
     met: bool | None,
     sizes: LegalSizes | None,
     suggestions: list[Suggestion] | None,
 ) -> dict[str, Any]:
     """All that was found, in plain types."""
-    made: dict[str, Any] = {"network": subject.name, **json.loads(certificate.to_json())}
+    made: dict[str, Any] = {"network": asked.name, **json.loads(certificate.to_json())}
     if met is not None:
         made["require"] = {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": met}
     if sizes is not None:

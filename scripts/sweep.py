@@ -18,6 +18,7 @@ from absl import flags
 import equinet as eq
 from equinet.runtime import tune_cpu
 from equinet.verify import MODES, Discovered, Report, discover, verify
+from scripts import subject
 from scripts.command import run
 from scripts.subject import Subject, define_subject_flags, read_subject
 
@@ -25,6 +26,7 @@ from scripts.subject import Subject, define_subject_flags, read_subject
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
+    flags.adopt_module_key_flags(subject)
     flags.DEFINE_enum(
         "mode",
         "generators",
@@ -49,9 +51,9 @@ def main() -> None:
         raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
     if args.tune_cpu:
         tune_cpu()
-    subject = read_subject()
-    certificate = eq.certify(subject.net, subject.domain, subject.channels)
-    bound = subject.net.bind(weights(subject, args.workdir))
+    asked = read_subject()
+    certificate = eq.certify(asked.net, asked.domain, asked.channels)
+    bound = asked.net.bind(weights(asked, args.workdir))
     options: dict[str, Any] = {
         "key": jax.random.key(args.seed),
         "batch": args.batch,
@@ -59,33 +61,33 @@ def main() -> None:
         "dtype": jnp.dtype(args.dtype),
     }
     if args.mode == "discover":
-        found = discover(bound, subject.domain, channels=subject.channels, output=certificate.output, **options)
+        found = discover(bound, asked.domain, channels=asked.channels, output=certificate.output, **options)
         agrees = certificate.strict <= found.strict
-        show(subject, certificate, found, agrees)
+        show(asked, certificate, found, agrees)
     else:
         report = verify(bound, certificate, mode=args.mode, shifts_only=args.shifts_only, **options)
         agrees = report.sound
-        show(subject, certificate, report, agrees)
+        show(asked, certificate, report, agrees)
         if args.figure:
             report.plot(args.figure)
     if not agrees:
         raise SystemExit(1)
 
 
-def weights(subject: Subject, workdir: str | None) -> dict[str, Any]:
+def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     """Variables of the network: those saved under `workdir`, or random ones."""
-    shape = (*(size or 32 for size in subject.domain.sizes), subject.channels)
+    shape = (*(size or 32 for size in asked.domain.sizes), asked.channels)
     if workdir is None:
-        return subject.net.init(jax.random.key(flags.FLAGS.seed), shape)
+        return asked.net.init(jax.random.key(flags.FLAGS.seed), shape)
     from experiments.checkpoint import restore
 
-    return restore(Path(workdir), subject.net, shape)
+    return restore(Path(workdir), asked.net, shape)
 
 
-def show(subject: Subject, certificate: eq.Certificate, measured: Report | Discovered, agrees: bool) -> None:
+def show(asked: Subject, certificate: eq.Certificate, measured: Report | Discovered, agrees: bool) -> None:
     """Print what was certified and what was measured."""
     if flags.FLAGS.json:
-        made: dict[str, Any] = {"network": subject.name, "certified": str(certificate.strict), "agrees": agrees}
+        made: dict[str, Any] = {"network": asked.name, "certified": str(certificate.strict), "agrees": agrees}
         if isinstance(measured, Report):
             made.update(measured.as_dict())
         else:
@@ -93,7 +95,7 @@ def show(subject: Subject, certificate: eq.Certificate, measured: Report | Disco
             made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
         print(json.dumps(made, indent=1, ensure_ascii=False))
         return
-    print(f"{subject.name}\ncertified  {certificate.strict}")
+    print(f"{asked.name}\ncertified  {certificate.strict}")
     print(f"measured   {measured}" if isinstance(measured, Discovered) else measured)
 
 

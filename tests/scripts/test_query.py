@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
 import equinet as eq
+from equinet import models
+from experiments.checkpoint import save
 from scripts.subject import config_model, read_arguments, read_domain, read_sizes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -62,6 +65,14 @@ def test_sweep_measures(tmp_path: Path) -> None:
     assert found["tight"]
     assert len(found["elements"]) == 8 * 64
     assert figure.stat().st_size > 1000
+
+
+def test_sweep_of_trained_weights(tmp_path: Path) -> None:
+    net = models.small_cnn((2, 2), classes=3)
+    save(tmp_path, net.init(jax.random.key(3), (8, 8, 1)))
+    done = call("sweep", *SMALL, f"--workdir={tmp_path}", "--trials=2")
+    assert done.returncode == 0, done.stderr
+    assert "PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8)" in done.stdout
 
 
 def test_sweep_discovers() -> None:
