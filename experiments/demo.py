@@ -93,7 +93,7 @@ def run(
         seed: the same for every network.
         epochs: passes over the 10,000 training images.
         shifted_images: test images that are classified under every shift.
-        smoke: a few images only.
+        smoke: a few images and narrow networks.
         progress: whether training shows a progress bar.
         report: called with a line of text after each network.
     """
@@ -103,6 +103,8 @@ def run(
         started = time.perf_counter()
         config = get_config(name)
         config.update(seed=seed, epochs=1 if smoke else epochs, eval_epochs=0, smoke=smoke, progress=progress)
+        if smoke:
+            config.model.update(features=(4, 4, 8, 8))
         outcome = train_and_evaluate(config, workdir / name)
         findings.append(measure(name, outcome, images, seed, started))
         report(_line(findings[-1]))

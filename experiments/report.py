@@ -12,11 +12,11 @@ from experiments.metrics import Share
 from experiments.record import write_json
 
 READING = """\
-**Equivariant under** (the strict group of the map before the readout): the shifts `t` of the input for which that map is
-itself shifted, by an amount known in advance. **Invariant under**: those that leave the output as it is. *Computed* groups follow from the layers
-alone, before any training; *measured* ones were found on the trained weights: the equivariance by a search without a
-claim, the invariance by trying every shift, flip and rotation of the torus. `2Z × 2Z` are the even shifts,
-`Z × Z` all of them; `trivial` means that no shift but zero survives.
+**Equivariant under** (the strict group of the map before the readout): the shifts of the input for which that map is
+itself shifted, by an amount known in advance. **Invariant under**: those that leave the output as it is. *Computed*
+groups follow from the layers alone, before any training; *measured* ones were found on the trained weights: the
+equivariance by a search without a claim, the invariance by trying every shift, flip and rotation of the torus.
+`2Z × 2Z` are the even shifts, `Z × Z` all of them; `trivial` means that no shift but zero survives.
 
 **Consistency** is the share of test images that get the same class under two circular shifts, drawn anew for every
 image from the whole torus. *Every shift* is the same chance computed exactly, from all shifts of fewer images.
