@@ -133,14 +133,14 @@ def test_bad_shapes(layer, shape, text):
 
 
 @pytest.mark.parametrize(
-    ("make", "text"),
+    ("make", "args", "text"),
     [
-        (lambda: eq.BatchNorm(momentum=1.0), "momentum must be in"),
-        (lambda: eq.LayerNorm("space"), "axes must be"),
-        (lambda: eq.GroupNorm(0), "groups must be at least 1"),
-        (lambda: eq.InstanceNorm(0.0), "epsilon must be positive"),
+        (eq.BatchNorm, (1.0,), "momentum must be in"),
+        (eq.LayerNorm, ("space",), "axes must be"),
+        (eq.GroupNorm, (0,), "groups must be at least 1"),
+        (eq.InstanceNorm, (0.0,), "epsilon must be positive"),
     ],
 )
-def test_bad_hyperparameters(make, text):
+def test_bad_hyperparameters(make, args, text):
     with pytest.raises(ValueError, match=text):
-        make()
+        make(*args)
