@@ -104,7 +104,7 @@ def run(
         config = get_config(name)
         config.update(seed=seed, epochs=1 if smoke else epochs, eval_epochs=0, smoke=smoke, progress=progress)
         if smoke:
-            config.model.update(features=(4, 4, 8, 8))
+            config.update(model={"features": (4, 4, 8, 8)})
         outcome = train_and_evaluate(config, workdir / name)
         findings.append(measure(name, outcome, images, seed, started))
         report(_line(findings[-1]))
