@@ -221,8 +221,21 @@ def collapse_line(line: Line, maximum: bool) -> Line | None:
 @lru_cache(maxsize=1 << 12)
 def pool_rows(line: Line, maximum: bool) -> Line:
     """One output that averages (or takes the maximum) of one function of every row, whatever the function."""
-    made = _make(_folded(line), line.weights, line.scale, line.maximum, line.ordered, 0, line.advance or line.modulus)
+    if line.advance:
+        line = _wound(line)
+    made = _make(line.codes, line.weights, line.scale, line.maximum, line.ordered, 0, line.modulus)
     return replace(made, pooled="set" if maximum else "multiset")
+
+
+def _wound(line: Line) -> Line:
+    """A line of an infinite axis wound around a torus of so many periods that its rows stay apart: a row, unlike a
+    sum over all rows, is moved as a whole, so its nodes must not be taken modulo one period each."""
+    nodes = line.codes[_is_node(line.codes)] % _LABEL
+    turns = 2 + (2 * int(np.ptp(nodes)) // line.advance if nodes.size else 0)
+    codes = np.concatenate([_translate(line.codes, np.asarray(k * line.advance)) for k in range(turns)])
+    weights = np.tile(line.weights, (turns, 1, 1))
+    wound = replace(line, codes=codes, weights=weights, advance=turns * line.advance)
+    return replace(wound, codes=_folded(wound), advance=0, modulus=wound.advance)
 
 
 def _folded(line: Line) -> np.ndarray:
