@@ -22,6 +22,7 @@ from equinet.lines import (
     collapse_line,
     compose_lines,
     identity_line,
+    join_lines,
     line_action,
     pool_rows,
     reading_line,
@@ -85,6 +86,7 @@ class Field:
         base: action of the source's isometries on the base value.
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
+        unmixed: whether the taps of `lines` are channels of their own (space to depth), not yet mixed with each other.
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         variables: the phases that parameters of `base` belong to, with their axis.
@@ -98,6 +100,7 @@ class Field:
     base: Homomorphism
     base_grid: Domain
     lines: tuple[Line, ...]
+    unmixed: bool = False
     closed: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()
     phases: tuple[Phase, ...] = ()
@@ -166,11 +169,17 @@ class Field:
             base=action,
             base_grid=self.grid,
             lines=lines,
+            unmixed=False,
             closed=False,
             variables=variables,
             folded=None,
             regathered=None,
         )
+
+    @property
+    def copies(self) -> bool:
+        """Whether every channel of every node copies one node or constant of the base."""
+        return all(line.copies and (self.unmixed or line.is_gather) for line in self.lines)
 
     def pointwise(self, kind: Literal["affine", "monotone", "any"] = "any", channels: int | None = None) -> Field:
         """Apply one function to every node.
@@ -181,7 +190,8 @@ class Field:
             channels: the new number of channels, if the function mixes them.
         """
         lines = tuple(age_constants(line) if line.has_constants else line for line in self.lines)
-        gather = all(line.is_gather for line in lines)
+        mixes = channels is not None
+        gather = all(line.is_gather for line in lines) if mixes else self.copies
         maximum = any(line.maximum for line in lines)
         opens = (kind == "affine" and not maximum) or (kind == "monotone" and maximum)
         closed = not gather and (self.closed or not opens)
@@ -194,7 +204,13 @@ class Field:
             folded = None
         again = None if self.regathered is None else self.regathered.pointwise(kind, channels)
         return replace(
-            self, lines=lines, closed=closed, folded=folded, regathered=again, channels=channels or self.channels
+            self,
+            lines=lines,
+            unmixed=self.unmixed and not mixes,
+            closed=closed,
+            folded=folded,
+            regathered=again,
+            channels=channels or self.channels,
         )
 
     def read(
@@ -218,7 +234,7 @@ class Field:
         )
         gathers = all(line.is_gather for line in outer)
         again = None
-        if gathers and not all(line.is_gather for line in self.lines):
+        if gathers and not self.copies:
             again = (self.regathered or self.rebase()).read(readings, reduce)
         field_ = self._base_for(any(line.maximum for line in outer), gathers)
         lines = tuple(compose_lines(o, i) for o, i in zip(outer, field_.lines, strict=True))
@@ -237,7 +253,7 @@ class Field:
         return made.pointwise("affine", channels) if reduce == "taps" and channels else made
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
-        if gathers or all(line.is_gather for line in self.lines):
+        if gathers or self.copies:
             return True
         return not self.closed and any(line.maximum for line in self.lines) == maximum
 
@@ -251,7 +267,14 @@ class Field:
 
     def _over(self, other: Field) -> Field:
         """This field with the base of another."""
-        return replace(self, base=other.base, base_grid=other.base_grid, closed=other.closed, variables=other.variables)
+        return replace(
+            self,
+            base=other.base,
+            base_grid=other.base_grid,
+            unmixed=other.unmixed,
+            closed=other.closed,
+            variables=other.variables,
+        )
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
@@ -289,10 +312,18 @@ class Field:
         """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
         return self.fix_positions()._without_axes(channels)
 
-    def joined(self, other: Field, channels: int | None = None, shared: Sequence[tuple[Phase, Phase]] = ()) -> Field:
+    def joined(
+        self,
+        other: Field,
+        channels: int | None = None,
+        shared: Sequence[tuple[Phase, Phase]] = (),
+        *,
+        linear: bool = False,
+    ) -> Field:
         """The sum, product or concatenation of two values of one grid: both must move alike.
 
         Args:
+            linear: whether it is a sum or a concatenation, so that affine branches join to an affine value.
             shared: pairs of a phase of this branch and one of the other that are the same by construction.
         """
         merged = list(self.variables) + [v for v in other.variables if v not in self.variables]
@@ -311,7 +342,22 @@ class Field:
                     merged.pop(dropped)
         action, variables = settle(action, tuple(merged))
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        return replace(self, channels=channels or self.channels, spans=spans)._based(action, variables)
+        made = replace(self, channels=channels or self.channels, spans=spans)
+        lines = self._joined_lines(other) if linear else None
+        if lines is not None:
+            return replace(made, lines=lines, unmixed=False, folded=None, regathered=None)
+        return made._based(action, variables)
+
+    def _joined_lines(self, other: Field) -> tuple[Line, ...] | None:
+        """What the join reads, if both are affine in bases that move alike; else None."""
+        affine = not (self.closed or other.closed or any(line.maximum for line in (*self.lines, *other.lines)))
+        if not affine or self.variables != other.variables:
+            return None
+        if self.base != other.base or self.base_grid != other.base_grid:
+            return None
+        lines = [join_lines(a, b) for a, b in zip(self.lines, other.lines, strict=True)]
+        kept = tuple(line for line in lines if line is not None)
+        return kept if kept and len(kept) == len(lines) else None
 
     def polyphase(self, stride: tuple[int, ...], *, translations_only: bool = False) -> Field:
         """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
@@ -321,7 +367,10 @@ class Field:
         Args:
             translations_only: whether the rule knows no reflection or rotation (where there is any choice at all).
         """
-        translations_only = translations_only and max(stride) > 1
+        chooses = max(stride) > 1
+        if chooses and not self.strict.stabiliser.is_trivial:
+            # No rule commutes with isometries that always leave the value as it is: only what moves nothing is kept.
+            return self.fix_positions().polyphase(stride)
         grid = Domain(
             tuple(
                 axis if axis.size is None else Axis(axis.size // s, axis.boundary)
@@ -333,7 +382,7 @@ class Field:
             chosen.setdefault(a, b)
         phase = Phase(stride, self.grid, tuple(chosen.items()))
         action = self.action.only(chosen.items())
-        relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only)
+        relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only and chooses)
         spans = tuple(
             replace(span.through((Fraction(s), Fraction(0), Fraction(s - 1))), everything=True)
             for span, s in zip(self.spans, stride, strict=True)
@@ -365,7 +414,7 @@ class Field:
         channels = self.channels
         for f in factor:
             channels *= f
-        made = replace(self.read(readings, "taps"), channels=channels)
+        made = replace(self.read(readings, "taps"), channels=channels, unmixed=self.copies)
         return replace(made, folded=(factor, self.lines, self.closed, self.grid, self.channels))
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:

@@ -61,9 +61,14 @@ class Line:
         return len(self.codes)
 
     @cached_property
+    def copies(self) -> bool:
+        """Whether every tap copies one node or constant."""
+        return self.codes.shape[2] == 1 and bool((self.weights == self.scale).all())
+
+    @property
     def is_gather(self) -> bool:
         """Whether every output copies one node or constant."""
-        return self.codes.shape[1:] == (1, 1) and bool((self.weights == self.scale).all())
+        return self.copies and self.codes.shape[1] == 1
 
     @cached_property
     def is_constant(self) -> bool:
@@ -205,6 +210,22 @@ def age_constants(line: Line) -> Line:
     """The same line with its constants renamed: after a pointwise function they differ from a fresh zero."""
     codes = np.where(line.codes < 0, line.codes - 1, line.codes)
     return _make(codes, line.weights, line.scale, line.maximum, line.ordered, line.advance, line.modulus)
+
+
+@lru_cache(maxsize=1 << 12)
+def join_lines(a: Line, b: Line) -> Line | None:
+    """Both lines' taps, one after the other: what a sum or concatenation of two values reads."""
+    if (a.rows, a.advance, a.modulus) != (b.rows, b.advance, b.modulus):
+        return None
+    entries, scale = max(a.codes.shape[2], b.codes.shape[2]), lcm(a.scale, b.scale)
+
+    def widened(array: np.ndarray, fill: int) -> np.ndarray:
+        return np.pad(array, ((0, 0), (0, 0), (0, entries - array.shape[2])), constant_values=fill)
+
+    codes = np.concatenate([widened(line.codes, _UNUSED) for line in (a, b)], axis=1)
+    weights = np.concatenate([widened(line.weights, 0) * (scale // line.scale) for line in (a, b)], axis=1)
+    single = a.codes.shape[1] == b.codes.shape[1] == 1
+    return _make(codes, weights, scale, False, not single, a.advance, a.modulus)
 
 
 @lru_cache(maxsize=1 << 12)

@@ -118,7 +118,8 @@ def _norm(rng: Random, shape):
         eq.GroupNorm(shape[-1]),
         eq.GroupNorm(1),
     ]
-    return options[int(rng.integers(len(options)))]
+    # The mean of what is normalised over space is a constant, so a nonlinearity follows.
+    return eq.Sequential(options[int(rng.integers(len(options)))], eq.Gelu())
 
 
 def _mixing(rng: Random, shape):

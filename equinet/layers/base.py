@@ -42,23 +42,25 @@ class Context:
         train: whether statistics are updated and random layers are random.
         key: randomness of this layer in training, or None.
         chosen: phases chosen so far in the enclosing scope, appended to by polyphase layers.
-        replay: phases to use instead of choosing, first to last, or None.
+        replay: phases of another part of the network to use, first to last, or None.
+        restoring: whether `replay` is there for layers that put values back, rather than for those that keep them.
     """
 
     train: bool = False
     key: jax.Array | None = None
     chosen: list[jax.Array] = field(default_factory=list)
     replay: list[jax.Array] | None = None
+    restoring: bool = False
 
     def child(self, index: int) -> Context:
         """The context of the child number `index`: its own randomness, the same scope of phases."""
         key = None if self.key is None else jax.random.fold_in(self.key, index)
-        return Context(self.train, key, self.chosen, self.replay)
+        return Context(self.train, key, self.chosen, self.replay, self.restoring)
 
-    def scope(self, index: int, replay: Sequence[jax.Array] | None = None) -> Context:
+    def scope(self, index: int, replay: Sequence[jax.Array] | None = None, restoring: bool = False) -> Context:
         """The context of a child with a scope of phases of its own."""
         key = None if self.key is None else jax.random.fold_in(self.key, index)
-        return Context(self.train, key, [], None if replay is None else list(replay))
+        return Context(self.train, key, [], None if replay is None else list(replay), restoring)
 
     def randomness(self, layer: Layer) -> jax.Array:
         """The key of a random layer in training.

@@ -80,7 +80,7 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
     channels = sum(f.channels for f in fields) if join == "concat" else first.channels
     joined = first
     for other in fields[1:]:
-        joined = joined.joined(other, channels, shared)
+        joined = joined.joined(other, channels, shared, linear=join != "mul")
     return joined.recorded(name, (*first.path, "join"), first, lambda _: "the branches move their outputs differently")
 
 
@@ -190,7 +190,7 @@ class Parallel(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         made = [
-            layer.forward(p, s, x, context.scope(i, context.replay))
+            layer.forward(p, s, x, context.scope(i, context.replay, context.restoring))
             for i, (layer, p, s) in enumerate(zip(self.branches, params, state, strict=True))
         ]
         return join_arrays([y for y, _ in made], self.join), tuple(s for _, s in made)
@@ -319,7 +319,7 @@ class Hourglass(Layer):
         below = context.scope(0)
         y, down = self.down.forward(params[0], state[0], x, below)
         y, inner = self.inner.forward(params[1], state[1], y, context.scope(1))
-        y, up = self.up.forward(params[2], state[2], y, context.scope(2, below.chosen[::-1]))
+        y, up = self.up.forward(params[2], state[2], y, context.scope(2, below.chosen[::-1], restoring=True))
         return (y if self.skip is None else join_arrays([x, y], self.skip)), (down, inner, up)
 
     def symmetry(self, field: Field) -> Field:

@@ -43,9 +43,14 @@ class _Polyphase(Layer):
         """The phase to keep instead of choosing, if this layer runs in a shortcut."""
         if context.replay is None:
             return None
+        if context.restoring:
+            raise LayerError(self._in_up())
         if not context.replay:
             raise LayerError(self._no_phase())
         return context.replay.pop(0)
+
+    def _in_up(self) -> str:
+        return f"{self}: an Hourglass cannot choose phases in `up`; use it in `down` or `inner`"
 
     def _no_phase(self) -> str:
         return (
@@ -66,7 +71,7 @@ class _Polyphase(Layer):
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
             if any(phase is known for known, _ in field.variables):
-                raise LayerError(f"{self}: an Hourglass cannot choose phases in `up`; use it in `down` or `inner`")
+                raise LayerError(self._in_up())
         made = field.polyphase(strides, translations_only=self._translations_only)
         return made.scoped(replay, made.phases)
 
@@ -238,6 +243,9 @@ class PolyphaseUpsample(Layer):
         strides = per_axis(self.stride, shape, "stride", self)
         return (*(None if n is None else n * s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
 
+    def _in_up(self) -> str:
+        return f"{self}: an Hourglass cannot choose phases in `up`; use it in `down` or `inner`"
+
     def _no_phase(self) -> str:
         return (
             f"{self}: no phase to put values back at: use it in the `up` part of an Hourglass whose `down` part has "
@@ -246,7 +254,7 @@ class PolyphaseUpsample(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params
-        if not context.replay:
+        if not context.replay or not context.restoring:
             raise LayerError(self._no_phase())
         strides = per_axis(self.stride, x.shape[1:], "stride", self)
         return place_phase(x, context.replay.pop(0), strides), state

@@ -143,7 +143,7 @@ def _mix(h: jax.Array) -> jax.Array:
 
 
 def _content(x: jax.Array) -> jax.Array:
-    """A word per node `[batch, phases, *coarse]` from its vector of channels; 0 and −0 count the same."""
+    """A word per node `[batch, *spatial]` from its vector of channels; 0 and −0 count the same."""
     x = jnp.where(x == 0, jnp.zeros((), x.dtype), x)
     high = _single(x)
     words = [_bits(high)]
@@ -155,16 +155,16 @@ def _content(x: jax.Array) -> jax.Array:
     return _mix(hashed.sum(-1, dtype=jnp.uint32))
 
 
-def content_keys(components: jax.Array) -> list[jax.Array]:
-    """Statistics `[batch, phases]` of what the components `[batch, phases, *coarse, channels]` hold, up to a shift.
+def content_keys(x: jax.Array, stride: tuple[int, ...]) -> list[jax.Array]:
+    """Statistics `[batch, phases]` of what `x` holds, seen from the nodes of each phase.
 
-    Words per node are refined by sums over neighbours, wrapped around, until each has seen the whole component, and
-    then added. The first key treats all directions alike, so it does not change under flips, rotations and transposes
-    either; the second tells directions apart, so that it differs (hashes aside) unless one component is a shift of
-    the other.
+    Words per node are refined by sums over neighbours, wrapped around, until each has seen the whole map, and then
+    added over the nodes of a phase. The first key treats all directions alike, so that flips, rotations and transposes
+    do not change it; the second tells directions apart, so that it differs (hashes aside) unless a shift that exchanges
+    the phases leaves x as it is.
     """
-    nodes = _content(components)
-    axes = tuple(range(2, nodes.ndim))
+    nodes = _content(x)
+    axes = tuple(range(1, nodes.ndim))
     rounds = sum(nodes.shape[axis] // 2 for axis in axes)
 
     def refined(directions: bool) -> jax.Array:
@@ -175,7 +175,8 @@ def content_keys(components: jax.Array) -> list[jax.Array]:
                 total = total + _mix(jnp.roll(h, step, axis) ^ salt)
             return _mix(total)
 
-        return _mix(jax.lax.fori_loop(0, rounds, turn, nodes)).sum(axes, dtype=jnp.uint32)
+        words = _mix(jax.lax.fori_loop(0, rounds, turn, nodes))
+        return stack_phases(words[..., None], stride).sum((*(axis + 1 for axis in axes), -1), dtype=jnp.uint32)
 
     return [refined(False), refined(True)]
 
@@ -191,17 +192,24 @@ def _leaders(keys: Sequence[jax.Array], among: jax.Array) -> jax.Array:
 def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> jax.Array:
     """The offset `[batch, d]` (int32) of the component with the largest keys; `content_keys` break exact ties.
 
-    Only components that are shifts of each other still tie: then no rule commutes with shifts, and the first is kept.
+    Only phases that a shift of x exchanges without changing it still tie: then no rule commutes with shifts, and the
+    first is kept.
     """
     leaders = _leaders(keys, jnp.ones(keys[0].shape, bool))
     tied = (leaders.sum(1, dtype=jnp.int32) > 1).any()
-
-    def broken(among: jax.Array) -> jax.Array:
-        return _leaders(content_keys(stack_phases(x, stride)), among)
-
-    leaders = jax.lax.cond(tied, broken, lambda among: among, leaders)
+    leaders = jax.lax.cond(tied, lambda among: _leaders(content_keys(x, stride), among), lambda among: among, leaders)
     flat = jnp.argmax(leaders, axis=1).astype(jnp.int32)
     return jnp.stack(jnp.unravel_index(flat, stride), axis=-1).astype(jnp.int32)
+
+
+def is_ambiguous(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> jax.Array:
+    """For each example `[batch]`, whether no rule that commutes with every isometry can choose a component.
+
+    So it is where x itself is symmetric under an isometry that exchanges the leading phases: a constant map, or a small
+    one after overlapping maxima. What polyphase layers declare does not reach such inputs.
+    """
+    leaders = _leaders([*keys, content_keys(x, stride)[0]], jnp.ones(keys[0].shape, bool))
+    return leaders.sum(1, dtype=jnp.int32) > 1
 
 
 def keep_phase(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
