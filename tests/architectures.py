@@ -198,7 +198,7 @@ DRAWS += (_pointwise, _pointwise, _pointwise, _norm, _mixing, _polyphase, _polyp
 def random_domain(rng: Random) -> eq.Domain:
     """A small domain: mostly tori, sometimes boxes and cylinders, of one to three dimensions."""
     dim = int(rng.choice([1, 1, 1, 2, 2, 3]))
-    sizes = [int(n) for n in rng.integers(*((3, 13), (2, 7), (2, 5))[dim - 1], dim)]
+    sizes = [int(n) for n in rng.integers(*((3, 13), (3, 7), (2, 5))[dim - 1], dim)]
     if rng.random() < 0.6:
         sizes = [sizes[0]] * dim
     kind = rng.random()
