@@ -183,6 +183,7 @@ def _ledger_row(row: Row) -> LedgerRow:
     if orbit != after and orbit != orbit_before:
         changes += [f"orbit {change}" for change in _changes(orbit_before, orbit)]
     lost = "; ".join(changes)
+    which = {"translations": before.lattice != after.lattice, "operations": before.point_group != after.point_group}
     return LedgerRow(
         row.path,
         str(row.layer),
@@ -193,7 +194,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         orbit,
         row.after.strict.kernel,
         lost,
-        row.reason(row.before) if lost else "",
+        row.reason(row.before, frozenset(name for name, changed in which.items() if changed)) if lost else "",
     )
 
 
@@ -234,7 +235,7 @@ def _as_text(cert: Certificate) -> str:
         sees = "×".join("all" if (e := _extent(s)) is None else str(e) for s in row.spans)
         cells = (row.index, row.layer, _grid(row.grid), str(row.channels), stride, sees, f"{row.strict}{orbit}", why)
         lines.append(cells)
-    limits = (14, 52, 12, 8, 9, 9, 60, 100)
+    limits = (24, 52, 12, 8, 9, 9, 60, 100)
     widths = [min(max(len(line[i]) for line in lines), limit) for i, limit in enumerate(limits)]
     table = []
     for line in lines:

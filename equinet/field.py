@@ -32,6 +32,8 @@ from equinet.phases import Phase, polyphase_action, settle, strict_action
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
+Lost = frozenset[str]
+"""What a layer loses: any of "translations" and "operations"."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ class Row:
     layer: object
     before: Field
     after: Field
-    reason: Callable[[Field], str]
+    reason: Callable[[Field, Lost], str]
 
 
 @dataclass(frozen=True)
@@ -144,7 +146,9 @@ class Field:
         """The same field, seen from another place in the network."""
         return replace(self, path=path)
 
-    def recorded(self, layer: object, path: tuple[str, ...], before: Field, reason: Callable[[Field], str]) -> Field:
+    def recorded(
+        self, layer: object, path: tuple[str, ...], before: Field, reason: Callable[[Field, Lost], str]
+    ) -> Field:
         """The same field with one more line in its ledger, seen from where `before` was."""
         return replace(self, rows=(*self.rows, Row(path, layer, before, self, reason)), path=before.path)
 

@@ -28,13 +28,15 @@ def _ints(rng: Random, dim: int, low: int, high: int):
     return tuple(int(v) for v in rng.integers(low, high + 1, dim))
 
 
-def _padding(rng: Random, dim: int):
+def _padding(rng: Random, dim: int, kernel=1):
+    """A mode, or explicit pairs narrower than the kernel."""
     choice = rng.integers(10)
     if choice < 4:
         return "circular"
     if choice < 9:
         return str(rng.choice(MODES))
-    return tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (dim, 2)))
+    widest = kernel if isinstance(kernel, int) else min(kernel)
+    return tuple((int(a), int(b)) for a, b in rng.integers(0, widest, (dim, 2)))
 
 
 def _stride(rng: Random, dim: int):
@@ -46,12 +48,13 @@ def _conv(rng: Random, shape):
     groups = channels if rng.random() < 0.2 else 1
     features = channels * int(rng.integers(1, 3)) if groups > 1 else int(rng.integers(2, 4))
     dim = len(shape) - 1
+    kernel = _ints(rng, dim, 1, 4)
     return eq.Conv(
         features,
-        _ints(rng, dim, 1, 4),
+        kernel,
         stride=_stride(rng, dim),
         dilation=1 if rng.random() < 0.8 else 2,
-        padding=_padding(rng, dim),
+        padding=_padding(rng, dim, kernel),
         groups=groups,
         bias=bool(rng.random() < 0.7),
     )
@@ -65,13 +68,16 @@ def _conv_transpose(rng: Random, shape):
 
 def _max_pool(rng: Random, shape):
     dim = len(shape) - 1
-    return eq.MaxPool(_ints(rng, dim, 1, 3), None if rng.random() < 0.5 else _stride(rng, dim), _padding(rng, dim))
+    window = _ints(rng, dim, 1, 3)
+    stride = None if rng.random() < 0.5 else _stride(rng, dim)
+    return eq.MaxPool(window, stride, _padding(rng, dim, window))
 
 
 def _avg_pool(rng: Random, shape):
     dim = len(shape) - 1
     stride = None if rng.random() < 0.5 else _stride(rng, dim)
-    return eq.AvgPool(_ints(rng, dim, 1, 3), stride, _padding(rng, dim), count_padding=bool(rng.random() < 0.5))
+    window = _ints(rng, dim, 1, 3)
+    return eq.AvgPool(window, stride, _padding(rng, dim, window), count_padding=bool(rng.random() < 0.5))
 
 
 def _blur_padding(rng: Random):
@@ -110,15 +116,15 @@ def _pointwise(rng: Random, shape):
 
 
 def _norm(rng: Random, shape):
-    options = [
-        eq.BatchNorm(),
-        eq.LayerNorm(),
-        eq.LayerNorm(axes="all"),
-        eq.InstanceNorm(),
-        eq.GroupNorm(shape[-1]),
-        eq.GroupNorm(1),
-    ]
-    # The mean of what is normalised over space is a constant, so a nonlinearity follows.
+    """A normalisation of more than two numbers (of two, only the order would be left), then a nonlinearity.
+
+    Without one, the mean of what is normalised over space is a constant.
+    """
+    options = [eq.BatchNorm()]
+    if np.prod(shape[:-1]) > 2:
+        options += [eq.LayerNorm(axes="all"), eq.InstanceNorm(), eq.GroupNorm(shape[-1]), eq.GroupNorm(1)]
+    if shape[-1] > 2:
+        options += [eq.LayerNorm(), eq.LayerNorm()]
     return eq.Sequential(options[int(rng.integers(len(options)))], eq.Gelu())
 
 
@@ -133,7 +139,7 @@ def _mixing(rng: Random, shape):
     if choice == 3:
         return eq.Dense(int(rng.integers(2, 4)))
     if choice == 4:
-        return eq.PositionalEmbedding() if rng.random() < 0.3 else eq.Relu()
+        return eq.Sequential(eq.PositionalEmbedding(), eq.Gelu()) if rng.random() < 0.3 else eq.Relu()
     return eq.Named("block", _conv(rng, shape))
 
 
@@ -161,7 +167,7 @@ def _branch(rng: Random, shape):
         inner = eq.Sequential(_conv_keeping(rng, shape), eq.Relu())
         return eq.Residual(inner)
     if choice == 1:
-        down = eq.Conv(shape[-1], 3, stride=2, padding=_padding(rng, len(shape) - 1))
+        down = eq.Conv(shape[-1], 3, stride=2, padding=_padding(rng, len(shape) - 1, 3))
         return eq.Residual(eq.Sequential(down, eq.Relu()), eq.Sequential(eq.AvgPool(2), eq.Conv(shape[-1], 1)))
     if choice == 2:
         body = eq.Sequential(_conv_keeping(rng, shape), eq.PolyphasePool(2), eq.Relu())

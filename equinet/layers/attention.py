@@ -8,7 +8,7 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.windows import Blocks
 
@@ -170,3 +170,7 @@ class WindowedAttention(_Attention):
     def symmetry(self, field: Field) -> Field:
         blocks = [Blocks(window) for window in self._windows(field.shape)]
         return field.rebase().read(blocks, "taps", field.channels, crossable=True).pointwise("any")
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
+        return f"windows of {self.window} lie at fixed places"

@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 
 Shape = tuple[int | None, ...]
 Params = Any
@@ -102,9 +102,14 @@ class Layer:
         """Push the symmetry of the input through the layer."""
         raise NotImplementedError
 
-    def reason(self, before: Field) -> str:
-        """Why isometries are lost here, for the ledger."""
-        del before
+    def reason(self, before: Field, lost: Lost) -> str:
+        """Why isometries are lost here, for the ledger.
+
+        Args:
+            before: the field of the input.
+            lost: which of "translations" and "operations" (point operations) are.
+        """
+        del before, lost
         return ""
 
     def init(self, key: jax.Array, shape: Sequence[int]) -> Variables:

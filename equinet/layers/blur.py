@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from equinet.domain import Axis, Domain
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import PaddingSpec, pad_input, read_shape, windows
+from equinet.layers.local import PaddingSpec, pad_input, read_shape, window_reason, windows
 from equinet.layers.pool import slide
 from equinet.windows import Extend, Window, binomial
 
@@ -91,6 +91,9 @@ class BlurPool(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "sum")
 
+    def reason(self, before: Field, lost: Lost) -> str:
+        return window_reason(self._windows(before.shape), before, lost)
+
 
 @dataclass(frozen=True)
 class MaxBlurPool(Layer):
@@ -141,3 +144,6 @@ class MaxBlurPool(Layer):
         blurred = dense.read(self._blur(dense.shape), "sum")
         axes = zip(blurred.grid.axes, field.grid.axes, strict=True)
         return replace(blurred, grid=Domain(tuple(Axis(now.size, was.boundary) for now, was in axes)))
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        return window_reason(self._blur(before.shape), before, lost)

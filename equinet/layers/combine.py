@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
 from equinet.phases import Phase
 
@@ -36,7 +36,8 @@ def step(name: str, layer: Layer, field: Field) -> Field:
     path = (*field.path, layer.name if isinstance(layer, Named) else name)
     with within(label(name, layer)):
         if not layer.children:
-            return layer.symmetry(field).recorded(layer, path, field, layer.reason)
+            shown = layer.layer if isinstance(layer, Named) else layer
+            return layer.symmetry(field).recorded(shown, path, field, layer.reason)
         return layer.symmetry(field.at(path)).at(field.path)
 
 
@@ -81,7 +82,9 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
     joined = first
     for other in fields[1:]:
         joined = joined.joined(other, channels, shared, linear=join != "mul")
-    return joined.recorded(name, (*first.path, "join"), first, lambda _: "the branches move their outputs differently")
+    return joined.recorded(
+        name, (*first.path, "join"), first, lambda _, __: "the branches move their outputs differently"
+    )
 
 
 @dataclass(frozen=True)
@@ -107,8 +110,8 @@ class Named(Layer):
     def symmetry(self, field: Field) -> Field:
         return self.layer.symmetry(field)
 
-    def reason(self, before: Field) -> str:
-        return self.layer.reason(before)
+    def reason(self, before: Field, lost: Lost) -> str:
+        return self.layer.reason(before, lost)
 
     def __str__(self) -> str:
         return f"{self.name}: {self.layer}"

@@ -8,7 +8,7 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, window_reason, windows
 from equinet.windows import Transposed, Window
@@ -112,8 +112,8 @@ class Conv(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "taps", self.features)
 
-    def reason(self, before: Field) -> str:
-        return window_reason(self._windows(before.shape), before)
+    def reason(self, before: Field, lost: Lost) -> str:
+        return window_reason(self._windows(before.shape), before, lost)
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,7 @@ class ConvTranspose(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.read(self._readings(field.shape), "taps", self.features)
 
-    def reason(self, before: Field) -> str:
+    def reason(self, before: Field, lost: Lost) -> str:
         wraps = self.padding == "circular" or all(axis.boundary != "periodic" for axis in before.grid.axes)
-        return "a free kernel tells directions apart" + ("" if wraps else "; the border is marked by zeros")
+        facts = ["the border is marked by zeros"] if "translations" in lost and not wraps else []
+        return "; ".join(facts + ["a free kernel tells directions apart"] * ("operations" in lost))

@@ -8,7 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.field import Field
+from equinet.domain import Axis
+from equinet.field import Field, Lost
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
 from equinet.windows import MODES, Padding, Reading, Window, pad_table
 
@@ -115,25 +116,31 @@ def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> j
     return x
 
 
-def window_reason(readings: Sequence[Window], before: Field) -> str:
+def window_reason(readings: Sequence[Window], before: Field, lost: Lost) -> str:
     """Why sliding windows lose isometries of the grid they run over, as text for the ledger."""
     facts = []
     for window, axis in zip(readings, before.grid.axes, strict=True):
-        if axis.boundary == "periodic" and window.mode != "circular":
-            if window.padding == "valid" and window.extent > window.stride:
-                facts.append("valid windows do not wrap around")
-            elif any(window.border(axis.size)):
-                name = {"reflect": "reflect", "edge": "edge"}.get(window.mode, "zero")
-                facts.append(f"{name} padding marks the border")
-        if axis.boundary == "periodic" and (axis.size or 1) % window.stride:
-            facts.append(f"stride {window.stride} does not divide {axis.size}")
-        elif axis.boundary != "bounded" and window.stride > 1:
-            facts.append(f"stride {window.stride} keeps multiples of {window.stride}")
-        if window.reduce == "taps" and window.kernel > 1:
+        if "translations" in lost:
+            facts += _why_translations(window, axis)
+        if "operations" in lost and window.reduce == "taps" and window.kernel > 1:
             facts.append("a free kernel tells directions apart")
-        elif axis.boundary == "bounded" and axis.size is not None:
+        elif "operations" in lost and axis.boundary == "bounded" and axis.size is not None:
             first = -window.border(axis.size)[0]
             last = (window.size(axis.size) - 1) * window.stride + first + window.extent - 1
             if first + last != axis.size - 1:
                 facts.append(f"the windows do not lie symmetrically on {axis.size} nodes")
     return "; ".join(dict.fromkeys(facts))
+
+
+def _why_translations(window: Window, axis: Axis) -> list[str]:
+    facts = []
+    if axis.boundary == "periodic" and window.mode != "circular":
+        if window.padding == "valid" and window.extent > window.stride:
+            facts.append("valid windows do not wrap around")
+        elif any(window.border(axis.size)):
+            facts.append(f"{window.mode} padding marks the border")
+    if axis.boundary == "periodic" and (axis.size or 1) % window.stride:
+        facts.append(f"stride {window.stride} does not divide {axis.size}")
+    elif axis.boundary != "bounded" and window.stride > 1:
+        facts.append(f"stride {window.stride} keeps multiples of {window.stride}")
+    return facts

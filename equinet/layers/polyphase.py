@@ -8,7 +8,7 @@ from math import inf
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import convolve, he_normal
@@ -75,8 +75,8 @@ class _Polyphase(Layer):
         made = field.polyphase(strides, translations_only=self._translations_only)
         return made.scoped(replay, made.phases)
 
-    def reason(self, before: Field) -> str:
-        del before
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
         return "the data choose which nodes are kept, so how far the output moves is known only for some shifts"
 
 

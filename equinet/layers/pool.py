@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.local import PaddingSpec, pad_input, read_shape, window_reason, windows
 from equinet.windows import FILL, Window
@@ -75,8 +75,8 @@ class MaxPool(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "max")
 
-    def reason(self, before: Field) -> str:
-        return window_reason(self._windows(before.shape), before)
+    def reason(self, before: Field, lost: Lost) -> str:
+        return window_reason(self._windows(before.shape), before, lost)
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ class AvgPool(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "sum")
 
-    def reason(self, before: Field) -> str:
-        return window_reason(self._windows(before.shape), before)
+    def reason(self, before: Field, lost: Lost) -> str:
+        return window_reason(self._windows(before.shape), before, lost)
 
 
 class _GlobalPool(Layer):

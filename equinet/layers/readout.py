@@ -8,7 +8,7 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 
 
@@ -29,8 +29,8 @@ class Flatten(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.flatten(self.output_shape(field.shape)[0])
 
-    def reason(self, before: Field) -> str:
-        del before
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
         return "flattening turns positions into channels"
 
 
@@ -89,6 +89,6 @@ class PositionalEmbedding(Layer):
     def symmetry(self, field: Field) -> Field:
         return field.fix_positions()
 
-    def reason(self, before: Field) -> str:
-        del before
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
         return "a table of positions tells nodes apart"

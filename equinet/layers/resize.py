@@ -10,7 +10,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field
+from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import pad_axis, read_shape
 from equinet.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
@@ -119,6 +119,10 @@ class PixelUnshuffle(Layer):
         factors = self._factors(field.shape)
         return field.unfold(factors, [Window(f, f) for f in factors])
 
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
+        return f"blocks of {self.factor} lie at fixed places, and channels tell the offsets in them apart"
+
 
 def _offsets_to_channels(x: jax.Array, factors: tuple[int, ...]) -> jax.Array:
     dim = len(factors)
@@ -170,6 +174,10 @@ class PixelShuffle(Layer):
         factors = self._factors(field.shape)
         readings = [Shuffle(f, axis) for axis, f in enumerate(factors)]
         return field.fold(factors, readings, field.channels // prod(factors))
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
+        return "each offset shows channels of its own"
 
 
 class _Extension(Layer):
