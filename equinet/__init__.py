@@ -16,6 +16,7 @@ from equinet.domain import infinite as infinite
 from equinet.domain import periodic as periodic
 from equinet.domain import plane as plane
 from equinet.domain import torus as torus
+from equinet.fibre import Fibre as Fibre
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
 from equinet.groups import SpaceGroup as SpaceGroup

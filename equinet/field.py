@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from math import prod
 from typing import Literal
 
 from equinet.domain import Axis, Domain, bounded
+from equinet.fibre import Fibre
 from equinet.groups import SpaceGroup
 from equinet.groups.homomorphism import Homomorphism
 from equinet.lines import (
@@ -84,7 +86,7 @@ class Field:
     Attributes:
         source: the input's domain.
         grid: the value's own grid (dimension 0 after global pooling or flattening).
-        channels: number of channels.
+        fibre: how point operations move its channels; trivial for all layers so far.
         base: action of the source's isometries on the base value.
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
@@ -98,7 +100,7 @@ class Field:
 
     source: Domain
     grid: Domain
-    channels: int
+    fibre: Fibre
     base: Homomorphism
     base_grid: Domain
     lines: tuple[Line, ...]
@@ -118,7 +120,15 @@ class Field:
         """The input itself."""
         lines = tuple(identity_line(axis) for axis in source.axes)
         spans = tuple(Span() for _ in source.axes)
-        return Field(source, source, channels, whole_group(source), source, lines, spans=spans)
+        return Field(source, source, Fibre(channels), whole_group(source), source, lines, spans=spans)
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self.fibre.size
+
+    def _fibre(self, channels: int | None) -> Fibre:
+        return self.fibre if channels is None else Fibre(channels)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -214,7 +224,7 @@ class Field:
             closed=closed,
             folded=folded,
             regathered=again,
-            channels=channels or self.channels,
+            fibre=self._fibre(channels),
         )
 
     def read(
@@ -249,7 +259,7 @@ class Field:
             self._over(field_),
             grid=grid,
             lines=kept,
-            channels=channels or self.channels,
+            fibre=self._fibre(channels),
             spans=spans,
             folded=None,
             regathered=again,
@@ -287,7 +297,7 @@ class Field:
             axes.append(axis if axis.size is None else Axis(reading.size(axis.size), axis.boundary))
         return Domain(tuple(axes))
 
-    def collapse(self, *, maximum: bool, channels: int | None = None) -> Field:
+    def collapse(self, *, maximum: bool) -> Field:
         """Global pooling: the average or the maximum over all nodes."""
         lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
         kept = tuple(line for line in lines if line is not None)
@@ -296,11 +306,11 @@ class Field:
         point = Domain(
             tuple(Axis(1, "periodic") if axis.boundary == "periodic" else bounded(1) for axis in self.grid.axes)
         )
-        return replace(self, lines=kept, grid=point)._without_axes(channels)
+        return replace(self, lines=kept, grid=point)._without_axes()
 
-    def _without_axes(self, channels: int | None) -> Field:
+    def _without_axes(self, channels: int | None = None) -> Field:
         spans = tuple(replace(span, everything=True) for span in self.spans)
-        made = replace(self, channels=channels or self.channels, spans=spans)
+        made = replace(self, fibre=self._fibre(channels), spans=spans)
         return made._settled(replace(made, grid=Domain(())), self.action.forget_target())
 
     def _settled(self, frame: Field, action: Homomorphism) -> Field:
@@ -346,7 +356,7 @@ class Field:
                     merged.pop(dropped)
         action, variables = settle(action, tuple(merged))
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = replace(self, channels=channels or self.channels, spans=spans)
+        made = replace(self, fibre=self._fibre(channels), spans=spans)
         lines = self._joined_lines(other) if linear else None
         if lines is not None:
             return replace(made, lines=lines, unmixed=False, folded=None, regathered=None)
@@ -415,10 +425,8 @@ class Field:
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""
-        channels = self.channels
-        for f in factor:
-            channels *= f
-        made = replace(self.read(readings, "taps"), channels=channels, unmixed=self.copies)
+        channels = Fibre(self.channels * prod(factor))
+        made = replace(self.read(readings, "taps"), fibre=channels, unmixed=self.copies)
         return replace(made, folded=(factor, self.lines, self.closed, self.grid, self.channels))
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
@@ -426,5 +434,5 @@ class Field:
         if self.folded is not None and self.folded[0] == factor:
             _, lines, closed, grid, count = self.folded
             spans = tuple(s.through(r.reach(None)) for s, r in zip(self.spans, readings, strict=True))
-            return replace(self, lines=lines, closed=closed, grid=grid, channels=count, folded=None, spans=spans)
+            return replace(self, lines=lines, closed=closed, grid=grid, fibre=Fibre(count), folded=None, spans=spans)
         return self.read(readings, "sum", channels)
