@@ -48,7 +48,7 @@ class LedgerRow:
         return ".".join(self.path)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Certificate:
     """What `certify` proves about a network: lower bounds that hold for all weights and inputs.
 
@@ -126,6 +126,9 @@ class Certificate:
     def to_json(self) -> str:
         """The certificate as JSON: groups as text and generators, and the ledger."""
         return json.dumps(_as_dict(self), indent=2, ensure_ascii=False)
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.domain}: strict {self.strict}, invariance {self.invariance})"
 
     def __str__(self) -> str:
         return _as_text(self)
@@ -244,13 +247,17 @@ def _as_text(cert: Certificate) -> str:
         ]
         table.append("  ".join(cell.ljust(width) for cell, width in zip(cut, widths, strict=True)).rstrip())
     summary = [
-        f"input        {cert.domain}, {cert.channels} channel{'s' if cert.channels > 1 else ''}",
-        f"output       {cert.output if cert.output.dim else 'no spatial axes'}, {cert.field.channels} channels",
+        f"input        {cert.domain}, {_channels(cert.channels)}",
+        f"output       {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.field.channels)}",
         f"strict       {cert.strict}",
         f"orbit        {cert.orbit}",
         f"invariance   {cert.invariance}",
     ]
     return "\n".join([*table, "", *summary])
+
+
+def _channels(count: int) -> str:
+    return f"{count} channel{'s' if count > 1 else ''}"
 
 
 def _describe(group: SpaceGroup) -> dict[str, Any]:

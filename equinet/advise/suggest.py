@@ -15,7 +15,7 @@ from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.verify import Report, verify
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Suggestion:
     """Edits after which a network has the required group.
 
@@ -33,6 +33,9 @@ class Suggestion:
     domain: Domain
     certificate: Certificate
     report: Report | None
+
+    def __repr__(self) -> str:
+        return f"Suggestion({self})"
 
     def __str__(self) -> str:
         what = " and ".join(self.edits) or "nothing to change"

@@ -35,7 +35,7 @@ def meet_cosets(a: Lattice, at: Sequence[int], b: Lattice, bt: Sequence[int]) ->
     return None if found is None else _add(at, found)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SpaceGroup:
     """A group of isometries of Z^d: translations L, and for each point operation A one shift `t_A` modulo L.
 
@@ -241,6 +241,9 @@ class SpaceGroup:
             new = matmul(matmul(g.matrix, matrix), back)
             moved.append((new, _sub(_add(matvec(g.matrix, shift), g.shift), matvec(new, g.shift))))
         return SpaceGroup(self.lattice.image(g.matrix), tuple(moved), self.periods)
+
+    def __repr__(self) -> str:
+        return f"SpaceGroup({self})"
 
     def __str__(self) -> str:
         from equinet.groups.names import format_group

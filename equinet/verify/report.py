@@ -16,7 +16,7 @@ LISTED = 12
 """Counterexamples and elements listed by `str`."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Report:
     """The errors of group elements, measured.
 
@@ -97,6 +97,9 @@ class Report:
     def worst(self) -> tuple[Isometry, float]:
         """The claimed element of the largest error, and that error."""
         return max(self.claimed.items(), key=lambda item: item[1])
+
+    def __repr__(self) -> str:
+        return f"Report({str(self).splitlines()[0]})"
 
     def __str__(self) -> str:
         """Verdict, the worst element, and a table: a row per point operation, or per element if there are few."""
