@@ -149,9 +149,9 @@ def _polyphase(rng: Random, shape):
     if rng.random() < 0.2:
         return eq.LearnedPolyphasePool(stride)
     norm = [1, 2, float("inf")][int(rng.integers(3))]
-    return eq.PolyphasePool(
-        stride, norm=norm, blur=None if rng.random() < 0.6 else 3, blur_first=bool(rng.random() < 0.5)
-    )
+    blur = 3 if rng.random() < 0.4 and min(shape[:-1]) > 2 else None
+    # The 1-norms of all components of a blurred map of one sign are equal, so that rounding alone would decide.
+    return eq.PolyphasePool(stride, norm=norm, blur=blur, blur_first=norm != 1 and bool(rng.random() < 0.5))
 
 
 def _blur(rng: Random, shape):

@@ -99,7 +99,8 @@ class PolyphasePool(_Polyphase):
         norm: p of the norm: 1, 2 or `math.inf`.
         blur: taps of a binomial filter (odd, 1 to 7, wrapped around), or None.
         blur_first: whether the norm is taken of the filtered input; if False, of the input itself, and the chosen
-            component of the filtered input is kept.
+            component of the filtered input is kept. With `norm=1` take it of the input itself: a binomial filter is
+            zero at the highest frequency, so the 1-norms of all components of a filtered map of one sign are equal.
 
     Raises:
         ValueError: for another norm or an even filter.
