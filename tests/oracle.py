@@ -98,6 +98,8 @@ def truth(net: eq.Layer, domain: eq.Domain, output: eq.Domain, channels: int, se
     clear = ~_ambiguous(net, variables, jnp.asarray(x))
     clear = clear if clear.any() else ~clear
     y = np.asarray(net.apply(variables, jnp.asarray(np.concatenate([x, inputs]))))
+    if not np.isfinite(y).all():
+        raise FloatingPointError(f"{net} gives NaN or infinity")
     before, after = y[:batch], y[batch:].reshape(len(elements), batch, -1, y.shape[-1])
     if not output.dim:
         before = before[:, None]

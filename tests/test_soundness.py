@@ -1,9 +1,12 @@
 """No unsound claim: random architectures against brute force over the whole group and every output action."""
 
+from dataclasses import dataclass
+
 import jax
 import numpy as np
 import pytest
 
+import equinet as eq
 from tests.architectures import random_domain, random_network
 from tests.oracle import judge
 
@@ -38,3 +41,28 @@ def test_many_random_architectures(block):
     unsound, loose = _run(range(100 * block, 100 * block + 100))
     assert not unsound, "\n".join(unsound)
     assert len(loose) <= 3, "\n".join(loose)
+
+
+@dataclass(frozen=True)
+class Overclaims(eq.MaxPool):
+    """A pool that declares itself pointwise: wrong."""
+
+    def symmetry(self, field):
+        return field.pointwise("any")
+
+
+@dataclass(frozen=True)
+class Underclaims(eq.MaxPool):
+    """A pool that declares to tell all positions apart: true of no pool."""
+
+    def symmetry(self, field):
+        return super().symmetry(field).fix_positions()
+
+
+def test_brute_force_finds_a_wrong_claim_and_a_missing_one():
+    with jax.enable_x64(True):
+        wrong = judge(eq.Sequential(Overclaims(3, 1, "zero"), eq.Gelu()), eq.torus(6))
+        assert any("strict claims" in line for line in wrong.unsound)
+        missing = judge(eq.Sequential(Underclaims(3, 1, "circular"), eq.Gelu()), eq.torus(6))
+        assert not missing.unsound
+        assert any("strict misses" in line for line in missing.loose)
