@@ -96,7 +96,8 @@ def _resample(rng: Random, shape):
     if choice == 3:
         return eq.Sequential(eq.PixelUnshuffle(2), eq.Relu(), eq.PixelShuffle(2))
     if choice == 4:
-        return eq.Sequential(eq.Conv(2 * 2**dim, 1), eq.PixelShuffle(2))
+        mixed = (eq.Conv(2, 3, padding="circular"), eq.Relu()) if rng.random() < 0.7 else ()
+        return eq.Sequential(eq.Conv(2 * 2**dim, 1), eq.PixelShuffle(2), *mixed)
     if choice == 5:
         mode = str(rng.choice(["zero", "circular", "edge", "reflect"]))
         return eq.Pad(int(rng.integers(1, 3)), mode=mode, value=float(rng.choice([0.0, 1.0])))
