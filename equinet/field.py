@@ -425,9 +425,12 @@ class Field:
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""
-        channels = Fibre(self.channels * prod(factor))
-        made = replace(self.read(readings, "taps"), fibre=channels, unmixed=self.copies)
-        return replace(made, folded=(factor, self.lines, self.closed, self.grid, self.channels))
+        before = self if self._composes(False) else self.rebase()
+        made = before.read(readings, "taps")
+        made = replace(made, fibre=Fibre(self.channels * prod(factor)), unmixed=before.copies)
+        if made.base is not before.base:
+            return made
+        return replace(made, folded=(factor, before.lines, before.closed, before.grid, before.channels))
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
         """Depth to space."""
@@ -435,4 +438,6 @@ class Field:
             _, lines, closed, grid, count = self.folded
             spans = tuple(s.through(r.reach(None)) for s, r in zip(self.spans, readings, strict=True))
             return replace(self, lines=lines, closed=closed, grid=grid, fibre=Fibre(count), folded=None, spans=spans)
-        return self.read(readings, "sum", channels)
+        # Constants carry no label, yet a bias may have made them differ from one group of channels to the next.
+        labelled = self.rebase() if any(line.has_constants for line in self.lines) else self
+        return labelled.read(readings, "sum", channels)

@@ -152,6 +152,7 @@ class Window(Reading):
             counts = present.sum(1, keepdims=True)
             common = np.lcm.reduce(np.maximum(counts, 1).ravel())
             weights = np.where(present, common // np.maximum(counts, 1), 0)
+            weights[:, :1] += np.where(counts == 0, common, 0)  # a window of nothing but padding is the constant 0
         return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:

@@ -249,8 +249,10 @@ class Pad(_Extension):
         return x, state
 
     def symmetry(self, field: Field) -> Field:
-        padded = field.read(self._readings(field.shape), "sum")
-        return padded.rebase() if self.mode == "zero" and self.value else padded
+        if self.mode != "zero" or not self.value:
+            return field.read(self._readings(field.shape), "sum")
+        # A constant of its own: neither the zeros before it nor those after it may be taken for it.
+        return field.rebase().read(self._readings(field.shape), "sum").rebase()
 
 
 @dataclass(frozen=True)
