@@ -52,6 +52,9 @@ class LedgerRow:
 class Certificate:
     """What `certify` proves about a network: lower bounds that hold for all weights and inputs.
 
+    With adaptive polyphase layers: for all inputs from which an equivariant choice is possible. None is where such a
+    layer meets a map that an isometry which exchanges the leading phases leaves as it is (a constant map, say).
+
     Attributes:
         domain, channels: the input's.
         field: the symmetry of the output.
@@ -159,8 +162,8 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         )
     if not isinstance(net, Layer):
         raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
-    if channels < 1:
-        raise LayerError(f"certify needs at least one input channel; got {channels}")
+    if not isinstance(channels, int) or channels < 1:
+        raise LayerError(f"certify needs a whole number of input channels, at least one; got {channels!r}")
     start = Field.input(domain, channels)
     net.output_shape(start.shape)
     field = net.symmetry(start) if net.children else step("0", net, start)
@@ -168,7 +171,7 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
 
 
 def _extent(span: Span) -> int | None:
-    return None if span.everything else floor(span.hi) - ceil(span.lo) + 1
+    return None if span.everything else floor(span.hi - span.lo) + 1
 
 
 def _interior(span: Span, size: int | None, outputs: int | None) -> tuple[int, int] | None:

@@ -30,7 +30,7 @@ from equinet.lines import (
     reading_line,
     whole_group,
 )
-from equinet.phases import Phase, polyphase_action, settle, strict_action
+from equinet.phases import Phase, polyphase_action, strict_action
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
@@ -61,8 +61,9 @@ class Span:
         return replace(self, stride=self.stride * stride, lo=self.stride * lo + self.lo, hi=self.stride * hi + self.hi)
 
     def join(self, other: Span) -> Span:
-        """The span of a value that depends on two."""
-        return Span(self.stride, min(self.lo, other.lo), max(self.hi, other.hi), self.everything or other.everything)
+        """The span of a value that depends on two (on everything, to be safe, if their strides differ)."""
+        everything = self.everything or other.everything or self.stride != other.stride
+        return Span(self.stride, min(self.lo, other.lo), max(self.hi, other.hi), everything)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Field:
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
+        replay, restoring: phases of another part of the network to use, or None; and whether they are there for layers
+            that put values back, rather than for those that keep them.
         spans: receptive field per axis of the source.
     """
 
@@ -109,6 +112,7 @@ class Field:
     variables: tuple[tuple[Phase, int], ...] = ()
     phases: tuple[Phase, ...] = ()
     replay: tuple[Phase, ...] | None = None
+    restoring: bool = False
     spans: tuple[Span, ...] = ()
     folded: tuple[tuple[int, ...], tuple[Line, ...], bool, Domain, int] | None = field(default=None, repr=False)
     regathered: Field | None = field(default=None, repr=False)
@@ -166,9 +170,15 @@ class Field:
         """The same field with another ledger."""
         return replace(self, rows=rows)
 
-    def scoped(self, replay: tuple[Phase, ...] | None, phases: tuple[Phase, ...] = ()) -> Field:
+    def scoped(
+        self, replay: tuple[Phase, ...] | None, phases: tuple[Phase, ...] = (), restoring: bool = False
+    ) -> Field:
         """The same field in another scope of phases."""
-        return replace(self, replay=replay, phases=phases)
+        return replace(self, replay=replay, phases=phases, restoring=restoring)
+
+    def in_scope_of(self, other: Field) -> Field:
+        """The same field in the scope of phases that `other` is in."""
+        return self.scoped(other.replay, other.phases, other.restoring)
 
     def rebase(self) -> Field:
         """The same field with this value as the base."""
@@ -226,6 +236,11 @@ class Field:
             regathered=again,
             fibre=self._fibre(channels),
         )
+
+    def globally(self) -> Field:
+        """Apply a function of each node and of all nodes in no order (statistics over space, attention)."""
+        spans = tuple(replace(span, everything=True) for span in self.spans)
+        return replace(self.rebase(), spans=spans).pointwise("any")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -311,11 +326,7 @@ class Field:
     def _without_axes(self, channels: int | None = None) -> Field:
         spans = tuple(replace(span, everything=True) for span in self.spans)
         made = replace(self, fibre=self._fibre(channels), spans=spans)
-        return made._settled(replace(made, grid=Domain(())), self.action.forget_target())
-
-    def _settled(self, frame: Field, action: Homomorphism) -> Field:
-        action, variables = settle(action, self.variables)
-        return frame._based(action, variables)
+        return replace(made, grid=Domain(()))._based(self.action.forget_target(), self.variables)
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
@@ -349,18 +360,17 @@ class Field:
         for mine, theirs in shared:
             alike = {a for a, _ in set(mine.operations) & set(theirs.operations)}
             action = action.only(key for key, _ in action.operations if key[0] in alike)
-            for axis in range(self.grid.dim):
+            for axis in range(len(mine.stride)):
                 if (mine, axis) in merged and (theirs, axis) in merged:
                     dropped = merged.index((theirs, axis))
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
-        action, variables = settle(action, tuple(merged))
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
         made = replace(self, fibre=self._fibre(channels), spans=spans)
-        lines = self._joined_lines(other) if linear else None
+        lines = self._joined_lines(other) if linear and not shared else None
         if lines is not None:
             return replace(made, lines=lines, unmixed=False, folded=None, regathered=None)
-        return made._based(action, variables)
+        return made._based(action, tuple(merged))
 
     def _joined_lines(self, other: Field) -> tuple[Line, ...] | None:
         """What the join reads, if both are affine in bases that move alike; else None."""
@@ -420,8 +430,7 @@ class Field:
             replace(span.through((Fraction(1, s), Fraction(1 - s, s), Fraction(0))), everything=True)
             for span, s in zip(self.spans, phase.stride, strict=True)
         )
-        action, variables = settle(action, self.variables)
-        return replace(self, grid=grid, spans=spans)._based(action, variables)
+        return replace(self, grid=grid, spans=spans)._based(action, self.variables)
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""

@@ -24,6 +24,7 @@ from equinet.windows import FILL, MISSING, Reading
 _LABEL = 1 << 32
 _ORIGIN = 1 << 30
 _UNUSED = np.iinfo(np.int64).max
+_LARGEST_SCALE = 1 << 40
 _LIMIT = 1 << 20
 """Entries a line may have before composition stops (the value becomes a new base instead)."""
 
@@ -199,7 +200,7 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
     codes = codes.swapaxes(2, 3).reshape(shape)
     weights = weights.swapaxes(2, 3).reshape(shape)
     scale = outer.scale * inner.scale
-    if scale > 1 << 40:
+    if scale > _LARGEST_SCALE:
         return None
     maximum = outer.maximum or inner.maximum
     return _make(codes, weights, scale, maximum, outer.ordered or inner.ordered, advance, inner.modulus)
@@ -218,6 +219,8 @@ def join_lines(a: Line, b: Line) -> Line | None:
     if (a.rows, a.advance, a.modulus) != (b.rows, b.advance, b.modulus):
         return None
     entries, scale = max(a.codes.shape[2], b.codes.shape[2]), lcm(a.scale, b.scale)
+    if scale > _LARGEST_SCALE:
+        return None
 
     def widened(array: np.ndarray, fill: int) -> np.ndarray:
         return np.pad(array, ((0, 0), (0, 0), (0, entries - array.shape[2])), constant_values=fill)

@@ -106,18 +106,3 @@ def strict_action(
         free = action.parameter_moves(parameter, phase.stride[axis], output_fixed=output_fixed)
         action = action.drop(parameter) if free else action.fix(parameter)
     return action
-
-
-def settle(
-    action: Homomorphism, variables: tuple[tuple[Phase, int], ...]
-) -> tuple[Homomorphism, tuple[tuple[Phase, int], ...]]:
-    """Drop the last parameters, as long as the output no longer depends on them."""
-    kept = list(variables)
-    while kept:
-        phase, axis = kept[-1]
-        last = len(kept) - 1
-        if not action.parameter_moves(last, phase.stride[axis], output_fixed=True):
-            break
-        action = action.drop(last)
-        kept.pop()
-    return action, tuple(kept)

@@ -78,7 +78,7 @@ def test_randomness_needs_a_key():
 
 
 def test_a_readout_before_a_convolution():
-    with pytest.raises(eq.LayerError, match=r"layer 1 \(Conv\).*needs an input with spatial axes"):
+    with pytest.raises(eq.LayerError, match=r"layer 1 \(Conv\).*needs an input with one to three spatial axes"):
         eq.Sequential(eq.GlobalAvgPool(), eq.Conv(2, 3)).init(KEY, (8, 8, 1))
 
 
@@ -87,3 +87,53 @@ def test_isometries_must_be_signed_permutations():
         eq.Isometry(((1, 1), (0, 1)), (0, 0))
     with pytest.raises(ValueError, match="d × d matrix"):
         eq.Isometry(((1, 0), (0, 1)), (0,))
+
+
+def test_arguments_of_the_wrong_kind():
+    with pytest.raises(eq.LayerError, match=r"kernel must be an integer or one per axis; got 3.5"):
+        eq.Conv(2, 3.5).init(KEY, (8, 8, 1))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(eq.LayerError, match=r"one pair \(lo, hi\).*got \(1, 1\)"):
+        eq.Conv(2, 3, padding=(1, 1)).init(KEY, (8, 8, 1))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(eq.LayerError, match="features must be an integer"):
+        eq.certify(eq.Dense(2.5), eq.torus(4))  # pyright: ignore[reportArgumentType]
+    with pytest.raises(eq.LayerError, match="whole number of input channels"):
+        eq.certify(eq.Relu(), eq.torus(4), channels=1.5)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(eq.LayerError, match="one to three spatial axes"):
+        eq.Conv(2, 3).init(KEY, (4, 4, 4, 4, 1))
+
+
+def test_arrays_that_do_not_fit_the_weights():
+    net = eq.Sequential(eq.Relu(), eq.Conv(2, 3), eq.GlobalAvgPool(), eq.Dense(3))
+    variables = net.init(KEY, (8, 8, 1))
+    with pytest.raises(eq.LayerError, match=r"layer 1 \(Conv\).*for 2 spatial axes and 1 channels.*\(1, 8, 8, 2\)"):
+        net.apply(variables, jnp.ones((1, 8, 8, 2)))
+    with pytest.raises(eq.LayerError, match=r"layer 1 \(Conv\).*for 2 spatial axes"):
+        net.apply(variables, jnp.ones((1, 8, 1)))
+    with pytest.raises(eq.LayerError, match="floating-point numbers; got int32"):
+        net.apply(variables, jnp.ones((1, 8, 8, 1), jnp.int32))
+    with pytest.raises(eq.LayerError, match="without empty axes"):
+        net.apply(variables, jnp.ones((0, 8, 8, 1)))
+    with pytest.raises(eq.LayerError, match="those of another network"):
+        eq.Sequential(*net.layers, eq.Dense(2)).apply(variables, jnp.ones((1, 8, 8, 1)))
+
+
+def test_branches_that_step_apart_on_the_plane():
+    with pytest.raises(eq.LayerError, match="step over 2 and 1 input nodes"):
+        eq.certify(eq.Residual(eq.MaxPool(2)), eq.plane(1))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        eq.Hourglass(eq.PolyphasePool(2), eq.Upsample(2), eq.PolyphasePool(2)),
+        eq.Residual(
+            eq.Sequential(eq.PolyphasePool(2), eq.Upsample(2)), eq.Sequential(eq.MaxPool(2), eq.PolyphaseUpsample(2))
+        ),
+    ],
+    ids=["choosing in up", "putting back in a shortcut"],
+)
+def test_phases_in_the_wrong_place_fail_when_run_and_when_certified(net):
+    with pytest.raises(eq.LayerError, match="Hourglass"):
+        eq.certify(net, eq.torus(4))
+    with pytest.raises(eq.LayerError, match="Hourglass"):
+        net.apply(net.init(KEY, (4, 1)), jnp.ones((1, 4, 1)))

@@ -63,7 +63,7 @@ class SqueezeExcite(Layer):
         return x * gate.reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.rebase().pointwise("any")
+        return field.globally()
 
 
 class _Attention(Layer):
@@ -123,7 +123,7 @@ class SelfAttention(_Attention):
         return self._attend(params, x.reshape(x.shape[0], -1, x.shape[-1])).reshape(x.shape), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.rebase().pointwise("any")
+        return field.globally()
 
 
 @dataclass(frozen=True)

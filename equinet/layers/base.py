@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from operator import index
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from equinet.field import Field, Lost
 
@@ -135,8 +137,12 @@ class Layer:
         Raises:
             LayerError: if some layer cannot run on an input of this shape, or draws random numbers without a key.
         """
-        if x.ndim < 2:
-            raise LayerError(f"apply needs an array [batch, *spatial, channels]; got shape {x.shape}")
+        if x.ndim < 2 or 0 in x.shape:
+            raise LayerError(
+                f"apply needs an array [batch, *spatial, channels] without empty axes; got shape {x.shape}"
+            )
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
         self.output_shape(x.shape[1:])
         y, state = self.forward(variables["params"], variables["state"], x, Context(train, key))
         return (y, state) if train else y
@@ -180,11 +186,14 @@ def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer
         LayerError: if there are too few or too many, or one is below `least`.
     """
     dim = len(shape) - 1
-    if dim < 1:
-        raise LayerError(f"{layer} needs an input with spatial axes; got shape {shape}: move it before the readout")
-    values = (value,) * dim if isinstance(value, int) else tuple(value)
+    if not 1 <= dim <= 3:
+        raise LayerError(f"{layer} needs an input with one to three spatial axes; got shape {shape}")
+    try:
+        values = (index(value),) * dim if not isinstance(value, Sequence) else tuple(index(v) for v in value)
+    except TypeError:
+        raise LayerError(f"{layer}: {what} must be an integer or one per axis; got {value!r}") from None
     if len(values) != dim:
         raise LayerError(f"{layer}: {what} {value} has {len(values)} entries, the input of shape {shape} {dim} axes")
-    if not all(isinstance(v, int) and v >= least for v in values):
+    if min(values) < least:
         raise LayerError(f"{layer}: {what} must be integers of at least {least}; got {value}")
     return values

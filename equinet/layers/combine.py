@@ -41,6 +41,16 @@ def step(name: str, layer: Layer, field: Field) -> Field:
         return layer.symmetry(field.at(path)).at(field.path)
 
 
+def forward(
+    name: str, layer: Layer, params: Params, state: State, index: int, x: jax.Array, context: Context
+) -> tuple[jax.Array, State]:
+    """Run child number `index`; errors carry its name."""
+    with within(label(name, layer)):
+        if not isinstance(params, tuple) or not isinstance(state, tuple) or len(params) <= index:
+            raise LayerError("the variables are those of another network: they have no entry for this layer")
+        return layer.forward(params[index], state[index], x, context)
+
+
 def _setup_all(
     children: Sequence[tuple[str, Layer]], key: jax.Array, shapes: Sequence[Shape]
 ) -> tuple[tuple[Params, ...], tuple[State, ...]]:
@@ -78,6 +88,13 @@ def join_arrays(arrays: Sequence[jax.Array], join: Join) -> jax.Array:
 def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence[tuple[Phase, Phase]] = ()) -> Field:
     """The field of a join of branches; the ledger says what the branches do not agree on."""
     first = fields[0]
+    for i, other in enumerate(fields[1:], start=1):
+        for axis, (a, b) in enumerate(zip(first.spans, other.spans, strict=True)):
+            if first.grid.dim and first.grid.axes[axis].size is None and a.stride != b.stride:
+                raise LayerError(
+                    f"{name}: branches 0 and {i} step over {a.stride} and {b.stride} input nodes along axis {axis}: "
+                    f"make their strides agree"
+                )
     channels = sum(f.channels for f in fields) if join == "concat" else first.channels
     joined = first
     for other in fields[1:]:
@@ -145,8 +162,8 @@ class Sequential(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         states = []
-        for i, (layer, p, s) in enumerate(zip(self.layers, params, state, strict=True)):
-            x, new = layer.forward(p, s, x, context.child(i))
+        for i, (name, layer) in enumerate(self.children):
+            x, new = forward(name, layer, params, state, i, x, context.child(i))
             states.append(new)
         return x, tuple(states)
 
@@ -193,8 +210,8 @@ class Parallel(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         made = [
-            layer.forward(p, s, x, context.scope(i, context.replay, context.restoring))
-            for i, (layer, p, s) in enumerate(zip(self.branches, params, state, strict=True))
+            forward(name, layer, params, state, i, x, context.scope(i, context.replay, context.restoring))
+            for i, (name, layer) in enumerate(self.children)
         ]
         return join_arrays([y for y, _ in made], self.join), tuple(s for _, s in made)
 
@@ -207,11 +224,11 @@ class Parallel(Layer):
 
 def _fork(field: Field, children: Sequence[tuple[str, Layer]], name: str, join: Join) -> Field:
     start = len(field.rows)
-    fields = [step(child, layer, field.scoped(field.replay)) for child, layer in children]
+    fields = [step(child, layer, field.scoped(field.replay, (), field.restoring)) for child, layer in children]
     rows = field.rows + tuple(row for f in fields for row in f.rows[start:])
     first, *others = fields
     joined = join_fields(name, [first.with_rows(rows), *others], join)
-    return joined.scoped(field.replay, field.phases)
+    return joined.in_scope_of(field)
 
 
 @dataclass(frozen=True)
@@ -256,10 +273,11 @@ class Residual(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         inner = context.scope(0)
-        y, new = self.body.forward(params[0], state[0], x, inner)
+        y, new = forward("body", self.body, params, state, 0, x, inner)
         if self.shortcut is None:
             return x + y, (new,)
-        z, other = self.shortcut.forward(params[1], state[1], x, context.scope(1, inner.chosen))
+        follow = context.scope(1, inner.chosen)
+        z, other = forward("shortcut", self.shortcut, params, state, 1, x, follow)
         return z + y, (new, other)
 
     def symmetry(self, field: Field) -> Field:
@@ -270,7 +288,7 @@ class Residual(Layer):
             shared = tuple(zip(body.phases, other.phases, strict=False))
             body = body.with_rows(other.rows)
         joined = join_fields("Residual(join=add)", [body, other], "add", shared)
-        return joined.scoped(field.replay, field.phases)
+        return joined.in_scope_of(field)
 
     def __str__(self) -> str:
         return f"Residual({self.body}{'' if self.shortcut is None else f', shortcut={self.shortcut}'})"
@@ -320,19 +338,20 @@ class Hourglass(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         below = context.scope(0)
-        y, down = self.down.forward(params[0], state[0], x, below)
-        y, inner = self.inner.forward(params[1], state[1], y, context.scope(1))
-        y, up = self.up.forward(params[2], state[2], y, context.scope(2, below.chosen[::-1], restoring=True))
+        y, down = forward("down", self.down, params, state, 0, x, below)
+        y, inner = forward("inner", self.inner, params, state, 1, y, context.scope(1))
+        back = context.scope(2, below.chosen[::-1], restoring=True)
+        y, up = forward("up", self.up, params, state, 2, y, back)
         return (y if self.skip is None else join_arrays([x, y], self.skip)), (down, inner, up)
 
     def symmetry(self, field: Field) -> Field:
         down = step("down", self.down, field.scoped(None))
         inner = step("inner", self.inner, down.scoped(None))
-        up = step("up", self.up, inner.scoped(down.phases[::-1]))
+        up = step("up", self.up, inner.scoped(down.phases[::-1], restoring=True))
         if self.skip is not None:
             skipped = field.with_rows(up.rows)
             up = join_fields(f"Hourglass(skip={self.skip})", [skipped, up], self.skip)
-        return up.scoped(field.replay, field.phases)
+        return up.in_scope_of(field)
 
     def __str__(self) -> str:
         skip = "" if self.skip is None else f", skip={self.skip}"

@@ -48,9 +48,18 @@ def convolve(
     )
 
 
+def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> None:
+    made_for = params["kernel"].shape[-2] * groups
+    if params["kernel"].ndim != x.ndim or made_for != x.shape[-1]:
+        raise LayerError(
+            f"{layer}: its weights are for {params['kernel'].ndim - 2} spatial axes and {made_for} channels; "
+            f"got an input of shape {x.shape}"
+        )
+
+
 def _check_groups(layer: Layer, groups: int, features: int, channels: int) -> None:
-    if features < 1:
-        raise LayerError(f"{layer}: features must be at least 1; got {features}")
+    if not isinstance(features, int) or features < 1:
+        raise LayerError(f"{layer}: features must be an integer of at least 1; got {features!r}")
     if groups < 1 or channels % groups or features % groups:
         raise LayerError(f"{layer}: groups={groups} must divide the {channels} input channels and {features} features")
 
@@ -99,6 +108,7 @@ class Conv(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
+        _check_kernel(self, params, self.groups, x)
         axes = self._windows(x.shape[1:])
         constant = all(window.mode == "zero" for window in axes)
         borders = tuple(window.border(n) for window, n in zip(axes, x.shape[1:-1], strict=True))
@@ -155,6 +165,7 @@ class ConvTranspose(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
+        _check_kernel(self, params, self.groups, x)
         axes = self._readings(x.shape[1:])
         strides, dilations = tuple(r.stride for r in axes), tuple(r.dilation for r in axes)
         borders = []

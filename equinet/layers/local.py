@@ -26,11 +26,14 @@ def axis_padding(padding: PaddingSpec, dim: int, layer: Layer) -> tuple[Padding,
         if padding not in MODES:
             raise LayerError(f"{layer}: unknown padding {padding!r}; use one of {', '.join(MODES)} or pairs (lo, hi)")
         return (padding,) * dim
-    if isinstance(padding, int):
-        return ((padding, padding),) * dim
-    pairs = tuple(tuple(pair) for pair in padding)
-    if len(pairs) != dim or not all(len(p) == 2 and min(p) >= 0 for p in pairs):
-        raise LayerError(f"{layer}: explicit padding needs one pair (lo, hi) ≥ 0 for each of {dim} axes; got {padding}")
+    try:
+        pairs = ((padding, padding),) * dim if isinstance(padding, int) else tuple((lo, hi) for lo, hi in padding)
+    except TypeError:
+        pairs = ()
+    if len(pairs) != dim or not all(isinstance(v, int) and v >= 0 for pair in pairs for v in pair):
+        raise LayerError(
+            f"{layer}: explicit padding needs one pair (lo, hi) of integers ≥ 0 for each of {dim} axes; got {padding!r}"
+        )
     return tuple((int(lo), int(hi)) for lo, hi in pairs)
 
 

@@ -119,7 +119,7 @@ class LayerNorm(_Scaled):
     def symmetry(self, field: Field) -> Field:
         if self.axes == "channels":
             return field.pointwise("any", field.channels)
-        return field.rebase().pointwise("any")
+        return field.globally()
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ class GroupNorm(_Scaled):
         return _affine(params, normal.reshape(x.shape), x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.rebase().pointwise("any")
+        return field.globally()
 
 
 @dataclass(frozen=True)
@@ -192,4 +192,4 @@ class InstanceNorm(_Scaled):
         return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.rebase().pointwise("any")
+        return field.globally()

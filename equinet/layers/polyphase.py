@@ -62,6 +62,8 @@ class _Polyphase(Layer):
         strides = _strides(self, self.stride, field.shape)
         replay = field.replay
         if replay is not None:
+            if field.restoring:
+                raise LayerError(self._in_up())
             if not replay:
                 raise LayerError(self._no_phase())
             phase, replay = replay[0], replay[1:]
@@ -70,10 +72,8 @@ class _Polyphase(Layer):
                     f"{self}: takes over a phase chosen with stride {phase.stride} on sizes {phase.grid.sizes}; "
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
-            if any(phase is known for known, _ in field.variables):
-                raise LayerError(self._in_up())
         made = field.polyphase(strides, translations_only=self._translations_only)
-        return made.scoped(replay, made.phases)
+        return made.scoped(replay, made.phases, field.restoring)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost
@@ -135,9 +135,9 @@ class PolyphasePool(_Polyphase):
 
     def symmetry(self, field: Field) -> Field:
         if self.blur is not None:
-            replay, phases = field.replay, field.phases
-            field = field.read(blur_windows(self, field.shape, self.blur, 1, "circular"), "sum")
-            field = field.scoped(replay, phases)
+            smooth = field.read(blur_windows(self, field.shape, self.blur, 1, "circular"), "sum")
+            # A choice that looks at the input itself commutes with what moves it and the filtered input alike.
+            field = smooth if self.blur_first else field.joined(smooth)
         return super().symmetry(field)
 
 
@@ -244,9 +244,6 @@ class PolyphaseUpsample(Layer):
         strides = per_axis(self.stride, shape, "stride", self)
         return (*(None if n is None else n * s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
 
-    def _in_up(self) -> str:
-        return f"{self}: an Hourglass cannot choose phases in `up`; use it in `down` or `inner`"
-
     def _no_phase(self) -> str:
         return (
             f"{self}: no phase to put values back at: use it in the `up` part of an Hourglass whose `down` part has "
@@ -261,7 +258,7 @@ class PolyphaseUpsample(Layer):
         return place_phase(x, context.replay.pop(0), strides), state
 
     def symmetry(self, field: Field) -> Field:
-        if not field.replay:
+        if not field.replay or not field.restoring:
             raise LayerError(self._no_phase())
         phase = field.replay[0]
         sizes = self.output_shape(field.shape)[:-1]
@@ -271,4 +268,4 @@ class PolyphaseUpsample(Layer):
                 f"{self}: would make sizes {sizes} from a phase chosen with stride {phase.stride} on sizes "
                 f"{phase.grid.sizes}: the polyphase layers of `up` must mirror those of `down`, last first"
             )
-        return field.unpolyphase(phase).scoped(field.replay[1:], field.phases)
+        return field.unpolyphase(phase).scoped(field.replay[1:], field.phases, restoring=True)

@@ -47,8 +47,8 @@ class Dense(Layer):
     bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
-        if self.features < 1:
-            raise LayerError(f"{self}: features must be at least 1")
+        if not isinstance(self.features, int) or self.features < 1:
+            raise LayerError(f"{self}: features must be an integer of at least 1; got {self.features!r}")
         return (*shape[:-1], self.features)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
@@ -57,6 +57,8 @@ class Dense(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
+        if params["kernel"].shape[0] != x.shape[-1]:
+            raise LayerError(f"{self}: its weights are for {params['kernel'].shape[0]} channels; got shape {x.shape}")
         y = x @ params["kernel"].astype(x.dtype)
         return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
 

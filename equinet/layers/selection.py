@@ -202,16 +202,6 @@ def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> 
     return jnp.stack(jnp.unravel_index(flat, stride), axis=-1).astype(jnp.int32)
 
 
-def is_ambiguous(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> jax.Array:
-    """For each example `[batch]`, whether no rule that commutes with every isometry can choose a component.
-
-    So it is where x itself is symmetric under an isometry that exchanges the leading phases: a constant map, or a small
-    one after overlapping maxima. What polyphase layers declare does not reach such inputs.
-    """
-    leaders = _leaders([*keys, content_keys(x, stride)[0]], jnp.ones(keys[0].shape, bool))
-    return leaders.sum(1, dtype=jnp.int32) > 1
-
-
 def keep_phase(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
     """`y[i] = x[s i + o]` with one offset per example, axis after axis by selection (a gather is many times slower)."""
     for axis, s in enumerate(stride, start=1):
