@@ -36,11 +36,11 @@ class Timing:
 
 
 def _cpu_seconds() -> tuple[float, float]:
-    """(busy seconds of the whole machine, CPU seconds of this process)."""
+    """(busy seconds of the whole machine, CPU seconds of this process and its children)."""
     with open("/proc/stat") as stat:
         fields = [int(v) for v in stat.readline().split()[1:]]
     idle = fields[3] + fields[4]
-    return (sum(fields) - idle) / os.sysconf("SC_CLK_TCK"), time.process_time()
+    return (sum(fields) - idle) / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
 
 
 def alternate(

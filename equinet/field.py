@@ -25,11 +25,10 @@ from equinet.lines import (
     compose_lines,
     identity_line,
     join_lines,
-    line_action,
     pool_rows,
     reading_line,
-    whole_group,
 )
+from equinet.matching import line_action, whole_group
 from equinet.phases import Phase, polyphase_action, strict_action
 from equinet.windows import Reading
 

@@ -1,36 +1,28 @@
-"""Lines: window systems along one axis, composed and matched exactly.
+"""Lines: window systems along one axis, and their composition.
 
-The window rule (h, h') belongs to a layer's action iff the window of output `h'(i)` is `h` applied to the window of
-output i, for every i. For products of axes it splits into one rule per pair of axes: an isometry that sends axis a to
-axis b matches the rows of a's line with the rows of b's.
+A line says what each node along one axis of a value is, in terms of the nodes of an earlier value along the same axis.
+Lines of consecutive layers compose before they are matched (`equinet.matching`), so that gathers, sums and maxima that
+undo or extend each other are judged as one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import permutations, product
 from math import gcd, lcm
 
 import numpy as np
 
-from equinet.domain import Axis, Domain
-from equinet.groups import Lattice, Matrix, Vector, axis_images, signed_permutations
-from equinet.groups.homomorphism import Homomorphism, merge_operations
+from equinet.domain import Axis
 from equinet.windows import FILL, MISSING, Reading
 
 # An entry's code is a label and a node, or a negative number for a constant; UNUSED fills the rows up.
-_LABEL = 1 << 32
-_ORIGIN = 1 << 30
+LABEL = 1 << 32
+ORIGIN = 1 << 30
 _UNUSED = np.iinfo(np.int64).max
 _LARGEST_SCALE = 1 << 40
 _LIMIT = 1 << 20
 """Entries a line may have before composition stops (the value becomes a new base instead)."""
-
-Signs = tuple[int, int]
-Matches = dict[Signs, tuple[int, int]]
-Images = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +80,7 @@ class Line:
         index = np.arange(rows, rows + self.rows)
         turns, index = np.divmod(index, self.rows)
         return (
-            _translate(self.codes[index], (turns * self.advance)[:, None, None]) if self.advance else self.codes[index]
+            translate(self.codes[index], (turns * self.advance)[:, None, None]) if self.advance else self.codes[index]
         )
 
     def reversed(self, last: int) -> np.ndarray:
@@ -96,16 +88,16 @@ class Line:
         index = last - np.arange(self.rows)
         turns, index = np.divmod(index, self.rows)
         return (
-            _translate(self.codes[index], (turns * self.advance)[:, None, None]) if self.advance else self.codes[index]
+            translate(self.codes[index], (turns * self.advance)[:, None, None]) if self.advance else self.codes[index]
         )
 
 
-def _is_node(codes: np.ndarray) -> np.ndarray:
+def is_node(codes: np.ndarray) -> np.ndarray:
     return (codes >= 0) & (codes != _UNUSED)
 
 
-def _translate(codes: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return np.where(_is_node(codes), codes + by, codes)
+def translate(codes: np.ndarray, by: np.ndarray) -> np.ndarray:
+    return np.where(is_node(codes), codes + by, codes)
 
 
 def _canonical(codes: np.ndarray, weights: np.ndarray, maximum: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +140,7 @@ def _make(
 @lru_cache(maxsize=1 << 12)
 def identity_line(axis: Axis) -> Line:
     """Every node is itself."""
-    nodes = np.arange(axis.size or 1)[:, None, None] + _ORIGIN
+    nodes = np.arange(axis.size or 1)[:, None, None] + ORIGIN
     modulus = (axis.size or 0) if axis.boundary == "periodic" else 0
     return Line(nodes, np.ones_like(nodes), 1, False, False, 0 if axis.size else 1, modulus)
 
@@ -158,7 +150,7 @@ def reading_line(reading: Reading, axis: Axis, maximum: bool, ordered: bool) -> 
     """The line of one layer over a grid axis."""
     nodes, weights, labels = reading.table(axis.size)
     absent = nodes == (MISSING if axis.size is None else FILL)
-    codes = np.where(absent, -1, labels * _LABEL + nodes + _ORIGIN)
+    codes = np.where(absent, -1, labels * LABEL + nodes + ORIGIN)
     scale = 1 if maximum else int(weights.reshape(len(weights), weights.shape[1], -1).sum(-1).max())
     modulus = (axis.size or 0) if axis.boundary == "periodic" else 0
     advance = 0 if axis.size else reading.advance
@@ -173,28 +165,28 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
     if inner.advance:
         periods = lcm(outer.advance, inner.rows) // outer.advance if outer.advance else 1
         turns = np.arange(periods)[:, None, None, None] * outer.advance
-        outer_codes = _translate(outer_codes[None], turns).reshape(-1, *outer.codes.shape[1:])
+        outer_codes = translate(outer_codes[None], turns).reshape(-1, *outer.codes.shape[1:])
         outer_weights = np.tile(outer.weights, (periods, 1, 1))
         advance = periods * outer.advance // inner.rows * inner.advance
     rows, taps, entries = outer_codes.shape
     if rows * taps * entries * inner.codes[0].size > _LIMIT:
         return None
-    is_node = _is_node(outer_codes)
-    label, node = np.divmod(np.where(is_node, outer_codes, _ORIGIN), _LABEL)
-    turns, row = np.divmod(node - _ORIGIN, inner.rows)
+    present = is_node(outer_codes)
+    label, node = np.divmod(np.where(present, outer_codes, ORIGIN), LABEL)
+    turns, row = np.divmod(node - ORIGIN, inner.rows)
     codes, weights = inner.codes[row], inner.weights[row]
     if inner.advance:
-        codes = _translate(codes, (turns * inner.advance)[..., None, None])
+        codes = translate(codes, (turns * inner.advance)[..., None, None])
     if label.any():
-        if _is_node(codes).any() and (codes[_is_node(codes)] >= _LABEL).any():
+        if is_node(codes).any() and (codes[is_node(codes)] >= LABEL).any():
             return None
-        codes = _translate(codes, (label * _LABEL)[..., None, None])
+        codes = translate(codes, (label * LABEL)[..., None, None])
     constant = np.full_like(codes, _UNUSED)
-    constant[..., 0] = np.where(is_node, 0, outer_codes)[..., None]
+    constant[..., 0] = np.where(present, 0, outer_codes)[..., None]
     weight_of_constant = np.zeros_like(weights)
     weight_of_constant[..., 0] = inner.scale
-    codes = np.where(is_node[..., None, None], codes, constant)
-    weights = np.where(is_node[..., None, None], weights, weight_of_constant) * outer_weights[..., None, None]
+    codes = np.where(present[..., None, None], codes, constant)
+    weights = np.where(present[..., None, None], weights, weight_of_constant) * outer_weights[..., None, None]
     # [rows, taps, entries, inner taps, inner entries] → [rows, taps · inner taps, entries · inner entries]
     shape = (rows, taps * inner.codes.shape[1], -1)
     codes = codes.swapaxes(2, 3).reshape(shape)
@@ -254,9 +246,9 @@ def pool_rows(line: Line, maximum: bool) -> Line:
 def _wound(line: Line) -> Line:
     """A line of an infinite axis wound around a torus of so many periods that its rows stay apart: a row, unlike a
     sum over all rows, is moved as a whole, so its nodes must not be taken modulo one period each."""
-    nodes = line.codes[_is_node(line.codes)] % _LABEL
+    nodes = line.codes[is_node(line.codes)] % LABEL
     turns = 2 + (2 * int(np.ptp(nodes)) // line.advance if nodes.size else 0)
-    codes = np.concatenate([_translate(line.codes, np.asarray(k * line.advance)) for k in range(turns)])
+    codes = np.concatenate([translate(line.codes, np.asarray(k * line.advance)) for k in range(turns)])
     weights = np.tile(line.weights, (turns, 1, 1))
     wound = replace(line, codes=codes, weights=weights, advance=turns * line.advance)
     return replace(wound, codes=_folded(wound), advance=0, modulus=wound.advance)
@@ -266,257 +258,5 @@ def _folded(line: Line) -> np.ndarray:
     """Codes of one period of rows, with the nodes of an infinite axis taken modulo that period."""
     if not line.advance:
         return line.codes
-    label, node = np.divmod(np.where(_is_node(line.codes), line.codes, _ORIGIN), _LABEL)
-    return np.where(_is_node(line.codes), label * _LABEL + (node - _ORIGIN) % line.advance + _ORIGIN, line.codes)
-
-
-def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
-    """Codes after the base nodes p are moved to `sign·p + shift`, in canonical order (weights: see `_moved`)."""
-    is_node = _is_node(codes)
-    label, node = np.divmod(np.where(is_node, codes, _ORIGIN), _LABEL)
-    moved = sign * (node - _ORIGIN) + shift
-    if line.modulus:
-        moved %= line.modulus
-    return np.where(is_node, label * _LABEL + moved + _ORIGIN, codes)
-
-
-def _moved(line: Line, sign: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-    codes = _act(line, line.codes, sign, shift)
-    if codes.shape[-1] == 1:
-        return codes, line.weights
-    order = np.argsort(codes, axis=-1, kind="stable")
-    return np.take_along_axis(codes, order, -1), np.take_along_axis(line.weights, order, -1)
-
-
-def _same(line: Line, sign: int, first: int, codes: np.ndarray, weights: np.ndarray) -> bool:
-    """Whether rows `first`, `first + sign`, … of a line equal the given rows."""
-    index = (first + sign * np.arange(line.rows)) % line.rows
-    if not np.array_equal(line.weights[index], weights):
-        return False
-    return np.array_equal(line.shifted(first) if sign > 0 else line.reversed(first), codes)
-
-
-def _keys(line: Line) -> dict[bytes, list[int]]:
-    """Rows by their content; on an infinite axis by their content up to a shift."""
-    found: dict[bytes, list[int]] = {}
-    for row in range(line.rows):
-        codes = line.codes[row]
-        if line.advance:
-            codes = _translate(codes, np.asarray(-_anchor(codes)))
-        found.setdefault(codes.tobytes() + line.weights[row].tobytes(), []).append(row)
-    return found
-
-
-def _anchor(codes: np.ndarray) -> int:
-    nodes = codes[_is_node(codes)]
-    return int(nodes[0] % _LABEL) - _ORIGIN if nodes.size else 0
-
-
-def _images(a: Line, b: Line, sign: int, shift: int, periodic_rows: bool, keys: dict[bytes, list[int]]) -> list[Signs]:
-    """All `(s', t')` with row `s' i + t'` of b equal to row i of a moved by `(sign, shift)`, on a finite axis."""
-    codes, weights = _moved(a, sign, shift)
-    if a.pooled:
-        return [(1, 0)] if _content(a, codes, weights) == _content(b, b.codes, b.weights) else []
-    starts = keys.get(codes[0].tobytes() + weights[0].tobytes(), [])
-    found = []
-    for s in (1, -1):
-        for first in starts:
-            if not periodic_rows and first != (0 if s > 0 else b.rows - 1):
-                continue
-            if _same(b, s, first, codes, weights):
-                found.append((s, first))
-    return found
-
-
-def _content(line: Line, codes: np.ndarray, weights: np.ndarray) -> list[bytes]:
-    """The rows without their order, and for a maximum without their number."""
-    rows = [c.tobytes() + w.tobytes() for c, w in zip(codes, weights, strict=True)]
-    return sorted(set(rows) if line.pooled == "set" else rows)
-
-
-def _divisors(n: int) -> list[int]:
-    return [k for k in range(1, n + 1) if n % k == 0]
-
-
-@lru_cache(maxsize=1 << 13)
-def match_axis(line: Line, axis: Axis, out: Axis) -> tuple[Lattice, Matches]:
-    """The window rule along one axis.
-
-    Returns the lattice of the pairs of translations `(t, t')`, and for each pair of signs `(s, s')` one pair
-    `(t, t')` such that `p ↦ s p + t` on the base axis moves the output as `i ↦ s' i + t'` (if there is one).
-    """
-    if axis.boundary == "infinite" and line.advance:
-        return _match_infinite(line)
-    if line.modulus:
-        lattice = _periodic_lattice(line, out)
-        step = lattice.project([0]).steps or (0,)
-        return lattice, _finite_matches(line, line, out, range(step[0] or 1))
-    size = axis.size or 1
-    return Lattice.zero(2), _finite_matches(line, line, out, None, bounded=size)
-
-
-def _periodic_lattice(line: Line, out: Axis) -> Lattice:
-    modulus = line.modulus
-    wraps = out.boundary == "periodic"
-    keys = _keys(line)
-    rows = [(modulus, 0)] + ([(0, out.size or 1)] if wraps else [])
-    for t in [0, *_divisors(modulus)]:
-        images = [first for s, first in _images(line, line, 1, t, wraps, keys) if s == 1]
-        rows += [(t, first) for first in images]
-        if t and images:
-            break
-    return Lattice.span(rows, 2)
-
-
-def _finite_matches(a: Line, b: Line, out: Axis, shifts: range | None, bounded: int = 0) -> Matches:
-    keys = _keys(b)
-    found: Matches = {}
-    for sign in (1, -1):
-        for t in shifts if shifts is not None else (0 if sign > 0 else bounded - 1,):
-            for s, first in _images(a, b, sign, t, out.boundary == "periodic", keys):
-                found.setdefault((sign, s), (t, first))
-    return found
-
-
-def _match_infinite(line: Line) -> tuple[Lattice, Matches]:
-    rows = [(line.advance, line.rows)]
-    found: Matches = {(1, 1): (0, 0)}
-    anchor = _anchor(line.codes[0])
-    for first in range(line.rows):
-        t = _anchor(line.codes[first]) - anchor
-        if _same(line, 1, first, *_moved(line, 1, t)):
-            rows.append((t, first))
-        codes, _ = _moved(line, -1, 0)
-        t = _anchor(line.codes[first]) - _anchor(codes[0])
-        if (-1, -1) not in found and _same(line, -1, first, *_moved(line, -1, t)):
-            found[-1, -1] = (t, first)
-    return Lattice.span(rows, 2), found
-
-
-@lru_cache(maxsize=1 << 13)
-def match_axes(a: Line, b: Line, axis: Axis, out: Axis) -> Matches:
-    """The window rule for isometries that send axis a to axis b, two equal axes with equal outputs."""
-    if a.ordered or b.ordered or a.codes.shape != b.codes.shape or a.maximum != b.maximum or a.scale != b.scale:
-        return {}
-    if a.advance != b.advance or a.modulus != b.modulus or a.pooled != b.pooled:
-        return {}
-    if a.advance:
-        return _match_infinite_pair(a, b)
-    if a.modulus:
-        step = match_axis(b, axis, out)[0].project([0]).steps or (0,)
-        return _finite_matches(a, b, out, range(step[0] or 1))
-    return _finite_matches(a, b, out, None, bounded=axis.size or 1)
-
-
-def _match_infinite_pair(a: Line, b: Line) -> Matches:
-    found: Matches = {}
-    for sign, first in product((1, -1), range(b.rows)):
-        codes, _ = _moved(a, sign, 0)
-        t = _anchor(b.codes[first]) - _anchor(codes[0])
-        if (sign, sign) not in found and _same(b, sign, first, *_moved(a, sign, t)):
-            found[sign, sign] = (t, first)
-    return found
-
-
-def fixes_nodes(axis: Axis) -> bool:
-    """Whether reversing an axis moves no node, up to a shift: sizes 1 and, if periodic, 2."""
-    return axis.size == 1 or (axis.boundary == "periodic" and axis.size == 2)
-
-
-@lru_cache(maxsize=1 << 10)
-def canonical_operations(grid: Domain) -> tuple[Images, ...]:
-    """Point operations of a grid as `(image axis, sign)` per axis, one for each way to move its nodes."""
-    found = []
-    for matrix in signed_permutations(grid.dim):
-        images = axis_images(matrix)
-        if grid.shift_of(matrix) is None:
-            continue
-        if all(
-            (sign > 0 or not fixes_nodes(grid.axes[axis])) and (image == axis or grid.axes[axis].size != 1)
-            for axis, (image, sign) in enumerate(images)
-        ):
-            found.append(images)
-    return tuple(found)
-
-
-def matrix_of(images: Images) -> Matrix:
-    """The signed permutation that sends each axis to `(image axis, sign)`."""
-    size = len(images)
-    rows = [[0] * size for _ in range(size)]
-    for column, (row, sign) in enumerate(images):
-        rows[row][column] = sign
-    return tuple(tuple(row) for row in rows)
-
-
-@lru_cache(maxsize=1 << 12)
-def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorphism:
-    """All pairs (g, g') of isometries of the two grids that satisfy the window rule along every axis.
-
-    Only one representative is listed of the output isometries that move no node apart (see `canonical_operations`).
-    """
-    dim = base.dim
-    own = [match_axis(line, axis, to) for line, axis, to in zip(lines, base.axes, out.axes, strict=True)]
-    rows = []
-    for axis, (lattice, _) in enumerate(own):
-        for t, there in lattice.basis:
-            row = [0] * (2 * dim)
-            row[axis], row[dim + axis] = t, there
-            rows.append(tuple(row))
-    rows += [row + (0,) * dim for row in base.periods.basis] + [(0,) * dim + row for row in out.periods.basis]
-    lattice = Lattice.span(rows, 2 * dim)
-    operations = []
-    for images in canonical_operations(base):
-        choices = []
-        for axis, (image, sign) in enumerate(images):
-            if base.axes[axis] != base.axes[image] or out.axes[axis] != out.axes[image]:
-                break
-            matches = (
-                own[axis][1]
-                if axis == image
-                else match_axes(lines[axis], lines[image], base.axes[axis], out.axes[axis])
-            )
-            choices.append([(there, pair) for (here, there), pair in matches.items() if here == sign])
-        else:
-            operations += _pairs(images, choices, lines, base, out)
-    return Homomorphism(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
-
-
-def _pairs(
-    images: Images, choices: list[list[tuple[int, tuple[int, int]]]], lines: tuple[Line, ...], base: Domain, out: Domain
-) -> Iterator[tuple[tuple[Matrix, Matrix], Vector]]:
-    """The pairs of isometries for one point operation of the base, given the matches along each axis.
-
-    Along axes on which the output is constant, output axes may be exchanged freely.
-    """
-    dim = base.dim
-    still = [axis for axis, line in enumerate(lines) if line.is_constant]
-    for chosen, order in product(product(*choices), permutations(still)):
-        swap = dict(zip(still, order, strict=True))
-        if any(out.axes[i] != out.axes[j] for i, j in swap.items()):
-            continue
-        shift = [0] * (2 * dim)
-        signed = []
-        for axis, ((image, _), (sign, (t, there))) in enumerate(zip(images, chosen, strict=True)):
-            to = swap.get(image, image)
-            shift[image], shift[dim + to] = t, there
-            signed.append(_canonical_image(out, axis, to, sign))
-        yield (matrix_of(images), matrix_of(tuple(signed))), tuple(shift)
-
-
-def _canonical_image(grid: Domain, axis: int, image: int, sign: int) -> tuple[int, int]:
-    """Where an axis goes, by the canonical isometry that moves the nodes alike."""
-    return (axis if grid.axes[axis].size == 1 else image), (1 if fixes_nodes(grid.axes[axis]) else sign)
-
-
-def whole_group(domain: Domain) -> Homomorphism:
-    """The identity on a domain: each isometry paired with the canonical one that moves the nodes alike."""
-    group = domain.group
-    exact = Homomorphism.identity(group)
-    operations = []
-    for (a, _), shift in exact.operations:
-        signed = tuple(_canonical_image(domain, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
-        there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[domain.dim :])]
-        operations.append(((a, matrix_of(signed)), (*shift[: domain.dim], *there)))
-    return Homomorphism(
-        domain.dim, domain.dim, exact.lattice, tuple(operations), exact.source_periods, exact.target_periods
-    )
+    label, node = np.divmod(np.where(is_node(line.codes), line.codes, ORIGIN), LABEL)
+    return np.where(is_node(line.codes), label * LABEL + (node - ORIGIN) % line.advance + ORIGIN, line.codes)

@@ -14,7 +14,7 @@ from functools import lru_cache
 from equinet.domain import Domain
 from equinet.groups import Lattice, Matrix
 from equinet.groups.homomorphism import Homomorphism
-from equinet.lines import Images, canonical_operations, fixes_nodes, matrix_of
+from equinet.matching import Images, canonical_operations, fixes_nodes, matrix_of
 
 
 @dataclass(frozen=True, eq=False)
