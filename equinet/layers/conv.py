@@ -48,6 +48,18 @@ def convolve(
     )
 
 
+def _initial(layer: Conv | ConvTranspose, key: jax.Array, shape: tuple[int, ...]) -> dict[str, jax.Array]:
+    taps = per_axis(layer.kernel, shape, "kernel", layer)
+    params = {"kernel": he_normal(key, (*taps, shape[-1] // layer.groups, layer.features))}
+    return {**params, "bias": jnp.zeros(layer.features)} if layer.bias else params
+
+
+def _biased(y: jax.Array, params: Params) -> jax.Array:
+    if "bias" not in params:
+        return y
+    return y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
+
+
 def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> None:
     made_for = params["kernel"].shape[-2] * groups
     if params["kernel"].ndim != x.ndim or made_for != x.shape[-1]:
@@ -100,11 +112,7 @@ class Conv(Layer):
         return (*spatial, self.features)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        taps = per_axis(self.kernel, shape, "kernel", self)
-        params = {"kernel": he_normal(key, (*taps, shape[-1] // self.groups, self.features))}
-        if self.bias:
-            params["bias"] = jnp.zeros(self.features)
-        return params, ()
+        return _initial(self, key, shape), ()
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
@@ -117,7 +125,7 @@ class Conv(Layer):
             borders = ((0, 0),) * len(axes)
         strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
         y = convolve(x, params["kernel"], strides, dilations, borders, self.groups)
-        return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
+        return _biased(y, params), state
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "taps", self.features)
@@ -157,11 +165,7 @@ class ConvTranspose(Layer):
         return (*spatial, self.features)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        taps = per_axis(self.kernel, shape, "kernel", self)
-        params = {"kernel": he_normal(key, (*taps, shape[-1] // self.groups, self.features))}
-        if self.bias:
-            params["bias"] = jnp.zeros(self.features)
-        return params, ()
+        return _initial(self, key, shape), ()
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
@@ -180,7 +184,7 @@ class ConvTranspose(Layer):
             borders.append((before, after))
         ones = (1,) * len(axes)
         y = convolve(x, params["kernel"], ones, dilations, tuple(borders), self.groups, strides)
-        return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
+        return _biased(y, params), state
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._readings(field.shape), "taps", self.features)

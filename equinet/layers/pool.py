@@ -21,7 +21,7 @@ Ints = int | tuple[int, ...]
 def slide(x: jax.Array, axes: tuple[Window, ...], combine: Callable[[jax.Array, jax.Array], jax.Array]) -> jax.Array:
     """Combine the taps of each window of a padded array, axis after axis, by strided slices.
 
-    Faster on CPU than `lax.reduce_window` and its gradient; windows that tile an axis reduce a reshaped array.
+    Faster on CPU than `lax.reduce_window` and its gradient.
     """
     for axis, window in enumerate(axes, start=1):
         n = x.shape[axis]
