@@ -230,6 +230,8 @@ def random_network(rng: Random, domain: eq.Domain, channels: int = 2) -> eq.Laye
         except eq.LayerError:
             continue
         sizes = [n or 1 for n in after]
+        if min(sizes[:-1]) < min(2, *shape[:-1]):
+            continue  # what is left of one node tells little of the windows before it
         if np.prod(sizes[:-1]) <= (40, 80, 100)[domain.dim - 1] and sizes[-1] <= 16 and max(sizes[:-1]) <= 24:
             layers.append(layer)
             shape = tuple(sizes)
