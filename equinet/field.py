@@ -212,7 +212,7 @@ class Field:
                 for every channel (relu), or "any".
             channels: the new number of channels, if the function mixes them.
         """
-        lines = tuple(age_constants(line) if line.has_constants else line for line in self.lines)
+        lines = tuple(age_constants(line) for line in self.lines)
         mixes = channels is not None
         gather = all(line.is_gather for line in lines) if mixes else self.copies
         maximum = any(line.maximum for line in lines)
@@ -220,7 +220,7 @@ class Field:
         closed = not gather and (self.closed or not opens)
         if kind != "affine" and self.folded is not None and channels is None:
             factor, before, was_closed, grid, count = self.folded
-            aged = tuple(age_constants(line) if line.has_constants else line for line in before)
+            aged = tuple(age_constants(line) for line in before)
             still = not all(line.is_gather for line in aged) and (was_closed or kind != "monotone" or not maximum)
             folded = (factor, aged, still, grid, count)
         else:

@@ -201,6 +201,8 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
 @lru_cache(maxsize=1 << 12)
 def age_constants(line: Line) -> Line:
     """The same line with its constants renamed: after a pointwise function they differ from a fresh zero."""
+    if not line.has_constants:
+        return line
     codes = np.where(line.codes < 0, line.codes - 1, line.codes)
     return _make(codes, line.weights, line.scale, line.maximum, line.ordered, line.advance, line.modulus)
 

@@ -54,7 +54,8 @@ def _initial(layer: Conv | ConvTranspose, key: jax.Array, shape: tuple[int, ...]
     return {**params, "bias": jnp.zeros(layer.features)} if layer.bias else params
 
 
-def _biased(y: jax.Array, params: Params) -> jax.Array:
+def add_bias(y: jax.Array, params: Params) -> jax.Array:
+    """Add the bias per channel, if the parameters have one."""
     if "bias" not in params:
         return y
     return y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,))
@@ -125,7 +126,7 @@ class Conv(Layer):
             borders = ((0, 0),) * len(axes)
         strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
         y = convolve(x, params["kernel"], strides, dilations, borders, self.groups)
-        return _biased(y, params), state
+        return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._windows(field.shape), "taps", self.features)
@@ -184,7 +185,7 @@ class ConvTranspose(Layer):
             borders.append((before, after))
         ones = (1,) * len(axes)
         y = convolve(x, params["kernel"], ones, dilations, tuple(borders), self.groups, strides)
-        return _biased(y, params), state
+        return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:
         return field.read(self._readings(field.shape), "taps", self.features)

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.conv import add_bias
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Dense(Layer):
         if params["kernel"].shape[0] != x.shape[-1]:
             raise LayerError(f"{self}: its weights are for {params['kernel'].shape[0]} channels; got shape {x.shape}")
         y = x @ params["kernel"].astype(x.dtype)
-        return (y + params["bias"].astype(y.dtype).reshape((1,) * (y.ndim - 1) + (-1,)) if self.bias else y), state
+        return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:
         return field.pointwise("affine", self.features)

@@ -20,6 +20,15 @@ from equinet.models.parts import (
 VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
+def _stages(widths: tuple[int, ...], kernel: int, down: Down, padding: Padding, norm: Norm) -> list[Layer]:
+    """A block for each width; all but the last go down by 2."""
+    strides = [2] * (len(widths) - 1) + [1]
+    return [
+        Named(f"stage {i}", Sequential(*conv_block(width, kernel, stride, down, padding, norm)))
+        for i, (width, stride) in enumerate(zip(widths, strides, strict=True))
+    ]
+
+
 def small_cnn(
     features: Sequence[int] = (16, 32, 64),
     *,
@@ -46,13 +55,7 @@ def small_cnn(
     """
     check_options("small_cnn", down, padding, readout, norm)
     check_counts("small_cnn", "features", features)
-    widths = tuple(features)
-    stages = [
-        Named(
-            f"stage {i}", Sequential(*conv_block(width, kernel, 1 if i == len(widths) - 1 else 2, down, padding, norm))
-        )
-        for i, width in enumerate(widths)
-    ]
+    stages = _stages(tuple(features), kernel, down, padding, norm)
     return Sequential(*stages, *head(readout, classes))
 
 
@@ -78,13 +81,7 @@ def fcn(
     """
     check_options("fcn", down, padding, readout, norm)
     check_counts("fcn", "features", features)
-    widths = tuple(features)
-    stages = [
-        Named(
-            f"stage {i}", Sequential(*conv_block(width, kernel, 1 if i == len(widths) - 1 else 2, down, padding, norm))
-        )
-        for i, width in enumerate(widths)
-    ]
+    stages = _stages(tuple(features), kernel, down, padding, norm)
     scores = Named("scores", Conv(classes, 1))
     pools: dict[str, Layer] = {"gap": GlobalAvgPool(), "gmp": GlobalMaxPool()}
     ends = (pools[readout],) if readout in pools else head(readout, classes)
