@@ -189,7 +189,11 @@ def _ledger_row(row: Row) -> LedgerRow:
     if orbit != after and orbit != orbit_before:
         changes += [f"orbit {change}" for change in _changes(orbit_before, orbit)]
     lost = "; ".join(changes)
-    which = {"translations": before.lattice != after.lattice, "operations": before.point_group != after.point_group}
+    which = {
+        "translations": not before.lattice <= after.lattice,
+        "operations": not set(before.point_group) <= set(after.point_group),
+    }
+    reason = row.reason(row.before, frozenset(name for name, gone in which.items() if gone))
     return LedgerRow(
         row.path,
         str(row.layer),
@@ -200,7 +204,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         orbit,
         row.after.strict.kernel,
         lost,
-        row.reason(row.before, frozenset(name for name, changed in which.items() if changed)) if lost else "",
+        "" if before <= after and orbit_before <= orbit else reason,
     )
 
 

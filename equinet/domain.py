@@ -84,6 +84,13 @@ class Domain:
         """The translations that act as the identity."""
         return Lattice.diagonal([axis.size or 0 if axis.boundary == "periodic" else 0 for axis in self.axes])
 
+    @cached_property
+    def wrapped(self) -> Domain:
+        """The grid with its bounded axes wrapped around, which has more isometries."""
+        if all(axis.boundary != "bounded" for axis in self.axes):
+            return self
+        return Domain(tuple(periodic(axis.size) if axis.size else axis for axis in self.axes))
+
     def shift_of(self, matrix: Matrix) -> Vector | None:
         """The smallest shift with which a point operation maps the grid to itself, or None if none does.
 

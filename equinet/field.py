@@ -14,7 +14,7 @@ from functools import cached_property
 from math import prod
 from typing import Literal
 
-from equinet.domain import Axis, Domain, bounded
+from equinet.domain import Axis, Domain
 from equinet.fibre import Fibre
 from equinet.groups import SpaceGroup
 from equinet.groups.homomorphism import Homomorphism
@@ -28,7 +28,7 @@ from equinet.lines import (
     pool_rows,
     reading_line,
 )
-from equinet.matching import line_action, whole_group
+from equinet.matching import line_action, unwrapping, wrapping
 from equinet.phases import Phase, polyphase_action, strict_action
 from equinet.windows import Reading
 
@@ -92,6 +92,7 @@ class Field:
         lines: per axis, what the value reads of the base.
         unmixed: whether the taps of `lines` are channels of their own (space to depth), not yet mixed with each other.
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
+        unfolded: after space to depth by a factor, that factor and this value at its old places.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
@@ -113,7 +114,7 @@ class Field:
     replay: tuple[Phase, ...] | None = None
     restoring: bool = False
     spans: tuple[Span, ...] = ()
-    folded: tuple[tuple[int, ...], tuple[Line, ...], bool, Domain, int] | None = field(default=None, repr=False)
+    unfolded: tuple[tuple[int, ...], Field] | None = field(default=None, repr=False)
     regathered: Field | None = field(default=None, repr=False)
     path: tuple[str, ...] = ()
     rows: tuple[Row, ...] = field(default=(), repr=False)
@@ -121,9 +122,9 @@ class Field:
     @staticmethod
     def input(source: Domain, channels: int) -> Field:
         """The input itself."""
-        lines = tuple(identity_line(axis) for axis in source.axes)
+        lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
-        return Field(source, source, Fibre(channels), whole_group(source), source, lines, spans=spans)
+        return Field(source, source, Fibre(channels), wrapping(source), source.wrapped, lines, spans=spans)
 
     @property
     def channels(self) -> int:
@@ -140,20 +141,29 @@ class Field:
 
     @cached_property
     def action(self) -> Homomorphism:
-        """All pairs of isometries of the input and of this value that act alike; parameters are the phases."""
+        """All pairs of isometries of the input and of this value, wrapped around, that act alike.
+
+        Parameters are the phases. Along a bounded axis too a layer may move its output around (a circular window with
+        an even number of taps does), which a later layer may undo or not see; see `unwrapped`.
+        """
         if not self.lines:
             return self.base
-        return self.base.then(line_action(self.lines, self.base_grid, self.grid))
+        return self.base.then(line_action(self.lines, self.base_grid, self.grid.wrapped))
+
+    @cached_property
+    def unwrapped(self) -> Homomorphism:
+        """All pairs of isometries of the input and of this value that act alike."""
+        return self.action if self.grid.wrapped is self.grid else self.action.then(unwrapping(self.grid))
 
     @cached_property
     def strict(self) -> Homomorphism:
         """The action where it is known in advance, whatever phases the data choose."""
-        return strict_action(self.action, self.variables, output_fixed=True)
+        return strict_action(self.unwrapped, self.variables, output_fixed=True)
 
     @cached_property
     def orbit(self) -> SpaceGroup:
         """The isometries that move the output by some shift, which may depend on the data."""
-        return strict_action(self.action, self.variables, output_fixed=False).source
+        return strict_action(self.unwrapped, self.variables, output_fixed=False).source
 
     def at(self, path: tuple[str, ...]) -> Field:
         """The same field, seen from another place in the network."""
@@ -181,23 +191,33 @@ class Field:
 
     def rebase(self) -> Field:
         """The same field with this value as the base."""
-        if all(line is identity_line(axis) for line, axis in zip(self.lines, self.grid.axes, strict=True)):
+        if self.at_base:
             return replace(self, closed=False)
         return self._based(self.action, self.variables)
 
     def _based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
-        lines = tuple(identity_line(axis) for axis in self.grid.axes)
+        lines = tuple(identity_line(axis) for axis in self.grid.wrapped.axes)
         return replace(
             self,
             base=action,
-            base_grid=self.grid,
+            base_grid=self.grid.wrapped,
             lines=lines,
             unmixed=False,
             closed=False,
             variables=variables,
-            folded=None,
+            unfolded=None,
             regathered=None,
         )
+
+    @property
+    def at_base(self) -> bool:
+        """Whether the value is the base value itself, up to functions of single nodes."""
+        return all(line is identity_line(axis) for line, axis in zip(self.lines, self.grid.wrapped.axes, strict=True))
+
+    def aged(self) -> Field:
+        """The same field with its constants renamed, so that a zero filled in later is not taken for one of them."""
+        again = None if self.regathered is None else self.regathered.aged()
+        return replace(self, lines=tuple(age_constants(line) for line in self.lines), unfolded=None, regathered=again)
 
     @property
     def copies(self) -> bool:
@@ -218,20 +238,17 @@ class Field:
         maximum = any(line.maximum for line in lines)
         opens = (kind == "affine" and not maximum) or (kind == "monotone" and maximum)
         closed = not gather and (self.closed or not opens)
-        if kind != "affine" and self.folded is not None and channels is None:
-            factor, before, was_closed, grid, count = self.folded
-            aged = tuple(age_constants(line) for line in before)
-            still = not all(line.is_gather for line in aged) and (was_closed or kind != "monotone" or not maximum)
-            folded = (factor, aged, still, grid, count)
-        else:
-            folded = None
+        unfolded = None
+        if self.unfolded is not None and kind != "affine" and not mixes:
+            factor, there = self.unfolded
+            unfolded = factor, there.pointwise(kind)
         again = None if self.regathered is None else self.regathered.pointwise(kind, channels)
         return replace(
             self,
             lines=lines,
             unmixed=self.unmixed and not mixes,
             closed=closed,
-            folded=folded,
+            unfolded=unfolded,
             regathered=again,
             fibre=self._fibre(channels),
         )
@@ -239,7 +256,18 @@ class Field:
     def globally(self) -> Field:
         """Apply a function of each node and of all nodes in no order (statistics over space, attention)."""
         spans = tuple(replace(span, everything=True) for span in self.spans)
-        return replace(self.rebase(), spans=spans).pointwise("any")
+        return replace(self.rebase(), spans=spans, unfolded=None).pointwise("any")
+
+    def scaled(self) -> Field:
+        """Multiply each channel by a function of the averages over all nodes.
+
+        Where nothing known to move the base changes the averages, the factors are as good as fixed.
+        """
+        averages = self.collapse(maximum=False)
+        if averages.base != self.base.forget_target():
+            return self.globally()
+        spans = tuple(replace(span, everything=True) for span in self.spans)
+        return replace(self, spans=spans).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -251,6 +279,8 @@ class Field:
             channels: the new number of channels.
             crossable: whether exchanging axes may match ordered taps (they carry no weights).
         """
+        if self.grid.axes and set(self.grid.sizes) == {1} and not self.at_base:
+            return self.rebase().read(readings, reduce, channels, crossable=crossable)
         grid = self.moved_grid(readings)
         spans = tuple(
             span.through(reading.reach(axis.size))
@@ -258,7 +288,7 @@ class Field:
         )
         outer = tuple(
             reading_line(reading, axis, reduce == "max", reduce == "taps" and not crossable)
-            for reading, axis in zip(readings, self.grid.axes, strict=True)
+            for reading, axis in zip(readings, self.grid.wrapped.axes, strict=True)
         )
         gathers = all(line.is_gather for line in outer)
         again = None
@@ -275,7 +305,7 @@ class Field:
             lines=kept,
             fibre=self._fibre(channels),
             spans=spans,
-            folded=None,
+            unfolded=None,
             regathered=again,
         )
         return made.pointwise("affine", channels) if reduce == "taps" and channels else made
@@ -317,9 +347,7 @@ class Field:
         kept = tuple(line for line in lines if line is not None)
         if len(kept) < len(self.lines):
             kept = tuple(pool_rows(line, maximum) for line in self.lines)
-        point = Domain(
-            tuple(Axis(1, "periodic") if axis.boundary == "periodic" else bounded(1) for axis in self.grid.axes)
-        )
+        point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
         return replace(self, lines=kept, grid=point)._without_axes()
 
     def _without_axes(self, channels: int | None = None) -> Field:
@@ -329,7 +357,7 @@ class Field:
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
-        still = SpaceGroup.trivial(self.grid.dim, self.grid.periods)
+        still = SpaceGroup.trivial(self.grid.dim, self.grid.wrapped.periods)
         return self._based(self.action.restrict_target(still), self.variables)
 
     def flatten(self, channels: int | None) -> Field:
@@ -356,7 +384,8 @@ class Field:
             return field_.action.with_parameters([merged.index(v) for v in field_.variables], len(merged))
 
         action = spread(self) & spread(other)
-        for mine, theirs in shared:
+        chosen = [(mine, theirs) for mine, theirs in shared if max(mine.stride) > 1]
+        for mine, theirs in chosen:
             alike = {a for a, _ in set(mine.operations) & set(theirs.operations)}
             action = action.only(key for key, _ in action.operations if key[0] in alike)
             for axis in range(len(mine.stride)):
@@ -366,9 +395,9 @@ class Field:
                     merged.pop(dropped)
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
         made = replace(self, fibre=self._fibre(channels), spans=spans)
-        lines = self._joined_lines(other) if linear and not shared else None
+        lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
-            return replace(made, lines=lines, unmixed=False, folded=None, regathered=None)
+            return replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
         return made._based(action, tuple(merged))
 
     def _joined_lines(self, other: Field) -> tuple[Line, ...] | None:
@@ -388,10 +417,12 @@ class Field:
         Appends the phase to `phases`.
 
         Args:
-            translations_only: whether the rule knows no reflection or rotation (where there is any choice at all).
+            translations_only: whether the rule knows no reflection or rotation.
         """
-        chooses = max(stride) > 1
-        if chooses and not self.strict.stabiliser.is_trivial:
+        if max(stride) == 1:
+            return replace(self, phases=(*self.phases, Phase(stride, self.grid)))
+        known = strict_action(self.action, self.variables, output_fixed=True)
+        if not known.stabiliser.is_trivial:
             # No rule commutes with isometries that always leave the value as it is: only what moves nothing is kept.
             return self.fix_positions().polyphase(stride)
         grid = Domain(
@@ -405,7 +436,7 @@ class Field:
             chosen.setdefault(a, b)
         phase = Phase(stride, self.grid, tuple(chosen.items()))
         action = self.action.only(chosen.items())
-        relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only and chooses)
+        relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only)
         spans = tuple(
             replace(span.through((Fraction(s), Fraction(0), Fraction(s - 1))), everything=True)
             for span, s in zip(self.spans, stride, strict=True)
@@ -415,6 +446,8 @@ class Field:
 
     def unpolyphase(self, phase: Phase) -> Field:
         """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
+        if max(phase.stride) == 1:
+            return self
         grid = phase.grid
         relation, moving = polyphase_action(phase, self.grid, down=False, translations_only=False)
         action = self.action.then(relation).only(phase.operations)
@@ -433,19 +466,16 @@ class Field:
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""
-        before = self if self._composes(False) else self.rebase()
-        made = before.read(readings, "taps")
-        made = replace(made, fibre=Fibre(self.channels * prod(factor)), unmixed=before.copies)
-        if made.base is not before.base:
-            return made
-        return replace(made, folded=(factor, before.lines, before.closed, before.grid, before.channels))
+        made = self.read(readings, "taps")
+        unmixed = self.copies or made.base is not self.base
+        before = factor, self.with_rows(())
+        return replace(made, fibre=Fibre(self.channels * prod(factor)), unmixed=unmixed, unfolded=before)
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
         """Depth to space."""
-        if self.folded is not None and self.folded[0] == factor:
-            _, lines, closed, grid, count = self.folded
-            spans = tuple(s.through(r.reach(None)) for s, r in zip(self.spans, readings, strict=True))
-            return replace(self, lines=lines, closed=closed, grid=grid, fibre=Fibre(count), folded=None, spans=spans)
+        if self.unfolded is not None and self.unfolded[0] == factor:
+            there = self.unfolded[1]
+            return there.in_scope_of(self).with_rows(self.rows).at(self.path)
         # Constants carry no label, yet a bias may have made them differ from one group of channels to the next.
         labelled = self.rebase() if any(line.has_constants for line in self.lines) else self
         return labelled.read(readings, "sum", channels)

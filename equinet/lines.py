@@ -71,6 +71,21 @@ class Line:
         return bool((self.codes == self.codes[:1]).all() and (self.weights == self.weights[:1]).all())
 
     @cached_property
+    def first(self) -> Line:
+        """The line's first output alone."""
+        return replace(self, codes=self.codes[:1], weights=self.weights[:1])
+
+    @cached_property
+    def is_blank(self) -> bool:
+        """Whether all outputs are one constant."""
+        return self.is_constant and not is_node(self.codes).any()
+
+    def blanked(self, constant: Line) -> Line:
+        """The same outputs, all of them the constant of a blank line."""
+        rows = np.zeros(self.rows, np.int64)
+        return replace(self, codes=constant.codes[rows], weights=constant.weights[rows], scale=constant.scale)
+
+    @cached_property
     def has_constants(self) -> bool:
         """Whether any entry is a constant."""
         return bool((self.codes < 0).any())
@@ -232,8 +247,30 @@ def collapse_line(line: Line, maximum: bool) -> Line | None:
         return None
     codes = _folded(line).swapaxes(0, 1).reshape(1, line.codes.shape[1], -1)
     weights = line.weights.swapaxes(0, 1).reshape(1, line.codes.shape[1], -1)
-    scale = 1 if maximum else line.scale * line.rows
-    return _make(codes, weights, scale, maximum, line.ordered, 0, line.advance or line.modulus)
+    if not maximum:
+        codes, weights = _separate_sums(codes[0], weights[0])
+    return _make(codes, weights, 1, maximum, line.ordered, 0, line.advance or line.modulus)
+
+
+def _separate_sums(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sums that a total over all rows consists of, one tap each: one for each tap and label.
+
+    Each is moved on its own, so constants, factors and labels play no further part. Where a window system gives
+    every node to every tap (a transposed convolution, say) they are all the same, and one is left.
+    """
+    label = np.where(is_node(codes), codes // LABEL, -1)
+    taps = []
+    for tap in range(len(codes)):
+        for kind in np.unique(label[tap][label[tap] >= 0]):
+            here = label[tap] == kind
+            taps.append(_canonical(np.where(here, codes[tap] % LABEL, _UNUSED), weights[tap] * here, False))
+    if not taps:
+        return codes[None], weights[None]
+    entries = max(c.size for c, _ in taps)
+    made = np.full((1, len(taps), entries), _UNUSED), np.zeros((1, len(taps), entries), np.int64)
+    for tap, (c, w) in enumerate(taps):
+        made[0][0, tap, : c.size], made[1][0, tap, : w.size] = c, w // max(np.gcd.reduce(w), 1)
+    return made
 
 
 @lru_cache(maxsize=1 << 12)
@@ -241,8 +278,38 @@ def pool_rows(line: Line, maximum: bool) -> Line:
     """One output that averages (or takes the maximum) of one function of every row, whatever the function."""
     if line.advance:
         line = _wound(line)
+    line = _unlabelled(line, maximum)
     made = _make(line.codes, line.weights, line.scale, line.maximum, line.ordered, 0, line.modulus)
     return replace(made, pooled="set" if maximum else "multiset")
+
+
+def _unlabelled(line: Line, maximum: bool) -> Line:
+    """A line to pool over in place of the given one, in which labels and places of taps play no part.
+
+    Rows of constants add a constant. Of rows that say in which taps and channels they put their nodes, each such
+    pattern has a function of its own, φ_k; if all patterns see the same nodes, Σ_k Σ_i φ_k(x_i) = Σ_i ψ(x_i).
+    """
+    nodes = is_node(line.codes)
+    seeing = nodes.any((1, 2))
+    if not seeing.any() or (nodes.any(2).sum(1) > 1).any():
+        return line
+    seen: dict[bytes, list[bytes]] = {}
+    kept: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    for c, w, n in zip(line.codes[seeing], line.weights[seeing], nodes[seeing], strict=True):
+        tap = int(n.any(1).argmax())
+        labels = set((c[n] // LABEL).tolist())
+        if len(labels) > 1:
+            return line
+        plain = np.where(n, c % LABEL, c)[tap]
+        content = plain.tobytes() + w[tap].tobytes()
+        kept[content] = plain, w[tap]
+        rest = np.delete(c, tap, axis=0).tobytes() + np.delete(w, tap, axis=0).tobytes()
+        seen.setdefault(rest + bytes(f"{tap} {labels}", "ascii"), []).append(content)
+    shown = [sorted(set(found) if maximum else found) for found in seen.values()]
+    if any(other != shown[0] for other in shown):
+        return line
+    codes, weights = (np.stack([kept[content][i] for content in shown[0]])[:, None] for i in (0, 1))
+    return replace(line, codes=codes, weights=weights)
 
 
 def _wound(line: Line) -> Line:

@@ -65,20 +65,13 @@ def _anchor(codes: np.ndarray) -> int:
     return int(nodes[0] % LABEL) - ORIGIN if nodes.size else 0
 
 
-def _images(a: Line, b: Line, sign: int, shift: int, periodic_rows: bool, keys: dict[bytes, list[int]]) -> list[Signs]:
+def _images(a: Line, b: Line, sign: int, shift: int, keys: dict[bytes, list[int]]) -> list[Signs]:
     """All `(s', t')` with row `s' i + t'` of b equal to row i of a moved by `(sign, shift)`, on a finite axis."""
     codes, weights = _moved(a, sign, shift)
     if a.pooled:
         return [(1, 0)] if _content(a, codes, weights) == _content(b, b.codes, b.weights) else []
     starts = keys.get(codes[0].tobytes() + weights[0].tobytes(), [])
-    found = []
-    for s in (1, -1):
-        for first in starts:
-            if not periodic_rows and first != (0 if s > 0 else b.rows - 1):
-                continue
-            if _same(b, s, first, codes, weights):
-                found.append((s, first))
-    return found
+    return [(s, first) for s in (1, -1) for first in starts if _same(b, s, first, codes, weights)]
 
 
 def _content(line: Line, codes: np.ndarray, weights: np.ndarray) -> list[bytes]:
@@ -92,42 +85,37 @@ def _divisors(n: int) -> list[int]:
 
 
 @lru_cache(maxsize=1 << 13)
-def match_axis(line: Line, axis: Axis, out: Axis) -> tuple[Lattice, Matches]:
+def match_axis(line: Line) -> tuple[Lattice, Matches]:
     """The window rule along one axis.
 
     Returns the lattice of the pairs of translations `(t, t')`, and for each pair of signs `(s, s')` one pair
     `(t, t')` such that `p ↦ s p + t` on the base axis moves the output as `i ↦ s' i + t'` (if there is one).
     """
-    if axis.boundary == "infinite" and line.advance:
+    if line.advance:
         return _match_infinite(line)
-    if line.modulus:
-        lattice = _periodic_lattice(line, out)
-        step = lattice.project([0]).steps or (0,)
-        return lattice, _finite_matches(line, line, out, range(step[0] or 1))
-    size = axis.size or 1
-    return Lattice.zero(2), _finite_matches(line, line, out, None, bounded=size)
+    lattice = _periodic_lattice(line)
+    return lattice, _finite_matches(line, line, lattice)
 
 
-def _periodic_lattice(line: Line, out: Axis) -> Lattice:
-    modulus = line.modulus
-    wraps = out.boundary == "periodic"
+def _periodic_lattice(line: Line) -> Lattice:
     keys = _keys(line)
-    rows = [(modulus, 0)] + ([(0, out.size or 1)] if wraps else [])
-    for t in [0, *_divisors(modulus)]:
-        images = [first for s, first in _images(line, line, 1, t, wraps, keys) if s == 1]
+    rows = [(line.modulus, 0), (0, line.rows)]
+    for t in [0, *_divisors(line.modulus)]:
+        images = [first for s, first in _images(line, line, 1, t, keys) if s == 1]
         rows += [(t, first) for first in images]
         if t and images:
             break
     return Lattice.span(rows, 2)
 
 
-def _finite_matches(a: Line, b: Line, out: Axis, shifts: range | None, bounded: int = 0) -> Matches:
+def _finite_matches(a: Line, b: Line, translations: Lattice) -> Matches:
+    """One match for each pair of signs, given the pairs of translations of b."""
     keys = _keys(b)
     found: Matches = {}
-    for sign in (1, -1):
-        for t in shifts if shifts is not None else (0 if sign > 0 else bounded - 1,):
-            for s, first in _images(a, b, sign, t, out.boundary == "periodic", keys):
-                found.setdefault((sign, s), (t, first))
+    step = (translations.project([0]).steps or (0,))[0] or 1
+    for sign, t in product((1, -1), range(step)):
+        for s, first in _images(a, b, sign, t, keys):
+            found.setdefault((sign, s), (t, first))
     return found
 
 
@@ -147,7 +135,7 @@ def _match_infinite(line: Line) -> tuple[Lattice, Matches]:
 
 
 @lru_cache(maxsize=1 << 13)
-def match_axes(a: Line, b: Line, axis: Axis, out: Axis) -> Matches:
+def match_axes(a: Line, b: Line) -> Matches:
     """The window rule for isometries that send axis a to axis b, two equal axes with equal outputs."""
     if a.ordered or b.ordered or a.codes.shape != b.codes.shape or a.maximum != b.maximum or a.scale != b.scale:
         return {}
@@ -155,10 +143,7 @@ def match_axes(a: Line, b: Line, axis: Axis, out: Axis) -> Matches:
         return {}
     if a.advance:
         return _match_infinite_pair(a, b)
-    if a.modulus:
-        step = match_axis(b, axis, out)[0].project([0]).steps or (0,)
-        return _finite_matches(a, b, out, range(step[0] or 1))
-    return _finite_matches(a, b, out, None, bounded=axis.size or 1)
+    return _finite_matches(a, b, match_axis(b)[0])
 
 
 def _match_infinite_pair(a: Line, b: Line) -> Matches:
@@ -203,12 +188,16 @@ def matrix_of(images: Images) -> Matrix:
 
 @lru_cache(maxsize=1 << 12)
 def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorphism:
-    """All pairs (g, g') of isometries of the two grids that satisfy the window rule along every axis.
+    """All pairs (g, g') of isometries of two grids, wrapped around, that satisfy the window rule along every axis.
 
     Only one representative is listed of the output isometries that move no node apart (see `canonical_operations`).
     """
     dim = base.dim
-    own = [match_axis(line, axis, to) for line, axis, to in zip(lines, base.axes, out.axes, strict=True)]
+    # A constant along one axis is a constant, whatever the other axes say.
+    blank = next((line for line in lines if line.is_blank), None)
+    if blank is not None:
+        lines = tuple(line.blanked(blank) if line.advance == 0 else line for line in lines)
+    own = [match_axis(line) for line in lines]
     rows = []
     for axis, (lattice, _) in enumerate(own):
         for t, there in lattice.basis:
@@ -221,13 +210,16 @@ def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorph
     for images in canonical_operations(base):
         choices = []
         for axis, (image, sign) in enumerate(images):
-            if base.axes[axis] != base.axes[image] or out.axes[axis] != out.axes[image]:
+            if base.axes[axis] != base.axes[image]:
                 break
-            matches = (
-                own[axis][1]
-                if axis == image
-                else match_axes(lines[axis], lines[image], base.axes[axis], out.axes[axis])
-            )
+            if axis == image:
+                matches = own[axis][1]
+            elif lines[axis].is_constant and lines[image].is_constant:
+                matches = match_axes(lines[axis].first, lines[image].first)
+            elif out.axes[axis] == out.axes[image]:
+                matches = match_axes(lines[axis], lines[image])
+            else:
+                break
             choices.append([(there, pair) for (here, there), pair in matches.items() if here == sign])
         else:
             operations += _pairs(images, choices, lines, base, out)
@@ -245,7 +237,7 @@ def _pairs(
     still = [axis for axis, line in enumerate(lines) if line.is_constant]
     for chosen, order in product(product(*choices), permutations(still)):
         swap = dict(zip(still, order, strict=True))
-        if any(out.axes[i] != out.axes[j] for i, j in swap.items()):
+        if any(out.axes[axis] != out.axes[swap.get(image, image)] for axis, (image, _) in enumerate(images)):
             continue
         shift = [0] * (2 * dim)
         signed = []
@@ -261,15 +253,23 @@ def _canonical_image(grid: Domain, axis: int, image: int, sign: int) -> tuple[in
     return (axis if grid.axes[axis].size == 1 else image), (1 if fixes_nodes(grid.axes[axis]) else sign)
 
 
-def whole_group(domain: Domain) -> Homomorphism:
-    """The identity on a domain: each isometry paired with the canonical one that moves the nodes alike."""
-    group = domain.group
-    exact = Homomorphism.identity(group)
+@lru_cache(maxsize=1 << 10)
+def wrapping(domain: Domain) -> Homomorphism:
+    """Each isometry of a domain, paired with the canonical one of the wrapped domain that moves the nodes alike."""
+    around, dim = domain.wrapped, domain.dim
+    exact = Homomorphism.identity(domain.group)
     operations = []
     for (a, _), shift in exact.operations:
-        signed = tuple(_canonical_image(domain, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
-        there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[domain.dim :])]
-        operations.append(((a, matrix_of(signed)), (*shift[: domain.dim], *there)))
-    return Homomorphism(
-        domain.dim, domain.dim, exact.lattice, tuple(operations), exact.source_periods, exact.target_periods
-    )
+        signed = tuple(_canonical_image(around, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
+        there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[dim:])]
+        operations.append(((a, matrix_of(signed)), (*shift[:dim], *there)))
+    lattice = exact.lattice + Lattice.span([(0,) * dim + row for row in around.periods.basis], 2 * dim)
+    return Homomorphism(dim, dim, lattice, tuple(operations), exact.source_periods, around.periods)
+
+
+@lru_cache(maxsize=1 << 10)
+def unwrapping(domain: Domain) -> Homomorphism:
+    """The pairs of isometries of the wrapped domain and canonical ones of the domain that move the nodes alike."""
+    canonical = {matrix_of(images) for images in canonical_operations(domain)}
+    back = wrapping(domain).inverse()
+    return back.only(key for key, _ in back.operations if key[1] in canonical)

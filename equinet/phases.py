@@ -36,7 +36,7 @@ def polyphase_action(
     phase: Phase, coarse: Domain, *, down: bool, translations_only: bool
 ) -> tuple[Homomorphism, tuple[int, ...]]:
     """The action of a polyphase layer (`down`) or of putting its output back; and the axes that have a parameter."""
-    return _action(phase.grid, coarse, phase.stride, down, translations_only)
+    return _action(phase.grid.wrapped, coarse.wrapped, phase.stride, down, translations_only)
 
 
 @lru_cache(maxsize=1 << 10)
@@ -44,7 +44,7 @@ def _action(
     fine: Domain, coarse: Domain, stride: tuple[int, ...], down: bool, translations_only: bool
 ) -> tuple[Homomorphism, tuple[int, ...]]:
     dim = fine.dim
-    moving = tuple(i for i in range(dim) if stride[i] > 1 and fine.axes[i].boundary != "bounded")
+    moving = tuple(i for i in range(dim) if stride[i] > 1)
     size = 2 * dim + len(moving)
 
     def row(t: dict[int, int], there: dict[int, int], delta: dict[int, int]) -> tuple[int, ...]:
@@ -59,8 +59,7 @@ def _action(
 
     rows = []
     for i, axis in enumerate(fine.axes):
-        if axis.boundary != "bounded":
-            rows.append(row({i: stride[i]}, {i: 1}, {}))
+        rows.append(row({i: stride[i]}, {i: 1}, {}))
         if i in moving:
             rows.append(row({i: 1}, {}, {i: -1}))
         if axis.boundary == "periodic":
@@ -71,15 +70,13 @@ def _action(
             stride[axis] != stride[image] for axis, (image, _) in enumerate(images)
         ):
             continue
-        t, there, signed = {}, {}, []
+        t, signed = {}, []
         for axis, (image, sign) in enumerate(images):
             if sign < 0:
-                ends = fine.axes[image].boundary == "bounded"
-                t[image] = (fine.axes[image].size or 1) - 1 if ends else stride[image] - 1
-                there[image] = (coarse.axes[image].size or 1) - 1 if ends else 0
+                t[image] = stride[image] - 1
             trivial = fixes_nodes(coarse.axes[axis])
             signed.append((axis if coarse.axes[axis].size == 1 else image, 1 if trivial else sign))
-        operations[matrix_of(images), matrix_of(tuple(signed))] = row(t, there, {})
+        operations[matrix_of(images), matrix_of(tuple(signed))] = row(t, {}, {})
     made = Homomorphism(dim, dim, Lattice.span(rows, size), tuple(operations.items()), fine.periods, coarse.periods)
     return (made if down else made.inverse()), moving
 

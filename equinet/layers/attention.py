@@ -63,7 +63,7 @@ class SqueezeExcite(Layer):
         return x * gate.reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.globally()
+        return field.scaled()
 
 
 class _Attention(Layer):

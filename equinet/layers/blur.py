@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from equinet.domain import Axis, Domain
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import PaddingSpec, pad_input, read_shape, window_reason, windows
@@ -131,19 +130,14 @@ class MaxBlurPool(Layer):
         return blur(dense, self._blur(dense.shape[1:])), state
 
     def symmetry(self, field: Field) -> Field:
-        if self.padding not in ("circular", "valid"):
+        if self.padding != "valid":
             dense = field.read(self._maximum(field.shape), "max")
             return dense.read(self._blur(dense.shape), "sum")
         # The maxima of all windows, wrapped ones included, move like a periodic grid, whatever the blur reads of them.
         around = windows(self, field.shape, self.window, 1, 1, "circular", "max")
-        loop = Domain(tuple(axis if axis.size is None else Axis(axis.size, "periodic") for axis in field.grid.axes))
-        dense = replace(field.read(around, "max"), grid=loop)
-        if self.padding == "valid":
-            ends = [(window.extent - 1) // 2 for window in around], [window.extent // 2 for window in around]
-            dense = dense.read([Extend(-lo, -hi) for lo, hi in zip(*ends, strict=True)], "sum")
-        blurred = dense.read(self._blur(dense.shape), "sum")
-        axes = zip(blurred.grid.axes, field.grid.axes, strict=True)
-        return replace(blurred, grid=Domain(tuple(Axis(now.size, was.boundary) for now, was in axes)))
+        ends = [(window.extent - 1) // 2 for window in around], [window.extent // 2 for window in around]
+        dense = field.read(around, "max").read([Extend(-lo, -hi) for lo, hi in zip(*ends, strict=True)], "sum")
+        return dense.read(self._blur(dense.shape), "sum")
 
     def reason(self, before: Field, lost: Lost) -> str:
         return window_reason(self._blur(before.shape), before, lost)

@@ -137,7 +137,8 @@ class PolyphasePool(_Polyphase):
         if self.blur is not None:
             smooth = field.read(blur_windows(self, field.shape, self.blur, 1, "circular"), "sum")
             # A choice that looks at the input itself commutes with what moves it and the filtered input alike.
-            field = smooth if self.blur_first else field.joined(smooth)
+            chooses = not self.blur_first and max(per_axis(self.stride, field.shape, "stride", self)) > 1
+            field = field.joined(smooth) if chooses else smooth
         return super().symmetry(field)
 
 

@@ -143,15 +143,14 @@ def _mix(h: jax.Array) -> jax.Array:
 
 
 def _content(x: jax.Array) -> jax.Array:
-    """A word per node `[batch, *spatial]` from its vector of channels; 0 and −0 count the same."""
+    """A word per node `[batch, *spatial]` from its vector of channels, in single precision; 0 and −0 count the same.
+
+    Beyond single precision there may be nothing but rounding, which would tell apart what is equal by construction.
+    """
+    x = _single(x)
     x = jnp.where(x == 0, jnp.zeros((), x.dtype), x)
-    high = _single(x)
-    words = [_bits(high)]
-    if x.dtype == jnp.float64:
-        words.append(_bits((x - high.astype(x.dtype)).astype(jnp.float32)))
     place = _mix(jnp.arange(1, x.shape[-1] + 1, dtype=jnp.uint32))
-    place = place.reshape((1,) * (x.ndim - 1) + (-1,))
-    hashed = reduce(lambda h, word: _mix(h ^ word), words, place)
+    hashed = _mix(_bits(x) ^ place.reshape((1,) * (x.ndim - 1) + (-1,)))
     return _mix(hashed.sum(-1, dtype=jnp.uint32))
 
 

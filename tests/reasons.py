@@ -1,0 +1,94 @@
+"""Why a certificate is not tight: changes to a network, each of which takes away one cause, tried in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+import equinet as eq
+from equinet.domain import Axis, Domain
+from tests.oracle import judge
+
+LARGEST = 3100
+"""Order of the largest group that brute force is tried on to find a reason."""
+
+
+def reason(net: eq.Layer, domain: Domain, seed: int) -> str | None:
+    """Why `certify` misses an isometry that brute force finds on this network, as text; None if no cause is known.
+
+    A cause is accepted only if the certificate is tight once it is taken away.
+    """
+    for cause, changes in CAUSES.items():
+        for changed, there in changes(net, domain):
+            try:
+                verdict = judge(changed, there, seed=seed)
+            except eq.LayerError:
+                continue
+            if not verdict.unsound and not verdict.loose:
+                return f"{cause}: tight for {changed} on {there}"
+    return None
+
+
+def _larger(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    for factor in (2, 3):
+        made = Domain(tuple(Axis(factor * (axis.size or 1), axis.boundary) for axis in domain.axes))
+        if (made.group.order or 0) <= LARGEST:
+            yield net, made
+
+
+def _with_nonlinearities(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    layers = net.layers if isinstance(net, eq.Sequential) else (net,)
+    for place in range(1, len(layers) + 1):
+        yield eq.Sequential(*layers[:place], eq.Gelu(), *layers[place:]), domain
+
+
+def _each(net: eq.Layer, change: Callable[[eq.Layer], eq.Layer]) -> eq.Layer:
+    """The network with `change` applied to every layer, innermost first."""
+
+    def visit(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(visit(v) for v in value)
+        if not isinstance(value, eq.Layer) or not is_dataclass(value):
+            return value
+        if isinstance(value, eq.Sequential):
+            return eq.Sequential(*(visit(layer) for layer in value.layers))
+        if isinstance(value, eq.Parallel):
+            return eq.Parallel(*(visit(branch) for branch in value.branches), join=value.join)
+        inner = {f.name: visit(getattr(value, f.name)) for f in fields(value) if f.init}
+        return change(replace(value, **inner))
+
+    return visit(net)
+
+
+def _concatenating(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    def change(layer: eq.Layer) -> eq.Layer:
+        return replace(layer, skip="concat") if isinstance(layer, eq.Hourglass) and layer.skip == "add" else layer
+
+    yield _each(net, change), domain
+
+
+def _wave(x: jax.Array) -> jax.Array:
+    """A function that does not keep the order of values, so that filled-in ones are sometimes the largest."""
+    return jnp.cos(3 * x)
+
+
+def _without_gaps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    def change(layer: eq.Layer) -> eq.Layer:
+        if not isinstance(layer, eq.ConvTranspose | eq.PolyphaseUpsample):
+            return layer
+        stride = layer.stride if isinstance(layer.stride, int) else max(layer.stride)
+        return eq.Sequential(layer, eq.BlurPool(1, 2 * stride - 1, "circular"), eq.Pointwise(_wave))
+
+    yield _each(net, change), domain
+
+
+CAUSES: dict[str, Callable[[eq.Layer, Domain], Iterator[tuple[eq.Layer, Domain]]]] = {
+    "affine layers in a row do more than the engine follows": _with_nonlinearities,
+    "the terms of a sum may be exchanged": _concatenating,
+    "the zeros that an upsampling layer leaves between nodes are constants": _without_gaps,
+    "a coincidence on a map this small": _larger,
+}
