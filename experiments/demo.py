@@ -97,7 +97,7 @@ def run(
         progress: whether training shows a progress bar.
         report: called with a line of text after each network.
     """
-    images, _ = to_device(load().test.take(8 if smoke else shifted_images), Settings().size)
+    images, _ = to_device(load(size=Settings().size).test.take(8 if smoke else shifted_images))
     findings = []
     for name in names:
         started = time.perf_counter()

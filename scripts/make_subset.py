@@ -12,23 +12,20 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from experiments.data import SUBSET, balanced, load
+from experiments.data.mnist import SUBSET, balanced, read_split
 from scripts.command import run
 
 
 def make_subset(data_dir: Path, out: Path, train_per_class: int = 1000, test_per_class: int = 200) -> None:
     """Write the balanced subset of the full Fashion-MNIST in `data_dir` to the compressed file `out`."""
-    full = load("fashion_mnist", data_dir)
-    train, test = balanced(full.train, train_per_class), balanced(full.test, test_per_class)
+    counts = {"train": train_per_class, "test": test_per_class}
+    arrays = {}
+    for split, per_class in counts.items():
+        arrays[f"{split}_images"], arrays[f"{split}_labels"] = balanced(*read_split(data_dir, split), per_class)
     out.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(
-        out,
-        train_images=train.images,
-        train_labels=train.labels,
-        test_images=test.images,
-        test_labels=test.labels,
-    )
-    print(f"{out}: {len(train)} training and {len(test)} test images, {out.stat().st_size / 2**20:.1f} MiB")
+    np.savez_compressed(out, **arrays)
+    train, test = (len(arrays[f"{split}_labels"]) for split in counts)
+    print(f"{out}: {train} training and {test} test images, {out.stat().st_size / 2**20:.1f} MiB")
 
 
 def define_flags() -> None:

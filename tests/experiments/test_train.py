@@ -67,7 +67,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
 
 def test_training_learns(tmp_path: Path) -> None:
     """Memorises a handful of images: gradients reach every layer."""
-    images, labels = to_device(load().train.take(16), 16)
+    images, labels = to_device(load(size=16).train.take(16))
     net = eq.Sequential(eq.Conv(16, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool(), eq.Dense(10))
     tx = optimiser(OptimiserSettings(learning_rate=3e-2, weight_decay=0.0, warmup_steps=1), 200)
     variables = net.init(jax.random.key(0), (16, 16, 1))
@@ -83,7 +83,7 @@ def test_a_step_compiles_once() -> None:
     net = eq.Sequential(eq.Conv(4, 3), eq.Relu(), eq.GlobalAvgPool(), eq.Dense(10))
     tx = optimiser(OptimiserSettings(), 10)
     step = make_step(net, tx)
-    images, labels = to_device(load().train.take(8), 8)
+    images, labels = to_device(load(size=8).train.take(8))
     for seed in range(3):
         variables = net.init(jax.random.key(seed), (8, 8, 1))
         step(State(variables, tx.init(variables["params"])), images, labels, jax.random.key(seed))

@@ -7,15 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.data.files import read_bytes
+
 UNSIGNED_BYTE = 0x08
-
-
-def find_idx(folder: Path, stem: str) -> Path | None:
-    """The file `stem` in `folder`, plain or gzipped, whichever is there."""
-    for name in (stem, f"{stem}.gz"):
-        if (folder / name).is_file():
-            return folder / name
-    return None
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -26,7 +20,7 @@ def read_idx(path: Path) -> np.ndarray:
     Raises:
         ValueError: not IDX, another type than unsigned bytes, or a body that is not as long as the header says.
     """
-    raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    raw = read_bytes(path)
     if len(raw) < 4 or raw[:2] != b"\0\0":
         raise ValueError(f"{path} is not an IDX file: it starts with {raw[:4]!r}, expected two zero bytes")
     kind, axes = raw[2], raw[3]

@@ -1,0 +1,106 @@
+"""Every data set by name, and how to get it."""
+
+import dataclasses
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from experiments.data.cifar import load_cifar
+from experiments.data.examples import Dataset
+from experiments.data.folder import load_folder
+from experiments.data.mnist import (
+    DIGITS,
+    FASHION_LABELS,
+    SUBSET,
+    load_images,
+    load_rotated,
+    read_split,
+    read_subset_split,
+)
+from experiments.data.scenes import load_scenes
+from experiments.data.series import load_leaf, load_watch
+from experiments.data.volume import load_colin
+from experiments.names import check_name
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A data set that can be loaded.
+
+    Attributes:
+        load: `(name, folder, size) -> Dataset`.
+        home: the folder that is read when no other is named.
+        how: the sentence that says how to get the files; `{folder}` stands for the folder.
+    """
+
+    load: Callable[[str, Path, int | None], Dataset]
+    home: Path
+    how: str
+
+
+def _fetched(load: Callable[[str, Path, int | None], Dataset], source: str) -> Entry:
+    how = f"Get them with: python -m scripts.get_data --dataset={source} --data_dir={{folder}}"
+    return Entry(load, Path("data") / source, how)
+
+
+_images = partial(load_images, read=read_split)
+
+DATASETS: dict[str, Entry] = {
+    "fashion_mnist_12k": Entry(
+        partial(load_images, read=read_subset_split, labels=FASHION_LABELS),
+        SUBSET.parent,
+        "It ships with the repository and needs no data_dir (git checkout restores it) and can be made again: "
+        "python -m scripts.get_data --dataset=fashion_mnist, then python -m scripts.make_subset. "
+        "The full set is dataset=fashion_mnist",
+    ),
+    "fashion_mnist": _fetched(partial(_images, labels=FASHION_LABELS), "fashion_mnist"),
+    "mnist": _fetched(partial(_images, labels=DIGITS), "mnist"),
+    "rotated_mnist": _fetched(partial(load_rotated, right_angles=False), "mnist"),
+    "rotated_mnist_90": _fetched(partial(load_rotated, right_angles=True), "mnist"),
+    "fashion_scenes": Entry(
+        load_scenes,
+        SUBSET.parent,
+        "Without data_dir, scenes are made from the subset in the repository. "
+        "Get the full set with: python -m scripts.get_data --dataset=fashion_mnist --data_dir={folder}",
+    ),
+    "seglearn_watch": _fetched(load_watch, "seglearn_watch"),
+    "osu_leaf": _fetched(load_leaf, "osu_leaf"),
+    "colin27": _fetched(load_colin, "colin27"),
+    "cifar10": Entry(
+        load_cifar,
+        Path("data/cifar10"),
+        "No package holds CIFAR-10: download its binary version (cifar-10-binary.tar.gz) from its home page and unpack "
+        "the six .bin files into {folder}, or name their folder as data_dir",
+    ),
+    "image_folder": Entry(
+        load_folder,
+        Path("data/image_folder"),
+        "Name as data_dir a folder with train/CLASS/*.jpg and val/CLASS/*.jpg, such as that of ImageNet, "
+        "which is free for research after registration at its home page",
+    ),
+}
+
+
+def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None, size: int | None = None) -> Dataset:
+    """Load a data set by name.
+
+    Args:
+        name: a key of `DATASETS`.
+        data_dir: the folder with its files, plain or gzipped; where None, the one that `scripts.get_data` fills, or the
+            repository's own for what ships with it.
+        size: what every axis of space is padded to with background, or cropped to, about the centre; None keeps the
+            native size. `osu_leaf` is resampled and `image_folder` resized instead.
+
+    Raises:
+        UnknownName: an unknown name; the message lists the near ones.
+        ValueError: a size below 1, or a file that is broken; the message names it, what was found and what expected.
+        FileNotFoundError: a missing file; the message says how to get it.
+    """
+    entry = DATASETS[check_name(name, DATASETS, "data set")]
+    if size is not None and size < 1:
+        raise ValueError(f"size must be 1 or more, got {size}")
+    folder = Path(data_dir) if data_dir else entry.home
+    try:
+        return entry.load(name, folder, size)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{name}: {error}. {entry.how.format(folder=folder)}") from error

@@ -1,0 +1,85 @@
+"""Three-dimensional data: the head of Colin27 with the mask of its brain, from NIfTI files."""
+
+import math
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from experiments.data.examples import Dataset, InMemory
+from experiments.data.files import find_files, read_bytes
+
+VOLUME_FILES = ("ch2.nii", "ch2bet.nii")
+VOLUME_LABELS = ("outside", "brain")
+BLOCK, TRAIN_STEP, FACTOR = 32, 8, 2
+HEADER, UNSIGNED_BYTE = 348, 2
+
+
+def load_colin(name: str, folder: Path, size: int | None) -> Dataset:
+    """Blocks `[32, 32, 32, 1]` of a head at 2 mm, and which of their voxels are brain.
+
+    The head is the average of 27 scans of one person, 181 × 217 × 181 voxels of 1 mm, axes towards right, front and
+    top. It is cut at the plane between the hemispheres (left out), averaged over 2 × 2 × 2 voxels, and filled up with
+    background, away from the cut, until blocks tile it. A voxel is brain if half of what it averages is.
+
+    Training blocks start every 8 voxels of the left half (585), test blocks tile the right half (24), so that counts
+    over the test split are counts over the hemisphere. One person, reflected: this tests whether a network carries what
+    it learned over to the mirror image, not whether it generalises to other heads.
+    """
+    head, brain = find_files(folder, VOLUME_FILES)
+    intensity, mask = read_nifti(head), read_nifti(brain) > 0
+    if intensity.shape != mask.shape:
+        raise ValueError(f"{brain} has shape {mask.shape}, expected {intensity.shape} as in {head}")
+    half = len(intensity) // 2
+    splits = []
+    for side, outer, step in ((slice(half), 0, TRAIN_STEP), (slice(-half, None), 1, BLOCK)):
+        inputs = np.rint(_blocks(downsample(intensity[side]), outer, step)).astype(np.uint8)
+        targets = (_blocks(downsample(mask[side]), outer, step) >= 0.5).astype(np.uint8)
+        splits.append(InMemory(inputs[..., None], targets, size))
+    return Dataset.of(name, "segmentation", splits, VOLUME_LABELS)
+
+
+def downsample(volume: np.ndarray) -> np.ndarray:
+    """The mean of every 2 × 2 × 2 voxels, float32; an odd last layer is left out."""
+    x, y, z = (length // FACTOR for length in volume.shape)
+    cells = volume[: x * FACTOR, : y * FACTOR, : z * FACTOR].astype(np.float32)
+    return cells.reshape(x, FACTOR, y, FACTOR, z, FACTOR).mean(axis=(1, 3, 5))
+
+
+def read_nifti(path: Path) -> np.ndarray:
+    """The volume `[x, y, z]` of unsigned bytes in a NIfTI-1 file, gzipped when its name ends in `.gz`.
+
+    Raises:
+        ValueError: not NIfTI-1, no three axes, another type than unsigned bytes, values that are scaled, or a body that
+            is not as long as the header says.
+    """
+    raw = read_bytes(path)
+    if len(raw) < HEADER + 4:
+        raise ValueError(f"{path} is cut short: {len(raw)} bytes, a NIfTI header alone takes {HEADER + 4}")
+    (length,), magic = struct.unpack_from("<i", raw), raw[344:348]
+    if length != HEADER or magic != b"n+1\0":
+        raise ValueError(f"{path} is not a NIfTI-1 file: size {length} and magic {magic!r}, expected 348 and b'n+1\\0'")
+    axes, *sizes = struct.unpack_from("<8h", raw, 40)
+    shape = tuple(sizes[:3])
+    if axes < 3 or min(shape) < 1 or any(count > 1 for count in sizes[3:axes]):
+        raise ValueError(f"{path} holds a volume of shape {tuple(sizes[: max(axes, 0)])}, expected three axes")
+    (kind,) = struct.unpack_from("<h", raw, 70)
+    offset, slope, intercept = struct.unpack_from("<3f", raw, 108)
+    if kind != UNSIGNED_BYTE or slope not in (0.0, 1.0) or intercept != 0.0:
+        raise ValueError(
+            f"{path} holds NIfTI type {kind} scaled by {slope} and {intercept}, "
+            f"expected unsigned bytes ({UNSIGNED_BYTE}) as they are"
+        )
+    start, expected = int(offset), math.prod(shape)
+    if len(raw) - start != expected:
+        raise ValueError(f"{path} has {len(raw) - start} bytes of data, expected {expected} for shape {shape}")
+    return np.frombuffer(raw, np.uint8, offset=start).reshape(shape, order="F")
+
+
+def _blocks(half: np.ndarray, outer: int, step: int) -> np.ndarray:
+    """Blocks `[n, 32, 32, 32]`; the first axis is filled up at its start (`outer` = 0) or at its end (1)."""
+    missing = [-length % BLOCK for length in half.shape]
+    across = (0, missing[0]) if outer else (missing[0], 0)
+    filled = np.pad(half, (across, (0, missing[1]), (0, missing[2])))
+    windows = np.lib.stride_tricks.sliding_window_view(filled, (BLOCK,) * 3)
+    return windows[::step, ::step, ::step].reshape(-1, BLOCK, BLOCK, BLOCK)

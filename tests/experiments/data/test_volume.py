@@ -1,0 +1,74 @@
+"""NIfTI volumes and the blocks of a head, from generated files."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.data import load
+from experiments.data.volume import VOLUME_FILES, downsample, read_nifti
+from tests.experiments.data.generated import nifti, write_colin
+
+
+def test_nifti_is_read_in_its_order(tmp_path: Path) -> None:
+    volume = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    (tmp_path / "a.nii").write_bytes(nifti(volume))
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(nifti(volume)))
+    for name in ("a.nii", "a.nii.gz"):
+        np.testing.assert_array_equal(read_nifti(tmp_path / name), volume)
+
+
+@pytest.mark.parametrize(
+    ("raw", "message"),
+    [
+        (b"", "is cut short: 0 bytes, a NIfTI header alone takes 352"),
+        (b"\1" * 400, "is not a NIfTI-1 file: size 16843009 and magic"),
+        (nifti(np.zeros((2, 3, 4), np.uint8))[:-1], r"has 23 bytes of data, expected 24 for shape \(2, 3, 4\)"),
+        (nifti(np.zeros((2, 3), np.uint8)), r"holds a volume of shape \(2, 3\), expected three axes"),
+        (nifti(np.zeros((2, 3, 4, 2), np.uint8)), r"holds a volume of shape \(2, 3, 4, 2\), expected three axes"),
+        (nifti(np.zeros((2, 3, 4), np.uint8), kind=16), "holds NIfTI type 16 scaled by 1.0 and 0.0, expected unsigned"),
+        (nifti(np.zeros((2, 3, 4), np.uint8), slope=0.5), "holds NIfTI type 2 scaled by 0.5"),
+    ],
+)
+def test_broken_nifti_files_are_named(tmp_path: Path, raw: bytes, message: str) -> None:
+    (tmp_path / "broken.nii").write_bytes(raw)
+    with pytest.raises(ValueError, match=f"broken.nii.*{message}"):
+        read_nifti(tmp_path / "broken.nii")
+
+
+def test_downsampling_averages_and_leaves_out_an_odd_layer() -> None:
+    volume = np.zeros((3, 2, 2), np.uint8)
+    volume[0], volume[2] = 8, 200
+    np.testing.assert_array_equal(downsample(volume), [[[4.0]]])
+
+
+def test_a_mirrored_head_gives_mirrored_halves(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    left = rng.integers(1, 256, (72, 40, 30), dtype=np.uint8)
+    plane = rng.integers(1, 256, (1, 40, 30), dtype=np.uint8)
+    head = np.concatenate([left, plane, left[::-1]])
+    for name in VOLUME_FILES:
+        (tmp_path / name).write_bytes(nifti(head))
+    halves = load("colin27", tmp_path)
+    # Each half is 36 × 20 × 15 after averaging, so 64 × 32 × 32 when filled: 5 starts to train at, 2 blocks to test.
+    assert (len(halves.train), len(halves.test)) == (5, 2)
+    train, test = halves.train.arrays()[0], halves.test.arrays()[0]
+    np.testing.assert_array_equal(test[0], train[4][::-1])
+    np.testing.assert_array_equal(test[1], train[0][::-1])
+    # Training blocks overlap: each starts 8 voxels after the one before.
+    np.testing.assert_array_equal(train[1][:24], train[0][8:])
+
+
+def test_the_test_blocks_hold_every_voxel_of_the_right_half_once(tmp_path: Path) -> None:
+    write_colin(tmp_path)
+    _, masks = load("colin27", tmp_path).test.arrays()
+    brain = read_nifti(tmp_path / VOLUME_FILES[1]) > 0
+    assert masks.sum() == (downsample(brain[-10:]) >= 0.5).sum() > 0
+
+
+def test_volumes_of_two_shapes_are_refused(tmp_path: Path) -> None:
+    write_colin(tmp_path)
+    (tmp_path / VOLUME_FILES[1]).write_bytes(nifti(np.zeros((2, 3, 4), np.uint8)))
+    with pytest.raises(ValueError, match=r"ch2bet.nii has shape \(2, 3, 4\), expected \(21, 24, 20\) as in .*ch2.nii"):
+        load("colin27", tmp_path)
