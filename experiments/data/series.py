@@ -49,11 +49,11 @@ def load_watch(name: str, folder: Path, size: int | None) -> Dataset:
 
 
 def load_leaf(name: str, folder: Path, size: int | None) -> Dataset:
-    """Contours `[427, 1]` of leaves, the distance of the outline from its centre; the label is the species.
+    """Contours `[427, 1]` of leaves, standardised in the file to mean 0 and variance 1; the label is the species.
 
     A contour is closed: a cyclic shift starts it elsewhere, as rotating the leaf would. Padding would tear it, so
-    another `size` resamples it, by linear interpolation along the closed contour. The file numbers its six species
-    without naming them. 200 training and 242 test contours.
+    another `size` resamples it, by linear interpolation along the closed contour. The labels are the numbers that the
+    file gives its six species. 200 training and 242 test contours.
     """
     paths, splits, length = find_files(folder, LEAF_FILES), [], 0
     for path in paths:
