@@ -1,6 +1,6 @@
-"""Variables on disk, by orbax."""
+"""Training states on disk, by orbax: written beside the run without holding it up, and whole or not at all."""
 
-import shutil
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -9,47 +9,185 @@ import numpy as np
 
 import equinet as eq
 
-Variables = dict[str, Any]
-NAME = "checkpoint"
+NAME = "checkpoints"
+_UNSCORED = -1.0
+"""Stands for no score: orbax complains of every state without one."""
 
 
-def save(workdir: Path, variables: Variables) -> Path:
-    """Write `variables` under `workdir`, replacing what was there; the checkpoint's folder."""
-    import orbax.checkpoint as ocp
-
-    folder = (workdir / NAME).absolute()
-    shutil.rmtree(folder, ignore_errors=True)
-    with ocp.StandardCheckpointer() as checkpointer:
-        checkpointer.save(folder, _leaves(variables))
-    return folder
+class CorruptCheckpoint(ValueError):
+    """No checkpoint of a run could be read."""
 
 
-def restore(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> Variables:
-    """The variables of `net` on inputs of `shape` (`(*spatial, channels)`), as saved under `workdir`.
+class Checkpoints:
+    """The last two states of a run, and the best by test score.
+
+    Every state is saved with a checksum of each of its arrays, so that damage is noticed; then the state before it is
+    used.
+    """
+
+    def __init__(self, workdir: Path) -> None:
+        import orbax.checkpoint as ocp
+        from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
+
+        best = BestN(get_metric_fn=lambda metrics: metrics["score"], n=1, keep_checkpoints_without_metrics=False)
+        options = ocp.CheckpointManagerOptions(
+            best_fn=lambda metrics: metrics["score"],
+            preservation_policy=AnyPreservationPolicy([LatestN(2), best]),
+            cleanup_tmp_directories=True,
+        )
+        self.folder = (workdir / NAME).absolute()
+        self._manager = _manager(self.folder, options)
+
+    def save(self, step: int, state: Any, score: float | None = None) -> None:
+        """Start writing `state`; a step that is there already is left as it is."""
+        import orbax.checkpoint as ocp
+
+        if step in self._manager.all_steps():
+            return
+        leaves = named_leaves(state)
+        parts = ocp.args.Composite(state=ocp.args.StandardSave(leaves), checksums=ocp.args.JsonSave(_checksums(leaves)))
+        self._manager.save(step, args=parts, metrics={"score": _UNSCORED if score is None else score})
+
+    @property
+    def best(self) -> int | None:
+        """The step with the best score, the later of two."""
+        self._manager.wait_until_finished()
+        metrics = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
+        scores = {step: found["score"] for step, found in metrics.items() if found and found["score"] > _UNSCORED}
+        return max(scores, key=lambda step: (scores[step], step)) if scores else None
+
+    def restore(self, like: Any, step: int | None = None, warn: Any = print) -> tuple[int, Any] | None:
+        """The last state that can be read, with its step; None if nothing was saved.
+
+        Args:
+            like: a tree of arrays of the shapes, types and places that the state is to have.
+            step: that one and no other.
+            warn: called with a line of text for each state that cannot be read.
+
+        Raises:
+            CorruptCheckpoint: there are states, and none can be read.
+            ValueError: what was saved belongs to another network or optimiser.
+        """
+        steps = sorted(self._manager.all_steps(), reverse=True) if step is None else [step]
+        faults = []
+        for candidate in steps:
+            try:
+                return candidate, self._read(candidate, like)
+            except _Mismatch:
+                raise
+            except Exception as fault:  # whatever a damaged file makes of the reader
+                text = str(fault).strip().splitlines()
+                faults.append(f"step {candidate}: {text[0][:200] if text else type(fault).__name__}")
+                warn(f"checkpoint of {faults[-1]}: cannot be read, going back to the one before it")
+        if faults:
+            raise CorruptCheckpoint(
+                f"no checkpoint in {self.folder} can be read ({'; '.join(faults)}): remove the folder to start anew"
+            )
+        return None
+
+    def _read(self, step: int, like: Any) -> Any:
+        import orbax.checkpoint as ocp
+
+        expected = named_leaves(like)
+        stored = self._manager.item_metadata(step).state
+        if stored is None:
+            raise ValueError("its description is missing")
+        there = {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in dict(stored).items()}
+        wanted = {name: (leaf.shape, np.dtype(leaf.dtype)) for name, leaf in expected.items()}
+        if there != wanted:
+            odd = min(name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name))
+            raise _Mismatch(
+                f"the checkpoint in {self.folder} belongs to another network or optimiser: {odd} is "
+                f"{_told(there.get(odd))} there, expected {_told(wanted.get(odd))}"
+            )
+        parts = ocp.args.Composite(
+            state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, expected)),
+            checksums=ocp.args.JsonRestore(),
+        )
+        read = self._manager.restore(step, args=parts)
+        for name, checksum in _checksums(read["state"]).items():
+            if read["checksums"].get(name) != checksum:
+                raise ValueError(f"{name} has changed since it was written")
+        return jax.tree.unflatten(jax.tree.structure(like), [read["state"][name] for name in expected])
+
+    def close(self) -> None:
+        """Wait until everything is written."""
+        self._manager.wait_until_finished()
+        self._manager.close()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Mismatch(ValueError):
+    pass
+
+
+def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...], step: int | None = None) -> dict[str, Any]:
+    """The variables of `net` on inputs of `shape` (`(*spatial, channels)`) from the last checkpoint of a run.
+
+    Where the run kept an average of its parameters, the averaged ones.
 
     Raises:
         FileNotFoundError: nothing was saved there.
-        ValueError: what was saved belongs to another network.
+        ValueError: what was saved belongs to another network, or cannot be read.
     """
     import orbax.checkpoint as ocp
 
     folder = (workdir / NAME).absolute()
+    missing = f"no checkpoint in {workdir}: train first, python -m scripts.train --workdir={workdir}"
     if not folder.is_dir():
-        raise FileNotFoundError(f"no checkpoint in {workdir}: train first, python -m scripts.train --workdir={workdir}")
+        raise FileNotFoundError(missing)
     target = jax.eval_shape(lambda: net.init(jax.random.key(0), shape))
-    with ocp.StandardCheckpointer() as checkpointer:
-        saved = checkpointer.restore(folder)
-    expected = _leaves(target)
-    got, wanted = ({name: (leaf.shape, str(leaf.dtype)) for name, leaf in tree.items()} for tree in (saved, expected))
-    if got != wanted:
-        odd = sorted(name for name in got.keys() | wanted.keys() if got.get(name) != wanted.get(name))
-        raise ValueError(
-            f"the checkpoint in {workdir} belongs to another network: {odd[0]} is {got.get(odd[0])} there, "
-            f"expected {wanted.get(odd[0])}"
-        )
-    return jax.tree.unflatten(jax.tree.structure(target), [np.asarray(saved[name]) for name in expected])
+    with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
+        chosen = manager.latest_step() if step is None else step
+        if chosen is None:
+            raise FileNotFoundError(missing)
+        saved = manager.restore(chosen, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
+    averaged = any(name.startswith(".average[") for name in saved)
+    kept = {}
+    for name, leaf in named_leaves(target).items():
+        wide = f".variables{name}"
+        if averaged and name.startswith("['params']"):
+            wide = ".average" + name.removeprefix("['params']")
+        kept[name] = saved.get(wide), leaf
+    for name, (got, wanted) in kept.items():
+        if got is None or (got.shape, np.dtype(got.dtype)) != (wanted.shape, np.dtype(wanted.dtype)):
+            raise ValueError(
+                f"the checkpoint in {workdir} belongs to another network: {name} is "
+                f"{_told(None if got is None else (got.shape, got.dtype))} there, expected "
+                f"{_told((wanted.shape, wanted.dtype))}"
+            )
+    return jax.tree.unflatten(jax.tree.structure(target), [np.asarray(got) for got, _ in kept.values()])
 
 
-def _leaves(variables: Any) -> dict[str, Any]:
+def _manager(folder: Path, options: Any) -> Any:
+    import orbax.checkpoint as ocp
+
+    registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
+    registry.add("state", ocp.args.StandardSave, ocp.StandardCheckpointHandler())
+    registry.add("state", ocp.args.StandardRestore, ocp.StandardCheckpointHandler())
+    registry.add("checksums", ocp.args.JsonSave, ocp.JsonCheckpointHandler())
+    registry.add("checksums", ocp.args.JsonRestore, ocp.JsonCheckpointHandler())
+    return ocp.CheckpointManager(folder, options=options, handler_registry=registry)
+
+
+def named_leaves(tree: Any) -> dict[str, Any]:
     """Leaves by path, in the tree's own order: empty containers, which no file format keeps, need no place."""
-    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(variables)}
+    return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+
+
+def _checksums(leaves: dict[str, Any]) -> dict[str, int]:
+    """CRC-32 of the bytes of every array; each is whole on every process."""
+    return {name: zlib.crc32(np.ascontiguousarray(_local(leaf)).tobytes()) for name, leaf in leaves.items()}
+
+
+def _local(leaf: Any) -> np.ndarray:
+    return np.asarray(leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf)
+
+
+def _told(found: tuple[Any, Any] | None) -> str:
+    return "missing" if found is None else f"{found[1]}{list(found[0])}"

@@ -7,13 +7,14 @@ from functools import cached_property
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 import equinet as eq
 from configs.fashion import NETWORKS, get_config
 from experiments.data import load
-from experiments.metrics import EveryShift, every_shift
+from experiments.metrics import EveryShift, Share, every_shift
 from experiments.settings import Settings
-from experiments.train import Outcome, to_device, train_and_evaluate
+from experiments.train import Outcome, train_and_evaluate
 
 TITLES = {
     "stride": "strided FCN",
@@ -49,6 +50,14 @@ class Finding:
     outcome: Outcome
     shifts: EveryShift
     seconds: float
+
+    @property
+    def accuracy(self) -> Share:
+        return self.outcome.share("accuracy")
+
+    @property
+    def consistency(self) -> Share:
+        return self.outcome.share("circular_consistency")
 
     @property
     def title(self) -> str:
@@ -97,7 +106,7 @@ def run(
         progress: whether training shows a progress bar.
         report: called with a line of text after each network.
     """
-    images, _ = to_device(load(size=Settings().size).test.take(8 if smoke else shifted_images))
+    images, _ = load(size=Settings().size).test.take(8 if smoke else shifted_images).arrays()
     findings = []
     for name in names:
         started = time.perf_counter()
@@ -106,7 +115,7 @@ def run(
         if smoke:
             config.update(model={"features": (4, 4, 8, 8)})
         outcome = train_and_evaluate(config, workdir / name)
-        findings.append(measure(name, outcome, images, seed, started))
+        findings.append(measure(name, outcome, jnp.asarray(images), seed, started))
         report(_line(findings[-1]))
     return findings
 
@@ -147,6 +156,6 @@ def _line(finding: Finding) -> str:
     same = "as computed" if finding.agrees else f"NOT the computed {short(finding.certificate.invariance)}"
     return (
         f"{finding.title}: invariant under {short(finding.measured_invariance)}, {same}; "
-        f"accuracy {finding.outcome.accuracy.value:.1%}, consistency {finding.outcome.consistency.value:.1%}, "
+        f"accuracy {finding.accuracy.value:.1%}, consistency {finding.consistency.value:.1%}, "
         f"{finding.seconds:.0f} s"
     )

@@ -53,8 +53,8 @@ def draw_bars(findings: Sequence[Finding], path: Path) -> Path:
     axes = figure.subplots()
     places = np.arange(len(findings), dtype=float)
     series = (
-        ("test accuracy", BLUE, -0.2, [finding.outcome.accuracy for finding in findings]),
-        ("circular consistency", ORANGE, 0.2, [finding.outcome.consistency for finding in findings]),
+        ("test accuracy", BLUE, -0.2, [finding.accuracy for finding in findings]),
+        ("circular consistency", ORANGE, 0.2, [finding.consistency for finding in findings]),
     )
     for label, colour, offset, shares in series:
         values = np.array([100 * share.value for share in shares])
@@ -68,7 +68,7 @@ def draw_bars(findings: Sequence[Finding], path: Path) -> Path:
     axes.invert_yaxis()
     axes.set_xlim(0, 108)
     axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel(f"% of {findings[0].outcome.accuracy.n:,} test images, with 95 % intervals")
+    axes.set_xlabel(f"% of {findings[0].accuracy.n:,} test images, with 95 % intervals")
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=9)
     return _save(figure, path)

@@ -1,5 +1,6 @@
 """From settings to an optimiser."""
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -8,20 +9,55 @@ import optax
 from experiments.names import check_name
 from experiments.settings import OptimiserSettings
 
+_SCALINGS: dict[str, Callable[[OptimiserSettings], optax.GradientTransformation]] = {
+    "adamw": lambda _: optax.scale_by_adam(),
+    "adam": lambda _: optax.scale_by_adam(),
+    "lamb": lambda _: optax.scale_by_adam(),
+    "lion": lambda _: optax.scale_by_lion(),
+    "sgd": lambda settings: optax.trace(decay=settings.momentum, nesterov=True),
+}
+
 
 def optimiser(settings: OptimiserSettings, steps: int) -> optax.GradientTransformation:
     """The optimiser for a run of `steps` steps; weight decay leaves biases and norms (fewer than two axes) alone.
 
     Raises:
-        UnknownName: an optimiser other than `adamw` and `sgd`.
+        UnknownName: an optimiser or a schedule that is not known; the message lists the near ones.
     """
-    check_name(settings.name, ("adamw", "sgd"), "optimiser")
-    warmup = min(settings.warmup_steps, steps)
-    rate = optax.warmup_cosine_decay_schedule(0.0, settings.learning_rate, warmup, max(steps, warmup + 1))
+    check_name(settings.name, _SCALINGS, "optimiser")
+    scaling = _SCALINGS[settings.name](settings)
     decay = optax.add_decayed_weights(settings.weight_decay, mask=_kernels)
-    if settings.name == "adamw":
-        return _promoting(optax.chain(optax.scale_by_adam(), decay, optax.scale_by_learning_rate(rate)))
-    return _promoting(optax.chain(decay, optax.trace(decay=0.9, nesterov=True), optax.scale_by_learning_rate(rate)))
+    parts = [optax.clip_by_global_norm(settings.clip)] if settings.clip else []
+    if settings.name == "sgd":
+        parts += [decay, scaling]
+    elif settings.name == "adam":
+        parts += [scaling]
+    else:
+        parts += [scaling, decay]
+    if settings.name == "lamb":
+        parts.append(optax.scale_by_trust_ratio())
+    return _promoting(optax.chain(*parts, optax.scale_by_learning_rate(schedule(settings, steps))))
+
+
+def schedule(settings: OptimiserSettings, steps: int) -> optax.Schedule:
+    """The learning rate of every step: a linear warm-up, then what `settings.schedule` says.
+
+    >>> rate = schedule(OptimiserSettings(learning_rate=1.0, warmup_steps=10, schedule="step"), 100)
+    >>> [round(float(rate(step)), 3) for step in (0, 5, 10, 50, 75)]
+    [0.0, 0.5, 1.0, 0.1, 0.01]
+    """
+    peak, warmup = settings.learning_rate, min(settings.warmup_steps, steps)
+    rest = max(steps - warmup, 1)
+    after: dict[str, Callable[[], optax.Schedule]] = {
+        "cosine": lambda: optax.cosine_decay_schedule(peak, rest),
+        "linear": lambda: optax.linear_schedule(peak, 0.0, rest),
+        "constant": lambda: optax.constant_schedule(peak),
+        "step": lambda: optax.piecewise_constant_schedule(
+            peak, {max(round(share * steps) - warmup, 0): 0.1 for share in settings.milestones}
+        ),
+    }
+    check_name(settings.schedule, after, "schedule")
+    return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after[settings.schedule]()], [warmup])
 
 
 def _promoting(inner: optax.GradientTransformation) -> optax.GradientTransformation:

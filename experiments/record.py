@@ -5,22 +5,32 @@ import json
 import os
 import platform
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint", "python-flint")
+PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint", "grain", "python-flint")
 
 
 class JsonLines:
-    """Appends one JSON object a line; every line is written by a single system call, so none is ever cut in half."""
+    """Appends one JSON object a line; every line is written by a single system call, so none is ever cut in half.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: the file; it is made anew, except for the rows there that are to stay.
+        keep: says of a row that is there whether it stays; None lets all go.
+    """
+
+    def __init__(self, path: Path, keep: Callable[[dict[str, Any]], bool] | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+        kept = [row for row in read_json_lines(path) if keep(row)] if keep and path.exists() else []
+        draft = path.with_name(path.name + ".part")
+        draft.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        draft.replace(path)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def write(self, row: dict[str, Any]) -> None:
         """Append `row`; NaN and infinities are refused, since JSON has none."""
@@ -37,8 +47,31 @@ class JsonLines:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Every row of a JSON-lines file."""
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Every row of a JSON-lines file; what a kill in the middle of a line has left of it is passed over."""
+    rows = []
+    for line in path.read_text().splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        ValueError: it is not JSON; the message names the file.
+    """
+    try:
+        return json.loads(path.read_text())
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{path} is damaged ({error}): restore it, or remove it to start anew") from None
+
+
+def as_json(value: Any) -> Any:
+    """What `value` reads as once it has been through JSON (tuples as lists)."""
+    return json.loads(json.dumps(value))
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -36,7 +36,7 @@ def terminal_table(findings: Sequence[Finding]) -> Table:
     for finding in findings:
         colour = "green" if finding.agrees else "red"
         groups = [f"[{colour}]{short(group)}[/]" for group in _groups(finding)]
-        shares = (finding.outcome.accuracy, finding.outcome.consistency)
+        shares = (finding.accuracy, finding.consistency)
         table.add_row(finding.title, *groups, *(f"{100 * share.value:.1f} %" for share in shares))
     return table
 
@@ -66,11 +66,11 @@ def _lines(findings: Sequence[Finding], figures: Sequence[Path], record: dict[st
     )
     yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: |"
     for finding in findings:
-        shares = [_percent(share) for share in (finding.outcome.accuracy, finding.outcome.consistency)]
+        shares = [_percent(share) for share in (finding.accuracy, finding.consistency)]
         exact = f"{100 * finding.shifts.consistency:.1f}"
         yield f"| {' | '.join([finding.title, *map(short, _groups(finding)), *shares, exact])} |"
     yield (
-        f"\nAccuracy and consistency on {first.outcome.accuracy.n:,} test images with 95 % Wilson intervals, every "
+        f"\nAccuracy and consistency on {first.accuracy.n:,} test images with 95 % Wilson intervals, every "
         f"shift on {first.shifts.images} test images under {first.shifts.shifts:,} shifts each.\n"
     )
     yield READING
@@ -121,8 +121,8 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "title": finding.title,
         **{name: str(group) for name, group in zip(names, _groups(finding), strict=True)},
         "agrees": finding.agrees,
-        "accuracy": finding.outcome.accuracy.to_json(),
-        "circular_consistency": finding.outcome.consistency.to_json(),
+        "accuracy": finding.accuracy.to_json(),
+        "circular_consistency": finding.consistency.to_json(),
         "every_shift": finding.shifts.to_json(),
         "seconds": round(finding.seconds, 1),
     }

@@ -3,28 +3,32 @@
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 import optax
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
-from rich.text import Text
 
 import equinet as eq
 from equinet import models
-from experiments import checkpoint
-from experiments.data import Dataset, Examples, load
-from experiments.metrics import Share, accuracy, circular_consistency
+from experiments.augment import augment
+from experiments.checkpoint import Checkpoints
+from experiments.data import Dataset, load
+from experiments.devices import Layout, is_main_process
+from experiments.metrics import Measured, Share, evaluate
 from experiments.optimiser import optimiser
-from experiments.record import JsonLines, run_record, write_json
+from experiments.pipeline import batches
+from experiments.progress import progress_bar
+from experiments.record import JsonLines, as_json, read_json, run_record, write_json
 from experiments.settings import Settings
+from experiments.tensorboard import Events
 
-METRICS, RUN = "metrics.jsonl", "run.json"
+METRICS, RUN, RESULT = "metrics.jsonl", "run.json", "result.json"
+SMOKE_TRAIN, SMOKE_TEST = 256, 64
 
 
 class Diverged(RuntimeError):
@@ -32,10 +36,19 @@ class Diverged(RuntimeError):
 
 
 class TrainState(NamedTuple):
-    """All that a step reads and writes: a pytree."""
+    """All that a step reads and writes, a pytree; what a checkpoint holds.
+
+    Attributes:
+        variables: of the network.
+        optimiser: of optax.
+        average: the moving average of the parameters; None without one.
+        sums: of the metrics since the last line of the log.
+    """
 
     variables: dict[str, Any]
     optimiser: Any
+    average: Any
+    sums: dict[str, jax.Array]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,70 +57,103 @@ class Outcome:
 
     net: eq.Layer
     variables: dict[str, Any]
-    accuracy: Share
-    consistency: Share
+    metrics: Measured
     steps: int
 
+    def share(self, name: str) -> Share:
+        """The metric `name`, a share of examples."""
+        value = self.metrics[name]
+        if not isinstance(value, Share):
+            raise TypeError(f"{name} is a number, not a share of examples: {value}")
+        return value
 
-StepFunction = Callable[[TrainState, jax.Array, jax.Array, jax.Array], tuple[TrainState, dict[str, jax.Array]]]
+
+StepFunction = Callable[[TrainState, jax.Array, jax.Array, jax.Array], TrainState]
 
 
-def train_and_evaluate(config: ml_collections.ConfigDict | Mapping[str, Any], workdir: str | Path) -> Outcome:
+def train_and_evaluate(
+    config: ml_collections.ConfigDict | Mapping[str, Any], workdir: str | Path, report: Callable[[str], None] = print
+) -> Outcome:
     """Train `config.model` on `config.dataset`; everything about the run goes to `workdir`.
 
-    Images are padded (or cropped) to `config.size` on each side; 28 → 32 lets strides of 2, 4 and 8 divide it.
     `run.json` holds what it takes to make the run again, `metrics.jsonl` a line every `config.log_every` steps and one
-    for every evaluation, `checkpoint/` the trained variables. All randomness derives from `config.seed`.
+    for every evaluation, `checkpoints/` the last states and the best, `result.json` the final metrics. All randomness
+    derives from `config.seed`. A run that was cut off goes on from its last checkpoint, to the same last bit, and one
+    that is done is only evaluated again.
+
+    Args:
+        config: see `Settings`.
+        workdir: a folder of its own; may be there already if it holds a run of the same config.
+        report: called with a line of text where something unusual happens.
 
     Raises:
-        ValueError: a model, argument, optimiser or data set that does not exist; the near ones are listed.
+        ValueError: a model, argument, optimiser or data set that does not exist (the near ones are listed); another
+            config's run in `workdir`; a batch larger than the data or not divisible among the devices.
         FileNotFoundError: the data is not there; the message says how to get it.
-        Diverged: the loss became NaN or infinite.
+        OSError: `workdir` cannot be written.
+        CorruptCheckpoint: no checkpoint of the run can be read.
+        Diverged: the loss became NaN or infinite; the last checkpoint before that stays.
     """
     workdir, run = Path(workdir), Settings.of(config)
-    dataset = load(run.dataset, run.data_dir or None, run.size)
-    if run.smoke:
-        dataset = dataclasses.replace(dataset, train=dataset.train.take(256), test=dataset.test.take(64))
-    net = build_model(run)
+    dataset, net, layout = _data(run), build_model(run), Layout.of_all_devices()
+    layout.share(run.batch)
     steps_an_epoch = len(dataset.train) // run.batch
     if steps_an_epoch == 0:
-        raise ValueError(f"a batch of {run.batch} is larger than the training split of {len(dataset.train)} images")
-    steps = steps_an_epoch * run.epochs
+        raise ValueError(f"a batch of {run.batch} is larger than the training split of {len(dataset.train)} examples")
+    steps = steps_an_epoch * (1 if run.smoke else run.epochs)
+    save_every = run.checkpoint_every or steps_an_epoch
+    eval_every = run.eval_epochs * steps_an_epoch or steps
     tx = optimiser(run.optimiser, steps)
-    init_key, order_key, step_key, shift_key = jax.random.split(jax.random.key(run.seed), 4)
+    init_key, step_key, test_key = jax.random.split(jax.random.key(run.seed), 3)
 
-    variables = jax.jit(net.init, static_argnums=1)(init_key, dataset.shape)
-    state = TrainState(variables, tx.init(variables["params"]))
-    step_function = make_step(net, tx)
-    parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
-    write_json(workdir / RUN, run_record(dataclasses.asdict(run), steps=steps, parameters=parameters))
+    state = init_state(net, tx, init_key, dataset.shape, run, layout)
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
+    _claim(workdir, run, steps=steps, parameters=parameters)
+    step_function = make_step(net, tx, run, dataset.background)
 
-    test = to_device(dataset.test)
-    with JsonLines(workdir / METRICS) as log, _progress(run.progress) as progress:
-        task = progress.add_task(run.name, total=steps * run.batch, loss="")
-        window = _Window(run)
-        for step, (images, labels) in enumerate(_batches(dataset, run, order_key), start=1):
-            state, metrics = step_function(state, images, labels, jax.random.fold_in(step_key, step))
-            window.add(metrics)
-            progress.advance(task, run.batch)
+    def measure(state: TrainState, **options: Any) -> Measured:
+        return evaluate(dataset, net.apply, evaluated(state), layout=layout, **options)
+
+    with ExitStack() as stack:
+        checkpoints = stack.enter_context(Checkpoints(workdir))
+        found = checkpoints.restore(state, warn=report)
+        start, state = found if found else (0, state)
+        if start:
+            report(f"{run.name}: goes on from step {start} of {steps}")
+        log = stack.enter_context(_Log(workdir, run, start, steps))
+        bar = stack.enter_context(progress_bar(run.progress and is_main_process()))
+        task = bar.add_task(run.name, total=steps * run.batch, completed=start * run.batch, loss="")
+        rows = batches(dataset.train, run.batch, run.seed, start, steps, layout)
+        for step, (inputs, targets) in enumerate(rows, start=start + 1):
+            state = step_function(state, inputs, targets, jax.random.fold_in(step_key, step))
+            bar.advance(task, run.batch)
             if step % run.log_every == 0 or step == steps:
-                row = window.close(step, step / steps_an_epoch)
-                progress.update(task, loss=f"loss {row['loss']:.3f}")
-                log.write(row)
-            if run.eval_epochs and step % (run.eval_epochs * steps_an_epoch) == 0 and step < steps:
-                reached = accuracy(net.apply, state.variables, *test)
-                log.write({"split": "test", "step": step, "accuracy": reached.to_json()})
-        outcome = Outcome(
-            net,
-            state.variables,
-            accuracy(net.apply, state.variables, *test),
-            circular_consistency(net.apply, state.variables, test[0], shift_key),
-            steps,
-        )
-        final = {"accuracy": outcome.accuracy.to_json(), "circular_consistency": outcome.consistency.to_json()}
-        log.write({"split": "test", "step": steps, **final})
-    checkpoint.save(workdir, state.variables)
-    return outcome
+                row, state = _read_sums(state, layout)
+                _check_finite(row, run, step)
+                log.train(step, step / steps_an_epoch, row)
+                bar.update(task, loss=f"loss {row['loss']:.3f}")
+            score = None
+            if step % eval_every == 0 and step < steps:
+                reached = measure(state, quick=True)
+                score = reached.score
+                log.test(step, reached)
+            if step < steps and (step % save_every == 0 or score is not None):
+                _check_finite({"loss": 0.0, "bad_steps": float(state.sums["bad_steps"])}, run, step)
+                checkpoints.save(step, state, score)
+        final = measure(state, key=test_key)
+        log.test(steps, final)
+        checkpoints.save(steps, state, final.score)
+        if is_main_process():
+            write_json(workdir / RESULT, {"step": steps, "best_step": checkpoints.best, **final.to_json()})
+    return Outcome(net, evaluated(state), final, steps)
+
+
+def _data(run: Settings) -> Dataset:
+    dataset = load(run.dataset, run.data_dir or None, run.size or None)
+    if not run.smoke:
+        return dataset
+    few = min(run.batch, SMOKE_TRAIN // 2) * 2
+    return dataclasses.replace(dataset, train=dataset.train.take(few), test=dataset.test.take(SMOKE_TEST))
 
 
 def build_model(run: Settings) -> eq.Layer:
@@ -122,85 +168,142 @@ def build_model(run: Settings) -> eq.Layer:
     return models.build(**arguments)
 
 
-def make_step(net: eq.Layer, tx: optax.GradientTransformation) -> StepFunction:
-    """One jitted step of gradient descent on the mean cross-entropy; variables are arguments, so it compiles once."""
+def init_state(
+    net: eq.Layer,
+    tx: optax.GradientTransformation,
+    key: jax.Array,
+    shape: tuple[int, ...],
+    run: Settings,
+    layout: Layout,
+) -> TrainState:
+    """The state before the first step, on every device."""
 
-    def loss_of(params: Any, state: Any, images: jax.Array, labels: jax.Array, key: jax.Array) -> Any:
-        logits, new_state = net.apply({"params": params, "state": state}, images, train=True, key=key)
-        loss = optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean()
-        hits = (jnp.argmax(logits, axis=-1) == labels).mean()
-        return loss, (new_state, hits)
+    def initial(key: jax.Array) -> TrainState:
+        variables = net.init(key, shape)
+        average = variables["params"] if run.ema else None
+        return TrainState(variables, tx.init(variables["params"]), average, _no_sums())
+
+    return jax.jit(initial, out_shardings=layout.everywhere)(key)
+
+
+def evaluated(state: TrainState) -> dict[str, Any]:
+    """The variables to judge: with the averaged parameters, if there are."""
+    if state.average is None:
+        return state.variables
+    return {"params": state.average, "state": state.variables["state"]}
+
+
+def make_step(net: eq.Layer, tx: optax.GradientTransformation, run: Settings, background: float = -1.0) -> StepFunction:
+    """One jitted step of gradient descent on the mean cross-entropy; variables are arguments, so it compiles once."""
+    compute = jnp.dtype(run.precision)
+
+    def cast(tree: Any) -> Any:
+        return jax.tree.map(lambda v: v.astype(compute) if jnp.issubdtype(v.dtype, jnp.floating) else v, tree)
+
+    def loss_of(params: Any, old: Any, inputs: jax.Array, targets: jax.Array, key: jax.Array) -> Any:
+        logits, new = net.apply({"params": cast(params), "state": cast(old)}, cast(inputs), train=True, key=key)
+        logits = logits.astype(jnp.float32)
+        new = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), new, old)
+        loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets).mean()
+        return loss, (new, (jnp.argmax(logits, axis=-1) == targets).mean(dtype=jnp.float32))
 
     @jax.jit
-    def step(
-        state: TrainState, images: jax.Array, labels: jax.Array, key: jax.Array
-    ) -> tuple[TrainState, dict[str, jax.Array]]:
+    def step(state: TrainState, inputs: jax.Array, targets: jax.Array, key: jax.Array) -> TrainState:
+        augment_key, drop_key = jax.random.split(key)
+        inputs, targets = augment(run.augment, augment_key, inputs, targets, background)
         params = state.variables["params"]
         gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, (new_state, hits)), slopes = gradient(params, state.variables["state"], images, labels, key)
+        (loss, (new, hits)), slopes = gradient(params, state.variables["state"], inputs, targets, drop_key)
         updates, memory = tx.update(slopes, state.optimiser, params)
-        variables = {"params": optax.apply_updates(params, updates), "state": new_state}
-        return TrainState(variables, memory), {"loss": loss, "accuracy": hits}
+        params = optax.apply_updates(params, updates)
+        average = state.average
+        if average is not None:
+            average = optax.incremental_update(params, average, 1 - run.ema)
+        bad = jnp.where(jnp.isfinite(loss), 0.0, 1.0)
+        now = {"loss": loss, "accuracy": hits, "steps": jnp.ones(()), "bad_steps": bad}
+        sums = {name: state.sums[name] + value for name, value in now.items()}
+        return TrainState({"params": params, "state": new}, memory, average, sums)
 
     return step
 
 
-def to_device(split: Examples) -> tuple[jax.Array, jax.Array]:
-    """Images `[n, size, size, 1]` as float32 and labels `[n]` as int32."""
-    images, labels = split.arrays()
-    return jnp.asarray(images), jnp.asarray(labels)
+def _no_sums() -> dict[str, jax.Array]:
+    return {name: jnp.zeros(()) for name in ("loss", "accuracy", "steps", "bad_steps")}
 
 
-def _batches(dataset: Dataset, run: Settings, key: jax.Array) -> Iterator[tuple[jax.Array, jax.Array]]:
-    """Every epoch in an order of its own; what does not fill a batch waits for another epoch's order."""
-    images, labels = dataset.train.arrays()
-    for epoch in range(run.epochs):
-        order = np.asarray(jax.random.permutation(jax.random.fold_in(key, epoch), len(labels)))
-        for start in range(0, len(labels) - run.batch + 1, run.batch):
-            chosen = order[start : start + run.batch]
-            yield jnp.asarray(images[chosen]), jnp.asarray(labels[chosen])
+def _read_sums(state: TrainState, layout: Layout) -> tuple[dict[str, float], TrainState]:
+    """The means since the last line of the log, and the state with the sums at zero again."""
+    sums = {name: float(value) for name, value in jax.device_get(state.sums).items()}
+    count = sums.pop("steps")
+    row = {name: value / count for name, value in sums.items() if name != "bad_steps"}
+    cleared = state._replace(sums=layout.replicate(_no_sums()))
+    return {**row, "steps": count, "bad_steps": sums["bad_steps"]}, cleared
 
 
-class _Window:
-    """Metrics between two log lines; read from the device only when the line is due."""
-
-    def __init__(self, run: Settings) -> None:
-        self._run = run
-        self._waiting: list[dict[str, jax.Array]] = []
-        self._since = time.perf_counter()
-
-    def add(self, metrics: dict[str, jax.Array]) -> None:
-        self._waiting.append(metrics)
-
-    def close(self, step: int, epoch: float) -> dict[str, Any]:
-        first = step - len(self._waiting) + 1
-        rows = jax.device_get(self._waiting)
-        self._waiting = []
-        for place, row in enumerate(rows):
-            if not math.isfinite(row["loss"]):
-                rate = self._run.optimiser.learning_rate
-                raise Diverged(
-                    f"the loss of {self._run.name} is {row['loss']} at step {first + place}: training has diverged. "
-                    f"Lower --config.optimiser.learning_rate (now {rate}) or lengthen "
-                    f"--config.optimiser.warmup_steps (now {self._run.optimiser.warmup_steps})"
-                )
-        means = {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
-        now = time.perf_counter()
-        speed, self._since = len(rows) * self._run.batch / (now - self._since), now
-        return {"split": "train", "step": step, "epoch": round(epoch, 4), **means, "images_per_second": round(speed)}
-
-
-class _ImagesPerSecond(ProgressColumn):
-    def render(self, task: Task) -> Text:
-        return Text("" if task.speed is None else f"{task.speed:,.0f} images/s")
-
-
-def _progress(shown: bool) -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        _ImagesPerSecond(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[loss]}"),
-        disable=not shown,
+def _check_finite(row: dict[str, float], run: Settings, step: int) -> None:
+    if math.isfinite(row["loss"]) and not row["bad_steps"]:
+        return
+    count = int(row["bad_steps"])
+    raise Diverged(
+        f"the loss of {run.name or 'the run'} was NaN or infinite in {count or 'some'} of the steps up to {step}: "
+        f"training has diverged. Lower --config.optimiser.learning_rate (now {run.optimiser.learning_rate}), lengthen "
+        f"--config.optimiser.warmup_steps (now {run.optimiser.warmup_steps}) or set --config.optimiser.clip; the last "
+        f"checkpoint before that is kept"
     )
+
+
+def _claim(workdir: Path, run: Settings, **more: Any) -> None:
+    """Write what this run is; a folder that holds another run is refused."""
+    if not is_main_process():
+        return
+    config = dataclasses.asdict(run)
+    path = workdir / RUN
+    if path.exists():
+        there = read_json(path).get("config", {})
+        mine = as_json(config)
+        free = {"progress", "tensorboard", "data_dir"}
+        odd = sorted(k for k in there.keys() | mine.keys() if there.get(k) != mine.get(k) and k not in free)
+        if odd:
+            raise ValueError(
+                f"{workdir} holds another run: config.{odd[0]} is {there.get(odd[0])} there and {mine.get(odd[0])} "
+                f"here. Choose another --workdir, or remove that folder"
+            )
+        return
+    write_json(path, run_record(config, **more))
+
+
+class _Log:
+    """The metrics of a run: lines of JSON, and TensorBoard events if asked for; on the main process alone."""
+
+    def __init__(self, workdir: Path, run: Settings, start: int, steps: int) -> None:
+        def still_true(row: dict[str, Any]) -> bool:
+            return row["step"] <= start and (row["split"], row["step"]) != ("test", steps)
+
+        self._batch = run.batch
+        self._since = time.perf_counter()
+        main = is_main_process()
+        self._lines = JsonLines(workdir / METRICS, keep=still_true) if main else None
+        self._events = Events(workdir, start) if main and run.tensorboard else None
+
+    def train(self, step: int, epoch: float, row: dict[str, float]) -> None:
+        now = time.perf_counter()
+        speed, self._since = row["steps"] * self._batch / (now - self._since), now
+        means = {name: row[name] for name in ("loss", "accuracy")}
+        self._write("train", step, {"epoch": round(epoch, 4), **means, "images_per_second": round(speed)})
+
+    def test(self, step: int, measured: Measured) -> None:
+        self._write("test", step, measured.to_json())
+
+    def _write(self, split: str, step: int, values: dict[str, Any]) -> None:
+        if self._lines:
+            self._lines.write({"split": split, "step": step, **values})
+        if self._events:
+            self._events.write(split, step, values)
+
+    def __enter__(self) -> "_Log":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for sink in (self._lines, self._events):
+            if sink:
+                sink.close()

@@ -79,9 +79,9 @@ def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     shape = (*(size or 32 for size in asked.domain.sizes), asked.channels)
     if workdir is None:
         return asked.net.init(jax.random.key(flags.FLAGS.seed), shape)
-    from experiments.checkpoint import restore
+    from experiments.checkpoint import restore_variables
 
-    return restore(Path(workdir), asked.net, shape)
+    return restore_variables(Path(workdir), asked.net, shape)
 
 
 def show(asked: Subject, certificate: eq.Certificate, measured: Report | Discovered, agrees: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from equinet.layers import Conv, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
 from equinet.models.parts import (
@@ -36,8 +37,9 @@ def small_cnn(
     kernel: int = 3,
     down: Down = "max",
     padding: Padding = "circular",
-    readout: Readout = "gap",
+    readout: Readout | Literal["conv"] = "gap",
     norm: Norm = "none",
+    head_kernel: int = 4,
 ) -> Layer:
     """A stack of convolution → norm → relu, going down by 2 between the stages, in any dimension.
 
@@ -48,14 +50,20 @@ def small_cnn(
         classes: numbers that come out.
         kernel: size of the convolutions.
         down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since cyclic shifts
-            are the ones that a finite image survives whole.
+            are the ones that a finite image survives whole. One more readout, "conv", is a fully connected layer
+            written as a convolution without padding whose kernel covers the last map, and global average pooling of
+            what is left (one node, unless the input is larger).
+        head_kernel: size of that kernel.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("small_cnn", down, padding, readout, norm)
+    check_options("small_cnn", down, padding, "gap" if readout == "conv" else readout, norm)
     check_counts("small_cnn", "features", features)
+    check_counts("small_cnn", "head_kernel", head_kernel)
     stages = _stages(tuple(features), kernel, down, padding, norm)
+    if readout == "conv":
+        return Sequential(*stages, Named("scores", Conv(classes, head_kernel, padding="valid")), GlobalAvgPool())
     return Sequential(*stages, *head(readout, classes))
 
 

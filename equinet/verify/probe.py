@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod, sqrt
 from typing import Any
@@ -15,7 +15,7 @@ import numpy as np
 
 from equinet.groups import Isometry
 from equinet.verify.act import Bounds, pack
-from equinet.verify.program import Program, make_program
+from equinet.verify.program import Program, Spread, make_program
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
 
@@ -67,7 +67,8 @@ class Probe:
         trials: batches in the bank.
         dtype: of inputs and arithmetic.
         jit: False for code that is not JAX; it receives and returns numpy arrays.
-        chunk: elements per compiled step.
+        chunk: elements per compiled step; where the host has several devices, made a multiple of their number and
+            shared out among them.
         tol: overrides the derived tolerance.
         progress: whether to show a progress bar; None: on long sweeps in a terminal.
 
@@ -100,8 +101,12 @@ class Probe:
         self.sizes, self.channels, self.batch, self.trials, self.chunk = sizes, channels, batch, trials, chunk
         self.dtype, self.progress = jnp.dtype(dtype), progress
         self.program: Program = make_program(fn, self.dtype, jit)
-        bank = draw(key, (trials, batch, prod(sizes), channels), self.dtype)
-        self.bank: Any = jnp.asarray(bank) if self.program.traced else bank
+        self._spread = Spread.over_local_devices() if self.program.traced else None
+        if self._spread is not None:
+            devices = self._spread.mesh.size
+            self.chunk = -(-chunk // devices) * devices
+            self.program = replace(self.program, variables=self._spread.everywhere(self.program.variables))
+        self.bank: Any = self._kept(draw(key, (trials, batch, prod(sizes), channels), self.dtype))
         shape = self._output_shape()
         self.out_sizes, self.bounds = grid(shape[1:-1])
         self._refs: Any = np.zeros(
@@ -129,6 +134,12 @@ class Probe:
             raise ValueError(f"the function's output is empty: input {asked}, output {shape}")
         return tuple(shape)
 
+    def _kept(self, array: np.ndarray) -> Any:
+        """An array that every step reads, where it is read."""
+        if self._spread is not None:
+            return self._spread.everywhere(array)
+        return jnp.asarray(array) if self.program.traced else array
+
     @property
     def out_points(self) -> int:
         """Number of points of the output grid."""
@@ -146,7 +157,7 @@ class Probe:
         parts = [np.asarray(y) for _, _, y in self._run([Job(one, same, k) for k in order], outputs=True)]
         outputs = np.concatenate(parts)[: len(order)]
         refs = outputs[: 2 * self.trials]
-        self._refs = jnp.asarray(refs) if self.program.traced else refs
+        self._refs = self._kept(refs)
         kept = refs[: self.trials].astype(np.float64)
         eps = float(jnp.finfo(self.dtype).eps)
         magnitude = float(np.abs(kept).max())
@@ -202,13 +213,12 @@ class Probe:
     def _step(self, part: Sequence[Job]) -> tuple[Any, Any, Any]:
         padded = [*part, *[part[-1]] * (self.chunk - len(part))]
         which = np.array([job.which for job in padded], np.int32)
+        elements = which, pack([job.g for job in padded]), pack([job.h for job in padded])
         return self.program.step(
             self.program.variables,
             self.bank,
             self._refs,
-            which,
-            pack([job.g for job in padded]),
-            pack([job.h for job in padded]),
+            *(elements if self._spread is None else self._spread.shared(elements)),
             sizes=self.sizes,
             out_sizes=self.out_sizes,
             bounds=self.bounds,

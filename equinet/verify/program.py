@@ -117,6 +117,27 @@ def make_program(fn: Callable[[Any], Any], dtype: Any, jit: bool) -> Program:
     return Program(None, *_compile(evaluate), True)
 
 
+@dataclass(frozen=True)
+class Spread:
+    """The devices of this host, in a line: the elements of a chunk are shared out among them."""
+
+    mesh: jax.sharding.Mesh
+
+    @staticmethod
+    def over_local_devices() -> Spread | None:
+        """All devices of this host, or None if there is one only."""
+        found = jax.local_devices()
+        return Spread(jax.sharding.Mesh(np.array(found), ("elements",))) if len(found) > 1 else None
+
+    def everywhere(self, tree: Any) -> Any:
+        """The same arrays on every device."""
+        return jax.device_put(tree, jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec()))
+
+    def shared(self, tree: Any) -> Any:
+        """Arrays cut along their first axis, a part for each device."""
+        return jax.device_put(tree, jax.sharding.NamedSharding(self.mesh, jax.sharding.PartitionSpec("elements")))
+
+
 @contextmanager
 def precision(dtype: Any) -> Iterator[None]:
     """Full-precision products, and 64-bit types where `dtype` needs them, for the code inside."""

@@ -44,6 +44,7 @@ class Dataset:
         test: the examples to judge by.
         label_names: what label i stands for.
         shape: `(*spatial, channels)` of an input.
+        background: what an input holds where there is nothing: −1 for images of bytes, 0 for measured values.
     """
 
     name: str
@@ -52,16 +53,24 @@ class Dataset:
     test: Examples
     label_names: tuple[str, ...]
     shape: tuple[int, ...]
+    background: float = -1.0
 
     @property
     def classes(self) -> int:
         return len(self.label_names)
 
     @classmethod
-    def of(cls, name: str, task: Task, splits: Iterable[Examples], label_names: Iterable[str]) -> "Dataset":
+    def of(
+        cls,
+        name: str,
+        task: Task,
+        splits: Iterable[Examples],
+        label_names: Iterable[str],
+        background: float = -1.0,
+    ) -> "Dataset":
         """A data set of a training and a test split, with the shape of its first training example."""
         train, test = splits
-        return cls(name, task, train, test, tuple(label_names), train[0]["input"].shape)
+        return cls(name, task, train, test, tuple(label_names), train[0]["input"].shape, background)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -45,7 +45,7 @@ def load_watch(name: str, folder: Path, size: int | None) -> Dataset:
     mean, deviation = windows[~test].mean(axis=(0, 1)), windows[~test].std(axis=(0, 1))
     windows, target = ((windows - mean) / deviation).astype(np.float32), np.asarray(targets, np.int32)
     splits = (InMemory(windows[chosen], target[chosen], size) for chosen in (~test, test))
-    return Dataset.of(name, "classification", splits, [str(label) for label in data["y_labels"]])
+    return Dataset.of(name, "classification", splits, [str(label) for label in data["y_labels"]], 0.0)
 
 
 def load_leaf(name: str, folder: Path, size: int | None) -> Dataset:
@@ -66,7 +66,7 @@ def load_leaf(name: str, folder: Path, size: int | None) -> Dataset:
             raise ValueError(f"{path} holds the labels {', '.join(unknown)}, expected {', '.join(LEAF_LABELS)}")
         targets = np.asarray([LEAF_LABELS.index(label) for label in labels], np.int32)
         splits.append(InMemory(resample_closed(contours, size)[..., None], targets))
-    return Dataset.of(name, "classification", splits, LEAF_LABELS)
+    return Dataset.of(name, "classification", splits, LEAF_LABELS, 0.0)
 
 
 def resample_closed(contours: np.ndarray, size: int | None) -> np.ndarray:

@@ -1,7 +1,5 @@
 """Settings come from configs, and a typo in one is answered with what was meant."""
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -51,7 +49,7 @@ def test_unknown_network_lists_the_near_ones() -> None:
         check_name("zzz", ["b", "a"], "thing")
 
 
-@pytest.mark.parametrize("field", ["batch", "epochs", "size", "log_every"])
+@pytest.mark.parametrize("field", ["batch", "epochs", "log_every"])
 def test_counts_are_at_least_one(field: str) -> None:
     with pytest.raises(ValueError, match=f"config.{field} must be at least 1, got 0"):
         Settings.of({field: 0})
@@ -72,5 +70,7 @@ def test_optimiser_descends_and_spares_biases_from_decay(name: str) -> None:
 
 
 def test_unknown_optimiser_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="no optimiser 'adam': did you mean adamw"):
-        optimiser(dataclasses.replace(OptimiserSettings(), name="adam"), steps=10)
+    with pytest.raises(UnknownName, match="no optimiser 'adamx': did you mean adam"):
+        optimiser(OptimiserSettings(name="adamx"), steps=10)
+    with pytest.raises(UnknownName, match="no schedule 'cosin': did you mean cosine"):
+        optimiser(OptimiserSettings(schedule="cosin"), steps=10)

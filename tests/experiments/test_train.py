@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from experiments import checkpoint
+from experiments.augment import augment
+from experiments.checkpoint import restore_variables
 from experiments.data import load
+from experiments.devices import Layout
 from experiments.optimiser import optimiser
 from experiments.record import read_json_lines
-from experiments.settings import OptimiserSettings, Settings
-from experiments.train import Diverged, build_model, make_step, to_device, train_and_evaluate
-from experiments.train import TrainState as State
+from experiments.settings import AugmentSettings, OptimiserSettings, Settings
+from experiments.train import Diverged, TrainState, build_model, init_state, make_step, train_and_evaluate
 
 TINY = {
     "name": "tiny",
@@ -35,59 +36,124 @@ def metrics(workdir: Path) -> list[dict[str, Any]]:
     return [{name: value for name, value in row.items() if name != "images_per_second"} for row in rows]
 
 
-def test_a_run_leaves_its_record_metrics_and_checkpoint(tmp_path: Path) -> None:
+def started(net: eq.Layer, run: Settings, size: int, steps: int = 200, seed: int = 0) -> tuple[TrainState, Any]:
+    """A state and a step function for a network on images of a size."""
+    tx = optimiser(run.optimiser, steps)
+    state = init_state(net, tx, jax.random.key(seed), (size, size, 1), run, Layout.of_all_devices())
+    return state, make_step(net, tx, run)
+
+
+def few(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
+    return load(size=size).train.take(count).arrays()
+
+
+def test_a_run_leaves_its_record_metrics_and_checkpoints(tmp_path: Path) -> None:
     outcome = train_and_evaluate(TINY, tmp_path)
-    assert (outcome.steps, outcome.accuracy.n, outcome.consistency.n) == (16, 64, 64)
+    assert (outcome.steps, outcome.share("accuracy").n) == (2, 64)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["config"]["model"]["features"] == [4, 8]
     assert {"seed", "versions", "commit", "device", "parameters"} <= record.keys()
     rows = metrics(tmp_path)
-    assert [row["step"] for row in rows if row["split"] == "train"] == [3, 6, 9, 12, 15, 16]
-    assert [row["step"] for row in rows if row["split"] == "test"] == [8, 16]
-    assert rows[-1]["circular_consistency"] == outcome.consistency.to_json()
-    restored = checkpoint.restore(tmp_path, outcome.net, (16, 16, 1))
+    assert [(row["split"], row["step"]) for row in rows] == [("train", 2), ("test", 2)]
+    assert rows[-1]["circular_consistency"] == outcome.share("circular_consistency").to_json()
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["accuracy"] == outcome.share("accuracy").to_json()
+    restored = restore_variables(tmp_path, outcome.net, (16, 16, 1))
     jax.tree.map(np.testing.assert_array_equal, restored, outcome.variables)
+
+
+def test_the_last_two_and_the_best_checkpoint_are_kept(tmp_path: Path) -> None:
+    config = {**TINY, "smoke": False, "epochs": 4, "batch": 2500, "ema": 0.5, "tensorboard": True}
+    outcome = train_and_evaluate(config, tmp_path)
+    result = json.loads((tmp_path / "result.json").read_text())
+    scores = {row["step"]: row["accuracy"]["value"] for row in metrics(tmp_path) if row["split"] == "test"}
+    assert list(scores) == [4, 8, 12, 16]
+    best = max(scores, key=lambda step: (scores[step], step))
+    assert result["best_step"] == best
+    assert {int(path.name) for path in (tmp_path / "checkpoints").iterdir()} == {best, 12, 16}
+    assert list((tmp_path / "tensorboard").glob("events.*"))
+    averaged = restore_variables(tmp_path, outcome.net, (16, 16, 1))
+    jax.tree.map(np.testing.assert_array_equal, averaged, outcome.variables)
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
-        train_and_evaluate({**TINY, "seed": seed, "epochs": 1}, tmp_path / name)
+        train_and_evaluate({**TINY, "seed": seed}, tmp_path / name)
     assert metrics(tmp_path / "a") == metrics(tmp_path / "b")
     assert metrics(tmp_path / "a") != metrics(tmp_path / "c")
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     wild = OptimiserSettings(name="sgd", learning_rate=1e30, warmup_steps=1)
-    config = {**TINY, "optimiser": vars(wild), "epochs": 1}
+    config = {**TINY, "optimiser": vars(wild), "smoke": False, "batch": 500, "epochs": 1, "checkpoint_every": 1}
     with pytest.raises(
-        Diverged, match=r"the loss of tiny is (nan|inf) at step \d+.*Lower --config.optimiser.learning_rate"
+        Diverged, match=r"the loss of tiny was NaN or infinite in .*Lower --config.optimiser.learning_rate"
     ):
         train_and_evaluate(config, tmp_path)
+    net = build_model(Settings.of(config))
+    kept = restore_variables(tmp_path, net, (16, 16, 1))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(kept))
 
 
-def test_training_learns(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"precision": "bfloat16"},
+        {"optimiser": OptimiserSettings("sgd", 0.3, "constant", 1, momentum=0.9, clip=1.0)},
+        {"optimiser": OptimiserSettings("lion", 3e-3, "linear", 1)},
+        {"optimiser": OptimiserSettings("lamb", 3e-2, "step", 1)},
+        {"optimiser": OptimiserSettings("adam", 3e-2, "cosine", 1)},
+    ],
+)
+def test_training_learns(changed: dict[str, Any]) -> None:
     """Memorises a handful of images: gradients reach every layer."""
-    images, labels = to_device(load(size=16).train.take(16))
+    images, labels = few(16, 16)
     net = eq.Sequential(eq.Conv(16, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool(), eq.Dense(10))
-    tx = optimiser(OptimiserSettings(learning_rate=3e-2, weight_decay=0.0, warmup_steps=1), 200)
-    variables = net.init(jax.random.key(0), (16, 16, 1))
-    state, step = State(variables, tx.init(variables["params"])), make_step(net, tx)
+    run = Settings(**{"optimiser": OptimiserSettings(learning_rate=3e-2, weight_decay=0.0, warmup_steps=1), **changed})
+    state, step = started(net, run, 16)
     losses = []
     for _ in range(200):
-        state, row = step(state, images, labels, jax.random.key(0))
-        losses.append(float(row["loss"]))
+        before = float(state.sums["loss"])
+        state = step(state, images, labels, jax.random.key(0))
+        losses.append(float(state.sums["loss"]) - before)
     assert losses[-1] < 0.5 * losses[0]
+    assert {str(leaf.dtype) for leaf in jax.tree.leaves(state.variables)} == {"float32"}
 
 
 def test_a_step_compiles_once() -> None:
     net = eq.Sequential(eq.Conv(4, 3), eq.Relu(), eq.GlobalAvgPool(), eq.Dense(10))
-    tx = optimiser(OptimiserSettings(), 10)
-    step = make_step(net, tx)
-    images, labels = to_device(load(size=8).train.take(8))
+    run = Settings(augment=AugmentSettings(shift=True, crop=2, flip=True), ema=0.9)
+    _, step = started(net, run, 8)
+    images, labels = few(8, 8)
     for seed in range(3):
-        variables = net.init(jax.random.key(seed), (8, 8, 1))
-        step(State(variables, tx.init(variables["params"])), images, labels, jax.random.key(seed))
-    assert step._cache_size() == 1  # pyright: ignore[reportFunctionMemberAccess]
+        state, _ = started(net, run, 8, seed=seed)
+        step(state, images, labels, jax.random.key(seed))
+    assert step._cache_size() == 1
+
+
+def test_the_average_follows_the_parameters() -> None:
+    net = eq.Sequential(eq.GlobalAvgPool(), eq.Dense(10))
+    images, labels = few(8, 8)
+    run = Settings(ema=0.75, optimiser=OptimiserSettings("sgd", 0.1, "constant", 0))
+    state, step = started(net, run, 8)
+    after = step(state, images, labels, jax.random.key(0))
+    expected = jax.tree.map(lambda a, p: 0.75 * a + 0.25 * p, state.average, after.variables["params"])
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after.average, expected)
+
+
+def test_augmentation_moves_masks_with_their_images() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.integers(1, 100, (64, 6, 6, 1)).astype(np.float32)
+    y = x[..., 0].astype(np.int32)
+    for settings in (AugmentSettings(shift=True), AugmentSettings(crop=2), AugmentSettings(flip=True)):
+        moved, masks = augment(settings, jax.random.key(1), x, y, background=0.0)
+        np.testing.assert_array_equal(moved[..., 0], masks)
+        changed = (np.asarray(moved) != x).any((1, 2, 3))
+        assert changed.sum() > 0 and len(np.unique(np.asarray(moved).sum((1, 2, 3)))) > 1
+    moved, labels = augment(AugmentSettings(shift=True), jax.random.key(1), x, y[:, 0, 0], background=0.0)
+    np.testing.assert_array_equal(labels, y[:, 0, 0])
+    np.testing.assert_array_equal(np.sort(np.asarray(moved).reshape(64, -1)), np.sort(x.reshape(64, -1)))
 
 
 @pytest.mark.parametrize(
@@ -105,13 +171,21 @@ def test_unknown_models_list_the_near_ones(model: dict[str, str], message: str) 
 
 
 def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="a batch of 300 is larger than the training split of 256 images"):
-        train_and_evaluate({**TINY, "batch": 300}, tmp_path)
+    with pytest.raises(ValueError, match="a batch of 20000 is larger than the training split of 10000 examples"):
+        train_and_evaluate({**TINY, "smoke": False, "batch": 20000}, tmp_path)
+
+
+def test_a_workdir_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="file"):
+        train_and_evaluate(TINY, tmp_path / "file" / "run")
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*: train first"):
-        checkpoint.restore(tmp_path, eq.Dense(2), (3,))
-    checkpoint.save(tmp_path, eq.Dense(2).init(jax.random.key(0), (3,)))
-    with pytest.raises(ValueError, match="belongs to another network: .*bias.* is .*2,.* there, expected .*4,"):
-        checkpoint.restore(tmp_path, eq.Dense(4), (3,))
+        restore_variables(tmp_path, eq.Dense(2), (3,))
+    outcome = train_and_evaluate(TINY, tmp_path)
+    other = build_model(Settings(model={**TINY["model"], "features": (4, 9)}))
+    with pytest.raises(ValueError, match=r"belongs to another network: .* is .*8.* there, expected .*9"):
+        restore_variables(tmp_path, other, (16, 16, 1))
+    assert outcome.steps == 2

@@ -10,7 +10,8 @@ import pytest
 
 import equinet as eq
 from equinet import models
-from experiments.checkpoint import save
+from experiments.checkpoint import Checkpoints
+from experiments.train import TrainState
 from scripts.subject import config_model, read_arguments, read_domain, read_sizes
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -69,7 +70,8 @@ def test_sweep_measures(tmp_path: Path) -> None:
 
 def test_sweep_of_trained_weights(tmp_path: Path) -> None:
     net = models.small_cnn((2, 2), classes=3)
-    save(tmp_path, net.init(jax.random.key(3), (8, 8, 1)))
+    with Checkpoints(tmp_path) as checkpoints:
+        checkpoints.save(1, TrainState(net.init(jax.random.key(3), (8, 8, 1)), (), None, {}))
     done = call("sweep", *SMALL, f"--workdir={tmp_path}", "--trials=2")
     assert done.returncode == 0, done.stderr
     assert "PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8)" in done.stdout
