@@ -27,9 +27,7 @@ class JsonLines:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         kept = [row for row in read_json_lines(path) if keep(row)] if keep and path.exists() else []
-        draft = path.with_name(path.name + ".part")
-        draft.write_text("".join(json.dumps(row) + "\n" for row in kept))
-        draft.replace(path)
+        write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def write(self, row: dict[str, Any]) -> None:
@@ -75,10 +73,15 @@ def as_json(value: Any) -> Any:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` beside `path`, then move it there: a reader sees the old file or the new one."""
+    """Write `value` as JSON; see `write_text`."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside `path`, then move it there: a reader sees the old file or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n")
+    draft.write_text(text, encoding="utf-8")
     draft.replace(path)
 
 

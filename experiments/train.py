@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,10 +25,11 @@ from experiments.optimiser import optimiser
 from experiments.pipeline import batches
 from experiments.progress import progress_bar
 from experiments.record import JsonLines, as_json, read_json, run_record, write_json
-from experiments.settings import Settings
+from experiments.settings import AugmentSettings, OptimiserSettings, Settings
 from experiments.tensorboard import Events
 
 METRICS, RUN, RESULT = "metrics.jsonl", "run.json", "result.json"
+NO_CHANGES = AugmentSettings()
 SMOKE_TRAIN, SMOKE_TEST = 256, 64
 
 
@@ -103,13 +105,12 @@ def train_and_evaluate(
     steps = steps_an_epoch * (1 if run.smoke else run.epochs)
     save_every = run.checkpoint_every or steps_an_epoch
     eval_every = run.eval_epochs * steps_an_epoch or steps
-    tx = optimiser(run.optimiser, steps)
     init_key, step_key, test_key = jax.random.split(jax.random.key(run.seed), 3)
 
-    state = init_state(net, tx, init_key, dataset.shape, run, layout)
+    step_function = make_step(net, run.optimiser, steps, run.augment, run.precision, run.ema, dataset.background)
+    state = init_state(net, run.optimiser, steps, init_key, dataset.shape, bool(run.ema), layout)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
     _claim(workdir, run, steps=steps, parameters=parameters)
-    step_function = make_step(net, tx, run, dataset.background)
 
     def measure(state: TrainState, **options: Any) -> Measured:
         return evaluate(dataset, net.apply, evaluated(state), layout=layout, **options)
@@ -162,28 +163,40 @@ def build_model(run: Settings) -> eq.Layer:
     Raises:
         ValueError: no model is named, or none of that name, or it has no such argument; the near ones are listed.
     """
-    arguments = dict(run.model)
-    if "name" not in arguments:
+    if "name" not in run.model:
         raise ValueError(f"config.model names no architecture; known are {', '.join(models.MODELS)}")
-    return models.build(**arguments)
+    return _build(tuple(sorted(run.model.items())))
+
+
+@lru_cache(maxsize=64)
+def _build(arguments: tuple[tuple[str, Any], ...]) -> eq.Layer:
+    """One network for the same arguments, so that runs in one process share what is compiled."""
+    return models.build(**dict(arguments))
 
 
 def init_state(
     net: eq.Layer,
-    tx: optax.GradientTransformation,
+    settings: OptimiserSettings,
+    steps: int,
     key: jax.Array,
     shape: tuple[int, ...],
-    run: Settings,
+    averaged: bool,
     layout: Layout,
 ) -> TrainState:
     """The state before the first step, on every device."""
+    return _initial(net, settings, steps, shape, averaged, layout)(key)
 
+
+@lru_cache(maxsize=64)
+def _initial(
+    net: eq.Layer, settings: OptimiserSettings, steps: int, shape: tuple[int, ...], averaged: bool, layout: Layout
+) -> Callable[[jax.Array], TrainState]:
     def initial(key: jax.Array) -> TrainState:
         variables = net.init(key, shape)
-        average = variables["params"] if run.ema else None
-        return TrainState(variables, tx.init(variables["params"]), average, _no_sums())
+        average = variables["params"] if averaged else None
+        return TrainState(variables, optimiser(settings, steps).init(variables["params"]), average, _no_sums())
 
-    return jax.jit(initial, out_shardings=layout.everywhere)(key)
+    return jax.jit(initial, out_shardings=layout.everywhere)
 
 
 def evaluated(state: TrainState) -> dict[str, Any]:
@@ -193,9 +206,26 @@ def evaluated(state: TrainState) -> dict[str, Any]:
     return {"params": state.average, "state": state.variables["state"]}
 
 
-def make_step(net: eq.Layer, tx: optax.GradientTransformation, run: Settings, background: float = -1.0) -> StepFunction:
-    """One jitted step of gradient descent on the mean cross-entropy; variables are arguments, so it compiles once."""
-    compute = jnp.dtype(run.precision)
+@lru_cache(maxsize=64)
+def make_step(
+    net: eq.Layer,
+    settings: OptimiserSettings,
+    steps: int,
+    changes: AugmentSettings = NO_CHANGES,
+    precision: str = "float32",
+    decay: float = 0.0,
+    background: float = -1.0,
+) -> StepFunction:
+    """One jitted step of gradient descent on the mean cross-entropy; variables are arguments, so it compiles once.
+
+    Args:
+        net: the network.
+        settings, steps: the optimiser's, and the length of the run.
+        changes, background: what `augment` does.
+        precision: of the forward and backward pass.
+        decay: of the moving average of the parameters.
+    """
+    compute, tx = jnp.dtype(precision), optimiser(settings, steps)
 
     def cast(tree: Any) -> Any:
         return jax.tree.map(lambda v: v.astype(compute) if jnp.issubdtype(v.dtype, jnp.floating) else v, tree)
@@ -210,7 +240,7 @@ def make_step(net: eq.Layer, tx: optax.GradientTransformation, run: Settings, ba
     @jax.jit
     def step(state: TrainState, inputs: jax.Array, targets: jax.Array, key: jax.Array) -> TrainState:
         augment_key, drop_key = jax.random.split(key)
-        inputs, targets = augment(run.augment, augment_key, inputs, targets, background)
+        inputs, targets = augment(changes, augment_key, inputs, targets, background)
         params = state.variables["params"]
         gradient = jax.value_and_grad(loss_of, has_aux=True)
         (loss, (new, hits)), slopes = gradient(params, state.variables["state"], inputs, targets, drop_key)
@@ -218,7 +248,7 @@ def make_step(net: eq.Layer, tx: optax.GradientTransformation, run: Settings, ba
         params = optax.apply_updates(params, updates)
         average = state.average
         if average is not None:
-            average = optax.incremental_update(params, average, 1 - run.ema)
+            average = optax.incremental_update(params, average, 1 - decay)
         bad = jnp.where(jnp.isfinite(loss), 0.0, 1.0)
         now = {"loss": loss, "accuracy": hits, "steps": jnp.ones(()), "bad_steps": bad}
         sums = {name: state.sums[name] + value for name, value in now.items()}

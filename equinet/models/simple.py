@@ -21,9 +21,11 @@ from equinet.models.parts import (
 VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-def _stages(widths: tuple[int, ...], kernel: int, down: Down, padding: Padding, norm: Norm) -> list[Layer]:
-    """A block for each width; all but the last go down by 2."""
-    strides = [2] * (len(widths) - 1) + [1]
+def _stages(
+    widths: tuple[int, ...], kernel: int, down: Down, padding: Padding, norm: Norm, factor: int = 2
+) -> list[Layer]:
+    """A block for each width; all but the last go down by `factor`."""
+    strides = [factor] * (len(widths) - 1) + [1]
     return [
         Named(f"stage {i}", Sequential(*conv_block(width, kernel, stride, down, padding, norm)))
         for i, (width, stride) in enumerate(zip(widths, strides, strict=True))
@@ -35,7 +37,7 @@ def small_cnn(
     *,
     classes: int = 10,
     kernel: int = 3,
-    down: Down = "max",
+    down: Down | Literal["none"] = "max",
     padding: Padding = "circular",
     readout: Readout | Literal["conv"] = "gap",
     norm: Norm = "none",
@@ -50,18 +52,19 @@ def small_cnn(
         classes: numbers that come out.
         kernel: size of the convolutions.
         down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since cyclic shifts
-            are the ones that a finite image survives whole. One more readout, "conv", is a fully connected layer
-            written as a convolution without padding whose kernel covers the last map, and global average pooling of
-            what is left (one node, unless the input is larger).
+            are the ones that a finite image survives whole. One more way down, "none", keeps the size; one more
+            readout, "conv", is a fully connected layer written as a convolution without padding whose kernel covers
+            the last map, and global average pooling of what is left (one node, unless the input is larger).
         head_kernel: size of that kernel.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("small_cnn", down, padding, "gap" if readout == "conv" else readout, norm)
+    way = "stride" if down == "none" else down
+    check_options("small_cnn", way, padding, "gap" if readout == "conv" else readout, norm)
     check_counts("small_cnn", "features", features)
     check_counts("small_cnn", "head_kernel", head_kernel)
-    stages = _stages(tuple(features), kernel, down, padding, norm)
+    stages = _stages(tuple(features), kernel, way, padding, norm, 1 if down == "none" else 2)
     if readout == "conv":
         return Sequential(*stages, Named("scores", Conv(classes, head_kernel, padding="valid")), GlobalAvgPool())
     return Sequential(*stages, *head(readout, classes))

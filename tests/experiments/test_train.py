@@ -13,7 +13,6 @@ from experiments.augment import augment
 from experiments.checkpoint import restore_variables
 from experiments.data import load
 from experiments.devices import Layout
-from experiments.optimiser import optimiser
 from experiments.record import read_json_lines
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
 from experiments.train import Diverged, TrainState, build_model, init_state, make_step, train_and_evaluate
@@ -38,9 +37,9 @@ def metrics(workdir: Path) -> list[dict[str, Any]]:
 
 def started(net: eq.Layer, run: Settings, size: int, steps: int = 200, seed: int = 0) -> tuple[TrainState, Any]:
     """A state and a step function for a network on images of a size."""
-    tx = optimiser(run.optimiser, steps)
-    state = init_state(net, tx, jax.random.key(seed), (size, size, 1), run, Layout.of_all_devices())
-    return state, make_step(net, tx, run)
+    shape, everywhere = (size, size, 1), Layout.of_all_devices()
+    state = init_state(net, run.optimiser, steps, jax.random.key(seed), shape, bool(run.ema), everywhere)
+    return state, make_step(net, run.optimiser, steps, run.augment, run.precision, run.ema)
 
 
 def few(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:

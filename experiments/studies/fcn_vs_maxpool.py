@@ -1,0 +1,183 @@
+"""Does a fully convolutional network share the translation invariance of a network with max pooling?"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+import equinet as eq
+from configs.fcn_vs_maxpool import DOWNS, NETWORKS, PADDINGS, READOUTS, SEEDS, SIZE, get_config
+from experiments.markdown import percent, table
+from experiments.study import Records
+from experiments.train import Outcome
+
+DOWN_TITLES = {
+    "none": "none",
+    "stride": "stride (FCN)",
+    "max": "max pooling",
+    "avg": "average pooling",
+    "blur": "blur",
+    "maxblur": "max-blur",
+    "aps": "APS",
+    "lps": "LPS",
+}
+
+
+def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+    for seed in SEEDS:
+        for network in NETWORKS:
+            config = get_config(network)
+            config.seed = seed
+            yield f"{network}-{seed}", config
+
+
+def measure(name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+    """The shifts that leave the output alone: computed from the layers, and for the first seed measured as well."""
+    domain = eq.torus(SIZE, SIZE)
+    made: dict[str, Any] = {"network": config.name, "computed": _shifts(_computed(outcome.net).invariance)}
+    if config.seed == SEEDS[0]:
+        found = eq.discover(outcome.net.bind(outcome.variables), domain, key=0, progress=False)
+        made["measured"] = _shifts(found.invariance)
+    return made
+
+
+@cache
+def _computed(net: eq.Layer) -> eq.Certificate:
+    return eq.certify(net, eq.torus(SIZE, SIZE))
+
+
+def _shifts(group: eq.SpaceGroup) -> str:
+    """The translations of a group, as text."""
+    return "none" if group.lattice == group.periods else str(group.lattice)
+
+
+def tables(records: Records) -> dict[str, str]:
+    plain, shifted = _by_network(records, ""), _by_network(records, "-shifted")
+    seeds = sorted({record["seed"] for record in records})
+    return {
+        "extent": f"{len(records)} runs: {len(plain)} networks trained as they are and {len(shifted)} on shifted "
+        f"images, seeds {', '.join(map(str, seeds))}.",
+        "agreement": _agreement(records),
+        "groups": _groups(plain),
+        "circular_gap": _rows(plain, shifted, [f"{down}-circular-gap" for down in DOWNS]),
+        "paddings": _grid(plain, [(down, [f"{down}-{p}-gap" for p in PADDINGS]) for down in DOWNS], PADDINGS),
+        "readouts": _grid(
+            plain, [(down, [f"{down}-circular-{r}" for r in READOUTS]) for down in DOWNS if down != "none"], READOUTS
+        ),
+    }
+
+
+Networks = dict[str, list[dict[str, Any]]]
+
+
+def _by_network(records: Records, suffix: str) -> Networks:
+    found: Networks = {}
+    for record in records:
+        network = record["network"]
+        if network.endswith("-shifted") == bool(suffix):
+            found.setdefault(network.removesuffix("-shifted"), []).append(record)
+    return found
+
+
+def _agreement(records: Records) -> str:
+    pairs = [(record["computed"], record["measured"]) for record in records if "measured" in record]
+    equal = sum(computed == measured for computed, measured in pairs)
+    return (
+        f"The shifts that leave the output alone were computed from the layers for all networks, and measured on the "
+        f"trained weights of {len(pairs)}: they are the same for {equal} of them."
+    )
+
+
+def _groups(networks: Networks) -> str:
+    rows = []
+    for down in DOWNS:
+        for padding in PADDINGS:
+            cells = [networks.get(f"{down}-{padding}-{readout}") for readout in READOUTS]
+            rows.append([DOWN_TITLES[down], padding, *(cell[0]["computed"] if cell else "–" for cell in cells)])
+    return table(["downsampling", "padding", *READOUTS], rows)
+
+
+def _rows(plain: Networks, shifted: Networks, names: Sequence[str]) -> str:
+    head = ["downsampling", "invariant under", "accuracy", "circular consistency", "crop consistency"]
+    head += ["accuracy, shifted training", "consistency, shifted training"]
+    rows = []
+    for name in names:
+        here, there = plain.get(name, []), shifted.get(name, [])
+        rows.append(
+            [
+                DOWN_TITLES[name.split("-")[0]],
+                here[0]["computed"] if here else "–",
+                *(_spread(here, key) for key in ("accuracy", "circular_consistency", "crop_consistency")),
+                *(_spread(there, key) for key in ("accuracy", "circular_consistency")),
+            ]
+        )
+    return table(head, rows)
+
+
+def _grid(networks: Networks, rows: Sequence[tuple[str, Sequence[str]]], columns: Sequence[str]) -> str:
+    """Accuracy and circular consistency, a pair in each cell."""
+    made = []
+    for down, names in rows:
+        cells = [networks.get(name, []) for name in names]
+        pairs = [f"{_mean(cell, 'accuracy')} / {_mean(cell, 'circular_consistency')}" for cell in cells]
+        made.append([DOWN_TITLES[down], *pairs])
+    return table(["downsampling", *columns], made)
+
+
+def _values(records: Records, key: str) -> np.ndarray:
+    return np.asarray([record[key]["value"] for record in records])
+
+
+def _mean(records: Records, key: str) -> str:
+    return percent(_values(records, key).mean()) if records else "–"
+
+
+def _spread(records: Records, key: str) -> str:
+    """Mean and standard deviation over the seeds, in %."""
+    if not records:
+        return "–"
+    values = _values(records, key)
+    return percent(values.mean()) + (f" ± {100 * values.std(ddof=1):.1f}" if len(values) > 1 else "")
+
+
+def figures(records: Records, folder: Path) -> list[Path]:
+    return [_draw(folder / "fcn_vs_maxpool.png", _scatter, records)]
+
+
+def _draw(path: Path, draw: Callable[..., None], records: Records) -> Path:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, len(PADDINGS), figsize=(13, 4.6), sharex=True, sharey=True, layout="constrained")
+    draw(axes, records)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    plt.close(figure)
+    return path
+
+
+def _scatter(axes: Any, records: Records) -> None:
+    """Accuracy against consistency: downsampling by colour, readout by marker, a panel for each padding."""
+    from matplotlib.lines import Line2D
+
+    colours: dict[str, Any] = {down: f"C{place}" for place, down in enumerate(DOWNS)}
+    markers: dict[str, str] = dict(zip(READOUTS, "osD^", strict=True))
+    networks = _by_network(records, "")
+    for panel, padding in zip(axes, PADDINGS, strict=True):
+        for name, found in networks.items():
+            down, there, readout = name.split("-")
+            if there == padding:
+                x, y = (100 * _values(found, key).mean() for key in ("circular_consistency", "accuracy"))
+                panel.plot(x, y, markers[readout], color=colours[down], markersize=8, alpha=0.85)
+        panel.set_title(f"{padding} padding")
+        panel.set_xlabel("circular consistency, %")
+        panel.grid(alpha=0.3)
+    axes[0].set_ylabel("test accuracy, %")
+    handles = [Line2D([], [], color=colours[d], marker="o", ls="", label=DOWN_TITLES[d]) for d in DOWNS]
+    handles += [Line2D([], [], color="grey", marker=m, ls="", label=r) for r, m in markers.items()]
+    axes[-1].legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -1,0 +1,147 @@
+"""Studies: families of runs, what is measured on each, and the tables and figures made of their records.
+
+A study is a list of runs. Each goes to a folder of its own; those that are done are skipped, so that a study that was
+cut off goes on with the same command. The records, a line of JSON for each run, are kept in `docs/studies/records`, and
+tables, figures and the check that they match are made from these alone.
+"""
+
+import importlib
+import json
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import ml_collections
+
+from experiments.names import check_name
+from experiments.record import ROOT, read_json, read_json_lines, run_record, write_json, write_text
+from experiments.train import Outcome, train_and_evaluate
+
+DOCS = ROOT / "docs" / "studies"
+RECORD = "record.json"
+STUDIES = ("fcn_vs_maxpool",)
+Records = Sequence[dict[str, Any]]
+
+
+class Study(Protocol):
+    """What a module of `experiments.studies` provides."""
+
+    def runs(self) -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+        """All runs, each under a name of its own, the most telling first."""
+        ...
+
+    def measure(self, name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+        """What is worth keeping of a run besides its metrics, as JSON."""
+        ...
+
+    def tables(self, records: Records) -> dict[str, str]:
+        """Tables and sentences in Markdown, by the name that their places in the page have."""
+        ...
+
+    def figures(self, records: Records, folder: Path) -> list[Path]:
+        """Draw the figures into a folder."""
+        ...
+
+
+def load_study(name: str) -> Study:
+    """The study called `name`.
+
+    Raises:
+        UnknownName: there is none; the message lists the near ones.
+    """
+    module: Any = importlib.import_module(f"experiments.studies.{check_name(name, STUDIES, 'study')}")
+    return module
+
+
+def run_study(
+    name: str,
+    workdir: Path,
+    *,
+    only: str = "",
+    smoke: bool = False,
+    report: Callable[[str], None] = print,
+) -> Records:
+    """Train and measure every run that is not done yet; the records of all that are.
+
+    Args:
+        name: of the study.
+        workdir: every run gets a folder of its own in here.
+        only: a regular expression; only runs whose name it matches.
+        smoke: a few examples and one epoch for each.
+        report: called with a line of text after each run.
+    """
+    study = load_study(name)
+    wanted = [(run, config) for run, config in study.runs() if re.search(only, run)]
+    if not wanted:
+        raise ValueError(f"no run of {name} matches --only={only!r}; names are like {next(iter(study.runs()))[0]}")
+    records = []
+    for number, (run, config) in enumerate(wanted, start=1):
+        path = workdir / run / RECORD
+        if path.exists():
+            records.append(read_json(path))
+            continue
+        since = time.perf_counter()
+        config.update(progress=False, smoke=smoke)
+        outcome = train_and_evaluate(config, workdir / run, report=lambda _: None)
+        made = run_record({}, seed=config.seed)
+        record = {
+            "run": run,
+            "seed": config.seed,
+            **outcome.metrics.to_json(),
+            **study.measure(run, config, outcome),
+            "commit": made["commit"],
+            "versions": made["versions"],
+            "platform": made["device"]["platform"],
+        }
+        write_json(path, record)
+        records.append(record)
+        seconds = time.perf_counter() - since
+        report(f"{number}/{len(wanted)} {run}: {outcome.metrics.score:.3f}, {seconds:.0f} s")
+    return records
+
+
+def keep_records(name: str, records: Records) -> Path:
+    """Write the records where tables and figures are made from."""
+    path = DOCS / "records" / f"{name}.jsonl"
+    write_text(path, "".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
+    return path
+
+
+def kept_records(name: str) -> Records:
+    """The records that are kept of a study.
+
+    Raises:
+        FileNotFoundError: there are none yet.
+    """
+    path = DOCS / "records" / f"{name}.jsonl"
+    if not path.exists():
+        raise FileNotFoundError(f"{path} is not there: python -m scripts.study --study={name} --workdir=… makes it")
+    return read_json_lines(path)
+
+
+def fill_page(text: str, tables: dict[str, str]) -> str:
+    """The page with what stands between `<!-- NAME -->` and `<!-- end -->` replaced by the table of that name.
+
+    Raises:
+        ValueError: a table without a place, or a place without a table.
+    """
+    places = re.findall(r"<!-- (\w+) -->\n", text)
+    odd = set(places) - {"end"} ^ set(tables)
+    if odd:
+        raise ValueError(f"tables and places in the page differ: {', '.join(sorted(odd))}")
+
+    def filled(match: re.Match[str]) -> str:
+        return f"<!-- {match[1]} -->\n{tables[match[1]].strip()}\n<!-- end -->"
+
+    return re.sub(r"<!-- (\w+) -->\n(?:.*?\n)??<!-- end -->", filled, text, flags=re.DOTALL)
+
+
+def pages() -> Iterator[tuple[Path, str, str]]:
+    """Every study's page that has records: its path, its text, and the text that its records make of it."""
+    for name in STUDIES:
+        path = DOCS / f"{name}.md"
+        if path.exists():
+            text = path.read_text(encoding="utf-8")
+            yield path, text, fill_page(text, load_study(name).tables(kept_records(name)))
