@@ -27,8 +27,7 @@ READOUTS = ("gap", "gmp", "flatten", "conv")
 SEEDS = (0, 1, 2)
 NETWORKS = tuple(
     f"{down}-{padding}-{readout}{suffix}"
-    for suffix in ("", "-shifted")
-    for down, padding, readout in product(DOWNS, PADDINGS, READOUTS)
+    for readout, padding, suffix, down in product(READOUTS, PADDINGS, ("", "-shifted"), DOWNS)
     if down != "none" or readout in ("gap", "gmp")
 )
 FEATURES = (8, 16, 32, 32)

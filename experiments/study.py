@@ -29,7 +29,7 @@ class Study(Protocol):
     """What a module of `experiments.studies` provides."""
 
     def runs(self) -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-        """All runs, each under a name of its own, the most telling first."""
+        """All runs, each under a name of its own."""
         ...
 
     def measure(self, name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:

@@ -27,8 +27,8 @@ DOWN_TITLES = {
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for seed in SEEDS:
-        for network in NETWORKS:
+    for network in NETWORKS:
+        for seed in SEEDS:  # one after the other, so that they share what is compiled
             config = get_config(network)
             config.seed = seed
             yield f"{network}-{seed}", config
