@@ -15,10 +15,11 @@ def batches(
 ) -> Iterator[tuple[jax.Array, jax.Array]]:
     """Inputs and targets of steps `start + 1` to `steps`, split over the devices.
 
-    The examples of an endless row of passes, each in an order of its own, are dealt out to the processes in turn, so
+    The examples of a row of passes, each in an order of its own, are dealt out to the processes in turn, so
     that a batch holds the same examples on any number of them.
     """
-    order = grain.MapDataset.range(len(examples)).seed(seed).shuffle().repeat()
+    passes = -(-steps * batch // len(examples)) + 1
+    order = grain.MapDataset.range(len(examples)).seed(seed).shuffle().repeat(passes)
     mine = order[jax.process_index() :: jax.process_count()].map(examples.__getitem__).batch(layout.share(batch))
     reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
     for row in mine[start:steps].to_iter_dataset(reading):

@@ -30,7 +30,7 @@ from experiments.tensorboard import Events
 
 METRICS, RUN, RESULT = "metrics.jsonl", "run.json", "result.json"
 NO_CHANGES = AugmentSettings()
-SMOKE_TRAIN, SMOKE_TEST = 256, 64
+SMOKE_BATCH, SMOKE_TEST = 16, 32
 
 
 class Diverged(RuntimeError):
@@ -97,12 +97,15 @@ def train_and_evaluate(
         Diverged: the loss became NaN or infinite; the last checkpoint before that stays.
     """
     workdir, run = Path(workdir), Settings.of(config)
-    dataset, net, layout = _data(run), build_model(run), Layout.of_all_devices()
+    layout, net = Layout.of_all_devices(), build_model(run)
     layout.share(run.batch)
+    dataset = load(run.dataset, run.data_dir or None, run.size or None)
+    if run.smoke:
+        dataset, run = _reduced(dataset, run, layout)
     steps_an_epoch = len(dataset.train) // run.batch
     if steps_an_epoch == 0:
         raise ValueError(f"a batch of {run.batch} is larger than the training split of {len(dataset.train)} examples")
-    steps = steps_an_epoch * (1 if run.smoke else run.epochs)
+    steps = steps_an_epoch * run.epochs
     save_every = run.checkpoint_every or steps_an_epoch
     eval_every = run.eval_epochs * steps_an_epoch or steps
     init_key, step_key, test_key = jax.random.split(jax.random.key(run.seed), 3)
@@ -149,12 +152,12 @@ def train_and_evaluate(
     return Outcome(net, evaluated(state), final, steps)
 
 
-def _data(run: Settings) -> Dataset:
-    dataset = load(run.dataset, run.data_dir or None, run.size or None)
-    if not run.smoke:
-        return dataset
-    few = min(run.batch, SMOKE_TRAIN // 2) * 2
-    return dataclasses.replace(dataset, train=dataset.train.take(few), test=dataset.test.take(SMOKE_TEST))
+def _reduced(dataset: Dataset, run: Settings, layout: Layout) -> tuple[Dataset, Settings]:
+    """What a smoke run needs: two small batches, one pass, a few examples to test on."""
+    devices = layout.mesh.size
+    batch = max(min(run.batch, SMOKE_BATCH, len(dataset.train)) // devices, 1) * devices
+    train, test = dataset.train.take(2 * batch), dataset.test.take(SMOKE_TEST)
+    return dataclasses.replace(dataset, train=train, test=test), dataclasses.replace(run, batch=batch, epochs=1)
 
 
 def build_model(run: Settings) -> eq.Layer:

@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 
 import equinet as eq
-from configs.fcn_vs_maxpool import DOWNS, NETWORKS, PADDINGS, READOUTS, SEEDS, SIZE, get_config
+from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
 from experiments.markdown import percent, table
 from experiments.study import Records
 from experiments.train import Outcome
@@ -27,7 +27,7 @@ DOWN_TITLES = {
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for network in NETWORKS:
+    for network in STUDIED:
         for seed in SEEDS:  # one after the other, so that they share what is compiled
             config = get_config(network)
             config.seed = seed

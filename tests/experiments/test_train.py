@@ -48,7 +48,7 @@ def few(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
 
 def test_a_run_leaves_its_record_metrics_and_checkpoints(tmp_path: Path) -> None:
     outcome = train_and_evaluate(TINY, tmp_path)
-    assert (outcome.steps, outcome.share("accuracy").n) == (2, 64)
+    assert (outcome.steps, outcome.share("accuracy").n) == (2, 32)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["config"]["model"]["features"] == [4, 8]
     assert {"seed", "versions", "commit", "device", "parameters"} <= record.keys()

@@ -1,0 +1,35 @@
+"""1-D networks on real series: closed contours, whose cyclic shift is a rotation, and windows of a wrist sensor.
+
+    python -m scripts.get_data --dataset=osu_leaf
+    python -m scripts.train --config=configs/one_d.py:leaf-aps --workdir=runs/leaf-aps
+    python -m scripts.get_data --dataset=seglearn_watch
+    python -m scripts.train --config=configs/one_d.py:watch-max --workdir=runs/watch-max
+
+Names are DATA-DOWN: `leaf` (contours resampled to 432 points, which 2, 4 and 8 divide) or `watch` (windows of 128
+samples of six channels); `stride`, `max`, `blur`, `aps` or `lps`.
+"""
+
+from itertools import product
+
+import ml_collections
+
+from configs.common import base
+from experiments.names import check_name
+
+DATA = {
+    "leaf": {"dataset": "osu_leaf", "size": 432, "batch": 20, "epochs": 60},
+    "watch": {"dataset": "seglearn_watch", "size": 128, "batch": 60, "epochs": 10},
+}
+CLASSES = {"leaf": 6, "watch": 7}
+NETWORKS = tuple("-".join(parts) for parts in product(DATA, ("stride", "max", "blur", "aps", "lps")))
+
+
+def get_config(arg: str = "leaf-aps") -> ml_collections.ConfigDict:
+    """The network called `arg`; see the names above."""
+    check_name(arg, NETWORKS, "network in configs/one_d.py")
+    data, down = arg.split("-")
+    config = base()
+    config.update(name=arg, eval_epochs=0, optimiser={"learning_rate": 3e-3}, **DATA[data])
+    model = {"name": "small_cnn", "features": (16, 32, 64, 64), "kernel": 5, "padding": "circular"}
+    config.model = {**model, "classes": CLASSES[data], "down": down}
+    return config

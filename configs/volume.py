@@ -1,0 +1,25 @@
+"""3-D U-Nets that find the brain in blocks of a head, trained on one hemisphere and tested on the other.
+
+    python -m scripts.get_data --dataset=colin27
+    python -m scripts.train --config=configs/volume.py:aps --workdir=runs/volume-aps
+
+Names: `max`, `stride`, `aps`, trained as they are, and `max_flip`, trained on reflections of the blocks as well.
+One head only: this asks what a network carries over to the mirror image, not how it generalises.
+"""
+
+import ml_collections
+
+from configs.common import base
+from experiments.names import check_name
+
+NETWORKS = ("max", "stride", "aps", "max_flip")
+
+
+def get_config(arg: str = "max") -> ml_collections.ConfigDict:
+    """The network called `arg`; see the names above."""
+    check_name(arg, NETWORKS, "network in configs/volume.py")
+    config = base()
+    config.update(name=arg, dataset="colin27", size=32, batch=8, epochs=3, optimiser={"learning_rate": 3e-3})
+    config.update(augment={"flip": arg == "max_flip"})
+    config.model = {"name": "unet", "depth": 2, "width": 8, "classes": 2, "down": arg.split("_")[0], "padding": "zero"}
+    return config

@@ -1,0 +1,41 @@
+"""Every config runs from end to end, on generated files where its data does not ship with the repository."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.record import ROOT, read_json_lines
+from experiments.train import train_and_evaluate
+from tests.experiments.data.generated import WRITERS
+
+CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
+SHIPPED = ("fashion_mnist_12k", "fashion_scenes")
+
+
+def config_of(name: str, arg: str | None = None) -> Any:
+    module = importlib.import_module(f"configs.{name}")
+    return module.get_config(arg) if arg else module.get_config()
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_runs(name: str, tmp_path: Path) -> None:
+    config = config_of(name)
+    if config.dataset not in SHIPPED:
+        (tmp_path / "data").mkdir()
+        WRITERS[config.dataset](tmp_path / "data")
+        config.data_dir = str(tmp_path / "data")
+    config.update(smoke=True, progress=False)
+    train_and_evaluate(config, tmp_path / "run")
+    rows = read_json_lines(tmp_path / "run" / "metrics.jsonl")
+    assert [row["split"] for row in rows] == ["train", "test"]
+    score = "mean_iou" if config.model.name == "unet" else "accuracy"
+    assert list(rows[-1])[2] == score
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_network_of_a_config_can_be_named(name: str) -> None:
+    networks = importlib.import_module(f"configs.{name}").NETWORKS
+    for arg in networks:
+        assert config_of(name, arg).name == arg
