@@ -94,6 +94,7 @@ class Field:
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
         unfolded: after space to depth by a factor, that factor and this value at its old places.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
+        parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
         replay, restoring: phases of another part of the network to use, or None; and whether they are there for layers
@@ -116,6 +117,7 @@ class Field:
     spans: tuple[Span, ...] = ()
     unfolded: tuple[tuple[int, ...], Field] | None = field(default=None, repr=False)
     regathered: Field | None = field(default=None, repr=False)
+    parts: tuple[Field, Field] | None = field(default=None, repr=False)
     path: tuple[str, ...] = ()
     rows: tuple[Row, ...] = field(default=(), repr=False)
 
@@ -207,6 +209,7 @@ class Field:
             variables=variables,
             unfolded=None,
             regathered=None,
+            parts=None,
         )
 
     @property
@@ -250,6 +253,7 @@ class Field:
             closed=closed,
             unfolded=unfolded,
             regathered=again,
+            parts=self.parts if kind == "affine" else None,
             fibre=self._fibre(channels),
         )
 
@@ -261,13 +265,14 @@ class Field:
     def scaled(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
 
-        Where nothing known to move the base changes the averages, the factors are as good as fixed.
+        For an isometry that leaves the averages alone, the factors are as good as fixed.
         """
-        averages = self.collapse(maximum=False)
-        if averages.base != self.base.forget_target():
+        averages = self.collapse(maximum=False).base
+        if self.variables and averages != self.base.forget_target():
             return self.globally()
+        base = self.base if averages == self.base.forget_target() else self.base.restrict(averages.source)
         spans = tuple(replace(span, everything=True) for span in self.spans)
-        return replace(self, spans=spans).pointwise("affine")
+        return replace(self, base=base, spans=spans, regathered=None).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -307,6 +312,7 @@ class Field:
             spans=spans,
             unfolded=None,
             regathered=again,
+            parts=None,
         )
         return made.pointwise("affine", channels) if reduce == "taps" and channels else made
 
@@ -343,6 +349,10 @@ class Field:
 
     def collapse(self, *, maximum: bool) -> Field:
         """Global pooling: the average or the maximum over all nodes."""
+        if self.parts is not None and not maximum:
+            one, other = (part.collapse(maximum=False) for part in self.parts)
+            made = one.joined(other, self.channels).in_scope_of(self)
+            return made.with_rows(self.rows).at(self.path)
         lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
         kept = tuple(line for line in lines if line is not None)
         if len(kept) < len(self.lines):
@@ -394,11 +404,12 @@ class Field:
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = replace(self, fibre=self._fibre(channels), spans=spans)
+        made = replace(self, fibre=self._fibre(channels), spans=spans, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
             return replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
-        return made._based(action, tuple(merged))
+        parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
+        return replace(made._based(action, tuple(merged)), parts=parts)
 
     def _joined_lines(self, other: Field) -> tuple[Line, ...] | None:
         """What the join reads, if both are affine in bases that move alike; else None."""

@@ -122,9 +122,12 @@ def _grid(networks: Networks, rows: Sequence[tuple[str, Sequence[str]]], columns
     made = []
     for down, names in rows:
         cells = [networks.get(name, []) for name in names]
-        pairs = [f"{_mean(cell, 'accuracy')} / {_mean(cell, 'circular_consistency')}" for cell in cells]
-        made.append([DOWN_TITLES[down], *pairs])
+        made.append([DOWN_TITLES[down], *map(_pair, cells)])
     return table(["downsampling", *columns], made)
+
+
+def _pair(records: Records) -> str:
+    return f"{_mean(records, 'accuracy')} / {_mean(records, 'circular_consistency')}" if records else "–"
 
 
 def _values(records: Records, key: str) -> np.ndarray:
@@ -132,7 +135,7 @@ def _values(records: Records, key: str) -> np.ndarray:
 
 
 def _mean(records: Records, key: str) -> str:
-    return percent(_values(records, key).mean()) if records else "–"
+    return percent(_values(records, key).mean())
 
 
 def _spread(records: Records, key: str) -> str:

@@ -1,0 +1,40 @@
+"""A network with adaptive polyphase pooling answers every image alike under every shift, before and after training."""
+
+from pathlib import Path
+
+import jax
+import pytest
+
+from experiments.data import load
+from experiments.metrics import every_shift
+from experiments.train import train_and_evaluate
+
+
+def flips(down: str, workdir: Path, images: int, epochs: int) -> tuple[list[int], int]:
+    """Of the (image, shift) pairs, those answered otherwise than the image: untrained, trained; and their number."""
+    config = {
+        "name": down,
+        "model": {"name": "small_cnn", "features": (8, 16, 32, 32), "down": down},
+        "optimiser": {"learning_rate": 1e-2},
+        "epochs": epochs,
+        "eval_epochs": 0,
+        "progress": False,
+    }
+    outcome = train_and_evaluate(config, workdir)
+    shown, _ = load(size=32).test.take(images).arrays()
+    fresh = outcome.net.init(jax.random.key(7), (32, 32, 1))
+    found = [every_shift(outcome.net.apply, variables, shown) for variables in (fresh, outcome.variables)]
+    return [one.flips for one in found], found[0].to_json()["pairs"]
+
+
+@pytest.mark.slow
+def test_no_flip_in_a_million_pairs(tmp_path: Path) -> None:
+    found, pairs = flips("aps", tmp_path, images=1000, epochs=3)
+    assert pairs == 1_024_000
+    assert found == [0, 0]
+
+
+@pytest.mark.slow
+def test_max_pooling_flips_some(tmp_path: Path) -> None:
+    found, _ = flips("max", tmp_path, images=50, epochs=3)
+    assert found[1] > 100
