@@ -166,7 +166,7 @@ def convnext(
 ) -> Layer:
     """ConvNeXt-style (Liu et al. 2022): patches, then stages of depthwise convolutions and pointwise mixing.
 
-    A block adds depthwise `kernel`² → layer norm over channels → dense to 4 × → gelu → dense. Between stages comes a
+    A block adds a depthwise `kernel × kernel` → layer norm over channels → dense to 4 × → gelu → dense. Between stages comes a
     layer norm and the embedding of 2×2 patches. (Without layer scale and stochastic depth.)
 
     Args:
