@@ -19,6 +19,8 @@ extensions = [
 ]
 exclude_patterns = ["README.md"]
 
+smartquotes = False  # g' is an isometry, not a quotation
+
 html_theme = "furo"
 html_title = "equinet"
 html_show_copyright = False
@@ -34,6 +36,7 @@ autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 add_module_names = False
 napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_use_param = False
 napoleon_use_rtype = False
 
 # No inventories of other projects are fetched, so that the site builds offline; their names stay plain code.

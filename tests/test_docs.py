@@ -1,8 +1,8 @@
 """What the pages show is true: their Python runs, and prints what they say it prints.
 
-The Python blocks of a page run in order, in one namespace. A block of `text` is the output of the Python block before it:
-line for line, where `…` and a gap of two or more spaces stand for anything (lines and columns may be left out). A comment
-`<!-- not run: why -->` on the line above keeps a block from running.
+The Python blocks of a page run in order, in one namespace. A block of `text` is the output of the Python block before
+it: line for line, where `…` and a gap of two or more spaces stand for anything (lines and columns may be left out). A
+comment `<!-- not run: why -->` on the line above keeps a block from running.
 """
 
 import ast
