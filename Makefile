@@ -7,15 +7,17 @@ BIN := .venv/bin
 VENV := .venv/bin/activate
 TRAIN := .venv/.stamp-train
 DEV := .venv/.stamp-dev
+DOCS := .venv/.stamp-docs
 BENCH := .venv/.stamp-bench
 
-.PHONY: help test test-all demo lint format wheel bench clean
+.PHONY: help test test-all demo lint format wheel docs bench clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
+	@echo "make docs      the site, warnings as errors, in build/docs"
 	@echo "make bench     every script in benchmarks/, one after the other"
 
 $(VENV):
@@ -28,6 +30,10 @@ $(TRAIN): setup.cfg pyproject.toml | $(VENV)
 
 $(DEV): setup.cfg pyproject.toml | $(TRAIN)
 	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	touch $@
+
+$(DOCS): setup.cfg pyproject.toml | $(TRAIN)
+	$(BIN)/python -m pip install --quiet --editable '.[train,docs]'
 	touch $@
 
 $(BENCH): setup.cfg pyproject.toml | $(TRAIN)
@@ -59,6 +65,10 @@ wheel: $(DEV)
 
 demo: $(TRAIN)
 	$(BIN)/python -m scripts.demo --workdir=$(WORKDIR)
+
+docs: $(DOCS)
+	$(BIN)/python -m sphinx --quiet --fresh-env --nitpicky --fail-on-warning --keep-going -d build/doctrees docs build/docs
+	@echo "the site: build/docs/index.html"
 
 bench: $(BENCH)
 	@set -e; for script in benchmarks/[!_]*.py; do name=$${script##*/}; $(BIN)/python -m benchmarks.$${name%.py}; done

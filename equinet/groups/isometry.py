@@ -122,7 +122,7 @@ class Isometry:
 
     @property
     def dim(self) -> int:
-        """d."""
+        """The dimension d of the grid."""
         return len(self.shift)
 
     @property

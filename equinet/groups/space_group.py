@@ -44,7 +44,7 @@ class SpaceGroup:
     Build one with `generate`, `of_translations`, `trivial`, or ask a `Domain` for its group.
 
     Args:
-        lattice: L.
+        lattice: the translations L.
         operations: pairs `(A, t_A)`, one per point operation.
         periods: a sublattice of L, mapped to itself by every operation.
 
@@ -119,7 +119,7 @@ class SpaceGroup:
 
     @property
     def dim(self) -> int:
-        """d."""
+        """The dimension d of the grid."""
         return self.lattice.dim
 
     @property

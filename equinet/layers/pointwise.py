@@ -144,7 +144,7 @@ class Pointwise(_Elementwise):
 
 @dataclass(frozen=True)
 class Identity(Layer):
-    """x."""
+    """The input itself."""
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

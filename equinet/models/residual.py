@@ -166,8 +166,8 @@ def convnext(
 ) -> Layer:
     """ConvNeXt-style (Liu et al. 2022): patches, then stages of depthwise convolutions and pointwise mixing.
 
-    A block adds depthwise `kernel`² → layer norm over channels → dense to 4 × → gelu → dense. Between stages comes a
-    layer norm and the embedding of 2×2 patches. (Without layer scale and stochastic depth.)
+    A block adds a depthwise `kernel × kernel` → layer norm over channels → dense to 4 × → gelu → dense. Between
+    stages comes a layer norm and the embedding of 2×2 patches. (Without layer scale and stochastic depth.)
 
     Args:
         depths: blocks of each stage; the channels double from stage to stage.

@@ -150,7 +150,7 @@ def verify(
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch: any callable, or `net.bind(variables)`, which
             is compiled once per network, whatever the weights.
-        claim: a certificate (anything with `.domain`, `.channels`, `.strict`, `.action`, `.output`), or a `SpaceGroup`.
+        claim: a certificate (anything with its `domain`, `channels`, `strict`, `action`, `output`), or a `SpaceGroup`.
         domain: the domain of a `SpaceGroup` claim, or the canvas of a claim on an infinite one.
         mode: one of `MODES`.
         key: a JAX key, or an int seed.

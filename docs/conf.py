@@ -1,0 +1,56 @@
+"""Sphinx builds the site from the pages of this folder and the docstrings of equinet: `make docs`."""
+
+import inspect
+from typing import Any
+
+from sphinx.application import Sphinx
+
+project = "equinet"
+author = "The equinet authors"
+copyright = author
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+exclude_patterns = ["README.md"]
+
+smartquotes = False  # g' is an isometry, not a quotation
+
+html_theme = "furo"
+html_title = "equinet"
+html_show_copyright = False
+
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+# In docstrings `name` is code; where it is a name of this reference it becomes a link.
+default_role = "py:obj"
+autosummary_generate = False
+autodoc_member_order = "bysource"
+autodoc_typehints_format = "short"
+autodoc_preserve_defaults = True
+add_module_names = False
+napoleon_custom_sections = [("Attributes", "params_style")]
+napoleon_use_param = False
+napoleon_use_rtype = False
+
+# No inventories of other projects are fetched, so that the site builds offline; their names stay plain code.
+nitpick_ignore_regex = [
+    ("py:obj", r".*"),
+    ("py:.*", r"(jax|jnp|numpy|np|collections|fractions|pathlib)\..*"),
+]
+
+
+def _whole_property(app: Sphinx, what: str, name: str, obj: Any, options: Any, lines: list[str]) -> None:
+    """Undo napoleon on properties: it takes what comes before the first colon of their docstrings for a type."""
+    if what == "property":
+        lines[:] = [*inspect.cleandoc(obj.__doc__ or "").splitlines(), ""]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", _whole_property, priority=900)

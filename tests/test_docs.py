@@ -1,0 +1,95 @@
+"""What the pages show is true: their Python runs, and prints what they say it prints.
+
+The Python blocks of a page run in order, in one namespace. A block of `text` is the output of the Python block before
+it: line for line, where `…` and a gap of two or more spaces stand for anything (lines and columns may be left out). A
+comment `<!-- not run: why -->` on the line above keeps a block from running.
+"""
+
+import ast
+import contextlib
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+import equinet
+import equinet.models
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+GIVEN = {"README.md": {"g": equinet.Isometry.identity(2)}}
+"""Names that a page speaks of without defining them."""
+FENCE = re.compile(r"(?P<skip><!-- not run: [^\n]*-->\n)?^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.M | re.S)
+
+
+def matches(shown: str, printed: str) -> bool:
+    """Whether a line is what a page shows of it."""
+    parts = [part for part in re.split(r"\s{2,}|…", shown.strip()) if part]
+    return re.fullmatch(r"\s*" + ".*".join(map(re.escape, parts)) + (".*" if "…" in shown else ""), printed) is not None
+
+
+def run_page(text: str, name: str, given: Mapping[str, object] | None = None) -> int:
+    """Run the Python of a page and compare what it prints; the number of blocks run.
+
+    Raises:
+        AssertionError: a block prints something else than the page shows.
+    """
+    namespace: dict[str, object] = {"__name__": "page", **(given or {})}
+    printed: str | None = None
+    count = 0
+    for fence in FENCE.finditer(text):
+        if fence["skip"]:
+            printed = None
+        elif fence["kind"] == "python":
+            above = text.count("\n", 0, fence.start("body"))
+            code = compile(ast.parse("\n" * above + fence["body"], name), name, "exec")
+            out = io.StringIO()
+            with contextlib.redirect_stdout(out):
+                exec(code, namespace)
+            printed = out.getvalue().rstrip()
+            count += 1
+        elif fence["kind"] == "text" and printed is not None:
+            left = iter(printed.splitlines())
+            for shown in fence["body"].splitlines():
+                assert any(matches(shown, line) for line in left), (
+                    f"{name} shows the line\n{shown}\nbut its code prints\n{printed}"
+                )
+            printed = None
+    return count
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run_page(page.read_text(), str(page), GIVEN.get(page.name))
+
+
+def test_most_pages_with_code_are_run():
+    shown = {page.name for page in PAGES if "```python" in page.read_text()}
+    assert {"README.md", "tutorial.md", "own-layer.md", "own-experiment.md"} <= shown
+
+
+def test_wrong_output_is_found():
+    page = "```python\nprint('a  b')\nprint(1)\n```\n\nprints\n\n```text\n{}\n```\n"
+    assert run_page(page.format("a  b\n1"), "right") == 1
+    assert run_page(page.format("a …\n1"), "cut") == 1
+    for wrong in ("a  c\n1", "a  b\n2", "b\n1", "a\n1", "a  b\n1\n2"):
+        with pytest.raises(AssertionError, match="but its code prints"):
+            run_page(page.format(wrong), "wrong")
+    skipped = "<!-- not run: no such name -->\n```python\nnothing\n```\n\n```text\nanything\n```\n"
+    assert run_page(skipped, "skipped") == 0
+
+
+def test_every_public_name_is_in_the_reference():
+    text = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
+    shown = set(re.findall(r"^\.\. auto(?:class|function|data):: ([\w.]+)", text, re.M))
+    public = {name for name in vars(equinet) if not name.startswith("_")} - submodules(equinet)
+    public |= {name for name in vars(equinet.models) if not name.startswith("_")} - submodules(equinet.models)
+    assert public <= {name.split(".")[-1] for name in shown}
+
+
+def submodules(package) -> set[str]:
+    """Names that are there only because a submodule was imported."""
+    return {name for name, value in vars(package).items() if type(value).__name__ == "module"}
