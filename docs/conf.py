@@ -19,7 +19,7 @@ extensions = [
 ]
 exclude_patterns = ["README.md"]
 
-smartquotes = False  # g' is an isometry, not a quotation
+smartquotes_action = "De"  # dashes and ellipses only: g' is an isometry, not a quotation
 
 html_theme = "furo"
 html_title = "equinet"
