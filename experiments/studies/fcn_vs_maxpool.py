@@ -15,7 +15,7 @@ from experiments.study import Records
 from experiments.train import Outcome
 
 DOWN_TITLES = {
-    "none": "none",
+    "none": "full resolution",
     "stride": "stride (FCN)",
     "max": "max pooling",
     "avg": "average pooling",
@@ -63,6 +63,7 @@ def tables(records: Records) -> dict[str, str]:
         "agreement": _agreement(records),
         "groups": _groups(plain),
         "circular_gap": _rows(plain, shifted, [f"{down}-circular-gap" for down in DOWNS]),
+        "textbook": _rows(plain, shifted, [f"{down}-zero-flatten" for down in DOWNS if down != "none"]),
         "paddings": _grid(plain, [(down, [f"{down}-{p}-gap" for p in PADDINGS]) for down in DOWNS], PADDINGS),
         "readouts": _grid(
             plain, [(down, [f"{down}-circular-{r}" for r in READOUTS]) for down in DOWNS if down != "none"], READOUTS
@@ -95,8 +96,8 @@ def _groups(networks: Networks) -> str:
     rows = []
     for down in DOWNS:
         for padding in PADDINGS:
-            cells = [networks.get(f"{down}-{padding}-{readout}") for readout in READOUTS]
-            rows.append([DOWN_TITLES[down], padding, *(cell[0]["computed"] if cell else "–" for cell in cells)])
+            cells = [networks.get(f"{down}-{padding}-{readout}", []) for readout in READOUTS]
+            rows.append([DOWN_TITLES[down], padding, *map(_group, cells)])
     return table(["downsampling", "padding", *READOUTS], rows)
 
 
@@ -109,7 +110,7 @@ def _rows(plain: Networks, shifted: Networks, names: Sequence[str]) -> str:
         rows.append(
             [
                 DOWN_TITLES[name.split("-")[0]],
-                here[0]["computed"] if here else "–",
+                _group(here),
                 *(_spread(here, key) for key in ("accuracy", "circular_consistency", "crop_consistency")),
                 *(_spread(there, key) for key in ("accuracy", "circular_consistency")),
             ]
@@ -124,6 +125,13 @@ def _grid(networks: Networks, rows: Sequence[tuple[str, Sequence[str]]], columns
         cells = [networks.get(name, []) for name in names]
         made.append([DOWN_TITLES[down], *map(_pair, cells)])
     return table(["downsampling", *columns], made)
+
+
+def _group(records: Records) -> str:
+    """The shifts that leave the output alone."""
+    if not records:
+        return "–"
+    return "no shift" if records[0]["computed"] == "none" else records[0]["computed"]
 
 
 def _pair(records: Records) -> str:
@@ -168,7 +176,7 @@ def _scatter(axes: Any, records: Records) -> None:
     """Accuracy against consistency: downsampling by colour, readout by marker, a panel for each padding."""
     from matplotlib.lines import Line2D
 
-    colours: dict[str, Any] = {down: f"C{place}" for place, down in enumerate(DOWNS)}
+    colours: dict[str, Any] = {down: f"C{place}" for place, down in enumerate(DOWNS)} | {"lps": "C8"}
     markers: dict[str, str] = dict(zip(READOUTS, "osD^", strict=True))
     networks = _by_network(records, "")
     for panel, padding in zip(axes, PADDINGS, strict=True):
@@ -182,5 +190,5 @@ def _scatter(axes: Any, records: Records) -> None:
         panel.grid(alpha=0.3)
     axes[0].set_ylabel("test accuracy, %")
     handles = [Line2D([], [], color=colours[d], marker="o", ls="", label=DOWN_TITLES[d]) for d in DOWNS]
-    handles += [Line2D([], [], color="grey", marker=m, ls="", label=r) for r, m in markers.items()]
+    handles += [Line2D([], [], color="black", marker=m, ls="", label=r) for r, m in markers.items()]
     axes[-1].legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
