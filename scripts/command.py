@@ -59,7 +59,8 @@ def _check_config_file(argv: Sequence[str]) -> None:
     if path.is_file():
         return
     known = sorted(f"configs/{each.name}" for each in CONFIGS.glob("*.py") if "def get_config(" in each.read_text())
-    near = difflib.get_close_matches(str(path), known, n=3, cutoff=0.4)
+    stems = [Path(each).stem for each in known]
+    near = [f"configs/{stem}.py" for stem in difflib.get_close_matches(path.stem, stems, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise ValueError(f"no config {path}: {hint}Known: {', '.join(known)}")
 
