@@ -193,7 +193,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         "translations": not before.lattice <= after.lattice,
         "operations": not set(before.point_group) <= set(after.point_group),
     }
-    reason = row.reason(row.before, frozenset(name for name, gone in which.items() if gone))
+    nothing_lost = before <= after and orbit_before <= orbit
     return LedgerRow(
         row.path,
         str(row.layer),
@@ -204,7 +204,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         orbit,
         row.after.strict.kernel,
         lost,
-        "" if before <= after and orbit_before <= orbit else reason,
+        "" if nothing_lost else row.reason(row.before, frozenset(name for name, gone in which.items() if gone)),
     )
 
 

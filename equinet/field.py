@@ -267,10 +267,11 @@ class Field:
 
         For an isometry that leaves the averages alone, the factors are as good as fixed.
         """
-        averages = self.collapse(maximum=False).base
-        if self.variables and averages != self.base.forget_target():
-            return self.globally()
-        base = self.base if averages == self.base.forget_target() else self.base.restrict(averages.source)
+        averages, base = self.collapse(maximum=False).base, self.base
+        if averages != base.forget_target():
+            if self.variables:
+                return self.globally()
+            base = base.restrict(averages.source)
         spans = tuple(replace(span, everything=True) for span in self.spans)
         return replace(self, base=base, spans=spans, regathered=None).pointwise("affine")
 

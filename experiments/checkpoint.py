@@ -1,6 +1,7 @@
 """Training states on disk, by orbax: written beside the run without holding it up, and whole or not at all."""
 
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -56,28 +57,26 @@ class Checkpoints:
         scores = {step: found["score"] for step, found in metrics.items() if found and found["score"] > _UNSCORED}
         return max(scores, key=lambda step: (scores[step], step)) if scores else None
 
-    def restore(self, like: Any, step: int | None = None, warn: Any = print) -> tuple[int, Any] | None:
+    def restore(self, like: Any, warn: Callable[[str], None] = print) -> tuple[int, Any] | None:
         """The last state that can be read, with its step; None if nothing was saved.
 
         Args:
             like: a tree of arrays of the shapes, types and places that the state is to have.
-            step: that one and no other.
             warn: called with a line of text for each state that cannot be read.
 
         Raises:
             CorruptCheckpoint: there are states, and none can be read.
             ValueError: what was saved belongs to another network or optimiser.
         """
-        steps = sorted(self._manager.all_steps(), reverse=True) if step is None else [step]
         faults = []
-        for candidate in steps:
+        for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return candidate, self._read(candidate, like)
+                return step, self._read(step, like)
             except _Mismatch:
                 raise
             except Exception as fault:  # whatever a damaged file makes of the reader
                 text = str(fault).strip().splitlines()
-                faults.append(f"step {candidate}: {text[0][:200] if text else type(fault).__name__}")
+                faults.append(f"step {step}: {text[0][:200] if text else type(fault).__name__}")
                 warn(f"checkpoint of {faults[-1]}: cannot be read, going back to the one before it")
         if faults:
             raise CorruptCheckpoint(
@@ -92,22 +91,13 @@ class Checkpoints:
         stored = self._manager.item_metadata(step).state
         if stored is None:
             raise ValueError("its description is missing")
-        there = {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in dict(stored).items()}
-        wanted = {name: (leaf.shape, np.dtype(leaf.dtype)) for name, leaf in expected.items()}
-        if there != wanted:
-            odd = min(name for name in there.keys() | wanted.keys() if there.get(name) != wanted.get(name))
-            raise _Mismatch(
-                f"the checkpoint in {self.folder} belongs to another network or optimiser: {odd} is "
-                f"{_told(there.get(odd))} there, expected {_told(wanted.get(odd))}"
-            )
+        _check_fits(dict(stored), expected, f"the checkpoint in {self.folder} belongs to another network or optimiser")
         parts = ocp.args.Composite(
             state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, expected)),
             checksums=ocp.args.JsonRestore(),
         )
         read = self._manager.restore(step, args=parts)
-        for name, checksum in _checksums(read["state"]).items():
-            if read["checksums"].get(name) != checksum:
-                raise ValueError(f"{name} has changed since it was written")
+        _check_intact(read)
         return jax.tree.unflatten(jax.tree.structure(like), [read["state"][name] for name in expected])
 
     def close(self) -> None:
@@ -126,7 +116,7 @@ class _Mismatch(ValueError):
     pass
 
 
-def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...], step: int | None = None) -> dict[str, Any]:
+def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> dict[str, Any]:
     """The variables of `net` on inputs of `shape` (`(*spatial, channels)`) from the last checkpoint of a run.
 
     Where the run kept an average of its parameters, the averaged ones.
@@ -143,25 +133,37 @@ def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...], step
         raise FileNotFoundError(missing)
     target = jax.eval_shape(lambda: net.init(jax.random.key(0), shape))
     with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
-        chosen = manager.latest_step() if step is None else step
-        if chosen is None:
+        step = manager.latest_step()
+        if step is None:
             raise FileNotFoundError(missing)
-        saved = manager.restore(chosen, args=ocp.args.Composite(state=ocp.args.StandardRestore()))["state"]
-    averaged = any(name.startswith(".average[") for name in saved)
-    kept = {}
-    for name, leaf in named_leaves(target).items():
-        wide = f".variables{name}"
-        if averaged and name.startswith("['params']"):
-            wide = ".average" + name.removeprefix("['params']")
-        kept[name] = saved.get(wide), leaf
-    for name, (got, wanted) in kept.items():
-        if got is None or (got.shape, np.dtype(got.dtype)) != (wanted.shape, np.dtype(wanted.dtype)):
-            raise ValueError(
-                f"the checkpoint in {workdir} belongs to another network: {name} is "
-                f"{_told(None if got is None else (got.shape, got.dtype))} there, expected "
-                f"{_told((wanted.shape, wanted.dtype))}"
-            )
-    return jax.tree.unflatten(jax.tree.structure(target), [np.asarray(got) for got, _ in kept.values()])
+        parts = ocp.args.Composite(state=ocp.args.StandardRestore(), checksums=ocp.args.JsonRestore())
+        read = manager.restore(step, args=parts)
+    _check_intact(read)
+    saved = {name.removeprefix(".variables"): leaf for name, leaf in read["state"].items()}
+    averages = {name: leaf for name, leaf in saved.items() if name.startswith(".average")}
+    saved |= {f"['params']{name.removeprefix('.average')}": leaf for name, leaf in averages.items()}
+    expected = named_leaves(target)
+    kept = {name: leaf for name, leaf in saved.items() if name.startswith(("['params']", "['state']"))}
+    _check_fits(kept, expected, f"the checkpoint in {workdir} belongs to another network")
+    return jax.tree.unflatten(jax.tree.structure(target), [np.asarray(kept[name]) for name in expected])
+
+
+def _check_fits(there: dict[str, Any], expected: dict[str, Any], otherwise: str) -> None:
+    """Raise unless both trees have arrays of the same names, shapes and types."""
+    found, wanted = (
+        {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in leaves.items()}
+        for leaves in (there, expected)
+    )
+    if found != wanted:
+        odd = min(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
+        raise _Mismatch(f"{otherwise}: {odd} is {_told(found.get(odd))} there, expected {_told(wanted.get(odd))}")
+
+
+def _check_intact(read: Any) -> None:
+    """Raise unless every array has the checksum it was written with."""
+    for name, checksum in _checksums(read["state"]).items():
+        if read["checksums"].get(name) != checksum:
+            raise ValueError(f"{name} has changed since it was written")
 
 
 def _manager(folder: Path, options: Any) -> Any:

@@ -38,10 +38,9 @@ def deviation_by_layer(
 
 
 def _after_each(net: eq.Sequential, variables: dict[str, Any], x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
-    for place in range(1, len(net.layers) + 1):
-        head = eq.Sequential(*net.layers[:place])
-        kept = {part: leaves[:place] for part, leaves in variables.items()}
-        yield f"{place - 1} {net.layers[place - 1]}", jax.jit(head.apply)(kept, x)
+    for place, layer in enumerate(net.layers):
+        x = jax.jit(layer.apply)({part: leaves[place] for part, leaves in variables.items()}, x)
+        yield f"{place} {layer}", x
 
 
 def _gaps(still: np.ndarray, moved: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Where arrays live: variables on every device, batches split over all of them, on one host or several."""
 
 import dataclasses
+import os
 from functools import cached_property
 from typing import Any
 
@@ -63,7 +64,7 @@ def is_main_process() -> bool:
 def connect(coordinator: str | None, processes: int | None, process: int | None) -> None:
     """Join the other hosts of a run, if there are any; must come before any other use of JAX.
 
-    Under Slurm or Open MPI nothing need be said; elsewhere name the first host.
+    Under Slurm nothing need be said; elsewhere name the first host.
 
     Args:
         coordinator: `HOST:PORT` of the first process, or None.
@@ -73,8 +74,6 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
     Raises:
         ValueError: a coordinator without the two numbers, or the other way round.
     """
-    import os
-
     named = [value is not None for value in (coordinator, processes, process)]
     if all(named):
         jax.distributed.initialize(coordinator, processes, process)

@@ -258,14 +258,13 @@ def answers(
     predict: Predict, variables: Any, inputs: Array, layout: Layout | None = None, batch: int = 250
 ) -> tuple[np.ndarray, np.ndarray]:
     """The most likely class of every input (or pixel), int, and the probability it is given, float."""
-    if layout is not None:
-        batch = -(-batch // layout.mesh.size) * layout.mesh.size
+    devices = 1 if layout is None else layout.mesh.size
+    batch += -batch % devices
     found = []
     for start in range(0, len(inputs), batch):
         part = np.asarray(inputs[start : start + batch])
-        full = np.concatenate([part, np.repeat(part[-1:], batch - len(part), axis=0)]) if start else part
-        if layout is not None:
-            full = np.concatenate([full, np.repeat(full[-1:], -len(full) % layout.mesh.size, axis=0)])
+        missing = batch - len(part) if start else -len(part) % devices
+        full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])
         placed = jnp.asarray(full) if layout is None else layout.cut(full)
         label, confidence = jax.device_get(_answer_batch(predict, layout, variables, placed))
         found.append((label[: len(part)], confidence[: len(part)]))

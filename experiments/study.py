@@ -16,8 +16,8 @@ from typing import Any, Protocol
 import ml_collections
 
 from experiments.names import check_name
-from experiments.record import ROOT, read_json, read_json_lines, run_record, write_json, write_text
-from experiments.train import Outcome, train_and_evaluate
+from experiments.record import ROOT, read_json, read_json_lines, write_json, write_text
+from experiments.train import RUN, Outcome, train_and_evaluate
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
@@ -85,7 +85,7 @@ def run_study(
         since = time.perf_counter()
         config.update(progress=False, smoke=smoke)
         outcome = train_and_evaluate(config, workdir / run, report=lambda _: None)
-        made = run_record({}, seed=config.seed)
+        made = read_json(workdir / run / RUN)
         record = {
             "run": run,
             "seed": config.seed,

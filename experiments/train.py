@@ -132,8 +132,8 @@ def train_and_evaluate(
             state = step_function(state, inputs, targets, jax.random.fold_in(step_key, step))
             bar.advance(task, run.batch)
             if step % run.log_every == 0 or step == steps:
+                _check_finite(state, run, step)
                 row, state = _read_sums(state, layout)
-                _check_finite(row, run, step)
                 log.train(step, step / steps_an_epoch, row)
                 bar.update(task, loss=f"loss {row['loss']:.3f}")
             score = None
@@ -142,7 +142,7 @@ def train_and_evaluate(
                 score = reached.score
                 log.test(step, reached)
             if step < steps and (step % save_every == 0 or score is not None):
-                _check_finite({"loss": 0.0, "bad_steps": float(state.sums["bad_steps"])}, run, step)
+                _check_finite(state, run, step)
                 checkpoints.save(step, state, score)
         final = measure(state, key=test_key)
         log.test(steps, final)
@@ -267,16 +267,14 @@ def _no_sums() -> dict[str, jax.Array]:
 def _read_sums(state: TrainState, layout: Layout) -> tuple[dict[str, float], TrainState]:
     """The means since the last line of the log, and the state with the sums at zero again."""
     sums = {name: float(value) for name, value in jax.device_get(state.sums).items()}
-    count = sums.pop("steps")
-    row = {name: value / count for name, value in sums.items() if name != "bad_steps"}
-    cleared = state._replace(sums=layout.replicate(_no_sums()))
-    return {**row, "steps": count, "bad_steps": sums["bad_steps"]}, cleared
+    means = {name: sums[name] / sums["steps"] for name in ("loss", "accuracy")}
+    return {**means, "steps": sums["steps"]}, state._replace(sums=layout.replicate(_no_sums()))
 
 
-def _check_finite(row: dict[str, float], run: Settings, step: int) -> None:
-    if math.isfinite(row["loss"]) and not row["bad_steps"]:
+def _check_finite(state: TrainState, run: Settings, step: int) -> None:
+    count = int(state.sums["bad_steps"])
+    if math.isfinite(state.sums["loss"]) and not count:
         return
-    count = int(row["bad_steps"])
     raise Diverged(
         f"the loss of {run.name or 'the run'} was NaN or infinite in {count or 'some'} of the steps up to {step}: "
         f"training has diverged. Lower --config.optimiser.learning_rate (now {run.optimiser.learning_rate}), lengthen "

@@ -1,6 +1,6 @@
 """Does a fully convolutional network share the translation invariance of a network with max pooling?"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -155,27 +155,12 @@ def _spread(records: Records, key: str) -> str:
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
-    return [_draw(folder / "fcn_vs_maxpool.png", _scatter, records)]
-
-
-def _draw(path: Path, draw: Callable[..., None], records: Records) -> Path:
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, axes = plt.subplots(1, len(PADDINGS), figsize=(13, 4.6), sharex=True, sharey=True, layout="constrained")
-    draw(axes, records)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    plt.close(figure)
-    return path
-
-
-def _scatter(axes: Any, records: Records) -> None:
     """Accuracy against consistency: downsampling by colour, readout by marker, a panel for each padding."""
+    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
+    figure = Figure(figsize=(13, 4.6), layout="constrained")
+    axes = figure.subplots(1, len(PADDINGS), sharex=True, sharey=True)
     colours: dict[str, Any] = {down: f"C{place}" for place, down in enumerate(DOWNS)} | {"lps": "C8"}
     markers: dict[str, str] = dict(zip(READOUTS, "osD^", strict=True))
     networks = _by_network(records, "")
@@ -192,3 +177,7 @@ def _scatter(axes: Any, records: Records) -> None:
     handles = [Line2D([], [], color=colours[d], marker="o", ls="", label=DOWN_TITLES[d]) for d in DOWNS]
     handles += [Line2D([], [], color="black", marker=m, ls="", label=r) for r, m in markers.items()]
     axes[-1].legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    path = folder / "fcn_vs_maxpool.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    return [path]
