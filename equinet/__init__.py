@@ -26,15 +26,20 @@ from equinet.layers import BlurPool as BlurPool
 from equinet.layers import Bound as Bound
 from equinet.layers import Conv as Conv
 from equinet.layers import ConvTranspose as ConvTranspose
+from equinet.layers import CosetPool as CosetPool
 from equinet.layers import Crop as Crop
 from equinet.layers import Dense as Dense
 from equinet.layers import Dropout as Dropout
 from equinet.layers import Elu as Elu
 from equinet.layers import Flatten as Flatten
+from equinet.layers import Gated as Gated
 from equinet.layers import Gelu as Gelu
 from equinet.layers import GlobalAvgPool as GlobalAvgPool
 from equinet.layers import GlobalMaxPool as GlobalMaxPool
+from equinet.layers import GroupConv as GroupConv
+from equinet.layers import GroupConvTranspose as GroupConvTranspose
 from equinet.layers import GroupNorm as GroupNorm
+from equinet.layers import GroupPool as GroupPool
 from equinet.layers import Hourglass as Hourglass
 from equinet.layers import Identity as Identity
 from equinet.layers import InstanceNorm as InstanceNorm
@@ -46,6 +51,7 @@ from equinet.layers import LearnedPolyphasePool as LearnedPolyphasePool
 from equinet.layers import MaxBlurPool as MaxBlurPool
 from equinet.layers import MaxPool as MaxPool
 from equinet.layers import Named as Named
+from equinet.layers import NormRelu as NormRelu
 from equinet.layers import Pad as Pad
 from equinet.layers import Parallel as Parallel
 from equinet.layers import PixelShuffle as PixelShuffle
@@ -56,6 +62,7 @@ from equinet.layers import PolyphaseUpsample as PolyphaseUpsample
 from equinet.layers import PositionalEmbedding as PositionalEmbedding
 from equinet.layers import Relu as Relu
 from equinet.layers import Residual as Residual
+from equinet.layers import Restrict as Restrict
 from equinet.layers import Roll as Roll
 from equinet.layers import SelfAttention as SelfAttention
 from equinet.layers import Sequential as Sequential

@@ -82,7 +82,7 @@ class Certificate:
     @cached_property
     def invariance(self) -> SpaceGroup:
         """ker φ: all g with `f(g·x) = f(x)`."""
-        return self.field.strict.kernel
+        return self.field.invariance
 
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of `output`.
@@ -202,7 +202,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         row.after.spans,
         after,
         orbit,
-        row.after.strict.kernel,
+        row.after.invariance,
         lost,
         "" if nothing_lost else row.reason(row.before, frozenset(name for name, gone in which.items() if gone)),
     )

@@ -1,59 +1,240 @@
-"""Fibres: how a point operation moves the channels at a node."""
+"""Fibres: how point operations move the channels of a node.
+
+A fibre is a number of channels that knows how they move: `(g·x)[g p] = ρ(A) x[p]`, ρ a direct sum of representations by
+signed permutations. It stands where a shape has its number of channels, and plain numbers are channels that no
+operation moves. Sizes add and multiply as fibres do, so a fibre *is* an integer.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import accumulate
+from typing import Any
 
-from equinet.groups import Matrix, axis_images, matmul
-from equinet.groups.isometry import is_signed_permutation
+from equinet.groups import Matrix, point_group_symbol
+from equinet.groups.point_groups import PointGroup
+from equinet.groups.representation import (
+    Images,
+    Representation,
+    point_group,
+    quotient_representation,
+    sign_representation,
+    trivial_representation,
+    vector_representation,
+)
+
+Group = str | Sequence[Matrix]
+Terms = tuple[tuple[int, Representation], ...]
 
 
-@dataclass(frozen=True)
-class Fibre:
-    """A representation ρ of point operations on channels, by signed permutations: `(g·x)[g p] = ρ(A) x[p]`.
+class Fibre(int):
+    """A direct sum `m₁·ρ₁ ⊕ m₂·ρ₂ ⊕ …` of representations of one point group P; as an integer, its number of channels.
 
-    Ordinary channels carry the trivial one, ρ = 1, which has no images listed.
+    Channels lie term by term, copy by copy, basis vector by basis vector. `+` is the direct sum, `k *` repeats, `@` is
+    the tensor product. A fibre that nothing moves equals its size.
 
     Args:
-        size: number of channels.
-        images: pairs `(A, ρ(A))` with ρ(A) a signed permutation matrix of that size; empty for the trivial fibre.
+        terms: pairs (copies, representation).
 
     Raises:
-        ValueError: if some ρ(A) is no signed permutation of that size, or ρ is no homomorphism.
+        ValueError: without terms, with copies below 1, or with representations of different groups.
 
-    >>> Fibre(3).is_trivial, Fibre(3)(((-1,),))
-    (True, ((0, 1), (1, 1), (2, 1)))
-    >>> odd = Fibre(1, ((((1,),), ((1,),)), (((-1,),), ((-1,),))))
-    >>> odd(((-1,),))
-    ((0, -1),)
+    >>> fibre = 8 * Fibre.regular("4mm") + 2 * Fibre.vector("4mm")
+    >>> print(fibre, int(fibre))
+    8·regular(4mm) ⊕ 2·vector 68
+    >>> 3 * Fibre.trivial("4mm") == 3
+    True
     """
 
-    size: int
-    images: tuple[tuple[Matrix, Matrix], ...] = ()
+    terms: Terms
 
-    def __post_init__(self) -> None:
-        listed = dict(self.images)
-        for matrix, image in self.images:
-            if len(image) != self.size or not is_signed_permutation(image):
-                raise ValueError(f"a fibre of {self.size} channels needs signed permutations of that size; got {image}")
-            for other, second in self.images:
-                if listed.get(matmul(matrix, other)) != matmul(image, second):
-                    raise ValueError(f"the fibre is no representation: ρ fails on the product of {matrix} and {other}")
+    def __new__(cls, terms: Terms) -> Fibre:
+        if not terms or min(copies for copies, _ in terms) < 1:
+            raise ValueError(f"a fibre needs terms with at least one copy each; got {terms}")
+        if len({rep.group for _, rep in terms}) > 1:
+            raise ValueError(
+                f"the terms of a fibre need one group; got {', '.join(str(rep) for _, rep in terms)}: restrict some"
+            )
+        merged: list[tuple[int, Representation]] = []
+        for copies, rep in terms:
+            if merged and merged[-1][1] == rep:
+                copies += merged.pop()[0]
+            merged.append((copies, rep))
+        made = super().__new__(cls, sum(copies * rep.size for copies, rep in merged))
+        made.terms = tuple(merged)
+        return made
+
+    @staticmethod
+    def trivial(group: Group, dim: int = 2) -> Fibre:
+        """One channel that nothing moves: a scalar. Groups are given as to `point_group`."""
+        return Fibre(((1, trivial_representation(point_group(group, dim))),))
+
+    @staticmethod
+    def sign(group: Group, even: Group | None = None, dim: int = 2) -> Fibre:
+        """One channel that changes its sign outside a subgroup of index 2, by default with det A: a pseudo-scalar."""
+        subgroup = None if even is None else point_group(even, dim)
+        return Fibre(((1, sign_representation(point_group(group, dim), subgroup)),))
+
+    @staticmethod
+    def regular(group: Group, dim: int = 2) -> Fibre:
+        """A channel for each operation of the group, which permutes them as it multiplies itself."""
+        whole = point_group(group, dim)
+        return Fibre(((1, quotient_representation(whole, point_group("1", len(whole[0])))),))
+
+    @staticmethod
+    def quotient(group: Group, subgroup: Group, dim: int = 2) -> Fibre:
+        """A channel for each coset gK of a subgroup K, permuted as P multiplies them."""
+        return Fibre(((1, quotient_representation(point_group(group, dim), point_group(subgroup, dim))),))
+
+    @staticmethod
+    def vector(group: Group, dim: int = 2) -> Fibre:
+        """An arrow: one channel per axis, moved as the axes are."""
+        return Fibre(((1, vector_representation(point_group(group, dim))),))
 
     @property
-    def is_trivial(self) -> bool:
-        """Whether no point operation moves a channel."""
-        return not self.images
+    def group(self) -> PointGroup:
+        """P, its operations sorted."""
+        return self.terms[0][1].group
 
-    def __call__(self, matrix: Matrix) -> tuple[tuple[int, int], ...]:
-        """For each channel, the channel and sign it is sent to.
+    @cached_property
+    def is_trivial(self) -> bool:
+        """Whether no operation moves a channel."""
+        return all(rep.is_trivial for _, rep in self.terms)
+
+    @cached_property
+    def is_permutation(self) -> bool:
+        """Whether no operation changes the sign of a channel."""
+        return all(rep.is_permutation for _, rep in self.terms)
+
+    def __call__(self, matrix: Matrix) -> Images:
+        """For each channel, the channel and sign that an operation sends it to.
 
         Raises:
-            ValueError: if the representation does not reach this operation.
+            ValueError: if it is not in the group.
         """
-        if self.is_trivial:
-            return tuple((channel, 1) for channel in range(self.size))
-        image = dict(self.images).get(matrix)
-        if image is None:
-            raise ValueError(f"the fibre is a representation of {[a for a, _ in self.images]}; got {matrix}")
-        return axis_images(image)
+        return tuple((start + i, sign) for start, rep in self._blocks for i, sign in rep(matrix))
+
+    @cached_property
+    def _blocks(self) -> tuple[tuple[int, Representation], ...]:
+        """Every copy of every representation, with its first channel."""
+        reps = [rep for copies, rep in self.terms for _ in range(copies)]
+        return tuple(zip([0, *accumulate(rep.size for rep in reps)], reps, strict=False))
+
+    @cached_property
+    def kernel(self) -> frozenset[Matrix]:
+        """The operations that move no channel."""
+        return frozenset(a for a in self.group if all(rep(a) == rep(self._one) for _, rep in self.terms))
+
+    @property
+    def _one(self) -> Matrix:
+        dim = len(self.group[0])
+        return tuple(tuple(int(i == j) for j in range(dim)) for i in range(dim))
+
+    @cached_property
+    def orbits(self) -> tuple[int, ...]:
+        """For each channel, the number of its orbit: the channels that operations send it to, within its copy."""
+        made: list[int] = []
+        for _, rep in self._blocks:
+            start = made[-1] + 1 if made else 0
+            made += [start + number for number in rep.orbits]
+        return tuple(made)
+
+    @cached_property
+    def invariants(self) -> tuple[int, ...]:
+        """For each channel, its entry ±1 in the invariant vector of its orbit; 0 if that has none."""
+        return tuple(entry for _, rep in self._blocks for entry in rep.invariants)
+
+    def restrict(self, group: Group) -> Fibre:
+        """The same channels under a subgroup.
+
+        Raises:
+            ValueError: if it is no subgroup.
+        """
+        subgroup = point_group(group, len(self.group[0]))
+        return Fibre(tuple((copies, rep.restrict(subgroup)) for copies, rep in self.terms))
+
+    def induce(self, group: Group) -> Fibre:
+        """The fibre of a larger group on functions of its cosets with values in this one.
+
+        Raises:
+            ValueError: if this one's group is no subgroup of it.
+        """
+        larger = point_group(group, len(self.group[0]))
+        return Fibre(tuple((copies, rep.induce(larger)) for copies, rep in self.terms))
+
+    def __add__(self, other: int) -> Fibre:
+        """The direct sum; a plain number stands for so many scalars."""
+        return Fibre(self.terms + self._terms_of(other))
+
+    def __radd__(self, other: int) -> Fibre:
+        return Fibre(self._terms_of(other) + self.terms)
+
+    def _terms_of(self, other: int) -> Terms:
+        if isinstance(other, Fibre):
+            return other.terms
+        return ((other, trivial_representation(self.group)),) if other else ()
+
+    def __mul__(self, copies: int) -> Fibre:
+        """So many copies of the whole sum, one after the other."""
+        if not isinstance(copies, int) or isinstance(copies, Fibre) or copies < 1:
+            raise ValueError(f"a fibre is repeated a whole number of times, at least once; got {copies!r}")
+        if len(self.terms) == 1:
+            return Fibre(((copies * self.terms[0][0], self.terms[0][1]),))
+        return Fibre(self.terms * copies)
+
+    __rmul__ = __mul__
+
+    def __matmul__(self, other: Fibre) -> Fibre:
+        """The tensor product, term by term.
+
+        Raises:
+            ValueError: if the groups differ.
+        """
+        return Fibre(tuple((m * n, a @ b) for m, a in self.terms for n, b in other.terms))
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Fibre) and not (self.is_trivial and other.is_trivial):
+            return self.terms == other.terms
+        return int(self) == other and (isinstance(other, Fibre) or self.is_trivial)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(int(self)) if self.is_trivial else hash(self.terms)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Fibre, (self.terms,)
+
+    def __str__(self) -> str:
+        names = [(f"{copies}·" if copies > 1 else "") + rep.name for copies, rep in self.terms]
+        return " ⊕ ".join([f"{names[0]}({point_group_symbol(self.group)})", *names[1:]])
+
+    __repr__ = __str__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+def agree(a: int, b: int) -> int:
+    """What is known of the channels of a sum of two values: their fibre if it is one, under the operations of both."""
+    if a == b:
+        return a if isinstance(a, Fibre) else b
+    if isinstance(a, Fibre) and isinstance(b, Fibre) and int(a) == int(b):
+        common = tuple(m for m in a.group if m in set(b.group))
+        if len(common) > 1 and a.restrict(common) == b.restrict(common):
+            return a.restrict(common)
+    return int(a)
+
+
+def concatenate(fibres: Sequence[int]) -> int:
+    """The direct sum, under the operations of all; a plain number stands for so many scalars."""
+    typed = [fibre for fibre in fibres if isinstance(fibre, Fibre)]
+    if not typed:
+        return sum(fibres)
+    common = tuple(m for m in typed[0].group if all(m in set(fibre.group) for fibre in typed))
+    total: int = 0
+    for fibre in fibres:
+        total = total + (fibre.restrict(common) if isinstance(fibre, Fibre) else int(fibre))
+    return total

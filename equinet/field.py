@@ -7,7 +7,7 @@ two steps, so that consecutive window systems compose before they are judged (up
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -15,8 +15,8 @@ from math import prod
 from typing import Literal
 
 from equinet.domain import Axis, Domain
-from equinet.fibre import Fibre
-from equinet.groups import SpaceGroup
+from equinet.fibre import Fibre, agree
+from equinet.groups import Matrix, SpaceGroup
 from equinet.groups.homomorphism import Homomorphism
 from equinet.lines import (
     Line,
@@ -28,7 +28,7 @@ from equinet.lines import (
     pool_rows,
     reading_line,
 )
-from equinet.matching import line_action, unwrapping, wrapping
+from equinet.matching import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
 from equinet.phases import Phase, polyphase_action, strict_action
 from equinet.windows import Reading
 
@@ -84,9 +84,10 @@ class Field:
     """The symmetry of one value of a network.
 
     Attributes:
-        source: the input's domain.
+        source, input_fibre: the input's domain and channels.
         grid: the value's own grid (dimension 0 after global pooling or flattening).
-        fibre: how point operations move its channels; trivial for all layers so far.
+        fibre: its channels: a number, or a `Fibre` that says how point operations *of the source* move them. Where it
+            is one, all operations in `base` are of the fibre's group.
         base: action of the source's isometries on the base value.
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
@@ -103,8 +104,9 @@ class Field:
     """
 
     source: Domain
+    input_fibre: int
     grid: Domain
-    fibre: Fibre
+    fibre: int
     base: Homomorphism
     base_grid: Domain
     lines: tuple[Line, ...]
@@ -123,23 +125,44 @@ class Field:
 
     @staticmethod
     def input(source: Domain, channels: int) -> Field:
-        """The input itself."""
+        """The input itself; with a `Fibre` for channels, under the operations of its group."""
         lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
-        return Field(source, source, Fibre(channels), wrapping(source), source.wrapped, lines, spans=spans)
+        made = Field(source, channels, source, channels, wrapping(source), source.wrapped, lines, spans=spans)
+        return made.under(channels.group) if isinstance(channels, Fibre) else made
 
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return self.fibre.size
+        return int(self.fibre)
 
-    def _fibre(self, channels: int | None) -> Fibre:
-        return self.fibre if channels is None else Fibre(channels)
+    def under(self, operations: Collection[Matrix]) -> Field:
+        """The same field under some of the point operations of the source: a subgroup."""
+        kept = set(operations)
+        keys = [key for key, _ in self.base.operations if key[0] in kept]
+        if len(keys) == len(self.base.operations):
+            return self
+        return replace(self, base=self.base.only(keys), unfolded=None, regathered=None, parts=None)
+
+    def unmoved(self) -> Field:
+        """The same field under the operations that move no channel; from here on channels are numbers."""
+        if not isinstance(self.fibre, Fibre):
+            return self
+        kept = self.under(self.fibre.kernel)
+        if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
+            # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
+            kept = replace(kept, base=same_moves(self.source).then(kept.base), regathered=None, parts=None)
+        return replace(kept, fibre=int(self.fibre))
+
+    def typed(self, fibre: int) -> Field:
+        """The same field with another way to say how the same channels move."""
+        made = self.under(fibre.group) if isinstance(fibre, Fibre) else self
+        return replace(made, fibre=fibre)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
         """`(*spatial, channels)`, None along infinite axes."""
-        return (*self.grid.sizes, self.channels)
+        return (*self.grid.sizes, self.fibre)
 
     @cached_property
     def action(self) -> Homomorphism:
@@ -166,6 +189,11 @@ class Field:
     def orbit(self) -> SpaceGroup:
         """The isometries that move the output by some shift, which may depend on the data."""
         return strict_action(self.unwrapped, self.variables, output_fixed=False).source
+
+    @cached_property
+    def invariance(self) -> SpaceGroup:
+        """The isometries that leave every node and every channel of the output as it is."""
+        return self.unmoved().strict.kernel
 
     def at(self, path: tuple[str, ...]) -> Field:
         """The same field, seen from another place in the network."""
@@ -233,8 +261,17 @@ class Field:
         Args:
             kind: "affine" in the value (a bias, frozen batch statistics, a 1×1 convolution), "monotone" and the same
                 for every channel (relu), or "any".
-            channels: the new number of channels, if the function mixes them.
+            channels: the new number of channels, if the function mixes them (freely: no operation may move one).
         """
+        if channels is not None:
+            return self.unmoved()._pointwise(kind, channels)
+        return self._pointwise(kind, None)
+
+    def mixed(self, kind: Literal["affine", "any"] = "any", fibre: int | None = None) -> Field:
+        """Apply a function to every node that mixes its channels and commutes with all that moves them."""
+        return self._pointwise(kind, self.fibre if fibre is None else fibre)
+
+    def _pointwise(self, kind: Literal["affine", "monotone", "any"], channels: int | None) -> Field:
         lines = tuple(age_constants(line) for line in self.lines)
         mixes = channels is not None
         gather = all(line.is_gather for line in lines) if mixes else self.copies
@@ -245,7 +282,7 @@ class Field:
         if self.unfolded is not None and kind != "affine" and not mixes:
             factor, there = self.unfolded
             unfolded = factor, there.pointwise(kind)
-        again = None if self.regathered is None else self.regathered.pointwise(kind, channels)
+        again = None if self.regathered is None else self.regathered._pointwise(kind, channels)
         return replace(
             self,
             lines=lines,
@@ -254,7 +291,7 @@ class Field:
             unfolded=unfolded,
             regathered=again,
             parts=self.parts if kind == "affine" else None,
-            fibre=self._fibre(channels),
+            fibre=self.fibre if channels is None else channels,
         )
 
     def globally(self) -> Field:
@@ -285,6 +322,8 @@ class Field:
             channels: the new number of channels.
             crossable: whether exchanging axes may match ordered taps (they carry no weights).
         """
+        if channels is not None and isinstance(self.fibre, Fibre):
+            return self.unmoved().read(readings, reduce, channels, crossable=crossable)
         if self.grid.axes and set(self.grid.sizes) == {1} and not self.at_base:
             return self.rebase().read(readings, reduce, channels, crossable=crossable)
         grid = self.moved_grid(readings)
@@ -309,13 +348,36 @@ class Field:
             self._over(field_),
             grid=grid,
             lines=kept,
-            fibre=self._fibre(channels),
+            fibre=self.fibre if channels is None else channels,
             spans=spans,
             unfolded=None,
             regathered=again,
             parts=None,
         )
         return made.pointwise("affine", channels) if reduce == "taps" and channels else made
+
+    def read_taps(self, readings: Sequence[Reading], fibre: Fibre) -> Field:
+        """Apply a window system whose taps the operations of a group permute as they permute the nodes around a window:
+        `f(g·x) = g'·f(x)` if g moves each window to a window *and* each tap to the tap where the operation sends it.
+
+        The channels must move as the layer's weights expect (see `typed`).
+        """
+        inner = self.under(fibre.group)
+        if inner.closed or any(line.maximum or line.codes.shape[1] > 1 for line in inner.lines):
+            inner = inner.rebase()
+        outer = [reading_line(r, axis, False, False) for r, axis in zip(readings, self.grid.wrapped.axes, strict=True)]
+        composed = [compose_lines(o, i) for o, i in zip(outer, inner.lines, strict=True)]
+        kept = tuple(line for line in composed if line is not None)
+        if len(kept) < len(outer):
+            inner, kept = inner.rebase(), tuple(outer)
+        grid = self.moved_grid(readings)
+        action = tap_action(inner.base, kept, inner.base_grid, grid.wrapped)
+        spans = tuple(
+            span.through(reading.reach(axis.size))
+            for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
+        )
+        made = replace(inner, grid=grid, fibre=fibre, spans=spans)._based(action, inner.variables)
+        return made.unmoved() if fibre.is_trivial else made
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:
@@ -352,7 +414,7 @@ class Field:
         """Global pooling: the average or the maximum over all nodes."""
         if self.parts is not None and not maximum:
             one, other = (part.collapse(maximum=False) for part in self.parts)
-            made = one.joined(other, self.channels).in_scope_of(self)
+            made = one.joined(other, self.fibre).in_scope_of(self)
             return made.with_rows(self.rows).at(self.path)
         lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
         kept = tuple(line for line in lines if line is not None)
@@ -363,7 +425,7 @@ class Field:
 
     def _without_axes(self, channels: int | None = None) -> Field:
         spans = tuple(replace(span, everything=True) for span in self.spans)
-        made = replace(self, fibre=self._fibre(channels), spans=spans)
+        made = replace(self, fibre=self.fibre if channels is None else channels, spans=spans)
         return replace(made, grid=Domain(()))._based(self.action.forget_target(), self.variables)
 
     def fix_positions(self) -> Field:
@@ -373,7 +435,7 @@ class Field:
 
     def flatten(self, channels: int | None) -> Field:
         """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
-        return self.fix_positions()._without_axes(channels)
+        return self.unmoved().fix_positions()._without_axes(channels)
 
     def joined(
         self,
@@ -386,9 +448,15 @@ class Field:
         """The sum, product or concatenation of two values of one grid: both must move alike.
 
         Args:
+            channels: the fibre of a concatenation; None for a sum or product, whose channels must move alike too.
             linear: whether it is a sum or a concatenation, so that affine branches join to an affine value.
             shared: pairs of a phase of this branch and one of the other that are the same by construction.
         """
+        fibre = agree(self.fibre, other.fibre) if channels is None else channels
+        if channels is None and not isinstance(fibre, Fibre):
+            self, other = self.unmoved(), other.unmoved()
+        elif isinstance(fibre, Fibre):
+            self, other = self.under(fibre.group), other.under(fibre.group)
         merged = list(self.variables) + [v for v in other.variables if v not in self.variables]
 
         def spread(field_: Field) -> Homomorphism:
@@ -405,7 +473,7 @@ class Field:
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = replace(self, fibre=self._fibre(channels), spans=spans, parts=None)
+        made = replace(self, fibre=fibre, spans=spans, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
             return replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
@@ -478,13 +546,17 @@ class Field:
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""
+        if isinstance(self.fibre, Fibre):
+            return self.unmoved().unfold(factor, readings)
         made = self.read(readings, "taps")
         unmixed = self.copies or made.base is not self.base
         before = factor, self.with_rows(())
-        return replace(made, fibre=Fibre(self.channels * prod(factor)), unmixed=unmixed, unfolded=before)
+        return replace(made, fibre=self.channels * prod(factor), unmixed=unmixed, unfolded=before)
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
         """Depth to space."""
+        if isinstance(self.fibre, Fibre):
+            return self.unmoved().fold(factor, readings, channels)
         if self.unfolded is not None and self.unfolded[0] == factor:
             there = self.unfolded[1]
             return there.in_scope_of(self).with_rows(self.rows).at(self.path)

@@ -86,6 +86,11 @@ class Line:
         return replace(self, codes=constant.codes[rows], weights=constant.weights[rows], scale=constant.scale)
 
     @cached_property
+    def mirrored(self) -> Line:
+        """The same outputs with their taps in reversed order."""
+        return replace(self, codes=self.codes[:, ::-1], weights=self.weights[:, ::-1])
+
+    @cached_property
     def has_constants(self) -> bool:
         """Whether any entry is a constant."""
         return bool((self.codes < 0).any())

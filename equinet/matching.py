@@ -8,8 +8,9 @@ matches the rows of a's line with the rows of b's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, reduce
 from itertools import permutations, product
+from operator import add
 
 import numpy as np
 
@@ -226,6 +227,65 @@ def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorph
     return Homomorphism(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
 
 
+def tap_action(action: Homomorphism, lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorphism:
+    """An action on a base value, taken on by what reads it with taps that each operation permutes.
+
+    For an operation A of the source, the taps of a reversed axis come in reversed order, and those of an axis sent to
+    another along that one. A itself counts, not what it does to the nodes: on an axis of one or two nodes a reversal
+    moves no node but does move taps. So the operations of the source are taken in turns that no two of them act alike
+    on the nodes in.
+    """
+    turns: list[dict[Matrix, Matrix]] = []
+    for (a, b), _ in action.operations:
+        if _canonical_matrix(base, a) != b:
+            continue
+        turn = next((turn for turn in turns if b not in turn), None)
+        if turn is None:
+            turns.append(turn := {})
+        turn[b] = a
+    parts = []
+    for turn in turns:
+        rule = _tap_rule(tuple(sorted(turn.items())), lines, base, out)
+        parts.append(action.only((a, b) for b, a in turn.items()).then(rule))
+    lattice = reduce(add, (part.lattice for part in parts))
+    entries = [entry for part in parts for entry in part.operations]
+    lattice, operations = merge_operations(lattice, entries, action.parameters)
+    return Homomorphism(action.source_dim, out.dim, lattice, operations, action.source_periods, out.periods)
+
+
+def _canonical_matrix(grid: Domain, matrix: Matrix) -> Matrix:
+    images = axis_images(matrix)
+    return matrix_of(tuple(_canonical_image(grid, axis, image, sign) for axis, (image, sign) in enumerate(images)))
+
+
+@lru_cache(maxsize=1 << 12)
+def _tap_rule(
+    turn: tuple[tuple[Matrix, Matrix], ...], lines: tuple[Line, ...], base: Domain, out: Domain
+) -> Homomorphism:
+    """The pairs (g, g') that move windows to windows; `turn` says what moves the nodes, and with it the taps."""
+    dim = base.dim
+    lattice = line_action(lines, base, out).lattice
+    operations = []
+    for moved, taps in turn:
+        choices = []
+        for axis, (image, sign) in enumerate(axis_images(taps)):
+            if base.axes[axis] != base.axes[image] or out.axes[axis] != out.axes[image]:
+                break
+            here = -1 if sign < 0 and not fixes_nodes(base.axes[axis]) else 1
+            line = lines[axis].mirrored if sign < 0 else lines[axis]
+            matches = match_axes(line, lines[image])
+            choices.append([(there, pair) for (at, there), pair in matches.items() if at == here])
+        else:
+            for chosen in product(*choices):
+                shift = [0] * (2 * dim)
+                signed = []
+                for axis, ((image, _), (there, (t, s))) in enumerate(zip(axis_images(taps), chosen, strict=True)):
+                    shift[image], shift[dim + image] = t, s
+                    signed.append(_canonical_image(out, axis, image, there))
+                operations.append(((moved, matrix_of(tuple(signed))), tuple(shift)))
+    return Homomorphism(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
+
+
 def _pairs(
     images: Images, choices: list[list[tuple[int, tuple[int, int]]]], lines: tuple[Line, ...], base: Domain, out: Domain
 ) -> Iterator[tuple[tuple[Matrix, Matrix], Vector]]:
@@ -265,6 +325,12 @@ def wrapping(domain: Domain) -> Homomorphism:
         operations.append(((a, matrix_of(signed)), (*shift[:dim], *there)))
     lattice = exact.lattice + Lattice.span([(0,) * dim + row for row in around.periods.basis], 2 * dim)
     return Homomorphism(dim, dim, lattice, tuple(operations), exact.source_periods, around.periods)
+
+
+@lru_cache(maxsize=1 << 10)
+def same_moves(domain: Domain) -> Homomorphism:
+    """The pairs of isometries of a domain that move its nodes alike."""
+    return wrapping(domain).then(wrapping(domain).inverse())
 
 
 @lru_cache(maxsize=1 << 10)

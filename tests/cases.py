@@ -15,6 +15,16 @@ D1, T2, B2, MIXED = eq.torus(6), eq.torus(4, 4), eq.box(5, 5), eq.Domain((eq.per
 EVERYWHERE = (D1, T2, B2, MIXED)
 EVEN = (D1, T2, eq.box(4, 4), MIXED, eq.torus(2, 2))
 
+
+def turning(dim: int) -> eq.Fibre:
+    """A regular fibre of reversals in 1-D, of quarter turns in 2-D."""
+    return eq.Fibre.regular("m_x", 1) if dim == 1 else eq.Fibre.regular("4")
+
+
+LIFT = eq.GroupConv(turning(2), 3, padding="circular")
+VECTORS = eq.GroupConv(2 * eq.Fibre.vector("4mm") + 2 * eq.Fibre.trivial("4mm"), 3)
+SQUARES = (T2, B2, MIXED)
+
 CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Conv": (lambda: eq.Conv(3, 3, stride=2, padding="circular"), EVERYWHERE),
     "Conv depthwise": (lambda: eq.Conv(4, 2, padding="zero", groups=2), EVERYWHERE),
@@ -73,5 +83,32 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     ),
     "Parallel": (lambda: eq.Parallel(eq.MaxPool(3, 2, "circular"), eq.AvgPool(2), join="concat"), EVEN),
     "Parallel choosing apart": (lambda: eq.Parallel(eq.PolyphasePool(2), eq.PolyphasePool(2, norm=1)), EVEN),
+    "GroupConv": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.GroupConv(turning(2), 3, stride=2)), SQUARES),
+    "GroupConv 1-D": (lambda: eq.GroupConv(turning(1), 2, padding="circular"), (D1, eq.box(5))),
+    "GroupConv depthwise": (
+        lambda: eq.Sequential(
+            eq.GroupConv(2 * turning(2), 1), eq.Relu(), eq.GroupConv(2 * turning(2), 3, depthwise=True)
+        ),
+        SQUARES,
+    ),
+    "GroupConvTranspose": (
+        lambda: eq.Sequential(LIFT, eq.Relu(), eq.GroupConvTranspose(turning(2), 2, stride=2, padding="valid")),
+        SQUARES,
+    ),
+    "GroupPool": (lambda: eq.Sequential(LIFT, eq.BatchNorm(), eq.GroupPool(), eq.GlobalAvgPool()), SQUARES),
+    "GroupPool norm": (lambda: eq.Sequential(VECTORS, eq.GroupPool("norm")), SQUARES),
+    "CosetPool": (lambda: eq.Sequential(LIFT, eq.CosetPool("2"), eq.GroupConv(turning(2), 3)), SQUARES),
+    "Restrict": (lambda: eq.Sequential(LIFT, eq.Restrict("2"), eq.GroupConv(eq.Fibre.sign("2", "1"), 3)), SQUARES),
+    "NormRelu": (lambda: eq.Sequential(VECTORS, eq.NormRelu(), eq.LayerNorm(), eq.GlobalAvgPool()), SQUARES),
+    "Gated": (lambda: eq.Sequential(VECTORS, eq.Gated(), eq.InstanceNorm(), eq.AvgPool(2)), SQUARES),
+    "Fibre mixed freely": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.Conv(2, 3, padding="circular")), SQUARES),
+    "Fibre gated": (lambda: eq.Sequential(LIFT, eq.SqueezeExcite(1), eq.Dropout(0.1), eq.MaxPool(2)), SQUARES),
+    "Fibre sampled": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.PolyphasePool(2), LIFT), (T2, eq.box(4, 4))),
+    "Fibre joined": (
+        lambda: eq.Sequential(
+            eq.Parallel(LIFT, eq.Identity(), join="concat"), eq.Residual(eq.GroupConv(turning(2) + 2, 3)), LIFT
+        ),
+        SQUARES,
+    ),
     "Named": (lambda: eq.Named("stem", CIRCULAR), (D1,)),
 }

@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 import equinet as eq
+from equinet.groups import Matrix
 from equinet.layers import polyphase, selection
 
 TOLERANCE = 1e-9
@@ -23,22 +24,20 @@ class Truth:
     """What holds for every input and weight tried.
 
     Attributes:
-        pairs: for each input isometry, the output isometries that match it (the same for all inputs).
+        pairs: for each input isometry, the output isometries that match it (the same for all inputs), where the
+            output's channels move as its fibre says.
         orbit: the input isometries for which each input has some match.
+        still: the input isometries that leave the output as it is, channel by channel.
     """
 
     pairs: dict[eq.Isometry, frozenset[eq.Isometry]]
     orbit: frozenset[eq.Isometry]
+    still: frozenset[eq.Isometry]
 
     @property
     def strict(self) -> set[eq.Isometry]:
         """Input isometries that act predictably."""
         return {g for g, matches in self.pairs.items() if matches}
-
-    def invariance(self, output: eq.Domain) -> set[eq.Isometry]:
-        """Input isometries that leave the output as it is."""
-        one = eq.Isometry.identity(output.dim)
-        return {g for g, matches in self.pairs.items() if one in matches}
 
 
 def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generator):
@@ -60,6 +59,16 @@ def _acted(arrays: np.ndarray, domain: eq.Domain, elements: list[eq.Isometry]) -
     moved = np.empty((len(elements), *flat.shape), flat.dtype)
     for i, g in enumerate(elements):
         moved[i][:, domain.index_map(g)] = flat
+    return moved
+
+
+def _with_channels(arrays: np.ndarray, fibre: int, matrix: Matrix) -> np.ndarray:
+    """The same arrays with their channels moved by ρ(A); as they are where the fibre does not know A."""
+    if not isinstance(fibre, eq.Fibre) or matrix not in fibre.group:
+        return arrays
+    moved = np.empty_like(arrays)
+    for channel, (image, sign) in enumerate(fibre(matrix)):
+        moved[..., image] = sign * arrays[..., channel]
     return moved
 
 
@@ -97,19 +106,30 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
     return np.asarray(y), [(np.asarray(m), stride) for m, stride in zip(maps, strides, strict=True)]
 
 
-def truth(net: eq.Layer, domain: eq.Domain, output: eq.Domain, channels: int, seed: int = 0, batch: int = 12) -> Truth:
+def truth(
+    net: eq.Layer,
+    domain: eq.Domain,
+    output: eq.Domain,
+    channels: int,
+    seed: int = 0,
+    batch: int = 12,
+    fibre: int = 0,
+) -> Truth:
     """Try every pair of isometries on random inputs and weights; runs under 64-bit floats.
 
-    Inputs that a polyphase layer cannot choose from are left out, since there no layer of this kind can be equivariant;
-    unless all are: that a value is always symmetric is for the certificate to know.
+    The input's channels move as `channels` says and the output's as `fibre` does; point operations that are not of the
+    input's fibre are not tried. Inputs that a polyphase layer cannot choose from are left out, since there no layer of
+    this kind can be equivariant; unless all are: that a value is always symmetric is for the certificate to know.
     """
     rng = np.random.default_rng(seed)
-    elements = list(domain.group.elements())
+    elements = [g for g in domain.group.elements() if not isinstance(channels, eq.Fibre) or g.matrix in channels.group]
     outputs = list(output.group.elements()) if output.dim else [eq.Isometry.identity(0)]
     shape = (*(n or 1 for n in domain.sizes), channels)
     variables = random_weights(net, shape, rng)
-    x = rng.standard_normal((batch, *shape)) + 2 * rng.standard_normal((batch, *(1,) * domain.dim, channels))
-    inputs = _acted(x, domain, elements).reshape(len(elements) * batch, *shape)
+    x = rng.standard_normal((batch, *shape)) + 2 * rng.standard_normal((batch, *(1,) * domain.dim, int(channels)))
+    inputs = _acted(x, domain, elements)
+    inputs = np.stack([_with_channels(one, channels, g.matrix) for g, one in zip(elements, inputs, strict=True)])
+    inputs = inputs.reshape(len(elements) * batch, *shape)
     y, maps = _watched(net, variables, np.concatenate([x, inputs]))
     if not np.isfinite(y).all():
         raise FloatingPointError(f"{net} gives NaN or infinity")
@@ -121,24 +141,31 @@ def truth(net: eq.Layer, domain: eq.Domain, output: eq.Domain, channels: int, se
     candidates = _acted(before, output, outputs) if output.dim else before[None]
     candidates, after = candidates[:, clear], after[:, clear]
     batch = int(clear.sum())
-    scale = np.abs(y).max() + 1e-300
-    candidates = candidates.reshape(len(outputs), batch, -1)
-    few = rng.choice(candidates.shape[-1], min(8, candidates.shape[-1]), replace=False)
-    glance = np.ascontiguousarray(candidates[..., few])
-    pairs, orbit = {}, set()
+    scale = max(np.abs(y).max(), 1e-3)  # weights and inputs are of order 1: less is an output that is always zero
+    width = candidates[0, 0].size
+    few = rng.choice(width, min(8, width), replace=False)
+    same = before[clear].reshape(batch, -1)
+    pairs, orbit, still = {}, set(), set()
+    turned: dict[Matrix, tuple[np.ndarray, np.ndarray]] = {}
     for g, moved in zip(elements, after.reshape(len(elements), batch, -1), strict=True):
+        if g.matrix not in turned:
+            made = _with_channels(candidates, fibre, g.matrix).reshape(len(outputs), batch, -1)
+            turned[g.matrix] = made, np.ascontiguousarray(made[..., few])
+        full, glance = turned[g.matrix]
         matches = (np.abs(glance - moved[:, few]) <= TOLERANCE * scale).all(-1)
         which, example = np.nonzero(matches)
-        matches[which, example] = np.abs(candidates[which, example] - moved[example]).max(-1) <= TOLERANCE * scale
+        matches[which, example] = np.abs(full[which, example] - moved[example]).max(-1) <= TOLERANCE * scale
         pairs[g] = frozenset(h for h, ok in zip(outputs, matches.all(1), strict=True) if ok)
         if matches.any(0).all():
             orbit.add(g)
-    return Truth(pairs, frozenset(orbit))
+        if np.abs(same - moved).max() <= TOLERANCE * scale:
+            still.add(g)
+    return Truth(pairs, frozenset(orbit), frozenset(still))
 
 
 def merged(a: Truth, b: Truth) -> Truth:
     """What holds in both."""
-    return Truth({g: a.pairs[g] & b.pairs[g] for g in a.pairs}, a.orbit & b.orbit)
+    return Truth({g: a.pairs[g] & b.pairs[g] for g in a.pairs}, a.orbit & b.orbit, a.still & b.still)
 
 
 @dataclass(frozen=True)
@@ -155,12 +182,13 @@ def judge(net: eq.Layer, domain: eq.Domain, channels: int = 2, seed: int = 0, re
     An apparent symmetry outside the claim is tried again on fresh weights, since it may be a coincidence of these.
     """
     certificate = eq.certify(net, domain, channels)
-    found = truth(net, domain, certificate.output, channels, seed)
+    fibre = certificate.field.fibre
+    found = truth(net, domain, certificate.output, channels, seed, fibre=fibre)
     unsound, loose = _compare(certificate, found)
     for retry in range(retries):
         if unsound or not loose:
             break
-        again = truth(net, domain, certificate.output, channels, seed + 1000 * (retry + 1), batch=40)
+        again = truth(net, domain, certificate.output, channels, seed + 1000 * (retry + 1), 40, fibre)
         found = merged(found, again)
         unsound, loose = _compare(certificate, found)
     return Verdict(unsound, loose)
@@ -168,19 +196,24 @@ def judge(net: eq.Layer, domain: eq.Domain, channels: int = 2, seed: int = 0, re
 
 def _compare(certificate: eq.Certificate, found: Truth) -> tuple[list[str], list[str]]:
     unsound, loose = [], []
-    invariant = found.invariance(certificate.output)
+    invariant = found.still
     for g, matches in found.pairs.items():
         if g in certificate.strict:
             image = certificate.action(g)
             if not any(_alike(image, h, certificate.output) for h in matches):
                 unsound.append(f"strict claims {g} ↦ {image}; true images: {[str(h) for h in matches]}")
-        elif matches:
+        elif matches and _is_spoken_of(g, certificate.field.fibre):
             loose.append(f"strict misses {g} ↦ {next(iter(matches))}")
         if (g in certificate.invariance) != (g in invariant):
             (loose if g in invariant else unsound).append(f"invariance {'misses' if g in invariant else 'claims'} {g}")
-        if (g in certificate.orbit) != (g in found.orbit):
+        if (g in certificate.orbit) != (g in found.orbit) and _is_spoken_of(g, certificate.field.fibre):
             (loose if g in found.orbit else unsound).append(f"orbit {'misses' if g in found.orbit else 'claims'} {g}")
     return unsound, loose
+
+
+def _is_spoken_of(g: eq.Isometry, fibre: int) -> bool:
+    """Whether the output's fibre says how g moves channels; if not, that it moves none is no claim to miss."""
+    return not isinstance(fibre, eq.Fibre) or g.matrix in fibre.group
 
 
 def _alike(a: eq.Isometry, b: eq.Isometry, grid: eq.Domain) -> bool:

@@ -36,21 +36,22 @@ def test_shapes_and_fields_agree(case):
         shape = (*(n or 1 for n in domain.sizes), 2)
         expected = net.output_shape(shape)
         certificate = eq.certify(net, domain, 2)
-        assert (*certificate.output.sizes, certificate.field.channels) == expected
+        assert (*certificate.output.sizes, certificate.field.fibre) == expected
         variables = net.init(jax.random.key(0), shape)
-        assert net.apply(variables, jnp.ones((3, *shape))).shape == (3, *expected)
+        assert net.apply(variables, jnp.ones((3, *shape))).shape == (3, *map(int, expected))
         assert hash(net) == hash(make()) or "Pointwise" in case
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_plane_contains_what_large_tori_keep(case):
     """Where the stride divides the size and padding is circular, the torus keeps what the plane keeps; never more."""
-    make, _ = CASES[case]
-    plane = eq.certify(make(), eq.plane(2), 2).strict
-    torus = eq.certify(make(), eq.torus(24, 24), 2).strict
+    make, domains = CASES[case]
+    dim = max(domain.dim for domain in domains)
+    plane = eq.certify(make(), eq.plane(dim), 2).strict
+    torus = eq.certify(make(), eq.torus(*(24,) * dim), 2).strict
     if "Flatten" in case or "PositionalEmbedding" in case or "Global" in case or "BatchNorm" in case:
         return
-    assert torus.translations <= plane.translations + eq.Lattice.diagonal((24, 24))
+    assert torus.translations <= plane.translations + eq.Lattice.diagonal((24,) * dim)
     assert set(torus.point_group) <= set(plane.point_group)
 
 

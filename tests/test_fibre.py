@@ -1,32 +1,109 @@
 """Fibres are representations of point operations by signed permutations."""
 
+import pickle
+
 import pytest
 
 import equinet as eq
-from equinet.groups import axis_images, matmul, signed_permutations
+from equinet.fibre import agree, concatenate
+from equinet.groups import matmul, signed_permutations
+from equinet.groups.representation import Representation, point_group
 
 SQUARE = signed_permutations(2)
+CUBE = point_group("m-3m", 3)
+P4M = [eq.Fibre.trivial("4mm"), eq.Fibre.sign("4mm"), eq.Fibre.sign("4mm", "4"), eq.Fibre.vector("4mm")]
+P4M += [eq.Fibre.regular("4mm"), eq.Fibre.quotient("4mm", "m_x"), eq.Fibre.vector("4mm") @ eq.Fibre.sign("4mm")]
 
 
-def test_the_vector_fibre_moves_channels_as_the_grid_moves():
-    vector = eq.Fibre(2, tuple((a, a) for a in SQUARE))
+def product(fibre, a, b):
+    """First b, then a."""
+    return tuple((fibre(a)[image][0], sign * fibre(a)[image][1]) for image, sign in fibre(b))
+
+
+@pytest.mark.parametrize("fibre", P4M, ids=str)
+def test_every_fibre_multiplies_as_its_group(fibre):
     for a in SQUARE:
-        assert vector(a) == axis_images(a)
         for b in SQUARE:
-            moved = [vector(a)[channel] for channel, _ in vector(b)]
-            assert [c for c, _ in moved] == [c for c, _ in vector(matmul(a, b))]
+            assert product(fibre, a, b) == fibre(matmul(a, b))
 
 
-def test_the_fibre_of_ordinary_channels_is_trivial_and_flows_through_a_network():
+def test_sizes_add_and_multiply_as_fibres_do():
+    regular, vector = eq.Fibre.regular("4mm"), eq.Fibre.vector("4mm")
+    fibre = 8 * regular + 2 * vector
+    assert int(fibre) == 68 and str(fibre).startswith("8")
+    assert str(fibre) == "8·regular(4mm) ⊕ 2·vector"
+    assert fibre + vector == 8 * regular + 3 * vector
+    assert int(vector @ vector) == 4
+    assert pickle.loads(pickle.dumps(fibre)) == fibre
+    with pytest.raises(ValueError, match="repeated a whole number of times"):
+        assert vector * 0
+    with pytest.raises(ValueError, match="need one group"):
+        assert regular + eq.Fibre.regular("4")
+
+
+def test_a_fibre_equals_a_number_only_if_nothing_moves():
+    scalars = 3 * eq.Fibre.trivial("4mm")
+    assert scalars == 3 and hash(scalars) == hash(3) and scalars == 3 * eq.Fibre.trivial("4")
+    assert eq.Fibre.sign("4mm") != 1 and eq.Fibre.vector("4mm") != 2
+    assert eq.Fibre.vector("4mm") != eq.Fibre.quotient("4mm", "4")
+
+
+def test_characters_of_the_regular_and_of_induced_fibres():
+    regular = eq.Fibre.regular("4mm").terms[0][1]
+    assert [regular.character(a) for a in regular.group].count(0) == 7
+    induced = eq.Fibre.trivial("1").induce("4mm").terms[0][1]
+    assert [induced.character(a) for a in induced.group] == [regular.character(a) for a in regular.group]
+    for a in CUBE:
+        trace = sum(a[i][i] for i in range(3))
+        assert eq.Fibre.vector("m-3m", 3).terms[0][1].character(a) == trace
+
+
+def test_restriction_forgets_operations_and_induction_needs_a_larger_group():
+    vector = eq.Fibre.vector("4mm")
+    assert vector.restrict("4") == eq.Fibre.vector("4")
+    assert eq.Fibre.sign("4mm").restrict("4") == 1
+    with pytest.raises(ValueError, match="no subgroup of 4"):
+        eq.Fibre.vector("4").restrict("4mm")
+    with pytest.raises(ValueError, match="no subgroup"):
+        vector.induce("4")
+
+
+def test_invariants_are_left_alone_by_every_operation():
+    for fibre in P4M:
+        entries = fibre.invariants
+        for a in SQUARE:
+            moved = [0] * int(fibre)
+            for channel, (image, sign) in enumerate(fibre(a)):
+                moved[image] = sign * entries[channel]
+            assert tuple(moved) == entries
+    assert eq.Fibre.vector("4mm").invariants == (0, 0)
+    assert eq.Fibre.vector("m_x").invariants == (0, 1)
+
+
+def test_sums_and_concatenations_of_fibres():
+    regular, restricted = eq.Fibre.regular("4mm"), eq.Fibre.regular("4mm").restrict("4")
+    assert agree(regular, regular) == regular
+    assert agree(regular, restricted) == restricted
+    assert agree(regular, 8) == 8 and not isinstance(agree(regular, 8), eq.Fibre)
+    assert str(concatenate([regular, 2])) == "regular(4mm) ⊕ 2·trivial"
+    assert concatenate([regular, restricted]) == restricted + restricted
+    assert concatenate([3, 4]) == 7
+
+
+def test_ordinary_channels_stay_numbers_through_a_network():
     field = eq.certify(eq.Sequential(eq.Conv(5, 3), eq.PixelUnshuffle(2)), eq.torus(8, 8), 3).field
-    assert field.fibre == eq.Fibre(20) and field.fibre.is_trivial
-    assert all(field.fibre(a) == tuple((c, 1) for c in range(20)) for a in SQUARE)
+    assert field.fibre == 20 and not isinstance(field.fibre, eq.Fibre)
 
 
 def test_what_is_no_representation_is_refused():
+    group = point_group([((-1,),)])
     with pytest.raises(ValueError, match="no representation"):
-        eq.Fibre(1, ((((1,),), ((-1,),)),))
-    with pytest.raises(ValueError, match="signed permutations of that size"):
-        eq.Fibre(2, ((((1,),), ((1,),)),))
-    with pytest.raises(ValueError, match="is a representation of"):
-        eq.Fibre(1, ((((1,),), ((1,),)),))(((-1,),))
+        Representation("odd", group, (((0, 1),), ((0, -1),)))
+    with pytest.raises(ValueError, match="not signed permutations"):
+        Representation("odd", group, (((1, 1),), ((0, 1),)))
+    with pytest.raises(ValueError, match="is a representation of 4"):
+        eq.Fibre.regular("4")(((-1, 0), (0, 1)))
+    with pytest.raises(ValueError, match="did you mean"):
+        eq.Fibre.regular("4mn")
+    with pytest.raises(ValueError, match="needs 2"):
+        eq.Fibre.sign("4mm", "1")

@@ -16,6 +16,13 @@ from equinet.layers.combine import Residual as Residual
 from equinet.layers.combine import Sequential as Sequential
 from equinet.layers.conv import Conv as Conv
 from equinet.layers.conv import ConvTranspose as ConvTranspose
+from equinet.layers.fibres import CosetPool as CosetPool
+from equinet.layers.fibres import Gated as Gated
+from equinet.layers.fibres import GroupPool as GroupPool
+from equinet.layers.fibres import NormRelu as NormRelu
+from equinet.layers.fibres import Restrict as Restrict
+from equinet.layers.group_conv import GroupConv as GroupConv
+from equinet.layers.group_conv import GroupConvTranspose as GroupConvTranspose
 from equinet.layers.norm import BatchNorm as BatchNorm
 from equinet.layers.norm import GroupNorm as GroupNorm
 from equinet.layers.norm import InstanceNorm as InstanceNorm

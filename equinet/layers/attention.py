@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.orbits import orbit_count, orbit_invariants, spread
 from equinet.windows import Blocks
 
 Ints = int | tuple[int, ...]
@@ -31,7 +32,8 @@ class SqueezeExcite(Layer):
     (Hu, Shen and Sun 2018.)
 
     Args:
-        ratio: the gate's hidden layer has channels / ratio units, at least one.
+        ratio: the gate's hidden layer has channels / ratio units, at least one. Where operations move channels, there
+            is one gate for each orbit, made from the orbits' invariant components.
 
     Raises:
         LayerError: from init and apply, if the input has no spatial axes or ratio < 1.
@@ -47,7 +49,8 @@ class SqueezeExcite(Layer):
         return shape
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        channels, hidden = shape[-1], max(shape[-1] // self.ratio, 1)
+        channels = orbit_count(shape[-1])
+        hidden = max(channels // self.ratio, 1)
         first, second = jax.random.split(key)
         return {
             "squeeze": _matrix(first, channels, hidden),
@@ -57,9 +60,10 @@ class SqueezeExcite(Layer):
         }, ()
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del context
-        hidden = _dense(params, "squeeze", x.mean(tuple(range(1, x.ndim - 1))))
+        means = orbit_invariants(x.mean(tuple(range(1, x.ndim - 1))), context.fibre)
+        hidden = _dense(params, "squeeze", means)
         gate = jax.nn.sigmoid(_dense(params, "excite", jnp.maximum(hidden, jnp.zeros((), x.dtype))))
+        gate = spread(gate, context.fibre)
         return x * gate.reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), state
 
     def symmetry(self, field: Field) -> Field:
@@ -79,7 +83,7 @@ class _Attention(Layer):
         return shape
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        channels = shape[-1]
+        channels = int(shape[-1])
         first, second = jax.random.split(key)
         return {
             "qkv": _matrix(first, channels, 3 * channels),
@@ -116,7 +120,7 @@ class SelfAttention(_Attention):
     heads: int
 
     def output_shape(self, shape: Shape) -> Shape:
-        return self._check(shape)
+        return (*self._check(shape)[:-1], int(shape[-1] or 0))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
@@ -154,7 +158,7 @@ class WindowedAttention(_Attention):
 
     def output_shape(self, shape: Shape) -> Shape:
         self._windows(self._check(shape))
-        return shape
+        return (*shape[:-1], int(shape[-1] or 0))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from operator import index
 from typing import Any
 
@@ -46,6 +46,7 @@ class Context:
         chosen: phases chosen so far in the enclosing scope, appended to by polyphase layers.
         replay: phases of another part of the network to use, first to last, or None.
         restoring: whether `replay` is there for layers that put values back, rather than for those that keep them.
+        fibre: the channels of the input: a number, or a `Fibre`.
     """
 
     train: bool = False
@@ -53,16 +54,25 @@ class Context:
     chosen: list[jax.Array] = field(default_factory=list)
     replay: list[jax.Array] | None = None
     restoring: bool = False
+    fibre: int = 0
 
-    def child(self, index: int) -> Context:
-        """The context of the child number `index`: its own randomness, the same scope of phases."""
-        key = None if self.key is None else jax.random.fold_in(self.key, index)
-        return Context(self.train, key, self.chosen, self.replay, self.restoring)
+    def _child_key(self, index: int) -> jax.Array | None:
+        return None if self.key is None else jax.random.fold_in(self.key, index)
 
-    def scope(self, index: int, replay: Sequence[jax.Array] | None = None, restoring: bool = False) -> Context:
+    def child(self, index: int, fibre: int) -> Context:
+        """The context of child number `index`, which reads `fibre`: randomness of its own, the same scope of phases."""
+        return replace(self, key=self._child_key(index), fibre=fibre)
+
+    def scope(
+        self, index: int, fibre: int, replay: Sequence[jax.Array] | None = None, restoring: bool = False
+    ) -> Context:
         """The context of a child with a scope of phases of its own."""
-        key = None if self.key is None else jax.random.fold_in(self.key, index)
-        return Context(self.train, key, [], None if replay is None else list(replay), restoring)
+        phases = None if replay is None else list(replay)
+        return Context(self.train, self._child_key(index), [], phases, restoring, fibre)
+
+    def shape(self, x: jax.Array) -> Shape:
+        """The shape `(*spatial, channels)` of the input x, with its fibre."""
+        return (*x.shape[1:-1], self.fibre)
 
     def randomness(self, layer: Layer) -> jax.Array:
         """The key of a random layer in training.
@@ -85,6 +95,8 @@ class Layer:
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
+
+        Channels are a number, or a `Fibre` that says how point operations move them.
 
         Raises:
             LayerError: if the layer cannot run on such an input.
@@ -119,7 +131,7 @@ class Layer:
 
         Args:
             key: a JAX random key.
-            shape: `(*spatial, channels)` of the input, without the batch.
+            shape: `(*spatial, channels)` of the input, without the batch; channels may be a `Fibre`.
 
         Raises:
             LayerError: if some layer cannot run on an input of this shape.
@@ -144,7 +156,8 @@ class Layer:
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
         self.output_shape(x.shape[1:])
-        y, state = self.forward(variables["params"], variables["state"], x, Context(train, key))
+        context = Context(train, key, fibre=x.shape[-1])
+        y, state = self.forward(variables["params"], variables["state"], x, context)
         return (y, state) if train else y
 
     def bind(self, variables: Variables) -> Bound:

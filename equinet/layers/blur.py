@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import PaddingSpec, pad_input, read_shape, window_reason, windows
+from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import slide
 from equinet.windows import Extend, Window, binomial
 
@@ -120,6 +121,7 @@ class MaxBlurPool(Layer):
         return blur_windows(self, shape, self.size, self.stride, self.padding)
 
     def output_shape(self, shape: Shape) -> Shape:
+        check_signs(self, shape, "BlurPool")
         dense = (*read_shape(self, shape, self._maximum(shape)), shape[-1])
         return (*read_shape(self, dense, self._blur(dense)), shape[-1])
 

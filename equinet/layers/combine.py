@@ -11,6 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Fibre, agree, concatenate
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
 from equinet.phases import Phase
@@ -25,6 +26,11 @@ def label(name: str, layer: Layer) -> str:
     return f"layer {name} ({type(layer).__name__})" if name.isdigit() else f"{name} ({type(layer).__name__})"
 
 
+def same_sizes(a: Shape, b: Shape) -> bool:
+    """Whether two shapes have the same numbers of nodes and channels."""
+    return a[:-1] == b[:-1] and int(a[-1] or 0) == int(b[-1] or 0)
+
+
 def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
     """A child's output shape; errors carry its name."""
     with within(label(name, layer)):
@@ -37,8 +43,17 @@ def step(name: str, layer: Layer, field: Field) -> Field:
     with within(label(name, layer)):
         if not layer.children:
             shown = layer.layer if isinstance(layer, Named) else layer
-            return layer.symmetry(field).recorded(shown, path, field, layer.reason)
+            return _declared(layer, field).recorded(shown, path, field, layer.reason)
         return layer.symmetry(field.at(path)).at(field.path)
+
+
+def _declared(layer: Layer, field: Field) -> Field:
+    """A leaf's symmetry, under the operations that move its output's channels as its output shape says."""
+    made = layer.symmetry(field)
+    if not isinstance(made.fibre, Fibre):
+        return made
+    fibre = layer.output_shape(field.shape)[-1]
+    return made if made.fibre == fibre else made.unmoved()
 
 
 def forward(
@@ -68,14 +83,20 @@ def join_shapes(layer: Layer, shapes: Sequence[Shape], join: Join) -> Shape:
         LayerError: if the branches' grids differ, or (unless concatenated) their channels.
     """
     for i, shape in enumerate(shapes[1:], start=1):
-        if shape[:-1] != shapes[0][:-1] or (join != "concat" and shape[-1] != shapes[0][-1]):
+        if shape[:-1] != shapes[0][:-1] or (join != "concat" and not same_sizes(shape, shapes[0])):
             raise LayerError(
                 f"{type(layer).__name__}: branches 0 and {i} do not join by {join!r}: their outputs have shapes "
                 f"{shapes[0]} and {shape}; make strides, paddings and features of the two agree"
             )
     if join == "concat":
-        return (*shapes[0][:-1], sum(shape[-1] or 0 for shape in shapes))
-    return shapes[0]
+        return (*shapes[0][:-1], concatenate([shape[-1] or 0 for shape in shapes]))
+    fibres = [shape[-1] or 0 for shape in shapes]
+    return (*shapes[0][:-1], reduce(agree, fibres if join == "add" else map(_unsigned, fibres)))
+
+
+def _unsigned(fibre: int) -> int:
+    """What is known of channels that are multiplied: nothing where operations change signs."""
+    return fibre if isinstance(fibre, Fibre) and fibre.is_permutation else int(fibre)
 
 
 def join_arrays(arrays: Sequence[jax.Array], join: Join) -> jax.Array:
@@ -95,10 +116,12 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
                     f"{name}: branches 0 and {i} step over {a.stride} and {b.stride} input nodes along axis {axis}: "
                     f"make their strides agree"
                 )
-    channels = sum(f.channels for f in fields) if join == "concat" else first.channels
     joined = first
     for other in fields[1:]:
-        joined = joined.joined(other, channels, shared, linear=join != "mul")
+        if join == "mul":
+            joined, other = (f if f.fibre == _unsigned(f.fibre) else f.unmoved() for f in (joined, other))
+        both = concatenate([joined.fibre, other.fibre]) if join == "concat" else None
+        joined = joined.joined(other, both, shared, linear=join != "mul")
     return joined.recorded(
         name, (*first.path, "join"), first, lambda _, __: "the branches move their outputs differently"
     )
@@ -161,9 +184,9 @@ class Sequential(Layer):
         return _setup_all(self.children, key, self._shapes(shape)[:-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        states = []
+        states, shapes = [], self._shapes(context.shape(x))
         for i, (name, layer) in enumerate(self.children):
-            x, new = forward(name, layer, params, state, i, x, context.child(i))
+            x, new = forward(name, layer, params, state, i, x, context.child(i, shapes[i][-1] or 0))
             states.append(new)
         return x, tuple(states)
 
@@ -209,10 +232,9 @@ class Parallel(Layer):
         return _setup_all(self.children, key, [shape] * len(self.branches))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        made = [
-            forward(name, layer, params, state, i, x, context.scope(i, context.replay, context.restoring))
-            for i, (name, layer) in enumerate(self.children)
-        ]
+        replay, restoring = context.replay, context.restoring
+        contexts = [context.scope(i, context.fibre, replay, restoring) for i in range(len(self.branches))]
+        made = [forward(name, layer, params, state, i, x, contexts[i]) for i, (name, layer) in enumerate(self.children)]
         return join_arrays([y for y, _ in made], self.join), tuple(s for _, s in made)
 
     def symmetry(self, field: Field) -> Field:
@@ -261,22 +283,22 @@ class Residual(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         body = shape_of("body", self.body, shape)
         other = shape if self.shortcut is None else shape_of("shortcut", self.shortcut, shape)
-        if body != other:
+        if not same_sizes(body, other):
             raise LayerError(
                 f"Residual: the body turns {shape} into {body}, the shortcut into {other}; "
                 f"give a shortcut (a strided or polyphase layer and a 1×1 convolution) with the body's output shape"
             )
-        return body
+        return join_shapes(self, [body, other], "add")
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return _setup_all(self.children, key, [shape] * len(self.children))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        inner = context.scope(0)
+        inner = context.scope(0, context.fibre)
         y, new = forward("body", self.body, params, state, 0, x, inner)
         if self.shortcut is None:
             return x + y, (new,)
-        follow = context.scope(1, inner.chosen)
+        follow = context.scope(1, context.fibre, inner.chosen)
         z, other = forward("shortcut", self.shortcut, params, state, 1, x, follow)
         return z + y, (new, other)
 
@@ -337,10 +359,11 @@ class Hourglass(Layer):
         return _setup_all(self.children, key, self._shapes(shape)[:-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        below = context.scope(0)
+        fibres = [shape[-1] or 0 for shape in self._shapes(context.shape(x))]
+        below = context.scope(0, fibres[0])
         y, down = forward("down", self.down, params, state, 0, x, below)
-        y, inner = forward("inner", self.inner, params, state, 1, y, context.scope(1))
-        back = context.scope(2, below.chosen[::-1], restoring=True)
+        y, inner = forward("inner", self.inner, params, state, 1, y, context.scope(1, fibres[1]))
+        back = context.scope(2, fibres[2], below.chosen[::-1], restoring=True)
         y, up = forward("up", self.up, params, state, 2, y, back)
         return (y if self.skip is None else join_arrays([x, y], self.skip)), (down, inner, up)
 

@@ -104,11 +104,12 @@ class Conv(Layer):
     groups: int = 1
     bias: bool = True
 
-    def _windows(self, shape: Shape) -> tuple[Window, ...]:
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
+        """What it reads of an input of that shape, a `Window` per axis."""
         return windows(self, shape, self.kernel, self.stride, self.dilation, self.padding, "taps")
 
     def output_shape(self, shape: Shape) -> Shape:
-        spatial = read_shape(self, shape, self._windows(shape))
+        spatial = read_shape(self, shape, self.windows(shape))
         _check_groups(self, self.groups, self.features, shape[-1] or 1)
         return (*spatial, self.features)
 
@@ -118,7 +119,7 @@ class Conv(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         _check_kernel(self, params, self.groups, x)
-        axes = self._windows(x.shape[1:])
+        axes = self.windows(x.shape[1:])
         constant = all(window.mode == "zero" for window in axes)
         borders = tuple(window.border(n) for window, n in zip(axes, x.shape[1:-1], strict=True))
         if not constant:
@@ -129,10 +130,10 @@ class Conv(Layer):
         return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.read(self._windows(field.shape), "taps", self.features)
+        return field.read(self.windows(field.shape), "taps", self.features)
 
     def reason(self, before: Field, lost: Lost) -> str:
-        return window_reason(self._windows(before.shape), before, lost)
+        return window_reason(self.windows(before.shape), before, lost)
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,8 @@ class ConvTranspose(Layer):
     groups: int = 1
     bias: bool = True
 
-    def _readings(self, shape: Shape) -> tuple[Transposed, ...]:
+    def windows(self, shape: Shape) -> tuple[Transposed, ...]:
+        """What it reads of an input of that shape, a `Transposed` per axis."""
         if self.padding not in ("zero", "circular", "valid"):
             raise LayerError(f"{self}: unknown padding {self.padding!r}; use 'zero', 'circular' or 'valid'")
         kernels = per_axis(self.kernel, shape, "kernel", self)
@@ -161,7 +163,7 @@ class ConvTranspose(Layer):
         return tuple(Transposed(k, s, d, self.padding) for k, s, d in zip(kernels, strides, dilations, strict=True))
 
     def output_shape(self, shape: Shape) -> Shape:
-        spatial = read_shape(self, shape, self._readings(shape))
+        spatial = read_shape(self, shape, self.windows(shape))
         _check_groups(self, self.groups, self.features, shape[-1] or 1)
         return (*spatial, self.features)
 
@@ -171,7 +173,7 @@ class ConvTranspose(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         _check_kernel(self, params, self.groups, x)
-        axes = self._readings(x.shape[1:])
+        axes = self.windows(x.shape[1:])
         strides, dilations = tuple(r.stride for r in axes), tuple(r.dilation for r in axes)
         borders = []
         for axis, (reading, n) in enumerate(zip(axes, x.shape[1:-1], strict=True), start=1):
@@ -188,7 +190,7 @@ class ConvTranspose(Layer):
         return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.read(self._readings(field.shape), "taps", self.features)
+        return field.read(self.windows(field.shape), "taps", self.features)
 
     def reason(self, before: Field, lost: Lost) -> str:
         wraps = self.padding == "circular" or all(axis.boundary != "periodic" for axis in before.grid.axes)

@@ -119,13 +119,17 @@ def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> j
     return x
 
 
-def window_reason(readings: Sequence[Window], before: Field, lost: Lost) -> str:
-    """Why sliding windows lose isometries of the grid they run over, as text for the ledger."""
+def window_reason(readings: Sequence[Window], before: Field, lost: Lost, *, free: bool = True) -> str:
+    """Why sliding windows lose isometries of the grid they run over, as text for the ledger.
+
+    Args:
+        free: whether their taps, if they have any, carry free weights.
+    """
     facts = []
     for window, axis in zip(readings, before.grid.axes, strict=True):
         if "translations" in lost:
             facts += _why_translations(window, axis)
-        if "operations" in lost and window.reduce == "taps" and window.kernel > 1:
+        if "operations" in lost and free and window.reduce == "taps" and window.kernel > 1:
             facts.append("a free kernel tells directions apart")
         elif "operations" in lost and axis.boundary == "bounded" and axis.size is not None:
             first = -window.border(axis.size)[0]

@@ -1,4 +1,7 @@
-"""Normalisation: the same affine map at every node, with statistics of channels, of space, or of the training data."""
+"""Normalisation: the same affine map at every node, with statistics of channels, of space, or of the training data.
+
+Where operations move channels, scales, biases and running statistics are one per orbit of channels.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Fibre
 from equinet.field import Field
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
 
 
 def _channels(value: jax.Array, x: jax.Array) -> jax.Array:
@@ -27,6 +32,15 @@ def _moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]
     return mean, jnp.square(x - mean).mean(axes, keepdims=True)
 
 
+def _orbit_moments(x: jax.Array, fibre: int) -> tuple[jax.Array, jax.Array]:
+    """Mean (along the invariant vector) and variance of each orbit of channels, over examples and nodes."""
+    mean, variance = (m.reshape(-1) for m in _moments(x, tuple(range(x.ndim - 1))))
+    if not isinstance(fibre, Fibre):
+        return mean, variance
+    common = orbit_invariants(mean, fibre)
+    return common, orbit_means(variance + jnp.square(mean - spread_invariant(common, fibre)), fibre)
+
+
 class _Scaled(Layer):
     """A normalisation followed by a scale and a bias per channel."""
 
@@ -35,11 +49,13 @@ class _Scaled(Layer):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         del key
-        return {"scale": jnp.ones(shape[-1]), "bias": jnp.zeros(shape[-1])}, ()
+        count = orbit_count(shape[-1])
+        return {"scale": jnp.ones(count), "bias": jnp.zeros(count)}, ()
 
 
-def _affine(params: Params, x: jax.Array, dtype: jnp.dtype) -> jax.Array:
-    return (x * _channels(params["scale"], x) + _channels(params["bias"], x)).astype(dtype)
+def _affine(params: Params, x: jax.Array, fibre: int, dtype: jnp.dtype) -> jax.Array:
+    scale, bias = spread(params["scale"], fibre), spread_invariant(params["bias"], fibre)
+    return (x * _channels(scale, x) + _channels(bias, x)).astype(dtype)
 
 
 @dataclass(frozen=True)
@@ -66,17 +82,19 @@ class BatchNorm(_Scaled):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         params, _ = super().setup(key, shape)
-        return params, {"mean": jnp.zeros(shape[-1]), "variance": jnp.ones(shape[-1])}
+        count = orbit_count(shape[-1])
+        return params, {"mean": jnp.zeros(count), "variance": jnp.ones(count)}
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        wide = _widened(x)
+        wide, fibre = _widened(x), context.fibre
         if context.train:
-            mean, variance = (m.reshape(-1) for m in _moments(wide, tuple(range(x.ndim - 1))))
+            mean, variance = _orbit_moments(wide, fibre)
             state = {"mean": self._moved(state["mean"], mean), "variance": self._moved(state["variance"], variance)}
         else:
             mean, variance = state["mean"].astype(wide.dtype), state["variance"].astype(wide.dtype)
         factor = params["scale"].astype(wide.dtype) * jax.lax.rsqrt(variance + self.epsilon)
-        offset = params["bias"].astype(wide.dtype) - mean * factor
+        offset = spread_invariant(params["bias"].astype(wide.dtype) - mean * factor, fibre)
+        factor = spread(factor, fibre)
         return (wide * _channels(factor, wide) + _channels(offset, wide)).astype(x.dtype), state
 
     def _moved(self, running: jax.Array, batch: jax.Array) -> jax.Array:
@@ -90,7 +108,8 @@ class BatchNorm(_Scaled):
 class LayerNorm(_Scaled):
     """Normalise each example over its channels at every node, or over channels and space together.
 
-    A scale and a bias per channel follow. (Ba, Kiros and Hinton 2016.)
+    A scale and a bias per channel follow. Where operations change the signs of channels no mean is taken away, and the
+    mean square stands for the variance. (Ba, Kiros and Hinton 2016.)
 
     Args:
         axes: "channels" (every node by itself) or "all" (one mean and deviation per example).
@@ -110,16 +129,19 @@ class LayerNorm(_Scaled):
             raise ValueError(f"LayerNorm: epsilon must be positive; got {self.epsilon}")
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del context
-        wide = _widened(x)
+        wide, fibre = _widened(x), context.fibre
         over = (x.ndim - 1,) if self.axes == "channels" else tuple(range(1, x.ndim))
-        mean, variance = _moments(wide, over)
-        return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), x.dtype), state
+        if isinstance(fibre, Fibre) and not fibre.is_permutation:
+            centred, variance = wide, jnp.square(wide).mean(over, keepdims=True)
+        else:
+            mean, variance = _moments(wide, over)
+            centred = wide - mean
+        return _affine(params, centred * jax.lax.rsqrt(variance + self.epsilon), fibre, x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        if self.axes == "channels":
-            return field.pointwise("any", field.channels)
-        return field.globally()
+        if self.axes == "all":
+            return field.globally()
+        return field.mixed("any")
 
 
 @dataclass(frozen=True)
@@ -147,14 +169,17 @@ class GroupNorm(_Scaled):
     def output_shape(self, shape: Shape) -> Shape:
         if (shape[-1] or 0) % self.groups:
             raise LayerError(f"{self}: groups={self.groups} must divide the channels; got {shape[-1]}")
-        return shape
+        return (*shape[:-1], int(shape[-1] or 0))
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        return super().setup(key, (*shape[:-1], int(shape[-1])))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         wide = _widened(x).reshape(*x.shape[:-1], self.groups, -1)
         mean, variance = _moments(wide, (*range(1, x.ndim - 1), x.ndim))
         normal = (wide - mean) * jax.lax.rsqrt(variance + self.epsilon)
-        return _affine(params, normal.reshape(x.shape), x.dtype), state
+        return _affine(params, normal.reshape(x.shape), x.shape[-1], x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
         return field.globally()
@@ -186,10 +211,9 @@ class InstanceNorm(_Scaled):
         return shape
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del context
         wide = _widened(x)
         mean, variance = _moments(wide, tuple(range(1, x.ndim - 1)))
-        return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), x.dtype), state
+        return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), context.fibre, x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
         return field.globally()

@@ -8,19 +8,36 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Fibre
 from equinet.field import Field
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.orbits import orbit_count, spread
+
+
+def check_signs(layer: Layer, shape: Shape, instead: str) -> None:
+    """Refuse channels whose signs operations change, for a layer that does not commute with that.
+
+    Raises:
+        LayerError: naming the fibre and what to use instead.
+    """
+    fibre = shape[-1]
+    if isinstance(fibre, Fibre) and not fibre.is_permutation:
+        raise LayerError(f"{layer} treats x and −x differently, and operations change signs in {fibre}: use {instead}")
 
 
 class _Elementwise(Layer):
-    """A fixed function of one number; `_monotone` if it never decreases (maxima then pass through it)."""
+    """A fixed function of one number; `_monotone` if it never decreases (maxima then pass through it), `_odd` if
+    f(−x) = −f(x) (it then commutes with changes of sign)."""
 
     _monotone = False
+    _odd = False
 
     def _call(self, x: jax.Array) -> jax.Array:
         raise NotImplementedError
 
     def output_shape(self, shape: Shape) -> Shape:
+        if not self._odd:
+            check_signs(self, shape, "an odd function such as Tanh, NormRelu, or Gated")
         return shape
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
@@ -92,9 +109,10 @@ class Sigmoid(_Elementwise):
 
 @dataclass(frozen=True)
 class Tanh(_Elementwise):
-    """tanh x."""
+    """tanh x, an odd function."""
 
     _monotone = True
+    _odd = True
 
     def _call(self, x: jax.Array) -> jax.Array:
         return jnp.tanh(x)
@@ -123,14 +141,20 @@ class Pointwise(_Elementwise):
     Args:
         fn: an elementwise function; equinet cannot check that it is one, `verify` can.
         monotone: whether it never decreases (then consecutive max pools compose through it).
+        odd: whether f(−x) = −f(x) (then channels may change their signs).
     """
 
     fn: Callable[[jax.Array], jax.Array]
     monotone: bool = False
+    odd: bool = False
 
     @property
     def _monotone(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.monotone
+
+    @property
+    def _odd(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return self.odd
 
     def _call(self, x: jax.Array) -> jax.Array:
         y = self.fn(x)
@@ -161,6 +185,8 @@ class Identity(Layer):
 class Dropout(Layer):
     """In training, zero each element with probability `rate` and divide the others by 1 − rate; else the identity.
 
+    Channels that operations send to each other fall together: whole orbits at a node.
+
     Raises:
         ValueError: unless 0 ≤ rate < 1.
         LayerError: from apply in training, without a key.
@@ -179,7 +205,8 @@ class Dropout(Layer):
         del params
         if not context.train or self.rate == 0:
             return x, state
-        kept = jax.random.bernoulli(context.randomness(self), 1 - self.rate, x.shape)
+        shape = (*x.shape[:-1], orbit_count(context.fibre))
+        kept = spread(jax.random.bernoulli(context.randomness(self), 1 - self.rate, shape), context.fibre)
         return jnp.where(kept, x / jnp.asarray(1 - self.rate, x.dtype), jnp.zeros((), x.dtype)), state
 
     def symmetry(self, field: Field) -> Field:

@@ -13,6 +13,7 @@ import numpy as np
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.local import PaddingSpec, pad_input, read_shape, window_reason, windows
+from equinet.layers.pointwise import check_signs
 from equinet.windows import FILL, Window
 
 Ints = int | tuple[int, ...]
@@ -57,6 +58,7 @@ class MaxPool(Layer):
         return windows(self, shape, self.window, stride, 1, self.padding, "max")
 
     def output_shape(self, shape: Shape) -> Shape:
+        check_signs(self, shape, "AvgPool, BlurPool or PolyphasePool")
         axes = self._windows(shape)
         spatial = read_shape(self, shape, axes)
         for axis, (window, n) in enumerate(zip(axes, shape[:-1], strict=True)):
@@ -124,6 +126,8 @@ class _GlobalPool(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}")
+        if self._maximum:
+            check_signs(self, shape, "GlobalAvgPool, or FibrePool('norm') before")
         return (shape[-1],)
 
     def symmetry(self, field: Field) -> Field:

@@ -21,7 +21,7 @@ class Flatten(Layer):
     """
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (None,) if None in shape else (prod(n or 1 for n in shape),)
+        return (None,) if None in shape else (prod(int(n or 1) for n in shape),)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
@@ -78,7 +78,7 @@ class PositionalEmbedding(Layer):
     scale: float = 0.02
 
     def output_shape(self, shape: Shape) -> Shape:
-        return shape
+        return (*shape[:-1], int(shape[-1] or 0))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return {"table": self.scale * jax.random.normal(key, shape)}, ()

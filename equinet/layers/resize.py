@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import pad_axis, read_shape
+from equinet.layers.pointwise import check_signs
 from equinet.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
 
 Ints = int | tuple[int, ...]
@@ -108,7 +109,7 @@ class PixelUnshuffle(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
         spatial = (None if n is None else n // f for n, f in zip(shape[:-1], factors, strict=True))
-        return (*spatial, (shape[-1] or 1) * prod(factors))
+        return (*spatial, int(shape[-1] or 1) * prod(factors))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
@@ -241,6 +242,11 @@ class Pad(_Extension):
                     f"along axis {axis}: use mode='edge' or a smaller width"
                 )
         return readings
+
+    def output_shape(self, shape: Shape) -> Shape:
+        if self.value and self.mode == "zero":
+            check_signs(self, shape, "zeros, or another mode")
+        return super().output_shape(shape)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context

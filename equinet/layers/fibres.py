@@ -1,0 +1,241 @@
+"""Layers that work on the channels of a fibre: nonlinearities for signs, pooling over channels, restriction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.fibre import Fibre, Group
+from equinet.field import Field, Lost
+from equinet.groups import point_group_symbol
+from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.orbits import orbit_count, orbit_means, spread
+from equinet.layers.pointwise import check_signs
+
+
+def _needs_fibre(layer: Layer, channels: int | None) -> Fibre:
+    if not isinstance(channels, Fibre):
+        raise LayerError(
+            f"{layer} works on the channels of a fibre; got {channels} channels that nothing moves: put it after a "
+            f"GroupConv, or drop it"
+        )
+    return channels
+
+
+def _norms(x: jax.Array, fibre: int, epsilon: float) -> jax.Array:
+    """The root mean square of each orbit of channels, `[…, orbits]`."""
+    return jnp.sqrt(orbit_means(jnp.square(x), fibre) + jnp.asarray(epsilon, x.dtype))
+
+
+@dataclass(frozen=True)
+class NormRelu(Layer):
+    """Shorten each orbit of channels, `y = x · relu(‖x‖ + b) / ‖x‖`: its length is changed, not its direction.
+
+    ‖x‖ is the root mean square over the orbit and b one number for each. Commutes with every signed permutation.
+    (Worrall et al. 2017, "Harmonic networks".)
+
+    Args:
+        epsilon: added to ‖x‖².
+
+    Raises:
+        ValueError: unless ε > 0.
+    """
+
+    epsilon: float = 1e-6
+
+    def __post_init__(self) -> None:
+        if self.epsilon <= 0:
+            raise ValueError(f"NormRelu: epsilon must be positive; got {self.epsilon}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        del key
+        return {"bias": jnp.zeros(orbit_count(shape[-1]))}, ()
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        length = _norms(x, context.fibre, self.epsilon)
+        bias = params["bias"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
+        factor = jnp.maximum(length + bias, jnp.zeros((), x.dtype)) / length
+        return x * spread(factor, context.fibre), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.mixed("any")
+
+
+@dataclass(frozen=True)
+class Gated(Layer):
+    """Multiply each copy of a representation by the sigmoid of a scalar of its own; the scalars are used up.
+
+    The input is a fibre whose last term is `n·trivial`, n the number of copies before it; the output is what is before.
+    (Weiler et al. 2018, "3D steerable CNNs".)
+
+    Raises:
+        LayerError: from init and apply, if the input's fibre does not end in so many scalars.
+    """
+
+    def _split(self, channels: int | None) -> Fibre:
+        fibre = _needs_fibre(self, channels)
+        *fields, (gates, last) = fibre.terms
+        copies = sum(count for count, _ in fields)
+        if not fields or not last.is_trivial or gates * last.size != copies:
+            raise LayerError(
+                f"{self} needs a fibre that ends in a scalar for each copy before, such as 4·vector ⊕ 4·trivial; "
+                f"got {fibre}"
+            )
+        return Fibre(tuple(fields))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], self._split(shape[-1]))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params
+        fields = self._split(context.fibre)
+        sizes = [rep.size for copies, rep in fields.terms for _ in range(copies)]
+        gates = jax.nn.sigmoid(x[..., int(fields) :])
+        return x[..., : int(fields)] * jnp.take(gates, np.repeat(np.arange(len(sizes)), sizes), axis=-1), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.mixed("any", self._split(field.fibre))
+
+
+@dataclass(frozen=True)
+class GroupPool(Layer):
+    """Reduce each orbit of channels to a scalar, that operations do not move.
+
+    Args:
+        kind: "max", "mean", or "norm" (the root mean square), the one that changes of sign leave alone.
+
+    Raises:
+        ValueError: for another kind.
+        LayerError: from init and apply, if the channels are plain numbers, or change signs under "max" or "mean".
+    """
+
+    kind: Literal["max", "mean", "norm"] = "max"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("max", "mean", "norm"):
+            raise ValueError(f"GroupPool: kind must be 'max', 'mean' or 'norm'; got {self.kind!r}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        fibre = _needs_fibre(self, shape[-1])
+        if self.kind != "norm":
+            check_signs(self, shape, "GroupPool('norm')")
+        return (*shape[:-1], orbit_count(fibre))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params
+        if self.kind == "norm":
+            return _norms(x, context.fibre, 1e-12), state
+        if self.kind == "mean":
+            return orbit_means(x, context.fibre), state
+        orbits = np.asarray(_needs_fibre(self, context.fibre).orbits)
+        return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits[-1] + 1)]), state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.mixed("any", orbit_count(field.fibre))
+
+
+def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
+    """The maximum over each of some sets of channels; of equal sizes at once."""
+    if len({len(group) for group in groups}) == 1:
+        return jnp.take(x, np.stack(groups), axis=-1).max(-1)
+    return jnp.stack([jnp.take(x, group, axis=-1).max(-1) for group in groups], axis=-1)
+
+
+@dataclass(frozen=True)
+class CosetPool(Layer):
+    """Reduce a regular representation over the cosets of a subgroup K, to functions on P / K.
+
+    Channel h of a copy and all h k, k in K, become one. With K = P this is `GroupPool`.
+
+    Args:
+        subgroup: K, as for `Fibre.regular`.
+        kind: "max" or "mean".
+
+    Raises:
+        ValueError: for another kind.
+        LayerError: from init and apply, if the channels are not copies of a regular representation, or K no subgroup.
+    """
+
+    subgroup: Group
+    kind: Literal["max", "mean"] = "max"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("max", "mean"):
+            raise ValueError(f"CosetPool: kind must be 'max' or 'mean'; got {self.kind!r}")
+        if not isinstance(self.subgroup, str):
+            object.__setattr__(self, "subgroup", point_group(self.subgroup))
+
+    def _target(self, channels: int | None) -> tuple[int, Representation]:
+        """Copies, and the representation on cosets."""
+        fibre = _needs_fibre(self, channels)
+        copies, rep = fibre.terms[0]
+        dim = len(fibre.group[0])
+        if len(fibre.terms) > 1 or rep != quotient_representation(fibre.group, point_group("1", dim)):
+            raise LayerError(f"{self} needs copies of a regular representation; got {fibre}")
+        subgroup = point_group(self.subgroup, dim)
+        if not set(subgroup) <= set(fibre.group):
+            raise LayerError(f"{self}: no subgroup of {point_group_symbol(fibre.group)}, the group of {fibre}")
+        return copies, quotient_representation(fibre.group, subgroup)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        copies, target = self._target(shape[-1])
+        return (*shape[:-1], Fibre(((copies, target),)))
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params
+        fibre = _needs_fibre(self, context.fibre)
+        copies, target = self._target(fibre)
+        coset = coset_numbers(fibre.group, point_group(self.subgroup, len(fibre.group[0])))
+        members = [[h for h, number in enumerate(coset) if number == c] for c in range(target.size)]
+        split = x.reshape(*x.shape[:-1], copies, len(coset))
+        parts = jnp.take(split, np.asarray(members), axis=-1)
+        pooled = parts.max(-1) if self.kind == "max" else parts.mean(-1)
+        return pooled.reshape(*x.shape[:-1], copies * target.size), state
+
+    def symmetry(self, field: Field) -> Field:
+        copies, target = self._target(field.fibre)
+        return field.mixed("any", Fibre(((copies, target),)))
+
+
+@dataclass(frozen=True)
+class Restrict(Layer):
+    """The same values, of which only a subgroup of the operations is asked from here on.
+
+    Args:
+        group: the subgroup, as for `Fibre.regular`.
+
+    Raises:
+        LayerError: from init and apply, if the channels are plain numbers, or it is no subgroup of their group.
+    """
+
+    group: Group
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.group, str):
+            object.__setattr__(self, "group", point_group(self.group))
+
+    def output_shape(self, shape: Shape) -> Shape:
+        fibre = _needs_fibre(self, shape[-1])
+        try:
+            return (*shape[:-1], fibre.restrict(self.group))
+        except ValueError as error:
+            raise LayerError(f"{self}: {error}") from None
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        return x, state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.typed(self.output_shape(field.shape)[-1] or 0)
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
+        return "only a subgroup is asked from here on"
