@@ -10,6 +10,7 @@ from math import ceil, floor
 from typing import Any
 
 from equinet.domain import Domain
+from equinet.fibre import Fibre
 from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.names import point_group_symbol
@@ -69,9 +70,14 @@ class Certificate:
         """The output's grid; of dimension 0 after global pooling or flattening."""
         return self.field.grid
 
+    @property
+    def fibre(self) -> int:
+        """The output's channels; a `Fibre` where point operations (those of the input) move them."""
+        return self.field.fibre
+
     @cached_property
     def strict(self) -> SpaceGroup:
-        """H: all g with `f(g·x) = φ(g)·f(x)`, φ known in advance."""
+        """H: all g with `f(g·x) = φ(g)·f(x)`, φ known in advance; `action` moves the nodes, and `fibre` channels."""
         return self.field.strict.source
 
     @cached_property
@@ -143,7 +149,7 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
     Args:
         net: any layer.
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)` or a `Domain` of mixed axes.
-        channels: of the input.
+        channels: of the input; a `Fibre` if point operations move them.
 
     Raises:
         LayerError: if the network cannot run on such an input, naming the layer.
@@ -198,7 +204,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         row.path,
         str(row.layer),
         row.after.grid,
-        row.after.channels,
+        row.after.fibre,
         row.after.spans,
         after,
         orbit,
@@ -243,7 +249,16 @@ def _as_text(cert: Certificate) -> str:
         why = f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
         stride = "×".join(_fraction(s.stride) for s in row.spans) if row.grid.dim else "–"
         sees = "×".join("all" if (e := _extent(s)) is None else str(e) for s in row.spans)
-        cells = (row.index, row.layer, _grid(row.grid), str(row.channels), stride, sees, f"{row.strict}{orbit}", why)
+        cells = (
+            row.index,
+            row.layer,
+            _grid(row.grid),
+            str(int(row.channels)),
+            stride,
+            sees,
+            f"{row.strict}{orbit}",
+            why,
+        )
         lines.append(cells)
     limits = (24, 52, 12, 8, 9, 9, 60, 100)
     widths = [min(max(len(line[i]) for line in lines), limit) for i, limit in enumerate(limits)]
@@ -255,7 +270,7 @@ def _as_text(cert: Certificate) -> str:
         table.append("  ".join(cell.ljust(width) for cell, width in zip(cut, widths, strict=True)).rstrip())
     summary = [
         f"input        {cert.domain}, {_channels(cert.channels)}",
-        f"output       {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.field.channels)}",
+        f"output       {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}",
         f"strict       {cert.strict}",
         f"orbit        {cert.orbit}",
         f"invariance   {cert.invariance}",
@@ -264,7 +279,12 @@ def _as_text(cert: Certificate) -> str:
 
 
 def _channels(count: int) -> str:
-    return f"{count} channel{'s' if count > 1 else ''}"
+    size = int(count)
+    return f"{size} channel{'s' if size > 1 else ''}" + (f": {count}" if isinstance(count, Fibre) else "")
+
+
+def _described(channels: int) -> int | str:
+    return str(channels) if isinstance(channels, Fibre) else channels
 
 
 def _describe(group: SpaceGroup) -> dict[str, Any]:
@@ -280,8 +300,8 @@ def _describe(group: SpaceGroup) -> dict[str, Any]:
 def _as_dict(cert: Certificate) -> dict[str, Any]:
     return {
         "domain": str(cert.domain),
-        "channels": cert.channels,
-        "output": {"grid": list(cert.output.sizes), "channels": cert.field.channels},
+        "channels": _described(cert.channels),
+        "output": {"grid": list(cert.output.sizes), "channels": _described(cert.fibre)},
         "strict": _describe(cert.strict),
         "orbit": _describe(cert.orbit),
         "invariance": _describe(cert.invariance),
@@ -298,7 +318,7 @@ def _as_dict(cert: Certificate) -> dict[str, Any]:
                 "layer": row.index,
                 "description": row.layer,
                 "grid": list(row.grid.sizes),
-                "channels": row.channels,
+                "channels": _described(row.channels),
                 "strict": str(row.strict),
                 "orbit": str(row.orbit),
                 "invariance": str(row.invariance),

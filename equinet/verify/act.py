@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -10,9 +10,11 @@ import jax
 import numpy as np
 
 from equinet.domain import Domain
-from equinet.groups import Isometry
+from equinet.groups import Isometry, Matrix
 
 Bounds = tuple[tuple[int, int] | None, ...]
+ChannelAction = Callable[[Matrix], Sequence[tuple[int, int]]]
+"""What a point operation does to channels: for each, the one it is sent to and the sign. A `Fibre` is one."""
 
 
 def pack(isometries: Sequence[Isometry]) -> tuple[np.ndarray, np.ndarray]:
@@ -21,6 +23,22 @@ def pack(isometries: Sequence[Isometry]) -> tuple[np.ndarray, np.ndarray]:
     matrices = np.array([g.matrix for g in isometries], dtype=np.int32).reshape(len(isometries), dim, dim)
     shifts = np.array([g.shift for g in isometries], dtype=np.int32).reshape(len(isometries), dim)
     return matrices, shifts
+
+
+def pack_channels(fibre: ChannelAction, isometries: Sequence[Isometry]) -> tuple[np.ndarray, np.ndarray]:
+    """Where each channel comes from and with what sign, `[n, C]` each, int32."""
+    tables = {g.matrix: channel_sources(fibre, g.matrix) for g in isometries}
+    index, sign = zip(*(tables[g.matrix] for g in isometries), strict=True)
+    return np.stack(index), np.stack(sign)
+
+
+def channel_sources(fibre: ChannelAction, matrix: Matrix) -> tuple[np.ndarray, np.ndarray]:
+    """For each channel, the channel it comes from and the sign, `[C]` each."""
+    images = fibre(matrix)
+    index, sign = np.empty(len(images), np.int32), np.empty(len(images), np.int32)
+    for channel, (image, s) in enumerate(images):
+        index[image], sign[image] = channel, s
+    return index, sign
 
 
 def sources(sizes: Sequence[int], matrices: Any, shifts: Any, bounds: Bounds | None = None) -> tuple[Any, Any]:
@@ -55,13 +73,14 @@ def sources(sizes: Sequence[int], matrices: Any, shifts: Any, bounds: Bounds | N
     return index, mask
 
 
-def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain) -> Any:
-    """`g·x`: the array with `(g·x)[b, g p, c] = x[b, p, c]`.
+def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain, fibre: ChannelAction | None = None) -> Any:
+    """`g·x`: the array with `(g·x)[b, g p, :] = ρ(A) x[b, p, :]`.
 
     Args:
         g: an isometry of `domain`.
         x: `[batch, *spatial, channels]`; on a domain of dimension 0, any array, returned as it is.
         domain: a finite domain with the sizes of x.
+        fibre: ρ, such as a `Fibre`; None if channels stay as they are.
 
     Raises:
         ValueError: if the sizes differ, the domain is infinite, or g does not map it to itself.
@@ -70,6 +89,9 @@ def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain) -> Any:
     >>> act(Isometry.translation((1,)), np.arange(4.0).reshape(1, 4, 1), torus(4)).ravel().tolist()
     [3.0, 0.0, 1.0, 2.0]
     """
+    if fibre is not None:
+        index, sign = channel_sources(fibre, g.matrix)
+        x = x[..., index] * sign.astype(x.dtype)
     if domain.dim == 0:
         return x
     if tuple(x.shape[1:-1]) != domain.sizes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from equinet.domain import Axis, Domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]
 POINT = Domain(())
@@ -17,7 +18,8 @@ POINT = Domain(())
 class Claim:
     """A group of isometries of `domain` and, if stated, its action on the output.
 
-    `action` None stands for the default: trivial on an output without spatial axes, g ↦ g on a grid of the input's
+    `channels` and `fibre` say how many channels the input has and what point operations do to those of the input (if it
+    can be called, as a `Fibre` can) and of the output. `action` None stands for the default: trivial on an output without spatial axes, g ↦ g on a grid of the input's
     sizes. `source` is the object the claim came from, asked for its receptive field where the domain is infinite.
     """
 
@@ -27,6 +29,15 @@ class Claim:
     action: Action | None = None
     output: Domain | None = None
     source: Any = None
+    fibre: ChannelAction | None = None
+
+    @property
+    def whole(self) -> SpaceGroup:
+        """The domain's isometries for which it is known what they do to channels."""
+        group = self.domain.group
+        known = [set(getattr(f, "group", group.point_group)) for f in (self.channels, self.fibre) if callable(f)]
+        kept = tuple((a, t) for a, t in group.operations if all(a in operations for operations in known))
+        return group if len(kept) == len(group.operations) else SpaceGroup(group.lattice, kept, group.periods)
 
 
 def read_claim(
@@ -35,6 +46,7 @@ def read_claim(
     channels: int | None,
     action: Action | None,
     output: Domain | None,
+    fibre: ChannelAction | None = None,
 ) -> tuple[Claim, Domain | None]:
     """A `Claim` from a certificate-like object or a `SpaceGroup`, and the finite canvas asked for, if any.
 
@@ -45,7 +57,7 @@ def read_claim(
     if isinstance(claim, SpaceGroup):
         if domain is None:
             raise ValueError("a claim given as a SpaceGroup needs domain=, such as torus(32, 32)")
-        made = Claim(domain, 1 if channels is None else channels, claim, action, output)
+        made = Claim(domain, 1 if channels is None else channels, claim, action, output, fibre=fibre)
         canvas = None
     elif all(hasattr(claim, name) for name in ("domain", "strict", "action")):
         own: Domain = claim.domain
@@ -54,7 +66,9 @@ def read_claim(
         if domain is not None and own.is_finite and domain != own:
             raise ValueError(f"the claim is about {own}; domain={domain} is another. Certify the network on {domain}")
         width = getattr(claim, "channels", 1) if channels is None else channels
-        made = Claim(own, width, claim.strict, action or claim.action, output or getattr(claim, "output", None), claim)
+        moves = fibre if fibre is not None else getattr(claim, "fibre", None)
+        grid = output or getattr(claim, "output", None)
+        made = Claim(own, width, claim.strict, action or claim.action, grid, claim, moves if callable(moves) else None)
         canvas = None if own.is_finite else domain
     else:
         raise TypeError(
@@ -69,10 +83,14 @@ def _on_its_domain(claim: Claim) -> Claim:
         raise ValueError(f"the claimed group acts on dimension {group.dim}, but {domain} has dimension {domain.dim}")
     if group.periods != domain.periods:
         group = SpaceGroup.generate(domain.dim, group.generators, domain.periods)
+    made = replace(claim, group=group)
     strange = next((g for g in group.generators if g not in domain.group), None)
     if strange is not None:
         raise ValueError(f"the claim contains {strange}, which is not an isometry of {domain}")
-    return Claim(domain, claim.channels, group, claim.action, claim.output, claim.source)
+    strange = next((g for g in group.generators if g not in made.whole), None)
+    if strange is not None:
+        raise ValueError(f"the claim contains {strange}, and the fibre does not say what it does to channels")
+    return made
 
 
 def output_grid(claim: Claim, sizes: tuple[int, ...]) -> Domain:

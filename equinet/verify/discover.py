@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
+from equinet.verify.act import ChannelAction
 from equinet.verify.claims import Claim
 from equinet.verify.program import precision
 from equinet.verify.sweep import Bench, make_bench
@@ -33,6 +34,7 @@ class Discovered:
         output: the output grid.
         measured: how many elements were evaluated.
         tol: the largest relative error taken for rounding.
+        fibre: what point operations do to the channels of the output, as it was given.
     """
 
     domain: Domain
@@ -43,6 +45,7 @@ class Discovered:
     output: Domain
     measured: int
     tol: float
+    fibre: ChannelAction | None = None
 
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of the output grid: the product of the images along a word for g in the generators.
@@ -79,6 +82,7 @@ def discover(
     *,
     key: jax.Array | int,
     channels: int = 1,
+    fibre: ChannelAction | None = None,
     output: Domain | None = None,
     batch: int = 2,
     trials: int = 8,
@@ -100,7 +104,8 @@ def discover(
         fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`.
         domain: a finite domain.
         key: a JAX key, or an int seed.
-        channels: of the input.
+        channels: of the input; a `Fibre` if point operations move them, which are then those of its group.
+        fibre: what point operations do to the channels of the output; None: nothing.
         output: the output grid, if it is not of the output array's sizes with the input's boundaries.
         batch, trials, dtype, jit, chunk, tol, progress: as for `verify`.
 
@@ -119,7 +124,7 @@ def discover(
     counted = 0
     with precision(dtype):
         bench = make_bench(
-            fn, Claim(domain, channels, trivial, output=output), None, None,
+            fn, Claim(domain, channels, trivial, output=output, fibre=fibre), None, None,
             key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=progress,
         )  # fmt: skip
         tol = bench.probe.tol
@@ -132,16 +137,16 @@ def discover(
         def fixes(elements: Sequence[Isometry]) -> list[bool]:
             nonlocal counted
             counted += len(elements)
-            return [
-                error <= tol for error in bench.worst(elements, [Isometry.identity(bench.grid.dim)] * len(elements))
-            ]
+            points = [Isometry.identity(bench.grid.dim)] * len(elements)
+            return [error <= tol for error in bench.worst(elements, points, still=True)]
 
-        strict = search(domain.group, acts, bench)
-        invariance = strict if bench.grid.dim == 0 else search(strict, fixes, bench)
+        strict = search(bench.claim.whole, acts, bench)
+        invariance = strict if bench.grid.dim == 0 and fibre is None else search(strict, fixes, bench)
         images = [h for _, h in bench.explain(strict.generators, tol)]
     return Discovered(
         domain=domain,
         channels=channels,
+        fibre=fibre,
         strict=strict,
         invariance=invariance,
         images=tuple(zip(strict.generators, images, strict=True)),

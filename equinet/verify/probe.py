@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.groups import Isometry
-from equinet.verify.act import Bounds, pack
+from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels
 from equinet.verify.program import Program, Spread, make_program
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
@@ -34,11 +34,13 @@ LONG = 50
 
 @dataclass(frozen=True)
 class Job:
-    """One evaluation: the element g, its output isometry h, and the entry of the bank it is tested on."""
+    """One evaluation: the element g, its output isometry h, the entry of the bank it is tested on, and whether output
+    channels are compared as they are, rather than moved as g moves them."""
 
     g: Isometry
     h: Isometry
     which: int = 0
+    still: bool = False
 
 
 class Probe:
@@ -60,7 +62,8 @@ class Probe:
     Args:
         fn: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.
         sizes: of the input grid.
-        channels: of the input.
+        channels: of the input; if it can be called, with what point operations do to them, as a `Fibre` can.
+        fibre: what point operations do to the channels of the output, likewise; None: nothing.
         grid: from the spatial sizes of the output array, the sizes acted on (none: trivially) and the trusted bounds.
         key: a JAX key, or an int seed.
         batch: examples per element and trial.
@@ -86,6 +89,7 @@ class Probe:
         grid: Grid,
         *,
         key: jax.Array | int,
+        fibre: ChannelAction | None,
         batch: int,
         trials: int,
         dtype: Any,
@@ -98,6 +102,9 @@ class Probe:
             raise ValueError(
                 f"batch, trials, chunk and channels must be at least 1; got {batch}, {trials}, {chunk}, {channels}"
             )
+        self._into: Any = channels if callable(channels) else None
+        self._back: Any = fibre if callable(fibre) else None
+        channels = int(channels)
         self.sizes, self.channels, self.batch, self.trials, self.chunk = sizes, channels, batch, trials, chunk
         self.dtype, self.progress = jnp.dtype(dtype), progress
         self.program: Program = make_program(fn, self.dtype, jit)
@@ -213,7 +220,10 @@ class Probe:
     def _step(self, part: Sequence[Job]) -> tuple[Any, Any, Any]:
         padded = [*part, *[part[-1]] * (self.chunk - len(part))]
         which = np.array([job.which for job in padded], np.int32)
-        elements = which, pack([job.g for job in padded]), pack([job.h for job in padded])
+        into = None if self._into is None else pack_channels(self._into, [job.g for job in padded])
+        still = [Isometry.identity(job.g.dim) if job.still else job.g.inverse() for job in padded]
+        back = None if self._back is None else pack_channels(self._back, still)
+        elements = which, pack([job.g for job in padded]), pack([job.h for job in padded]), into, back
         return self.program.step(
             self.program.variables,
             self.bank,

@@ -43,6 +43,8 @@ def compare(
     which: Any,
     g: tuple[Any, Any],
     h: tuple[Any, Any],
+    into: tuple[Any, Any] | None,
+    back: tuple[Any, Any] | None,
     *,
     sizes: tuple[int, ...],
     out_sizes: tuple[int, ...],
@@ -57,24 +59,34 @@ def compare(
         refs: `[inputs, batch, P', C']`, the function's outputs on the bank.
         which: `[n]`, the entry of the bank that each element is tested on.
         g, h: matrices and shifts of the n input isometries and their n output isometries.
+        into, back: for each of them where every channel comes from and with what sign, `[n, C]` each: of the inputs,
+            as g moves their channels, and of the outputs, as g moves them backwards. None where nothing does.
         sizes, out_sizes: the two grids.
         bounds: trusted output positions, as in `sources`.
 
     Returns:
         `max |f(g·x) − h·f(x)|` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
-        `[n, batch, P', C']`.
+        `[n, batch, P', C']`, its channels moved back.
     """
     count, batch = which.shape[0], bank.shape[1]
     source, _ = sources(sizes, *g)
     rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
-    moved = bank[(*rows, source[:, None, :])]
+    moved = _exchanged(xp, bank[(*rows, source[:, None, :])], into)
     y = evaluate(variables, moved.reshape(count * batch, *sizes, bank.shape[-1]))
-    y = y.reshape(count, batch, *refs.shape[2:]).astype(refs.dtype)
+    y = _exchanged(xp, y.reshape(count, batch, *refs.shape[2:]).astype(refs.dtype), back)
     target, mask = sources(out_sizes, *h, bounds)
     difference = xp.abs(y - refs[(*rows, target[:, None, :])])
     if mask is not None:
         difference = xp.where(mask[:, None, :, None], difference, xp.zeros((), difference.dtype))
     return difference.max(axis=(1, 2, 3)), xp.isfinite(y).all(axis=(1, 2, 3)), y
+
+
+def _exchanged(xp: Any, x: Any, channels: tuple[Any, Any] | None) -> Any:
+    """`[n, batch, P, C]` with channel c taken from `index[c]` times `sign[c]`, element by element."""
+    if channels is None:
+        return x
+    index, sign = (table[:, None, None, :] for table in channels)
+    return xp.take_along_axis(x, index, -1) * sign.astype(x.dtype)
 
 
 def _compile(evaluate: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], Any], Step]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
-from equinet.verify.act import Bounds
+from equinet.verify.act import Bounds, ChannelAction
 from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
 from equinet.verify.cosets import outside_cosets, word_length
 from equinet.verify.interior import Canvas
@@ -70,10 +70,14 @@ class Bench:
             found[at] = match(np.stack(list(islice(outputs, len(trials)))), trials)
         return [(error / scale, h) for error, h in found]
 
-    def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry]) -> list[float]:
-        """The error of each element under a given output isometry, over all trials."""
+    def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry], *, still: bool = False) -> list[float]:
+        """The error of each element under a given output isometry, over all trials.
+
+        Args:
+            still: whether output channels are compared as they are.
+        """
         trials = range(self.probe.trials)
-        jobs = [Job(g, h, k) for g, h in zip(elements, images, strict=True) for k in trials]
+        jobs = [Job(g, h, k, still) for g, h in zip(elements, images, strict=True) for k in trials]
         errors = self.probe.errors(jobs)
         return [max(errors[at * len(trials) :][: len(trials)]) for at in range(len(elements))]
 
@@ -102,7 +106,9 @@ def make_bench(
 
     if chunk is None:
         chunk = default_chunk(max(jobs or 64, 3 * trials), batch * prod(sizes) * claim.channels)
-    probe = Probe(fn, sizes, claim.channels, grid, chunk=chunk, batch=batch, trials=trials, **options)
+    probe = Probe(
+        fn, sizes, claim.channels, grid, fibre=claim.fibre, chunk=chunk, batch=batch, trials=trials, **options
+    )
     return Bench(claim, settled[0], probe, canvas)
 
 
@@ -116,6 +122,7 @@ def verify(
     action: Action | None = None,
     output: Domain | None = None,
     channels: int | None = None,
+    fibre: ChannelAction | None = None,
     batch: int = 2,
     trials: int = 8,
     dtype: Any = jnp.float32,
@@ -158,7 +165,8 @@ def verify(
             `SpaceGroup`, the trivial action if the output has no spatial axes (`[batch, channels]`: invariance), and
             g ↦ g if the output grid has the input's sizes.
         output: the output grid, by default the certificate's, else the array's sizes with the input's boundaries.
-        channels: of the input, by default the certificate's, or 1.
+        channels: of the input, by default the certificate's, or 1; a `Fibre` if point operations move them.
+        fibre: what point operations do to the channels of the output, by default the certificate's, or nothing.
         batch: examples per element.
         trials: batches for each generator, and for elements outside H that one batch cannot tell from a symmetry.
         dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it. In
@@ -185,7 +193,7 @@ def verify(
     """
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
-    read, canvas_domain = read_claim(claim, domain, channels, action, output)
+    read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
     if mode == "sweep" and not read.domain.is_finite:
         raise ValueError(f"mode='sweep' needs a finite domain, and {read.domain} is not: use mode='cosets'")
     if shifts_only and mode != "sweep":
@@ -204,7 +212,7 @@ def verify(
 
 def _sweep(bench: Bench, shifts_only: bool) -> Report:
     claim, probe = bench.claim, bench.probe
-    whole = claim.domain.group
+    whole = claim.whole
     if shifts_only:
         whole = SpaceGroup.of_translations(whole.lattice, whole.periods)
     split = _split if whole.order is not None and whole.order <= KEPT else _split.__wrapped__
@@ -239,7 +247,7 @@ def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str) -> R
     length = word_length(claim.group)
     bound = None if length is None else length * max(errors.values())
     slack = probe.tol + (bound or 0.0) if max(errors.values()) <= probe.tol else probe.tol
-    outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.domain.group, claim.group)))
+    outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.whole, claim.group)))
     for g, (error, h) in zip(outside, bench.explain(outside, slack), strict=True):
         errors[g], actions[g] = error, h
     return _report(bench, mode, errors, actions, measured_outside=True, bound=bound)
@@ -340,6 +348,7 @@ def _verify_elements(
     key: jax.Array | int,
     output: Domain | None = None,
     channels: int | None = None,
+    fibre: ChannelAction | None = None,
     batch: int = 2,
     trials: int = 8,
     dtype: Any = jnp.float32,
@@ -347,7 +356,7 @@ def _verify_elements(
     chunk: int | None = None,
     tol: float | None = None,
 ) -> Report:
-    read, _ = read_claim(claimed, domain, channels, action, output)
+    read, _ = read_claim(claimed, domain, channels, action, output, fibre)
     with precision(dtype):
         bench = make_bench(
             fn, read, None, len(elements) * trials,
