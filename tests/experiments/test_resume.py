@@ -132,6 +132,12 @@ def test_a_folder_with_another_run_is_refused(whole: Path, tmp_path: Path) -> No
     shutil.copytree(whole, tmp_path / "copy")
     with pytest.raises(ValueError, match=r"holds another run: config.seed is 0 there and 1 here"):
         train_and_evaluate({**LONG, "seed": 1}, tmp_path / "copy")
+    record = json.loads((tmp_path / "copy" / "run.json").read_text())
+    del record["config"]["temperature"]
+    (tmp_path / "copy" / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"holds another run: config.temperature is \[\] there and \[1.0, 0.1\] here"):
+        train_and_evaluate({**LONG, "temperature": (1.0, 0.1)}, tmp_path / "copy")
+    train_and_evaluate(LONG, tmp_path / "copy")  # as a record from before there was this setting
     (tmp_path / "copy" / "run.json").write_text('{"config": ')
     with pytest.raises(ValueError, match=r"run.json is damaged"):
         train_and_evaluate(LONG, tmp_path / "copy")
