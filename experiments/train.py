@@ -94,7 +94,7 @@ def train_and_evaluate(
         ValueError: a model, argument, optimiser or data set that does not exist (the near ones are listed); another
             config's run in `workdir`; a batch larger than the data or not divisible among the devices.
         FileNotFoundError: the data is not there; the message says how to get it.
-        OSError: `workdir` cannot be written.
+        Unwritable: `workdir` cannot be written, or no longer: the disk is full. Once it can, the run goes on.
         CorruptCheckpoint: no checkpoint of the run can be read.
         Diverged: the loss became NaN or infinite; the last checkpoint before that stays.
     """

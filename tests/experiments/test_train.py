@@ -13,7 +13,7 @@ from experiments.augment import augment
 from experiments.checkpoint import named_leaves, restore_variables
 from experiments.data import load
 from experiments.devices import Layout
-from experiments.record import read_json_lines
+from experiments.record import Unwritable, read_json_lines
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
 from experiments.train import Diverged, TrainState, build_model, init_state, make_step, train_and_evaluate
 
@@ -187,7 +187,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_workdir_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/run.json: Not a directory"):
         train_and_evaluate(TINY, tmp_path / "file" / "run")
 
 
