@@ -18,7 +18,9 @@ def get_config():
 """
 
 
-def launch(workdir: Path, config: Mapping[str, Any], *flags: str, devices: int = 1) -> subprocess.Popen[str]:
+def launch(
+    workdir: Path, config: Mapping[str, Any], *flags: str, devices: int = 1, **environment: str
+) -> subprocess.Popen[str]:
     """Start `scripts.train` on a config; untuned, so that its numbers are those of a run in this process."""
     file = workdir.with_name(workdir.name + "-config.py")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -32,7 +34,7 @@ def launch(workdir: Path, config: Mapping[str, Any], *flags: str, devices: int =
         "--notune_cpu",
         *flags,
     ]
-    settings = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    settings = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", **environment}
     return subprocess.Popen(
         command, cwd=ROOT, env=settings, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )

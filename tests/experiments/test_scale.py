@@ -1,8 +1,10 @@
 """Many devices, and several processes, give the run of one device up to rounding; checkpoints pass between them."""
 
+import contextlib
 import json
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +16,27 @@ from tests.experiments.launching import finish, launch
 from tests.experiments.test_train import TINY
 
 SHORT = {**TINY, "smoke": False, "epochs": 1, "batch": 400, "log_every": 1, "checkpoint_every": 10}
+Told = Callable[[int, int], tuple[tuple[str, ...], dict[str, str]]]
+"""`(port, process) -> flags, environment`: how one of two processes learns of the other."""
 
 
-def two_processes(workdir: Path) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    place = (f"--coordinator={address}", "--processes=2")
-    finish(*(launch(workdir, SHORT, *place, f"--process={k}", devices=4) for k in range(2)))
+def as_flags(port: int, process: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    return (f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={process}"), {}
+
+
+def as_slurm(port: int, process: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What srun tells two tasks on one host; JAX derives the port from the number of the job, 61440 + job mod 4096."""
+    told = {"JOB_ID": port - 61440, "STEP_NODELIST": "localhost", "NTASKS": 2, "PROCID": process, "LOCALID": process}
+    return (), {f"SLURM_{name}": str(value) for name, value in told.items()}
+
+
+def free_port() -> int:
+    """A free port among those that Slurm's job numbers stand for."""
+    for port in range(61440, 65536):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
 
 
 def devices_of(workdir: Path) -> int:
@@ -59,8 +74,11 @@ def test_eight_devices_give_the_same_curve_and_go_on_from_one(one_device: Path, 
 
 
 @pytest.mark.slow
-def test_two_processes_of_four_devices_give_the_same_curve(one_device: Path, tmp_path: Path) -> None:
-    two_processes(tmp_path / "two")
+@pytest.mark.parametrize("told", [as_flags, as_slurm])
+def test_two_processes_of_four_devices_give_the_same_curve(told: Told, one_device: Path, tmp_path: Path) -> None:
+    port = free_port()
+    places = [told(port, process) for process in range(2)]
+    finish(*(launch(tmp_path / "two", SHORT, *flags, devices=4, **environment) for flags, environment in places))
     assert devices_of(tmp_path / "two") == 8
     alike(tmp_path / "two", one_device)
     shutil.rmtree(tmp_path / "two" / "checkpoints" / "25")
