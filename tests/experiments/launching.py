@@ -1,4 +1,4 @@
-"""Training runs as processes of their own, through the real command line."""
+"""Command lines as processes of their own."""
 
 import json
 import os
@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
+from experiments.record import ROOT
+
 CONFIG = """\
 import json
 from ml_collections import ConfigDict
@@ -16,6 +17,12 @@ from ml_collections import ConfigDict
 def get_config():
     return ConfigDict(json.loads({!r}))
 """
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` from the root of the repository to its end."""
+    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
 
 
 def launch(
