@@ -1,7 +1,10 @@
 """Training states on disk, by orbax: written beside the run without holding it up, and whole or not at all."""
 
+import os
+import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +12,7 @@ import jax
 import numpy as np
 
 import equinet as eq
+from experiments.record import writing
 
 NAME = "checkpoints"
 _UNSCORED = -1.0
@@ -37,22 +41,28 @@ class Checkpoints:
             cleanup_tmp_directories=True,
         )
         self.folder = (workdir / NAME).absolute()
-        self._manager = _manager(self.folder, options)
+        with _writing(self.folder):
+            self._manager = _manager(self.folder, options)
 
     def save(self, step: int, state: Any, score: float | None = None) -> None:
-        """Start writing `state`; a step that is there already is left as it is."""
+        """Start writing `state`; a step that is there already is left as it is.
+
+        Raises:
+            Unwritable: this state, or the one before it, cannot be written; those before are intact.
+        """
         import orbax.checkpoint as ocp
 
         if step in self._manager.all_steps():
             return
         leaves = named_leaves(state)
         parts = ocp.args.Composite(state=ocp.args.StandardSave(leaves), checksums=ocp.args.JsonSave(_checksums(leaves)))
-        self._manager.save(step, args=parts, metrics={"score": _UNSCORED if score is None else score})
+        with _writing(self.folder):
+            self._manager.save(step, args=parts, metrics={"score": _UNSCORED if score is None else score})
 
     @property
     def best(self) -> int | None:
         """The step with the best score, the later of two."""
-        self._manager.wait_until_finished()
+        self.wait()
         metrics = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
         scores = {step: found["score"] for step, found in metrics.items() if found and found["score"] > _UNSCORED}
         return max(scores, key=lambda step: (scores[step], step)) if scores else None
@@ -100,10 +110,21 @@ class Checkpoints:
         _check_intact(read)
         return jax.tree.unflatten(jax.tree.structure(like), [read["state"][name] for name in expected])
 
+    def wait(self) -> None:
+        """Wait until everything is written.
+
+        Raises:
+            Unwritable: the last state cannot be written; those before are intact.
+        """
+        with _writing(self.folder):
+            self._manager.wait_until_finished()
+
     def close(self) -> None:
-        """Wait until everything is written."""
-        self._manager.wait_until_finished()
-        self._manager.close()
+        """Wait until everything is written, and write no more."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
 
     def __enter__(self) -> "Checkpoints":
         return self
@@ -114,6 +135,19 @@ class Checkpoints:
 
 class _Mismatch(ValueError):
     pass
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """`writing`, where tensorstore tells of the system's refusal by its number, in an error of some other kind."""
+    with writing(folder):
+        try:
+            yield
+        except (ValueError, RuntimeError) as error:
+            number = re.search(r"os_error_code='(\d+)'", str(error))
+            if number is None:
+                raise
+            raise OSError(int(number[1]), os.strerror(int(number[1]))) from error
 
 
 def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def is_main_process() -> bool:
 def connect(coordinator: str | None, processes: int | None, process: int | None) -> None:
     """Join the other hosts of a run, if there are any; must come before any other use of JAX.
 
-    Under Slurm nothing need be said; elsewhere name the first host.
+    Under Slurm's srun nothing need be said; elsewhere name the first host.
 
     Args:
         coordinator: `HOST:PORT` of the first process, or None.
@@ -79,5 +79,17 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
         jax.distributed.initialize(coordinator, processes, process)
     elif any(named):
         raise ValueError("--coordinator, --processes and --process go together: give all three or none")
-    elif int(os.environ.get("SLURM_NTASKS", "1")) > 1 and "SLURM_STEP_ID" in os.environ:
+    elif _is_one_of_several_slurm_tasks():
         jax.distributed.initialize()
+
+
+def _is_one_of_several_slurm_tasks() -> bool:
+    """Whether srun started this process beside others.
+
+    JAX looks for the same variables. The shell of an sbatch script has the task numbers of the whole job, but no step;
+    that of salloc is a step of one task. Neither has anyone to wait for.
+    """
+    if not all(f"SLURM_{name}" in os.environ for name in ("JOB_ID", "STEP_NODELIST", "NTASKS", "PROCID", "LOCALID")):
+        return False
+    tasks = os.environ["SLURM_NTASKS"]
+    return min(int(tasks), int(os.environ.get("SLURM_STEP_NUM_TASKS", tasks))) > 1

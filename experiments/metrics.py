@@ -153,6 +153,7 @@ def _judge_labels(dataset: Dataset, ask: Ask, inputs: np.ndarray, targets: np.nd
     counts: Counts = {"n": len(targets), "right": int((plain == targets).sum())}
     if key is None:
         return counts
+    # Shifts are drawn anew for every input, uniform over the whole torus: one pair in height · width coincides.
     first, second, third, fourth = jax.random.split(key, 4)
     one, other = (ask(_rolled(k, inputs)[1]) for k in (first, second))
     here, there = (ask(_displaced(k, inputs, dataset.background))[0] for k in (third, fourth))
@@ -191,17 +192,6 @@ def _metrics_of_masks(counts: Counts) -> Measured:
         values["pixel_accuracy"] = float(np.trace(table) / table.sum())
         values["shift_equivariance"] = float(counts["moved"] / table.sum())
     return Measured(values)
-
-
-def circular_consistency(
-    predict: Predict, variables: Any, inputs: Array, key: jax.Array, layout: Layout | None = None
-) -> Share:
-    """Share of inputs answered alike under two circular shifts, both drawn anew for every one of them.
-
-    Shifts are uniform over the whole torus, so some pairs coincide (one in height · width).
-    """
-    first, second = (answers(predict, variables, _rolled(one, inputs)[1], layout)[0] for one in jax.random.split(key))
-    return Share(int((first == second).sum()) / len(first), len(first))
 
 
 def every_shift(predict: Predict, variables: Any, images: Array, batch: int = 100) -> EveryShift:

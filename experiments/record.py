@@ -5,7 +5,8 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,24 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint", "grain", "python-flint")
 
 
+class Unwritable(OSError):
+    """The system refused to write a file: the disk is full, the quota used up, the folder not ours."""
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Around what writes `path`: a refusal of the system becomes an `Unwritable` that says where and what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise Unwritable(
+            f"cannot write {path}: {error.strerror or error}. Put that right and give the same command again; what was "
+            f"written before is intact"
+        ) from error
+
+
 class JsonLines:
-    """Appends one JSON object a line; every line is written by a single system call, so none is ever cut in half.
+    """Appends one JSON object a line; a line that a full disk cuts short is taken back, so that all are whole.
 
     Args:
         path: the file; it is made anew, except for the rows there that are to stay.
@@ -24,7 +41,6 @@ class JsonLines:
     """
 
     def __init__(self, path: Path, keep: Callable[[dict[str, Any]], bool] | None = None) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         kept = [row for row in read_json_lines(path) if keep(row)] if keep and path.exists() else []
         write_text(path, "".join(json.dumps(row) + "\n" for row in kept))
@@ -32,7 +48,14 @@ class JsonLines:
 
     def write(self, row: dict[str, Any]) -> None:
         """Append `row`; NaN and infinities are refused, since JSON has none."""
-        os.write(self._file, (json.dumps(row, allow_nan=False) + "\n").encode())
+        rest, end = (json.dumps(row, allow_nan=False) + "\n").encode(), os.fstat(self._file).st_size
+        with writing(self.path):
+            try:
+                while rest:
+                    rest = rest[os.write(self._file, rest) :]
+            except OSError:
+                os.ftruncate(self._file, end)
+                raise
 
     def close(self) -> None:
         os.close(self._file)
@@ -79,10 +102,15 @@ def write_json(path: Path, value: Any) -> None:
 
 def write_text(path: Path, text: str) -> None:
     """Write a file beside `path`, then move it there: a reader sees the old file or the new one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_name(path.name + ".part")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(path)
+        except OSError:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import ml_collections
@@ -65,7 +66,9 @@ class Settings:
         model: `name`, a function of `equinet.models`, and its arguments.
         optimiser: see `OptimiserSettings`.
         augment: see `AugmentSettings`.
-        precision: `float32`, or `bfloat16` for the forward and backward pass; parameters stay in float32.
+        precision: `float32`, or `bfloat16` for the forward and backward pass; parameters and state stay in float32.
+        temperature: τ of every `LearnedPolyphasePool` at the start and at the end of training, in between geometric in
+            the step; empty leaves it as the layer has it. Other layers have none.
         ema: decay of an exponential moving average of the parameters, which is then what is evaluated; 0 for none.
         batch: examples a step, over all devices.
         epochs: passes over the training split.
@@ -86,6 +89,7 @@ class Settings:
     optimiser: OptimiserSettings = OptimiserSettings()
     augment: AugmentSettings = AugmentSettings()
     precision: str = "float32"
+    temperature: tuple[float, ...] = ()
     ema: float = 0.0
     batch: int = 100
     epochs: int = 5
@@ -103,6 +107,11 @@ class Settings:
         check_name(self.precision, PRECISIONS, "precision")
         if not 0 <= self.ema < 1:
             raise ValueError(f"config.ema must be at least 0 and below 1, got {self.ema}")
+        if len(self.temperature) not in (0, 2) or not all(0 < value < inf for value in self.temperature):
+            raise ValueError(
+                f"config.temperature must be empty or two positive numbers, at the start and at the end of training, "
+                f"e.g. (1.0, 0.1); got {self.temperature}"
+            )
 
     @staticmethod
     def of(config: ml_collections.ConfigDict | Mapping[str, Any]) -> "Settings":
@@ -118,7 +127,7 @@ class Settings:
             for name, kind in (("optimiser", OptimiserSettings), ("augment", AugmentSettings))
         }
         model = {key: _frozen(value) for key, value in dict(entries.pop("model", {})).items()}
-        return Settings(**entries, **parts, model=model)
+        return Settings(**{key: _frozen(value) for key, value in entries.items()}, **parts, model=model)
 
 
 def _part(kind: type, entries: Mapping[str, Any], name: str) -> Any:

@@ -26,6 +26,7 @@ from experiments.pipeline import batches
 from experiments.progress import progress_bar
 from experiments.record import JsonLines, as_json, read_json, run_record, write_json
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
+from experiments.temperature import annealed
 from experiments.tensorboard import Events
 
 METRICS, RUN, RESULT = "metrics.jsonl", "run.json", "result.json"
@@ -70,7 +71,8 @@ class Outcome:
         return value
 
 
-StepFunction = Callable[[TrainState, jax.Array, jax.Array, jax.Array], TrainState]
+StepFunction = Callable[[TrainState, jax.Array, jax.Array, jax.Array, int], TrainState]
+"""`(state, inputs, targets, key, number of the step, from 1) -> state`"""
 
 
 def train_and_evaluate(
@@ -92,7 +94,7 @@ def train_and_evaluate(
         ValueError: a model, argument, optimiser or data set that does not exist (the near ones are listed); another
             config's run in `workdir`; a batch larger than the data or not divisible among the devices.
         FileNotFoundError: the data is not there; the message says how to get it.
-        OSError: `workdir` cannot be written.
+        Unwritable: `workdir` cannot be written, or no longer: the disk is full. Once it can, the run goes on.
         CorruptCheckpoint: no checkpoint of the run can be read.
         Diverged: the loss became NaN or infinite; the last checkpoint before that stays.
     """
@@ -110,7 +112,9 @@ def train_and_evaluate(
     eval_every = run.eval_epochs * steps_an_epoch or steps
     init_key, step_key, test_key = jax.random.split(jax.random.key(run.seed), 3)
 
-    step_function = make_step(net, run.optimiser, steps, run.augment, run.precision, run.ema, dataset.background)
+    step_function = make_step(
+        net, run.optimiser, steps, run.augment, run.precision, run.ema, dataset.background, run.temperature
+    )
     state = init_state(net, run.optimiser, steps, init_key, dataset.shape, bool(run.ema), layout)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
     _claim(workdir, run, steps=steps, parameters=parameters)
@@ -129,7 +133,7 @@ def train_and_evaluate(
         task = bar.add_task(run.name, total=steps * run.batch, completed=start * run.batch, loss="")
         rows = batches(dataset.train, run.batch, run.seed, start, steps, layout)
         for step, (inputs, targets) in enumerate(rows, start=start + 1):
-            state = step_function(state, inputs, targets, jax.random.fold_in(step_key, step))
+            state = step_function(state, inputs, targets, jax.random.fold_in(step_key, step), step)
             bar.advance(task, run.batch)
             if step % run.log_every == 0 or step == steps:
                 _check_finite(state, run, step)
@@ -218,6 +222,7 @@ def make_step(
     precision: str = "float32",
     decay: float = 0.0,
     background: float = -1.0,
+    temperature: tuple[float, ...] = (),
 ) -> StepFunction:
     """One jitted step of gradient descent on the mean cross-entropy; variables are arguments, so it compiles once.
 
@@ -227,6 +232,7 @@ def make_step(
         changes, background: what `augment` does.
         precision: of the forward and backward pass.
         decay: of the moving average of the parameters.
+        temperature: at the start and at the end, see `annealed`.
     """
     compute, tx = jnp.dtype(precision), optimiser(settings, steps)
 
@@ -234,19 +240,18 @@ def make_step(
         return jax.tree.map(lambda v: v.astype(compute) if jnp.issubdtype(v.dtype, jnp.floating) else v, tree)
 
     def loss_of(params: Any, old: Any, inputs: jax.Array, targets: jax.Array, key: jax.Array) -> Any:
-        logits, new = net.apply({"params": cast(params), "state": cast(old)}, cast(inputs), train=True, key=key)
+        logits, new = net.apply({"params": cast(params), "state": old}, cast(inputs), train=True, key=key)
         logits = logits.astype(jnp.float32)
-        new = jax.tree.map(lambda leaf, like: leaf.astype(like.dtype), new, old)
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets).mean()
         return loss, (new, (jnp.argmax(logits, axis=-1) == targets).mean(dtype=jnp.float32))
 
     @jax.jit
-    def step(state: TrainState, inputs: jax.Array, targets: jax.Array, key: jax.Array) -> TrainState:
+    def step(state: TrainState, inputs: jax.Array, targets: jax.Array, key: jax.Array, number: jax.Array) -> TrainState:
         augment_key, drop_key = jax.random.split(key)
         inputs, targets = augment(changes, augment_key, inputs, targets, background)
-        params = state.variables["params"]
+        params, old = state.variables["params"], annealed(state.variables["state"], temperature, number, steps)
         gradient = jax.value_and_grad(loss_of, has_aux=True)
-        (loss, (new, hits)), slopes = gradient(params, state.variables["state"], inputs, targets, drop_key)
+        (loss, (new, hits)), slopes = gradient(params, old, inputs, targets, drop_key)
         updates, memory = tx.update(slopes, state.optimiser, params)
         params = optax.apply_updates(params, updates)
         average = state.average
@@ -290,7 +295,8 @@ def _claim(workdir: Path, run: Settings, **more: Any) -> None:
     config = dataclasses.asdict(run)
     path = workdir / RUN
     if path.exists():
-        there = read_json(path).get("config", {})
+        # A setting that is younger than the record was at its default.
+        there = {**as_json(dataclasses.asdict(Settings())), **read_json(path).get("config", {})}
         mine = as_json(config)
         free = {"progress", "tensorboard", "data_dir"}
         odd = sorted(k for k in there.keys() | mine.keys() if there.get(k) != mine.get(k) and k not in free)

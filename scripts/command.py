@@ -2,9 +2,10 @@
 
 import difflib
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
@@ -14,12 +15,16 @@ CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
     """Define the flags, parse the command line, call `main`; wrong input ends the program with status 2 or 1."""
     define_flags()
+    # A write that failed leaves others half done, which complain of it in threads of their own, or as they are thrown
+    # away. The failure itself is raised below.
+    sys.excepthook = _of_the_main_thread
+    sys.unraisablehook = lambda _: None
 
     def no_arguments(argv: Sequence[str]) -> None:
         if len(argv) > 1:
             raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
         if not flags.FLAGS["verbosity"].present:
-            logging.set_verbosity(logging.WARNING)
+            logging.set_verbosity(logging.FATAL)  # what a library logs as an error it raises as well
         try:
             main()
         except (ValueError, OSError, RuntimeError) as error:
@@ -70,6 +75,11 @@ def _last_line(error: BaseException) -> str:
     lines = [line.strip() for line in str(error).strip().strip("'\"").splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith("Pass --help")]
     return useful[-1] if useful else repr(error)
+
+
+def _of_the_main_thread(*error: Any) -> None:
+    if threading.current_thread() is threading.main_thread():
+        sys.__excepthook__(*error)
 
 
 def _fail(message: str) -> NoReturn:

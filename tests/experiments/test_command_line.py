@@ -1,19 +1,11 @@
 """The command lines: what they say about wrong input, and that they run."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-
-
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100"}
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+from tests.experiments.launching import call
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """What a run leaves behind can be read while it is written, and made again."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
 import pytest
 
-from experiments.record import JsonLines, read_json_lines, run_record, write_json
+from experiments.record import ROOT, JsonLines, read_json_lines, run_record, write_json
 
 
 def test_every_line_is_whole_as_soon_as_it_is_written(tmp_path: Path) -> None:
@@ -17,6 +19,32 @@ def test_every_line_is_whole_as_soon_as_it_is_written(tmp_path: Path) -> None:
     with JsonLines(path) as log:
         log.write({"step": 9})
     assert read_json_lines(path) == [{"step": 9}]
+
+
+FULL = """
+import resource, sys
+from pathlib import Path
+from experiments.record import ROOT, JsonLines, Unwritable, write_json
+folder = Path(sys.argv[1])
+write_json(folder / "result.json", "old")
+with JsonLines(folder / "metrics.jsonl") as log:
+    log.write({"step": 0})
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+    for write in (lambda: log.write({"step": 1}), lambda: write_json(folder / "result.json", "new" * 9)):
+        try:
+            write()
+        except Unwritable as error:
+            print(error)
+"""
+
+
+def test_what_a_full_disk_cuts_short_is_taken_back(tmp_path: Path) -> None:
+    """The limit of 20 bytes a file falls into the second line, and into the new result."""
+    done = subprocess.run([sys.executable, "-c", FULL, tmp_path], cwd=ROOT, capture_output=True, text=True, check=True)
+    for name, line in zip(("metrics.jsonl", "result.json"), done.stdout.splitlines(), strict=True):
+        assert line.startswith(f"cannot write {tmp_path / name}: File too large. Put that right and give the same")
+    files = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert files == {"metrics.jsonl": '{"step": 0}\n', "result.json": '"old"\n'}
 
 
 def test_json_has_no_nan(tmp_path: Path) -> None:

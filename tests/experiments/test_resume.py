@@ -2,23 +2,25 @@
 
 import json
 import random
+import re
+import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from experiments.checkpoint import CorruptCheckpoint
-from experiments.record import read_json_lines
+from experiments.checkpoint import Checkpoints, CorruptCheckpoint
+from experiments.record import Unwritable, read_json_lines
 from experiments.train import train_and_evaluate
+from tests.experiments.launching import finish, launch
 from tests.experiments.test_train import TINY
 
-ROOT = Path(__file__).resolve().parents[2]
 LONG = {
     **TINY,
     "smoke": False,
@@ -30,16 +32,6 @@ LONG = {
     "ema": 0.9,
     "augment": {"shift": True, "flip": True},
 }
-
-
-def launch(workdir: Path) -> subprocess.Popen[bytes]:
-    program = (
-        "import json, sys; from experiments.train import train_and_evaluate; "
-        "train_and_evaluate(json.loads(sys.argv[1]), sys.argv[2])"
-    )
-    return subprocess.Popen(
-        [sys.executable, "-c", program, json.dumps(LONG), str(workdir)], cwd=ROOT, stdout=subprocess.DEVNULL
-    )
 
 
 def left_behind(workdir: Path) -> tuple[list[dict[str, Any]], Any, dict[str, np.ndarray]]:
@@ -68,21 +60,27 @@ def same(a: Path, b: Path) -> None:
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run that nobody disturbs."""
     workdir = tmp_path_factory.mktemp("whole")
-    assert launch(workdir).wait() == 0
+    finish(launch(workdir, LONG))
     return workdir
+
+
+def wait_for_lines(process: subprocess.Popen[str], workdir: Path, lines: int) -> None:
+    """Until the log of a running process holds so many lines."""
+    log = workdir / "metrics.jsonl"
+    while process.poll() is None and (not log.exists() or len(read_json_lines(log)) < lines):
+        time.sleep(0.005)
 
 
 def killed_and_resumed(workdir: Path, kills: list[tuple[int, float]]) -> None:
     """Start the run and kill it so many seconds after its log holds so many lines, for each; then let it finish."""
-    log = workdir / "metrics.jsonl"
     for lines, seconds in kills:
-        process = launch(workdir)
-        while process.poll() is None and (not log.exists() or len(read_json_lines(log)) < lines):
-            time.sleep(0.005)
+        process = launch(workdir, LONG)
+        wait_for_lines(process, workdir, lines)
         time.sleep(seconds)
         process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-    assert launch(workdir).wait() == 0
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    finish(launch(workdir, LONG))
 
 
 def test_a_killed_run_goes_on_bit_for_bit(whole: Path, tmp_path: Path) -> None:
@@ -98,12 +96,47 @@ def test_ten_kills_at_random_moments(whole: Path, tmp_path: Path) -> None:
     same(whole, tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    ("room", "lines"), [(0, 10), *(pytest.param(room, 12, marks=pytest.mark.slow) for room in (0, 200, 1000))]
+)
+def test_a_full_disk_stops_a_run_in_a_line_and_it_goes_on_once_there_is_room(
+    room: int, lines: int, whole: Path, tmp_path: Path
+) -> None:
+    """A limit stands for the disk: from then on the system refuses to write more than so many bytes of a file."""
+    workdir, config = tmp_path / "run", {**LONG, "tensorboard": True}
+    process = launch(workdir, config)
+    wait_for_lines(process, workdir, lines)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (room, room))
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 1
+    assert re.fullmatch(rf"cannot write {workdir}/\S+: File too large\. Put that right .*\n", errors), errors
+    assert {path.name for path in workdir.iterdir()} == {"run.json", "metrics.jsonl", "checkpoints", "tensorboard"}
+    finish(launch(workdir, config))
+    same(whole, workdir)
+
+
 def test_a_finished_run_is_evaluated_again_and_not_trained(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "copy")
     said: list[str] = []
     train_and_evaluate(LONG, tmp_path / "copy", report=said.append)
     assert said == ["tiny: goes on from step 200 of 200"]
     same(whole, tmp_path / "copy")
+
+
+def test_a_refusal_that_tensorstore_tells_of_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(message: str) -> Callable[..., None]:
+        def save(*_: object, **__: object) -> None:
+            raise ValueError(message)
+
+        return save
+
+    with Checkpoints(tmp_path) as saved:
+        monkeypatch.setattr(saved._manager, "save", told("OUT_OF_RANGE: Failed to write 9 bytes [os_error_code='28']"))
+        with pytest.raises(Unwritable, match=r"cannot write .*/checkpoints: No space left on device\. Put that right"):
+            saved.save(1, {"x": np.ones(3)})
+        monkeypatch.setattr(saved._manager, "save", told("no such thing"))
+        with pytest.raises(ValueError, match="^no such thing$"):
+            saved.save(1, {"x": np.ones(3)})
 
 
 def damage(folder: Path) -> None:
@@ -132,6 +165,12 @@ def test_a_folder_with_another_run_is_refused(whole: Path, tmp_path: Path) -> No
     shutil.copytree(whole, tmp_path / "copy")
     with pytest.raises(ValueError, match=r"holds another run: config.seed is 0 there and 1 here"):
         train_and_evaluate({**LONG, "seed": 1}, tmp_path / "copy")
+    record = json.loads((tmp_path / "copy" / "run.json").read_text())
+    del record["config"]["temperature"]
+    (tmp_path / "copy" / "run.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match=r"holds another run: config.temperature is \[\] there and \[1.0, 0.1\] here"):
+        train_and_evaluate({**LONG, "temperature": (1.0, 0.1)}, tmp_path / "copy")
+    train_and_evaluate(LONG, tmp_path / "copy")  # as a record from before there was this setting
     (tmp_path / "copy" / "run.json").write_text('{"config": ')
     with pytest.raises(ValueError, match=r"run.json is damaged"):
         train_and_evaluate(LONG, tmp_path / "copy")

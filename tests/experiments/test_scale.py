@@ -1,56 +1,46 @@
 """Many devices, and several processes, give the run of one device up to rounding; checkpoints pass between them."""
 
+import contextlib
 import json
-import os
 import shutil
 import socket
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from experiments.record import read_json_lines
 from experiments.train import train_and_evaluate
+from tests.experiments.launching import finish, launch
 from tests.experiments.test_train import TINY
 
-ROOT = Path(__file__).resolve().parents[2]
 SHORT = {**TINY, "smoke": False, "epochs": 1, "batch": 400, "log_every": 1, "checkpoint_every": 10}
-PROGRAM = """
-import json, sys
-from experiments.devices import connect
-config, workdir, *rest = sys.argv[1:]
-if rest:
-    connect(rest[0], int(rest[1]), int(rest[2]))
-import jax
-from experiments.train import train_and_evaluate
-assert (jax.local_device_count(), jax.process_count()) == tuple(json.loads(config).pop("expected"))
-train_and_evaluate({k: v for k, v in json.loads(config).items() if k != "expected"}, workdir)
-"""
+Told = Callable[[int, int], tuple[tuple[str, ...], dict[str, str]]]
+"""`(port, process) -> flags, environment`: how one of two processes learns of the other."""
 
 
-def launch(workdir: Path, devices: int, *place: str, **changed: Any) -> subprocess.Popen[str]:
-    config = {**SHORT, **changed, "expected": [devices, int(place[1]) if place else 1]}
-    settings = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
-    command = [sys.executable, "-c", PROGRAM, json.dumps(config), str(workdir), *place]
-    return subprocess.Popen(
-        command, cwd=ROOT, env=settings, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
+def as_flags(port: int, process: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    return (f"--coordinator=127.0.0.1:{port}", "--processes=2", f"--process={process}"), {}
 
 
-def finish(*processes: subprocess.Popen[str]) -> None:
-    for process in processes:
-        _, errors = process.communicate(timeout=300)
-        assert process.returncode == 0, errors[-3000:]
+def as_slurm(port: int, process: int) -> tuple[tuple[str, ...], dict[str, str]]:
+    """What srun tells two tasks on one host; JAX derives the port from the number of the job, 61440 + job mod 4096."""
+    told = {"JOB_ID": port - 61440, "STEP_NODELIST": "localhost", "NTASKS": 2, "PROCID": process, "LOCALID": process}
+    return (), {f"SLURM_{name}": str(value) for name, value in told.items()}
 
 
-def two_processes(workdir: Path, **changed: Any) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    finish(*(launch(workdir, 4, address, "2", str(k), **changed) for k in range(2)))
+def free_port() -> int:
+    """A free port among those that Slurm's job numbers stand for."""
+    for port in range(61440, 65536):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no free port")
+
+
+def devices_of(workdir: Path) -> int:
+    return json.loads((workdir / "run.json").read_text())["device"]["count"]
 
 
 def losses(workdir: Path) -> dict[int, float]:
@@ -71,20 +61,25 @@ def one_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_eight_devices_give_the_same_curve_and_go_on_from_one(one_device: Path, tmp_path: Path) -> None:
-    finish(launch(tmp_path / "eight", 8))
+    finish(launch(tmp_path / "eight", SHORT, devices=8))
+    assert (devices_of(one_device), devices_of(tmp_path / "eight")) == (1, 8)
     alike(tmp_path / "eight", one_device)
     moved = tmp_path / "moved"
     shutil.copytree(one_device, moved)
     shutil.rmtree(moved / "checkpoints" / "25")
-    finish(launch(moved, 8))
+    finish(launch(moved, SHORT, devices=8))
     alike(moved, one_device)
     kept, whole = losses(moved), losses(one_device)
     assert [kept[step] for step in range(1, 21)] == [whole[step] for step in range(1, 21)]
 
 
 @pytest.mark.slow
-def test_two_processes_of_four_devices_give_the_same_curve(one_device: Path, tmp_path: Path) -> None:
-    two_processes(tmp_path / "two")
+@pytest.mark.parametrize("told", [as_flags, as_slurm])
+def test_two_processes_of_four_devices_give_the_same_curve(told: Told, one_device: Path, tmp_path: Path) -> None:
+    port = free_port()
+    places = [told(port, process) for process in range(2)]
+    finish(*(launch(tmp_path / "two", SHORT, *flags, devices=4, **environment) for flags, environment in places))
+    assert devices_of(tmp_path / "two") == 8
     alike(tmp_path / "two", one_device)
     shutil.rmtree(tmp_path / "two" / "checkpoints" / "25")
     train_and_evaluate(SHORT, tmp_path / "two")
@@ -92,6 +87,6 @@ def test_two_processes_of_four_devices_give_the_same_curve(one_device: Path, tmp
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
-    process = launch(tmp_path, 8, batch=100)
+    process = launch(tmp_path / "run", {**SHORT, "batch": 100}, devices=8)
     _, errors = process.communicate(timeout=300)
-    assert process.returncode and "config.batch is 100, over 8 devices: make it a multiple of 8" in errors
+    assert (process.returncode, errors) == (1, "config.batch is 100, over 8 devices: make it a multiple of 8\n")

@@ -55,6 +55,13 @@ def test_counts_are_at_least_one(field: str) -> None:
         Settings.of({field: 0})
 
 
+@pytest.mark.parametrize("ends", [(1.0,), (1.0, 0.0), (-1.0, 1.0), (1.0, float("inf")), (1.0, float("nan")), (3, 2, 1)])
+def test_temperatures_are_two_positive_numbers(ends: tuple[float, ...]) -> None:
+    with pytest.raises(ValueError, match=r"config.temperature must be empty or two positive numbers, .*; got \("):
+        Settings.of({"temperature": ends})
+    assert Settings.of({"temperature": [1.0, 0.1]}).temperature == (1.0, 0.1)
+
+
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_optimiser_descends_and_spares_biases_from_decay(name: str) -> None:
     settings = OptimiserSettings(name=name, learning_rate=0.1, weight_decay=0.5, warmup_steps=1)

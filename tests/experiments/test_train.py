@@ -10,10 +10,10 @@ import pytest
 
 import equinet as eq
 from experiments.augment import augment
-from experiments.checkpoint import restore_variables
+from experiments.checkpoint import named_leaves, restore_variables
 from experiments.data import load
 from experiments.devices import Layout
-from experiments.record import read_json_lines
+from experiments.record import Unwritable, read_json_lines
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
 from experiments.train import Diverged, TrainState, build_model, init_state, make_step, train_and_evaluate
 
@@ -39,7 +39,7 @@ def started(net: eq.Layer, run: Settings, size: int, steps: int = 200, seed: int
     """A state and a step function for a network on images of a size."""
     shape, everywhere = (size, size, 1), Layout.of_all_devices()
     state = init_state(net, run.optimiser, steps, jax.random.key(seed), shape, bool(run.ema), everywhere)
-    return state, make_step(net, run.optimiser, steps, run.augment, run.precision, run.ema)
+    return state, make_step(net, run.optimiser, steps, run.augment, run.precision, run.ema, temperature=run.temperature)
 
 
 def few(count: int, size: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,7 +114,7 @@ def test_training_learns(changed: dict[str, Any]) -> None:
     losses = []
     for _ in range(200):
         before = float(state.sums["loss"])
-        state = step(state, images, labels, jax.random.key(0))
+        state = step(state, images, labels, jax.random.key(0), 1)
         losses.append(float(state.sums["loss"]) - before)
     assert losses[-1] < 0.5 * losses[0]
     assert {str(leaf.dtype) for leaf in jax.tree.leaves(state.variables)} == {"float32"}
@@ -127,7 +127,7 @@ def test_a_step_compiles_once() -> None:
     images, labels = few(8, 8)
     for seed in range(3):
         state, _ = started(net, run, 8, seed=seed)
-        step(state, images, labels, jax.random.key(seed))
+        step(state, images, labels, jax.random.key(seed), seed)
     assert step._cache_size() == 1
 
 
@@ -136,9 +136,20 @@ def test_the_average_follows_the_parameters() -> None:
     images, labels = few(8, 8)
     run = Settings(ema=0.75, optimiser=OptimiserSettings("sgd", 0.1, "constant", 0))
     state, step = started(net, run, 8)
-    after = step(state, images, labels, jax.random.key(0))
+    after = step(state, images, labels, jax.random.key(0), 1)
     expected = jax.tree.map(lambda a, p: 0.75 * a + 0.25 * p, state.average, after.variables["params"])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after.average, expected)
+
+
+def test_running_statistics_stay_exact_at_low_precision() -> None:
+    net = eq.Sequential(eq.BatchNorm(momentum=0.99), eq.GlobalAvgPool(), eq.Dense(10))
+    run = Settings(precision="bfloat16", optimiser=OptimiserSettings("sgd", 0.0, "constant", 0))
+    state, step = started(net, run, 8)
+    images, labels = few(8, 8)
+    for number in range(1, 601):
+        state = step(state, images, labels, jax.random.key(0), number)
+    [mean] = [leaf for name, leaf in named_leaves(state.variables).items() if name.endswith("['mean']")]
+    np.testing.assert_allclose(mean, images.mean((0, 1, 2)), atol=4e-3)
 
 
 def test_augmentation_moves_masks_with_their_images() -> None:
@@ -176,7 +187,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_workdir_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
+    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/run.json: Not a directory"):
         train_and_evaluate(TINY, tmp_path / "file" / "run")
 
 

@@ -1,0 +1,54 @@
+"""Command lines as processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from experiments.record import ROOT
+
+CONFIG = """\
+import json
+from ml_collections import ConfigDict
+
+def get_config():
+    return ConfigDict(json.loads({!r}))
+"""
+
+
+def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m …` from the root of the repository to its end."""
+    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100"}
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+
+
+def launch(
+    workdir: Path, config: Mapping[str, Any], *flags: str, devices: int = 1, **environment: str
+) -> subprocess.Popen[str]:
+    """Start `scripts.train` on a config; untuned, so that its numbers are those of a run in this process."""
+    file = workdir.with_name(workdir.name + "-config.py")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(CONFIG.format(json.dumps(config)))
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.train",
+        f"--config={file}",
+        f"--workdir={workdir}",
+        "--notune_cpu",
+        *flags,
+    ]
+    settings = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}", **environment}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=settings, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+
+
+def finish(*processes: subprocess.Popen[str]) -> None:
+    """Wait for processes that are to succeed."""
+    for process in processes:
+        _, errors = process.communicate(timeout=300)
+        assert process.returncode == 0, errors[-3000:]
