@@ -18,9 +18,10 @@ POINT = Domain(())
 class Claim:
     """A group of isometries of `domain` and, if stated, its action on the output.
 
-    `channels` and `fibre` say how many channels the input has and what point operations do to those of the input (if it
-    can be called, as a `Fibre` can) and of the output. `action` None stands for the default: trivial on an output without spatial axes, g ↦ g on a grid of the input's
-    sizes. `source` is the object the claim came from, asked for its receptive field where the domain is infinite.
+    `channels` says how many channels the input has, and, if it can be called as a `Fibre` can, what point operations do
+    to them; `fibre` says that of the output. `action` None stands for the default: trivial on an output without spatial
+    axes, g ↦ g on a grid of the input's sizes. `source` is the object the claim came from, asked for its receptive
+    field where the domain is infinite.
     """
 
     domain: Domain
@@ -68,7 +69,7 @@ def read_claim(
         width = getattr(claim, "channels", 1) if channels is None else channels
         moves = fibre if fibre is not None else getattr(claim, "fibre", None)
         grid = output or getattr(claim, "output", None)
-        made = Claim(own, width, claim.strict, action or claim.action, grid, claim, moves if callable(moves) else None)
+        made = Claim(own, width, claim.strict, action or claim.action, grid, claim, moves)
         canvas = None if own.is_finite else domain
     else:
         raise TypeError(
