@@ -94,10 +94,10 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
     def run(variables, x):
         maps = []
 
-        def watched(values, stride, keys):
+        def watched(values, stride, keys, fibre):
             maps.append(values)
             strides.append(stride)
-            return selection.choose(values, stride, keys)
+            return selection.choose(values, stride, keys, fibre)
 
         with mock.patch.object(polyphase, "choose", watched):
             return net.apply(variables, x), maps

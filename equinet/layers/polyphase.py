@@ -8,14 +8,16 @@ from math import inf
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Fibre
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.blur import blur, blur_windows
-from equinet.layers.conv import convolve, he_normal
-from equinet.layers.local import pad_axis
+from equinet.layers.conv import Conv
+from equinet.layers.group_conv import GroupConv
 from equinet.layers.selection import choose, keep_phase, norm_keys, place_phase, stack_phases
 
 Ints = int | tuple[int, ...]
+NAMES = ("first", "second")
 
 
 def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
@@ -33,11 +35,15 @@ class _Polyphase(Layer):
     """What both polyphase pools share: shapes, and the phase that a residual shortcut takes over from its body."""
 
     stride: Ints
-    _translations_only = False
 
     def output_shape(self, shape: Shape) -> Shape:
         strides = _strides(self, self.stride, shape)
         return (*(None if n is None else n // s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
+
+    def _knows_translations_only(self, fibre: int) -> bool:
+        """Whether the choice commutes with translations alone, rather than with what moves nodes and channels."""
+        del fibre
+        return False
 
     def _replayed(self, context: Context) -> jax.Array | None:
         """The phase to keep instead of choosing, if this layer runs in a shortcut."""
@@ -72,7 +78,7 @@ class _Polyphase(Layer):
                     f"{self}: takes over a phase chosen with stride {phase.stride} on sizes {phase.grid.sizes}; "
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
-        made = field.polyphase(strides, translations_only=self._translations_only)
+        made = field.polyphase(strides, translations_only=self._knows_translations_only(field.fibre))
         return made.scoped(replay, made.phases, field.restoring)
 
     def reason(self, before: Field, lost: Lost) -> str:
@@ -129,7 +135,7 @@ class PolyphasePool(_Polyphase):
         offset = self._replayed(context)
         if offset is None:
             judged = jax.lax.stop_gradient(smooth if self.blur_first else x)
-            offset = choose(judged, strides, norm_keys(judged, strides, self.norm))
+            offset = choose(judged, strides, norm_keys(judged, strides, self.norm), context.fibre)
         context.chosen.append(offset)
         return keep_phase(smooth, offset, strides), state
 
@@ -147,10 +153,12 @@ class LearnedPolyphasePool(_Polyphase):
     """Learned polyphase sampling: `y = x_o*`, o* = argmax_o of a logit that a small network gives each component.
 
     The logit of a component is the mean over its nodes of `conv3(relu(conv3(x_o)))`, wrapped around, with
-    weights shared by all components. In training the components are mixed, `y = Σ_o w_o x_o`, with Gumbel-softmax
-    weights `w = softmax((logits + noise) / τ)`; evaluation keeps the best one, and only then is the declared
-    symmetry exact. The logits are summed in fixed point, so that the order of nodes does not matter. (Rojas-Gomez et
-    al. 2022, "Learnable polyphase sampling for shift invariant and equivariant convolutional networks".)
+    weights shared by all components. On the channels of a fibre these are group convolutions over its group, and the
+    choice commutes with its operations (up to rounding, where two logits nearly tie); on plain channels it commutes
+    with translations alone. In training the components are mixed, `y = Σ_o w_o x_o`, with Gumbel-softmax weights
+    `w = softmax((logits + noise) / τ)`; evaluation keeps the best one, and only then is the declared symmetry exact.
+    The logits are summed in fixed point, so that the order of nodes does not matter. (Rojas-Gomez et al. 2022,
+    "Learnable polyphase sampling for shift invariant and equivariant convolutional networks".)
 
     Args:
         stride: s, an int or one per axis.
@@ -165,29 +173,33 @@ class LearnedPolyphasePool(_Polyphase):
     stride: Ints
     hidden: int = 16
     temperature: float = 1.0
-    _translations_only = True
+
+    def _knows_translations_only(self, fibre: int) -> bool:
+        return not isinstance(fibre, Fibre)
+
+    def _convolutions(self, fibre: int, dim: int) -> tuple[Conv | GroupConv, Conv | GroupConv]:
+        """The two layers of the network that gives logits: over the fibre's group, if the channels have one."""
+        if not isinstance(fibre, Fibre):
+            return Conv(self.hidden, 3, padding="circular"), Conv(1, 3, padding="circular", bias=False)
+        regular = Fibre.regular(fibre.group)
+        hidden = max(self.hidden // int(regular), 1) * regular
+        first = GroupConv(hidden, 3, padding="circular", source=fibre)
+        return first, GroupConv(Fibre.trivial(fibre.group), 3, padding="circular", bias=False, source=hidden)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        taps = (3,) * (len(shape) - 1)
-        first, second = jax.random.split(key)
-        params = {
-            "first": he_normal(first, (*taps, shape[-1], self.hidden)),
-            "bias": jnp.zeros(self.hidden),
-            "second": he_normal(second, (*taps, self.hidden, 1)),
-        }
+        keys = jax.random.split(key)
+        params, channels = {}, shape[-1]
+        for name, layer, part in zip(NAMES, self._convolutions(shape[-1], len(shape) - 1), keys, strict=True):
+            params[name], _ = layer.setup(part, (*shape[:-1], channels))
+            channels = layer.out if isinstance(layer, GroupConv) else layer.features
         return params, {"temperature": jnp.asarray(self.temperature, jnp.float32)}
 
-    def _scores(self, params: Params, components: jax.Array) -> jax.Array:
+    def _scores(self, params: Params, components: jax.Array, fibre: int) -> jax.Array:
         """The network's value at every node, `[batch, phases, nodes]`."""
-        dim = components.ndim - 3
         x = components.reshape(-1, *components.shape[2:])
-        for kernel in (params["first"], params["second"]):
-            for axis in range(1, dim + 1):
-                x = pad_axis(x, axis, 1, 1, "circular")
-            x = convolve(x, kernel, (1,) * dim, (1,) * dim, ((0, 0),) * dim)
-            if kernel is params["first"]:
-                bias = params["bias"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
-                x = jnp.maximum(x + bias, jnp.zeros((), x.dtype))
+        first, second = self._convolutions(fibre, components.ndim - 3)
+        x, _ = first.forward(params["first"], (), x, Context(fibre=fibre))
+        x, _ = second.forward(params["second"], (), jnp.maximum(x, jnp.zeros((), x.dtype)), Context(fibre=x.shape[-1]))
         return x.reshape(*components.shape[:2], -1)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
@@ -197,8 +209,8 @@ class LearnedPolyphasePool(_Polyphase):
             context.chosen.append(offset)
             return keep_phase(x, offset, strides), state
         components = stack_phases(x, strides)
-        scores = self._scores(params, components)
-        offset = choose(x, strides, [_order_of_means(scores)])
+        scores = self._scores(params, components, context.fibre)
+        offset = choose(x, strides, [_order_of_means(scores)], context.fibre)
         context.chosen.append(offset)
         if not context.train:
             return keep_phase(x, offset, strides), state

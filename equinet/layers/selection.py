@@ -13,6 +13,8 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Fibre
+
 _HALF = 16
 _MANTISSA = 23
 _INFINITE = 0x7F800000
@@ -142,31 +144,36 @@ def _mix(h: jax.Array) -> jax.Array:
     return h ^ (h >> _u32(16))
 
 
-def _content(x: jax.Array) -> jax.Array:
+def _content(x: jax.Array, places: Sequence[int]) -> jax.Array:
     """A word per node `[batch, *spatial]` from its vector of channels, in single precision; 0 and −0 count the same.
 
-    Beyond single precision there may be nothing but rounding, which would tell apart what is equal by construction.
+    Channels of one place may be exchanged. Beyond single precision there may be nothing but rounding, which would tell
+    apart what is equal by construction.
     """
     x = _single(x)
     x = jnp.where(x == 0, jnp.zeros((), x.dtype), x)
-    place = _mix(jnp.arange(1, x.shape[-1] + 1, dtype=jnp.uint32))
+    place = _mix(jnp.asarray(places, jnp.uint32) + _u32(1))
     hashed = _mix(_bits(x) ^ place.reshape((1,) * (x.ndim - 1) + (-1,)))
     return _mix(hashed.sum(-1, dtype=jnp.uint32))
 
 
-def content_keys(x: jax.Array, stride: tuple[int, ...]) -> list[jax.Array]:
+def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: int = 0) -> list[jax.Array]:
     """Statistics `[batch, phases]` of what `x` holds, seen from the nodes of each phase.
 
     Words per node are refined by sums over neighbours, wrapped around, until each has seen the whole map, and then
-    added over the nodes of a phase. The first key treats all directions alike, so that flips, rotations and transposes
-    do not change it; the second tells directions apart, so that it differs (hashes aside) unless a shift that exchanges
-    the phases leaves x as it is.
+    added over the nodes of a phase. The first key treats all directions alike, and all channels that operations send to
+    each other, up to signs, so that flips, rotations and transposes do not change it; the second tells directions and
+    channels apart, so that it differs (hashes aside) unless a shift that exchanges the phases leaves x as it is.
     """
-    nodes = _content(x)
-    axes = tuple(range(1, nodes.ndim))
-    rounds = sum(nodes.shape[axis] // 2 for axis in axes)
+    axes = tuple(range(1, x.ndim - 1))
+    rounds = sum(x.shape[axis] // 2 for axis in axes)
+    plain = range(x.shape[-1])
+    alike = fibre.orbits if isinstance(fibre, Fibre) else plain
+    unsigned = jnp.abs(x) if isinstance(fibre, Fibre) and not fibre.is_permutation else x
 
     def refined(directions: bool) -> jax.Array:
+        nodes = _content(x, plain) if directions else _content(unsigned, alike)
+
         def turn(_: int, h: jax.Array) -> jax.Array:
             total = h * _u32(0x9E3779B1)
             for number, (axis, step) in enumerate((axis, step) for axis in axes for step in (1, -1)):
@@ -188,7 +195,7 @@ def _leaders(keys: Sequence[jax.Array], among: jax.Array) -> jax.Array:
     return among
 
 
-def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> jax.Array:
+def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array], fibre: int = 0) -> jax.Array:
     """The offset `[batch, d]` (int32) of the component with the largest keys; `content_keys` break exact ties.
 
     Only phases that a shift of x exchanges without changing it still tie: then no rule commutes with shifts, and the
@@ -196,7 +203,9 @@ def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array]) -> 
     """
     leaders = _leaders(keys, jnp.ones(keys[0].shape, bool))
     tied = (leaders.sum(1, dtype=jnp.int32) > 1).any()
-    leaders = jax.lax.cond(tied, lambda among: _leaders(content_keys(x, stride), among), lambda among: among, leaders)
+    leaders = jax.lax.cond(
+        tied, lambda among: _leaders(content_keys(x, stride, fibre), among), lambda among: among, leaders
+    )
     flat = jnp.argmax(leaders, axis=1).astype(jnp.int32)
     return jnp.stack(jnp.unravel_index(flat, stride), axis=-1).astype(jnp.int32)
 
