@@ -16,10 +16,12 @@ from equinet.domain import infinite as infinite
 from equinet.domain import periodic as periodic
 from equinet.domain import plane as plane
 from equinet.domain import torus as torus
+from equinet.export import export as export
 from equinet.fibre import Fibre as Fibre
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
 from equinet.groups import SpaceGroup as SpaceGroup
+from equinet.layers import AsFibre as AsFibre
 from equinet.layers import AvgPool as AvgPool
 from equinet.layers import BatchNorm as BatchNorm
 from equinet.layers import BlurPool as BlurPool

@@ -101,6 +101,10 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Restrict": (lambda: eq.Sequential(LIFT, eq.Restrict("2"), eq.GroupConv(eq.Fibre.sign("2", "1"), 3)), SQUARES),
     "NormRelu": (lambda: eq.Sequential(VECTORS, eq.NormRelu(), eq.LayerNorm(), eq.GlobalAvgPool()), SQUARES),
     "Gated": (lambda: eq.Sequential(VECTORS, eq.Gated(), eq.InstanceNorm(), eq.AvgPool(2)), SQUARES),
+    "AsFibre": (
+        lambda: eq.Sequential(eq.Conv(2, 1), eq.AsFibre(eq.Fibre.vector("4mm")), eq.GroupConv(turning(2), 3)),
+        SQUARES,
+    ),
     "Fibre mixed freely": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.Conv(2, 3, padding="circular")), SQUARES),
     "Fibre gated": (lambda: eq.Sequential(LIFT, eq.SqueezeExcite(1), eq.Dropout(0.1), eq.MaxPool(2)), SQUARES),
     "Fibre sampled": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.PolyphasePool(2), LIFT), (T2, eq.box(4, 4))),

@@ -20,6 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"groups", "domain", *CORE},
     "certify": {"groups", "domain", *CORE, "layers"},
     "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
+    "export": {"groups", "domain", *CORE, "layers"},
     "models": {"layers"},
     "interop": {"groups", "domain", *CORE, "layers"},
 }

@@ -6,7 +6,7 @@ A network is a tree of frozen dataclasses, so an edit is a function from the lea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 from equinet.domain import Axis, Domain
 from equinet.layers import (
@@ -16,26 +16,30 @@ from equinet.layers import (
     ConvTranspose,
     Flatten,
     GlobalAvgPool,
+    GroupConv,
+    GroupConvTranspose,
     Hourglass,
     Identity,
     Layer,
     MaxBlurPool,
     MaxPool,
     Named,
-    Parallel,
     PolyphasePool,
     PolyphaseUpsample,
     PositionalEmbedding,
     Sequential,
     Upsample,
 )
+from equinet.layers.combine import with_children
 
 Path = tuple[str, ...]
 Rule = Callable[[Layer, bool], Layer | None]
 """A leaf, and whether it is in the way up of an hourglass, to its replacement, or None to leave it."""
 
 POOLS = (MaxPool, AvgPool)
-WINDOWED = (Conv, ConvTranspose, MaxPool, AvgPool, BlurPool, MaxBlurPool)
+CONVS = (Conv, GroupConv)
+TRANSPOSES = (ConvTranspose, GroupConvTranspose)
+WINDOWED = (*CONVS, *TRANSPOSES, MaxPool, AvgPool, BlurPool, MaxBlurPool)
 
 
 def _maximum(value: int | tuple[int, ...]) -> int:
@@ -47,7 +51,7 @@ def _minimum(value: int | tuple[int, ...]) -> int:
 
 
 def _extent(layer: Layer) -> int | tuple[int, ...]:
-    if isinstance(layer, Conv | ConvTranspose):
+    if isinstance(layer, (*CONVS, *TRANSPOSES)):
         return layer.kernel
     return layer.window if isinstance(layer, MaxPool | AvgPool) else 3
 
@@ -71,11 +75,13 @@ def polyphase(layer: Layer, upward: bool) -> Layer | None:
     """Keep the stride out of a layer and go down by a polyphase layer; come up by its counterpart."""
     if upward and isinstance(layer, Upsample):
         return PolyphaseUpsample(layer.factor)
-    if upward and isinstance(layer, ConvTranspose) and _maximum(layer.stride) > 1:
+    if upward and isinstance(layer, TRANSPOSES) and _maximum(layer.stride) > 1:
         odd = _maximum(layer.kernel) // 2 * 2 + 1
-        return Sequential(PolyphaseUpsample(layer.stride), Conv(layer.features, odd, padding="circular"))
+        plain = isinstance(layer, ConvTranspose)
+        conv = Conv(layer.features, odd, padding="circular") if plain else GroupConv(layer.out, odd, padding="circular")
+        return Sequential(PolyphaseUpsample(layer.stride), conv)
     stride = _stride(layer)
-    if not isinstance(layer, (Conv, *POOLS, BlurPool, MaxBlurPool)) or _maximum(stride) == 1:
+    if not isinstance(layer, (*CONVS, *POOLS, BlurPool, MaxBlurPool)) or _maximum(stride) == 1:
         return None
     if isinstance(layer, POOLS) and _maximum(layer.window) == 1:
         return PolyphasePool(stride)
@@ -189,13 +195,7 @@ def _inside(layer: Layer, path: Path, change: Change, upward: bool) -> Layer:
         _replaced(child, (*path, name), change, upward or (isinstance(layer, Hourglass) and name == "up"))
         for name, child in layer.children
     ]
-    if isinstance(layer, Sequential):
-        return Sequential(*new)
-    if isinstance(layer, Parallel):
-        return Parallel(*new, join=layer.join)
-    named = dict(zip((name for name, _ in layer.children), new, strict=True))
-    known = {f.name for f in fields(layer)}  # pyright: ignore[reportArgumentType]
-    return replace(layer, **{name: child for name, child in named.items() if name in known})  # pyright: ignore[reportArgumentType]
+    return with_children(layer, new)
 
 
 def leaf_edits(net: Layer) -> Iterator[Edit]:

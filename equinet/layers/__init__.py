@@ -16,6 +16,7 @@ from equinet.layers.combine import Residual as Residual
 from equinet.layers.combine import Sequential as Sequential
 from equinet.layers.conv import Conv as Conv
 from equinet.layers.conv import ConvTranspose as ConvTranspose
+from equinet.layers.fibres import AsFibre as AsFibre
 from equinet.layers.fibres import CosetPool as CosetPool
 from equinet.layers.fibres import Gated as Gated
 from equinet.layers.fibres import GroupPool as GroupPool

@@ -93,6 +93,9 @@ class Layer:
     recompiles.
     """
 
+    reads_fibre = True
+    """Whether the layer computes otherwise on channels that point operations move than on as many that none does."""
+
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
 

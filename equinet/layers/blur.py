@@ -74,6 +74,8 @@ class BlurPool(Layer):
         LayerError: from init and apply, if the filter does not fit or has an unknown size.
     """
 
+    reads_fibre = False
+
     stride: Ints
     size: Ints = 3
     padding: PaddingSpec = "circular"
@@ -108,6 +110,8 @@ class MaxBlurPool(Layer):
     Raises:
         LayerError: from init and apply, if a window does not fit or the filter has an unknown size.
     """
+
+    reads_fibre = False
 
     stride: Ints
     window: Ints = 2

@@ -385,3 +385,20 @@ def _check_layers(owner: str, layers: Sequence[object]) -> None:
     for i, layer in enumerate(layers):
         if not isinstance(layer, Layer):
             raise TypeError(f"{owner}: argument {i} must be a layer; got {layer!r} of type {type(layer).__name__}")
+
+
+def with_children(layer: Layer, children: Sequence[Layer]) -> Layer:
+    """The same combination of other layers.
+
+    Raises:
+        TypeError: for a layer that is no combination known here.
+    """
+    if isinstance(layer, Sequential):
+        return Sequential(*children)
+    if isinstance(layer, Parallel):
+        return Parallel(*children, join=layer.join)
+    if isinstance(layer, Residual):
+        return Residual(*children)
+    if isinstance(layer, Hourglass):
+        return Hourglass(*children, skip=layer.skip)
+    raise TypeError(f"{layer} has children, and how to put others in their place is not known")

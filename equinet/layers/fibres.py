@@ -239,3 +239,39 @@ class Restrict(Layer):
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost
         return "only a subgroup is asked from here on"
+
+
+@dataclass(frozen=True)
+class AsFibre(Layer):
+    """The same values, whose channels are a fibre from here on: what a network's input is, say.
+
+    Of channels that an operation moves otherwise than the fibre says, nothing is claimed under that operation. So
+    where inputs are vectors, `certify(net, domain, channels=fibre)` says that they move, and this layer that weights
+    expect it.
+
+    Args:
+        fibre: the fibre.
+
+    Raises:
+        LayerError: from init and apply, if there are not so many channels.
+    """
+
+    fibre: int
+
+    def output_shape(self, shape: Shape) -> Shape:
+        fibre = _needs_fibre(self, self.fibre)
+        if shape[-1] is None or int(shape[-1]) != int(fibre):
+            raise LayerError(f"{self}: this fibre has {int(fibre)} channels; got shape {shape}")
+        return (*shape[:-1], fibre)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        return x, state
+
+    def symmetry(self, field: Field) -> Field:
+        fibre = _needs_fibre(self, self.fibre)
+        return (field if field.fibre == fibre else field.unmoved().under(fibre.kernel)).typed(fibre)
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del lost
+        return f"the input's channels, {before.fibre}, do not move as this fibre says"

@@ -61,27 +61,34 @@ class _GroupConvolution(Layer):
     source: int | None
 
     @abstractmethod
-    def plain(self, groups: int = 1) -> Conv | ConvTranspose:
-        """The convolution with free weights of the same windows and channels, without bias."""
+    def plain(self, groups: int = 1, bias: bool = False) -> Conv | ConvTranspose:
+        """The convolution with free weights of the same windows and channels."""
 
     @abstractmethod
     def _readings(self, shape: Shape) -> tuple[Reading, ...]: ...
 
     @property
-    def _target(self) -> Fibre:
+    def target(self) -> Fibre:
+        """The output's fibre.
+
+        Raises:
+            LayerError: if it is a plain number.
+        """
         if not isinstance(self.out, Fibre):
             raise LayerError(
                 f"{type(self).__name__} needs a Fibre to give out, such as 8 * Fibre.regular('4mm'); got {self.out!r}"
             )
         return self.out
 
-    def _fibre(self, channels: int) -> Fibre:
-        return source_fibre(self, self.source, channels, self._target.group)
+    def source_of(self, channels: int) -> Fibre:
+        """The input's fibre, over the group of the output's."""
+        return source_fibre(self, self.source, channels, self.target.group)
 
-    def _groups(self, source: Fibre) -> int:
+    def groups_of(self, source: Fibre) -> int:
+        """Feature groups of the plain convolution: the copies, depthwise, else 1."""
         if not self.depthwise:
             return 1
-        copies = [[count for count, _ in fibre.terms] for fibre in (source, self._target)]
+        copies = [[count for count, _ in fibre.terms] for fibre in (source, self.target)]
         if copies[0] != copies[1] or len(copies[0]) > 1:
             raise LayerError(
                 f"{self}: a depthwise convolution takes each copy to a copy, so both fibres need one term with equally "
@@ -90,32 +97,32 @@ class _GroupConvolution(Layer):
         return copies[0][0]
 
     def output_shape(self, shape: Shape) -> Shape:
-        source = self._fibre(shape[-1] or 1)
+        source = self.source_of(shape[-1] or 1)
         dim = len(shape) - 1
-        if len(self._target.group[0]) != dim:
+        if len(self.target.group[0]) != dim:
             raise LayerError(
-                f"{self}: {point_group_symbol(self._target.group)} acts on dimension {len(self._target.group[0])}; "
+                f"{self}: {point_group_symbol(self.target.group)} acts on dimension {len(self.target.group[0])}; "
                 f"got an input of shape {shape} with {dim} spatial axes"
             )
         for name in ("kernel", "dilation"):
             values = per_axis(getattr(self, name), shape, name, self)
-            bad = next((a for a in self._target.group if not is_mapped_to_itself(values, a)), None)
+            bad = next((a for a in self.target.group if not is_mapped_to_itself(values, a)), None)
             if bad is not None:
                 raise LayerError(
-                    f"{self}: {point_group_symbol(self._target.group)} exchanges axes along which the {name} differs, "
+                    f"{self}: {point_group_symbol(self.target.group)} exchanges axes along which the {name} differs, "
                     f"{values}: use the same for both, or a smaller group"
                 )
-        self._groups(source)
+        self.groups_of(source)
         return (*self.plain().output_shape(shape)[:-1], self.out)
 
     def _blocks(self, source: Fibre, taps: tuple[int, ...]) -> Iterator[tuple[int, int, KernelBasis]]:
         """For each pair of terms, output by output: copies in, copies out, and the basis of kernels between them."""
-        for n, target in self._target.terms:
+        for n, target in self.target.terms:
             for m, rep in source.terms:
                 yield m, n, kernel_basis(taps, rep, target)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        source = self._fibre(shape[-1])
+        source = self.source_of(shape[-1])
         taps = per_axis(self.kernel, shape, "kernel", self)
         widths = len(source.terms)
         blocks = list(self._blocks(source, taps))
@@ -136,7 +143,7 @@ class _GroupConvolution(Layer):
             channels: of the input, a number or a `Fibre`.
             dim: number of spatial axes.
         """
-        source = self._fibre(channels)
+        source = self.source_of(channels)
         taps = (self.kernel,) * dim if isinstance(self.kernel, int) else self.kernel
         blocks = list(self._blocks(source, taps))
         if len(params["kernel"]) != len(blocks) or any(
@@ -153,22 +160,22 @@ class _GroupConvolution(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         kernel = self.dense_kernel(params, context.fibre, x.ndim - 2)
-        plain = self.plain(self._groups(self._fibre(context.fibre)))
+        plain = self.plain(self.groups_of(self.source_of(context.fibre)))
         y, _ = plain.forward({"kernel": kernel}, (), x, context)
         return (add_bias(y, {"bias": spread_invariant(params["bias"], self.out)}) if self.bias else y), state
 
     def symmetry(self, field: Field) -> Field:
-        source = self._fibre(field.fibre)
+        source = self.source_of(field.fibre)
         moved = isinstance(field.fibre, Fibre) or source.is_trivial
         # Channels that the input says nothing moves are read as scalars, whatever the weights were made for.
         typed = field.typed(source) if moved else field.under(source.kernel).typed(source)
-        return typed.read_taps(self._readings(field.shape), self._target)
+        return typed.read_taps(self._readings(field.shape), self.target)
 
     def reason(self, before: Field, lost: Lost) -> str:
         facts = []
         if "operations" in lost:
-            beyond = [a for a, _ in before.strict.source.operations if a not in set(self._target.group)]
-            facts += [f"its kernels commute with {point_group_symbol(self._target.group)} only"] * bool(beyond)
+            beyond = [a for a, _ in before.strict.source.operations if a not in set(self.target.group)]
+            facts += [f"its kernels commute with {point_group_symbol(self.target.group)} only"] * bool(beyond)
         windows = tuple(w for w in self._readings(before.shape) if isinstance(w, Window))
         facts.append(window_reason(windows, before, lost, free=False) if windows else "")
         return "; ".join(filter(None, facts))
@@ -233,8 +240,8 @@ class GroupConv(_GroupConvolution):
     bias: bool = True
     source: int | None = None
 
-    def plain(self, groups: int = 1) -> Conv:
-        return Conv(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias=False)
+    def plain(self, groups: int = 1, bias: bool = False) -> Conv:
+        return Conv(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
 
     def _readings(self, shape: Shape) -> tuple[Window, ...]:
         return self.plain().windows(shape)
@@ -258,8 +265,8 @@ class GroupConvTranspose(_GroupConvolution):
     bias: bool = True
     source: int | None = None
 
-    def plain(self, groups: int = 1) -> ConvTranspose:
-        return ConvTranspose(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias=False)
+    def plain(self, groups: int = 1, bias: bool = False) -> ConvTranspose:
+        return ConvTranspose(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
 
     def _readings(self, shape: Shape) -> tuple[Reading, ...]:
         return self.plain().windows(shape)

@@ -29,6 +29,7 @@ class _Elementwise(Layer):
     """A fixed function of one number; `_monotone` if it never decreases (maxima then pass through it), `_odd` if
     f(−x) = −f(x) (it then commutes with changes of sign)."""
 
+    reads_fibre = False
     _monotone = False
     _odd = False
 
@@ -169,6 +170,8 @@ class Pointwise(_Elementwise):
 @dataclass(frozen=True)
 class Identity(Layer):
     """The input itself."""
+
+    reads_fibre = False
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

@@ -49,6 +49,8 @@ class MaxPool(Layer):
         padding: as for `Conv`; default "valid".
     """
 
+    reads_fibre = False
+
     window: Ints
     stride: Ints | None = None
     padding: PaddingSpec = "valid"
@@ -90,6 +92,8 @@ class AvgPool(Layer):
         count_padding: divide by the window's size; if False, by the number of nodes that exist.
     """
 
+    reads_fibre = False
+
     window: Ints
     stride: Ints | None = None
     padding: PaddingSpec = "valid"
@@ -121,6 +125,7 @@ class AvgPool(Layer):
 
 
 class _GlobalPool(Layer):
+    reads_fibre = False
     _maximum = False
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -36,6 +36,8 @@ class Upsample(Layer):
         ValueError: for an unknown method or padding.
     """
 
+    reads_fibre = False
+
     factor: Ints
     method: Literal["nearest", "linear"] = "nearest"
     padding: Literal["edge", "circular"] = "edge"
@@ -184,6 +186,8 @@ class PixelShuffle(Layer):
 class _Extension(Layer):
     """Padding and cropping: each axis grows or shrinks at its ends."""
 
+    reads_fibre = False
+
     def _readings(self, shape: Shape) -> tuple[Extend, ...]:
         raise NotImplementedError
 
@@ -294,6 +298,8 @@ class Roll(Layer):
     Args:
         shift: an int for every axis, or one per axis; may be negative.
     """
+
+    reads_fibre = False
 
     shift: Ints
 

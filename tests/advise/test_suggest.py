@@ -146,3 +146,17 @@ def test_the_suggested_network_can_be_trained_on() -> None:
     )
     variables = found.net.init(jax.random.key(0), (6, 6, 1))
     assert found.net.apply(variables, jax.random.normal(jax.random.key(1), (2, 6, 6, 1))).shape == (2, 2)
+
+
+def test_group_convolutions_are_edited_as_plain_ones_are():
+    regular = eq.Fibre.regular("4")
+    net = eq.Sequential(
+        eq.GroupConv(regular, 3), eq.Relu(), eq.GroupConv(regular, 3, stride=2), eq.GlobalAvgPool(), eq.GroupPool()
+    )
+    domain = eq.torus(8, 8)
+    wanted = eq.SpaceGroup.parse("Z × Z ⋊ 4", periods=domain.periods)
+    assert not wanted <= eq.certify(net, domain).invariance
+    found = eq.suggest(net, domain, require="Z × Z ⋊ 4", of="invariance")
+    assert found
+    for suggestion in found:
+        assert wanted <= eq.certify(suggestion.net, suggestion.domain).invariance

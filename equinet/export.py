@@ -1,0 +1,80 @@
+"""Frozen networks as plain ones: group convolutions expanded to ordinary weights once and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from equinet.fibre import Fibre
+from equinet.layers.base import Layer, LayerError, Shape, Variables
+from equinet.layers.combine import Hourglass, Named, Sequential, shape_of, with_children
+from equinet.layers.fibres import AsFibre
+from equinet.layers.group_conv import GroupConv, GroupConvTranspose
+from equinet.layers.norm import BatchNorm
+from equinet.layers.orbits import spread, spread_invariant
+
+Exported = tuple[Layer, Any, Any]
+"""A layer, its parameters and its state."""
+
+
+def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Layer, Variables]:
+    """A network of plain layers that computes the same in evaluation mode, and its variables.
+
+    Group convolutions become `Conv` and `ConvTranspose` with the weights they expand to, batch norms get a scale and a
+    bias for every channel. Other layers that work on a fibre stay, each behind an `AsFibre` that says which. The plain
+    network no longer knows its symmetry: certify the original.
+
+    Args:
+        net, variables: the network and its weights.
+        shape: `(*spatial, channels)` of the input, without the batch.
+
+    Raises:
+        LayerError: if the network cannot run on such an input, or the variables are another network's.
+
+    >>> import jax
+    >>> net = Sequential(GroupConv(2 * Fibre.regular("4"), 3), BatchNorm())
+    >>> plain, weights = export(net, net.init(jax.random.key(0), (8, 8, 1)), (8, 8, 1))
+    >>> print(plain, weights["params"][0]["kernel"].shape)
+    Sequential(Conv(8, 3), BatchNorm()) (3, 3, 1, 8)
+    """
+    net.output_shape(tuple(shape))
+    layer, params, state = _exported(net, variables["params"], variables["state"], tuple(shape))
+    return layer, {"params": params, "state": state}
+
+
+def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
+    fibre = shape[-1] or 1
+    if isinstance(net, Named):
+        layer, params, state = _exported(net.layer, params, state, shape)
+        return Named(net.name, layer), params, state
+    if net.children:
+        return _container(net, params, state, shape)
+    if isinstance(net, (GroupConv, GroupConvTranspose)):
+        source = net.source_of(fibre)
+        kernel = net.dense_kernel(params, fibre, len(shape) - 1)
+        made = {"kernel": kernel}
+        if net.bias:
+            made["bias"] = spread_invariant(params["bias"], net.target)
+        return net.plain(net.groups_of(source), bias=net.bias), made, state
+    if not isinstance(fibre, Fibre) or not net.reads_fibre:
+        return net, params, state
+    if isinstance(net, BatchNorm):
+        wide = {"scale": spread(params["scale"], fibre), "bias": spread_invariant(params["bias"], fibre)}
+        means = {"mean": spread_invariant(state["mean"], fibre), "variance": spread(state["variance"], fibre)}
+        return net, wide, means
+    return Sequential(AsFibre(fibre), net), ((), params), ((), state)
+
+
+def _container(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
+    shapes = [shape]
+    for name, child in net.children[:-1]:
+        follows = isinstance(net, (Sequential, Hourglass))
+        shapes.append(shape_of(name, child, shapes[-1]) if follows else shape)
+    if len(params) != len(shapes):
+        raise LayerError(f"the variables are those of another network: {len(params)} entries for {len(shapes)} layers")
+    made = [_exported(child, *parts) for (_, child), *parts in zip(net.children, params, state, shapes, strict=True)]
+    return (
+        with_children(net, [layer for layer, _, _ in made]),
+        tuple(p for _, p, _ in made),
+        tuple(s for _, _, s in made),
+    )
