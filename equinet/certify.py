@@ -15,7 +15,7 @@ from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.names import point_group_symbol
 from equinet.layers.base import Layer, LayerError
-from equinet.layers.combine import step
+from equinet.layers.combine import conform, step
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
     Args:
         net: any layer.
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)` or a `Domain` of mixed axes.
-        channels: of the input; a `Fibre` if point operations move them.
+        channels: of the input; a `Fibre` if point operations move them, which the network reads by an `AsFibre` first.
 
     Raises:
         LayerError: if the network cannot run on such an input, naming the layer.
@@ -172,7 +172,7 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         raise LayerError(f"certify needs a whole number of input channels, at least one; got {channels!r}")
     start = Field.input(domain, channels)
     net.output_shape(start.shape)
-    field = net.symmetry(start) if net.children else step("0", net, start)
+    field = conform(net, start, net.symmetry(start)) if net.children else step("0", net, start)
     return Certificate(domain, channels, field)
 
 

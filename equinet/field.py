@@ -88,6 +88,7 @@ class Field:
         grid: the value's own grid (dimension 0 after global pooling or flattening).
         fibre: its channels: a number, or a `Fibre` that says how point operations *of the source* move them. Where it
             is one, all operations in `base` are of the fibre's group.
+        raw: whether this is the network's input, of which only an `AsFibre` sees more than the number of channels.
         base: action of the source's isometries on the base value.
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
@@ -110,6 +111,7 @@ class Field:
     base: Homomorphism
     base_grid: Domain
     lines: tuple[Line, ...]
+    raw: bool = False
     unmixed: bool = False
     closed: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()
@@ -129,7 +131,7 @@ class Field:
         lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
         made = Field(source, channels, source, channels, wrapping(source), source.wrapped, lines, spans=spans)
-        return made.under(channels.group) if isinstance(channels, Fibre) else made
+        return replace(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
 
     @property
     def channels(self) -> int:
@@ -148,7 +150,7 @@ class Field:
         """The same field under the operations that move no channel; from here on channels are numbers."""
         if not isinstance(self.fibre, Fibre):
             return self
-        kept = self.under(self.fibre.kernel)
+        kept = replace(self, raw=False).under(self.fibre.kernel)
         if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
             kept = replace(kept, base=same_moves(self.source).then(kept.base), regathered=None, parts=None)
@@ -157,12 +159,12 @@ class Field:
     def typed(self, fibre: int) -> Field:
         """The same field with another way to say how the same channels move."""
         made = self.under(fibre.group) if isinstance(fibre, Fibre) else self
-        return replace(made, fibre=fibre)
+        return replace(made, fibre=fibre, raw=False)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """`(*spatial, channels)`, None along infinite axes."""
-        return (*self.grid.sizes, self.fibre)
+        """`(*spatial, channels)` as layers see it, None along infinite axes."""
+        return (*self.grid.sizes, int(self.fibre) if self.raw else self.fibre)
 
     @cached_property
     def action(self) -> Homomorphism:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from equinet.fibre import Fibre, agree, concatenate
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
+from equinet.layers.fibres import AsFibre
 from equinet.phases import Phase
 
 Join = Literal["add", "concat", "mul"]
@@ -43,17 +44,20 @@ def step(name: str, layer: Layer, field: Field) -> Field:
     with within(label(name, layer)):
         if not layer.children:
             shown = layer.layer if isinstance(layer, Named) else layer
-            return _declared(layer, field).recorded(shown, path, field, layer.reason)
-        return layer.symmetry(field.at(path)).at(field.path)
+            seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
+            return conform(layer, seen, layer.symmetry(seen)).recorded(shown, path, field, layer.reason)
+        return conform(layer, field, layer.symmetry(field.at(path))).at(field.path)
 
 
-def _declared(layer: Layer, field: Field) -> Field:
-    """A leaf's symmetry, under the operations that move its output's channels as its output shape says."""
-    made = layer.symmetry(field)
-    if not isinstance(made.fibre, Fibre):
-        return made
-    fibre = layer.output_shape(field.shape)[-1]
-    return made if made.fibre == fibre else made.unmoved()
+def conform(layer: Layer, before: Field, after: Field) -> Field:
+    """What a layer made of a field, under the operations that move channels as the layer's output shape says.
+
+    That is what the layers that follow compute with.
+    """
+    if not isinstance(after.fibre, Fibre):
+        return after
+    fibre = layer.output_shape(before.shape)[-1]
+    return after if after.fibre == fibre and not after.raw else after.unmoved()
 
 
 def forward(

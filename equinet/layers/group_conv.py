@@ -24,27 +24,20 @@ from equinet.windows import Reading, Window
 Ints = int | tuple[int, ...]
 
 
-def source_fibre(layer: Layer, stated: int | None, channels: int, group: tuple[Matrix, ...]) -> Fibre:
-    """The fibre that a layer over a point group reads: as stated, else the input's, restricted to the group.
+def source_fibre(layer: Layer, channels: int, group: tuple[Matrix, ...]) -> Fibre:
+    """The fibre that a layer over a point group reads: the input's, restricted to the group.
 
     Raises:
-        LayerError: if what is stated and the input differ, or the input's fibre is one of a group without the layer's.
+        LayerError: if the input's fibre is one of a group without the layer's.
     """
-    dim = len(group[0])
-    differs = stated is not None and (
-        int(stated) != int(channels) or (isinstance(channels, Fibre) and stated != channels)
-    )
-    if differs:
-        raise LayerError(f"{layer} is made for the fibre {stated}; got {_described(channels)}")
-    fibre = channels if stated is None else stated
-    if not isinstance(fibre, Fibre):
-        return Fibre.trivial(group, dim) * fibre
-    if not set(group) <= set(fibre.group):
+    if not isinstance(channels, Fibre):
+        return Fibre.trivial(group) * channels
+    if not set(group) <= set(channels.group):
         raise LayerError(
-            f"{layer} is equivariant under {point_group_symbol(group)}, and its input {fibre} only under "
-            f"{point_group_symbol(fibre.group)}: use a subgroup of that here, or the larger group before"
+            f"{layer} is equivariant under {point_group_symbol(group)}, and its input {channels} only under "
+            f"{point_group_symbol(channels.group)}: use a subgroup of that here, or the larger group before"
         )
-    return fibre.restrict(group)
+    return channels.restrict(group)
 
 
 def _described(channels: int) -> str:
@@ -58,7 +51,6 @@ class _GroupConvolution(Layer):
     kernel: Ints
     depthwise: bool
     bias: bool
-    source: int | None
 
     @abstractmethod
     def plain(self, groups: int = 1, bias: bool = False) -> Conv | ConvTranspose:
@@ -82,7 +74,7 @@ class _GroupConvolution(Layer):
 
     def source_of(self, channels: int) -> Fibre:
         """The input's fibre, over the group of the output's."""
-        return source_fibre(self, self.source, channels, self.target.group)
+        return source_fibre(self, channels, self.target.group)
 
     def groups_of(self, source: Fibre) -> int:
         """Feature groups of the plain convolution: the copies, depthwise, else 1."""
@@ -165,10 +157,7 @@ class _GroupConvolution(Layer):
         return (add_bias(y, {"bias": spread_invariant(params["bias"], self.out)}) if self.bias else y), state
 
     def symmetry(self, field: Field) -> Field:
-        source = self.source_of(field.fibre)
-        moved = isinstance(field.fibre, Fibre) or source.is_trivial
-        # Channels that the input says nothing moves are read as scalars, whatever the weights were made for.
-        typed = field.typed(source) if moved else field.under(source.kernel).typed(source)
+        typed = field.typed(self.source_of(field.fibre))
         return typed.read_taps(self._readings(field.shape), self.target)
 
     def reason(self, before: Field, lost: Lost) -> str:
@@ -214,11 +203,11 @@ class GroupConv(_GroupConvolution):
     which rotations and reflections survive on a finite image is decided by kernel, stride, padding and size.
 
     Args:
-        out: the output's fibre, such as `8 * Fibre.regular("4mm")`.
+        out: the output's fibre, such as `8 * Fibre.regular("4mm")`. The input's is what the layers before make it;
+            plain channels are scalars.
         kernel, stride, dilation, padding: as for `Conv`; kernel and dilation equal along axes that P exchanges.
         depthwise: whether each copy is taken to a copy of its own.
         bias: whether to add a bias, one for each orbit of channels.
-        source: the input's fibre; by default what the layers before make it, and scalars at a network's input.
 
     Raises:
         LayerError: from init and apply, if the group is not one of the input's fibre, or of its grid, or of the kernel.
@@ -238,7 +227,6 @@ class GroupConv(_GroupConvolution):
     padding: PaddingSpec = "zero"
     depthwise: bool = False
     bias: bool = True
-    source: int | None = None
 
     def plain(self, groups: int = 1, bias: bool = False) -> Conv:
         return Conv(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
@@ -253,7 +241,7 @@ class GroupConvTranspose(_GroupConvolution):
 
     Args:
         kernel, stride, dilation, padding: as for `ConvTranspose`.
-        out, depthwise, bias, source: as for `GroupConv`.
+        out, depthwise, bias: as for `GroupConv`.
     """
 
     out: int
@@ -263,7 +251,6 @@ class GroupConvTranspose(_GroupConvolution):
     padding: str = "zero"
     depthwise: bool = False
     bias: bool = True
-    source: int | None = None
 
     def plain(self, groups: int = 1, bias: bool = False) -> ConvTranspose:
         return ConvTranspose(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)

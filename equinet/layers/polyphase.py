@@ -17,7 +17,6 @@ from equinet.layers.group_conv import GroupConv
 from equinet.layers.selection import choose, keep_phase, norm_keys, place_phase, stack_phases
 
 Ints = int | tuple[int, ...]
-NAMES = ("first", "second")
 
 
 def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
@@ -177,29 +176,29 @@ class LearnedPolyphasePool(_Polyphase):
     def _knows_translations_only(self, fibre: int) -> bool:
         return not isinstance(fibre, Fibre)
 
-    def _convolutions(self, fibre: int, dim: int) -> tuple[Conv | GroupConv, Conv | GroupConv]:
+    def _convolutions(self, fibre: int) -> tuple[Layer, Layer]:
         """The two layers of the network that gives logits: over the fibre's group, if the channels have one."""
         if not isinstance(fibre, Fibre):
             return Conv(self.hidden, 3, padding="circular"), Conv(1, 3, padding="circular", bias=False)
         regular = Fibre.regular(fibre.group)
-        hidden = max(self.hidden // int(regular), 1) * regular
-        first = GroupConv(hidden, 3, padding="circular", source=fibre)
-        return first, GroupConv(Fibre.trivial(fibre.group), 3, padding="circular", bias=False, source=hidden)
+        hidden = regular * max(self.hidden // int(regular), 1)
+        second = GroupConv(Fibre.trivial(fibre.group), 3, padding="circular", bias=False)
+        return GroupConv(hidden, 3, padding="circular"), second
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        keys = jax.random.split(key)
-        params, channels = {}, shape[-1]
-        for name, layer, part in zip(NAMES, self._convolutions(shape[-1], len(shape) - 1), keys, strict=True):
-            params[name], _ = layer.setup(part, (*shape[:-1], channels))
-            channels = layer.out if isinstance(layer, GroupConv) else layer.features
+        first, second = self._convolutions(shape[-1])
+        one, other = jax.random.split(key)
+        between = tuple(n or 1 for n in first.output_shape(shape))
+        params = {"first": first.setup(one, shape)[0], "second": second.setup(other, between)[0]}
         return params, {"temperature": jnp.asarray(self.temperature, jnp.float32)}
 
     def _scores(self, params: Params, components: jax.Array, fibre: int) -> jax.Array:
         """The network's value at every node, `[batch, phases, nodes]`."""
         x = components.reshape(-1, *components.shape[2:])
-        first, second = self._convolutions(fibre, components.ndim - 3)
+        first, second = self._convolutions(fibre)
+        hidden = first.output_shape((*x.shape[1:-1], fibre))[-1] or 1
         x, _ = first.forward(params["first"], (), x, Context(fibre=fibre))
-        x, _ = second.forward(params["second"], (), jnp.maximum(x, jnp.zeros((), x.dtype)), Context(fibre=x.shape[-1]))
+        x, _ = second.forward(params["second"], (), jnp.maximum(x, jnp.zeros((), x.dtype)), Context(fibre=hidden))
         return x.reshape(*components.shape[:2], -1)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
