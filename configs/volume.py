@@ -3,7 +3,8 @@
     python -m scripts.get_data --dataset=colin27
     python -m scripts.train --config=configs/volume.py:aps --workdir=runs/volume-aps
 
-Names: `max`, `stride`, `aps`, trained as they are, and `max_flip`, trained on reflections of the blocks as well.
+Names: `max`, `stride`, `aps` with zero padding, and `max_circular`, `stride_circular`, `aps_circular`, trained as they
+are; `max_flip`, zero padding, trained on the mirror images of the blocks as well, left and right exchanged.
 One head only: this asks what a network carries over to the mirror image, not how it generalises.
 """
 
@@ -12,7 +13,7 @@ import ml_collections
 from configs.common import base
 from experiments.names import check_name
 
-NETWORKS = ("max", "stride", "aps", "max_flip")
+NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "stride_circular", "aps_circular")
 
 
 def get_config(arg: str = "max") -> ml_collections.ConfigDict:
@@ -21,5 +22,6 @@ def get_config(arg: str = "max") -> ml_collections.ConfigDict:
     config = base()
     config.update(name=arg, dataset="colin27", size=32, batch=8, epochs=3, optimiser={"learning_rate": 3e-3})
     config.update(augment={"flip": arg == "max_flip"})
-    config.model = {"name": "unet", "depth": 2, "width": 8, "classes": 2, "down": arg.split("_")[0], "padding": "zero"}
+    padding = "circular" if arg.endswith("_circular") else "zero"
+    config.model = {"name": "unet", "depth": 2, "width": 8, "classes": 2, "down": arg.split("_")[0], "padding": padding}
     return config
