@@ -9,7 +9,7 @@ import importlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,12 +17,12 @@ import ml_collections
 
 from experiments.names import check_name
 from experiments.record import ROOT, read_json, read_json_lines, write_json, write_text
+from experiments.summary import Records
 from experiments.train import RUN, Outcome, train_and_evaluate
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("fcn_vs_maxpool",)
-Records = Sequence[dict[str, Any]]
+STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d")
 
 
 class Study(Protocol):
