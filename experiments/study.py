@@ -17,6 +17,7 @@ import ml_collections
 
 from experiments.names import check_name
 from experiments.record import ROOT, read_json, read_json_lines, write_json, write_text
+from experiments.settings import Settings
 from experiments.summary import Records
 from experiments.train import RUN, Outcome, train_and_evaluate
 
@@ -32,7 +33,7 @@ class Study(Protocol):
         """All runs, each under a name of its own."""
         ...
 
-    def measure(self, name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+    def measure(self, run: Settings, outcome: Outcome) -> dict[str, Any]:
         """What is worth keeping of a run besides its metrics, as JSON."""
         ...
 
@@ -90,7 +91,7 @@ def run_study(
             "run": run,
             "seed": config.seed,
             **outcome.metrics.to_json(),
-            **study.measure(run, config, outcome),
+            **study.measure(Settings.of(config), outcome),
             "commit": made["commit"],
             "versions": made["versions"],
             "platform": made["device"]["platform"],

@@ -10,6 +10,7 @@ import ml_collections
 import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
 from experiments.markdown import table
+from experiments.settings import Settings
 from experiments.summary import Records, agreeing, group_text, mean, spread, values
 from experiments.train import Outcome
 
@@ -33,11 +34,11 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
             yield f"{network}-{seed}", config
 
 
-def measure(name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The shifts that leave the output alone: computed from the layers, and for the first seed measured as well."""
     domain = eq.torus(SIZE, SIZE)
-    made: dict[str, Any] = {"network": config.name, "computed": _shifts(_computed(outcome.net).invariance)}
-    if config.seed == SEEDS[0]:
+    made: dict[str, Any] = {"network": run.name, "computed": _shifts(_computed(outcome.net).invariance)}
+    if run.seed == SEEDS[0]:
         found = eq.discover(outcome.net.bind(outcome.variables), domain, key=0, progress=False)
         made["measured"] = _shifts(found.invariance)
     return made

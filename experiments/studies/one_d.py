@@ -11,6 +11,7 @@ import equinet as eq
 from configs.one_d import CHANNELS, DATA, DOWNS, SEEDS, get_config
 from experiments.demo import short
 from experiments.markdown import table
+from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
 from experiments.train import Outcome
 
@@ -35,14 +36,14 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
                 yield f"{data}-{kind}-{seed}", config
 
 
-def measure(name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The group that leaves the output alone: computed from the layers, and measured on the trained weights."""
-    channels = CHANNELS[config.name.split("-")[0]]
-    domain = eq.torus(config.size)
+    channels = CHANNELS[run.name.split("-")[0]]
+    domain = eq.torus(run.size)
     bound = outcome.net.bind(outcome.variables)
-    found = eq.discover(bound, domain, key=config.seed, channels=channels, progress=False)
+    found = eq.discover(bound, domain, key=run.seed, channels=channels, progress=False)
     return {
-        "network": config.name,
+        "network": run.name,
         "computed": short(_computed(outcome.net, domain, channels).invariance),
         "measured": short(found.invariance),
     }

@@ -15,6 +15,7 @@ from experiments.data.scenes import CANVAS
 from experiments.demo import short
 from experiments.markdown import table
 from experiments.metrics import answers
+from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
 from experiments.train import Outcome
 
@@ -40,22 +41,22 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
             yield f"{network}-{seed}", config
 
 
-def measure(name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The group that moves the map of labels, computed and measured; for the first seed a scene's labels as well."""
     small = eq.torus(SMALL, SMALL)
-    found = eq.discover(outcome.net.bind(outcome.variables), small, key=config.seed, progress=False)
+    found = eq.discover(outcome.net.bind(outcome.variables), small, key=run.seed, progress=False)
     made = {
-        "network": config.name,
+        "network": run.name,
         "computed": short(eq.certify(outcome.net, eq.torus(CANVAS, CANVAS)).strict),
         "computed_small": short(eq.certify(outcome.net, small).strict),
         "measured_small": short(found.strict),
     }
-    return made | _shown(config, outcome) if config.seed == SEEDS[0] else made
+    return made | _shown(run, outcome) if run.seed == SEEDS[0] else made
 
 
-def _shown(config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+def _shown(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """Labels of one test scene, and those of the shifted scene put back, as rows of hexadecimal digits."""
-    scene = load(config.dataset, None, config.size).test[SCENE]["input"][None]
+    scene = load(run.dataset, None, run.size).test[SCENE]["input"][None]
     pair = np.concatenate([scene, np.roll(scene, SHIFT, (1, 2))])
     still, moved = answers(outcome.net.apply, outcome.variables, jnp.asarray(pair))[0]
     back = np.roll(moved, [-step for step in SHIFT], (0, 1))
