@@ -13,6 +13,7 @@ import ml_collections
 from configs.common import base
 from experiments.names import check_name
 
+SEEDS = (0,)
 NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "stride_circular", "aps_circular")
 
 

@@ -1,0 +1,198 @@
+"""How far do zero, reflect and circular padding carry the border inwards, and with it the knowledge of position?"""
+
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+
+import equinet as eq
+from configs.fcn_vs_maxpool import PADDINGS, SEEDS, SIZE, get_config
+from experiments.boundary import (
+    CROP,
+    EDGE,
+    MARGIN,
+    by_row,
+    crop_error,
+    cyclic_error,
+    exact_square,
+    interior,
+    mosaics,
+    probe,
+    rolled_interior,
+)
+from experiments.demo import split_readout
+from experiments.markdown import percent, table
+from experiments.settings import Settings
+from experiments.summary import Records, by_network, extent, mean
+from experiments.train import Outcome
+
+DOWNS = {"none": "full resolution", "stride": "stride", "max": "max pooling", "blur": "blur"}
+SCENES, PROBED = 32, 480
+KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}
+FELT = 0.01
+"""A border is hardly felt where the error is below this share of that at the border."""
+
+
+def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+    for down in DOWNS:
+        for padding in PADDINGS:
+            for seed in SEEDS:
+                config = get_config(f"{down}-{padding}-gap")
+                config.seed = seed
+                yield f"{down}-{padding}-{seed}", config
+
+
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
+    """The nodes that no border reaches, computed and measured, and what the nodes near it show of it."""
+    net, variables = split_readout(outcome)
+    stride = int(eq.certify(net, eq.plane(2)).stride[0])
+    free, still = interior(net, CROP), rolled_interior(net, CROP, stride)
+    cropped = crop_error(net, variables, _scenes(SCENES, CROP + 2 * MARGIN), stride)
+    rolled = cyclic_error(net, variables, _scenes(SCENES, CROP), stride)
+    return {
+        "network": run.name.removesuffix("-gap"),
+        "stride": stride,
+        "computed": free,
+        "measured": exact_square(cropped),
+        "cyclic_computed": still,
+        "cyclic_measured": exact_square(rolled),
+        "least_error": float(min(errors[errors > 0].min() for errors in (cropped, rolled) if errors.any())),
+        "free_in_training": interior(net, SIZE),
+        "crop": by_row(cropped, free),
+        "cyclic": by_row(rolled, still),
+        "probe": probe(net, variables, _scenes(PROBED, CROP), free),
+    }
+
+
+@cache
+def _scenes(count: int, size: int) -> np.ndarray:
+    return mosaics(count, size, seed=size)
+
+
+def tables(records: Records) -> dict[str, str]:
+    return {
+        "extent": extent(records),
+        "agreement": _agreement(records),
+        "margins": _margins(records),
+        **{kind: _profile(records, kind) for kind in KINDS},
+        "chance": _chance(records),
+    }
+
+
+def _agreement(records: Records) -> str:
+    equal = sum(record["computed"] == record["measured"] for record in records)
+    still = sum(record["cyclic_computed"] == record["cyclic_measured"] for record in records)
+    least = min(record["least_error"] for record in records)
+    return (
+        f"Computed and measured interior are the same, node by node, in {equal} of {len(records)} runs under cropping "
+        f"and in {still} of {len(records)} under rolling. The smallest error of any node outside is {least:.0e} of the "
+        f"map's root mean square; inside it is rounding."
+    )
+
+
+def _margins(records: Records) -> str:
+    rows = []
+    for network, found in by_network(records).items():
+        first = found[0]
+        down, padding = network.split("-")
+        size = CROP // first["stride"]
+        before, after = first["computed"][0], size - 1 - first["computed"][1]
+        reach = [_reach(record, side) for record in found for side in range(2)]
+        training = first["free_in_training"]
+        free = (training[1] - training[0] + 1) ** 2 if training else 0
+        rows.append(
+            [
+                DOWNS[down],
+                padding,
+                f"{before} / {after}",
+                f"{before * first['stride']} / {after * first['stride']}",
+                f"{max(reach)}",
+                f"{free} of {(SIZE // first['stride']) ** 2}",
+                "all" if first["cyclic_computed"] == [0, size - 1] else f"{first['cyclic_computed']}",
+                mean(found, "accuracy"),
+            ]
+        )
+    head = ["downsampling", "padding", "margin, nodes", "margin, pixels", "felt, nodes", "free nodes in training"]
+    return table([*head, "nodes that roll along", "accuracy"], rows)
+
+
+def _reach(record: dict[str, Any], side: int) -> int:
+    """How many nodes from one border the crop error is still felt."""
+    errors = np.array(record["crop"][side * EDGE : (side + 1) * EDGE])
+    felt = np.flatnonzero(errors >= FELT * errors[0])
+    return int(felt[-1]) + 1 if len(felt) else 0
+
+
+def _profile(records: Records, kind: str) -> str:
+    """Means over the seeds by distance from the first border (rows at the top), then from the last one."""
+    rows = []
+    for network, found in by_network(records).items():
+        down, padding = network.split("-")
+        values = np.mean([record[kind] for record in found], axis=0)
+        rows.append([DOWNS[down], padding, *(_cell(value) for value in values)])
+    head = ["downsampling", "padding", *(f"{side} {place}" for side in ("top", "bottom") for place in range(EDGE))]
+    return table(head, rows)
+
+
+def _cell(share: float) -> str:
+    """A share in %; a bare 0 where it is rounding."""
+    return "0" if share < 1e-10 else percent(share)
+
+
+def _chance(records: Records) -> str:
+    """What the probe finds where there is nothing to find, and where there may be."""
+    circular = [value for r in records if "circular" in r["network"] for value in r["probe"]]
+    inside, outside = [], []
+    for record in records:
+        if "circular" not in record["network"]:
+            size = CROP // record["stride"]
+            margins = record["computed"][0], size - 1 - record["computed"][1]
+            for side, margin in enumerate(margins):
+                found = record["probe"][side * EDGE : (side + 1) * EDGE]
+                outside += found[:margin]
+                inside += found[margin:]
+    return (
+        f"With circular padding it finds {_range(circular)} % in all rows of all networks; with zero and reflect "
+        f"padding {_range(inside)} % in rows beyond the computed margin, and {_range(outside)} % within it."
+    )
+
+
+def _range(found: list[float]) -> str:
+    return f"{percent(min(found))} to {percent(max(found))}"
+
+
+def figures(records: Records, folder: Path) -> list[Path]:
+    """Errors and probe by distance from the top border, a column for each way down, a colour for each padding."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(12, 7.5), layout="constrained")
+    panels = figure.subplots(len(KINDS), len(DOWNS), sharex=True, sharey="row")
+    networks = by_network(records)
+    distance = np.arange(EDGE)
+    for column, (down, title) in zip(panels.T, DOWNS.items(), strict=True):
+        for panel, kind in zip(column, KINDS, strict=True):
+            for colour, (padding, marker) in enumerate(zip(PADDINGS, "osD", strict=True)):
+                found = networks.get(f"{down}-{padding}", [])
+                for record in found:
+                    shown = 100 * np.array(record[kind][EDGE:])
+                    label = padding if record is found[0] else None
+                    panel.plot(distance, shown, f"{marker}-", color=f"C{colour}", markersize=4, lw=1, label=label)
+                if kind == "crop" and found:
+                    size = CROP // found[0]["stride"]
+                    panel.axvline(size - 1.5 - found[0]["computed"][1], color=f"C{colour}", ls=":", lw=1.5)
+            panel.grid(alpha=0.3)
+        column[0].set_title(title)
+        column[-1].set_xlabel("nodes from the bottom border")
+    for panel, (kind, title) in zip(panels[:, 0], KINDS.items(), strict=True):
+        panel.set_ylabel(f"{title}, %")
+        if kind != "probe":
+            panel.set_yscale("symlog", linthresh=0.1)
+            panel.set_ylim(bottom=-0.03)
+    panels[0, 0].legend(fontsize=8)
+    path = folder / "boundary.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    return [path]
