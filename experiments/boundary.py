@@ -50,7 +50,7 @@ def crop_error(net: eq.Layer, variables: Any, canvases: np.ndarray, stride: int)
 
 
 def cyclic_error(net: eq.Layer, variables: Any, scenes: np.ndarray, stride: int) -> np.ndarray:
-    """`[n, n]`: how far the map of scenes rolled by the total stride (on both axes) is from the map rolled by a node."""
+    """`[n, n]`: how far the map of scenes rolled by the total stride along each axis is from the map rolled by 1."""
     rolled = np.roll(scenes, (stride, stride), (1, 2))
     expected = np.roll(_exact_maps(net, variables, scenes), (1, 1), (1, 2))
     return _relative(_exact_maps(net, variables, rolled), expected)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import ml_collections
 
 from experiments.names import check_name
-from experiments.record import ROOT, read_json, read_json_lines, write_json, write_text
+from experiments.record import ROOT, as_json, read_json, read_json_lines, write_json, write_text
 from experiments.settings import Settings
 from experiments.summary import Records
 from experiments.train import RUN, Outcome, train_and_evaluate
@@ -87,15 +87,17 @@ def run_study(
         config.update(progress=False, smoke=smoke)
         outcome = train_and_evaluate(config, workdir / run, report=lambda _: None)
         made = read_json(workdir / run / RUN)
-        record = {
-            "run": run,
-            "seed": config.seed,
-            **outcome.metrics.to_json(),
-            **study.measure(Settings.of(config), outcome),
-            "commit": made["commit"],
-            "versions": made["versions"],
-            "platform": made["device"]["platform"],
-        }
+        record = as_json(
+            {
+                "run": run,
+                "seed": config.seed,
+                **outcome.metrics.to_json(),
+                **study.measure(Settings.of(config), outcome),
+                "commit": made["commit"],
+                "versions": made["versions"],
+                "platform": made["device"]["platform"],
+            }
+        )
         write_json(path, record)
         records.append(record)
         seconds = time.perf_counter() - since

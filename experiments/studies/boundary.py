@@ -30,7 +30,7 @@ from experiments.summary import Records, by_network, extent, mean
 from experiments.train import Outcome
 
 DOWNS = {"none": "full resolution", "stride": "stride", "max": "max pooling", "blur": "blur"}
-SCENES, PROBED = 32, 480
+EPOCHS, SCENES, PROBED = 1, 32, 480
 KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}
 FELT = 0.01
 """A border is hardly felt where the error is below this share of that at the border."""
@@ -41,7 +41,7 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
         for padding in PADDINGS:
             for seed in SEEDS:
                 config = get_config(f"{down}-{padding}-gap")
-                config.seed = seed
+                config.update(seed=seed, epochs=EPOCHS)
                 yield f"{down}-{padding}-{seed}", config
 
 

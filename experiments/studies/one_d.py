@@ -79,7 +79,7 @@ def figures(records: Records, folder: Path) -> list[Path]:
     """Accuracy against both consistencies, a panel for each data set, a point for each run."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 4.4), layout="constrained")
+    figure = Figure(figsize=(9, 4.2), layout="constrained")
     panels = figure.subplots(1, len(DATA), sharey=True)
     networks = by_network(records)
     for panel, data in zip(panels, DATA, strict=True):
@@ -91,7 +91,7 @@ def figures(records: Records, folder: Path) -> list[Path]:
         panel.set_xlabel("circular consistency, %")
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy, %")
-    panels[-1].legend(fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    panels[0].legend(fontsize=8, loc="center")
     path = folder / "one_d.png"
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=120, metadata={"Software": None})
