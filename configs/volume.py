@@ -21,8 +21,9 @@ def get_config(arg: str = "max") -> ml_collections.ConfigDict:
     """The network called `arg`; see the names above."""
     check_name(arg, NETWORKS, "network in configs/volume.py")
     config = base()
-    config.update(name=arg, dataset="colin27", size=32, batch=8, epochs=3, optimiser={"learning_rate": 3e-3})
+    config.update(name=arg, dataset="colin27", size=32, batch=4, epochs=1, optimiser={"learning_rate": 1e-2})
     config.update(augment={"flip": arg == "max_flip"})
     padding = "circular" if arg.endswith("_circular") else "zero"
-    config.model = {"name": "unet", "depth": 2, "width": 8, "classes": 2, "down": arg.split("_")[0], "padding": padding}
+    model = {"name": "unet", "depth": 2, "width": 4, "classes": 2, "norm": "batch", "padding": padding}
+    config.model = {**model, "down": arg.split("_")[0]}
     return config

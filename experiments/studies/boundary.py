@@ -32,6 +32,8 @@ from experiments.train import Outcome
 DOWNS = {"none": "full resolution", "stride": "stride", "max": "max pooling", "blur": "blur"}
 EPOCHS, SCENES, PROBED = 1, 32, 480
 KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}
+SHOWN = 5
+"""Rows from each border in the tables."""
 FELT = 0.01
 """A border is hardly felt where the error is below this share of that at the border."""
 
@@ -132,8 +134,9 @@ def _profile(records: Records, kind: str) -> str:
     for network, found in by_network(records).items():
         down, padding = network.split("-")
         values = np.mean([record[kind] for record in found], axis=0)
-        rows.append([DOWNS[down], padding, *(_cell(value) for value in values)])
-    head = ["downsampling", "padding", *(f"{side} {place}" for side in ("top", "bottom") for place in range(EDGE))]
+        shown = [*values[:SHOWN], *values[EDGE : EDGE + SHOWN]]
+        rows.append([DOWNS[down], padding, *map(_cell, shown)])
+    head = ["downsampling", "padding", *(f"{side} {place}" for side in ("top", "bottom") for place in range(SHOWN))]
     return table(head, rows)
 
 

@@ -37,7 +37,7 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
     for network in NETWORKS:
         for seed in SEEDS:
             config = get_config(network)
-            config.update(seed=seed, eval_epochs=0)
+            config.seed = seed
             yield f"{network}-{seed}", config
 
 

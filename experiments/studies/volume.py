@@ -31,14 +31,13 @@ SMALL = 8
 """Size of the torus that trained networks are measured on: twice the total stride."""
 ACROSS = -2
 """The axis of inputs that crosses the hemispheres."""
-EPOCHS = 1
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
     for seed in SEEDS:
         for network in NETWORKS:
             config = get_config(network)
-            config.update(seed=seed, epochs=EPOCHS, eval_epochs=0)
+            config.seed = seed
             yield f"{network}-{seed}", config
 
 
