@@ -10,19 +10,8 @@ import numpy as np
 
 import equinet as eq
 from configs.fcn_vs_maxpool import PADDINGS, SEEDS, SIZE, get_config
-from experiments.boundary import (
-    CROP,
-    EDGE,
-    MARGIN,
-    by_row,
-    crop_error,
-    cyclic_error,
-    exact_square,
-    interior,
-    mosaics,
-    probe,
-    rolled_interior,
-)
+from experiments import boundary as border
+from experiments.boundary import CROP, EDGE, MARGIN
 from experiments.demo import split_readout
 from experiments.markdown import percent, table
 from experiments.settings import Settings
@@ -34,8 +23,6 @@ EPOCHS, SCENES, PROBED = 1, 32, 480
 KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}
 SHOWN = 5
 """Rows from each border in the tables."""
-FELT = 0.01
-"""A border is hardly felt where the error is below this share of that at the border."""
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
@@ -51,27 +38,29 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The nodes that no border reaches, computed and measured, and what the nodes near it show of it."""
     net, variables = split_readout(outcome)
     stride = int(eq.certify(net, eq.plane(2)).stride[0])
-    free, still = interior(net, CROP), rolled_interior(net, CROP, stride)
-    cropped = crop_error(net, variables, _scenes(SCENES, CROP + 2 * MARGIN), stride)
-    rolled = cyclic_error(net, variables, _scenes(SCENES, CROP), stride)
+    free, still = border.interior(net, CROP), border.rolled_interior(net, CROP, stride)
+    cropped = border.crop_error(net, variables, _scenes(SCENES, CROP + 2 * MARGIN), stride)
+    rolled = border.cyclic_error(net, variables, _scenes(SCENES, CROP), stride)
     return {
         "network": run.name.removesuffix("-gap"),
         "stride": stride,
         "computed": free,
-        "measured": exact_square(cropped),
+        "measured": border.exact_square(cropped),
         "cyclic_computed": still,
-        "cyclic_measured": exact_square(rolled),
-        "least_error": float(min(errors[errors > 0].min() for errors in (cropped, rolled) if errors.any())),
-        "free_in_training": interior(net, SIZE),
-        "crop": by_row(cropped, free),
-        "cyclic": by_row(rolled, still),
-        "probe": probe(net, variables, _scenes(PROBED, CROP), free),
+        "cyclic_measured": border.exact_square(rolled),
+        "least_error": float(
+            min(errors[errors > border.TOLERANCE].min() for errors in (cropped, rolled) if errors.any())
+        ),
+        "free_in_training": border.interior(net, SIZE),
+        "crop": border.by_row(cropped, free),
+        "cyclic": border.by_row(rolled, still),
+        "probe": border.probe(net, variables, _scenes(PROBED, CROP), free),
     }
 
 
 @cache
 def _scenes(count: int, size: int) -> np.ndarray:
-    return mosaics(count, size, seed=size)
+    return border.mosaics(count, size, seed=size)
 
 
 def tables(records: Records) -> dict[str, str]:
@@ -88,44 +77,53 @@ def _agreement(records: Records) -> str:
     equal = sum(record["computed"] == record["measured"] for record in records)
     still = sum(record["cyclic_computed"] == record["cyclic_measured"] for record in records)
     least = min(record["least_error"] for record in records)
+    ends = [errors[-1] / errors[0] for record in records for errors in _within(record, "crop") if len(errors) > 1]
     return (
         f"Computed and measured interior are the same, node by node, in {equal} of {len(records)} runs under cropping "
-        f"and in {still} of {len(records)} under rolling. The smallest error of any node outside is {least:.0e} of the "
-        f"map's root mean square; inside it is rounding."
+        f"and in {still} of {len(records)} under rolling. Inside, errors are rounding; the smallest of any node "
+        f"outside is {percent(least)} % of the map's root mean square. At the last node of a margin of two nodes or "
+        f"more the crop error is still {_range(ends)} % of that at the border."
     )
+
+
+def _within(record: dict[str, Any], kind: str) -> list[list[float]]:
+    """From each border, the values in the rows that it reaches."""
+    before, after = _margin(record)
+    return [record[kind][:before], record[kind][EDGE : EDGE + after]]
+
+
+def _beyond(record: dict[str, Any], kind: str) -> list[float]:
+    before, after = _margin(record)
+    return record[kind][before:EDGE] + record[kind][EDGE + after :]
+
+
+def _margin(record: dict[str, Any]) -> tuple[int, int]:
+    first, last = record["computed"]
+    return first, CROP // record["stride"] - 1 - last
 
 
 def _margins(records: Records) -> str:
     rows = []
     for network, found in by_network(records).items():
         first = found[0]
-        down, padding = network.split("-")
-        size = CROP // first["stride"]
-        before, after = first["computed"][0], size - 1 - first["computed"][1]
-        reach = [_reach(record, side) for record in found for side in range(2)]
+        (down, padding), stride = network.split("-"), first["stride"]
+        before, after = _margin(first)
         training = first["free_in_training"]
         free = (training[1] - training[0] + 1) ** 2 if training else 0
+        start, stop = first["cyclic_computed"]
         rows.append(
             [
                 DOWNS[down],
                 padding,
                 f"{before} / {after}",
-                f"{before * first['stride']} / {after * first['stride']}",
-                f"{max(reach)}",
-                f"{free} of {(SIZE // first['stride']) ** 2}",
-                "all" if first["cyclic_computed"] == [0, size - 1] else f"{first['cyclic_computed']}",
+                f"{before * stride} / {after * stride}",
+                f"{free} of {(SIZE // stride) ** 2}",
+                f"{start} to {stop} of {CROP // stride}",
                 mean(found, "accuracy"),
             ]
         )
-    head = ["downsampling", "padding", "margin, nodes", "margin, pixels", "felt, nodes", "free nodes in training"]
-    return table([*head, "nodes that roll along", "accuracy"], rows)
-
-
-def _reach(record: dict[str, Any], side: int) -> int:
-    """How many nodes from one border the crop error is still felt."""
-    errors = np.array(record["crop"][side * EDGE : (side + 1) * EDGE])
-    felt = np.flatnonzero(errors >= FELT * errors[0])
-    return int(felt[-1]) + 1 if len(felt) else 0
+    head = ["downsampling", "padding", "margin, nodes", "margin, pixels", "free nodes in training"]
+    return table([*head, "rows that roll along", "accuracy"], rows)
 
 
 def _profile(records: Records, kind: str) -> str:
@@ -147,23 +145,24 @@ def _cell(share: float) -> str:
 
 def _chance(records: Records) -> str:
     """What the probe finds where there is nothing to find, and where there may be."""
-    circular = [value for r in records if "circular" in r["network"] for value in r["probe"]]
-    inside, outside = [], []
-    for record in records:
-        if "circular" not in record["network"]:
-            size = CROP // record["stride"]
-            margins = record["computed"][0], size - 1 - record["computed"][1]
-            for side, margin in enumerate(margins):
-                found = record["probe"][side * EDGE : (side + 1) * EDGE]
-                outside += found[:margin]
-                inside += found[margin:]
+    of = {padding: [r for r in records if r["network"].endswith(padding)] for padding in PADDINGS}
+    circular = [value for record in of["circular"] for value in record["probe"]]
+    beyond = [value for padding in ("zero", "reflect") for r in of[padding] for value in _beyond(r, "probe")]
+    zero, reflect = (
+        [value for r in of[padding] for side in _within(r, "probe") for value in side]
+        for padding in ("zero", "reflect")
+    )
     return (
-        f"With circular padding it finds {_range(circular)} % in all rows of all networks; with zero and reflect "
-        f"padding {_range(inside)} % in rows beyond the computed margin, and {_range(outside)} % within it."
+        f"Over all rows and runs, the probe is right on {_range(circular)} % with circular padding, and on "
+        f"{_range(beyond)} % beyond the computed margin with the other two: this is chance, as it comes out on these "
+        f"scenes. Within the margin it is right on {_range(zero)} % with zero padding and on {_range(reflect)} % with "
+        f"reflect padding."
     )
 
 
 def _range(found: list[float]) -> str:
+    if not found:
+        return "–"
     return f"{percent(min(found))} to {percent(max(found))}"
 
 
