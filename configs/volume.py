@@ -3,7 +3,8 @@
     python -m scripts.get_data --dataset=colin27
     python -m scripts.train --config=configs/volume.py:aps --workdir=runs/volume-aps
 
-Names: `max`, `stride`, `aps`, trained as they are, and `max_flip`, trained on reflections of the blocks as well.
+Names: `max`, `stride`, `aps` with zero padding, and `max_circular`, `stride_circular`, `aps_circular`, trained as they
+are; `max_flip`, zero padding, trained on the mirror images of the blocks as well, left and right exchanged.
 One head only: this asks what a network carries over to the mirror image, not how it generalises.
 """
 
@@ -12,14 +13,17 @@ import ml_collections
 from configs.common import base
 from experiments.names import check_name
 
-NETWORKS = ("max", "stride", "aps", "max_flip")
+SEEDS = (0,)
+NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "stride_circular", "aps_circular")
 
 
 def get_config(arg: str = "max") -> ml_collections.ConfigDict:
     """The network called `arg`; see the names above."""
     check_name(arg, NETWORKS, "network in configs/volume.py")
     config = base()
-    config.update(name=arg, dataset="colin27", size=32, batch=8, epochs=3, optimiser={"learning_rate": 3e-3})
+    config.update(name=arg, dataset="colin27", size=32, batch=4, epochs=1, optimiser={"learning_rate": 1e-2})
     config.update(augment={"flip": arg == "max_flip"})
-    config.model = {"name": "unet", "depth": 2, "width": 8, "classes": 2, "down": arg.split("_")[0], "padding": "zero"}
+    padding = "circular" if arg.endswith("_circular") else "zero"
+    model = {"name": "unet", "depth": 2, "width": 4, "classes": 2, "norm": "batch", "padding": padding}
+    config.model = {**model, "down": arg.split("_")[0]}
     return config

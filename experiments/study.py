@@ -9,20 +9,21 @@ import importlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
 import ml_collections
 
 from experiments.names import check_name
-from experiments.record import ROOT, read_json, read_json_lines, write_json, write_text
+from experiments.record import ROOT, as_json, read_json, read_json_lines, write_json, write_text
+from experiments.settings import Settings
+from experiments.summary import Records
 from experiments.train import RUN, Outcome, train_and_evaluate
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("fcn_vs_maxpool",)
-Records = Sequence[dict[str, Any]]
+STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary")
 
 
 class Study(Protocol):
@@ -32,7 +33,7 @@ class Study(Protocol):
         """All runs, each under a name of its own."""
         ...
 
-    def measure(self, name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+    def measure(self, run: Settings, outcome: Outcome) -> dict[str, Any]:
         """What is worth keeping of a run besides its metrics, as JSON."""
         ...
 
@@ -86,15 +87,17 @@ def run_study(
         config.update(progress=False, smoke=smoke)
         outcome = train_and_evaluate(config, workdir / run, report=lambda _: None)
         made = read_json(workdir / run / RUN)
-        record = {
-            "run": run,
-            "seed": config.seed,
-            **outcome.metrics.to_json(),
-            **study.measure(run, config, outcome),
-            "commit": made["commit"],
-            "versions": made["versions"],
-            "platform": made["device"]["platform"],
-        }
+        record = as_json(
+            {
+                "run": run,
+                "seed": config.seed,
+                **outcome.metrics.to_json(),
+                **study.measure(Settings.of(config), outcome),
+                "commit": made["commit"],
+                "versions": made["versions"],
+                "platform": made["device"]["platform"],
+            }
+        )
         write_json(path, record)
         records.append(record)
         seconds = time.perf_counter() - since

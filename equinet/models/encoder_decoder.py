@@ -43,7 +43,7 @@ def unet(
         classes: channels of the output map, or numbers that come out.
         down: see `equinet.models.parts`; for "stride" a convolution of stride 2 goes down.
         up: the way back up, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
-        padding: must keep the size.
+        padding: must keep the size. If it is circular, linear interpolation wraps around too.
         readout: "map", one vector per node, or as for `small_cnn`.
         norm: as for `small_cnn`.
 
@@ -63,7 +63,8 @@ def unet(
             return (PolyphaseUpsample(2), *conv_block(features, 3, 1, down, padding, norm))
         if up == "transpose":
             return (ConvTranspose(features, 2, stride=2, padding="valid"), Relu())
-        return (Upsample(2, up), *conv_block(features, 3, 1, down, padding, norm))
+        beyond = "circular" if padding == "circular" else "edge"
+        return (Upsample(2, up, beyond), *conv_block(features, 3, 1, down, padding, norm))
 
     def level(index: int) -> tuple[Layer, ...]:
         features = width * 2**index

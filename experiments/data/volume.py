@@ -18,9 +18,10 @@ HEADER, UNSIGNED_BYTE = 348, 2
 def load_colin(name: str, folder: Path, size: int | None) -> Dataset:
     """Blocks `[32, 32, 32, 1]` of a head at 2 mm, and which of their voxels are brain.
 
-    The head is the average of 27 scans of one person, 181 × 217 × 181 voxels of 1 mm, axes towards right, front and
-    top. It is cut at the plane between the hemispheres (left out), averaged over 2 × 2 × 2 voxels, and filled up with
-    background, away from the cut, until blocks tile it. A voxel is brain if half of what it averages is.
+    The head is the average of 27 scans of one person, 181 × 217 × 181 voxels of 1 mm. It is cut at the plane between
+    the hemispheres (left out), averaged over 2 × 2 × 2 voxels, and filled up with background, away from the cut, until
+    blocks tile it. A voxel is brain if half of what it averages is. The axes of a block run towards top, front and
+    right, so that reversing the last one exchanges the hemispheres.
 
     Training blocks start every 8 voxels of the left half (585), test blocks tile the right half (24), so that counts
     over the test split are counts over the hemisphere. One person, reflected: this tests whether a network carries what
@@ -77,9 +78,9 @@ def read_nifti(path: Path) -> np.ndarray:
 
 
 def _blocks(half: np.ndarray, outer: int, step: int) -> np.ndarray:
-    """Blocks `[n, 32, 32, 32]`; the first axis is filled up at its start (`outer` = 0) or at its end (1)."""
+    """Blocks `[n, 32, 32, 32]`, the first axis of `half` last, filled up at its start (`outer` = 0) or its end (1)."""
     missing = [-length % BLOCK for length in half.shape]
     across = (0, missing[0]) if outer else (missing[0], 0)
     filled = np.pad(half, (across, (0, missing[1]), (0, missing[2])))
     windows = np.lib.stride_tricks.sliding_window_view(filled, (BLOCK,) * 3)
-    return windows[::step, ::step, ::step].reshape(-1, BLOCK, BLOCK, BLOCK)
+    return windows[::step, ::step, ::step].reshape(-1, BLOCK, BLOCK, BLOCK).swapaxes(1, 3)

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import ml_collections
-import numpy as np
 
 import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
-from experiments.markdown import percent, table
-from experiments.study import Records
+from experiments.markdown import table
+from experiments.settings import Settings
+from experiments.summary import Records, agreeing, group_text, mean, spread, values
 from experiments.train import Outcome
 
 DOWN_TITLES = {
@@ -34,11 +34,11 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
             yield f"{network}-{seed}", config
 
 
-def measure(name: str, config: ml_collections.ConfigDict, outcome: Outcome) -> dict[str, Any]:
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The shifts that leave the output alone: computed from the layers, and for the first seed measured as well."""
     domain = eq.torus(SIZE, SIZE)
-    made: dict[str, Any] = {"network": config.name, "computed": _shifts(_computed(outcome.net).invariance)}
-    if config.seed == SEEDS[0]:
+    made: dict[str, Any] = {"network": run.name, "computed": _shifts(_computed(outcome.net).invariance)}
+    if run.seed == SEEDS[0]:
         found = eq.discover(outcome.net.bind(outcome.variables), domain, key=0, progress=False)
         made["measured"] = _shifts(found.invariance)
     return made
@@ -84,11 +84,10 @@ def _by_network(records: Records, suffix: str) -> Networks:
 
 
 def _agreement(records: Records) -> str:
-    pairs = [(record["computed"], record["measured"]) for record in records if "measured" in record]
-    equal = sum(computed == measured for computed, measured in pairs)
+    equal, measured = agreeing(records)
     return (
         f"The shifts that leave the output alone were computed from the layers for all networks, and measured on the "
-        f"trained weights of {len(pairs)}: they are the same for {equal} of them."
+        f"trained weights of {measured}: they are the same for {equal} of them."
     )
 
 
@@ -111,8 +110,8 @@ def _rows(plain: Networks, shifted: Networks, names: Sequence[str]) -> str:
             [
                 DOWN_TITLES[name.split("-")[0]],
                 _group(here),
-                *(_spread(here, key) for key in ("accuracy", "circular_consistency", "crop_consistency")),
-                *(_spread(there, key) for key in ("accuracy", "circular_consistency")),
+                *(spread(here, key) for key in ("accuracy", "circular_consistency", "crop_consistency")),
+                *(spread(there, key) for key in ("accuracy", "circular_consistency")),
             ]
         )
     return table(head, rows)
@@ -129,29 +128,11 @@ def _grid(networks: Networks, rows: Sequence[tuple[str, Sequence[str]]], columns
 
 def _group(records: Records) -> str:
     """The shifts that leave the output alone."""
-    if not records:
-        return "–"
-    return "no shift" if records[0]["computed"] == "none" else records[0]["computed"]
+    return group_text(records[0]["computed"]) if records else "–"
 
 
 def _pair(records: Records) -> str:
-    return f"{_mean(records, 'accuracy')} / {_mean(records, 'circular_consistency')}" if records else "–"
-
-
-def _values(records: Records, key: str) -> np.ndarray:
-    return np.asarray([record[key]["value"] for record in records])
-
-
-def _mean(records: Records, key: str) -> str:
-    return percent(_values(records, key).mean())
-
-
-def _spread(records: Records, key: str) -> str:
-    """Mean and standard deviation over the seeds, in %."""
-    if not records:
-        return "–"
-    values = _values(records, key)
-    return percent(values.mean()) + (f" ± {100 * values.std(ddof=1):.1f}" if len(values) > 1 else "")
+    return f"{mean(records, 'accuracy')} / {mean(records, 'circular_consistency')}" if records else "–"
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
@@ -168,7 +149,7 @@ def figures(records: Records, folder: Path) -> list[Path]:
         for name, found in networks.items():
             down, there, readout = name.split("-")
             if there == padding:
-                x, y = (100 * _values(found, key).mean() for key in ("circular_consistency", "accuracy"))
+                x, y = (100 * values(found, key).mean() for key in ("circular_consistency", "accuracy"))
                 panel.plot(x, y, markers[readout], color=colours[down], markersize=8, alpha=0.85)
         panel.set_title(f"{padding} padding")
         panel.set_xlabel("circular consistency, %")

@@ -3,12 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from experiments import study
 from experiments.names import UnknownName
-from experiments.studies import fcn_vs_maxpool
+from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, fill_page, load_study, pages, run_study
+from tests.experiments.data.generated import write_leaf
 
 
 def test_pages_are_what_their_records_give() -> None:
@@ -65,3 +67,66 @@ def test_tables_give_means_over_seeds() -> None:
     assert "| max pooling | 8Z × 8Z | 81.0 ± 1.0 | 90.0 ± 0.0 | 50.0 ± 0.0 | – | – |" in tables["circular_gap"]
     assert "| max pooling | 81.0 / 90.0 | – | – | – |" in tables["readouts"]
     assert "of 1: they are the same for 0 of them" in tables["agreement"]
+
+
+def test_series_are_measured_on_their_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "data" / "osu_leaf").mkdir(parents=True)
+    write_leaf(tmp_path / "data" / "osu_leaf")
+    monkeypatch.chdir(tmp_path)
+    only = "^leaf-(max|textbook)-0$"
+    records = run_study("one_d", tmp_path / "runs", only=only, smoke=True, report=lambda _: None)
+    assert [(record["computed"], record["measured"]) for record in records] == [("8Z", "8Z"), ("trivial", "trivial")]
+    tables = one_d.tables(records)
+    assert "all 2 runs: the two are the same in 2 of them" in tables["agreement"]
+    assert "| max pooling | 8Z |" in tables["leaf"]
+    assert "| max pooling, zero padding, flatten | no shift |" in tables["leaf"]
+
+
+def labelled(network: str, seed: int, **more: Any) -> dict[str, Any]:
+    shares = {"mean_iou": 0.3, "pixel_accuracy": 0.8, "shift_equivariance": 0.9 + 0.01 * seed}
+    return {"network": network, "seed": seed, **shares, **more}
+
+
+def test_segmentation_tables() -> None:
+    groups = {"computed": "8Z × 8Z", "computed_small": "8Z × 8Z", "measured_small": "8Z × 8Z"}
+    records = [labelled("max", seed, **groups) for seed in range(3)]
+    records[0] |= {"labels": ["0a", "00"], "labels_shifted": ["0a", "10"]}
+    tables = segmentation.tables(records)
+    assert tables["extent"] == "3 runs: 1 networks, seeds 0, 1, 2."
+    assert "weights of 3 runs" in tables["agreement"]
+    assert "| max pooling, linear | 8Z × 8Z | 30.0 ± 0.0 | 80.0 ± 0.0 | 91.0 ± 1.0 |" in tables["networks"]
+    assert "| max pooling, linear | 1 | 4096 |" in tables["scene"]
+
+
+def test_volume_tables() -> None:
+    groups = {"computed_plane": "4Z × 4Z × 4Z", "computed_torus": "trivial", "computed_small": "trivial"}
+    shares = {"dice": 0.9, "dice_mirrored": 0.8, "mirror_equivariance": 0.7, "dice_by_intensity": 0.75}
+    tables = volume.tables([labelled("max", 0, **groups, **shares, measured_small="trivial")])
+    assert "of 1 networks: the two are the same for 1 of them" in tables["agreement"]
+    assert "| max pooling, zero | 4Z × 4Z × 4Z | no shift |" in tables["groups"]
+    assert "| max pooling, zero | 30.0 | 90.0 | 80.0 | 70.0 | 90.0 |" in tables["brain"]
+    assert "75.0 %" in tables["baseline"]
+
+
+def test_the_best_interval_of_intensities() -> None:
+    inputs = np.array([0, 100, 200, 255], np.float32)[None, :, None] / 127.5 - 1
+    marks = np.array([[0, 1, 1, 0]])
+    assert volume.dice_by_intensity((inputs, marks), (inputs, marks)) == 1.0
+    assert volume.dice_by_intensity((inputs, marks), (inputs, 1 - marks)) == 0.0
+    assert volume.dice_by_intensity((inputs, np.ones_like(marks)), (inputs, marks)) == pytest.approx(2 / 3)
+
+
+def test_the_border_of_a_trained_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boundary, "PROBED", 64)
+    only = "^stride-(zero|circular)-0$"
+    circular, zero = run_study("boundary", tmp_path, only=only, smoke=True, report=lambda _: None)
+    assert (zero["computed"], zero["cyclic_computed"]) == ([1, 13], [2, 13])
+    assert (circular["computed"], circular["cyclic_computed"]) == ([2, 14], [0, 15])
+    for found in (zero, circular):
+        assert (found["measured"], found["cyclic_measured"]) == (found["computed"], found["cyclic_computed"])
+    assert max(circular["cyclic"]) < 1e-10 < zero["cyclic"][0]
+    assert zero["probe"][0] > 0.7
+    assert max(abs(share - 0.5) for share in circular["probe"] + zero["probe"][1:6]) < 0.1
+    tables = boundary.tables([zero, circular])
+    assert "in 2 of 2 runs under cropping and in 2 of 2 under rolling" in tables["agreement"]
+    assert "| stride | zero | 1 / 2 | 8 / 16 |" in tables["margins"]

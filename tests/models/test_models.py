@@ -127,6 +127,7 @@ MEASURED = [
     ("resnet", {"down": "aps", "width": 2}, eq.torus(16, 16), "Z × Z"),
     ("resnet", {"down": "blur", "width": 2}, eq.torus(16, 16), "8Z × 8Z"),
     ("unet", {"down": "aps"}, eq.torus(8, 8), "Z × Z"),
+    ("unet", {"down": "max", "up": "linear"}, eq.torus(8, 8), "4Z × 4Z"),
     ("unet", {"down": "lps"}, eq.torus(8), "Z"),
     ("vit", {"down": "stride"}, eq.torus(16, 16), "4Z × 4Z"),
     ("swin", {"down": "aps", "window": 2}, eq.torus(16, 16), "8Z × 8Z"),

@@ -54,10 +54,10 @@ def test_a_mirrored_head_gives_mirrored_halves(tmp_path: Path) -> None:
     # Each half is 36 × 20 × 15 after averaging, so 64 × 32 × 32 when filled: 5 starts to train at, 2 blocks to test.
     assert (len(halves.train), len(halves.test)) == (5, 2)
     train, test = halves.train.arrays()[0], halves.test.arrays()[0]
-    np.testing.assert_array_equal(test[0], train[4][::-1])
-    np.testing.assert_array_equal(test[1], train[0][::-1])
+    np.testing.assert_array_equal(test[0], train[4][:, :, ::-1])
+    np.testing.assert_array_equal(test[1], train[0][:, :, ::-1])
     # Training blocks overlap: each starts 8 voxels after the one before.
-    np.testing.assert_array_equal(train[1][:24], train[0][8:])
+    np.testing.assert_array_equal(train[1][:, :, :24], train[0][:, :, 8:])
 
 
 def test_the_test_blocks_hold_every_voxel_of_the_right_half_once(tmp_path: Path) -> None:

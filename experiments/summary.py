@@ -1,0 +1,57 @@
+"""What the runs of one network have in common: means and spreads over the seeds, groups computed and measured."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiments.markdown import percent
+
+Records = Sequence[dict[str, Any]]
+NO_SHIFT = ("none", "trivial")
+"""How the records write a group without translations."""
+
+
+def by_network(records: Records) -> dict[str, list[dict[str, Any]]]:
+    """The records of each network, in the order in which the networks first appear."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for record in records:
+        found.setdefault(record["network"], []).append(record)
+    return found
+
+
+def values(records: Records, key: str) -> np.ndarray:
+    """A metric of each record, whether it is a share of examples or a plain number."""
+    cells = [record[key] for record in records]
+    return np.asarray([cell["value"] if isinstance(cell, dict) else cell for cell in cells])
+
+
+def mean(records: Records, key: str) -> str:
+    """The mean over the seeds, in %."""
+    return percent(values(records, key).mean())
+
+
+def spread(records: Records, key: str) -> str:
+    """Mean and standard deviation over the seeds, in %; a dash where nothing was run."""
+    if not records:
+        return "–"
+    found = values(records, key)
+    return percent(found.mean()) + (f" ± {100 * found.std(ddof=1):.1f}" if len(found) > 1 else "")
+
+
+def extent(records: Records) -> str:
+    """How many runs, networks and seeds there are, as a sentence."""
+    seeds = sorted({record["seed"] for record in records})
+    networks = len(by_network(records))
+    return f"{len(records)} runs: {networks} networks, seeds {', '.join(map(str, seeds))}."
+
+
+def group_text(text: str) -> str:
+    """A group of a record, for a table."""
+    return "no shift" if text in NO_SHIFT else text
+
+
+def agreeing(records: Records, computed: str = "computed", measured: str = "measured") -> tuple[int, int]:
+    """How many records have the computed group as the measured one, and how many were measured."""
+    pairs = [(record[computed], record[measured]) for record in records if measured in record]
+    return sum(one == other for one, other in pairs), len(pairs)
