@@ -23,7 +23,7 @@ from experiments.train import RUN, Outcome, train_and_evaluate
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary")
+STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation")
 
 
 class Study(Protocol):
