@@ -20,7 +20,7 @@ ALLOWED: dict[str, set[str]] = {
     "layers": {"groups", "domain", *CORE},
     "certify": {"groups", "domain", *CORE, "layers"},
     "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
-    "models": {"layers"},
+    "models": {"groups", "fibre", "layers"},
     "interop": {"groups", "domain", *CORE, "layers"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
