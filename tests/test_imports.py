@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "certify": {"groups", "domain", *CORE, "layers"},
     "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
     "export": {"groups", "domain", *CORE, "layers"},
-    "models": {"layers"},
+    "models": {"groups", "fibre", "layers"},
     "interop": {"groups", "domain", *CORE, "layers"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}

@@ -8,9 +8,11 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Fibre
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.orbits import orbit_count, orbit_invariants, spread
+from equinet.layers.group_conv import GroupConv
+from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
 from equinet.windows import Blocks
 
 Ints = int | tuple[int, ...]
@@ -70,21 +72,51 @@ class SqueezeExcite(Layer):
         return field.scaled()
 
 
+def _expanded(params: Params, fibre: Fibre) -> Params:
+    """The parameters of attention over plain channels that computes the same."""
+    dim, made = len(fibre.group[0]), {}
+    for name, layer in _maps(fibre).items():
+        made[name] = layer.dense_kernel(params[name], fibre, dim).reshape(int(fibre), -1)
+        made[f"{name}_bias"] = spread_invariant(params[name]["bias"], layer.out)
+    return made
+
+
+def _maps(fibre: Fibre) -> dict[str, GroupConv]:
+    """To queries, keys and values one after the other, and to the output."""
+    return {"qkv": GroupConv(3 * fibre, 1), "out": GroupConv(fibre, 1)}
+
+
 class _Attention(Layer):
-    """Multi-head attention among sets of nodes, without positions."""
+    """Multi-head attention among sets of nodes, without positions.
+
+    Where operations move channels, queries, keys, values and outputs are 1×1 group convolutions and a head holds whole
+    copies: operations move queries and keys alike, so that the weights stay what they are.
+    """
 
     heads: int
 
     def _check(self, shape: Shape) -> Shape:
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
-        if self.heads < 1 or (shape[-1] or 0) % self.heads:
+        fibre = shape[-1] or 0
+        if isinstance(fibre, Fibre) and self.heads != 1:
+            copies = [count for count, _ in fibre.terms]
+            if len(copies) > 1 or self.heads < 1 or copies[0] % self.heads:
+                raise LayerError(
+                    f"{self}: a head holds whole copies of a representation, so heads={self.heads} must divide the "
+                    f"copies of a single one; got {fibre}"
+                )
+        if self.heads < 1 or fibre % self.heads:
             raise LayerError(f"{self}: heads={self.heads} must divide the channels; got {shape[-1]}")
         return shape
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        channels = int(shape[-1])
+        fibre, channels = shape[-1], int(shape[-1])
         first, second = jax.random.split(key)
+        if isinstance(fibre, Fibre):
+            one = (1,) * len(fibre.group[0])
+            keys = zip(_maps(fibre).items(), (first, second), strict=True)
+            return {name: layer.setup(key, (*one, fibre))[0] for (name, layer), key in keys}, ()
         return {
             "qkv": _matrix(first, channels, 3 * channels),
             "qkv_bias": jnp.zeros(3 * channels),
@@ -92,9 +124,10 @@ class _Attention(Layer):
             "out_bias": jnp.zeros(channels),
         }, ()
 
-    def _attend(self, params: Params, x: jax.Array) -> jax.Array:
+    def _attend(self, params: Params, x: jax.Array, fibre: int) -> jax.Array:
         """Attention within the sets of x `[sets, nodes, channels]`."""
         sets, nodes, channels = x.shape
+        params = _expanded(params, fibre) if isinstance(fibre, Fibre) else params
         split = _dense(params, "qkv", x).reshape(sets, nodes, 3, self.heads, channels // self.heads)
         query, key, value = split[:, :, 0], split[:, :, 1], split[:, :, 2]
         scale = jnp.asarray((channels // self.heads) ** -0.5, x.dtype)
@@ -111,7 +144,7 @@ class SelfAttention(_Attention):
     Exchanging nodes exchanges outputs, so every isometry survives. (Vaswani et al. 2017.)
 
     Args:
-        heads: number of heads; it must divide the channels.
+        heads: number of heads; it must divide the channels, or the copies where operations move channels.
 
     Raises:
         LayerError: from init and apply, if the heads do not divide the channels or there are no spatial axes.
@@ -120,11 +153,10 @@ class SelfAttention(_Attention):
     heads: int
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*self._check(shape)[:-1], int(shape[-1] or 0))
+        return self._check(shape)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del context
-        return self._attend(params, x.reshape(x.shape[0], -1, x.shape[-1])).reshape(x.shape), state
+        return self._attend(params, x.reshape(x.shape[0], -1, x.shape[-1]), context.fibre).reshape(x.shape), state
 
     def symmetry(self, field: Field) -> Field:
         return field.globally()
@@ -138,7 +170,7 @@ class WindowedAttention(_Attention):
 
     Args:
         window: side of a block, an int or one per axis; it must divide the sizes.
-        heads: number of heads; it must divide the channels.
+        heads: number of heads; it must divide the channels, or the copies where operations move channels.
 
     Raises:
         LayerError: from init and apply, if the windows do not divide the sizes or the heads the channels.
@@ -158,21 +190,23 @@ class WindowedAttention(_Attention):
 
     def output_shape(self, shape: Shape) -> Shape:
         self._windows(self._check(shape))
-        return (*shape[:-1], int(shape[-1] or 0))
+        return shape
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del context
         windows = self._windows(x.shape[1:])
         dim, sizes = len(windows), x.shape[1:-1]
         split = [v for n, w in zip(sizes, windows, strict=True) for v in (n // w, w)]
         order = (0, *range(1, 2 * dim, 2), *range(2, 2 * dim + 1, 2), 2 * dim + 1)
         blocks = x.reshape(x.shape[0], *split, x.shape[-1]).transpose(order)
-        mixed = self._attend(params, blocks.reshape(-1, prod(windows), x.shape[-1])).reshape(blocks.shape)
+        mixed = self._attend(params, blocks.reshape(-1, prod(windows), x.shape[-1]), context.fibre)
+        mixed = mixed.reshape(blocks.shape)
         back = sorted(range(len(order)), key=order.__getitem__)
         return mixed.transpose(back).reshape(x.shape), state
 
     def symmetry(self, field: Field) -> Field:
         blocks = [Blocks(window) for window in self._windows(field.shape)]
+        if isinstance(field.fibre, Fibre):
+            return field.rebase().read(blocks, "taps", crossable=True).mixed("any")
         return field.rebase().read(blocks, "taps", field.channels, crossable=True).pointwise("any")
 
     def reason(self, before: Field, lost: Lost) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from equinet.layers import (
-    Dense,
     Gelu,
     Layer,
     LayerNorm,
@@ -20,11 +19,12 @@ from equinet.layers import (
     Sequential,
     WindowedAttention,
 )
-from equinet.models.parts import Down, Padding, Readout, check_counts, check_options, head, patches
+from equinet.models.filters import Filters, Group, Match
+from equinet.models.parts import READOUTS, Down, Padding, Readout, check_choice, check_counts, make_parts
 
 
-def _block(name: str, features: int, *attention: Layer) -> tuple[Layer, ...]:
-    mixing = Sequential(LayerNorm(), Dense(4 * features), Gelu(), Dense(features))
+def _block(filters: Filters, name: str, width: int, heads: int, *attention: Layer) -> tuple[Layer, ...]:
+    mixing = Sequential(LayerNorm(), filters.dense(4 * width), Gelu(), filters.dense(width, heads))
     return Named(f"{name} attention", Residual(Sequential(LayerNorm(), *attention))), Named(
         f"{name} mixing", Residual(mixing)
     )
@@ -41,6 +41,9 @@ def vit(
     down: Down = "stride",
     padding: Padding = "circular",
     readout: Readout = "gap",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """Vision transformer (Dosovitskiy et al. 2021) with pre-norm blocks and pooled tokens in place of a class token.
 
@@ -52,19 +55,26 @@ def vit(
         heads: attention heads.
         patch: size of the patches.
         positions: whether to add a learned table of positions, which leaves only what keeps every token in place.
-        classes, down, padding, readout: see `equinet.models.parts`; `down` says how patches are made, see `patches`.
+        classes, down, padding, readout, group, dim, match: see `equinet.models.parts`; `down` says how patches are
+            made, see `Parts.patches` there. Over a group a head holds whole copies.
 
     Raises:
-        ValueError: for a choice that does not exist or a count that is too small.
+        ValueError: for a choice that does not exist or a count that is too small, or for positions over a group.
     """
-    check_options("vit", down, padding, readout, keep_size=True)
+    parts = make_parts("vit", down, padding, "none", group, dim, match, keep_size=True)
+    check_choice("vit", "readout", readout, READOUTS)
+    if positions and group is not None:
+        raise ValueError(
+            f"vit: a table of positions tells every node from all others, and nothing of group={group!r} would be "
+            f"left: use positions=False"
+        )
     check_counts("vit", "depth", depth)
-    layers: list[Layer] = [Named("patches", Sequential(*patches(width, patch, down, padding)))]
+    layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads)))]
     if positions:
         layers.append(PositionalEmbedding())
     for i in range(depth):
-        layers += _block(f"block {i}", width, SelfAttention(heads))
-    return Sequential(*layers, LayerNorm(), *head(readout, classes))
+        layers += _block(parts.filters, f"block {i}", width, heads, SelfAttention(heads))
+    return Sequential(*layers, LayerNorm(), *parts.head(readout, classes))
 
 
 def swin(
@@ -78,6 +88,9 @@ def swin(
     down: Down = "stride",
     padding: Padding = "circular",
     readout: Readout = "gap",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """Swin-style (Liu et al. 2021): attention within windows; every second block rolls the map by half a window.
 
@@ -89,21 +102,22 @@ def swin(
         width, heads: of the first stage.
         window: nodes along a side of a window; must divide the map at every stage.
         patch: size of the first patches.
-        classes, down, padding, readout: as for `vit`.
+        classes, down, padding, readout, group, dim, match: as for `vit`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("swin", down, padding, readout, keep_size=True)
+    parts = make_parts("swin", down, padding, "none", group, dim, match, keep_size=True)
+    check_choice("swin", "readout", readout, READOUTS)
     check_counts("swin", "depths", depths)
-    layers: list[Layer] = [Named("patches", Sequential(*patches(width, patch, down, padding), LayerNorm()))]
+    layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads), LayerNorm()))]
     for i, count in enumerate(depths):
         features, split = width * 2**i, heads * 2**i
         if i > 0:
-            layers.append(Named(f"merge {i}", Sequential(LayerNorm(), *patches(features, 2, down, padding))))
+            layers.append(Named(f"merge {i}", Sequential(LayerNorm(), *parts.patches(features, 2, split))))
         for j in range(count):
             inside = WindowedAttention(window, split)
             half = window // 2
             attention = (Roll(-half), inside, Roll(half)) if j % 2 else (inside,)
-            layers += _block(f"stage {i} block {j}", features, *attention)
-    return Sequential(*layers, LayerNorm(), *head(readout, classes))
+            layers += _block(parts.filters, f"stage {i} block {j}", features, split, *attention)
+    return Sequential(*layers, LayerNorm(), *parts.head(readout, classes))

@@ -4,21 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from equinet.layers import Conv, ConvTranspose, Hourglass, Layer, Named, PolyphaseUpsample, Relu, Sequential, Upsample
-from equinet.models.parts import (
-    READOUTS,
-    Down,
-    Norm,
-    Padding,
-    Readout,
-    check_choice,
-    check_counts,
-    check_options,
-    conv_block,
-    conv_stride,
-    downsample,
-    head,
-)
+from equinet.layers import Hourglass, Layer, Named, PolyphaseUpsample, Relu, Sequential, Upsample
+from equinet.models.filters import Group, Match
+from equinet.models.parts import READOUTS, Down, Norm, Padding, Readout, check_choice, check_counts, make_parts
 
 
 def unet(
@@ -31,6 +19,9 @@ def unet(
     padding: Padding = "circular",
     readout: Readout | Literal["map"] = "map",
     norm: Norm = "none",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """U-Net (Ronneberger et al. 2015), in any dimension: nested hourglasses with concatenated skips.
 
@@ -45,38 +36,36 @@ def unet(
         up: the way back up, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
         padding: must keep the size. If it is circular, linear interpolation wraps around too.
         readout: "map", one vector per node, or as for `small_cnn`.
-        norm: as for `small_cnn`.
+        norm, group, dim, match: as for `small_cnn`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("unet", down, padding, "gap", norm, keep_size=True)
+    parts = make_parts("unet", down, padding, norm, group, dim, match, keep_size=True)
     check_counts("unet", "depth", depth, 0)
     check_choice("unet", "readout", readout, ("map", *READOUTS))
     check_choice("unet", "up", up, ("nearest", "linear", "transpose"))
 
     def both(features: int) -> tuple[Layer, ...]:
-        return tuple(layer for _ in range(2) for layer in conv_block(features, 3, 1, down, padding, norm))
+        return tuple(layer for _ in range(2) for layer in parts.block(features, 3))
 
     def upward(features: int) -> tuple[Layer, ...]:
         if down in ("aps", "lps"):
-            return (PolyphaseUpsample(2), *conv_block(features, 3, 1, down, padding, norm))
+            return (PolyphaseUpsample(2), *parts.block(features, 3))
         if up == "transpose":
-            return (ConvTranspose(features, 2, stride=2, padding="valid"), Relu())
+            return (parts.filters.transposed(features, 2, stride=2, padding="valid"), Relu())
         beyond = "circular" if padding == "circular" else "edge"
-        return (Upsample(2, up, beyond), *conv_block(features, 3, 1, down, padding, norm))
+        return (Upsample(2, up, beyond), *parts.block(features, 3))
 
     def level(index: int) -> tuple[Layer, ...]:
         features = width * 2**index
         if index == depth:
             return both(features)
-        strided: tuple[Layer, ...] = downsample(down, 2, padding)
-        if down == "stride":
-            strided = conv_block(features, 3, conv_stride(down, 2), down, padding, norm)
+        strided = parts.block(features, 3, 2) if down == "stride" else parts.downsample(2)
         glass = Hourglass(
             Sequential(*strided), Sequential(*level(index + 1)), Sequential(*upward(features)), skip="concat"
         )
         return (*both(features), Named(f"level {index}", glass), *both(features))
 
-    ends = (Named("scores", Conv(classes, 1)),) if readout == "map" else head(readout, classes)
+    ends = (Named("scores", parts.filters.scores(classes)),) if readout == "map" else parts.head(readout, classes)
     return Sequential(*level(0), *ends)

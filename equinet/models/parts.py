@@ -1,8 +1,9 @@
-"""What the architectures share: downsampling of every kind, norms, readouts."""
+"""What the architectures share: convolutions, downsampling of every kind, norms, readouts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import gcd
 from typing import Literal, get_args
 
@@ -10,7 +11,6 @@ from equinet.layers import (
     AvgPool,
     BatchNorm,
     BlurPool,
-    Conv,
     Dense,
     Flatten,
     GlobalAvgPool,
@@ -25,6 +25,7 @@ from equinet.layers import (
     PolyphasePool,
     Relu,
 )
+from equinet.models.filters import MATCHES, Filters, Group, Match, read_group
 
 Down = Literal["stride", "max", "avg", "blur", "maxblur", "aps", "lps"]
 Padding = Literal["circular", "zero", "zero_lower", "reflect", "edge", "valid"]
@@ -51,33 +52,8 @@ def check_counts(model: str, argument: str, counts: int | Sequence[int], least: 
         raise ValueError(f"{model}: {argument} must be integers of at least {least}; got {counts!r}")
 
 
-def check_options(
-    model: str, down: str, padding: str, readout: str, norm: str = "none", *, keep_size: bool = False
-) -> None:
-    """Check the arguments that the models share.
-
-    Args:
-        model: the model's name, for the message.
-        down, padding, readout, norm: see `Down`, `Padding`, `Readout`, `Norm`.
-        keep_size: whether the model needs a padding that keeps the size (so not "valid").
-
-    Raises:
-        ValueError: for a value that is none of the choices; the message lists them.
-    """
-    check_choice(model, "down", down, DOWNS)
-    fitting = tuple(p for p in PADDINGS if p != "valid") if keep_size else PADDINGS
-    check_choice(model, "padding", padding, fitting)
-    check_choice(model, "readout", readout, READOUTS)
-    check_choice(model, "norm", norm, NORMS)
-
-
-def conv_stride(down: Down, stride: int) -> int:
-    """The stride of a convolution that `downsample` follows: `stride` itself for down="stride", else 1."""
-    return stride if down == "stride" else 1
-
-
 def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
-    """What follows a convolution (of stride `conv_stride(down, stride)`) and its nonlinearity to go down by `stride`.
+    """What follows a convolution (of stride `Parts.stride`) and its nonlinearity to go down by `stride`.
 
     - "stride": nothing, the convolution itself is strided;
     - "max", "avg": pooling over windows that tile;
@@ -115,41 +91,107 @@ def pool_stage(down: Down, window: int, stride: int, padding: Padding) -> tuple[
     return (MaxPool(window, 1, padding), *downsample("blur" if down == "maxblur" else down, stride, padding))
 
 
-def patches(features: int, size: int, down: Down, padding: Padding) -> tuple[Layer, ...]:
-    """Embed patches: a linear map of `size`-wide patches that tile, for down="stride", and for the other kinds the
-    same map at every node, then `downsample`."""
-    if down == "stride":
-        return (Conv(features, size, stride=size, padding="valid"),)
-    return (Conv(features, size, padding=padding), *downsample(down, size, padding))
+@dataclass(frozen=True)
+class Parts:
+    """What the blocks of a model are made of; `make_parts` checks the choices."""
+
+    down: Down
+    padding: Padding
+    norm: Norm
+    filters: Filters
+
+    @property
+    def bias(self) -> bool:
+        """Whether convolutions have a bias: where no norm follows that adds one."""
+        return self.norm == "none"
+
+    def stride(self, stride: int) -> int:
+        """The stride of a convolution that `downsample` follows: `stride` itself for down="stride", else 1."""
+        return stride if self.down == "stride" else 1
+
+    def downsample(self, stride: int) -> tuple[Layer, ...]:
+        """See `downsample`."""
+        return downsample(self.down, stride, self.padding)
+
+    def pool_stage(self, window: int, stride: int) -> tuple[Layer, ...]:
+        """See `pool_stage`."""
+        return pool_stage(self.down, window, stride, self.padding)
+
+    def conv(self, width: int, kernel: int, stride: int = 1, padding: Padding | None = None) -> Layer:
+        """A convolution, with the padding of the model unless one is given."""
+        return self.filters.conv(width, kernel, stride=stride, padding=padding or self.padding, bias=self.bias)
+
+    def normalise(self, width: int) -> tuple[Layer, ...]:
+        """The norm of a map with `width` channels: one layer, or none.
+
+        "group" uses groups of 8 channels or fewer; "layer" is over the channels of each node.
+        """
+        if self.norm == "batch":
+            return (BatchNorm(),)
+        if self.norm == "group":
+            return (GroupNorm(width // gcd(width, 8)),)
+        if self.norm == "instance":
+            return (InstanceNorm(),)
+        return (LayerNorm(),) if self.norm == "layer" else ()
+
+    def block(self, width: int, kernel: int, stride: int = 1, padding: Padding | None = None) -> tuple[Layer, ...]:
+        """Convolution → norm → relu → `downsample`."""
+        conv = self.conv(width, kernel, self.stride(stride), padding)
+        return (conv, *self.normalise(width), Relu(), *self.downsample(stride))
+
+    def patches(self, width: int, size: int, heads: int = 1) -> tuple[Layer, ...]:
+        """Embed patches: a linear map of `size`-wide patches that tile, for down="stride", and for the other kinds the
+        same map at every node, then `downsample`. Over a group the copies are a multiple of `heads`."""
+        if self.down == "stride":
+            return (self.filters.conv(width, size, stride=size, padding="valid", multiple=heads),)
+        return (self.filters.conv(width, size, padding=self.padding, multiple=heads), *self.downsample(size))
+
+    def head(self, readout: Readout, classes: int) -> tuple[Layer, ...]:
+        """From a map to `classes` numbers.
+
+        "gap" and "gmp" pool over all nodes and are invariant to whatever moves the map; "flatten" keeps only what
+        leaves every node in place. Over a group the channels of each copy are pooled as well.
+        """
+        pooled, dense = self.filters.pooled(), Dense(classes)
+        if readout == "flatten":
+            return (*pooled, Flatten(), dense)
+        return (GlobalAvgPool() if readout == "gap" else GlobalMaxPool(), *pooled, dense)
 
 
-def normalise(norm: Norm, features: int) -> tuple[Layer, ...]:
-    """The norm of a map with `features` channels: one layer, or none.
+def make_parts(
+    model: str,
+    down: Down,
+    padding: Padding,
+    norm: Norm = "none",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
+    *,
+    keep_size: bool = False,
+) -> Parts:
+    """The parts that the arguments shared by all models ask for.
 
-    "group" uses groups of 8 channels or fewer; "layer" is over the channels of each node.
+    Args:
+        model: the model's name, for messages.
+        down, padding, norm: see `Down`, `Padding`, `Norm`.
+        group: None for plain convolutions; else the point group P that all convolutions commute with, a symbol of a
+            point group or of a plane group, or matrices that generate it.
+        dim: the dimension that a symbol is read in; matrices have their own.
+        match: what a network over P shares with the plain one of the same widths, see `Filters`.
+        keep_size: whether the model needs a padding that keeps the size (so not "valid").
+
+    Raises:
+        ValueError: for a value that is none of the choices (the message lists them), or norm="group" over a group.
     """
-    if norm == "batch":
-        return (BatchNorm(),)
-    if norm == "group":
-        return (GroupNorm(features // gcd(features, 8)),)
-    if norm == "instance":
-        return (InstanceNorm(),)
-    return (LayerNorm(),) if norm == "layer" else ()
-
-
-def conv_block(
-    features: int, kernel: int, stride: int, down: Down, padding: Padding, norm: Norm = "none"
-) -> tuple[Layer, ...]:
-    """Convolution → norm → relu → `downsample`."""
-    conv = Conv(features, kernel, stride=conv_stride(down, stride), padding=padding, bias=norm == "none")
-    return (conv, *normalise(norm, features), Relu(), *downsample(down, stride, padding))
-
-
-def head(readout: Readout, classes: int) -> tuple[Layer, ...]:
-    """From a map to `classes` numbers.
-
-    "gap" and "gmp" pool over all nodes and are invariant to whatever moves the map; "flatten" keeps only what leaves
-    every node in place.
-    """
-    pools: dict[str, Layer] = {"gap": GlobalAvgPool(), "gmp": GlobalMaxPool(), "flatten": Flatten()}
-    return (pools[readout], Dense(classes))
+    check_choice(model, "down", down, DOWNS)
+    fitting = tuple(p for p in PADDINGS if p != "valid") if keep_size else PADDINGS
+    check_choice(model, "padding", padding, fitting)
+    check_choice(model, "norm", norm, NORMS)
+    check_choice(model, "match", match, MATCHES)
+    check_choice(model, "dim", dim, (1, 2, 3))
+    if group is not None and norm == "group":
+        raise ValueError(
+            f"{model}: norm='group' splits channels by their index, and the operations of {group!r} move them: use "
+            f"'batch', 'instance' or 'layer'"
+        )
+    return Parts(down, padding, norm, Filters(read_group(model, group, dim), match))

@@ -28,7 +28,7 @@ MODELS: dict[str, Callable[..., Layer]] = {
 
 
 def build(name: str, **arguments: Any) -> Layer:
-    """The architecture `name`, called with `arguments`.
+    """The architecture `name`, called with `arguments`; for `group` a number is read as its digits (4 as "4").
 
     Raises:
         ValueError: no such model, or the model has no such argument (the near matches are listed), or a value is of
@@ -45,12 +45,16 @@ def build(name: str, **arguments: Any) -> Layer:
     for argument, value in arguments.items():
         _check(argument, known, f"argument of {name}")
         default = known[argument].default
-        if not _alike(value, default):
+        if argument == "group" and type(value) is int:
+            arguments[argument] = str(value)
+        elif not _alike(value, default):
             raise ValueError(f"{name}: {argument} must be of the kind of its default, {default!r}; got {value!r}")
     return model(**arguments)
 
 
 def _alike(value: object, default: object) -> bool:
+    if default is None:
+        return True
     if isinstance(default, tuple):
         return isinstance(value, list | tuple) and all(_alike(v, default[0]) for v in value)
     if isinstance(default, float):

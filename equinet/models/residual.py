@@ -9,51 +9,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from equinet.layers import Conv, Dense, Dropout, Gelu, Layer, LayerNorm, Named, Relu, Residual, Sequential
+from equinet.layers import Dropout, Gelu, Layer, LayerNorm, Named, Relu, Residual, Sequential
+from equinet.models.filters import Group, Match
 from equinet.models.parts import (
+    READOUTS,
     Down,
     Norm,
     Padding,
+    Parts,
     Readout,
     check_choice,
     check_counts,
-    check_options,
-    conv_block,
-    conv_stride,
-    downsample,
-    head,
-    normalise,
-    patches,
-    pool_stage,
+    make_parts,
 )
 
 RESNET_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
-def _shortcut(features: int, stride: int, down: Down, padding: Padding, norm: Norm) -> Layer:
-    conv = Conv(features, 1, stride=conv_stride(down, stride), padding="valid", bias=norm == "none")
-    return Sequential(*downsample(down, stride, padding), conv, *normalise(norm, features))
+def _shortcut(parts: Parts, width: int, stride: int) -> Layer:
+    conv = parts.conv(width, 1, parts.stride(stride), "valid")
+    return Sequential(*parts.downsample(stride), conv, *parts.normalise(width))
 
 
-def _basic_block(
-    inputs: int, features: int, stride: int, down: Down, padding: Padding, norm: Norm
-) -> tuple[Layer, ...]:
-    second = Conv(features, 3, padding=padding, bias=norm == "none")
-    body = Sequential(*conv_block(features, 3, stride, down, padding, norm), second, *normalise(norm, features))
-    changes = stride > 1 or inputs != features
-    return Residual(body, _shortcut(features, stride, down, padding, norm) if changes else None), Relu()
+def _basic_block(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Layer, ...]:
+    body = Sequential(*parts.block(width, 3, stride), parts.conv(width, 3), *parts.normalise(width))
+    changes = stride > 1 or inputs != width
+    return Residual(body, _shortcut(parts, width, stride) if changes else None), Relu()
 
 
-def _bottleneck(inputs: int, features: int, stride: int, down: Down, padding: Padding, norm: Norm) -> tuple[Layer, ...]:
-    wide = 4 * features
+def _bottleneck(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Layer, ...]:
+    wide = 4 * width
     body = Sequential(
-        *conv_block(features, 1, 1, down, "valid", norm),
-        *conv_block(features, 3, stride, down, padding, norm),
-        Conv(wide, 1, bias=norm == "none"),
-        *normalise(norm, wide),
+        *parts.block(width, 1, padding="valid"),
+        *parts.block(width, 3, stride),
+        parts.conv(wide, 1, padding="zero"),
+        *parts.normalise(wide),
     )
     changes = stride > 1 or inputs != wide
-    return Residual(body, _shortcut(wide, stride, down, padding, norm) if changes else None), Relu()
+    return Residual(body, _shortcut(parts, wide, stride) if changes else None), Relu()
 
 
 def resnet(
@@ -66,6 +59,9 @@ def resnet(
     padding: Padding = "circular",
     readout: Readout = "gap",
     norm: Norm = "batch",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """ResNet (He et al. 2016): basic blocks at depths 18 and 34, bottlenecks (stride on the 3×3) at 50.
 
@@ -77,26 +73,28 @@ def resnet(
         stem: "cifar", one 3×3 convolution (the network goes down by 8); "imagenet", a 7×7 convolution of stride 2 and
             a max pooling of window 3 and stride 2 (by 32).
         width: channels of the first stage.
-        classes, down, padding, readout, norm: see `equinet.models.parts`; the padding must keep the size.
+        classes, down, padding, readout, norm, group, dim, match: see `equinet.models.parts`; the padding must keep the
+            size.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("resnet", down, padding, readout, norm, keep_size=True)
+    parts = make_parts("resnet", down, padding, norm, group, dim, match, keep_size=True)
+    check_choice("resnet", "readout", readout, READOUTS)
     check_choice("resnet", "depth", depth, tuple(RESNET_STAGES))
     check_choice("resnet", "stem", stem, ("cifar", "imagenet"))
-    first = conv_block(width, 3, 1, down, padding, norm)
+    first = parts.block(width, 3)
     if stem == "imagenet":
-        first = (*conv_block(width, 7, 2, down, padding, norm), *pool_stage(down, 3, 2, padding))
+        first = (*parts.block(width, 7, 2), *parts.pool_stage(3, 2))
     block, expansion = (_bottleneck, 4) if depth == 50 else (_basic_block, 1)
     stages, inputs = [], width
     for i, count in enumerate(RESNET_STAGES[depth]):
         features, layers = width * 2**i, []
         for j in range(count):
-            layers += block(inputs, features, 2 if i > 0 and j == 0 else 1, down, padding, norm)
+            layers += block(parts, inputs, features, 2 if i > 0 and j == 0 else 1)
             inputs = features * expansion
         stages.append(Named(f"stage {i}", Sequential(*layers)))
-    return Sequential(Named("stem", Sequential(*first)), *stages, *head(readout, classes))
+    return Sequential(Named("stem", Sequential(*first)), *stages, *parts.head(readout, classes))
 
 
 def wide_resnet(
@@ -110,6 +108,9 @@ def wide_resnet(
     padding: Padding = "circular",
     readout: Readout = "gap",
     norm: Norm = "batch",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """Wide ResNet (Zagoruyko and Komodakis 2016): three stages of pre-activation basic blocks, going down by 4.
 
@@ -120,37 +121,37 @@ def wide_resnet(
         widen: factor on the channels of every stage.
         width: channels of the stem.
         dropout: rate between the two convolutions of a block.
-        classes, down, padding, readout, norm: as for `resnet`.
+        classes, down, padding, readout, norm, group, dim, match: as for `resnet`.
 
     Raises:
         ValueError: for a choice that does not exist, or a depth that is not 6 k + 4.
     """
-    check_options("wide_resnet", down, padding, readout, norm, keep_size=True)
+    parts = make_parts("wide_resnet", down, padding, norm, group, dim, match, keep_size=True)
+    check_choice("wide_resnet", "readout", readout, READOUTS)
     count, rest = divmod(depth - 4, 6)
     if count < 1 or rest:
         raise ValueError(f"wide_resnet: depth must be 6 k + 4, such as 10, 16, 22 or 28; got {depth}")
-    bias = norm == "none"
-    layers: list[Layer] = [Named("stem", Conv(width, 3, padding=padding, bias=bias))]
+    layers: list[Layer] = [Named("stem", parts.conv(width, 3))]
     inputs = width
     for i in range(3):
         features = width * widen * 2**i
         for j in range(count):
             stride = 2 if i > 0 and j == 0 else 1
             changes = stride > 1 or inputs != features
-            start = (*normalise(norm, inputs), Relu())
+            start = (*parts.normalise(inputs), Relu())
             body = Sequential(
                 *(() if changes else start),
-                *conv_block(features, 3, stride, down, padding, norm),
+                *parts.block(features, 3, stride),
                 *((Dropout(dropout),) if dropout else ()),
-                Conv(features, 3, padding=padding, bias=bias),
+                parts.conv(features, 3),
             )
             block = Residual(body)
             if changes:
-                straight = Conv(features, 1, stride=conv_stride(down, stride), padding="valid", bias=bias)
-                block = Sequential(*start, Residual(body, Sequential(*downsample(down, stride, padding), straight)))
+                straight = parts.conv(features, 1, parts.stride(stride), "valid")
+                block = Sequential(*start, Residual(body, Sequential(*parts.downsample(stride), straight)))
             layers.append(Named(f"stage {i} block {j}", block))
             inputs = features
-    return Sequential(*layers, *normalise(norm, inputs), Relu(), *head(readout, classes))
+    return Sequential(*layers, *parts.normalise(inputs), Relu(), *parts.head(readout, classes))
 
 
 def convnext(
@@ -163,6 +164,9 @@ def convnext(
     down: Down = "stride",
     padding: Padding = "circular",
     readout: Readout = "gap",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """ConvNeXt-style (Liu et al. 2022): patches, then stages of depthwise convolutions and pointwise mixing.
 
@@ -174,21 +178,24 @@ def convnext(
         width: channels of the first stage.
         patch: size of the first patches.
         kernel: of the depthwise convolutions.
-        classes, down, padding, readout: as for `resnet`; `down` says how patches are made, see `patches`.
+        classes, down, padding, readout, group, dim, match: as for `resnet`; `down` says how patches are made, see
+            `equinet.models.parts.Parts.patches`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("convnext", down, padding, readout, keep_size=True)
+    parts = make_parts("convnext", down, padding, "none", group, dim, match, keep_size=True)
+    check_choice("convnext", "readout", readout, READOUTS)
     check_counts("convnext", "depths", depths)
-    layers: list[Layer] = [Named("stem", Sequential(*patches(width, patch, down, padding), LayerNorm()))]
+    filters = parts.filters
+    layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), LayerNorm()))]
     for i, count in enumerate(depths):
         features = width * 2**i
         if i > 0:
-            layers.append(Named(f"down {i}", Sequential(LayerNorm(), *patches(features, 2, down, padding))))
+            layers.append(Named(f"down {i}", Sequential(LayerNorm(), *parts.patches(features, 2))))
         for j in range(count):
-            depthwise = Conv(features, kernel, padding=padding, groups=features)
-            body = Sequential(depthwise, LayerNorm(), Dense(4 * features), Gelu(), Dense(features))
+            depthwise = filters.conv(features, kernel, padding=padding, depthwise=True)
+            body = Sequential(depthwise, LayerNorm(), filters.dense(4 * features), Gelu(), filters.dense(features))
             layers.append(Named(f"stage {i} block {j}", Residual(body)))
-    pooled = head(readout, classes)
-    return Sequential(*layers, pooled[0], LayerNorm(), pooled[1])
+    *pooled, dense = parts.head(readout, classes)
+    return Sequential(*layers, *pooled, LayerNorm(), dense)

@@ -5,29 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from equinet.layers import Conv, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
+from equinet.layers import Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
+from equinet.models.filters import Group, Match
 from equinet.models.parts import (
+    READOUTS,
     Down,
     Norm,
     Padding,
+    Parts,
     Readout,
     check_choice,
     check_counts,
-    check_options,
-    conv_block,
-    head,
+    make_parts,
 )
 
 VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-def _stages(
-    widths: tuple[int, ...], kernel: int, down: Down, padding: Padding, norm: Norm, factor: int = 2
-) -> list[Layer]:
+def _stages(parts: Parts, widths: tuple[int, ...], kernel: int, factor: int = 2) -> list[Layer]:
     """A block for each width; all but the last go down by `factor`."""
     strides = [factor] * (len(widths) - 1) + [1]
     return [
-        Named(f"stage {i}", Sequential(*conv_block(width, kernel, stride, down, padding, norm)))
+        Named(f"stage {i}", Sequential(*parts.block(width, kernel, stride)))
         for i, (width, stride) in enumerate(zip(widths, strides, strict=True))
     ]
 
@@ -42,6 +41,9 @@ def small_cnn(
     readout: Readout | Literal["conv"] = "gap",
     norm: Norm = "none",
     head_kernel: int = 4,
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """A stack of convolution → norm → relu, going down by 2 between the stages, in any dimension.
 
@@ -56,18 +58,22 @@ def small_cnn(
             readout, "conv", is a fully connected layer written as a convolution without padding whose kernel covers
             the last map, and global average pooling of what is left (one node, unless the input is larger).
         head_kernel: size of that kernel.
+        group, dim, match: see `equinet.models.parts.make_parts`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
     way = "stride" if down == "none" else down
-    check_options("small_cnn", way, padding, "gap" if readout == "conv" else readout, norm)
+    parts = make_parts("small_cnn", way, padding, norm, group, dim, match)
+    check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
     check_counts("small_cnn", "features", features)
     check_counts("small_cnn", "head_kernel", head_kernel)
-    stages = _stages(tuple(features), kernel, way, padding, norm, 1 if down == "none" else 2)
+    stages = _stages(parts, tuple(features), kernel, 1 if down == "none" else 2)
     if readout == "conv":
-        return Sequential(*stages, Named("scores", Conv(classes, head_kernel, padding="valid")), GlobalAvgPool())
-    return Sequential(*stages, *head(readout, classes))
+        return Sequential(
+            *stages, Named("scores", parts.filters.scores(classes, head_kernel, "valid")), GlobalAvgPool()
+        )
+    return Sequential(*stages, *parts.head(readout, classes))
 
 
 def fcn(
@@ -79,24 +85,28 @@ def fcn(
     padding: Padding = "circular",
     readout: Readout = "gap",
     norm: Norm = "none",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """A fully convolutional network (Springenberg et al. 2015), in any dimension: every stage but the last goes down
     by 2 with its convolution, a 1×1 convolution gives one map per class, and the maps are pooled.
 
     Args:
-        features, classes, kernel, down, padding, readout, norm: as for `small_cnn`. With readout="flatten" the class
-            maps are flattened and mixed by a dense layer, which ties the network to one size.
+        features, classes, kernel, down, padding, readout, norm, group, dim, match: as for `small_cnn`. With
+            readout="flatten" the class maps are flattened and mixed by a dense layer, which ties the network to one
+            size.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("fcn", down, padding, readout, norm)
+    parts = make_parts("fcn", down, padding, norm, group, dim, match)
+    check_choice("fcn", "readout", readout, READOUTS)
     check_counts("fcn", "features", features)
-    stages = _stages(tuple(features), kernel, down, padding, norm)
-    scores = Named("scores", Conv(classes, 1))
-    pools: dict[str, Layer] = {"gap": GlobalAvgPool(), "gmp": GlobalMaxPool()}
-    ends = (pools[readout],) if readout in pools else head(readout, classes)
-    return Sequential(*stages, scores, *ends)
+    stages = _stages(parts, tuple(features), kernel)
+    scores = Named("scores", parts.filters.scores(classes))
+    pools: dict[str, tuple[Layer, ...]] = {"gap": (GlobalAvgPool(),), "gmp": (GlobalMaxPool(),)}
+    return Sequential(*stages, scores, *pools.get(readout, (Flatten(), Dense(classes))))
 
 
 def vgg(
@@ -108,6 +118,9 @@ def vgg(
     padding: Padding = "circular",
     readout: Readout = "gap",
     norm: Norm = "batch",
+    group: Group = None,
+    dim: int = 2,
+    match: Match = "parameters",
 ) -> Layer:
     """VGG (Simonyan and Zisserman 2015): five stages of 3×3 convolutions, each going down by 2 at its end.
 
@@ -116,20 +129,17 @@ def vgg(
     Args:
         depth: 11, 13, 16 or 19, the number of weight layers of the published network.
         width: channels of the first stage; they double up to eight times that.
-        classes, down, padding, readout, norm: as for `small_cnn`.
+        classes, down, padding, readout, norm, group, dim, match: as for `small_cnn`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    check_options("vgg", down, padding, readout, norm)
+    parts = make_parts("vgg", down, padding, norm, group, dim, match)
+    check_choice("vgg", "readout", readout, READOUTS)
     check_choice("vgg", "depth", depth, tuple(VGG_STAGES))
     stages = []
     for i, count in enumerate(VGG_STAGES[depth]):
         channels = width * min(2**i, 8)
-        blocks = [
-            layer
-            for j in range(count)
-            for layer in conv_block(channels, 3, 2 if j == count - 1 else 1, down, padding, norm)
-        ]
+        blocks = [layer for j in range(count) for layer in parts.block(channels, 3, 2 if j == count - 1 else 1)]
         stages.append(Named(f"stage {i}", Sequential(*blocks)))
-    return Sequential(*stages, *head(readout, classes))
+    return Sequential(*stages, *parts.head(readout, classes))

@@ -129,7 +129,7 @@ def _scientific(value: float) -> str:
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
-    """Accuracy at right angles against accuracy upright: groups by colour, ways down by marker, a panel per training."""
+    """Accuracy at right angles against upright: groups by colour, ways down by marker, a panel for each training."""
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
