@@ -6,7 +6,7 @@
 
 Names are TRAINING-GROUP-DOWN: trained on digits as they are (`upright`) or each turned by an angle of its own
 (`rotated`); convolutions over `z2` (plain), `p4` or `p4m`, widths matched in parameters; going down by `stride`, `max`
-or `aps`. All with circular padding and global average pooling, on images padded to 32×32.
+or `aps`. All with circular padding and global average pooling, on images of 28×28.
 """
 
 from itertools import product
@@ -21,7 +21,7 @@ GROUPS = {"z2": None, "p4": "p4", "p4m": "p4m"}
 DOWNS = ("stride", "max", "aps")
 SEEDS = (0, 1, 2)
 NETWORKS = tuple("-".join(parts) for parts in product(DATA, GROUPS, DOWNS))
-SIZE = 32
+SIZE = 28
 
 
 def get_config(arg: str = "upright-p4m-aps") -> ml_collections.ConfigDict:
@@ -31,6 +31,6 @@ def get_config(arg: str = "upright-p4m-aps") -> ml_collections.ConfigDict:
     config = base()
     config.update(name=arg, dataset=DATA[data], size=SIZE, batch=250, epochs=1, eval_epochs=0)
     config.update(optimiser={"learning_rate": 1e-2})
-    model = {"name": "small_cnn", "features": (16, 32, 64), "classes": 10, "padding": "circular", "norm": "batch"}
+    model = {"name": "small_cnn", "features": (8, 16, 32), "classes": 10, "padding": "circular", "norm": "batch"}
     config.model = {**model, "down": down, **({"group": GROUPS[group]} if GROUPS[group] else {})}
     return config

@@ -25,7 +25,7 @@ TITLES = {"stride": "stride", "max": "max pooling", "aps": "APS"}
 TESTS = {"upright": "mnist", "right_angles": "rotated_mnist_90", "any_angle": "rotated_mnist"}
 TURNS = Elements(parse_point_group("4", 2))
 EVERYTHING = Elements(parse_point_group("4mm", 2), shifts=True)
-IMAGES = 2000
+IMAGES = 1000
 """Test images that consistency and errors are measured on; accuracies are on all of them."""
 
 
