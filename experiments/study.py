@@ -5,6 +5,7 @@ cut off goes on with the same command. The records, a line of JSON for each run,
 tables, figures and the check that they match are made from these alone.
 """
 
+import dataclasses
 import importlib
 import json
 import re
@@ -15,19 +16,23 @@ from typing import Any, Protocol
 
 import ml_collections
 
+from experiments.metrics import Measured
 from experiments.names import check_name
-from experiments.record import ROOT, as_json, read_json, read_json_lines, write_json, write_text
+from experiments.record import ROOT, as_json, read_json, read_json_lines, run_record, write_json, write_text
 from experiments.settings import Settings
 from experiments.summary import Records
-from experiments.train import RUN, Outcome, train_and_evaluate
+from experiments.train import RUN, Outcome, build_model, train_and_evaluate
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation")
+STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation", "sizes")
 
 
 class Study(Protocol):
     """What a module of `experiments.studies` provides."""
+
+    TRAINED: bool
+    """Whether its networks are trained, or looked at as they are built."""
 
     def runs(self) -> Iterable[tuple[str, ml_collections.ConfigDict]]:
         """All runs, each under a name of its own."""
@@ -85,7 +90,8 @@ def run_study(
             continue
         since = time.perf_counter()
         config.update(progress=False, smoke=smoke)
-        outcome = train_and_evaluate(config, workdir / run, report=lambda _: None)
+        make = _trained if study.TRAINED else _built
+        outcome = make(config, workdir / run)
         made = read_json(workdir / run / RUN)
         record = as_json(
             {
@@ -101,8 +107,20 @@ def run_study(
         write_json(path, record)
         records.append(record)
         seconds = time.perf_counter() - since
-        report(f"{number}/{len(wanted)} {run}: {outcome.metrics.score:.3f}, {seconds:.0f} s")
+        score = f"{outcome.metrics.score:.3f}, " if study.TRAINED else ""
+        report(f"{number}/{len(wanted)} {run}: {score}{seconds:.0f} s")
     return records
+
+
+def _trained(config: ml_collections.ConfigDict, workdir: Path) -> Outcome:
+    return train_and_evaluate(config, workdir, report=lambda _: None)
+
+
+def _built(config: ml_collections.ConfigDict, workdir: Path) -> Outcome:
+    """The network of a config without weights, recorded as a run of no steps."""
+    run = Settings.of(config)
+    write_json(workdir / RUN, run_record(dataclasses.asdict(run)))
+    return Outcome(build_model(run), {}, Measured({}), 0)
 
 
 def keep_records(name: str, records: Records) -> Path:

@@ -18,6 +18,7 @@ from experiments.settings import Settings
 from experiments.summary import Records, by_network, extent, mean
 from experiments.train import Outcome
 
+TRAINED = True
 DOWNS = {"none": "full resolution", "stride": "stride", "max": "max pooling", "blur": "blur"}
 EPOCHS, SCENES, PROBED = 1, 32, 480
 KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}

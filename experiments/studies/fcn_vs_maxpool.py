@@ -14,6 +14,7 @@ from experiments.settings import Settings
 from experiments.summary import Records, agreeing, group_text, mean, spread, values
 from experiments.train import Outcome
 
+TRAINED = True
 DOWN_TITLES = {
     "none": "full resolution",
     "stride": "stride (FCN)",

@@ -21,6 +21,7 @@ from experiments.summary import Records, agreeing, by_network, extent, spread, v
 from experiments.train import Outcome
 from experiments.turning import Elements, consistency, invariance_error
 
+TRAINED = True
 TITLES = {"stride": "stride", "max": "max pooling", "aps": "APS"}
 TESTS = {"upright": "mnist", "right_angles": "rotated_mnist_90", "any_angle": "rotated_mnist"}
 TURNS = Elements(parse_point_group("4", 2))

@@ -19,6 +19,7 @@ from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
 from experiments.train import Outcome
 
+TRAINED = True
 TITLES = {
     "stride": "stride, transposed convolution",
     "max": "max pooling, linear",

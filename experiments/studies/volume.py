@@ -18,6 +18,7 @@ from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
 from experiments.train import Outcome
 
+TRAINED = True
 TITLES = {
     "max": "max pooling, zero",
     "stride": "stride, zero",

@@ -1,0 +1,159 @@
+"""At which image sizes do the architectures keep flips, rotations and shifts? Computed, and measured size by size."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+import equinet as eq
+from configs.sizes import MODELS, NETWORKS, PADDINGS, get_config
+from equinet.groups import Matrix
+from experiments.markdown import table
+from experiments.settings import Settings
+from experiments.summary import Records, by_network
+from experiments.train import Outcome
+from experiments.turning import turned
+
+TRAINED = False
+SIZES = range(24, 57)
+"""Measured one by one; rules are computed from more."""
+COMPUTED = range(24, 153)
+FLIP: Matrix = ((-1, 0), (0, 1))
+TURN: Matrix = ((0, -1), (1, 0))
+QUESTIONS = {"flip": "m_x", "rotation": "4", "shift": "shift by the total stride"}
+TOLERANCE = 1e-3
+"""Relative to how much outputs differ from image to image; rounding stays below 1e-5, and a broken symmetry above."""
+
+
+def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+    for network in NETWORKS:
+        yield network, get_config(network)
+
+
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
+    """For each question the sizes at which the answer is yes, computed and measured, and the computed rule."""
+    net = outcome.net
+    boundary: Literal["box", "torus"] = "box" if run.name.endswith("zero") else "torus"
+    stride = int(max(eq.certify(net, eq.plane(2)).stride))
+    errors = {size: _measured(net, size, stride) for size in SIZES}
+    ran = {size: error for size, error in errors.items() if error is not None}
+    answers: dict[str, Any] = {}
+    for question in QUESTIONS:
+        if question == "shift" and boundary == "box":
+            continue
+        legal = _legal(net, question, stride, boundary)
+        answers[question] = {
+            "rule": legal.congruence if legal.start <= SIZES.start else str(legal).split(":")[0],
+            "computed": [n for n in legal.sizes if n in SIZES],
+            "measured": [n for n, error in ran.items() if error[question] <= TOLERANCE],
+        }
+    return {
+        "network": run.name,
+        "stride": stride,
+        "refused": [n for n in SIZES if n not in ran],
+        "questions": answers,
+        "sizes": [SIZES.start, SIZES.stop - 1],
+    }
+
+
+def _legal(net: eq.Layer, question: str, stride: int, boundary: Literal["box", "torus"]) -> eq.LegalSizes:
+    def holds(certificate: eq.Certificate) -> bool:
+        size = certificate.domain.sizes[0] or 1
+        group = certificate.strict if certificate.output.dim else certificate.invariance
+        return all(g in group and _is_plain(certificate, g, size) for g in _moves(question, size, stride))
+
+    return eq.legal_sizes(net, holds, COMPUTED, boundary)
+
+
+def _moves(question: str, size: int, stride: int) -> list[eq.Isometry]:
+    """Generators of what a question asks for."""
+    if question == "shift":
+        return [eq.Isometry.translation(step) for step in ((stride, 0), (0, stride))]
+    return [_about_centre(FLIP if question == "flip" else TURN, size)]
+
+
+def _about_centre(matrix: Matrix, size: int) -> eq.Isometry:
+    """A point operation about the centre of an image."""
+    return eq.Isometry(matrix, tuple(size - 1 if sum(row) < 0 else 0 for row in matrix))
+
+
+def _is_plain(certificate: eq.Certificate, g: eq.Isometry, size: int) -> bool:
+    """Whether g moves an output map, if there is one, as it moves the image."""
+    if not certificate.output.dim:
+        return True
+    there = certificate.output
+    return there.sizes == (size, size) and bool((there.index_map(certificate.action(g)) == there.index_map(g)).all())
+
+
+def _measured(net: eq.Layer, size: int, stride: int) -> dict[str, float] | None:
+    """How far each question is from yes on random weights and images, relative to how much outputs differ; None where
+    the network cannot run."""
+    try:
+        variables = net.init(jax.random.key(0), (size, size, 1))
+    except eq.LayerError:
+        return None
+    leaves, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    # Fresh biases are zero, which hides what they would show at a border.
+    noisy = [v + 0.1 * jnp.abs(jax.random.normal(k, v.shape)) for k, v in zip(keys, leaves, strict=True)]
+    x = np.asarray(jax.random.normal(jax.random.key(2), (4, size, size, 1)))
+    moved = {"flip": turned(x, FLIP), "rotation": turned(x, TURN), "shift": np.roll(x, stride, 1)}
+    together = jnp.asarray(np.concatenate([x, *moved.values()]))
+    y = np.asarray(jax.jit(net.apply)(jax.tree.unflatten(tree, noisy), together), np.float64)
+    plain, *others = np.split(y, 1 + len(moved))
+    expected = {"flip": plain, "rotation": plain, "shift": plain}
+    if y.ndim == 4:
+        expected = {"flip": turned(plain, FLIP), "rotation": turned(plain, TURN), "shift": np.roll(plain, stride, 1)}
+    scale = np.abs(plain - plain.mean(0)).max()
+    return {name: float(np.abs(got - expected[name]).max() / scale) for name, got in zip(moved, others, strict=True)}
+
+
+def tables(records: Records) -> dict[str, str]:
+    networks = by_network(records)
+    cells = [record["questions"][q] for record in records for q in record["questions"]]
+    equal = sum(cell["computed"] == cell["measured"] for cell in cells)
+    first, last = records[0]["sizes"]
+    return {
+        "agreement": f"{len(records)} networks, {len(cells)} questions, each measured at every size from {first} to "
+        f"{last}: computed and measured sizes are the same for {equal} of them.",
+        "box": _rules(networks, "zero", ("flip", "rotation")),
+        "torus": _rules(networks, "circular", tuple(QUESTIONS)),
+    }
+
+
+def _rules(networks: dict[str, list[dict[str, Any]]], padding: str, questions: Sequence[str]) -> str:
+    rows = []
+    for model in MODELS:
+        for record in networks.get(f"{model}-{padding}", []):
+            rules = [record["questions"][q]["rule"] for q in questions]
+            rows.append([f"`{model}`", str(record["stride"]), *rules])
+    return table(["network", "total stride", *questions], rows)
+
+
+def figures(records: Records, folder: Path) -> list[Path]:
+    """A strip for each network and question: the sizes that are legal, a panel for each padding."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 6), layout="constrained")
+    panels = figure.subplots(1, len(PADDINGS))
+    networks = by_network(records)
+    for panel, padding in zip(panels, PADDINGS, strict=True):
+        rows = [(f"{m}: {q}", r["questions"][q]) for m in MODELS for r in networks.get(f"{m}-{padding}", [])
+                for q in r["questions"]]  # fmt: skip
+        for place, (_, cell) in enumerate(rows):
+            panel.plot(cell["computed"], [place] * len(cell["computed"]), "s", color="C0", markersize=5)
+            panel.plot(cell["measured"], [place] * len(cell["measured"]), ".", color="white", markersize=3)
+        panel.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=7)
+        panel.set_xlim(SIZES.start - 1, SIZES.stop)
+        panel.set_ylim(len(rows) - 0.5, -0.5)
+        panel.set_xlabel("image size")
+        panel.set_title(f"{padding} padding, {'a bounded image' if padding == 'zero' else 'a torus'}")
+        panel.grid(alpha=0.3)
+    path = folder / "sizes.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120, metadata={"Software": None})
+    return [path]
