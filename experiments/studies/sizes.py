@@ -24,7 +24,7 @@ SIZES = range(24, 57)
 COMPUTED = range(24, 153)
 FLIP: Matrix = ((-1, 0), (0, 1))
 TURN: Matrix = ((0, -1), (1, 0))
-QUESTIONS = {"flip": "m_x", "rotation": "4", "shift": "shift by the total stride"}
+QUESTIONS = {"flip": "m_x", "rotation": "4", "shift": "shifts by the total stride"}
 TOLERANCE = 1e-3
 """Relative to how much outputs differ from image to image; rounding stays below 1e-5, and a broken symmetry above."""
 
@@ -38,7 +38,7 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """For each question the sizes at which the answer is yes, computed and measured, and the computed rule."""
     net = outcome.net
     boundary: Literal["box", "torus"] = "box" if run.name.endswith("zero") else "torus"
-    stride = int(max(eq.certify(net, eq.plane(2)).stride))
+    stride = eq.certify(net, eq.plane(2)).strict.lattice.basis[0][0]
     errors = {size: _measured(net, size, stride) for size in SIZES}
     ran = {size: error for size, error in errors.items() if error is not None}
     answers: dict[str, Any] = {}
