@@ -3,9 +3,9 @@
     python -m scripts.get_data --dataset=colin27
     python -m scripts.train --config=configs/volume.py:aps --workdir=runs/volume-aps
 
-Names: `max`, `stride`, `aps` with zero padding, and `max_circular`, `stride_circular`, `aps_circular`, trained as they
-are; `max_flip`, zero padding, trained on the mirror images of the blocks as well, left and right exchanged.
-One head only: this asks what a network carries over to the mirror image, not how it generalises.
+Names: `max`, `stride`, `aps` with zero padding, `max_circular` and `aps_circular`, all trained on the blocks as they
+are; `max_flip`, zero padding, trained on their mirror images as well, left and right exchanged. One head only: this
+asks what a network carries over to the mirror image, not how it generalises.
 """
 
 import ml_collections
@@ -14,7 +14,7 @@ from configs.common import base
 from experiments.names import check_name
 
 SEEDS = (0,)
-NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "stride_circular", "aps_circular")
+NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "aps_circular")
 
 
 def get_config(arg: str = "max") -> ml_collections.ConfigDict:

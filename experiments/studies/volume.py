@@ -24,9 +24,8 @@ TITLES = {
     "stride": "stride, zero",
     "aps": "APS, zero",
     "max_circular": "max pooling, circular",
-    "stride_circular": "stride, circular",
     "aps_circular": "APS, circular",
-    "max_flip": "max pooling, zero, trained on mirror images too",
+    "max_flip": "max pooling, zero, mirrored training",
 }
 SMALL = 8
 """Size of the torus that trained networks are measured on: twice the total stride."""
@@ -127,31 +126,19 @@ def figures(records: Records, folder: Path) -> list[Path]:
 
     figure = Figure(figsize=(11, 4), layout="constrained")
     left, right = figure.subplots(1, 2, sharey=True)
-    networks = {name: found for name, found in by_network(records).items() if name in TITLES}
-    places = np.arange(len(networks))
-    for panel, pairs, label in (
-        (left, (("dice", "as they are"), ("dice_mirrored", "mirrored, answer put back")), "Dice of the brain, %"),
-        (
-            right,
-            (("shift_equivariance", "under cyclic shifts"), ("mirror_equivariance", "under the mirror")),
-            "% of voxels labelled alike",
-        ),
-    ):
-        for offset, (key, title) in zip((-0.15, 0.15), pairs, strict=True):
-            for place, found in zip(places, networks.values(), strict=True):
-                shown = 100 * values(found, key)
-                first = title if place == 0 else None
-                panel.plot(
-                    shown,
-                    [place + offset] * len(shown),
-                    "o" if offset < 0 else "D",
-                    color="C0" if offset < 0 else "C1",
-                    label=first,
-                )
+    found = by_network(records)
+    networks = {title: found[name] for name, title in TITLES.items() if name in found}
+    dices = {"dice": "blocks as they are", "dice_mirrored": "mirrored, answer put back"}
+    shares = {"shift_equivariance": "under cyclic shifts", "mirror_equivariance": "under the mirror"}
+    for panel, keys, label in ((left, dices, "Dice, %"), (right, shares, "% of voxels labelled alike")):
+        for (key, title), marker, offset in zip(keys.items(), "oD", (-0.12, 0.12), strict=True):
+            x = [value for runs_of in networks.values() for value in 100 * values(runs_of, key)]
+            y = [place + offset for place, runs_of in enumerate(networks.values()) for _ in runs_of]
+            panel.plot(x, y, marker, markersize=7, label=title)
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
-        panel.legend(fontsize=8)
-    left.set_yticks(places, [TITLES[name] for name in networks], fontsize=9)
+        panel.legend(fontsize=8, ncols=2, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
+    left.set_yticks(range(len(networks)), networks, fontsize=9)
     left.invert_yaxis()
     path = folder / "volume.png"
     path.parent.mkdir(parents=True, exist_ok=True)
