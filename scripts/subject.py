@@ -30,7 +30,9 @@ def define_subject_flags() -> None:
     """The flags that both commands share."""
     config_flags.DEFINE_config_file("config", None, "The network of a config: FILE.py or FILE.py:ARGUMENT.")
     flags.DEFINE_string("model", None, f"Or a named architecture: {', '.join(models.MODELS)}.")
-    flags.DEFINE_string("model_args", "", "Its arguments, such as depth=18,down=aps or features=(8,16),norm=batch.")
+    flags.DEFINE_string(
+        "model_args", "", "Its arguments, such as depth=18,down=aps,group=p4m or features=(8,16),norm=batch."
+    )
     flags.DEFINE_string(
         "size", None, "Size of the input, one number or one per axis (32 or 32,48); the config's by default, else 32."
     )
@@ -59,9 +61,12 @@ def read_subject() -> Subject:
         size = size or str(args.config.get("size", 32))
     else:
         arguments, name = read_arguments(args.model_args), args.model
+    domain = read_domain(args.domain, size or "32", args.dim)
+    if args.config is None and "group" in arguments:
+        arguments.setdefault("dim", domain.dim)
     net = models.build(name, **arguments)
     shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
-    return Subject(f"{name}({shown})", net, read_domain(args.domain, size or "32", args.dim), args.channels)
+    return Subject(f"{name}({shown})", net, domain, args.channels)
 
 
 def config_model(config: Any) -> tuple[dict[str, Any], str]:

@@ -107,6 +107,10 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     ),
     "Fibre mixed freely": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.Conv(2, 3, padding="circular")), SQUARES),
     "Fibre gated": (lambda: eq.Sequential(LIFT, eq.SqueezeExcite(1), eq.Dropout(0.1), eq.MaxPool(2)), SQUARES),
+    "Fibre attending": (
+        lambda: eq.Sequential(LIFT, eq.SelfAttention(1), eq.WindowedAttention(2, 1)),
+        (T2, eq.box(4, 4)),
+    ),
     "Fibre sampled": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.PolyphasePool(2), LIFT), (T2, eq.box(4, 4))),
     "Fibre joined": (
         lambda: eq.Sequential(

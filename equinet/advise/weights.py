@@ -40,7 +40,7 @@ def random_variables(net: Layer, shape: Sequence[int], seed: int) -> Variables:
     def drawn(shaped: jax.ShapeDtypeStruct, given: jax.Array) -> jax.Array:
         if len(shaped.shape) < 2:
             return given
-        spread = (2.0 / prod(shaped.shape[:-1])) ** 0.5
+        spread = (2.0 / max(prod(shaped.shape[:-1]), 1)) ** 0.5
         return jnp.asarray(spread * generator.standard_normal(shaped.shape), shaped.dtype)
 
     made = jax.jit(initial)(key)

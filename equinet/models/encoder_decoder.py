@@ -32,10 +32,11 @@ def unet(
         depth: how often the map is halved.
         width: channels at full resolution; they double at every level.
         classes: channels of the output map, or numbers that come out.
-        down: see `equinet.models.parts`; for "stride" a convolution of stride 2 goes down.
+        down: see `equinet.models.parts`; for "stride" a convolution of stride 2 goes down. Nearest upsampling is
+            centred between nodes, as "max", "avg" and "maxblur" are; after "stride" and "blur" it costs rotations.
         up: the way back up, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
         padding: must keep the size. If it is circular, linear interpolation wraps around too.
-        readout: "map", one vector per node, or as for `small_cnn`.
+        readout: "map", one vector per node, or as for `small_cnn`. Over a group the map's channels are scalars.
         norm, group, dim, match: as for `small_cnn`.
 
     Raises:

@@ -78,6 +78,10 @@ def resnet(
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
+
+    >>> from equinet import certify, torus
+    >>> print(certify(resnet(18, group="p4m", down="aps"), torus(32, 32), 3).invariance)
+    Z × Z ⋊ 4mm (p4m, index 1)
     """
     parts = make_parts("resnet", down, padding, norm, group, dim, match, keep_size=True)
     check_choice("resnet", "readout", readout, READOUTS)

@@ -39,6 +39,15 @@ def test_query_prints_the_ledger() -> None:
     assert "strict       2Z × 2Z (p1, index 4)" in done.stdout
 
 
+def test_query_over_a_point_group() -> None:
+    done = call("query", "--model=fcn", "--model_args=group=4,down=aps,features=(4,4)", "--size=8")
+    assert done.returncode == 0, done.stderr
+    assert "invariance   Z × Z ⋊ 4 (p4, index 1)" in done.stdout
+    done = call("query", "--model=fcn", "--model_args=group=m-3m,down=aps,features=(1,1)", "--size=4", "--dim=3")
+    assert done.returncode == 0, done.stderr
+    assert "invariance   Z × Z × Z ⋊ m-3m" in done.stdout
+
+
 def test_query_as_json() -> None:
     asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20", "--suggest", "--nomeasure")
     done = call("query", *SMALL, "--json", *asks)
@@ -90,6 +99,7 @@ def test_sweep_discovers() -> None:
         (("--model=resnet", "--model_args=dept=18"), "no argument of resnet 'dept': did you mean depth"),
         (("--model=resnet", "--modle_args=depth=18"), "no flag --modle_args: did you mean --model_args"),
         (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py"),
+        (("--model=fcn", "--model_args=group=p5"), "fcn: group must be a symbol"),
         ((*SMALL, "--domain=tours"), "no domain 'tours': did you mean torus"),
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
         ((*SMALL, "--size=1"), "stage 0"),
