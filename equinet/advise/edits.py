@@ -16,6 +16,8 @@ from equinet.layers import (
     ConvTranspose,
     Flatten,
     GlobalAvgPool,
+    GroupConv,
+    GroupConvTranspose,
     Hourglass,
     Identity,
     Layer,
@@ -35,7 +37,7 @@ Rule = Callable[[Layer, bool], Layer | None]
 """A leaf, and whether it is in the way up of an hourglass, to its replacement, or None to leave it."""
 
 POOLS = (MaxPool, AvgPool)
-WINDOWED = (Conv, ConvTranspose, MaxPool, AvgPool, BlurPool, MaxBlurPool)
+WINDOWED = (Conv, ConvTranspose, GroupConv, GroupConvTranspose, MaxPool, AvgPool, BlurPool, MaxBlurPool)
 
 
 def _maximum(value: int | tuple[int, ...]) -> int:
@@ -47,7 +49,7 @@ def _minimum(value: int | tuple[int, ...]) -> int:
 
 
 def _extent(layer: Layer) -> int | tuple[int, ...]:
-    if isinstance(layer, Conv | ConvTranspose):
+    if isinstance(layer, Conv | ConvTranspose | GroupConv | GroupConvTranspose):
         return layer.kernel
     return layer.window if isinstance(layer, MaxPool | AvgPool) else 3
 
@@ -74,8 +76,11 @@ def polyphase(layer: Layer, upward: bool) -> Layer | None:
     if upward and isinstance(layer, ConvTranspose) and _maximum(layer.stride) > 1:
         odd = _maximum(layer.kernel) // 2 * 2 + 1
         return Sequential(PolyphaseUpsample(layer.stride), Conv(layer.features, odd, padding="circular"))
+    if upward and isinstance(layer, GroupConvTranspose) and _maximum(layer.stride) > 1:
+        odd = _maximum(layer.kernel) // 2 * 2 + 1
+        return Sequential(PolyphaseUpsample(layer.stride), GroupConv(layer.out, odd, padding="circular"))
     stride = _stride(layer)
-    if not isinstance(layer, (Conv, *POOLS, BlurPool, MaxBlurPool)) or _maximum(stride) == 1:
+    if not isinstance(layer, (Conv, GroupConv, *POOLS, BlurPool, MaxBlurPool)) or _maximum(stride) == 1:
         return None
     if isinstance(layer, POOLS) and _maximum(layer.window) == 1:
         return PolyphasePool(stride)

@@ -146,3 +146,11 @@ def test_the_suggested_network_can_be_trained_on() -> None:
     )
     variables = found.net.init(jax.random.key(0), (6, 6, 1))
     assert found.net.apply(variables, jax.random.normal(jax.random.key(1), (2, 6, 6, 1))).shape == (2, 2)
+
+
+def test_strided_group_convolutions_are_mended() -> None:
+    net = models.small_cnn((2, 2), group="p4", down="stride", match="cost")
+    first = eq.suggest(net, eq.torus(8, 8), "p4")[0]
+    assert first.certificate.strict == eq.SpaceGroup.parse("p4", periods=eq.torus(8, 8).periods)
+    assert first.report is not None
+    assert first.report.passed
