@@ -160,3 +160,11 @@ def test_group_convolutions_are_edited_as_plain_ones_are():
     assert found
     for suggestion in found:
         assert wanted <= eq.certify(suggestion.net, suggestion.domain).invariance
+
+
+def test_strided_group_convolutions_are_mended() -> None:
+    net = models.small_cnn((2, 2), group="p4", down="stride", match="cost")
+    first = eq.suggest(net, eq.torus(8, 8), "p4")[0]
+    assert first.certificate.strict == eq.SpaceGroup.parse("p4", periods=eq.torus(8, 8).periods)
+    assert first.report is not None
+    assert first.report.passed
