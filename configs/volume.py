@@ -4,8 +4,9 @@
     python -m scripts.train --config=configs/volume.py:aps --workdir=runs/volume-aps
 
 Names: `max`, `stride`, `aps` with zero padding, `max_circular` and `aps_circular`, all trained on the blocks as they
-are; `max_flip`, zero padding, trained on their mirror images as well, left and right exchanged. One head only: this
-asks what a network carries over to the mirror image, not how it generalises.
+are; `max_flip`, zero padding, trained on their mirror images as well, left and right exchanged; `max_mirror`, zero
+padding, trained on the blocks as they are, all convolutions commuting with that reflection. One head only: this asks
+what a network carries over to the mirror image, not how it generalises.
 """
 
 import ml_collections
@@ -14,7 +15,9 @@ from configs.common import base
 from experiments.names import check_name
 
 SEEDS = (0,)
-NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "aps_circular")
+NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "aps_circular", "max_mirror")
+MIRROR = {"group": "m_z", "dim": 3}
+"""The reflection of the last axis, which crosses the hemispheres."""
 
 
 def get_config(arg: str = "max") -> ml_collections.ConfigDict:
@@ -25,5 +28,5 @@ def get_config(arg: str = "max") -> ml_collections.ConfigDict:
     config.update(augment={"flip": arg == "max_flip"})
     padding = "circular" if arg.endswith("_circular") else "zero"
     model = {"name": "unet", "depth": 2, "width": 4, "classes": 2, "norm": "batch", "padding": padding}
-    config.model = {**model, "down": arg.split("_")[0]}
+    config.model = {**model, "down": arg.split("_")[0], **(MIRROR if arg.endswith("_mirror") else {})}
     return config

@@ -26,6 +26,7 @@ TITLES = {
     "max_circular": "max pooling, circular",
     "aps_circular": "APS, circular",
     "max_flip": "max pooling, zero, mirrored training",
+    "max_mirror": "max pooling, zero, reflection built in",
 }
 SMALL = 8
 """Size of the torus that trained networks are measured on: twice the total stride."""
