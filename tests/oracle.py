@@ -17,6 +17,8 @@ from equinet.groups import Matrix
 from equinet.layers import polyphase, selection
 
 TOLERANCE = 1e-9
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""Each program runs once: compiling it is most of the work."""
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
         with mock.patch.object(polyphase, "choose", watched):
             return net.apply(variables, x), maps
 
-    y, maps = jax.jit(run)(variables, x)
+    y, maps = jax.jit(run, compiler_options=QUICKLY)(variables, x)
     return np.asarray(y), [(np.asarray(m), stride) for m, stride in zip(maps, strides, strict=True)]
 
 
