@@ -282,3 +282,24 @@ def test_kernels_of_scalars_with_few_taps_know_more_than_their_group():
         assert len(eq.certify(pseudo, eq.torus(4, 4), sign).strict.point_group) == 4
         verdict = judge(pseudo, eq.torus(4, 4), sign)
         assert not verdict.unsound
+
+
+SCALARS = eq.GroupConv(2 * eq.Fibre.trivial("m_x"), 1)
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        eq.Sequential(eq.Parallel(eq.GroupConv(eq.Fibre.regular("4"), 3), SCALARS, join="concat"), eq.GroupPool()),
+        eq.Sequential(SCALARS, eq.GroupPool(), eq.Relu()),
+        eq.Sequential(SCALARS, eq.Restrict("1"), eq.GroupConv(eq.Fibre.regular("1"), (2, 2))),
+        eq.Sequential(eq.GroupConv(2 * eq.Fibre.regular("1"), (2, 2)), eq.CosetPool("1"), eq.Relu()),
+    ],
+    ids=["joined, then pooled", "pooled", "restricted", "pooled over cosets"],
+)
+def test_scalars_of_any_group_are_plain_channels(net):
+    """What the network computes and what the certificate says of it have the same channels."""
+    with jax.enable_x64(True):
+        assert eq.certify(net, eq.torus(4, 4), 1).fibre == net.output_shape((4, 4, 1))[-1]
+        verdict = judge(net, eq.torus(4, 4), 1)
+        assert not verdict.unsound and not verdict.loose, verdict
