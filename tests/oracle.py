@@ -49,7 +49,7 @@ def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generat
     def draw(path, leaf):
         value = rng.standard_normal(leaf.shape)
         if leaf.ndim > 1:
-            value = value * (1.5 / np.sqrt(np.prod(leaf.shape[:-1])))
+            value = value * (1.5 / np.sqrt(max(np.prod(leaf.shape[:-1]), 1)))
         return np.exp(0.3 * value) if "var" in jax.tree_util.keystr(path) else value
 
     return jax.tree_util.tree_map_with_path(draw, like)
