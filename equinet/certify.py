@@ -170,6 +170,11 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
     if not isinstance(channels, int) or channels < 1:
         raise LayerError(f"certify needs a whole number of input channels, at least one; got {channels!r}")
+    if isinstance(channels, Fibre) and len(channels.group[0]) != domain.dim:
+        raise LayerError(
+            f"certify: the group of the input's channels {channels} acts on dimension {len(channels.group[0])}; "
+            f"the domain {domain} has {domain.dim}"
+        )
     start = Field.input(domain, channels)
     net.output_shape(start.shape)
     field = conform(net, start, net.symmetry(start)) if net.children else step("0", net, start)

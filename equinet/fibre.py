@@ -229,12 +229,13 @@ def agree(a: int, b: int) -> int:
 
 
 def concatenate(fibres: Sequence[int]) -> int:
-    """The direct sum, under the operations of all; a plain number stands for so many scalars."""
+    """The direct sum, under the operations of all that any moves; what nothing moves stands for so many scalars."""
     typed = [fibre for fibre in fibres if isinstance(fibre, Fibre)]
-    if not typed:
-        return sum(fibres)
-    common = tuple(m for m in typed[0].group if all(m in set(fibre.group) for fibre in typed))
+    moving = [fibre for fibre in typed if not fibre.is_trivial]
+    if not moving and len({fibre.group for fibre in typed}) != 1:
+        return sum(map(int, fibres))
+    common = tuple(m for m in (moving or typed)[0].group if all(m in set(fibre.group) for fibre in moving))
     total: int = 0
     for fibre in fibres:
-        total = total + (fibre.restrict(common) if isinstance(fibre, Fibre) else int(fibre))
-    return total
+        total = total + (fibre.restrict(common) if isinstance(fibre, Fibre) and fibre in moving else int(fibre))
+    return total if isinstance(total, Fibre) else Fibre.trivial(common, len(common[0])) * total

@@ -85,6 +85,10 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Parallel choosing apart": (lambda: eq.Parallel(eq.PolyphasePool(2), eq.PolyphasePool(2, norm=1)), EVEN),
     "GroupConv": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.GroupConv(turning(2), 3, stride=2)), SQUARES),
     "GroupConv 1-D": (lambda: eq.GroupConv(turning(1), 2, padding="circular"), (D1, eq.box(5))),
+    "GroupConv of scalars": (
+        lambda: eq.Sequential(eq.GroupConv(2 * eq.Fibre.trivial("4"), 3), eq.GroupConv(eq.Fibre.trivial("1"), (1, 2))),
+        SQUARES,
+    ),
     "GroupConv depthwise": (
         lambda: eq.Sequential(
             eq.GroupConv(2 * turning(2), 1), eq.Relu(), eq.GroupConv(2 * turning(2), 3, depthwise=True)

@@ -17,6 +17,8 @@ from equinet.groups import Matrix
 from equinet.layers import polyphase, selection
 
 TOLERANCE = 1e-9
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""Each program runs once: compiling it is most of the work."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generat
     def draw(path, leaf):
         value = rng.standard_normal(leaf.shape)
         if leaf.ndim > 1:
-            value = value * (1.5 / np.sqrt(np.prod(leaf.shape[:-1])))
+            value = value * (1.5 / np.sqrt(max(np.prod(leaf.shape[:-1]), 1)))
         return np.exp(0.3 * value) if "var" in jax.tree_util.keystr(path) else value
 
     return jax.tree_util.tree_map_with_path(draw, like)
@@ -102,7 +104,7 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
         with mock.patch.object(polyphase, "choose", watched):
             return net.apply(variables, x), maps
 
-    y, maps = jax.jit(run)(variables, x)
+    y, maps = jax.jit(run, compiler_options=QUICKLY)(variables, x)
     return np.asarray(y), [(np.asarray(m), stride) for m, stride in zip(maps, strides, strict=True)]
 
 

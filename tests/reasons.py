@@ -17,7 +17,7 @@ LARGEST = 3100
 """Order of the largest group that brute force is tried on to find a reason."""
 
 
-def reason(net: eq.Layer, domain: Domain, seed: int) -> str | None:
+def reason(net: eq.Layer, domain: Domain, seed: int, channels: int = 2) -> str | None:
     """Why `certify` misses an isometry that brute force finds on this network, as text; None if no cause is known.
 
     A cause is accepted only if the certificate is tight once it is taken away.
@@ -25,7 +25,7 @@ def reason(net: eq.Layer, domain: Domain, seed: int) -> str | None:
     for cause, changes in CAUSES.items():
         for changed, there in changes(net, domain):
             try:
-                verdict = judge(changed, there, seed=seed)
+                verdict = judge(changed, there, channels, seed)
             except eq.LayerError:
                 continue
             if not verdict.unsound and not verdict.loose:
@@ -86,9 +86,22 @@ def _without_gaps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Dom
     yield _each(net, change), domain
 
 
+def _more_taps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    for more in (2, 1, 3):
+
+        def change(layer: eq.Layer, more: int = more) -> eq.Layer:
+            if not isinstance(layer, eq.GroupConv | eq.GroupConvTranspose):
+                return layer
+            kernel = tuple(k + more for k in layer.kernel) if isinstance(layer.kernel, tuple) else layer.kernel + more
+            return replace(layer, kernel=kernel)
+
+        yield _each(net, change), domain
+
+
 CAUSES: dict[str, Callable[[eq.Layer, Domain], Iterator[tuple[eq.Layer, Domain]]]] = {
     "affine layers in a row do more than the engine follows": _with_nonlinearities,
     "the terms of a sum may be exchanged": _concatenating,
     "the zeros that an upsampling layer leaves between nodes are constants": _without_gaps,
     "a coincidence on a map this small": _larger,
+    "equivariant kernels of few taps make channels equal or opposite": _more_taps,
 }

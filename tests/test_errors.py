@@ -137,3 +137,117 @@ def test_phases_in_the_wrong_place_fail_when_run_and_when_certified(net):
         eq.certify(net, eq.torus(4))
     with pytest.raises(eq.LayerError, match="Hourglass"):
         net.apply(net.init(KEY, (4, 1)), jnp.ones((1, 4, 1)))
+
+
+REGULAR, VECTOR = eq.Fibre.regular("4"), eq.Fibre.vector("4mm")
+LIFT, ARROWS = eq.GroupConv(REGULAR, 3), eq.GroupConv(VECTOR, 3)
+SOLID = eq.Fibre.vector("m-3m", 3)
+FIBRES = {
+    "a number for the output": (LIFT, eq.GroupConv(8, 3), r"needs a Fibre to give out, such as .*; got 8"),
+    "a larger group": (
+        LIFT,
+        eq.GroupConv(eq.Fibre.regular("4mm"), 3),
+        r"equivariant under 4mm, and its input regular\(4\) only under 4: use a subgroup of that here",
+    ),
+    "a kernel that is not square": (
+        LIFT,
+        eq.GroupConv(REGULAR, (3, 5)),
+        r"4 exchanges axes .* kernel differs, \(3, 5\)",
+    ),
+    "a dilation that is not": (
+        LIFT,
+        eq.GroupConvTranspose(REGULAR, 3, dilation=(1, 2)),
+        r"4 exchanges axes along which the dilation differs, \(1, 2\): use the same for both, or a smaller group",
+    ),
+    "a maximum of arrows": (ARROWS, eq.MaxPool(2), r"change signs in vector\(4mm\): use AvgPool"),
+    "a global maximum of arrows": (
+        ARROWS,
+        eq.GlobalMaxPool(),
+        r"change signs in vector\(4mm\): use GlobalAvgPool, or GroupPool",
+    ),
+    "a blurred maximum of arrows": (ARROWS, eq.MaxBlurPool(2), r"change signs in vector\(4mm\): use BlurPool"),
+    "a ReLU of arrows": (ARROWS, eq.Relu(), r"Relu.* change signs in vector\(4mm\): use an odd function such as Tanh"),
+    "a group maximum of arrows": (
+        ARROWS,
+        eq.GroupPool("max"),
+        r"change signs in vector\(4mm\): use GroupPool\('norm'\)",
+    ),
+    "copies to other copies": (
+        eq.GroupConv(2 * REGULAR, 3),
+        eq.GroupConv(3 * REGULAR, 3, depthwise=True),
+        r"depthwise.* equally many copies; got 2·regular\(4\) and 3·regular\(4\)",
+    ),
+    "depthwise over a sum": (
+        eq.GroupConv(REGULAR + 1, 3),
+        eq.GroupConv(REGULAR + 1, 3, depthwise=True),
+        r"both fibres need one term with equally many copies; got regular\(4\) ⊕ trivial",
+    ),
+    "a group of another dimension": (
+        LIFT,
+        eq.GroupConv(SOLID, 3),
+        r"m-3m acts on dimension 3, and the group of its input regular\(4\) on 2: use fibres of",
+    ),
+    "a source of another dimension": (
+        eq.Conv(3, 3),
+        eq.Sequential(eq.AsFibre(SOLID), eq.GroupConv(REGULAR, 3)),
+        r"GroupConv.*4 acts on dimension 2, and the group of its input vector\(m-3m\) on 3",
+    ),
+    "group pooling of numbers": (
+        eq.Relu(),
+        eq.GroupPool(),
+        "works on the channels of a fibre; got 1 channels that nothing",
+    ),
+    "coset pooling of numbers": (eq.Relu(), eq.CosetPool("2"), "channels that nothing moves: put it after a GroupConv"),
+    "restricting numbers": (eq.Relu(), eq.Restrict("2"), "channels that nothing moves: put it after a GroupConv"),
+    "gating numbers": (eq.Relu(), eq.Gated(), "channels that nothing moves: put it after a GroupConv"),
+    "coset pooling of arrows": (
+        ARROWS,
+        eq.CosetPool("2"),
+        r"needs copies of a regular representation; got vector\(4mm\): make one, or use GroupPool",
+    ),
+    "cosets of no subgroup": (
+        LIFT,
+        eq.CosetPool("m_x"),
+        r"on regular\(4\): m_x is no subgroup of 4; pool over a subgroup",
+    ),
+    "cosets of no group": (LIFT, eq.CosetPool("mm"), r"unknown point group 'mm' in 2-D; did you mean"),
+    "restriction to no subgroup": (LIFT, eq.Restrict("m_x"), r"m_x is no subgroup of 4, which acts on regular\(4\)"),
+    "another fibre": (LIFT, eq.AsFibre(2 * REGULAR), r"AsFibre.*: this fibre has 8 channels; got shape"),
+    "a fibre that is none": (LIFT, eq.AsFibre(4), "works on the channels of a fibre; got 4 channels"),
+    "too few gates": (ARROWS, eq.Gated(), r"ends in a scalar for each copy before.*; got vector\(4mm\)"),
+}
+
+
+@pytest.mark.parametrize("case", FIBRES)
+def test_fibres_that_do_not_fit(case):
+    first, second, message = FIBRES[case]
+    net = eq.Sequential(eq.Identity(), first, second)
+    expected = rf"^layer 2 \({type(second).__name__}\).*: .*{message}"
+    for run in (
+        lambda: net.init(KEY, (8, 8, 1)),
+        lambda: eq.certify(net, eq.torus(8, 8)),
+        lambda: net.apply({"params": (), "state": ()}, jnp.ones((2, 8, 8, 1))),
+    ):
+        with pytest.raises(eq.LayerError, match=expected):
+            run()
+
+
+def test_an_input_of_another_dimension_than_the_group():
+    with pytest.raises(
+        eq.LayerError, match=r"layer 0 \(GroupConv\).*4 acts on dimension 2; got an input .* 3 spatial axes"
+    ):
+        eq.Sequential(LIFT).init(KEY, (8, 8, 8, 1))
+    with pytest.raises(eq.LayerError, match=r"vector\(m-3m\) acts on dimension 3; the domain torus\(8, 8\) has 2"):
+        eq.certify(eq.Relu(), eq.torus(8, 8), SOLID)
+
+
+def test_weights_of_another_group_convolution():
+    variables = eq.Sequential(LIFT, LIFT).init(KEY, (8, 8, 1))
+    x = jnp.ones((1, 8, 8, 1))
+    for first in (eq.GroupConv(REGULAR, 5), eq.GroupConv(2 * REGULAR, 3), eq.GroupConv(REGULAR + 1, 3)):
+        with pytest.raises(eq.LayerError, match=r"layer 0 \(GroupConv\).*weights are those of another layer or input"):
+            eq.Sequential(first, LIFT).apply(variables, x)
+    with pytest.raises(eq.LayerError, match=r"layer 0 \(GroupConv\).*weights are those of another layer or input"):
+        eq.Sequential(LIFT).apply(eq.Sequential(eq.Conv(4, 3)).init(KEY, (8, 8, 1)), x)
+    with pytest.raises(eq.LayerError, match=r"layer 0 \(Conv\).*weights are those of another layer"):
+        eq.Sequential(eq.Conv(4, 3), LIFT).apply(variables, x)

@@ -88,6 +88,8 @@ def test_sums_and_concatenations_of_fibres():
     assert str(concatenate([regular, 2])) == "regular(4mm) ⊕ 2·trivial"
     assert concatenate([regular, restricted]) == restricted + restricted
     assert concatenate([3, 4]) == 7
+    assert concatenate([regular, eq.Fibre.trivial("m_x")]) == regular + 1
+    assert concatenate([2 * eq.Fibre.trivial("4"), eq.Fibre.trivial("m_x")]) == 3
 
 
 def test_ordinary_channels_stay_numbers_through_a_network():

@@ -7,6 +7,7 @@ from math import prod
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
@@ -62,6 +63,8 @@ def add_bias(y: jax.Array, params: Params) -> jax.Array:
 
 
 def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> None:
+    if not isinstance(params["kernel"], jax.Array | np.ndarray):
+        raise LayerError(f"{layer}: its weights are those of another layer: it needs one kernel, as init makes it")
     made_for = params["kernel"].shape[-2] * groups
     if params["kernel"].ndim != x.ndim or made_for != x.shape[-1]:
         raise LayerError(

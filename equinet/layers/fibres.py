@@ -11,7 +11,6 @@ import numpy as np
 
 from equinet.fibre import Fibre, Group
 from equinet.field import Field, Lost
-from equinet.groups import point_group_symbol
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_means, spread
@@ -139,7 +138,7 @@ class GroupPool(Layer):
         return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits[-1] + 1)]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("any", orbit_count(field.fibre))
+        return field.mixed("any", orbit_count(field.fibre))  # what nothing moves may have become a plain number
 
 
 def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
@@ -179,11 +178,13 @@ class CosetPool(Layer):
         copies, rep = fibre.terms[0]
         dim = len(fibre.group[0])
         if len(fibre.terms) > 1 or rep != quotient_representation(fibre.group, point_group("1", dim)):
-            raise LayerError(f"{self} needs copies of a regular representation; got {fibre}")
-        subgroup = point_group(self.subgroup, dim)
-        if not set(subgroup) <= set(fibre.group):
-            raise LayerError(f"{self}: no subgroup of {point_group_symbol(fibre.group)}, the group of {fibre}")
-        return copies, quotient_representation(fibre.group, subgroup)
+            raise LayerError(
+                f"{self} needs copies of a regular representation; got {fibre}: make one, or use GroupPool"
+            )
+        try:
+            return copies, quotient_representation(fibre.group, point_group(self.subgroup, dim))
+        except ValueError as error:
+            raise LayerError(f"{self}, on {fibre}: {error}; pool over a subgroup, or over all with GroupPool") from None
 
     def output_shape(self, shape: Shape) -> Shape:
         copies, target = self._target(shape[-1])
@@ -201,6 +202,8 @@ class CosetPool(Layer):
         return pooled.reshape(*x.shape[:-1], copies * target.size), state
 
     def symmetry(self, field: Field) -> Field:
+        if not isinstance(field.fibre, Fibre):
+            return field  # a regular representation that moves nothing is that of the group of the identity
         copies, target = self._target(field.fibre)
         return field.mixed("any", Fibre(((copies, target),)))
 
@@ -234,7 +237,8 @@ class Restrict(Layer):
         return x, state
 
     def symmetry(self, field: Field) -> Field:
-        return field.typed(self.output_shape(field.shape)[-1] or 0)
+        # Channels that nothing moves are plain numbers here, whatever group they were made for.
+        return field.typed(self.output_shape(field.shape)[-1] or 0) if isinstance(field.fibre, Fibre) else field
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost

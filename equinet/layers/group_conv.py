@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import sqrt
+from math import prod
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +13,8 @@ import numpy as np
 
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost
-from equinet.groups import Matrix, point_group_symbol
-from equinet.kernels import KernelBasis, is_mapped_to_itself, kernel_basis
+from equinet.groups import Matrix, point_group_symbol, signed_permutations
+from equinet.kernels import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.conv import Conv, ConvTranspose, add_bias
 from equinet.layers.local import PaddingSpec, window_reason
@@ -30,8 +30,14 @@ def source_fibre(layer: Layer, channels: int, group: tuple[Matrix, ...]) -> Fibr
     Raises:
         LayerError: if the input's fibre is one of a group without the layer's.
     """
+    dim = len(group[0])
     if not isinstance(channels, Fibre):
-        return Fibre.trivial(group) * channels
+        return Fibre.trivial(group, dim) * channels
+    if len(channels.group[0]) != dim:
+        raise LayerError(
+            f"{layer}: {point_group_symbol(group)} acts on dimension {dim}, and the group of its input {channels} on "
+            f"{len(channels.group[0])}: use fibres of the input's number of spatial axes"
+        )
     if not set(group) <= set(channels.group):
         raise LayerError(
             f"{layer} is equivariant under {point_group_symbol(group)}, and its input {channels} only under "
@@ -114,16 +120,32 @@ class _GroupConvolution(Layer):
                 yield m, n, kernel_basis(taps, rep, target)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        """Normal coefficients, of variances that keep activations as large (He et al. 2015, for a constrained basis).
+
+        An output is `y_a = Σ_k c_k Σ_{(τ, b) ∈ k} ± x_b[τ]`, k its coefficients, each with its entries. For independent
+        coefficients `E[y_a²] = Σ_k σ_k² M_k`, `M_k = E[(Σ ± x_b[τ])²]`, so `σ_k² = g / (K M_k)` gives `E[y_a²] = g` if
+        E[x²] = 1, K the number of coefficients that a reads, all with equal shares. As for free weights g = 2, for a
+        ReLU before halves E[x²]; but 1 after channels that change signs, on which no ReLU stands.
+
+        Where a coefficient has one entry per output channel (free weights, and all that goes to a regular fibre)
+        M_k = 1 and σ² = 2 / fan-in, whatever the inputs. Where it has n, as a symmetric kernel does, it depends on how
+        these are correlated: M_k = n if not at all, n² if they are equal. Rectified maps have a mean, and tend to a
+        constant within a few layers: M_k = n². Maps that change signs have none; nodes of one channel, but not of two,
+        are then equal at some wavelengths only: we take the mean of `Σ_b n_b²` and n, n_b the entries of channel b.
+        """
         source = self.source_of(shape[-1])
-        taps = per_axis(self.kernel, shape, "kernel", self)
-        widths = len(source.terms)
-        blocks = list(self._blocks(source, taps))
+        blocks = list(self._blocks(source, per_axis(self.kernel, shape, "kernel", self)))
+        width = len(source.terms)
+        gain = 2 if source.is_permutation else 1
         made = []
-        for i, (m, n, basis) in enumerate(blocks):
-            row = blocks[i // widths * widths : (i // widths + 1) * widths]
-            fan_in = sum(_fan_in(basis) * (1 if self.depthwise else m) for m, _, basis in row)
-            shape_ = (basis.coefficients, n) if self.depthwise else (basis.coefficients, m, n)
-            made.append(jax.random.normal(jax.random.fold_in(key, i), shape_) * sqrt(2 / max(fan_in, 1)))
+        for start in range(0, len(blocks), width):
+            row = blocks[start : start + width]
+            read = np.sum([_coefficients_read(basis) * (1 if self.depthwise else m) for m, _, basis in row], axis=0)
+            for i, (m, n, basis) in enumerate(row, start):
+                channel, moment = _moments(basis, rectified=source.is_permutation)
+                scale = np.sqrt(gain / (read[channel] * moment))
+                normal = jax.random.normal(jax.random.fold_in(key, i), _shape(m, n, basis, self.depthwise))
+                made.append(normal * jnp.asarray(scale, normal.dtype).reshape(-1, *(1,) * (normal.ndim - 1)))
         params: dict[str, object] = {"kernel": tuple(made)}
         return ({**params, "bias": jnp.zeros(orbit_count(self.out))} if self.bias else params), ()
 
@@ -138,14 +160,14 @@ class _GroupConvolution(Layer):
         source = self.source_of(channels)
         taps = (self.kernel,) * dim if isinstance(self.kernel, int) else self.kernel
         blocks = list(self._blocks(source, taps))
-        if len(params["kernel"]) != len(blocks) or any(
-            c.shape[0] != basis.coefficients for c, (_, _, basis) in zip(params["kernel"], blocks, strict=True)
-        ):
-            raise LayerError(f"{self}: its weights are for another input; got {_described(channels)}")
-        dense = [
-            _expand(coefficients, basis, dim)
-            for coefficients, (_, _, basis) in zip(params["kernel"], blocks, strict=True)
-        ]
+        expected = [_shape(m, n, basis, self.depthwise) for m, n, basis in blocks]
+        given = params["kernel"]
+        if not isinstance(given, tuple) or [c.shape for c in given] != expected:
+            raise LayerError(
+                f"{self}: its weights are those of another layer or input; got {_described(channels)}, for which they "
+                f"have shapes {expected}: make them with init on such an input"
+            )
+        dense = [_expand(coefficients, basis, dim) for coefficients, (_, _, basis) in zip(given, blocks, strict=True)]
         widths = len(source.terms)
         columns = [jnp.concatenate(dense[i : i + widths], axis=-2) for i in range(0, len(dense), widths)]
         return jnp.concatenate(columns, axis=-1)
@@ -156,23 +178,70 @@ class _GroupConvolution(Layer):
         y, _ = plain.forward({"kernel": kernel}, (), x, context)
         return (add_bias(y, {"bias": spread_invariant(params["bias"], self.out)}) if self.bias else y), state
 
+    def _commuting(self, channels: int, shape: Shape) -> tuple[Matrix, ...]:
+        """The operations that the kernels commute with: between scalars, all that leave every such kernel as it is."""
+        taps, dilations = (per_axis(getattr(self, name), shape, name, self) for name in ("kernel", "dilation"))
+        source, group = self.source_of(channels), self.target.group
+        if not (source.is_trivial and self.target.is_trivial):
+            return group
+        # A kernel of one weight per orbit of taps may not tell more operations apart: 3×3 under 4 has all of 4mm.
+        flat = [basis.index.reshape(prod(taps), -1) for _, _, basis in self._blocks(source, taps)]
+        return tuple(
+            a
+            for a in signed_permutations(len(taps))
+            if not (isinstance(channels, Fibre) and a not in channels.kernel)
+            and is_mapped_to_itself(taps, a)
+            and is_mapped_to_itself(dilations, a)
+            and all((index[moved_taps(taps, a)] == index).all() for index in flat)
+        )
+
     def symmetry(self, field: Field) -> Field:
-        typed = field.typed(self.source_of(field.fibre))
-        return typed.read_taps(self._readings(field.shape), self.target)
+        source, target = self.source_of(field.fibre), self.target
+        group = self._commuting(field.fibre, field.shape)
+        if group != target.group:
+            source, target = (Fibre.trivial(group, len(group[0])) * int(fibre) for fibre in (source, target))
+        return field.typed(source).read_taps(self._readings(field.shape), target)
 
     def reason(self, before: Field, lost: Lost) -> str:
         facts = []
         if "operations" in lost:
-            beyond = [a for a, _ in before.strict.source.operations if a not in set(self.target.group)]
-            facts += [f"its kernels commute with {point_group_symbol(self.target.group)} only"] * bool(beyond)
+            group = self._commuting(before.fibre, before.shape)
+            beyond = [a for a, _ in before.strict.source.operations if a not in set(group)]
+            facts += [f"its kernels commute with {point_group_symbol(group)} only"] * bool(beyond)
         windows = tuple(w for w in self._readings(before.shape) if isinstance(w, Window))
         facts.append(window_reason(windows, before, lost, free=False) if windows else "")
         return "; ".join(filter(None, facts))
 
 
-def _fan_in(basis: KernelBasis) -> float:
-    """How many weights that are not zero an output channel sums over, on the average."""
-    return float((basis.sign != 0).sum()) / basis.sign.shape[-1]
+def _shape(copies_in: int, copies_out: int, basis: KernelBasis, depthwise: bool) -> tuple[int, ...]:
+    """The shape of the coefficients between two terms."""
+    return (basis.coefficients, copies_out) if depthwise else (basis.coefficients, copies_in, copies_out)
+
+
+def _entries(basis: KernelBasis) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Coefficient, input channel and output channel of every entry that is not zero."""
+    kept = basis.sign != 0
+    *_, into, out = np.nonzero(kept)
+    return basis.index[kept], into, out
+
+
+def _coefficients_read(basis: KernelBasis) -> np.ndarray:
+    """For each output channel, how many coefficients it reads."""
+    coefficient, _, out = _entries(basis)
+    channels = basis.sign.shape[-1]
+    return np.bincount(np.unique(coefficient * channels + out) % channels, minlength=channels)
+
+
+def _moments(basis: KernelBasis, rectified: bool) -> tuple[np.ndarray, np.ndarray]:
+    """For each coefficient, an output channel that reads it, and `E[(Σ ± x)²]` over its entries there (see `setup`)."""
+    coefficient, into, out = _entries(basis)
+    channel = np.full(basis.coefficients, basis.sign.shape[-1])
+    np.minimum.at(channel, coefficient, out)
+    here = out == channel[coefficient]
+    counts = np.zeros((basis.coefficients, basis.sign.shape[-2]))
+    np.add.at(counts, (coefficient[here], into[here]), 1)
+    total = counts.sum(1)
+    return channel, total**2 if rectified else (total + (counts**2).sum(1)) / 2
 
 
 def _expand(coefficients: jax.Array, basis: KernelBasis, dim: int) -> jax.Array:

@@ -132,7 +132,7 @@ class _GlobalPool(Layer):
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}")
         if self._maximum:
-            check_signs(self, shape, "GlobalAvgPool, or FibrePool('norm') before")
+            check_signs(self, shape, "GlobalAvgPool, or GroupPool('norm') before")
         return (shape[-1],)
 
     def symmetry(self, field: Field) -> Field:
