@@ -43,7 +43,9 @@ def extent(records: Records) -> str:
     """How many runs, networks and seeds there are, as a sentence."""
     seeds = sorted({record["seed"] for record in records})
     networks = len(by_network(records))
-    return f"{len(records)} runs: {networks} networks, seeds {', '.join(map(str, seeds))}."
+    return (
+        f"{len(records)} runs: {networks} networks, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}."
+    )
 
 
 def group_text(text: str) -> str:
