@@ -98,8 +98,9 @@ def _measured(net: eq.Layer, size: int, stride: int) -> dict[str, float] | None:
         return None
     leaves, tree = jax.tree.flatten(variables)
     keys = jax.random.split(jax.random.key(1), len(leaves))
-    # Fresh biases are zero, which hides what they would show at a border.
-    noisy = [v + 0.1 * jnp.abs(jax.random.normal(k, v.shape)) for k, v in zip(keys, leaves, strict=True)]
+    # Fresh biases are zero, which hides what they would show at a border. (Variances stay positive.)
+    noise = (0.1 * jnp.abs(jax.random.normal(key, leaf.shape)) for key, leaf in zip(keys, leaves, strict=True))
+    noisy = [leaf + more if leaf.ndim < 2 else leaf for leaf, more in zip(leaves, noise, strict=True)]
     x = np.asarray(jax.random.normal(jax.random.key(2), (4, size, size, 1)))
     moved = {"flip": turned(x, FLIP), "rotation": turned(x, TURN), "shift": np.roll(x, stride, 1)}
     together = jnp.asarray(np.concatenate([x, *moved.values()]))
