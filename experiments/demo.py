@@ -1,6 +1,7 @@
 """The comparison of `make demo`: what downsampling, padding and readout do to a trained network's symmetry."""
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -149,7 +150,7 @@ def split_readout(outcome: Outcome) -> tuple[eq.Layer, dict[str, object]]:
 
 def short(group: eq.SpaceGroup) -> str:
     """A group without what its translations already say: `8Z × 8Z (p1, index 64)` is `8Z × 8Z`."""
-    return str(group).split(" (")[0]
+    return re.sub(r" \([^()]*(index|order)[^()]*\)$", "", str(group))
 
 
 def _line(finding: Finding) -> str:
