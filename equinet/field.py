@@ -88,6 +88,7 @@ class Field:
         grid: the value's own grid (dimension 0 after global pooling or flattening).
         fibre: its channels: a number, or a `Fibre` that says how point operations *of the source* move them. Where it
             is one, all operations in `base` are of the fibre's group.
+        layout: the fibre that the last group layer gave out, which says where its terms begin also where none is moved.
         base: action of the source's isometries on the base value.
         base_grid: the base value's grid.
         lines: per axis, what the value reads of the base.
@@ -110,6 +111,7 @@ class Field:
     base: Homomorphism
     base_grid: Domain
     lines: tuple[Line, ...]
+    layout: int = 0
     unmixed: bool = False
     closed: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()

@@ -101,7 +101,10 @@ class Gated(Layer):
         return x[..., : int(fields)] * jnp.take(gates, np.repeat(np.arange(len(sizes)), sizes), axis=-1), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("any", self._split(field.fibre))
+        if isinstance(field.fibre, Fibre):
+            return field.mixed("any", self._split(field.fibre))
+        # Channels that nothing moves are a plain number here; the fibre they were made with says which of them gate.
+        return field.mixed("any", int(self._split(field.layout if int(field.layout) == field.channels else None)))
 
 
 @dataclass(frozen=True)

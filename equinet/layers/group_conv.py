@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import jax
@@ -208,7 +208,7 @@ class _GroupConvolution(Layer):
         moved = isinstance(field.fibre, Fibre) or source.is_trivial
         # Channels that the input says nothing moves are read as scalars, whatever the weights were made for.
         typed = field.typed(source) if moved else field.under(source.kernel).typed(source)
-        return typed.read_taps(self._readings(field.shape), target)
+        return replace(typed.read_taps(self._readings(field.shape), target), layout=self._target)
 
     def reason(self, before: Field, lost: Lost) -> str:
         facts = []
