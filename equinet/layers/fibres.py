@@ -138,7 +138,7 @@ class GroupPool(Layer):
         return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits[-1] + 1)]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("any", orbit_count(field.fibre))  # what nothing moves may have become a plain number
+        return field.mixed("any", orbit_count(field.fibre))
 
 
 def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
@@ -202,8 +202,6 @@ class CosetPool(Layer):
         return pooled.reshape(*x.shape[:-1], copies * target.size), state
 
     def symmetry(self, field: Field) -> Field:
-        if not isinstance(field.fibre, Fibre):
-            return field  # a regular representation that moves nothing is that of the group of the identity
         copies, target = self._target(field.fibre)
         return field.mixed("any", Fibre(((copies, target),)))
 
@@ -237,8 +235,7 @@ class Restrict(Layer):
         return x, state
 
     def symmetry(self, field: Field) -> Field:
-        # Channels that nothing moves are plain numbers here, whatever group they were made for.
-        return field.typed(self.output_shape(field.shape)[-1] or 0) if isinstance(field.fibre, Fibre) else field
+        return field.typed(self.output_shape(field.shape)[-1] or 0)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost
