@@ -56,7 +56,7 @@ def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
         if net.bias:
             made["bias"] = spread_invariant(params["bias"], net.target)
         return net.plain(net.groups_of(source), bias=net.bias), made, state
-    if not isinstance(fibre, Fibre) or not net.reads_fibre:
+    if not isinstance(fibre, Fibre) or net.treats_channels != "by fibre":
         return net, params, state
     if isinstance(net, BatchNorm):
         wide = {"scale": spread(params["scale"], fibre), "bias": spread_invariant(params["bias"], fibre)}

@@ -1,7 +1,9 @@
 """Fibres are representations of point operations by signed permutations."""
 
 import pickle
+from dataclasses import dataclass
 
+import jax
 import pytest
 
 import equinet as eq
@@ -112,3 +114,32 @@ def test_what_is_no_representation_is_refused():
         eq.Fibre.regular([((1, 1), (0, 1))])
     with pytest.raises(ValueError, match="needs 2"):
         eq.Fibre.sign("4mm", "1")
+
+
+@dataclass(frozen=True)
+class Gain(eq.Layer):
+    """A number for every channel, by someone who has not heard of fibres."""
+
+    def output_shape(self, shape):
+        return shape
+
+    def setup(self, key, shape):
+        return {"gain": jax.random.normal(key, (shape[-1],))}, ()
+
+    def forward(self, params, state, x, context):
+        return x * params["gain"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,)), state
+
+    def symmetry(self, field):
+        return field.pointwise("affine")
+
+
+def test_a_layer_that_says_nothing_of_channels_is_taken_to_tell_them_apart():
+    regular = eq.Fibre.regular("4")
+    lift = eq.GroupConv(regular, 3, padding="circular")
+    for after in ((), (lift,), (eq.Dense(2),)):
+        net, domain = eq.Sequential(lift, Gain(), *after), eq.torus(4, 4)
+        certificate = eq.certify(net, domain)
+        assert certificate.strict.lattice == eq.certify(lift, domain).strict.lattice
+        assert len(certificate.strict.point_group) == 1
+        assert certificate.fibre == net.output_shape((4, 4, 1))[-1]
+    assert len(eq.certify(eq.Sequential(lift, lift), eq.torus(4, 4)).strict.point_group) == 4

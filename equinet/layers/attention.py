@@ -41,6 +41,8 @@ class SqueezeExcite(Layer):
         LayerError: from init and apply, if the input has no spatial axes or ratio < 1.
     """
 
+    treats_channels = "by fibre"
+
     ratio: int = 4
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -92,6 +94,8 @@ class _Attention(Layer):
     Where operations move channels, queries, keys, values and outputs are 1×1 group convolutions and a head holds whole
     copies: operations move queries and keys alike, so that the weights stay what they are.
     """
+
+    treats_channels = "by fibre"
 
     heads: int
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from operator import index
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -93,8 +93,9 @@ class Layer:
     recompiles.
     """
 
-    reads_fibre = True
-    """Whether the layer computes otherwise on channels that point operations move than on as many that none does."""
+    treats_channels: ClassVar[Literal["alike", "by fibre", "apart"]] = "apart"
+    """Whether it does the same to every channel, or what commutes with what moves them (`context.fibre` says how), or
+    tells them apart, as any layer may that does not say otherwise: then only what moves no channel survives it."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).

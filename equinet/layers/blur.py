@@ -74,7 +74,7 @@ class BlurPool(Layer):
         LayerError: from init and apply, if the filter does not fit or has an unknown size.
     """
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     stride: Ints
     size: Ints = 3
@@ -111,7 +111,7 @@ class MaxBlurPool(Layer):
         LayerError: from init and apply, if a window does not fit or the filter has an unknown size.
     """
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     stride: Ints
     window: Ints = 2

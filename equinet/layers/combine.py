@@ -35,7 +35,16 @@ def same_sizes(a: Shape, b: Shape) -> bool:
 def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
     """A child's output shape; errors carry its name."""
     with within(label(name, layer)):
-        return layer.output_shape(shape)
+        return _typed_shape(layer, shape)
+
+
+def _typed_shape(layer: Layer, shape: Shape) -> Shape:
+    """A layer's output shape; the channels of one that tells them apart are a plain number, whatever it says."""
+    made = layer.output_shape(shape)
+    inner = layer.layer if isinstance(layer, Named) else layer
+    if inner.children or inner.treats_channels != "apart":
+        return made
+    return (*made[:-1], None if made[-1] is None else int(made[-1]))
 
 
 def step(name: str, layer: Layer, field: Field) -> Field:
@@ -56,7 +65,7 @@ def conform(layer: Layer, before: Field, after: Field) -> Field:
     """
     if not isinstance(after.fibre, Fibre):
         return after
-    fibre = layer.output_shape(before.shape)[-1]
+    fibre = _typed_shape(layer, before.shape)[-1]
     return after if after.fibre == fibre and not after.raw else after.unmoved()
 
 

@@ -45,6 +45,8 @@ class NormRelu(Layer):
         ValueError: unless ε > 0.
     """
 
+    treats_channels = "by fibre"
+
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
@@ -78,6 +80,8 @@ class Gated(Layer):
     Raises:
         LayerError: from init and apply, if the input's fibre does not end in so many scalars.
     """
+
+    treats_channels = "by fibre"
 
     def _split(self, channels: int | None) -> Fibre:
         fibre = _needs_fibre(self, channels)
@@ -115,6 +119,8 @@ class GroupPool(Layer):
         ValueError: for another kind.
         LayerError: from init and apply, if the channels are plain numbers, or change signs under "max" or "mean".
     """
+
+    treats_channels = "by fibre"
 
     kind: Literal["max", "mean", "norm"] = "max"
 
@@ -162,6 +168,8 @@ class CosetPool(Layer):
         ValueError: for another kind.
         LayerError: from init and apply, if the channels are not copies of a regular representation, or K no subgroup.
     """
+
+    treats_channels = "by fibre"
 
     subgroup: Group
     kind: Literal["max", "mean"] = "max"
@@ -217,6 +225,8 @@ class Restrict(Layer):
         LayerError: from init and apply, if the channels are plain numbers, or it is no subgroup of their group.
     """
 
+    treats_channels = "by fibre"
+
     group: Group
 
     def __post_init__(self) -> None:
@@ -256,6 +266,8 @@ class AsFibre(Layer):
     Raises:
         LayerError: from init and apply, if there are not so many channels.
     """
+
+    treats_channels = "by fibre"
 
     fibre: int
 

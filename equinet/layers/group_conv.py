@@ -53,6 +53,8 @@ def _described(channels: int) -> str:
 class _GroupConvolution(Layer):
     """What both group convolutions share: a basis of kernels, and the convolution with plain weights they expand to."""
 
+    treats_channels = "by fibre"
+
     out: int
     kernel: Ints
     depthwise: bool

@@ -73,6 +73,8 @@ class BatchNorm(_Scaled):
         ValueError: unless 0 ≤ momentum < 1 and ε > 0.
     """
 
+    treats_channels = "by fibre"
+
     momentum: float = 0.9
     epsilon: float = 1e-5
 
@@ -118,6 +120,8 @@ class LayerNorm(_Scaled):
     Raises:
         ValueError: for other axes or ε ≤ 0.
     """
+
+    treats_channels = "by fibre"
 
     axes: Literal["channels", "all"] = "channels"
     epsilon: float = 1e-5
@@ -198,6 +202,8 @@ class InstanceNorm(_Scaled):
         ValueError: if ε ≤ 0.
         LayerError: from init and apply, if the input has no spatial axes.
     """
+
+    treats_channels = "by fibre"
 
     epsilon: float = 1e-5
 

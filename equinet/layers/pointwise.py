@@ -29,7 +29,7 @@ class _Elementwise(Layer):
     """A fixed function of one number; `_monotone` if it never decreases (maxima then pass through it), `_odd` if
     f(−x) = −f(x) (it then commutes with changes of sign)."""
 
-    reads_fibre = False
+    treats_channels = "alike"
     _monotone = False
     _odd = False
 
@@ -171,7 +171,7 @@ class Pointwise(_Elementwise):
 class Identity(Layer):
     """The input itself."""
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -194,6 +194,8 @@ class Dropout(Layer):
         ValueError: unless 0 ≤ rate < 1.
         LayerError: from apply in training, without a key.
     """
+
+    treats_channels = "by fibre"
 
     rate: float
 

@@ -33,6 +33,8 @@ def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
 class _Polyphase(Layer):
     """What both polyphase pools share: shapes, and the phase that a residual shortcut takes over from its body."""
 
+    treats_channels = "by fibre"
+
     stride: Ints
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -249,6 +251,8 @@ class PolyphaseUpsample(Layer):
     Raises:
         LayerError: from apply and certify, outside an `Hourglass`, or where `down` has no matching layer.
     """
+
+    treats_channels = "alike"
 
     stride: Ints
 

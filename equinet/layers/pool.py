@@ -49,7 +49,7 @@ class MaxPool(Layer):
         padding: as for `Conv`; default "valid".
     """
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     window: Ints
     stride: Ints | None = None
@@ -92,7 +92,7 @@ class AvgPool(Layer):
         count_padding: divide by the window's size; if False, by the number of nodes that exist.
     """
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     window: Ints
     stride: Ints | None = None
@@ -125,7 +125,7 @@ class AvgPool(Layer):
 
 
 class _GlobalPool(Layer):
-    reads_fibre = False
+    treats_channels = "alike"
     _maximum = False
 
     def output_shape(self, shape: Shape) -> Shape:

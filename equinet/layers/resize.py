@@ -36,7 +36,7 @@ class Upsample(Layer):
         ValueError: for an unknown method or padding.
     """
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     factor: Ints
     method: Literal["nearest", "linear"] = "nearest"
@@ -186,7 +186,7 @@ class PixelShuffle(Layer):
 class _Extension(Layer):
     """Padding and cropping: each axis grows or shrinks at its ends."""
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     def _readings(self, shape: Shape) -> tuple[Extend, ...]:
         raise NotImplementedError
@@ -299,7 +299,7 @@ class Roll(Layer):
         shift: an int for every axis, or one per axis; may be negative.
     """
 
-    reads_fibre = False
+    treats_channels = "alike"
 
     shift: Ints
 
