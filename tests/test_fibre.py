@@ -89,12 +89,12 @@ def test_orbits_are_numbered_apart_whatever_their_order():
     half = eq.Fibre.regular("4").restrict("2")
     assert half.orbits[0] == half.orbits[-1]
     assert len(set(half.orbits)) == 2 == orbit_count(half)
-    assert (2 * half).orbits == (*half.orbits, *(2 + n for n in half.orbits))
+    assert (half + half).orbits == (*half.orbits, *(2 + n for n in half.orbits))
     x = jnp.arange(8.0).reshape(1, 8)
     net = eq.Sequential(eq.NormRelu(), eq.GroupPool("max"))
-    assert net.output_shape((2 * half,)) == (4,)
-    y, _ = net.forward(net.setup(jax.random.key(0), (2 * half,))[0], ((), ()), x, Context(fibre=2 * half))
-    expected = [max(float(x[0, c]) for c in range(8) if (2 * half).orbits[c] == n) for n in range(4)]
+    assert net.output_shape((half + half,)) == (4,)
+    y, _ = net.forward(net.setup(jax.random.key(0), (half + half,))[0], ((), ()), x, Context(fibre=half + half))
+    expected = [max(float(x[0, c]) for c in range(8) if (half + half).orbits[c] == n) for n in range(4)]
     assert y[0].tolist() == pytest.approx(expected, abs=1e-4)
 
 
