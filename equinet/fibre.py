@@ -136,7 +136,7 @@ class Fibre(int):
         """For each channel, the number of its orbit: the channels that operations send it to, within its copy."""
         made: list[int] = []
         for _, rep in self._blocks:
-            start = made[-1] + 1 if made else 0
+            start = max(made, default=-1) + 1
             made += [start + number for number in rep.orbits]
         return tuple(made)
 

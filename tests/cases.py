@@ -103,6 +103,10 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "GroupPool norm": (lambda: eq.Sequential(VECTORS, eq.GroupPool("norm")), SQUARES),
     "CosetPool": (lambda: eq.Sequential(LIFT, eq.CosetPool("2"), eq.GroupConv(turning(2), 3)), SQUARES),
     "Restrict": (lambda: eq.Sequential(LIFT, eq.Restrict("2"), eq.GroupConv(eq.Fibre.sign("2", "1"), 3)), SQUARES),
+    "Restrict and norms": (
+        lambda: eq.Sequential(LIFT, eq.Restrict("2"), eq.BatchNorm(), eq.NormRelu(), eq.LayerNorm(), eq.GroupPool()),
+        SQUARES,
+    ),
     "NormRelu": (lambda: eq.Sequential(VECTORS, eq.NormRelu(), eq.LayerNorm(), eq.GlobalAvgPool()), SQUARES),
     "Gated": (lambda: eq.Sequential(VECTORS, eq.Gated(), eq.InstanceNorm(), eq.AvgPool(2)), SQUARES),
     "AsFibre": (

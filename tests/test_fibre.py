@@ -4,12 +4,15 @@ import pickle
 from dataclasses import dataclass
 
 import jax
+import jax.numpy as jnp
 import pytest
 
 import equinet as eq
 from equinet.fibre import agree, concatenate
 from equinet.groups import matmul, signed_permutations
 from equinet.groups.representation import Representation, point_group
+from equinet.layers.base import Context
+from equinet.layers.orbits import orbit_count
 
 SQUARE = signed_permutations(2)
 CUBE = point_group("m-3m", 3)
@@ -80,6 +83,20 @@ def test_invariants_are_left_alone_by_every_operation():
             assert tuple(moved) == entries
     assert eq.Fibre.vector("4mm").invariants == (0, 0)
     assert eq.Fibre.vector("m_x").invariants == (0, 1)
+
+
+def test_orbits_are_numbered_apart_whatever_their_order():
+    """Restricted to half turns, the first and the last quarter turn share an orbit."""
+    half = eq.Fibre.regular("4").restrict("2")
+    assert half.orbits[0] == half.orbits[-1]
+    assert len(set(half.orbits)) == 2 == orbit_count(half)
+    assert (half + half).orbits == (*half.orbits, *(2 + n for n in half.orbits))
+    x = jnp.arange(8.0).reshape(1, 8)
+    net = eq.Sequential(eq.NormRelu(), eq.GroupPool("max"))
+    assert net.output_shape((half + half,)) == (4,)
+    y, _ = net.forward(net.setup(jax.random.key(0), (half + half,))[0], ((), ()), x, Context(fibre=half + half))
+    expected = [max(float(x[0, c]) for c in range(8) if (half + half).orbits[c] == n) for n in range(4)]
+    assert y[0].tolist() == pytest.approx(expected, abs=1e-4)
 
 
 def test_sums_and_concatenations_of_fibres():

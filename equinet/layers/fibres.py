@@ -141,7 +141,7 @@ class GroupPool(Layer):
         if self.kind == "mean":
             return orbit_means(x, context.fibre), state
         orbits = np.asarray(_needs_fibre(self, context.fibre).orbits)
-        return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits[-1] + 1)]), state
+        return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits.max() + 1)]), state
 
     def symmetry(self, field: Field) -> Field:
         return field.mixed("any", orbit_count(field.fibre))

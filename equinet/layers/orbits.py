@@ -17,7 +17,7 @@ from equinet.fibre import Fibre
 
 def orbit_count(channels: int) -> int:
     """How many orbits there are: as many as channels, where these are a plain number."""
-    return channels if not isinstance(channels, Fibre) else channels.orbits[-1] + 1
+    return channels if not isinstance(channels, Fibre) else max(channels.orbits) + 1
 
 
 def _invariants(fibre: Fibre, like: jax.Array) -> jax.Array:
@@ -44,7 +44,7 @@ def spread_invariant(values: jax.Array, channels: int) -> jax.Array:
 def _averaging(fibre: Fibre) -> np.ndarray:
     """`[channels, orbits]`, the matrix that averages over each orbit."""
     orbits = np.asarray(fibre.orbits)
-    member = orbits[:, None] == np.arange(orbits[-1] + 1)
+    member = orbits[:, None] == np.arange(orbits.max() + 1)
     return member / member.sum(0)
 
 
