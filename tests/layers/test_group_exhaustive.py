@@ -113,7 +113,7 @@ def _check(group: PointGroup, seeds, domains, kernels, strides=(1, 2, 3), paddin
     assert not unsound, "\n".join(unsound)
     assert checked >= seeds // 8
     # Strides that leave a node or two, and taps that fall on one node, hide what the fibres say of the rest.
-    assert len(loose) <= max(3, checked // 5), "\n".join(loose)
+    assert len(loose) <= 2 + checked // 6, "\n".join(loose)
 
 
 @pytest.mark.parametrize("group", PLANE, ids=point_group_symbol)
