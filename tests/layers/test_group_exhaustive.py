@@ -118,7 +118,7 @@ def _check(group: PointGroup, seeds, domains, kernels, strides=(1, 2, 3), paddin
 
 @pytest.mark.parametrize("group", PLANE, ids=point_group_symbol)
 def test_every_plane_point_group(group):
-    _check(group, 20, SQUARES, (1, 2, 3, 4, 5))
+    _check(group, 12, SQUARES, (1, 2, 3, 4, 5))
 
 
 @pytest.mark.parametrize("name", SOLID[::2])
