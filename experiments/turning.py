@@ -7,8 +7,9 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.groups import Matrix
 from experiments.metrics import Predict, Share, answers
+
+Matrix = tuple[tuple[int, ...], ...]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,6 @@ import numpy as np
 
 import equinet as eq
 from configs.rotation import DATA, DOWNS, GROUPS, SEEDS, SIZE, get_config
-from equinet.groups import parse_point_group
 from experiments.data import load
 from experiments.demo import short
 from experiments.markdown import table
@@ -24,8 +23,8 @@ from experiments.turning import Elements, consistency, invariance_error
 TRAINED = True
 TITLES = {"stride": "stride", "max": "max pooling", "aps": "APS"}
 TESTS = {"upright": "mnist", "right_angles": "rotated_mnist_90", "any_angle": "rotated_mnist"}
-TURNS = Elements(parse_point_group("4", 2))
-EVERYTHING = Elements(parse_point_group("4mm", 2), shifts=True)
+TURNS = Elements(eq.Fibre.trivial("4").group)
+EVERYTHING = Elements(eq.Fibre.trivial("4mm").group, shifts=True)
 IMAGES = 1000
 """Test images that consistency and errors are measured on; accuracies are on all of them."""
 

@@ -11,12 +11,11 @@ import numpy as np
 
 import equinet as eq
 from configs.sizes import MODELS, NETWORKS, PADDINGS, get_config
-from equinet.groups import Matrix
 from experiments.markdown import table
 from experiments.settings import Settings
 from experiments.summary import Records, by_network
 from experiments.train import Outcome
-from experiments.turning import turned
+from experiments.turning import Matrix, turned
 
 TRAINED = False
 SIZES = range(24, 57)

@@ -79,7 +79,7 @@ def test_an_hourglass_comes_up_at_the_phase_it_kept() -> None:
     found = suggest(net, eq.torus(8, 8), "Z × Z", limit=1, measure=False)
     assert found[0].certificate.output == eq.torus(8, 8)
     assert "MaxPool(2)" in found[0].edits[0]
-    assert "Upsample(2)" in found[0].edits[0]
+    assert "Upsample(2, padding=circular)" in found[0].edits[0]
 
 
 def test_positions_are_dropped() -> None:
