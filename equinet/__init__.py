@@ -8,6 +8,7 @@ from equinet.advise import suggest as suggest
 from equinet.certify import Certificate as Certificate
 from equinet.certify import LedgerRow as LedgerRow
 from equinet.certify import certify as certify
+from equinet.declare import declare as declare
 from equinet.domain import Axis as Axis
 from equinet.domain import Domain as Domain
 from equinet.domain import bounded as bounded

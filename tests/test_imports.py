@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": set(),
     "verify": {"groups", "domain"},
     **{name: {"groups", "domain", *CORE} for name in CORE},
+    "declare": {"phases", "field"},
     "layers": {"groups", "domain", *CORE},
     "certify": {"groups", "domain", *CORE, "layers"},
     "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
