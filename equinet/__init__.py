@@ -22,6 +22,8 @@ from equinet.fibre import Fibre as Fibre
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
 from equinet.groups import SpaceGroup as SpaceGroup
+from equinet.infer import InferenceError as InferenceError
+from equinet.infer import infer as infer
 from equinet.layers import AsFibre as AsFibre
 from equinet.layers import AvgPool as AvgPool
 from equinet.layers import BatchNorm as BatchNorm
