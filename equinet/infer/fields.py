@@ -167,7 +167,7 @@ def _joint(one: Matrix, two: Matrix, place: Sequence[int], dim: int) -> Matrix |
 
 def same_lines(a: Field, b: Field) -> bool:
     """Whether two values are functions of the same windows of one base."""
-    if a.base is not b.base and (a.base != b.base or a.variables != b.variables):
+    if a.variables != b.variables or a.base != b.base:
         return False
     if a.base_grid != b.base_grid or len(a.lines) != len(b.lines) or a.unmixed or b.unmixed:
         return False

@@ -13,7 +13,7 @@ from equinet.fibre import Fibre
 from equinet.field import Field
 from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value
-from equinet.infer.views import freed, freed_axes, refined, unfolded
+from equinet.infer.views import freed, freed_axes, refined, repeated, unfolded
 
 How = Literal["affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]
@@ -179,6 +179,9 @@ def aligned(a: Value, b: Value) -> tuple[Value, Value, Cuts, dict[int, int]]:
 
     Where a grid axis lies on something that is neither a grid axis nor uniform, its nodes are kept in place.
     """
+    for i in range(len(a.layout)):
+        if a.layout[i] != b.layout[i]:
+            a, b = repeated(a, i), repeated(b, i)
     while True:
         a, b, cuts = _cut(a, b)
         pair = _Pair(a, b, cuts)

@@ -32,6 +32,9 @@ def regrouped(layout: Layout, shape: Sequence[int]) -> Layout | None:
                 digits.append(major)
             kept.append(digit)
             left //= digit.size
+        # A grid axis of one node: with an axis of size 1, or with what it is repeated along.
+        if digits and digits[-1].size == 1 and (size == 1 or kept and all(digit.uniform for digit in kept)):
+            kept.append(digits.pop())
         made.append(tuple(reversed(kept)))
     return tuple(reversed(made))
 
@@ -122,6 +125,14 @@ def plain(value: Value, array_axis: int) -> Value:
         if made is not None:
             return plain(made, array_axis)
     return freed(value, [array_axis])
+
+
+def repeated(value: Value, array_axis: int) -> Value:
+    """The same value; where an array axis repeats the nodes of a grid axis (upsampling), these are its nodes."""
+    digits = value.layout[array_axis]
+    if len(digits) == 2 and digits[1].uniform:
+        return _woven(value, array_axis) or value
+    return value
 
 
 def _woven(value: Value, array_axis: int) -> Value | None:

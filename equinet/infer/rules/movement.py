@@ -198,6 +198,31 @@ def _concatenate(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [concatenated(arguments, equation.params["dimension"], equation.shapes[0])]
 
 
+@rule("stack")
+def _stack(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    at, shape = equation.params["axis"], equation.shapes[0]
+    rows: list[Atom] = []
+    for a in arguments:
+        if isinstance(a, Value):
+            rows.append(a.laid_out((*a.layout[:at], (), *a.layout[at:])))
+        elif isinstance(a, Constant):
+            rows.append(_with_new_axis(a, at))
+        else:
+            rows.append(a)
+    return [concatenated(rows, at, shape)]
+
+
+def _with_new_axis(constant: Constant, at: int) -> Constant:
+    """A constant with one more axis, of size 1."""
+
+    def wider(flags: tuple[bool, ...]) -> tuple[bool, ...]:
+        return (*flags[:at], False, *flags[at:])
+
+    evaluate = None if constant.evaluate is None else lambda: np.expand_dims(np.asarray(constant.raw), at)
+    shape = (*constant.shape[:at], 1, *constant.shape[at:])
+    return Constant(shape, evaluate, wider(constant.varies), wider(constant.at_ends))
+
+
 def concatenated(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
     """Arrays one after the other along an axis; at least one of them depends on the input."""
     arguments = [a for a in arguments if isinstance(a, Chosen) or 0 not in a.shape]
