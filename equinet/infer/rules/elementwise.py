@@ -94,6 +94,8 @@ def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
     value = value.again or value
     if value.kind == "max" or not value.layout:
         return None
+    if any(varies and i not in value.moved_axes for i, varies in enumerate(constant.varies)):
+        return None
     factor = constant.scalar
     if factor is not None:
         factor = (1 / factor if factor else 0.0) if inverse else factor
