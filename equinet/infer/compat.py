@@ -139,7 +139,7 @@ def is_literal(var: Any) -> bool:
     return isinstance(var, jex.Literal)
 
 
-def trace(fn: Callable[..., Any], shape: Sequence[int], dtype: Any) -> tuple[Program, Any]:
-    """The program of a function of one array, and the structure of what it returns."""
-    closed, out = jax.make_jaxpr(fn, return_shape=True)(jax.ShapeDtypeStruct(tuple(shape), dtype))
+def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Program, Any]:
+    """The program of a function, given the shapes of its arguments, and the structure of what it returns."""
+    closed, out = jax.make_jaxpr(fn, return_shape=True)(*arguments)
     return Program(closed), out

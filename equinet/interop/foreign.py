@@ -69,17 +69,16 @@ class Foreign(Layer):
 
     def _inferred(self, field: Field) -> Field:
         # Imported where it is used: a declared function needs no interpreter.
-        from equinet.infer import push  # pyright: ignore[reportMissingImports]
+        from equinet.infer import push
 
         shape = self._concrete(field.shape)
         like = jax.eval_shape(lambda: self.setup(jax.random.key(0), shape))
-        params, state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), like)
 
-        def fn(x: jax.Array) -> jax.Array:
+        def fn(variables: tuple[Any, Any], x: jax.Array) -> jax.Array:
+            params, state = variables
             return self.forward(params, state, x, Context(fibre=shape[-1]))[0]
 
-        # The claim is for all values of the variables; where there are none, the function's own constants are read.
-        return push(fn, field, shape[:-1], generic=bool(jax.tree.leaves(like)))
+        return push(fn, field, shape[:-1], like)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost
