@@ -19,6 +19,7 @@ _REASONS = {
     "cumsum": "it runs along an axis in order",
     "argmax": "the place of the largest element is a position",
     "argmin": "the place of the smallest element is a position",
+    "fft": "frequencies lie in order, and translations turn their phases",
     "slice": "a part is cut out",
     "gather": "elements are picked by position",
     "dynamic_slice": "elements are picked by position",

@@ -81,11 +81,11 @@ def _negative(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 def _scale(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Constant):
-        return [_scaled(a, b, inverse=equation.name == "div") or with_constant(a, b, "affine")]
+        return [_scaled(a, b, inverse=equation.name == "div") or with_constant(a, b, "linear")]
     if isinstance(a, Constant) and isinstance(b, Value):
         if equation.name == "div":
             return [with_constant(b, a, "any")]
-        return [_scaled(b, a, inverse=False) or with_constant(b, a, "affine")]
+        return [_scaled(b, a, inverse=False) or with_constant(b, a, "linear")]
     return [_joined(arguments, linear=False)]
 
 

@@ -123,7 +123,7 @@ def _convolution(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     layout[feature] = (Digit(shape[feature]),)
     if params["batch_group_count"] != 1:
         layout[batch] = (Digit(shape[batch]),)
-    made = mixed(made, "affine", tuple(layout))
+    made = mixed(made, "linear", tuple(layout))
     placed = [made.layout[0]] * len(layout)
     for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
         placed[place] = made.layout[at]
