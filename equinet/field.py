@@ -265,8 +265,8 @@ class Field:
         """Apply one function to every node.
 
         Args:
-            kind: "linear" in the value (so that it leaves zeros alone), "affine" (a bias, frozen batch statistics, a 1×1 convolution), "monotone" and the same
-                for every channel (relu), or "any".
+            kind: "linear" in the value (zeros stay zeros), "affine" (a bias, frozen batch statistics, a 1×1
+                convolution), "monotone" and the same for every channel (relu), or "any".
             channels: the new number of channels, if the function mixes them (freely: no operation may move one).
         """
         if channels is not None:
