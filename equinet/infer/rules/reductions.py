@@ -113,13 +113,10 @@ def _not_uniform(value: Value, array_axes: Sequence[int]) -> tuple[tuple[Digit, 
     )
 
 
-@rule("sort", "top_k", "approx_top_k")
+@rule("sort", "top_k")
 def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    if equation.name == "sort":
-        axis = equation.params["dimension"]
-    else:
-        axis = equation.params.get("operand", equation.params).get("axis", -1) if equation.name == "top_k" else None
-        axis = len(equation.input_shape(0)) - 1 if axis in (None, -1) else axis
+    rank = len(equation.input_shape(0))
+    axis = equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
     if len(arguments) > 1:
         return _sorted_together(equation, arguments, axis)
     value = value_of(arguments[0])
