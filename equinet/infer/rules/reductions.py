@@ -152,12 +152,3 @@ def _sorted_together(equation: Equation, arguments: Sequence[Atom], axis: int) -
         if isinstance(constant, Constant):
             made = with_constant(made, constant, "any")
     return [mixed(made, "any", _not_uniform(made, [axis]))] * len(equation.shapes)
-
-
-@rule("fft")
-def _fourier(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    # Conservative: a frequency keeps its place, but translations turn its phase, which no field says.
-    value, shape = value_of(arguments[0]), equation.shapes[0]
-    last = list(range(len(shape) - len(equation.params["fft_lengths"]), len(shape)))
-    value = freed(value, last)
-    return [mixed(value, "affine", tuple((Digit(shape[i]),) if i in last else d for i, d in enumerate(value.layout)))]

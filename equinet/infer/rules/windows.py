@@ -145,7 +145,7 @@ def _weights_that_depend_on_the_input(equation: Equation, rhs: Value) -> tuple[V
 
 def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, int]:
     """Which offsets along an axis share a weight, up to a factor: `((offset, factor), …)` per weight, and the scale."""
-    if weights is None or extent == 1:
+    if weights is None or extent == 1 or weights.dtype.kind == "c":
         return Kernel.free(extent), 1
     slices = np.moveaxis(weights, axis, 0).reshape(extent, -1)
     few = slices[:, :: max(slices.shape[1] // 7, 1)].astype(np.float64)
