@@ -6,7 +6,7 @@ from flax import nnx
 
 from experiments.gallery.entry import Entry
 from experiments.gallery.network import Nnx
-from experiments.gallery.parts import Array, conv, global_mean
+from experiments.gallery.parts import Array, avg_pool, conv, global_mean
 
 
 class ConvNeXt(nn.Module):
@@ -96,7 +96,7 @@ class PoolFormer(nn.Module):
             for block in range(blocks):
                 scales = [self.param(f"gamma_{index}_{block}_{part}", nn.initializers.ones, (width,)) for part in "ab"]
                 y = self._norm(x)
-                mean = nn.avg_pool(y, (3, 3), (1, 1), [(1, 1), (1, 1)], count_include_pad=False)
+                mean = avg_pool(y, 3, 1, 1, count_include_pad=False)
                 x = x + scales[0] * (mean - y)
                 y = nn.Dense(width)(nn.gelu(nn.Dense(4 * width)(self._norm(x)), approximate=False))
                 x = x + scales[1] * y
@@ -144,11 +144,11 @@ ENTRIES = {
         "Liu et al. 2022",
         ConvNeXt(),
         (224, 224),
-        ConvNeXt((4, 5, 6), (1, 1, 1), 5),
-        (32, 32),
+        ConvNeXt((4, 5), (1, 1), 5),
+        (16, 16),
         parameters=28_589_128,
-        local=ConvNeXt((4, 5, 6), (1, 1, 1), None),
-        canvas=(544, 544),
+        local=ConvNeXt((4, 5), (1, 1), None),
+        canvas=(256, 256),
     ),
     "convmixer": Entry(
         "ConvMixer-768/32",

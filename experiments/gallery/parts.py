@@ -54,17 +54,24 @@ def wrapped(x: Array, pad: int) -> Array:
     return jnp.pad(x, ((0, 0), *((pad, pad),) * (x.ndim - 2), (0, 0)), mode="wrap") if pad else x
 
 
-def max_pool(x: Array, window: int, stride: int | None = None, pad: int | tuple[int, int] = 0) -> Array:
-    """The largest of each window; what `pad` adds at the two ends is never the largest."""
+Ends = int | tuple[int, int]
+"""How much is added along an axis: at both ends, or at each."""
+
+
+def max_pool(x: Array, window: int, stride: int | None = None, pad: Ends = 0) -> Array:
+    """The largest of each window; what `pad` adds is never the largest."""
+    return nn.max_pool(x, *_windows(x, window, stride, pad))
+
+
+def avg_pool(x: Array, window: int, stride: int | None = None, pad: Ends = 0, **options: bool) -> Array:
+    """The mean of each window."""
+    return nn.avg_pool(x, *_windows(x, window, stride, pad), **options)
+
+
+def _windows(x: Array, window: int, stride: int | None, pad: Ends) -> tuple[Any, Any, Any]:
     dim = x.ndim - 2
     ends = pad if isinstance(pad, tuple) else (pad, pad)
-    return nn.max_pool(x, (window,) * dim, (stride or window,) * dim, [ends] * dim)
-
-
-def avg_pool(x: Array, window: int, stride: int | None = None) -> Array:
-    """The mean of each window."""
-    dim = x.ndim - 2
-    return nn.avg_pool(x, (window,) * dim, (stride or window,) * dim)
+    return (window,) * dim, (stride or window,) * dim, [ends] * dim
 
 
 def global_mean(x: Array, *, keepdims: bool = False) -> Array:

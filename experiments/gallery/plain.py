@@ -102,8 +102,7 @@ class NetworkInNetwork(nn.Module):
             for layer, features in enumerate(widths):
                 x = nn.relu(conv(x, features // self.factor, kernel if layer == 0 else 1, bias=True))
             if index < 2:
-                pool = (nn.max_pool, nn.avg_pool)[index]
-                x = pool(x, (3, 3), (2, 2), [(0, 1), (0, 1)])
+                x = (max_pool, avg_pool)[index](x, 3, 2, (0, 1))
         return jnp.mean(x, axis=(1, 2)) if self.mean else x
 
 
