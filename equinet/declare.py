@@ -35,7 +35,7 @@ def declare(rule: Callable[..., Any], *, name: str | None = None) -> Callable[[F
 
         f(h·x) = φ(h)·f(x)   for every x, every h in H and every value of the other arguments.
 
-    It states this on `Field`s: from the fields of the arguments it makes those of the outputs, by the methods that
+    It states this on fields: from the `Field` of each argument it makes that of each output, by the methods that
     layers use (`read`, `pointwise`, `collapse`, …). Only `infer` calls it, in place of looking into the function. It
     checks the structure of what the rule returns, and takes the claim itself on trust: test it with `verify`.
     Running the function never calls the rule, and its compiled code is that of the function without the mark. The mark

@@ -33,6 +33,7 @@ from equinet.phases import Phase, polyphase_action, strict_action
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
+Pointwise = Literal["linear", "affine", "monotone", "any"]
 Lost = frozenset[str]
 """What a layer loses: any of "translations" and "operations"."""
 
@@ -260,12 +261,12 @@ class Field:
         """Whether every channel of every node copies one node or constant of the base."""
         return all(line.copies and (self.unmixed or line.is_gather) for line in self.lines)
 
-    def pointwise(self, kind: Literal["affine", "monotone", "any"] = "any", channels: int | None = None) -> Field:
+    def pointwise(self, kind: Pointwise = "any", channels: int | None = None) -> Field:
         """Apply one function to every node.
 
         Args:
-            kind: "affine" in the value (a bias, frozen batch statistics, a 1×1 convolution), "monotone" and the same
-                for every channel (relu), or "any".
+            kind: "linear" in the value (zeros stay zeros), "affine" (a bias, frozen batch statistics, a 1×1
+                convolution), "monotone" and the same for every channel (relu), or "any".
             channels: the new number of channels, if the function mixes them (freely: no operation may move one).
         """
         if channels is not None:
@@ -276,15 +277,16 @@ class Field:
         """Apply a function to every node that mixes its channels and commutes with all that moves them."""
         return self._pointwise(kind, self.fibre if fibre is None else fibre)
 
-    def _pointwise(self, kind: Literal["affine", "monotone", "any"], channels: int | None) -> Field:
-        lines = tuple(age_constants(line) for line in self.lines)
+    def _pointwise(self, kind: Pointwise, channels: int | None) -> Field:
+        affine = kind in ("linear", "affine")
+        lines = self.lines if kind == "linear" else tuple(age_constants(line) for line in self.lines)
         mixes = channels is not None
         gather = all(line.is_gather for line in lines) if mixes else self.copies
         maximum = any(line.maximum for line in lines)
-        opens = (kind == "affine" and not maximum) or (kind == "monotone" and maximum)
+        opens = (affine and not maximum) or (kind == "monotone" and maximum)
         closed = not gather and (self.closed or not opens)
         unfolded = None
-        if self.unfolded is not None and kind != "affine" and not mixes:
+        if self.unfolded is not None and not affine and not mixes:
             factor, there = self.unfolded
             unfolded = factor, there.pointwise(kind)
         again = None if self.regathered is None else self.regathered._pointwise(kind, channels)
@@ -295,7 +297,7 @@ class Field:
             closed=closed,
             unfolded=unfolded,
             regathered=again,
-            parts=self.parts if kind == "affine" else None,
+            parts=self.parts if affine else None,
             fibre=self.fibre if channels is None else channels,
         )
 

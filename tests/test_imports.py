@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
     "export": {"groups", "domain", *CORE, "layers"},
     "models": {"groups", "fibre", "layers"},
-    "interop": {"groups", "domain", *CORE, "layers"},
+    "interop": {"groups", "domain", *CORE, "layers", "infer"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 EXTRAS = ("optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")

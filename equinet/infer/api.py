@@ -17,8 +17,8 @@ from equinet.field import Field, Span
 from equinet.infer.compat import trace
 from equinet.infer.fields import forget_axes, permuted
 from equinet.infer.interpret import Interpreter
-from equinet.infer.ledger import rows
-from equinet.infer.values import Digit, Layout, Value
+from equinet.infer.ledger import Step, rows
+from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import freed, plain
 
 BATCH = 2
@@ -26,12 +26,13 @@ BATCH = 2
 
 
 def infer(
-    fn: Callable[[Any], Any],
+    fn: Callable[..., Any],
     domain: Domain,
     channels: int = 1,
     *,
     layout: str = "BSC",
     size: int | Sequence[int] | None = None,
+    params: Any = None,
     generic: bool = False,
     dtype: Any = jnp.float32,
 ) -> Certificate:
@@ -51,9 +52,11 @@ def infer(
             without S has batch and channels in this order.
         size: the size to trace at along infinite axes, an int or one per axis. A model must run at it; choose one
             that its strides divide.
-        generic: whether arrays that the function closes over are taken to have arbitrary values, as if they were
-            freshly drawn parameters. If not, their values count: a kernel or a table of positions that happens to be
-            symmetric is taken as it is, for this function and no other.
+        params: a pytree of parameters. The function is then called as `fn(params, x)`, and the claim is for all their
+            values: only shapes count.
+        generic: whether arrays that the function closes over are taken to have arbitrary values too. If not, their
+            values count: a kernel or a table of positions that happens to be symmetric is taken as it is, for this
+            function and no other.
         dtype: of the input.
 
     Raises:
@@ -80,7 +83,7 @@ def infer(
         raise ValueError(f"infer: a layout is S with B and C before or after it, such as 'BSC' or 'CS'; got {layout!r}")
     sizes = _sizes(domain, size)
     start = Field.input(domain, channels)
-    field, steps = _pushed(fn, start, sizes, layout, generic, dtype)
+    field, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
     return Certificate(domain, channels, field.with_rows(rows(steps)))
 
 
@@ -96,22 +99,29 @@ def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:
     return tuple(sizes)
 
 
-def push(fn: Callable[[Any], Any], field: Field, sizes: Sequence[int], *, generic: bool = True) -> Field:
+def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any = None) -> Field:
     """Push a field through a function `[batch, *spatial, channels] → [batch, *spatial, channels]`, by inference.
 
     Args:
-        fn: of one array.
+        fn: of one array, or of parameters and an array.
         field: of its input.
         sizes: the input's spatial sizes; where the grid is infinite, those to trace at.
-        generic: as for `infer`.
+        params: as for `infer`.
     """
-    plainly = field.unmoved()
-    made, steps = _pushed(fn, plainly, sizes, "BSC", generic, jnp.float32)
-    del steps
+    made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
     return made.in_scope_of(field).with_rows(field.rows).at(field.path)
 
 
-def _pushed(fn: Callable[[Any], Any], start: Field, sizes: Sequence[int], layout: str, generic: bool, dtype: Any):
+def _pushed(
+    fn: Callable[..., Any],
+    start: Field,
+    sizes: Sequence[int],
+    layout: str,
+    params: Any,
+    generic: bool,
+    dtype: Any,
+) -> tuple[Field, list[Step]]:
+    """The field of a function's output, and the steps that led to it."""
     dim, channels = start.grid.dim, start.channels
     counts = {"B": (BATCH,), "S": tuple(sizes), "C": (channels,)}
     digits: dict[str, Layout] = {
@@ -120,13 +130,16 @@ def _pushed(fn: Callable[[Any], Any], start: Field, sizes: Sequence[int], layout
         "C": ((Digit(channels),),),
     }
     shape = tuple(n for part in layout for n in counts[part])
-    program, out = trace(fn, shape, dtype)
+    held = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), params)
+    like = jax.ShapeDtypeStruct(shape, dtype)
+    program, out = trace(fn, [like] if params is None else [held, like])
     leaves = jax.tree.leaves(out)
     if len(leaves) != 1:
         raise TypeError(f"infer needs a function that returns one array; it returns {len(leaves)}: {out}")
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), generic)
-    (result,) = interpreter.run(program, [value])
+    arbitrary = [Constant(leaf.shape, None, tuple(n > 1 for n in leaf.shape)) for leaf in jax.tree.leaves(held)]
+    (result,) = interpreter.run(program, [*arbitrary, value])
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
     return _as_output(result, dim, layout), interpreter.steps

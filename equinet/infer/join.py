@@ -15,7 +15,7 @@ from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import freed, freed_axes, refined, repeated, unfolded
 
-How = Literal["affine", "monotone", "any"]
+How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]
 
 
@@ -24,7 +24,7 @@ def pointwise(value: Value, how: How) -> Value:
     return value.known(value.field.pointwise(how))
 
 
-def mixed(value: Value, how: Literal["affine", "any"], layout: Layout | None = None) -> Value:
+def mixed(value: Value, how: Literal["linear", "affine", "any"], layout: Layout | None = None) -> Value:
     """A function of every node that mixes its free digits."""
     return value.known(value.field.pointwise(how, 1), layout)
 

@@ -166,17 +166,44 @@ def stacked(tables: Sequence[Table]) -> Table:
 
 
 def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
-    """Integers and a scale whose quotients are the given weights, to the precision of the arithmetic."""
+    """Integers and a scale whose quotients are the given weights, to the precision of a float32.
+
+    Weights that are equal to that precision become equal.
+    """
     values, where = np.unique(weights, return_inverse=True)
-    simple = [Fraction(float(v)).limit_denominator(5040) for v in values]
-    close = all(abs(float(f) - v) <= 2e-6 * abs(v) for f, v in zip(simple, values, strict=True))
+    gaps = np.diff(values) > 1e-6 * np.abs(values[1:]) + 1e-7 * np.abs(values).max(initial=0)
+    cluster = np.concatenate([[0], np.cumsum(gaps)]) if values.size else np.zeros(0, int)
+    means = np.bincount(cluster, values) / np.bincount(cluster)
+    simple = [Fraction(float(v)).limit_denominator(5040) for v in means]
+    close = all(abs(float(f) - v) <= 2e-6 * abs(v) for f, v in zip(simple, means, strict=True))
     scale = lcm(*(f.denominator for f in simple)) if close else _EXACT
     if scale > _EXACT:
         close, scale = False, _EXACT
-    whole = np.asarray(
-        [int(f * scale) if close else round(float(v) * scale) for f, v in zip(simple, values, strict=True)]
-    )
-    return whole[where].reshape(weights.shape), scale
+    numbers = [int(f * scale) if close else round(float(v) * scale) for f, v in zip(simple, means, strict=True)]
+    return np.asarray(numbers)[cluster[where]].reshape(weights.shape), scale
+
+
+def continued(table: Table, inputs: int) -> Table | None:
+    """A table on so many nodes, as one on an infinite axis: the rows far from its ends, if they repeat as the ratio
+    of the sizes says."""
+    outputs = len(table.nodes)
+    common = gcd(inputs, outputs)
+    period, advance = outputs // common, inputs // common
+    first = -(-outputs // 4 // period) * period
+    last = min(outputs - outputs // 4, outputs - period)
+    if first + 2 * period > last:
+        return None
+    order = np.argsort(np.where(table.weights != 0, table.nodes, inputs), axis=1, kind="stable")
+    nodes = np.take_along_axis(table.nodes, order, 1)
+    weights = np.take_along_axis(table.weights, order, 1)
+    here, there = np.arange(first, last - period), np.arange(first + period, last)
+    moved = (nodes[there] - nodes[here] == advance) | (weights[here] == 0)
+    if not moved.all() or not np.allclose(weights[here], weights[there], rtol=1e-5, atol=1e-7):
+        return None
+    if (nodes[here] == FILL).any():
+        return None
+    rows = np.arange(first, first + period)
+    return Table(nodes[rows] - first // period * advance, weights[rows], advance)
 
 
 @dataclass(frozen=True)

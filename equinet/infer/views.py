@@ -33,7 +33,7 @@ def regrouped(layout: Layout, shape: Sequence[int]) -> Layout | None:
             kept.append(digit)
             left //= digit.size
         # A grid axis of one node: with an axis of size 1, or with what it is repeated along.
-        if digits and digits[-1].size == 1 and (size == 1 or kept and all(digit.uniform for digit in kept)):
+        if digits and digits[-1].size == 1 and (size == 1 or (kept and all(digit.uniform for digit in kept))):
             kept.append(digits.pop())
         made.append(tuple(reversed(kept)))
     return tuple(reversed(made))

@@ -83,7 +83,10 @@ class Context:
             LayerError: if `apply` was given none.
         """
         if self.key is None:
-            raise LayerError(f"{layer} draws random numbers in training: pass key= to apply(..., train=True)")
+            raise LayerError(
+                f"{layer} draws random numbers in training: pass key= to apply(..., train=True); "
+                f"as a Flax module it takes them from the stream 'dropout'"
+            )
         return self.key
 
 

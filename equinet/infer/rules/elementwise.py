@@ -81,11 +81,11 @@ def _negative(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 def _scale(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Constant):
-        return [_scaled(a, b, inverse=equation.name == "div") or with_constant(a, b, "affine")]
+        return [_scaled(a, b, inverse=equation.name == "div") or with_constant(a, b, "linear")]
     if isinstance(a, Constant) and isinstance(b, Value):
         if equation.name == "div":
             return [with_constant(b, a, "any")]
-        return [_scaled(b, a, inverse=False) or with_constant(b, a, "affine")]
+        return [_scaled(b, a, inverse=False) or with_constant(b, a, "linear")]
     return [_joined(arguments, linear=False)]
 
 
@@ -93,6 +93,8 @@ def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
     """A copy or sum of nodes times a number, or times one number for each node along one axis."""
     value = value.again or value
     if value.kind == "max" or not value.layout:
+        return None
+    if any(varies and i not in value.moved_axes for i, varies in enumerate(constant.varies)):
         return None
     factor = constant.scalar
     if factor is not None:

@@ -11,7 +11,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.fields import reflected
 from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.tables import Kernel, Table, interleaved, stacked
+from equinet.infer.tables import Kernel, Table, continued, interleaved, stacked
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain, read_axis, regrouped
 from equinet.windows import FILL
@@ -107,15 +107,19 @@ def _retabled(value: Value, array_axis: int, axis: int, tables: tuple[Table, ...
 
 
 def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value:
-    """On an infinite axis only strides mean something; constants at the ends are padding, which has none there."""
-    there = np.flatnonzero(rows != FILL)
-    inner = rows[there[0] : there[-1] + 1] if there.size else rows[:0]
+    """On an infinite axis only what happens far from the ends counts: elsewhere rows are padding."""
+    first, last = len(rows) // 4, len(rows) - len(rows) // 4
+    inner = rows[first:last]
     steps = np.diff(inner)
-    if not inner.size or (inner == FILL).any() or (steps.size and (steps != steps[0]).any()):
-        return picked(freed(value, [array_axis]), array_axis, rows)
+    if (inner == FILL).any() or not inner.size or (steps.size and (steps != steps[0]).any()):
+        table = continued(Table(rows[:, None], np.ones((len(rows), 1))), value.extents[axis])
+        if table is None or value.dim > MOST_AXES:
+            return picked(freed(value, [array_axis]), array_axis, rows)
+        value = value.restem()
+        tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
+        return _retabled(value, array_axis, axis, tables, len(rows))
     step = int(steps[0]) if steps.size else 1
-    start = int(inner[0]) - step * int(there[0])
-    return strided(value, array_axis, axis, start, step, len(rows))
+    return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
 
 
 def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:

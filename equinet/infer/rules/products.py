@@ -12,7 +12,7 @@ from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.rules.movement import value_of
 from equinet.infer.rules.reductions import reduced
 from equinet.infer.rules.table import rule
-from equinet.infer.tables import Table
+from equinet.infer.tables import Table, continued
 from equinet.infer.values import Atom, Constant, Digit, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 
@@ -68,7 +68,7 @@ def _with_weights(
         for i, digits in enumerate(value.layout)
     )
     layout = tuple(layout[i] for i in (*batch, *left)) + tuple((Digit(n),) for n in sizes)
-    return mixed(value, "affine", layout)
+    return mixed(value, "linear", layout)
 
 
 def _restricted(value: Value, weights: Constant, batch: Sequence[int], places: Sequence[int], rest: list[int]) -> Value:
@@ -109,18 +109,21 @@ def _along_an_axis(
         return None
     (at,), (place,) = summed, weights_summed
     axis = value.grid_axis(at)
-    if axis is None or value.stem.grid.axes[axis].size is None or value.dim > MOST_AXES:
+    if axis is None or value.dim > MOST_AXES:
         return None
     matrix = np.asarray(weights.array, np.float64)
     matrix = matrix if place == 0 else matrix.T
     matrix = np.where(np.abs(matrix) < 1e-7 * np.abs(matrix).max(initial=0), 0, matrix)
     if not np.isfinite(matrix).all() or not matrix.any(0).all():
         return None
-    # A dense matrix is a free one as far as anyone can tell: only sums over a few nodes are worth composing.
     value = value.restem()
     entries = int((matrix != 0).sum(0).max())
     rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
     made = Table(rows, np.take_along_axis(matrix.T, rows, 1))
+    if value.stem.grid.axes[axis].size is None:
+        made = continued(made, len(matrix))
+        if made is None:
+            return None
     tables = tuple(made if i == axis else table for i, table in enumerate(value.tables))
     size = matrix.shape[1]
     layout = tuple((Digit(size, axis),) if i == at else digits for i, digits in enumerate(value.layout))

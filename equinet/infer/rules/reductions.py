@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
+
+import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes
 from equinet.infer.join import held, join, mixed, pointwise, with_constant
 from equinet.infer.rules.movement import value_of
 from equinet.infer.rules.table import rule
-from equinet.infer.tables import Kernel
+from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Atom, Constant, Digit, Value
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, unfolded
 
@@ -62,7 +65,24 @@ def _within_blocks(value: Value, array_axes: Sequence[int], axis: int, kind: Kin
         for digit in found[1:]:
             digits[digit] = (Digit(digit.size, axis, digit.stride // first.size),)
         return read_axis(value, axis, reading, value.extents[axis] // first.size, digits, kind)
+    inside = [digit for i in array_axes for digit in value.layout[i] if digit.axis == axis]
+    if first not in inside and len(inside) == len(found) - 1 and kind != "other" and value.dim <= MOST_AXES:
+        return _folded(value, axis, first, found[1:], kind)
     return unfolded(value, axis) or freed_axes(value, {axis})
+
+
+def _folded(value: Value, axis: int, kept: Digit, gone: Sequence[Digit], kind: Literal["sum", "max"]) -> Value:
+    """All nodes at one offset within blocks, added up or the largest of them: an axis wound around the block."""
+    if value.stem.grid.axes[axis].size is None or kept.stride != 1:
+        return unfolded(value, axis) or freed_axes(value, {axis})
+    value = value.restem()
+    turns = value.extents[axis] // kept.size
+    nodes = np.arange(kept.size)[:, None] + kept.size * np.arange(turns)
+    table = Table(nodes, np.ones(nodes.shape))
+    tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
+    extents = tuple(kept.size if i == axis else n for i, n in enumerate(value.extents))
+    layout = tuple(tuple(digit for digit in digits if digit not in gone) for digits in value.layout)
+    return replace(value, tables=tables, kind=kind, extents=extents, layout=layout)
 
 
 @rule("reduce_sum", "reduce_max", "reduce_or", "reduce_and", "reduce_min", "reduce_prod", "reduce_xor")
@@ -93,13 +113,10 @@ def _not_uniform(value: Value, array_axes: Sequence[int]) -> tuple[tuple[Digit, 
     )
 
 
-@rule("sort", "top_k", "approx_top_k")
+@rule("sort", "top_k")
 def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    if equation.name == "sort":
-        axis = equation.params["dimension"]
-    else:
-        axis = equation.params.get("operand", equation.params).get("axis", -1) if equation.name == "top_k" else None
-        axis = len(equation.input_shape(0)) - 1 if axis in (None, -1) else axis
+    rank = len(equation.input_shape(0))
+    axis = equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
     if len(arguments) > 1:
         return _sorted_together(equation, arguments, axis)
     value = value_of(arguments[0])
@@ -127,3 +144,12 @@ def _sorted_together(equation: Equation, arguments: Sequence[Atom], axis: int) -
         if isinstance(constant, Constant):
             made = with_constant(made, constant, "any")
     return [mixed(made, "any", _not_uniform(made, [axis]))] * len(equation.shapes)
+
+
+@rule("fft")
+def _fourier(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    # Conservative: a frequency keeps its place, but translations turn its phase, which no field says.
+    value, shape = value_of(arguments[0]), equation.shapes[0]
+    last = list(range(len(shape) - len(equation.params["fft_lengths"]), len(shape)))
+    value = freed(value, last)
+    return [mixed(value, "affine", tuple((Digit(shape[i]),) if i in last else d for i, d in enumerate(value.layout)))]

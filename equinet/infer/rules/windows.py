@@ -123,7 +123,7 @@ def _convolution(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     layout[feature] = (Digit(shape[feature]),)
     if params["batch_group_count"] != 1:
         layout[batch] = (Digit(shape[batch]),)
-    made = mixed(made, "affine", tuple(layout))
+    made = mixed(made, "linear", tuple(layout))
     placed = [made.layout[0]] * len(layout)
     for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
         placed[place] = made.layout[at]
@@ -147,19 +147,18 @@ def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, i
     """Which offsets along an axis share a weight, up to a factor: `((offset, factor), …)` per weight, and the scale."""
     if weights is None or extent == 1:
         return Kernel.free(extent), 1
-    slices = np.moveaxis(weights, axis, 0).reshape(extent, -1).astype(np.float64)
-    if not np.isfinite(slices).all():
+    slices = np.moveaxis(weights, axis, 0).reshape(extent, -1)
+    few = slices[:, :: max(slices.shape[1] // 7, 1)].astype(np.float64)
+    if not any(_proportion(few[i], few[j]) for i in range(extent) for j in range(i)):
         return Kernel.free(extent), 1
-    sizes = np.abs(slices).max(1)
-    if not sizes.all():
+    slices = slices.astype(np.float64)
+    if not np.isfinite(slices).all():
         return Kernel.free(extent), 1
     groups: list[list[tuple[int, float]]] = []
     for offset in range(extent):
         for group in groups:
-            first = group[0][0]
-            at = np.abs(slices[first]).argmax()
-            factor = slices[offset, at] / slices[first, at]
-            if factor and np.allclose(slices[offset], factor * slices[first], rtol=1e-6, atol=1e-7 * sizes[offset]):
+            factor = _proportion(slices[offset], slices[group[0][0]])
+            if factor:
                 group.append((offset, factor))
                 break
         else:
@@ -170,6 +169,15 @@ def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, i
     wholes, scale = whole(factors)
     numbers = iter(wholes.tolist())
     return tuple(tuple((offset, next(numbers)) for offset, _ in group) for group in groups), scale
+
+
+def _proportion(row: np.ndarray, other: np.ndarray) -> float:
+    """The factor by which one row of numbers is another, to the precision of a float32; 0 if it is not."""
+    at = int(np.abs(other).argmax())
+    if not other[at] or not np.isfinite(row[at]):
+        return 0.0
+    factor = float(row[at] / other[at])
+    return factor if np.allclose(row, factor * other, rtol=1e-6, atol=1e-7 * abs(factor * other[at])) else 0.0
 
 
 def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
