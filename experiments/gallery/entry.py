@@ -24,8 +24,6 @@ class Entry:
         parameters: how many the paper or its reference implementation has, where one of them says.
         written: in what: "Linen", "NNX" or "JAX".
         layout: of the input's axes: "BSC" is a batch with channels last, "CS" one example with channels first.
-        generic: whether the group is asked for that all values of the parameters have, or these ones: a fixed filter is
-            a constant too.
         local: the small network, or what is left of it without a readout of the whole image: what is measured on the
             plane. None if every output depends on the whole image.
         canvas: the sizes of the image that the plane is measured on.
@@ -42,7 +40,6 @@ class Entry:
     parameters: int | None = None
     written: Literal["Linen", "NNX", "JAX"] = "Linen"
     layout: Layout = "BSC"
-    generic: bool = True
     local: Network | None = None
     canvas: tuple[int, ...] = ()
 

@@ -196,8 +196,6 @@ def _automaton(title: str, paper: str, *filters: np.ndarray) -> Entry:
         channels=16,
         small_channels=5,
         written="JAX",
-        # What a rule sees of the filters is their values.
-        generic=False,
         local=small,
         canvas=(40, 40),
     )

@@ -36,7 +36,7 @@ def examine(name: str) -> dict[str, Any]:
 
 def keep(records: Records) -> Path:
     """Write the records where the page is made from."""
-    write_text(RECORDS, "".join(json.dumps(record, sort_keys=True, ensure_ascii=False) + "\n" for record in records))
+    write_text(RECORDS, "".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
     return RECORDS
 
 
@@ -64,75 +64,78 @@ def tables(records: Records) -> dict[str, str]:
         "groups": _groups(records),
         "agreement": _agreement(records),
         "measured": _measured(records),
-        "losses": _losses(records),
+        "torus": _losses(records, "torus"),
+        "plane": _losses(records, "plane"),
     }
 
 
-def _rows(records: Records) -> Iterator[tuple[Entry, dict[str, Any]]]:
+def _entries(records: Records) -> Iterator[tuple[Entry, dict[str, Any]]]:
     for record in records:
         yield GALLERY[record["model"]], record
 
 
 def _extent(records: Records) -> str:
-    known = [record for entry, record in _rows(records) if entry.parameters == record["parameters"]]
-    written = {kind: sum(e.written == kind for e, _ in _rows(records)) for kind in ("Linen", "NNX", "JAX")}
+    known = sum(entry.parameters == record["parameters"] for entry, record in _entries(records))
+    written = {kind: sum(e.written == kind for e, _ in _entries(records)) for kind in ("Linen", "NNX", "JAX")}
+    seconds = sorted(found["seconds"] for record in records for found in record["native"].values())
     return (
-        f"{len(records)} models, {written['Linen']} in Linen, {written['NNX']} in NNX, {written['JAX']} in JAX alone; "
-        f"{len(known)} have to the last one the parameters that their papers or reference implementations have."
+        f"{len(records)} models: {written['Linen']} in Linen, {written['NNX']} in NNX, {written['JAX']} in JAX alone. "
+        f"{known} have, to the last one, the number of parameters that their papers or reference implementations "
+        f"give. An inference took {seconds[len(seconds) // 2]:.1f} seconds in the median, tracing included."
     )
 
 
 def _groups(records: Records) -> str:
     head = ["model", "published in", "input", "output", *KINDS]
     rows = []
-    for entry, record in _rows(records):
+    for entry, record in _entries(records):
         native = record["native"]
         sizes = "×".join(map(str, (*entry.size, entry.channels)))
-        rows.append([entry.title, entry.paper, sizes, _output(native), *(_group(native[kind]) for kind in KINDS)])
+        output = "×".join(map(str, native["torus"]["output"])) or "–"
+        groups = (group_text(native[kind]["group"]) for kind in KINDS)
+        rows.append([entry.title, entry.paper, sizes, output, *groups])
     return table(head, rows)
-
-
-def _output(native: dict[str, Any]) -> str:
-    return "×".join(map(str, native["torus"]["output"])) or "answers"
-
-
-def _group(found: dict[str, Any]) -> str:
-    return group_text(found["group"])
 
 
 def _agreement(records: Records) -> str:
     finite = [record["small"][kind] for record in records for kind in ("torus", "box")]
     plane = [record["small"]["plane"] for record in records if "plane" in record["small"]]
-    everything = [*finite, *plane]
-    tight = sum(cell["tight"] for cell in finite)
-    swept = [cell for cell in plane if cell["tight"] is not None]
+    measured = [cell for cell in (*finite, *plane) if cell["elements"]]
+    swept = [cell["tight"] for cell in plane if cell["tight"] is not None]
     return (
-        f"In small, {len(everything)} groups were inferred and measured, on {sum(c['elements'] for c in everything):,} "
-        f"elements: what was inferred holds for {sum(cell['sound'] for cell in everything)} of them. On torus and box "
-        f"the inferred group is all that is measured for {tight} of {len(finite)}; on the plane for "
-        f"{sum(cell['tight'] for cell in swept)} of {len(swept)}."
+        f"{len(measured)} inferred groups of small networks were measured, on "
+        f"{sum(cell['elements'] for cell in measured):,} elements. All that was inferred holds in "
+        f"{sum(cell['sound'] for cell in measured)} of {len(measured)}. Nothing more holds in "
+        f"{sum(cell['tight'] for cell in finite)} of {len(finite)} on torus and box, and in {sum(swept)} of "
+        f"{len(swept)} on the plane."
     )
 
 
 def _measured(records: Records) -> str:
-    head = ["model", "in small", *(f"{kind}: inferred" for kind in KINDS), "largest error", "measured beyond that"]
+    head = ["model", "in small", *KINDS, "largest error", "measured beyond that"]
     rows = []
-    for entry, record in _rows(records):
+    for entry, record in _entries(records):
         small = record["small"]
+        groups = (group_text(small[kind]["group"]) if kind in small else "–" for kind in KINDS)
         error = max(cell["error"] for cell in small.values())
-        beyond = [f"{kind}: {cell['measured']}" for kind, cell in small.items() if not cell["tight"] and "measured" in cell]
-        cells = [_group(small[kind]) if kind in small else "–" for kind in KINDS]
-        rows.append([entry.title, "×".join(map(str, entry.small_size)), *cells, f"{error:.0e}", "; ".join(beyond) or "–"])
+        beyond = [f"{kind}: {_beyond(cell)}" for kind, cell in small.items() if cell["tight"] is False]
+        sizes = "×".join(map(str, (*entry.small_size, entry.few)))
+        rows.append([entry.title, sizes, *groups, f"{error:.0e}", "; ".join(beyond) or "–"])
     return table(head, rows)
 
 
-def _losses(records: Records) -> str:
-    head = ["model", "where", "line", "what is lost", "why"]
+def _beyond(cell: dict[str, Any]) -> str:
+    return group_text(cell["measured"]) if "measured" in cell else "more"
+
+
+def _losses(records: Records, kind: str) -> str:
+    head = ["model", "where", "what is lost", "why"]
     rows = []
-    for entry, record in _rows(records):
-        for kind in ("torus", "plane"):
-            for loss in record["native"][kind]["losses"]:
-                rows.append([entry.title, kind, f"`{loss['at']}` {loss['layer']}", loss["lost"], loss["why"]])
+    for entry, record in _entries(records):
+        losses = record["native"][kind]["losses"]
+        for number, loss in enumerate(losses):
+            where = " ".join(part for part in (loss["at"], loss["layer"]) if part)
+            rows.append([entry.title if number == 0 else "", where, loss["lost"], loss["why"]])
     return table(head, rows)
 
 
@@ -143,10 +146,16 @@ def as_text(record: dict[str, Any]) -> Sequence[str]:
     for kind in KINDS:
         found = record["native"][kind]
         lines.append(f"  {kind:6} {found['group']}; invariant under {found['invariance']}  ({found['seconds']} s)")
-        lines += [f"         {loss['at']}: {loss['lost']}: {loss['why']}" for loss in found["losses"]]
+        lines += [f"         {loss['at']} {loss['layer']}: {loss['lost']}: {loss['why']}" for loss in found["losses"]]
     for kind, cell in record["small"].items():
-        verdict = "holds" if cell["sound"] else "DOES NOT HOLD"
-        more = {True: ", nothing else does", False: ", more does", None: ""}[cell["tight"]]
-        found = f", measured {cell['measured']}" if "measured" in cell else ""
-        lines.append(f"  in small, {kind:6} {cell['group']} {verdict}{more}{found}")
+        lines.append(f"  in small, {kind:6} {cell['group']}: {_verdict(cell)}")
     return lines
+
+
+def _verdict(cell: dict[str, Any]) -> str:
+    if not cell["elements"]:
+        return "not measured"
+    if not cell["sound"]:
+        return f"DOES NOT HOLD, error {cell['error']:.1e}"
+    beyond = {True: ", and nothing else does", False: f", and more does: {_beyond(cell)}", None: ""}[cell["tight"]]
+    return f"holds{beyond}"
