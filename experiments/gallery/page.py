@@ -1,6 +1,7 @@
 """The gallery's records, one a model, and the tables of its page, which are made from them."""
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from experiments.summary import Records, group_text
 
 PAGE = ROOT / "docs" / "gallery.md"
 RECORDS = ROOT / "docs" / "studies" / "records" / "gallery.jsonl"
+LINE = re.compile(r"\w+\.py:\d+")
+"""The line of a model's code in a row of its ledger."""
 
 
 def examine(name: str) -> dict[str, Any]:
@@ -65,7 +68,7 @@ def tables(records: Records) -> dict[str, str]:
         "agreement": _agreement(records),
         "measured": _measured(records),
         "torus": _losses(records, "torus"),
-        "plane": _losses(records, "plane"),
+        "plane": _descents(records),
     }
 
 
@@ -129,14 +132,30 @@ def _beyond(cell: dict[str, Any]) -> str:
 
 
 def _losses(records: Records, kind: str) -> str:
+    """A row for each place that loses something."""
     head = ["model", "where", "what is lost", "why"]
     rows = []
     for entry, record in _entries(records):
-        losses = record["native"][kind]["losses"]
-        for number, loss in enumerate(losses):
-            where = " ".join(part for part in (loss["at"], loss["layer"]) if part)
-            rows.append([entry.title if number == 0 else "", where, loss["lost"], loss["why"]])
+        for number, loss in enumerate(record["native"][kind]["losses"]):
+            rows.append([entry.title if number == 0 else "", _where(loss), loss["lost"], loss["why"]])
     return table(head, rows)
+
+
+def _descents(records: Records) -> str:
+    """A row for each model: the translations that are left, and the places that they were lost at, in order."""
+    rows = []
+    for entry, record in _entries(records):
+        found = record["native"]["plane"]
+        places = [_where(loss) for loss in found["losses"] if "translations" in loss["lost"]]
+        rows.append([entry.title, group_text(found["group"]), ", ".join(places) or "–"])
+    return table(["model", "on the plane", "translations lost at"], rows)
+
+
+def _where(loss: dict[str, str]) -> str:
+    """The module that loses something, as far as it is in one, and the line of the code."""
+    line = LINE.search(f"{loss['layer']} {loss['at']}")
+    scopes = "" if LINE.match(loss["at"]) else f"`{loss['at'].partition('.')[2] or loss['at']}` "
+    return f"{scopes}{line[0] if line else ''}".strip()
 
 
 def as_text(record: dict[str, Any]) -> Sequence[str]:

@@ -128,7 +128,8 @@ class CircularCnn(nnx.Module):
 
     def __call__(self, x: Array) -> Array:
         for convolve, norm in zip(self.convs, self.norms, strict=True):
-            x = nnx.max_pool(nnx.relu(norm(convolve(x))), (2, 2), (2, 2))
+            x = nnx.relu(norm(convolve(x)))
+            x = nnx.max_pool(x, (2, 2), (2, 2))
         return x if self.head is None else self.head(jnp.mean(x, axis=(1, 2)))
 
 

@@ -160,17 +160,17 @@ class PreActivationBlock(nn.Module):
 
 
 def _entry(title: str, paper: str, variant: Variant, parameters: int | None, *, wrap: bool = False) -> Entry:
-    small = ResNet(variant, 4, (1, 1, 1), 5, wrap)
+    small = ResNet(variant, 4, (1, 1), 5, wrap)
     return Entry(
         title,
         paper,
         ResNet(variant, wrap=wrap),
         (224, 224),
         small,
-        (64, 64) if wrap else (32, 32),
+        (32, 32) if wrap else (16, 16),
         parameters=parameters,
         local=small.clone(classes=None),
-        canvas=(320, 320),
+        canvas=(176, 176),
     )
 
 
@@ -184,11 +184,11 @@ ENTRIES = {
         "He et al. 2016b",
         ResNetV2(),
         (224, 224),
-        ResNetV2(4, (1, 1, 1), 5),
-        (32, 32),
+        ResNetV2(4, (1, 1), 5),
+        (16, 16),
         parameters=25_549_352,
-        local=ResNetV2(4, (1, 1, 1), None),
-        canvas=(320, 320),
+        local=ResNetV2(4, (1, 1), None),
+        canvas=(176, 176),
     ),
     "resnet50_circular": _entry("ResNet-50 v1.5, circular padding", "after He et al. 2016a", "v1.5", None, wrap=True),
 }
