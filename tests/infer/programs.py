@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinet as eq
-from tests.infer.steps import contractions, control, indexing, pointwise, reductions, shapes, windows
+from tests.infer.steps import contractions, control, indexing, layers, pointwise, reductions, shapes, windows
 from tests.infer.steps.dice import Dice, Made, Value, like
 
 Draw = Callable[[Dice, Value], Made | None]
@@ -172,6 +172,7 @@ ONE: dict[Draw, float] = {
     control.looped: 1.5,
     control.branched: 1.5,
     control.chained: 1,
+    layers.layer: 3,
 }
 TWO: dict[Draw, float] = {pointwise.two: 3, pointwise.gate: 1}
 

@@ -240,7 +240,7 @@ def fourier(dice: Dice, value: Value) -> Made:
         return Made(
             f"{name} along {axis}",
             lambda x, f: jnp.fft.irfft(
-                (s := jnp.fft.rfft(x, axis=axis)) * jnp.broadcast_to(like(f, x), s.shape), n, axis
+                (s := jnp.fft.rfft(x, axis=axis)) * fit(f, s), n, axis
             ),
             value.roles,
             (half,),
@@ -252,7 +252,7 @@ def fourier(dice: Dice, value: Value) -> Made:
         if name == "power":
             return jnp.abs(spectrum) ** 2 / count
         if name == "phase":
-            return jnp.real(jnp.fft.ifftn(spectrum * jnp.exp(1j * fit(f, x)), axes=axes))
-        return jnp.real(jnp.fft.ifftn(spectrum * fit(f, x), axes=axes))
+            return jnp.real(jnp.fft.ifftn(spectrum * jnp.exp(1j * fit(f, spectrum)), axes=axes))
+        return jnp.real(jnp.fft.ifftn(spectrum * fit(f, spectrum), axes=axes))
 
     return Made(f"Fourier {name} along {axes}", fn, value.roles, (filter_,))

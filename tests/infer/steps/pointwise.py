@@ -44,7 +44,7 @@ UNARY: dict[str, Callable[[Any], Any]] = {
     "stop_gradient": lax.stop_gradient,
     "atan2": lambda x: jnp.arctan2(x, 1 + jnp.abs(x)),
     "power": lambda x: jnp.power(jnp.abs(x) + 0.5, 0.7),
-    "through complex": lambda x: jnp.real(jnp.exp(1j * x)) + jnp.imag(x * 1j),
+    "through complex": lambda x: jnp.real(jnp.exp(lax.complex(-jnp.abs(x), x))) + jnp.angle(lax.complex(1 + x**2, x)),
 }
 
 BINARY: dict[str, Callable[[Any, Any], Any]] = {

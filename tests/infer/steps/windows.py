@@ -114,6 +114,10 @@ POOLS: dict[str, tuple[Callable[..., Any], float]] = {
 }
 
 
+def _scalar(value: float, x: Any) -> Any:
+    return np.asarray(value, x.dtype)[()]
+
+
 def pool(dice: Dice, value: Value) -> Made:
     """`lax.reduce_window` with all its parameters; where a window may hold padding alone, what lies there is finite."""
     name = dice.pick(list(POOLS))
@@ -145,8 +149,12 @@ def pool(dice: Dice, value: Value) -> Made:
     mean = dice.chance(0.3) and name == "sum"
     combine, start = POOLS[name]
 
+    traced = dice.chance(0.1)
+
     def reduced(x: Any) -> Any:
-        return lax.reduce_window(x, jnp.asarray(start, x.dtype), combine, window, stride, pads, base, dilation)
+        # A start that is an array hides from JAX which reduction this is: the primitive is another.
+        init = jnp.asarray(start, x.dtype) if traced else _scalar(start, x)
+        return lax.reduce_window(x, init, combine, window, stride, pads, base, dilation)
 
     def fn(x: Any) -> Any:
         x = jnp.pad(x, around, mode="wrap")
@@ -193,7 +201,7 @@ def gradient_of_pool(dice: Dice, value: Value) -> Made:
     combine, start = POOLS[name]
 
     def total(x: Any) -> Any:
-        y = lax.reduce_window(x, jnp.asarray(start, x.dtype), combine, window, stride, "VALID")
+        y = lax.reduce_window(x, _scalar(start, x), combine, window, stride, "VALID")
         return jnp.sum(jnp.sin(y))
 
     return Made(f"gradient of the {name} over windows {window}, stride {stride}", jax.grad(total), value.roles)
