@@ -29,11 +29,11 @@ $(TRAIN): setup.cfg pyproject.toml | $(VENV)
 	touch $@
 
 $(DEV): setup.cfg pyproject.toml | $(TRAIN)
-	$(BIN)/python -m pip install --quiet --editable '.[train,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,dev,interop]'
 	touch $@
 
 $(DOCS): setup.cfg pyproject.toml | $(TRAIN)
-	$(BIN)/python -m pip install --quiet --editable '.[train,docs]'
+	$(BIN)/python -m pip install --quiet --editable '.[train,docs,interop]'
 	touch $@
 
 $(BENCH): setup.cfg pyproject.toml | $(TRAIN)

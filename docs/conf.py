@@ -42,7 +42,8 @@ napoleon_use_rtype = False
 # No inventories of other projects are fetched, so that the site builds offline; their names stay plain code.
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
-    ("py:.*", r"(jax|jnp|numpy|np|collections|fractions|pathlib)\..*"),
+    ("py:class", r"equinet\.declare\.Function"),  # a type variable
+    ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib)\..*"),
 ]
 
 

@@ -8,6 +8,7 @@ from equinet.advise import suggest as suggest
 from equinet.certify import Certificate as Certificate
 from equinet.certify import LedgerRow as LedgerRow
 from equinet.certify import certify as certify
+from equinet.declare import declare as declare
 from equinet.domain import Axis as Axis
 from equinet.domain import Domain as Domain
 from equinet.domain import bounded as bounded
@@ -21,6 +22,8 @@ from equinet.fibre import Fibre as Fibre
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
 from equinet.groups import SpaceGroup as SpaceGroup
+from equinet.infer import InferenceError as InferenceError
+from equinet.infer import infer as infer
 from equinet.layers import AsFibre as AsFibre
 from equinet.layers import AvgPool as AvgPool
 from equinet.layers import BatchNorm as BatchNorm

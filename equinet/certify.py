@@ -15,7 +15,7 @@ from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.names import point_group_symbol
 from equinet.layers.base import Layer, LayerError
-from equinet.layers.combine import conform, step
+from equinet.layers.combine import step
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         )
     start = Field.input(domain, channels)
     net.output_shape(start.shape)
-    field = conform(net, start, net.symmetry(start)) if net.children else step("0", net, start)
+    field = net.conform(start, net.symmetry(start)) if net.children else step("0", net, start)
     return Certificate(domain, channels, field)
 
 

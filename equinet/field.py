@@ -33,6 +33,7 @@ from equinet.phases import Phase, polyphase_action, strict_action
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
+Pointwise = Literal["linear", "affine", "monotone", "any"]
 Lost = frozenset[str]
 """What a layer loses: any of "translations" and "operations"."""
 
@@ -173,7 +174,7 @@ class Field:
         Parameters are the phases. Along a bounded axis too a layer may move its output around (a circular window with
         an even number of taps does), which a later layer may undo or not see; see `unwrapped`.
         """
-        if not self.lines:
+        if self.at_base:
             return self.base
         return self.base.then(line_action(self.lines, self.base_grid, self.grid.wrapped))
 
@@ -227,9 +228,10 @@ class Field:
         """The same field with this value as the base."""
         if self.at_base:
             return replace(self, closed=False)
-        return self._based(self.action, self.variables)
+        return self.based(self.action, self.variables)
 
-    def _based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
+    def based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
+        """This value as a base that moves by the given action."""
         lines = tuple(identity_line(axis) for axis in self.grid.wrapped.axes)
         return replace(
             self,
@@ -259,12 +261,12 @@ class Field:
         """Whether every channel of every node copies one node or constant of the base."""
         return all(line.copies and (self.unmixed or line.is_gather) for line in self.lines)
 
-    def pointwise(self, kind: Literal["affine", "monotone", "any"] = "any", channels: int | None = None) -> Field:
+    def pointwise(self, kind: Pointwise = "any", channels: int | None = None) -> Field:
         """Apply one function to every node.
 
         Args:
-            kind: "affine" in the value (a bias, frozen batch statistics, a 1×1 convolution), "monotone" and the same
-                for every channel (relu), or "any".
+            kind: "linear" in the value (zeros stay zeros), "affine" (a bias, frozen batch statistics, a 1×1
+                convolution), "monotone" and the same for every channel (relu), or "any".
             channels: the new number of channels, if the function mixes them (freely: no operation may move one).
         """
         if channels is not None:
@@ -275,15 +277,16 @@ class Field:
         """Apply a function to every node that mixes its channels and commutes with all that moves them."""
         return self._pointwise(kind, self.fibre if fibre is None else fibre)
 
-    def _pointwise(self, kind: Literal["affine", "monotone", "any"], channels: int | None) -> Field:
-        lines = tuple(age_constants(line) for line in self.lines)
+    def _pointwise(self, kind: Pointwise, channels: int | None) -> Field:
+        affine = kind in ("linear", "affine")
+        lines = self.lines if kind == "linear" else tuple(age_constants(line) for line in self.lines)
         mixes = channels is not None
         gather = all(line.is_gather for line in lines) if mixes else self.copies
         maximum = any(line.maximum for line in lines)
-        opens = (kind == "affine" and not maximum) or (kind == "monotone" and maximum)
+        opens = (affine and not maximum) or (kind == "monotone" and maximum)
         closed = not gather and (self.closed or not opens)
         unfolded = None
-        if self.unfolded is not None and kind != "affine" and not mixes:
+        if self.unfolded is not None and not affine and not mixes:
             factor, there = self.unfolded
             unfolded = factor, there.pointwise(kind)
         again = None if self.regathered is None else self.regathered._pointwise(kind, channels)
@@ -294,7 +297,7 @@ class Field:
             closed=closed,
             unfolded=unfolded,
             regathered=again,
-            parts=self.parts if kind == "affine" else None,
+            parts=self.parts if affine else None,
             fibre=self.fibre if channels is None else channels,
         )
 
@@ -380,7 +383,7 @@ class Field:
             span.through(reading.reach(axis.size))
             for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
         )
-        return replace(inner, grid=grid, fibre=fibre, spans=spans)._based(action, inner.variables)
+        return replace(inner, grid=grid, fibre=fibre, spans=spans).based(action, inner.variables)
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:
@@ -429,12 +432,12 @@ class Field:
     def _without_axes(self, channels: int | None = None) -> Field:
         spans = tuple(replace(span, everything=True) for span in self.spans)
         made = replace(self, fibre=self.fibre if channels is None else channels, spans=spans)
-        return replace(made, grid=Domain(()))._based(self.action.forget_target(), self.variables)
+        return replace(made, grid=Domain(())).based(self.action.forget_target(), self.variables)
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
         still = SpaceGroup.trivial(self.grid.dim, self.grid.wrapped.periods)
-        return self._based(self.action.restrict_target(still), self.variables)
+        return self.based(self.action.restrict_target(still), self.variables)
 
     def flatten(self, channels: int | None) -> Field:
         """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
@@ -481,7 +484,7 @@ class Field:
         if lines is not None:
             return replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
-        return replace(made._based(action, tuple(merged)), parts=parts)
+        return replace(made.based(action, tuple(merged)), parts=parts)
 
     def _joined_lines(self, other: Field) -> tuple[Line, ...] | None:
         """What the join reads, if both are affine in bases that move alike; else None."""
@@ -525,7 +528,7 @@ class Field:
             for span, s in zip(self.spans, stride, strict=True)
         )
         made = replace(self, grid=grid, phases=(*self.phases, phase), spans=spans)
-        return made._based(action.then(relation), (*self.variables, *((phase, axis) for axis in moving)))
+        return made.based(action.then(relation), (*self.variables, *((phase, axis) for axis in moving)))
 
     def unpolyphase(self, phase: Phase) -> Field:
         """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
@@ -545,7 +548,7 @@ class Field:
             replace(span.through((Fraction(1, s), Fraction(1 - s, s), Fraction(0))), everything=True)
             for span, s in zip(self.spans, phase.stride, strict=True)
         )
-        return replace(self, grid=grid, spans=spans)._based(action, self.variables)
+        return replace(self, grid=grid, spans=spans).based(action, self.variables)
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""

@@ -171,7 +171,8 @@ def reading_line(reading: Reading, axis: Axis, maximum: bool, ordered: bool) -> 
     nodes, weights, labels = reading.table(axis.size)
     absent = nodes == (MISSING if axis.size is None else FILL)
     codes = np.where(absent, -1, labels * LABEL + nodes + ORIGIN)
-    scale = 1 if maximum else int(weights.reshape(len(weights), weights.shape[1], -1).sum(-1).max())
+    average = int(weights.reshape(len(weights), weights.shape[1], -1).sum(-1).max())
+    scale = 1 if maximum else reading.scale or average
     modulus = (axis.size or 0) if axis.boundary == "periodic" else 0
     advance = 0 if axis.size else reading.advance
     return _make(codes, weights, scale, maximum, ordered, advance, modulus)

@@ -69,6 +69,11 @@ class Reading(ABC):
         """How far one period of outputs moves along an infinite axis."""
         return 1
 
+    @property
+    def scale(self) -> int:
+        """What weights are divided by; 0 for the largest sum of the weights of a tap, so that it is an average."""
+        return 0
+
     @abstractmethod
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         """`(stride, lo, hi)`: output i reads within `[stride·i + lo, stride·i + hi]`, before padding folds it back."""

@@ -6,8 +6,9 @@ weights in float64. Independent of the algebra: isometries act through index map
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 from unittest import mock
 
 import jax
@@ -17,6 +18,7 @@ import equinet as eq
 from equinet.groups import Matrix
 from equinet.layers import polyphase, selection
 
+Function = TypeVar("Function", bound=Callable)
 TOLERANCE = 1e-9
 QUICKLY = {"xla_backend_optimization_level": 0}
 """Each program runs once: compiling it is most of the work."""
@@ -106,6 +108,10 @@ def _symmetric(values: np.ndarray, stride: tuple[int, ...]) -> np.ndarray:
     return np.any([np.zeros(len(flat), bool), *fixed], axis=0)
 
 
+def _undeclared(*_: object, **__: object) -> Callable[[Function], Function]:
+    return lambda fn: fn
+
+
 def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, ...]]]]:
     """The output for `x`, and every map that a polyphase layer chose from, with the stride; one compilation."""
     strides = []
@@ -118,7 +124,8 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
             strides.append(stride)
             return selection.choose(values, stride, keys, fibre)
 
-        with mock.patch.object(polyphase, "choose", watched):
+        # Within a declared region the maps would belong to a program of its own.
+        with mock.patch.object(polyphase, "choose", watched), mock.patch.object(polyphase, "declare", _undeclared):
             return net.apply(variables, x), maps
 
     y, maps = jax.jit(run, compiler_options=QUICKLY)(variables, x)

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 import equinet
+import equinet.interop
 import equinet.models
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -86,7 +87,8 @@ def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
     shown = set(re.findall(r"^\.\. auto(?:class|function|data):: ([\w.]+)", text, re.M))
     public = {name for name in vars(equinet) if not name.startswith("_")} - submodules(equinet)
-    public |= {name for name in vars(equinet.models) if not name.startswith("_")} - submodules(equinet.models)
+    for page in (equinet.models, equinet.interop):
+        public |= {name for name in vars(page) if not name.startswith("_")} - submodules(page)
     assert public <= {name.split(".")[-1] for name in shown}
 
 

@@ -17,12 +17,14 @@ ALLOWED: dict[str, set[str]] = {
     "runtime": set(),
     "verify": {"groups", "domain"},
     **{name: {"groups", "domain", *CORE} for name in CORE},
-    "layers": {"groups", "domain", *CORE},
+    "declare": {"phases", "field"},
+    "layers": {"groups", "domain", *CORE, "declare"},
     "certify": {"groups", "domain", *CORE, "layers"},
+    "infer": {"groups", "domain", *CORE, "declare", "certify"},
     "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
     "export": {"groups", "domain", *CORE, "layers"},
     "models": {"groups", "fibre", "layers"},
-    "interop": {"groups", "domain", *CORE, "layers"},
+    "interop": {"groups", "domain", *CORE, "layers", "infer"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 EXTRAS = ("optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")

@@ -180,6 +180,8 @@ class WindowedAttention(_Attention):
         LayerError: from init and apply, if the windows do not divide the sizes or the heads the channels.
     """
 
+    marked = True
+
     window: Ints
     heads: int
 

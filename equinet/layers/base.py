@@ -11,6 +11,8 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.declare import declare
+from equinet.fibre import Fibre
 from equinet.field import Field, Lost
 
 Shape = tuple[int | None, ...]
@@ -81,7 +83,10 @@ class Context:
             LayerError: if `apply` was given none.
         """
         if self.key is None:
-            raise LayerError(f"{layer} draws random numbers in training: pass key= to apply(..., train=True)")
+            raise LayerError(
+                f"{layer} draws random numbers in training: pass key= to apply(..., train=True); "
+                f"as a Flax module it takes them from the stream 'dropout'"
+            )
         return self.key
 
 
@@ -96,6 +101,9 @@ class Layer:
     treats_channels: ClassVar[Literal["alike", "by fibre", "apart"]] = "apart"
     """Whether it does the same to every channel, or what commutes with what moves them (`context.fibre` says how), or
     tells them apart, as any layer may that does not say otherwise: then only what moves no channel survives it."""
+
+    marked: ClassVar[bool] = False
+    """Whether `infer` takes what `symmetry` declares rather than what the code of `forward` shows."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
@@ -161,7 +169,7 @@ class Layer:
             raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
         self.output_shape(x.shape[1:])
         context = Context(train, key, fibre=x.shape[-1])
-        y, state = self.forward(variables["params"], variables["state"], x, context)
+        y, state = self.run(variables["params"], variables["state"], x, context)
         return (y, state) if train else y
 
     def bind(self, variables: Variables) -> Bound:
@@ -172,6 +180,46 @@ class Layer:
     def children(self) -> tuple[tuple[str, Layer], ...]:
         """Layers inside this one, with their names."""
         return ()
+
+    @property
+    def unnamed(self) -> Layer:
+        """The layer itself, without a name given to it."""
+        return self
+
+    def typed_shape(self, shape: Shape) -> Shape:
+        """`output_shape`; the channels of a layer that tells them apart are a plain number, whatever it says."""
+        made = self.output_shape(shape)
+        if self.children or self.unnamed.treats_channels != "apart":
+            return made
+        return (*made[:-1], None if made[-1] is None else int(made[-1]))
+
+    def conform(self, before: Field, after: Field) -> Field:
+        """What the layer made of a field, under the operations that move channels as its output shape says.
+
+        That is what the layers that follow compute with.
+        """
+        if not isinstance(after.fibre, Fibre):
+            return after
+        fibre = self.typed_shape(before.shape)[-1]
+        return after if after.fibre == fibre and not after.raw else after.unmoved()
+
+    def run(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        """`forward`; in evaluation a region that declares what code does not show, such as how channels are moved.
+
+        So `infer` finds in any program what `certify` finds in the network.
+        """
+        layer = self.unnamed
+        if context.train or layer.children:
+            return layer.forward(params, state, x, context)
+        fibres = (context.fibre, layer.typed_shape(context.shape(x))[-1])
+        if not layer.marked and not any(isinstance(fibre, Fibre) for fibre in fibres):
+            return layer.forward(params, state, x, context)
+
+        @declare(lambda _params, _state, field: layer.conform(field, layer.symmetry(field)), name=str(layer))
+        def forward(params: Params, state: State, x: jax.Array) -> jax.Array:
+            return layer.forward(params, state, x, context)[0]
+
+        return forward(params, state, x), state
 
     def __str__(self) -> str:
         shown = []

@@ -35,16 +35,7 @@ def same_sizes(a: Shape, b: Shape) -> bool:
 def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
     """A child's output shape; errors carry its name."""
     with within(label(name, layer)):
-        return _typed_shape(layer, shape)
-
-
-def _typed_shape(layer: Layer, shape: Shape) -> Shape:
-    """A layer's output shape; the channels of one that tells them apart are a plain number, whatever it says."""
-    made = layer.output_shape(shape)
-    inner = layer.layer if isinstance(layer, Named) else layer
-    if inner.children or inner.treats_channels != "apart":
-        return made
-    return (*made[:-1], None if made[-1] is None else int(made[-1]))
+        return layer.typed_shape(shape)
 
 
 def step(name: str, layer: Layer, field: Field) -> Field:
@@ -52,21 +43,10 @@ def step(name: str, layer: Layer, field: Field) -> Field:
     path = (*field.path, layer.name if isinstance(layer, Named) else name)
     with within(label(name, layer)):
         if not layer.children:
-            shown = layer.layer if isinstance(layer, Named) else layer
+            shown = layer.unnamed
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
-            return conform(layer, seen, layer.symmetry(seen)).recorded(shown, path, field, layer.reason)
-        return conform(layer, field, layer.symmetry(field.at(path))).at(field.path)
-
-
-def conform(layer: Layer, before: Field, after: Field) -> Field:
-    """What a layer made of a field, under the operations that move channels as the layer's output shape says.
-
-    That is what the layers that follow compute with.
-    """
-    if not isinstance(after.fibre, Fibre):
-        return after
-    fibre = _typed_shape(layer, before.shape)[-1]
-    return after if after.fibre == fibre and not after.raw else after.unmoved()
+            return layer.conform(seen, layer.symmetry(seen)).recorded(shown, path, field, layer.reason)
+        return layer.conform(field, layer.symmetry(field.at(path))).at(field.path)
 
 
 def forward(
@@ -76,7 +56,9 @@ def forward(
     with within(label(name, layer)):
         if not isinstance(params, tuple) or not isinstance(state, tuple) or len(params) <= index:
             raise LayerError("the variables are those of another network: they have no entry for this layer")
-        return layer.forward(params[index], state[index], x, context)
+        shown = layer.name if isinstance(layer, Named) else f"{name}.{type(layer).__name__}"
+        with jax.named_scope(shown):
+            return layer.run(params[index], state[index], x, context)
 
 
 def _setup_all(
@@ -146,6 +128,10 @@ class Named(Layer):
 
     name: str
     layer: Layer
+
+    @property
+    def unnamed(self) -> Layer:
+        return self.layer
 
     @property
     def children(self) -> tuple[tuple[str, Layer], ...]:

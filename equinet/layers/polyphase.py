@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 
 import jax
 import jax.numpy as jnp
 
+from equinet.declare import declare
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
@@ -15,6 +17,7 @@ from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.selection import choose, keep_phase, norm_keys, place_phase, stack_phases
+from equinet.phases import Phase
 
 Ints = int | tuple[int, ...]
 
@@ -64,6 +67,23 @@ class _Polyphase(Layer):
             f"{self}: a polyphase layer of a shortcut keeps the phase that the body chose, and the body has no further "
             f"one: give body and shortcut equally many polyphase layers"
         )
+
+    def _sampled(
+        self,
+        sample: Callable[[Params, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array]],
+        params: Params,
+        x: jax.Array,
+        context: Context,
+    ) -> jax.Array:
+        """Run `sample`, which keeps a given phase or chooses one, as a function that declares its symmetry."""
+
+        def rule(_params: Params, field: Field, phase: Phase | None) -> tuple[Field, Phase]:
+            made = self.symmetry(field.scoped(None if phase is None else (phase,)))
+            return made.in_scope_of(field), made.phases[-1]
+
+        y, offset = declare(rule, name=str(self))(sample)(params, x, self._replayed(context))
+        context.chosen.append(offset)
+        return y
 
     def symmetry(self, field: Field) -> Field:
         strides = _strides(self, self.stride, field.shape)
@@ -129,16 +149,17 @@ class PolyphasePool(_Polyphase):
             )
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del params
         shape = x.shape[1:]
         strides = _strides(self, self.stride, shape)
-        smooth = x if self.blur is None else blur(x, blur_windows(self, shape, self.blur, 1, "circular"))
-        offset = self._replayed(context)
-        if offset is None:
-            judged = jax.lax.stop_gradient(smooth if self.blur_first else x)
-            offset = choose(judged, strides, norm_keys(judged, strides, self.norm), context.fibre)
-        context.chosen.append(offset)
-        return keep_phase(smooth, offset, strides), state
+
+        def sample(_params: Params, x: jax.Array, offset: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+            smooth = x if self.blur is None else blur(x, blur_windows(self, shape, self.blur, 1, "circular"))
+            if offset is None:
+                judged = jax.lax.stop_gradient(smooth if self.blur_first else x)
+                offset = choose(judged, strides, norm_keys(judged, strides, self.norm), context.fibre)
+            return keep_phase(smooth, offset, strides), offset
+
+        return self._sampled(sample, params, x, context), state
 
     def symmetry(self, field: Field) -> Field:
         if self.blur is not None:
@@ -205,16 +226,18 @@ class LearnedPolyphasePool(_Polyphase):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         strides = _strides(self, self.stride, x.shape[1:])
-        offset = self._replayed(context)
-        if offset is not None:
-            context.chosen.append(offset)
-            return keep_phase(x, offset, strides), state
+
+        def sample(params: Params, x: jax.Array, offset: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+            if offset is None:
+                scores = self._scores(params, stack_phases(x, strides), context.fibre)
+                offset = choose(x, strides, [_order_of_means(scores)], context.fibre)
+            return keep_phase(x, offset, strides), offset
+
+        if not context.train or context.replay is not None:
+            return self._sampled(sample, params, x, context), state
         components = stack_phases(x, strides)
         scores = self._scores(params, components, context.fibre)
-        offset = choose(x, strides, [_order_of_means(scores)], context.fibre)
-        context.chosen.append(offset)
-        if not context.train:
-            return keep_phase(x, offset, strides), state
+        context.chosen.append(choose(x, strides, [_order_of_means(scores)], context.fibre))
         logits = scores.astype(jnp.float32).mean(-1)
         noise = jax.random.gumbel(context.randomness(self), logits.shape, logits.dtype)
         weights = jax.nn.softmax((logits + noise) / state["temperature"].astype(logits.dtype), axis=1)
@@ -271,7 +294,12 @@ class PolyphaseUpsample(Layer):
         if not context.replay or not context.restoring:
             raise LayerError(self._no_phase())
         strides = per_axis(self.stride, x.shape[1:], "stride", self)
-        return place_phase(x, context.replay.pop(0), strides), state
+
+        @declare(lambda field, phase: self.symmetry(field.scoped((phase,), restoring=True)), name=str(self))
+        def place(x: jax.Array, offset: jax.Array) -> jax.Array:
+            return place_phase(x, offset, strides)
+
+        return place(x, context.replay.pop(0)), state
 
     def symmetry(self, field: Field) -> Field:
         if not field.replay or not field.restoring:

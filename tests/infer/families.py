@@ -97,7 +97,8 @@ def pools(n: int) -> Named:
                 x = jnp.pad(x, ((0, 0), (0, k - 1), (0, 0)), mode="wrap")
             pads = [(0, 0), (0, 0) if pad == "wrap" else pad, (0, 0)]
             combine, start = starts[name]
-            return lax.reduce_window(x, np.asarray(start, x.dtype)[()], combine, (1, k, 1), (1, s, 1), pads, (1, base, 1))
+            init = np.asarray(start, x.dtype)[()]
+            return lax.reduce_window(x, init, combine, (1, k, 1), (1, s, 1), pads, (1, base, 1))
 
         yield f"{name} over {k}, stride {s}, {pad}, dilation {base}", fn
 

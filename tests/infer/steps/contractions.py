@@ -239,9 +239,7 @@ def fourier(dice: Dice, value: Value) -> Made:
         half = filter_[tuple(slice(0, n // 2 + 1) if a == axis else slice(0, 1) for a in range(len(shape)))]
         return Made(
             f"{name} along {axis}",
-            lambda x, f: jnp.fft.irfft(
-                (s := jnp.fft.rfft(x, axis=axis)) * fit(f, s), n, axis
-            ),
+            lambda x, f: jnp.fft.irfft((s := jnp.fft.rfft(x, axis=axis)) * fit(f, s), n, axis),
             value.roles,
             (half,),
         )

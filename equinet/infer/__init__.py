@@ -1,0 +1,14 @@
+"""Inference: the symmetry group of any JAX function, read off its program.
+
+`infer` traces a function, and interprets the program with one rule per primitive: each array carries a `Field`, the
+exact group that moves it and how, as in `certify`. What no rule knows keeps the identity alone, with the reason in
+the ledger.
+"""
+
+from equinet.infer.api import infer as infer
+from equinet.infer.api import push as push
+from equinet.infer.interpret import InferenceError as InferenceError
+from equinet.infer.rules import NoRule as NoRule
+from equinet.infer.rules import rule as rule
+
+__all__ = ["InferenceError", "NoRule", "infer", "push", "rule"]

@@ -1,0 +1,185 @@
+"""`infer`: what a user calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from equinet.certify import Certificate
+from equinet.domain import Domain
+from equinet.fibre import Fibre
+from equinet.field import Field, Span
+from equinet.infer.compat import trace
+from equinet.infer.fields import forget_axes, permuted
+from equinet.infer.interpret import Interpreter
+from equinet.infer.ledger import Step, rows
+from equinet.infer.values import Constant, Digit, Layout, Value
+from equinet.infer.views import freed, plain
+
+BATCH = 2
+"""Examples in the array that a function is traced with."""
+
+
+def infer(
+    fn: Callable[..., Any],
+    domain: Domain,
+    channels: int = 1,
+    *,
+    layout: str = "BSC",
+    size: int | Sequence[int] | None = None,
+    params: Any = None,
+    generic: bool = False,
+    dtype: Any = jnp.float32,
+) -> Certificate:
+    """The symmetry of any JAX function, from its program.
+
+    The function is traced with `jax.make_jaxpr`; each operation's rule says how isometries of the input move its
+    result, as layers declare it to `certify`. The certificate is a lower bound that holds for every input. Of an
+    operation without a rule nothing is known but the identity, and the ledger says which it is and where.
+
+    Args:
+        fn: of one array, with its parameters closed over: a Flax or Equinox model, or any function.
+        domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)`. On the plane padding and the ends of the array
+            play no part.
+        channels: of the input.
+        layout: what the axes of input and output are: B the batch, S all spatial axes, C the channels. "BSC" is
+            `[batch, *spatial, channels]`, "BCS" puts channels first, "CS" is one example, channels first. An output
+            without S has batch and channels in this order.
+        size: the size to trace at along infinite axes, an int or one per axis. A model must run at it; choose one
+            that its strides divide.
+        params: a pytree of parameters. The function is then called as `fn(params, x)`, and the claim is for all their
+            values: only shapes count.
+        generic: whether arrays that the function closes over are taken to have arbitrary values too. If not, their
+            values count: a kernel or a table of positions that happens to be symmetric is taken as it is, for this
+            function and no other.
+        dtype: of the input.
+
+    Raises:
+        TypeError: if fn is no function or the domain none.
+        ValueError: for a layout that is none, or an infinite domain without a size.
+
+    >>> import equinet as eq
+    >>> net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
+    >>> model = net.bind(net.init(jax.random.key(0), (8, 8, 1)))
+    >>> str(infer(model, eq.torus(8, 8)).invariance)
+    '2Z × 2Z (p1, index 32)'
+    >>> infer(lambda x: x[:, ::2], eq.torus(8)).strict == eq.certify(eq.MaxPool(2), eq.torus(8)).strict
+    False
+    """
+    if not callable(fn):
+        raise TypeError(f"infer needs a function of one array; got {fn!r}: bind a layer's variables with bind")
+    if not isinstance(domain, Domain) or not domain.dim:
+        raise TypeError(
+            f"infer needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}"
+        )
+    if isinstance(channels, Fibre) or not isinstance(channels, int) or channels < 1:
+        raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
+    if sorted(layout) not in (sorted("BSC"), sorted("SC"), sorted("BS"), sorted("S")):
+        raise ValueError(f"infer: a layout is S with B and C before or after it, such as 'BSC' or 'CS'; got {layout!r}")
+    sizes = _sizes(domain, size)
+    start = Field.input(domain, channels)
+    field, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
+    return Certificate(domain, channels, field.with_rows(rows(steps)))
+
+
+def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:
+    given = (size,) * domain.dim if size is None or isinstance(size, int) else tuple(size)
+    if len(given) != domain.dim:
+        raise ValueError(f"infer: size {size} has {len(given)} entries, the domain {domain} {domain.dim} axes")
+    sizes = []
+    for axis, one in zip(domain.axes, given, strict=True):
+        if axis.size is None and one is None:
+            raise ValueError(f"infer: {domain} has no size: say with size= at which one to trace the function")
+        sizes.append(axis.size or one)
+    return tuple(sizes)
+
+
+def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any = None) -> Field:
+    """Push a field through a function `[batch, *spatial, channels] → [batch, *spatial, channels]`, by inference.
+
+    Args:
+        fn: of one array, or of parameters and an array.
+        field: of its input.
+        sizes: the input's spatial sizes; where the grid is infinite, those to trace at.
+        params: as for `infer`.
+    """
+    made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
+    return made.in_scope_of(field).with_rows(field.rows).at(field.path)
+
+
+def _pushed(
+    fn: Callable[..., Any],
+    start: Field,
+    sizes: Sequence[int],
+    layout: str,
+    params: Any,
+    generic: bool,
+    dtype: Any,
+) -> tuple[Field, list[Step]]:
+    """The field of a function's output, and the steps that led to it."""
+    dim, channels = start.grid.dim, start.channels
+    counts = {"B": (BATCH,), "S": tuple(sizes), "C": (channels,)}
+    digits: dict[str, Layout] = {
+        "B": ((Digit(BATCH),),),
+        "S": tuple((Digit(n, i),) for i, n in enumerate(sizes)),
+        "C": ((Digit(channels),),),
+    }
+    shape = tuple(n for part in layout for n in counts[part])
+    held = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), params)
+    like = jax.ShapeDtypeStruct(shape, dtype)
+    program, out = trace(fn, [like] if params is None else [held, like])
+    leaves = jax.tree.leaves(out)
+    if len(leaves) != 1:
+        raise TypeError(f"infer needs a function that returns one array; it returns {len(leaves)}: {out}")
+    value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
+    interpreter = Interpreter(Field.input(start.source, start.input_fibre), generic)
+    arbitrary = [Constant(leaf.shape, None, tuple(n > 1 for n in leaf.shape)) for leaf in jax.tree.leaves(held)]
+    (result,) = interpreter.run(program, [*arbitrary, value])
+    if not isinstance(result, Value):
+        result = _independent(start, tuple(leaves[0].shape))
+    return _as_output(result, dim, layout), interpreter.steps
+
+
+def _independent(start: Field, shape: tuple[int, ...]) -> Value:
+    """An output that does not depend on the input: everything leaves it as it is."""
+    field = forget_axes(start.rebase(), range(start.grid.dim))
+    return Value(field, (), tuple((Digit(n),) for n in shape))
+
+
+def _as_output(value: Value, dim: int, layout: str) -> Field:
+    """The field of an output: on a grid, if the array has all the grid's axes in the layout's place."""
+    at = layout.index("S")
+    rank = len(layout) - 1 + dim
+    channel_axis = (
+        layout.index("C") + (dim - 1 if "C" in layout and layout.index("C") > at else 0) if "C" in layout else -1
+    )
+    if len(value.layout) == rank:
+        spatial = list(range(at, at + dim))
+        for i in spatial:
+            value = plain(value, i)
+        for i in range(rank):
+            if i not in spatial and any(d.axis is not None for d in value.layout[i]):
+                value = freed(value, [i])
+        axes = [value.grid_axis(i) for i in spatial]
+        used = [axis for axis in axes if axis is not None]
+        if len(used) == dim and value.dim == dim:
+            field = permuted(value.field, used)
+            return _typed(field, value.shape[channel_axis] if channel_axis >= 0 else 1)
+    value = freed(value, list(range(len(value.layout))))
+    field = forget_axes(value.field, range(value.dim))
+    spans = tuple(Span(everything=True) for _ in range(field.source.dim))
+    features = value.shape[-1] if value.layout else 1
+    return _typed(replace(field, spans=spans), features or prod(value.shape))
+
+
+def _typed(field: Field, channels: int) -> Field:
+    return (
+        field
+        if isinstance(field.fibre, Fibre) and int(field.fibre) == channels
+        else replace(field.unmoved(), fibre=channels)
+    )

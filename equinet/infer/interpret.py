@@ -1,0 +1,294 @@
+"""The interpreter: runs a program on values that say how isometries of the network's input move an array."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from equinet.declare import declaration
+from equinet.fibre import Fibre
+from equinet.field import Field
+from equinet.infer.compat import Equation, Program, is_literal
+from equinet.infer.constants import folded
+from equinet.infer.fields import nothing, restrict_source
+from equinet.infer.join import join, mixed, pointwise, with_constant
+from equinet.infer.ledger import Step
+from equinet.infer.regions import push_declared
+from equinet.infer.rules import RULES, NoRule
+from equinet.infer.rules.movement import concatenated, picked
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Value, free
+from equinet.infer.views import freed
+
+UNROLLED = 64
+"""Steps of a loop that are followed one by one; of a longer loop, what every step keeps."""
+COUNTED = 1024
+"""Steps of a loop with a known end that are followed before it is treated as endless."""
+SETTLED = 64
+"""Rounds after which a loop that keeps losing symmetry is given up."""
+KEEPS_FIBRES = {"max", "min", "logistic", "tanh", "exp", "sin", "cos", "erf", "copy", "stop_gradient"}
+"""Primitives that do the same to every channel, if their other operand is a number."""
+
+
+class InferenceError(Exception):
+    """Inference failed on an operation, by a mistake of its rule; the message says which operation and where."""
+
+
+@dataclass
+class Interpreter:
+    """One run of `infer`.
+
+    Attributes:
+        source: the input's field.
+        generic: whether closed-over arrays are taken to have arbitrary values.
+        steps: what was done, for the ledger.
+    """
+
+    source: Field
+    generic: bool = False
+    steps: list[Step] = field(default_factory=list)
+
+    def run(self, program: Program, arguments: Sequence[Atom]) -> list[Atom]:
+        """The values of a program's outputs."""
+        held: dict[Any, Atom] = {}
+        for var, array in program.constants:
+            held[var] = Constant.of(array, generic=self.generic)
+        held.update(zip(program.inputs, arguments, strict=True))
+
+        def read(var: Any) -> Atom:
+            return Constant.of(np.asarray(var.val)) if is_literal(var) else held[var]
+
+        for equation in program.equations:
+            results = self.step(equation, [read(var) for var in equation.inputs])
+            held.update(zip(equation.outputs, results, strict=True))
+        return [read(var) for var in program.outputs]
+
+    def step(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+        """The results of one operation."""
+        called = equation.called()
+        if called is not None:
+            return self.run(called, self._operands(called, arguments))
+        constants = [a for a in arguments if isinstance(a, Constant)]
+        if len(constants) == len(arguments):
+            return list(folded(equation, constants))
+        if all(0 in shape for shape in equation.shapes):
+            return [Constant(shape, None, (False,) * len(shape)) for shape in equation.shapes]
+        arguments = [self._without_fibre(equation, a, arguments) for a in arguments]
+        try:
+            results = self._apply(equation, arguments)
+        except NoRule as gap:
+            results: list[Atom] = [Value(nothing(self.source), (), free(*shape)) for shape in equation.shapes]
+            self._record(equation, arguments, results, str(gap) or f"nothing is known of this use of {equation.name}")
+            return results
+        except InferenceError:
+            raise
+        except Exception as error:
+            raise InferenceError(
+                f"the rule of {equation.name} failed at {equation.source}: {type(error).__name__}: {error}; "
+                f"please report it"
+            ) from error
+        for result, shape in zip(results, equation.shapes, strict=True):
+            if not isinstance(result, Chosen) and result.shape != shape:
+                raise InferenceError(
+                    f"the rule of {equation.name} gives shape {result.shape}, not {shape}: please report it"
+                )
+        self._record(equation, arguments, results, "")
+        return results
+
+    def _operands(self, called: Program, arguments: list[Atom]) -> list[Atom]:
+        return arguments[len(arguments) - len(called.inputs) :]
+
+    def _without_fibre(self, equation: Equation, argument: Atom, arguments: Sequence[Atom]) -> Atom:
+        """An operand whose channels no operation moves, unless the operation treats all channels alike."""
+        if not isinstance(argument, Value) or not isinstance(argument.stem.fibre, Fibre):
+            return argument
+        if declaration(equation.eqn) is not None:
+            return argument
+        if equation.name in ("add", "sub") and all(isinstance(a, Value) for a in arguments):
+            return argument
+        alike = equation.name in KEEPS_FIBRES and argument.stem.fibre.is_permutation
+        alike &= all(a is argument or (isinstance(a, Constant) and a.shape == ()) for a in arguments)
+        return argument if alike else argument.known(argument.field.unmoved())
+
+    def _apply(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+        region = declaration(equation.eqn)
+        if region is not None:
+            return push_declared(region, equation, arguments, self.source)
+        control = {"scan": self._scan, "while": self._while, "cond": self._cond}.get(equation.name)
+        if control is not None:
+            return control(equation, arguments)
+        rule = RULES.get(equation.name)
+        if rule is None:
+            raise NoRule(
+                f"no rule for the primitive {equation.name} ({equation.source}): give it one with "
+                f"equinet.infer.rule, or declare the symmetry of the function that uses it with equinet.declare"
+            )
+        return rule(equation, arguments)
+
+    def _record(self, equation: Equation, arguments: Sequence[Atom], results: Sequence[Atom], gap: str) -> None:
+        before = [a for a in arguments if isinstance(a, Value)]
+        after = [r for r in results if isinstance(r, Value)]
+        if before and after:
+            self.steps.append(Step(equation, before, after[0], gap))
+
+    def _scan(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+        params = equation.params
+        body, length = Program.of(params["jaxpr"]), params["length"]
+        first, carried = params["num_consts"], params["num_consts"] + params["num_carry"]
+        held, carry, rows = arguments[:first], arguments[first:carried], arguments[carried:]
+        outputs: list[list[Atom]] = []
+        if length <= UNROLLED:
+            order = range(length - 1, -1, -1) if params["reverse"] else range(length)
+            for at in order:
+                made = self.run(body, [*held, *carry, *(_row(row, at) for row in rows)])
+                carry = made[: len(carry)]
+                outputs.append(made[len(carry) :])
+            outputs = outputs[::-1] if params["reverse"] else outputs
+            stacks = zip(*outputs, strict=True) if outputs else []
+            return [*carry, *(_stack(stack) for stack in stacks)]
+        some = [_some_row(row) for row in rows]
+        carry = self._settled(carry, lambda now: self.run(body, [*held, *now, *some])[: len(carry)])
+        made = self.run(body, [*held, *carry, *some])
+        return [*carry, *(_repeated(out, length) for out in made[len(carry) :])]
+
+    def _settled(self, carry: list[Atom], turn: Any) -> list[Atom]:
+        """What a loop keeps, however often it turns."""
+        carry = [pointwise(c, "any") if isinstance(c, Value) else c for c in carry]
+        for _ in range(SETTLED):
+            after = turn(carry)
+            met = [_met(a, b) for a, b in zip(carry, after, strict=True)]
+            if all(_same(a, b) for a, b in zip(carry, met, strict=True)):
+                return met
+            carry = met
+        return [Value(nothing(self.source), (), free(*c.shape)) if isinstance(c, Value) else c for c in carry]
+
+    def _while(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+        params = equation.params
+        test, body = Program.of(params["cond_jaxpr"]), Program.of(params["body_jaxpr"])
+        n, m = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+        to_test, to_body, carry = arguments[:n], arguments[n:m], arguments[m:]
+        for _ in range(COUNTED):
+            (going,) = self.run(test, [*to_test, *carry])
+            if not isinstance(going, Constant) or (going.scalar is None and going.array is None):
+                break
+            if not bool(np.asarray(going.array).ravel()[0]):
+                return carry
+            carry = self.run(body, [*to_body, *carry])
+
+        def turn(now: list[Atom]) -> list[Atom]:
+            (going,) = self.run(test, [*to_test, *now])
+            made = self.run(body, [*to_body, *now])
+            return [_where(a, going) for a in made]
+
+        loose = [
+            Constant(c.shape, None, tuple(k > 1 for k in c.shape)) if isinstance(c, Constant) else c for c in carry
+        ]
+        kept = self._settled(loose, turn)
+        (going,) = self.run(test, [*to_test, *kept])
+        return [_where(a, going) for a in kept]
+
+    def _cond(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+        which, *operands = arguments
+        branches = [Program.of(branch) for branch in equation.params["branches"]]
+        if isinstance(which, Constant) and which.array is not None:
+            at = int(np.clip(int(np.asarray(which.array).ravel()[0]), 0, len(branches) - 1))
+            return self.run(branches[at], operands)
+        results = [self.run(branch, operands) for branch in branches]
+        made = results[0]
+        for other in results[1:]:
+            made = [_met(a, b) for a, b in zip(made, other, strict=True)]
+        return [_where(a, which) if isinstance(a, Value) else self._chosen_constant(a, which) for a in made]
+
+    def _chosen_constant(self, atom: Atom, which: Atom) -> Atom:
+        """One of several constants, by something that depends on the input."""
+        if not isinstance(atom, Constant) or not isinstance(which, Value):
+            return atom
+        still = freed(which, list(range(len(which.layout))))
+        return Value(still.field.pointwise("any"), (), free(*atom.shape))
+
+
+def _unknown(shape: tuple[int, ...]) -> Constant:
+    return Constant(shape, None, tuple(n > 1 for n in shape))
+
+
+def _row(atom: Atom, at: int) -> Atom:
+    """Row `at` of an array that a loop runs over."""
+    if isinstance(atom, Constant):
+        evaluate = None if atom.evaluate is None else lambda: atom.raw[at]
+        return Constant(atom.shape[1:], evaluate, atom.varies[1:], atom.at_ends[1:])
+    if isinstance(atom, Chosen):
+        raise NoRule("a loop runs over the phase that a polyphase layer chose")
+    one = picked(atom, 0, np.asarray([at]))
+    return one.laid_out(one.layout[1:])
+
+
+def _some_row(atom: Atom) -> Atom:
+    """What is true of every row of an array that a loop runs over."""
+    if isinstance(atom, Constant):
+        return Constant(atom.shape[1:], None, atom.varies[1:])
+    if isinstance(atom, Chosen):
+        raise NoRule("a loop runs over the phase that a polyphase layer chose")
+    loose = freed(atom, [0])
+    return mixed(loose, "any", loose.layout[1:])
+
+
+def _stack(atoms: Sequence[Atom]) -> Atom:
+    """What a loop gives at each step, one row after the other."""
+    shape = (len(atoms), *(atoms[0].shape if not isinstance(atoms[0], Chosen) else ()))
+    constants = [a for a in atoms if isinstance(a, Constant)]
+    if len(constants) == len(atoms):
+        known = all(a.evaluate is not None for a in constants)
+        varies = tuple(any(a.varies[i] for a in constants) for i in range(len(shape) - 1))
+        evaluate = (lambda: np.stack([np.asarray(a.raw) for a in constants])) if known else None
+        return Constant(shape, evaluate, (shape[0] > 1, *varies))
+    rows: list[Atom] = []
+    for a in atoms:
+        if isinstance(a, Value):
+            rows.append(a.laid_out(((), *a.layout)))
+        elif isinstance(a, Constant):
+            evaluate = None if a.evaluate is None else (lambda a=a: np.asarray(a.raw)[None])
+            rows.append(Constant((1, *a.shape), evaluate, (False, *a.varies)))
+    return concatenated(rows, 0, shape)
+
+
+def _repeated(atom: Atom, length: int) -> Atom:
+    """Some row for each step of a loop."""
+    if isinstance(atom, Constant):
+        return Constant((length, *atom.shape), None, (length > 1, *atom.varies))
+    if isinstance(atom, Chosen):
+        raise NoRule("a loop gives the phase that a polyphase layer chose")
+    return mixed(atom, "any", ((Digit(length),), *atom.layout))
+
+
+def _met(a: Atom, b: Atom) -> Atom:
+    """One of two arrays, whichever it may be."""
+    if isinstance(a, Value) and isinstance(b, Value):
+        return pointwise(join(a, b, linear=False), "any")
+    if isinstance(a, Value) and isinstance(b, Constant):
+        return with_constant(a, b, "any")
+    if isinstance(a, Constant) and isinstance(b, Value):
+        return with_constant(b, a, "any")
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        if a is b:
+            return a
+        varies = tuple(x or y for x, y in zip(a.varies, b.varies, strict=True))
+        return Constant(a.shape, None, varies)
+    raise NoRule("a loop or a branch carries the phase that a polyphase layer chose")
+
+
+def _same(a: Atom, b: Atom) -> bool:
+    if isinstance(a, Value) and isinstance(b, Value):
+        return a.layout == b.layout and a.field.action == b.field.action
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return a is b or (a.evaluate is None and b.evaluate is None and a.varies == b.varies)
+    return False
+
+
+def _where(atom: Atom, which: Atom) -> Atom:
+    """An array that is there only if something that depends on the input says so."""
+    if not isinstance(atom, Value) or not isinstance(which, Value):
+        return atom
+    still = freed(which, list(range(len(which.layout))))
+    return atom.known(restrict_source(atom.field, still.field))

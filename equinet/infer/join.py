@@ -1,0 +1,213 @@
+"""Joins: functions of several arrays, element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Literal
+
+import numpy as np
+
+from equinet.fibre import Fibre
+from equinet.field import Field
+from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
+from equinet.infer.values import Constant, Digit, Layout, Value
+from equinet.infer.views import freed, freed_axes, refined, repeated, unfolded
+
+How = Literal["linear", "affine", "monotone", "any"]
+Cuts = list[tuple[list[Digit], list[Digit]]]
+
+
+def pointwise(value: Value, how: How) -> Value:
+    """One function of every element."""
+    return value.known(value.field.pointwise(how))
+
+
+def mixed(value: Value, how: Literal["linear", "affine", "any"], layout: Layout | None = None) -> Value:
+    """A function of every node that mixes its free digits."""
+    return value.known(value.field.pointwise(how, 1), layout)
+
+
+def broadcast(value: Value, shape: Sequence[int]) -> Value:
+    """An array as `lax` spreads it over the shape of another operand: scalars, and axes of size 1."""
+    if not value.layout:
+        return value.laid_out(tuple((Digit(n, uniform=True),) for n in shape))
+    sizes = zip(value.shape, value.layout, shape, strict=True)
+    return value.laid_out(tuple((Digit(n, uniform=True),) if m == 1 < n else digits for m, digits, n in sizes))
+
+
+def common_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape that operands of one operation are spread over."""
+    rank = max(len(shape) for shape in shapes)
+    return tuple(max(sizes) for sizes in zip(*(shape for shape in shapes if len(shape) == rank), strict=True))
+
+
+def with_constant(value: Value, constant: Constant, how: How) -> Value:
+    """A function of an array and a constant, element by element.
+
+    Args:
+        how: the kind of function where the constant is the same for every node; and, for "monotone", every channel.
+    """
+    if not constant.shape:
+        return pointwise(value, how)
+    value = broadcast(value, common_shape([value.shape, constant.shape]))
+    moved = any(constant.varies[i] for i in value.moved_axes)
+    varies = varying(value, constant, look=moved or how == "monotone")
+    if how == "monotone" and any(varies):
+        how = "any"
+    if any(varies[i] for i in value.moved_axes):
+        value = value.known(restricted(value.field, value, constant))
+    layout = tuple(
+        tuple(replace(digit, uniform=digit.uniform and not varies[i]) for digit in digits)
+        for i, digits in enumerate(value.layout)
+    )
+    return pointwise(value.laid_out(layout), how)
+
+
+def varying(value: Value, constant: Constant, *, look: bool = True) -> tuple[bool, ...]:
+    """Per array axis, whether a constant that is laid out as a value varies along it; by its values if `look`."""
+    varies = constant.actually_varies if look else constant.varies
+    axes = value.stem.grid.axes
+    endless = [any(d.axis is not None and axes[d.axis].size is None for d in digits) for digits in value.layout]
+    return tuple(v and not (e and ends) for v, e, ends in zip(varies, endless, constant.at_ends, strict=True))
+
+
+def restricted(field: Field, value: Value, constant: Constant) -> Field:
+    """Keep only what leaves a constant, laid out as a value is, as it is."""
+    varies = varying(value, constant)
+    axes = {digit.axis for i in value.moved_axes if varies[i] for digit in value.layout[i] if digit.axis is not None}
+    if constant.array is None:
+        return fix_axes(field, axes)
+    return restrict_to_table(field, table_of(value, constant.array, axes))
+
+
+def table_of(value: Value, array: np.ndarray, axes: set[int]) -> np.ndarray:
+    """Per node of the grid an integer that says what values the array has there; of size 1 along other axes."""
+    digits = [digit for digits in value.layout for digit in digits]
+    wide = np.broadcast_to(array, value.shape).reshape([digit.size for digit in digits])
+    order: list[int] = []
+    sizes = []
+    for axis in range(value.dim):
+        mine = [i for i, digit in enumerate(digits) if digit.axis == axis]
+        mine.sort(key=lambda i: -digits[i].stride)
+        if axis in axes:
+            order += mine
+        sizes.append(value.extents[axis] if axis in axes else 1)
+    # Along the axes it does not vary on, one node says it all.
+    wide = wide[tuple(slice(1) if d.axis is not None and d.axis not in axes else slice(None) for d in digits)]
+    rest = [i for i in range(len(digits)) if i not in order]
+    flat = wide.transpose(*order, *rest).reshape(prod(sizes), -1)
+    _, names = np.unique(np.ascontiguousarray(flat), axis=0, return_inverse=True)
+    return names.reshape(sizes)
+
+
+def join(a: Value, b: Value, *, linear: bool) -> Value:
+    """A function of two arrays of one shape, element by element; a sum or difference if `linear`."""
+    shape = common_shape([a.shape, b.shape])
+    a, b, cuts, pairs = aligned(broadcast(a, shape), broadcast(b, shape))
+    names = {theirs: mine for mine, theirs in pairs.items()}
+    extra = [axis for axis in range(b.dim) if axis not in names]
+    names |= {axis: a.dim + i for i, axis in enumerate(extra)}
+    layout = tuple(tuple(_met(one, two, names) for one, two in zip(mine, theirs, strict=True)) for mine, theirs in cuts)
+    extents = (*a.extents, *(b.extents[axis] for axis in extra))
+    one, two = a.field, b.field
+    if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
+        if same_lines(one, two):
+            opens = linear and not (one.closed or two.closed)
+            return Value((two if one.closed else one).pointwise("affine" if opens else "any"), extents, layout)
+        if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
+            two = replace(two, fibre=one.fibre)
+        made = one.joined(two, linear=linear)
+        return Value(made if linear else made.pointwise("any"), extents, layout)
+    return Value(natural_join(one, two, list(pairs.items())), extents, layout)
+
+
+def _met(one: Digit, two: Digit, names: dict[int, int]) -> Digit:
+    if one.axis is not None:
+        return one
+    if two.axis is not None:
+        return replace(two, axis=names[two.axis])
+    return replace(one, uniform=one.uniform and two.uniform)
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """Two values of one shape whose axes are cut alike; what keeps their grid axes from lying on each other."""
+
+    a: Value
+    b: Value
+    cuts: Cuts
+
+    @property
+    def met(self) -> list[tuple[Digit, Digit]]:
+        """The digits that lie on each other."""
+        return [pair for mine, theirs in self.cuts for pair in zip(mine, theirs, strict=True)]
+
+    def mended(self) -> tuple[Value, Value] | None:
+        """The two with the first obstacle removed; None if there is none."""
+        places: dict[int, int] = {}
+        back: dict[int, int] = {}
+        for one, two in self.met:
+            if one.axis is not None and two.axis is not None:
+                if places.setdefault(one.axis, two.axis) != two.axis or back.setdefault(two.axis, one.axis) != one.axis:
+                    return self._apart(one.axis, two.axis)
+                if one.stride != two.stride or not self._same_kind(one.axis, two.axis):
+                    return self._apart(one.axis, two.axis)
+        for one, two in self.met:
+            for mine, theirs, partner in ((one, two, places), (two, one, back)):
+                # A grid axis of which a part lies on its partner and a part on something uniform.
+                if mine.axis is not None and theirs.axis is None and mine.axis in partner:
+                    pair = (mine.axis, partner[mine.axis])
+                    return self._apart(*(pair if partner is places else pair[::-1]))
+        return None
+
+    def _same_kind(self, mine: int, theirs: int) -> bool:
+        one, two = self.a.stem.grid.axes[mine], self.b.stem.grid.axes[theirs]
+        return one.boundary == two.boundary and self.a.extents[mine] == self.b.extents[theirs]
+
+    def _apart(self, mine: int, theirs: int) -> tuple[Value, Value]:
+        """Blocks as channels if that may help, else nodes kept in place."""
+        a, b = unfolded(self.a, mine), unfolded(self.b, theirs)
+        if a is None and b is None:
+            return freed_axes(self.a, {mine}), freed_axes(self.b, {theirs})
+        return a or self.a, b or self.b
+
+
+def aligned(a: Value, b: Value) -> tuple[Value, Value, Cuts, dict[int, int]]:
+    """Two values of one shape with their axes cut alike, and which grid axes lie on each other.
+
+    Where a grid axis lies on something that is neither a grid axis nor uniform, its nodes are kept in place.
+    """
+    for i in range(len(a.layout)):
+        if a.layout[i] != b.layout[i]:
+            a, b = repeated(a, i), repeated(b, i)
+    while True:
+        a, b, cuts = _cut(a, b)
+        pair = _Pair(a, b, cuts)
+        mended = pair.mended()
+        if mended is None:
+            break
+        a, b = mended
+    met = pair.met
+    places = {one.axis: two.axis for one, two in met if one.axis is not None and two.axis is not None}
+    stuck = {one.axis for one, two in met if one.axis is not None and two.axis is None and not two.uniform}
+    also = {two.axis for one, two in met if two.axis is not None and one.axis is None and not one.uniform}
+    return held(a, stuck), held(b, also), cuts, places
+
+
+def held(value: Value, axes: set[int]) -> Value:
+    """The same value with the nodes along some grid axes kept in place."""
+    return value.known(fix_axes(value.field, axes)) if axes else value
+
+
+def _cut(a: Value, b: Value) -> tuple[Value, Value, Cuts]:
+    """The digits of each array axis of two values, cut at the same places."""
+    if a.shape != b.shape:
+        raise ValueError(f"arrays of shapes {a.shape} and {b.shape} do not join element by element")
+    while True:
+        cuts = [refined(mine, theirs) for mine, theirs in zip(a.layout, b.layout, strict=True)]
+        bad = [i for i, cut in enumerate(cuts) if cut is None]
+        if not bad:
+            return a, b, [cut for cut in cuts if cut is not None]
+        a, b = freed(a, bad), freed(b, bad)

@@ -1,0 +1,118 @@
+"""The ledger of an inference: a row per line of the model, with what it lost and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from equinet.declare import declaration
+from equinet.field import Field, Lost, Row
+from equinet.infer.compat import Equation
+from equinet.infer.values import Value
+from equinet.infer.views import MOST_AXES
+
+_QUIET = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy", "stop_gradient"}
+_REASONS = {
+    "concatenate": "different arrays lie one after the other",
+    "dot_general": "nodes are told apart by weights of their own",
+    "reshape": "nodes become channels",
+    "cumsum": "it runs along an axis in order",
+    "argmax": "the place of the largest element is a position",
+    "argmin": "the place of the smallest element is a position",
+    "fft": "frequencies lie in order, and translations turn their phases",
+    "slice": "a part is cut out",
+    "gather": "elements are picked by position",
+    "dynamic_slice": "elements are picked by position",
+    "dynamic_update_slice": "elements are set by position",
+    "scatter": "elements are set by position",
+    "pad": "padding marks the border",
+    "rev": "an axis is reversed",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One operation that was interpreted.
+
+    Attributes:
+        equation: the operation.
+        before: its operands that depend on the input.
+        after: its first result.
+        gap: why nothing is known of it, or empty.
+    """
+
+    equation: Equation
+    before: list[Value]
+    after: Value
+    gap: str
+
+
+def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
+    """The ledger of some steps: those that come from one line of the model in one row."""
+    made: list[Row] = []
+    run: list[Step] = []
+    order = {id(step.after): i for i, step in enumerate(steps)}
+    for step in steps:
+        if run and (_place(step) != _place(run[-1])):
+            made += _row(run, order)
+            run = []
+        run.append(step)
+    return tuple(made + _row(run, order)) if run else ()
+
+
+def _place(step: Step) -> tuple[tuple[str, ...], str]:
+    return step.equation.scopes, step.equation.source
+
+
+def _row(run: Sequence[Step], order: dict[int, int]) -> list[Row]:
+    """One row for steps in a row, unless they only move axes about."""
+    last = next((step for step in reversed(run) if step.after.dim <= MOST_AXES), None)
+    inside = {id(step.after) for step in run}
+    entering = [v for step in run for v in step.before if id(v) not in inside and v.dim <= MOST_AXES]
+    names = [_name(step.equation) for step in run if step.equation.name not in _QUIET or step.gap]
+    if last is None or not entering:
+        return []
+    # Of several operands the one made last has lost most, as a rule.
+    before = max(entering, key=lambda v: order.get(id(v), -1)).field
+    scopes, source = _place(last)
+    shown = ", ".join(dict.fromkeys(names)) or _name(last.equation)
+
+    def reason(start: Field, lost: Lost) -> str:
+        del start, lost
+        return "; ".join(dict.fromkeys(text for step in run for text in [step.gap or _why(step)] if text))
+
+    return [Row((*scopes, source), shown, before, last.after.field, reason)]
+
+
+def _name(equation: Equation) -> str:
+    region = declaration(equation.eqn)
+    return equation.name if region is None else region.name
+
+
+def _why(step: Step) -> str:
+    """Why an operation may lose something."""
+    equation = step.equation
+    if declaration(equation.eqn) is not None:
+        return "as it declares"
+    params = equation.params
+    if equation.name == "conv_general_dilated":
+        facts = []
+        if max(params["window_strides"]) > 1:
+            facts.append(f"stride {_shown(params['window_strides'])}")
+        if any(any(pair) for pair in params["padding"]):
+            facts.append("zero padding")
+        sizes = [equation.input_shape(1)[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
+        return "; ".join([*facts, "a free kernel tells directions apart"] if max(sizes, default=1) > 1 else facts)
+    if equation.name.startswith("reduce_window"):
+        facts = [f"stride {_shown(params['window_strides'])}"] if max(params["window_strides"]) > 1 else []
+        return "; ".join(facts + ["padding"] * any(any(pair) for pair in params["padding"]))
+    if len(step.before) > 1:
+        return _REASONS.get(equation.name, "arrays that move differently are combined")
+    if equation.name in ("add", "sub", "mul", "div", "select_n"):
+        return "combined with values that differ from node to node"
+    return _REASONS.get(equation.name, "")
+
+
+def _shown(sizes: Sequence[int]) -> str:
+    inner = [n for n in sizes if n > 1]
+    return "×".join(map(str, inner))

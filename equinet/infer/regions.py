@@ -1,0 +1,105 @@
+"""Regions of a program that declare their symmetry."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from equinet.declare import Declared
+from equinet.fibre import Fibre
+from equinet.field import Field
+from equinet.infer.compat import Equation
+from equinet.infer.fields import permuted
+from equinet.infer.rules.table import NoRule
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value
+from equinet.infer.views import freed, plain
+from equinet.phases import Phase
+
+
+def push_declared(region: Declared, equation: Equation, arguments: Sequence[Atom], source: Field) -> list[Atom]:
+    """What a region's rule says of its outputs."""
+    if any(not isinstance(a, Constant) for a in arguments[: region.held]):
+        raise NoRule(
+            f"{region.name} closes over an array that depends on the input, of which its declaration is silent"
+        )
+    given: list[Field | Phase | None] = []
+    for at, argument in enumerate(arguments[region.held :], start=region.held):
+        mapped = sum(axes[at] for axes in region.mapped_in)
+        given.append(_shown(argument, mapped))
+    results = region.push(given)
+    kept = [phase for phase in given if isinstance(phase, Phase)]
+    fresh = [phase for phase in results if isinstance(phase, Phase)]
+    if len(kept) == len(fresh):
+        # A phase that was given and kept is one and the same.
+        for one, other in zip(kept, fresh, strict=True):
+            results = [_identified(result, one, other) for result in results]
+    outputs: list[Atom] = []
+    for at, (made, shape) in enumerate(zip(results, equation.shapes, strict=True)):
+        mapped = sum(axes[at] for axes in region.mapped_out)
+        outputs.append(_value(region, made, shape, mapped, source))
+    return outputs
+
+
+def _identified(result: Field | Phase | None, kept: Phase, fresh: Phase) -> Field | Phase | None:
+    """A result in terms of the phase that was given, under the operations that both say the same of."""
+    if result is None or result is fresh:
+        return None if result is None else kept
+    if isinstance(result, Phase) or kept is fresh:
+        return result
+    alike = {a for a, _ in set(kept.operations) & set(fresh.operations)}
+    variables = tuple((kept if phase is fresh else phase, axis) for phase, axis in result.variables)
+    action = result.action
+    if max(kept.stride) > 1:
+        action = action.only(key for key, _ in action.operations if key[0] in alike)
+    return result.based(action, variables)
+
+
+def _shown(argument: Atom, mapped: int) -> Field | Phase | None:
+    """What a rule gets to see of an operand, `[mapped…, batch, *spatial, channels]`."""
+    if isinstance(argument, Constant):
+        return None
+    if isinstance(argument, Chosen):
+        return argument.phase
+    value = argument
+    rank = len(value.layout)
+    spatial = list(range(mapped + 1, rank - 1))
+    others = [i for i in range(rank) if i not in spatial]
+    value = freed(value, [i for i in others if any(d.axis is not None for d in value.layout[i])])
+    for i in spatial:
+        value = plain(value, i)
+    axes = [value.grid_axis(i) for i in spatial]
+    if value.dim == 0 or any(axis is None for axis in axes) or len(axes) != value.dim:
+        value = freed(value, spatial)
+        if value.dim:
+            raise NoRule("its operand has lost an axis of the grid")
+        field = value.field
+    else:
+        field = permuted(value.field, [axis for axis in axes if axis is not None])
+    channels = value.shape[-1] if rank else 1
+    if isinstance(field.fibre, Fibre) and int(field.fibre) == channels:
+        return field
+    return replace(field.unmoved(), fibre=channels)
+
+
+def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...], mapped: int, source: Field) -> Atom:
+    if made is None:
+        return Constant(shape, None, tuple(n > 1 for n in shape))
+    if isinstance(made, Phase):
+        return Chosen(made)
+    dim = made.grid.dim
+    if made.source != source.source:
+        raise ValueError(f"the rule of {region.name} returns a field of another input")
+    layout: Layout = tuple((Digit(n),) for n in shape)
+    if not dim:
+        return Value(made, (), layout)
+    first = mapped + 1
+    if len(shape) != first + dim + 1:
+        raise ValueError(
+            f"the rule of {region.name} returns a field on {made.grid}; the array has shape {shape}, which is not "
+            f"[batch, *spatial, channels]"
+        )
+    spatial = shape[first : first + dim]
+    if any(n is not None and n != size for n, size in zip(made.grid.sizes, spatial, strict=True)):
+        raise ValueError(f"the rule of {region.name} returns a field on {made.grid}; the array has shape {shape}")
+    layout = tuple((Digit(n, i - first),) if first <= i < first + dim else (Digit(n),) for i, n in enumerate(shape))
+    return Value(made, tuple(spatial), layout)

@@ -1,0 +1,229 @@
+"""Rules of functions of single elements, of one array or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from equinet.infer.compat import Equation
+from equinet.infer.join import How, join, pointwise, with_constant
+from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.tables import beside
+from equinet.infer.values import Atom, Chosen, Constant, Value
+
+# fmt: off
+INCREASING = (
+    "asin", "asinh", "atan", "cbrt", "ceil", "erf", "erf_inv", "exp", "exp2", "expm1", "floor", "log", "log1p",
+    "logistic", "round", "sign", "sinh", "sqrt", "tan", "tanh",
+)
+UNARY = (
+    "abs", "acos", "acosh", "atanh", "bessel_i0e", "bessel_i1e", "bitcast_convert_type", "clz", "conj", "cos",
+    "cosh", "digamma", "erfc", "imag", "integer_pow", "is_finite", "lgamma", "not", "population_count", "real",
+    "reduce_precision", "rsqrt", "sin", "square",
+)
+BINARY = (
+    "and", "atan2", "complex", "eq", "eq_to", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "le", "le_to", "lt",
+    "lt_to", "ne", "nextafter", "or", "polygamma", "pow", "random_gamma_grad", "regularized_incomplete_beta", "rem",
+    "shift_left", "shift_right_arithmetic", "shift_right_logical", "xor", "zeta",
+)
+SAME = (
+    "copy", "copy_p", "device_put", "layout_constraint", "name", "optimization_barrier", "pvary",
+    "sharding_constraint", "stop_gradient",
+)
+# fmt: on
+
+
+def _only(arguments: Sequence[Atom]) -> Value:
+    (value,) = arguments
+    if not isinstance(value, Value):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    return value
+
+
+@rule(*SAME)
+def _same(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    del equation
+    return list(arguments)
+
+
+@rule(*INCREASING)
+def _increasing(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    del equation
+    return [pointwise(_only(arguments), "monotone")]
+
+
+@rule(*UNARY)
+def _unary(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    if equation.name == "bitcast_convert_type" and equation.shapes[0] != equation.input_shape(0):
+        raise NoRule("it changes the number of bytes of an element")
+    return [pointwise(_only(arguments), "any")]
+
+
+@rule("convert_element_type")
+def _convert(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, to = _only(arguments), np.dtype(equation.params["new_dtype"])
+    floats = np.issubdtype(equation.inputs[0].aval.dtype, np.floating) or "bfloat16" in str(
+        equation.inputs[0].aval.dtype
+    )
+    return [value if floats and (to.kind == "f" or "bfloat16" in str(to)) else pointwise(value, "monotone")]
+
+
+@rule("neg")
+def _negative(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    del equation
+    value = _only(arguments)
+    return [pointwise(value, "any") if value.kind == "max" else replace(value, factor=-value.factor)]
+
+
+@rule("mul", "div")
+def _scale(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    a, b = arguments
+    if isinstance(a, Value) and isinstance(b, Constant):
+        return [_scaled(a, b, inverse=equation.name == "div") or with_constant(a, b, "linear")]
+    if isinstance(a, Constant) and isinstance(b, Value):
+        if equation.name == "div":
+            return [with_constant(b, a, "any")]
+        return [_scaled(b, a, inverse=False) or with_constant(b, a, "linear")]
+    return [_joined(arguments, linear=False)]
+
+
+def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
+    """A copy or sum of nodes times a number, or times one number for each node along one axis."""
+    value = value.again or value
+    if value.kind == "max" or not value.layout:
+        return None
+    if any(varies and i not in value.moved_axes for i, varies in enumerate(constant.varies)):
+        return None
+    factor = constant.scalar
+    if factor is not None:
+        factor = (1 / factor if factor else 0.0) if inverse else factor
+        return replace(value, factor=value.factor * factor) if factor and np.isfinite(factor) else None
+    varying = [i for i, varies in enumerate(constant.actually_varies) if varies]
+    if len(varying) != 1 or constant.array is None or constant.array.dtype.kind != "f":
+        return None
+    axis = value.grid_axis(varying[0]) if constant.shape == value.shape or _fits(constant, value) else None
+    if axis is None or value.tables[axis].advance or (value.fill and value.tables[axis].has_constants):
+        return None
+    row = np.asarray(constant.array, np.float64)
+    row = row[tuple(slice(None) if i == varying[0] else 0 for i in range(row.ndim))]
+    if not np.isfinite(row).all() or not row.all():
+        return None
+    tables = list(value.tables)
+    tables[axis] = tables[axis].scaled(1 / row if inverse else row)
+    return replace(value, tables=tuple(tables), kind="sum")
+
+
+def _fits(constant: Constant, value: Value) -> bool:
+    return len(constant.shape) == len(value.shape)
+
+
+@rule("add", "sub", "add_any")
+def _sum(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    a, b = arguments
+    if isinstance(a, Value) and isinstance(b, Value):
+        merged = _summed(a, replace(b, factor=-b.factor) if equation.name == "sub" else b)
+        return [merged or join(a, b, linear=True)]
+    return [_with(arguments, "affine")]
+
+
+@rule("max")
+def _maximum(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    del equation
+    a, b = arguments
+    if isinstance(a, Value) and isinstance(b, Value):
+        return [_greatest(a, b) or join(a, b, linear=False)]
+    return [_with(arguments, "monotone")]
+
+
+@rule("min")
+def _minimum(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    del equation
+    return [_with(arguments, "monotone")]
+
+
+@rule(*BINARY)
+def _binary(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    del equation
+    return [_with(arguments, "any")]
+
+
+@rule("clamp", "select_n")
+def _several(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    if equation.name == "clamp" and not any(isinstance(a, Value) for a in (arguments[0], arguments[2])):
+        lo, value, hi = arguments
+        scalars = all(isinstance(c, Constant) and not any(c.actually_varies) for c in (lo, hi))
+        if isinstance(value, Value) and scalars:
+            return [pointwise(value, "monotone")]
+    shape = equation.shapes[0]
+    values = [a for a in arguments if isinstance(a, Value)]
+    if any(isinstance(a, Chosen) for a in arguments):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    made = values[0]
+    for other in values[1:]:
+        made = join(made, other, linear=False)
+    for constant in arguments:
+        if isinstance(constant, Constant):
+            made = with_constant(made, constant, "any")
+    if made.shape != shape:
+        raise NoRule("its operands have other shapes than its result")
+    return [pointwise(made, "any")]
+
+
+def _with(arguments: Sequence[Atom], how: How) -> Value:
+    """A function of two operands, of the given kind in the first where the second is a constant."""
+    a, b = arguments
+    if isinstance(a, Value) and isinstance(b, Constant):
+        return with_constant(a, b, how)
+    if isinstance(a, Constant) and isinstance(b, Value):
+        return with_constant(b, a, how)
+    return _joined(arguments, linear=how == "affine")
+
+
+def _joined(arguments: Sequence[Atom], *, linear: bool) -> Value:
+    a, b = arguments
+    if not isinstance(a, Value) or not isinstance(b, Value):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    return join(a, b, linear=linear)
+
+
+def _one_axis_apart(a: Value, b: Value) -> int | None:
+    """The only grid axis along which two tables over one stem differ (any, if none); None if there are more."""
+    if a.token is not b.token or a.layout != b.layout or a.extents != b.extents or a.dim == 0:
+        return None
+    apart = [i for i, (one, two) in enumerate(zip(a.tables, b.tables, strict=True)) if not one.same(two)]
+    return None if len(apart) > 1 else (apart or [0])[0]
+
+
+def _summed(a: Value, b: Value) -> Value | None:
+    """The sum of two tables over one stem, as a table."""
+    a, b = a.again or a, b.again or b
+    axis = _one_axis_apart(a, b)
+    if axis is None or "max" in (a.kind, b.kind):
+        return None
+    if any(v.fill and table.has_constants for v in (a, b) for table in v.tables):
+        return None
+    tables = list(a.tables)
+    tables[axis] = beside([a.tables[axis], b.tables[axis].scaled(b.factor / a.factor)])
+    if not (tables[axis].weights != 0).any(1).all():
+        return None  # a row that cancels out
+    return replace(a, tables=tuple(tables), kind="sum", fill=0.0)
+
+
+def _greatest(a: Value, b: Value) -> Value | None:
+    """The maximum of two tables over one stem, as a table."""
+    axis = _one_axis_apart(a, b)
+    if axis is None or "sum" in (a.kind, b.kind) or a.factor != 1 or b.factor != 1:
+        return None
+    filled = [v for v in (a, b) if any(table.has_constants for table in v.tables)]
+    if any(v.fill != filled[0].fill for v in filled):
+        return None
+    for value in (a, b):
+        if value.kind == "gather" and not all(table.is_gather for table in value.tables):
+            return None
+    tables = list(a.tables)
+    made = beside([a.tables[axis], b.tables[axis]])
+    tables[axis] = replace(made, weights=(made.weights != 0).astype(float))
+    made = replace(a, tables=tuple(tables), kind="max", fill=filled[0].fill if filled else 0.0, again=None)
+    return replace(made, again=made.restem())

@@ -1,0 +1,509 @@
+"""Rules of operations that move elements about: reshapes, transposes, slices, pads, concatenations, gathers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from equinet.infer.compat import Equation
+from equinet.infer.fields import reflected
+from equinet.infer.join import join, mixed, pointwise, with_constant
+from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.tables import Kernel, Table, continued, interleaved, stacked
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value
+from equinet.infer.views import MOST_AXES, freed, plain, read_axis, regrouped
+from equinet.windows import FILL
+
+
+def value_of(atom: Atom) -> Value:
+    """An operand that depends on the input.
+
+    Raises:
+        NoRule: if it is a phase.
+    """
+    if not isinstance(atom, Value):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    return atom
+
+
+@rule("reshape")
+def _reshape(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, shape = value_of(arguments[0]), equation.shapes[0]
+    if equation.params.get("dimensions") is not None:
+        raise NoRule("it reorders dimensions")
+    made = regrouped(value.layout, shape)
+    if made is None:
+        value = freed(value, list(range(len(value.layout))))
+        made = regrouped(tuple((Digit(n),) for n in value.shape), shape)
+        if made is None:
+            made = tuple((Digit(n),) for n in shape)
+    return [value.laid_out(made)]
+
+
+@rule("squeeze", "expand_dims")
+def _squeeze(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, gone = value_of(arguments[0]), {d % len(equation.input_shape(0)) for d in equation.params["dimensions"]}
+    return [value.laid_out(tuple(digits for i, digits in enumerate(value.layout) if i not in gone))]
+
+
+@rule("transpose")
+def _transpose(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value = value_of(arguments[0])
+    return [value.laid_out(tuple(value.layout[i] for i in equation.params["permutation"]))]
+
+
+@rule("broadcast_in_dim")
+def _broadcast(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, shape = value_of(arguments[0]), equation.shapes[0]
+    layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=True),) for n in shape]
+    old = equation.input_shape(0)
+    for i, at in enumerate(equation.params["broadcast_dimensions"]):
+        if old[i] == shape[at]:
+            layout[at] = value.layout[i]
+    return [value.laid_out(tuple(layout))]
+
+
+def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -> Value:
+    """Elements of an array axis by their numbers, `FILL` for a constant."""
+    if value.grid_axis(array_axis) is None:
+        value = plain(value, array_axis)
+    axis = value.grid_axis(array_axis)
+    layout = tuple((Digit(len(rows)),) if i == array_axis else old for i, old in enumerate(value.layout))
+    if axis is None:
+        uniform = all(digit.uniform for digit in value.layout[array_axis]) and not (rows == FILL).any()
+        if uniform:
+            layout = tuple(
+                (Digit(len(rows), uniform=True),) if i == array_axis else old for i, old in enumerate(layout)
+            )
+            return value.laid_out(layout)
+        return mixed(value, "affine", layout)
+    if value.stem.grid.axes[axis].size is None:
+        return _picked_endless(value, array_axis, axis, rows)
+    if value.dim > MOST_AXES:
+        return picked(freed(value, [array_axis]), array_axis, rows, fill)
+    value = _filled(value, fill) if (rows == FILL).any() else value
+    again = None if value.again is None else picked(value.again, array_axis, rows, fill)
+    tables = tuple(table.pick(rows) if i == axis else table for i, table in enumerate(value.tables))
+    return replace(_retabled(replace(value, again=None), array_axis, axis, tables, len(rows)), again=again)
+
+
+def _filled(value: Value, fill: float) -> Value:
+    """The same value, ready to read a constant of the given value."""
+    if value.fill != fill and any(table.has_constants for table in value.tables):
+        value = value.restem()
+    if value.factor != 1 or (value.kind == "sum" and fill) or (value.kind == "max" and fill >= 0):
+        value = value.restem()
+    return replace(value, fill=fill)
+
+
+def _retabled(value: Value, array_axis: int, axis: int, tables: tuple[Table, ...], extent: int) -> Value:
+    """The same value with another number of nodes along one axis."""
+    whole = (Digit(extent, axis),)
+    layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
+    extents = tuple(extent if i == axis else n for i, n in enumerate(value.extents))
+    return replace(value, tables=tables, layout=layout, extents=extents)
+
+
+def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value:
+    """On an infinite axis only what happens far from the ends counts: elsewhere rows are padding."""
+    first, last = len(rows) // 4, len(rows) - len(rows) // 4
+    inner = rows[first:last]
+    steps = np.diff(inner)
+    if (inner == FILL).any() or not inner.size or (steps.size and (steps != steps[0]).any()):
+        table = continued(Table(rows[:, None], np.ones((len(rows), 1))), value.extents[axis])
+        if table is None or value.dim > MOST_AXES:
+            return picked(freed(value, [array_axis]), array_axis, rows)
+        value = value.restem()
+        tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
+        return _retabled(value, array_axis, axis, tables, len(rows))
+    step = int(steps[0]) if steps.size else 1
+    return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
+
+
+def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:
+    """On an infinite axis: node i is node `start + step · i`."""
+    if step < 0:
+        turned = value.known(reflected(value.field, axis, start))
+        return strided(turned, array_axis, axis, 0, -step, count)
+    if step == 0 or value.dim > MOST_AXES:
+        return mixed(freed(value, [array_axis]), "affine", _with_axis(value.layout, array_axis, count))
+    again = None if value.again is None else strided(value.again, array_axis, axis, start, step, count)
+    tables = tuple(t.strided(start, step) if i == axis else t for i, t in enumerate(value.tables))
+    return replace(_retabled(replace(value, again=None), array_axis, axis, tables, count), again=again)
+
+
+def _with_axis(layout: Layout, array_axis: int, size: int) -> Layout:
+    return tuple((Digit(size),) if i == array_axis else old for i, old in enumerate(layout))
+
+
+@rule("slice")
+def _slice(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, shape = value_of(arguments[0]), equation.input_shape(0)
+    starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
+    steps = equation.params["strides"] or (1,) * len(shape)
+    for i, (start, limit, step) in enumerate(zip(starts, limits, steps, strict=True)):
+        if (start, limit, step) != (0, shape[i], 1):
+            value = picked(value, i, np.arange(start, limit, step))
+    return [value]
+
+
+@rule("split")
+def _split(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, axis, start, made = value_of(arguments[0]), equation.params["axis"], 0, []
+    for size in equation.params["sizes"]:
+        made.append(picked(value, axis, np.arange(start, start + size)))
+        start += size
+    return made
+
+
+@rule("rev")
+def _reverse(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value = value_of(arguments[0])
+    for i in equation.params["dimensions"]:
+        value = picked(value, i, np.arange(value.shape[i])[::-1])
+    return [value]
+
+
+@rule("pad")
+def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, constant = arguments
+    config = equation.params["padding_config"]
+    if not isinstance(value, Value) or not isinstance(constant, Constant):
+        raise NoRule("it pads with a value that depends on the input")
+    fill = constant.scalar
+    value = value if fill is not None else value.restem()
+    for i, (lo, hi, between) in enumerate(config):
+        if not (lo or hi or between):
+            continue
+        size = equation.input_shape(0)[i]
+        wide = np.full((size - 1) * (between + 1) + 1 if size else 0, FILL)
+        wide[:: between + 1] = np.arange(size)
+        rows = np.concatenate([np.full(max(lo, 0), FILL), wide, np.full(max(hi, 0), FILL)])
+        rows = rows[max(-lo, 0) : len(rows) - max(-hi, 0)]
+        axis = value.grid_axis(i)
+        if axis is not None and value.stem.grid.axes[axis].size is None and between and value.dim <= MOST_AXES:
+            reading = Kernel(1, 1, 1, between + 1, lo, hi, Kernel.free(1))
+            whole = _with_digit(value, i, Digit(len(rows), axis))
+            value = read_axis(whole, axis, reading, len(rows), {}, "sum")
+        else:
+            value = picked(value, i, rows, float("nan") if fill is None else fill)
+            value = value.restem() if fill is None else value
+    return [value]
+
+
+def _with_digit(value: Value, array_axis: int, digit: Digit) -> Value:
+    return value.laid_out(tuple((digit,) if i == array_axis else old for i, old in enumerate(value.layout)))
+
+
+@rule("concatenate")
+def _concatenate(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    return [concatenated(arguments, equation.params["dimension"], equation.shapes[0])]
+
+
+@rule("stack")
+def _stack(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    at, shape = equation.params["axis"], equation.shapes[0]
+    rows: list[Atom] = []
+    for a in arguments:
+        if isinstance(a, Value):
+            rows.append(a.laid_out((*a.layout[:at], (), *a.layout[at:])))
+        elif isinstance(a, Constant):
+            rows.append(_with_new_axis(a, at))
+        else:
+            rows.append(a)
+    return [concatenated(rows, at, shape)]
+
+
+def _with_new_axis(constant: Constant, at: int) -> Constant:
+    """A constant with one more axis, of size 1."""
+
+    def wider(flags: tuple[bool, ...]) -> tuple[bool, ...]:
+        return (*flags[:at], False, *flags[at:])
+
+    evaluate = None if constant.evaluate is None else lambda: np.expand_dims(np.asarray(constant.raw), at)
+    shape = (*constant.shape[:at], 1, *constant.shape[at:])
+    return Constant(shape, evaluate, wider(constant.varies), wider(constant.at_ends))
+
+
+def concatenated(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
+    """Arrays one after the other along an axis; at least one of them depends on the input."""
+    arguments = [a for a in arguments if isinstance(a, Chosen) or 0 not in a.shape]
+    values = [a for a in arguments if isinstance(a, Value)]
+    if any(isinstance(a, Chosen) for a in arguments):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    if len(values) == len(arguments) and (made := _woven(values, at)) is not None:
+        return made
+    values = [plain(value, at) for value in values]
+    axes = {value.grid_axis(at) for value in values}
+    if axes == {None}:
+        return _beside(arguments, at, shape)
+    replaced = iter(values)
+    parts = [next(replaced) if isinstance(a, Value) else a for a in arguments]
+    made = _one_after_another([p for p in parts if not isinstance(p, Chosen)], at, shape)
+    return _apart(parts, at, shape) if made is None else made
+
+
+def _woven(values: Sequence[Value], at: int) -> Value | None:
+    """Tables over one stem, stacked along a new axis: the offsets within blocks of nodes."""
+    first = values[0]
+    if len(values) == 1 or any(digits for digits in [value.layout[at] for value in values]):
+        return None
+    if any(v.token is not first.token or v.layout != first.layout or v.fill != first.fill for v in values):
+        return None
+    if first.dim == 0 or first.dim > MOST_AXES or len({v.kind == "max" for v in values}) > 1:
+        return None
+    if len({v.extents for v in values}) > 1 or (first.kind == "max" and any(v.kind != "max" for v in values)):
+        return None
+    apart = {
+        i for v in values for i, (one, two) in enumerate(zip(first.tables, v.tables, strict=True)) if not one.same(two)
+    }
+    if len(apart) > 1:
+        return None
+    (axis,) = apart or {0}
+    if any(digit.stride != 1 for digit in first.digits_of(axis)) or len(first.digits_of(axis)) != 1:
+        return None
+    count = len(values)
+    tables = list(first.tables)
+    tables[axis] = interleaved([v.tables[axis].scaled(v.factor / first.factor) for v in values])
+    layout = [tuple(replace(d, stride=count) if d.axis == axis else d for d in digits) for digits in first.layout]
+    layout[at] = (Digit(count, axis),)
+    extents = tuple(n * count if i == axis else n for i, n in enumerate(first.extents))
+    kind = first.kind if all(v.kind == first.kind and v.factor == first.factor for v in values) else "sum"
+    return replace(first, again=None, tables=tuple(tables), layout=tuple(layout), extents=extents, kind=kind)
+
+
+def _beside(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
+    """Arrays one after the other along an axis that is free in all of them."""
+    values = [plain(a, at) for a in arguments if isinstance(a, Value)]
+    values = [v.laid_out(_with_axis(v.layout, at, shape[at])) for v in values]
+    made = values[0]
+    for other in values[1:]:
+        made = join(made, other, linear=True)
+    for constant in arguments:
+        if isinstance(constant, Constant):
+            made = with_constant(made, _widened(constant, at, shape[at]), "affine")
+    return mixed(made, "affine")
+
+
+def _widened(constant: Constant, axis: int, size: int) -> Constant:
+    """What a constant that fills a part of a free axis says of the whole of it, as far as symmetry goes."""
+    shape = tuple(size if i == axis else n for i, n in enumerate(constant.shape))
+    varies = tuple(n > 1 if i == axis else v for i, (n, v) in enumerate(zip(shape, constant.varies, strict=True)))
+    if constant.evaluate is None:
+        return Constant(shape, None, varies)
+
+    def evaluate() -> np.ndarray:
+        array = constant.array
+        assert array is not None
+        widths = [(0, size - array.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)]
+        return np.pad(np.asarray(array), widths)
+
+    return Constant(shape, evaluate, varies)
+
+
+def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequence[int]) -> Value | None:
+    """Pieces of one stem, and constants, one after the other along a grid axis: again a table over that stem."""
+    values = [p for p in parts if isinstance(p, Value)]
+    first = values[0]
+    axis = first.grid_axis(at)
+    if axis is None or first.dim > MOST_AXES:
+        return None
+    if first.stem.grid.axes[axis].size is None:
+        return _continued(parts, at, axis, shape)
+    for v in values:
+        alike = v.token is first.token and v.factor == first.factor and v.kind == first.kind
+        if not alike or v.grid_axis(at) != axis or v.dim != first.dim:
+            return None
+        if any(not one.same(two) for i, (one, two) in enumerate(zip(first.tables, v.tables, strict=True)) if i != axis):
+            return None
+        if any(one != two for i, (one, two) in enumerate(zip(first.layout, v.layout, strict=True)) if i != at):
+            return None
+    fills = {v.fill for v in values if any(t.has_constants for t in v.tables)}
+    tables = []
+    for p in parts:
+        if isinstance(p, Value):
+            tables.append(p.tables[axis])
+            continue
+        if p.scalar is None or first.kind != "gather" or first.factor != 1:
+            return None
+        fills.add(p.scalar)
+        tables.append(Table(np.full((p.shape[at], 1), FILL), np.ones((p.shape[at], 1))))
+    if len(fills) > 1:
+        return None
+    if first.kind == "max":
+        values_again = [p.again if isinstance(p, Value) else p for p in parts]
+        again = None
+        if all(p is not None for p in values_again):
+            again = _one_after_another([p for p in values_again if p is not None], at, shape)
+        first = replace(first, again=None)
+    else:
+        again = None
+    made = tuple(stacked(tables) if i == axis else t for i, t in enumerate(first.tables))
+    fill = fills.pop() if fills else 0.0
+    return replace(_retabled(replace(first, fill=fill), at, axis, made, shape[at]), again=again)
+
+
+def _continued(parts: Sequence[Value | Constant], at: int, axis: int, shape: Sequence[int]) -> Value | None:
+    """On an infinite axis the longest piece goes on for ever; the others are its padding."""
+    values = [p for p in parts if isinstance(p, Value)]
+    longest = max(values, key=lambda v: v.shape[at])
+    others = [v for v in values if v is not longest]
+    if any(v.token is not longest.token for v in others) or 2 * longest.shape[at] <= shape[at]:
+        return None
+    start = 0
+    for p in parts:
+        if p is longest:
+            break
+        start += p.shape[at]
+    return strided(longest, at, axis, -start, 1, shape[at])
+
+
+def _apart(parts: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
+    """Different arrays one after the other along a grid axis: its nodes must stay where they are."""
+    made: Value | None = None
+    for part in parts:
+        if isinstance(part, Value):
+            free = freed(part, [at])
+            free = free.laid_out(_with_axis(free.layout, at, shape[at]))
+            made = free if made is None else join(made, free, linear=True)
+    assert made is not None
+    for part in parts:
+        if isinstance(part, Constant):
+            made = with_constant(made, _widened(part, at, shape[at]), "affine")
+    return mixed(made, "affine")
+
+
+@rule("gather", "dynamic_slice")
+def _gather(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    value, *indices = arguments
+    if not isinstance(value, Value) or not all(isinstance(i, Constant) and i.array is not None for i in indices):
+        return [_unordered(equation, arguments)]
+    given = [i.array for i in indices if isinstance(i, Constant)]
+    shape = equation.input_shape(0)
+    coordinates = []
+    for axis, size in enumerate(shape):
+        index = np.broadcast_to(_along(np.arange(size) + _START, axis, len(shape)), shape).astype(np.float32)
+        found = np.asarray(equation.run([index, *given])[0]) - _START
+        if not ((found >= 0) & (found < size)).all():
+            raise NoRule("some of its indices are out of bounds")
+        coordinates.append(found.astype(np.int64))
+    return [_moved(value, shape, coordinates)]
+
+
+_START = 4096.0
+"""What indices count from when a gather is tried out: a value that none is filled with."""
+
+
+def _along(row: np.ndarray, axis: int, rank: int) -> np.ndarray:
+    return row.reshape([-1 if i == axis else 1 for i in range(rank)])
+
+
+def _moved(value: Value, shape: Sequence[int], coordinates: Sequence[np.ndarray]) -> Value:
+    """A copy of elements, given the place that each comes from, where each axis is indexed by itself."""
+    if not coordinates:
+        return value
+    found = coordinates[0]
+    sources: list[int | None] = []
+    rows: list[np.ndarray] = []
+    for coordinate in coordinates:
+        varying = [axis for axis in range(found.ndim) if (coordinate != coordinate.take([0], axis=axis)).any()]
+        if len(varying) > 1:
+            return _shuffled(value, found.shape)
+        axis = varying[0] if varying else None
+        index = tuple(slice(None) if i == axis else 0 for i in range(found.ndim))
+        rows.append(np.atleast_1d(coordinate[index]))
+        sources.append(axis)
+    taken = [axis for axis in sources if axis is not None]
+    if len(set(taken)) != len(taken):
+        return _shuffled(value, found.shape)
+    for i, row in enumerate(rows):
+        if not np.array_equal(row, np.arange(shape[i])):
+            value = picked(value, i, row.astype(np.int64))
+    layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=True),) for n in found.shape]
+    for i, axis in enumerate(sources):
+        if axis is not None:
+            layout[axis] = value.layout[i]
+    kept = {digit.axis for i, axis in enumerate(sources) if axis is None for digit in value.layout[i]} - {None}
+    if kept:
+        # One node alone was kept of these axes; it is there no more.
+        value = freed(value, [i for i, axis in enumerate(sources) if axis is None])
+        layout = [(Digit(n, uniform=True),) for n in found.shape]
+        for i, axis in enumerate(sources):
+            if axis is not None:
+                layout[axis] = value.layout[i]
+    return value.laid_out(tuple(layout))
+
+
+def _shuffled(value: Value, shape: Sequence[int]) -> Value:
+    """A copy of elements in another order: nothing that moves a node survives."""
+    free = freed(value, list(range(len(value.layout))))
+    return mixed(free, "affine", tuple((Digit(n),) for n in shape))
+
+
+def _unordered(equation: Equation, arguments: Sequence[Atom]) -> Value:
+    """A gather or scatter at places that depend on the input: all nodes are kept in place, in every operand."""
+    made: Value | None = None
+    shape = equation.shapes[0]
+    for a in arguments:
+        if isinstance(a, Chosen):
+            raise NoRule("it is applied to the phase that a polyphase layer chose")
+        if isinstance(a, Value):
+            loose = _shuffled(a, shape)
+            made = loose if made is None else join(made, loose, linear=False)
+    assert made is not None
+    return pointwise(made, "any")
+
+
+@rule(
+    "dynamic_update_slice",
+    "scatter",
+    "scatter-add",
+    "scatter_add",
+    "scatter-mul",
+    "scatter_mul",
+    "scatter_min",
+    "scatter_max",
+)
+def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    operand, updates, indices = _scattered(equation, arguments)
+    if not all(isinstance(i, Constant) and i.array is not None for i in indices):
+        return [_unordered(equation, arguments)]
+    shape, given = equation.shapes[0], [i.array for i in indices if isinstance(i, Constant)]
+    update_shape = equation.input_shape(1 if equation.name == "dynamic_update_slice" else 2)
+    order = [np.zeros(shape, np.float32), np.ones(update_shape, np.float32)]
+    run = [order[0], order[1], *given] if equation.name == "dynamic_update_slice" else [order[0], *given, order[1]]
+    mask = np.asarray(_plain_scatter(equation, run)) != 0
+    constant = Constant.of(mask)
+    if isinstance(updates, Value):
+        loose = _shuffled(updates, shape)
+        made = loose if not isinstance(operand, Value) else join(operand, loose, linear=False)
+    else:
+        if not isinstance(operand, Value):
+            raise NoRule("none of its operands depends on the input")
+        made = operand
+        if isinstance(updates, Constant):
+            if updates.array is None and any(updates.varies):
+                varies = tuple(n > 1 for n in shape)
+                made = with_constant(made, Constant(shape, None, varies), "any")
+            elif updates.array is not None:
+                zeros = np.zeros(shape, np.float32)
+                run = [zeros, np.asarray(updates.array, np.float32), *given]
+                run = run if equation.name == "dynamic_update_slice" else [run[0], *given, run[1]]
+                made = with_constant(made, Constant.of(np.asarray(_plain_scatter(equation, run))), "any")
+    return [pointwise(with_constant(made, constant, "any"), "any")]
+
+
+def _plain_scatter(equation: Equation, arguments: list[np.ndarray]) -> np.ndarray:
+    kinds = [var.aval.dtype for var in equation.inputs]
+    cast = [np.asarray(a).astype(kind) for a, kind in zip(arguments, kinds, strict=True)]
+    return np.asarray(equation.run(cast)[0]).astype(np.float32)
+
+
+def _scattered(equation: Equation, arguments: Sequence[Atom]) -> tuple[Atom, Atom, list[Atom]]:
+    if equation.name == "dynamic_update_slice":
+        operand, updates, *indices = arguments
+        return operand, updates, indices
+    operand, index, updates = arguments
+    return operand, updates, [index]

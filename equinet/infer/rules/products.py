@@ -1,0 +1,148 @@
+"""The rule of `dot_general`: a product of two arrays, summed over some axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from equinet.infer.compat import Equation
+from equinet.infer.join import join, mixed, with_constant
+from equinet.infer.rules.movement import value_of
+from equinet.infer.rules.reductions import reduced
+from equinet.infer.rules.table import rule
+from equinet.infer.tables import Table, continued
+from equinet.infer.values import Atom, Constant, Digit, Value
+from equinet.infer.views import MOST_AXES, freed, plain
+
+
+@rule("dot_general")
+def _product(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
+    a, b = arguments
+    if isinstance(a, Constant):
+        made = _with_weights(value_of(b), a, right_sum, right_batch, left_sum, left_batch)
+        # Axes: batch, what is left of the value, what is left of the weights; lax puts the first operand's first.
+        value_left = len(equation.input_shape(1)) - len(right_sum) - len(right_batch)
+        n, m = len(left_batch), len(made.layout)
+        order = [*range(n), *range(n + value_left, m), *range(n, n + value_left)]
+        return [made.laid_out(tuple(made.layout[i] for i in order))]
+    if isinstance(b, Constant):
+        return [_with_weights(value_of(a), b, left_sum, left_batch, right_sum, right_batch)]
+    return [_of_values(value_of(a), value_of(b), (left_sum, right_sum), (left_batch, right_batch))]
+
+
+def _rest(count: int, *taken: Sequence[int]) -> list[int]:
+    return [i for i in range(count) if not any(i in axes for axes in taken)]
+
+
+def _with_weights(
+    value: Value,
+    weights: Constant,
+    summed: Sequence[int],
+    batch: Sequence[int],
+    weights_summed: Sequence[int],
+    weights_batch: Sequence[int],
+) -> Value:
+    """The product with a constant: axes of the result are batch, the value's, the constant's."""
+    left, fresh = _rest(len(value.layout), summed, batch), _rest(len(weights.shape), weights_summed, weights_batch)
+    sizes = [weights.shape[i] for i in fresh]
+    lines = _along_an_axis(value, weights, summed, weights_summed, weights_batch, sizes)
+    if lines is not None:
+        made, at = lines
+        order = [*batch, *left, at]
+        return made.laid_out(tuple(made.layout[i] for i in order))
+    for i in summed:
+        if any(digit.axis is not None for digit in value.layout[i]):
+            value = plain(value, i)
+            if value.grid_axis(i) is not None:
+                value = freed(value, [i])
+    varies = weights.actually_varies if any(i in value.moved_axes for i in batch) else weights.varies
+    if any(varies[j] and i in value.moved_axes for i, j in zip(batch, weights_batch, strict=True)):
+        # Weights of their own for each node: as a table of values.
+        axes = [j for j in range(len(weights.shape)) if j not in weights_batch]
+        value = _restricted(value, weights, batch, weights_batch, axes)
+    layout = tuple(
+        tuple(replace(d, uniform=False) for d in digits) if i in batch else digits
+        for i, digits in enumerate(value.layout)
+    )
+    layout = tuple(layout[i] for i in (*batch, *left)) + tuple((Digit(n),) for n in sizes)
+    return mixed(value, "linear", layout)
+
+
+def _restricted(value: Value, weights: Constant, batch: Sequence[int], places: Sequence[int], rest: list[int]) -> Value:
+    """Keep only what leaves the weights of each node as they are."""
+    array = None if weights.array is None else weights.array.transpose(*places, *rest)
+    count = len(batch)
+    if array is None:
+        shape = tuple(value.shape[i] if i in batch else 1 for i in range(len(value.layout)))
+        wide = Constant(shape, None, tuple(n > 1 for n in shape))
+    else:
+        flat = array.reshape(*array.shape[:count], -1)
+        _, names = np.unique(flat.reshape(-1, flat.shape[-1]), axis=0, return_inverse=True)
+        shape = [1] * len(value.layout)
+        for i in batch:
+            shape[i] = value.shape[i]
+        order = np.argsort(batch)
+        wide = Constant.of(names.reshape(array.shape[:count]).transpose(*order).reshape(shape))
+    return with_constant(value, _spread(wide, value.shape), "affine")
+
+
+def _spread(constant: Constant, shape: Sequence[int]) -> Constant:
+    """The same along axes on which it does not vary."""
+    if constant.evaluate is None:
+        return Constant(tuple(shape), None, constant.varies)
+    return Constant(tuple(shape), lambda: np.broadcast_to(np.asarray(constant.array), shape), constant.varies)
+
+
+def _along_an_axis(
+    value: Value,
+    weights: Constant,
+    summed: Sequence[int],
+    weights_summed: Sequence[int],
+    weights_batch: Sequence[int],
+    sizes: Sequence[int],
+) -> tuple[Value, int] | None:
+    """A known matrix along one grid axis (interpolation, say): each output is a weighted sum of nodes."""
+    if len(summed) != 1 or len(sizes) != 1 or weights_batch or weights.array is None or value.kind == "max":
+        return None
+    (at,), (place,) = summed, weights_summed
+    axis = value.grid_axis(at)
+    if axis is None or value.dim > MOST_AXES:
+        return None
+    matrix = np.asarray(weights.array, np.float64)
+    matrix = matrix if place == 0 else matrix.T
+    matrix = np.where(np.abs(matrix) < 1e-7 * np.abs(matrix).max(initial=0), 0, matrix)
+    if not np.isfinite(matrix).all() or not matrix.any(0).all():
+        return None
+    value = value.restem()
+    entries = int((matrix != 0).sum(0).max())
+    rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
+    made = Table(rows, np.take_along_axis(matrix.T, rows, 1))
+    if value.stem.grid.axes[axis].size is None:
+        made = continued(made, len(matrix))
+        if made is None:
+            return None
+    tables = tuple(made if i == axis else table for i, table in enumerate(value.tables))
+    size = matrix.shape[1]
+    layout = tuple((Digit(size, axis),) if i == at else digits for i, digits in enumerate(value.layout))
+    extents = tuple(size if i == axis else n for i, n in enumerate(value.extents))
+    return replace(value, tables=tables, kind="sum", layout=layout, extents=extents), at
+
+
+def _of_values(
+    a: Value, b: Value, summed: tuple[Sequence[int], Sequence[int]], batch: tuple[Sequence[int], Sequence[int]]
+) -> Value:
+    """The product of two arrays that both depend on the input: element by element, then summed."""
+    left_a, left_b = (_rest(len(v.layout), summed[i], batch[i]) for i, v in enumerate((a, b)))
+    blank_a = [(Digit(a.shape[i], uniform=True),) for i in left_a]
+    blank_b = [(Digit(b.shape[i], uniform=True),) for i in left_b]
+    shared_a = [a.layout[i] for i in (*batch[0], *summed[0])]
+    shared_b = [b.layout[i] for i in (*batch[1], *summed[1])]
+    n = len(batch[0])
+    first = a.laid_out((*shared_a[:n], *(a.layout[i] for i in left_a), *blank_b, *shared_a[n:]))
+    second = b.laid_out((*shared_b[:n], *blank_a, *(b.layout[i] for i in left_b), *shared_b[n:]))
+    made = join(first, second, linear=False)
+    count = n + len(left_a) + len(left_b)
+    return reduced(made, range(count, len(made.layout)), "sum") if summed[0] else made

@@ -1,0 +1,225 @@
+"""Rules of sliding windows: convolutions and window reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import permutations
+
+import numpy as np
+
+from equinet.field import Reduce
+from equinet.infer.compat import Equation
+from equinet.infer.fields import restrict_source
+from equinet.infer.join import mixed, pointwise
+from equinet.infer.rules.movement import value_of
+from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.tables import Kernel, whole
+from equinet.infer.values import Atom, Constant, Digit, Value, free
+from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.windows import Reading, Rolled
+
+Taps = tuple[tuple[tuple[int, int], ...], ...]
+
+
+@dataclass(frozen=True)
+class _Slide:
+    """How a window moves along one array axis."""
+
+    extent: int
+    stride: int
+    dilation: int
+    base: int
+    lo: int
+    hi: int
+
+    def kernel(self, taps: Taps, scale: int = 1, *, maximum: bool = False) -> Kernel:
+        """The window as a reading."""
+        return Kernel(self.extent, self.stride, self.dilation, self.base, self.lo, self.hi, taps, scale, maximum)
+
+    @property
+    def is_still(self) -> bool:
+        """Whether every output reads the input at its own place alone."""
+        return (self.extent, self.stride, self.base, self.lo, self.hi) == (1, 1, 1, 0, 0)
+
+
+def slid(
+    value: Value,
+    slides: dict[int, _Slide],
+    shape: Sequence[int],
+    reduce: Reduce,
+    taps: dict[int, tuple[Taps, int]],
+    *,
+    crossable: bool = False,
+) -> Value:
+    """Move windows over some array axes; over free ones they mix what is not moved anyway.
+
+    Args:
+        shape: of the result, axis by axis as in `value`.
+        taps: for each array axis, which offsets share a weight.
+        crossable: whether the weights stay as they are when axes are exchanged.
+    """
+    for i, slide in slides.items():
+        value = value if slide.is_still else plain(value, i)
+    if value.dim > MOST_AXES:
+        value = freed(value, [i for i, slide in slides.items() if not slide.is_still])
+    readings: list[Reading] = [Rolled(0)] * value.dim
+    layout, extents, loose = list(value.layout), list(value.extents), False
+    for i, slide in slides.items():
+        if slide.is_still:
+            continue
+        axis = value.grid_axis(i)
+        if axis is None:
+            layout[i], loose = (Digit(shape[i]),), True
+            continue
+        offsets, scale = taps[i]
+        readings[axis] = slide.kernel(offsets, scale, maximum=reduce == "max")
+        layout[i], extents[axis] = (Digit(shape[i], axis),), shape[i]
+    if loose:
+        value = mixed(value, "affine" if reduce != "max" else "any")
+    moves = any(not isinstance(reading, Rolled) for reading in readings)
+    field = value.field.read(readings, reduce, crossable=crossable) if moves else value.field
+    return value.known(field, tuple(layout), extents)
+
+
+@rule("conv_general_dilated")
+def _convolution(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    params, numbers = equation.params, equation.params["dimension_numbers"]
+    lhs, rhs = arguments
+    kernel_shape = equation.input_shape(1)
+    if not isinstance(lhs, Value):
+        lhs, rhs = _weights_that_depend_on_the_input(equation, value_of(rhs))
+    elif isinstance(rhs, Value):
+        lhs = _with_moving_weights(lhs, rhs)
+    batch, feature, *spatial = numbers.lhs_spec
+    if params["batch_group_count"] != 1:
+        lhs = freed(lhs, [batch])
+    lhs = plain(lhs, feature)
+    if lhs.grid_axis(feature) is not None:
+        lhs = freed(lhs, [feature])
+    slides = {
+        axis: _Slide(kernel_shape[numbers.rhs_spec[2 + i]], stride, dilation, base, lo, hi)
+        for i, (axis, stride, dilation, base, (lo, hi)) in enumerate(
+            zip(
+                spatial,
+                params["window_strides"],
+                params["rhs_dilation"],
+                params["lhs_dilation"],
+                params["padding"],
+                strict=True,
+            )
+        )
+    }
+    wide = any(slide.extent > 1 for slide in slides.values())
+    weights = rhs.array if isinstance(rhs, Constant) and wide else None
+    taps = {axis: _shared(weights, numbers.rhs_spec[2 + i], slides[axis].extent) for i, axis in enumerate(spatial)}
+    crossable = weights is not None and _is_symmetric(weights, list(numbers.rhs_spec[2:]))
+    out_shape = equation.shapes[0]
+    shape = [0] * len(out_shape)
+    for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
+        shape[at] = out_shape[place]
+    made = slid(lhs, slides, shape, "taps", taps, crossable=crossable)
+    layout = list(made.layout)
+    layout[feature] = (Digit(shape[feature]),)
+    if params["batch_group_count"] != 1:
+        layout[batch] = (Digit(shape[batch]),)
+    made = mixed(made, "linear", tuple(layout))
+    placed = [made.layout[0]] * len(layout)
+    for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
+        placed[place] = made.layout[at]
+    return [made.laid_out(tuple(placed))]
+
+
+def _with_moving_weights(lhs: Value, rhs: Value) -> Value:
+    """The input of a convolution whose weights depend on the network's input: only where they stay as they are."""
+    still = freed(rhs, list(range(len(rhs.layout))))
+    return lhs.known(restrict_source(lhs.field, still.field))
+
+
+def _weights_that_depend_on_the_input(equation: Equation, rhs: Value) -> tuple[Value, Constant]:
+    """A constant convolved with weights that depend on the input, as an input of which nothing moves."""
+    still = freed(rhs, list(range(len(rhs.layout))))
+    shape = equation.input_shape(0)
+    return still.known(still.field, free(*shape), ()), Constant(equation.input_shape(1), None, ())
+
+
+def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, int]:
+    """Which offsets along an axis share a weight, up to a factor: `((offset, factor), …)` per weight, and the scale."""
+    if weights is None or extent == 1:
+        return Kernel.free(extent), 1
+    slices = np.moveaxis(weights, axis, 0).reshape(extent, -1)
+    few = slices[:, :: max(slices.shape[1] // 7, 1)].astype(np.float64)
+    if not any(_proportion(few[i], few[j]) for i in range(extent) for j in range(i)):
+        return Kernel.free(extent), 1
+    slices = slices.astype(np.float64)
+    if not np.isfinite(slices).all():
+        return Kernel.free(extent), 1
+    groups: list[list[tuple[int, float]]] = []
+    for offset in range(extent):
+        for group in groups:
+            factor = _proportion(slices[offset], slices[group[0][0]])
+            if factor:
+                group.append((offset, factor))
+                break
+        else:
+            groups.append([(offset, 1.0)])
+    if len(groups) == extent:
+        return Kernel.free(extent), 1
+    factors = np.asarray([factor for group in groups for _, factor in group])
+    wholes, scale = whole(factors)
+    numbers = iter(wholes.tolist())
+    return tuple(tuple((offset, next(numbers)) for offset, _ in group) for group in groups), scale
+
+
+def _proportion(row: np.ndarray, other: np.ndarray) -> float:
+    """The factor by which one row of numbers is another, to the precision of a float32; 0 if it is not."""
+    at = int(np.abs(other).argmax())
+    if not other[at] or not np.isfinite(row[at]):
+        return 0.0
+    factor = float(row[at] / other[at])
+    return factor if np.allclose(row, factor * other, rtol=1e-6, atol=1e-7 * abs(factor * other[at])) else 0.0
+
+
+def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
+    """Whether exchanging any two spatial axes leaves a kernel as it is."""
+    if len(axes) < 2 or len({weights.shape[axis] for axis in axes}) > 1:
+        return False
+    for order in permutations(axes):
+        moved = list(range(weights.ndim))
+        for axis, other in zip(axes, order, strict=True):
+            moved[axis] = other
+        if not np.allclose(weights, weights.transpose(moved), rtol=1e-6, atol=0):
+            return False
+    return True
+
+
+@rule("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window")
+def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+    params, kind = equation.params, equation.name.removeprefix("reduce_window").strip("_")
+    values = [a for a in arguments if isinstance(a, Value)]
+    if len(values) != 1 or not isinstance(arguments[0], Value):
+        raise NoRule("it reduces several arrays at once, or from a start that depends on the input")
+    value = values[0]
+    rank = len(value.layout)
+    slides = {
+        i: _Slide(size, stride, dilation, base, lo, hi)
+        for i, (size, stride, dilation, base, (lo, hi)) in enumerate(
+            zip(
+                params["window_dimensions"],
+                params["window_strides"],
+                params.get("window_dilation") or (1,) * rank,
+                params.get("base_dilation") or (1,) * rank,
+                params["padding"],
+                strict=True,
+            )
+        )
+    }
+    reduce: Reduce = {"sum": "sum", "max": "max", "min": "max"}.get(kind, "taps")  # pyright: ignore[reportAssignmentType]
+    taps = {i: (Kernel.free(s.extent) if reduce == "taps" else Kernel.equal(s.extent), 1) for i, s in slides.items()}
+    if kind == "min":
+        value = pointwise(value, "any").restem()
+        value = value.known(value.field.rebase())
+    made = slid(value, slides, equation.shapes[0], reduce, taps)
+    if kind == "min":
+        made = made.known(made.field.rebase())
+    return [made] if reduce != "taps" else [pointwise(made, "any")]

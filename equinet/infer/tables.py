@@ -1,0 +1,317 @@
+"""Tables: which nodes of an earlier value each node along one axis copies, adds up or takes the maximum of.
+
+Code moves arrays about by slices, pads and concatenations, and sums shifted copies of them. As long as it does no more
+than that, the result is a table over one value, the stem, so that copies that undo each other, and windows written out
+by hand, are judged exactly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, lcm
+from typing import Literal
+
+import numpy as np
+
+from equinet.windows import FILL, MISSING, Reading
+
+Kind = Literal["gather", "sum", "max"]
+_EXACT = 1 << 20
+"""Weights that are no simple fractions are rounded to multiples of 1/2²⁰, about the precision of a float32."""
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """What each node along one axis reads of the stem's nodes along the same axis.
+
+    Attributes:
+        nodes: int `[rows, entries]`, `FILL` (`MISSING` on an infinite axis) for a constant.
+        weights: float `[rows, entries]`; an entry of weight 0 is not there.
+        advance: on an infinite axis, how far the nodes move after all rows; 0 on a finite one.
+    """
+
+    nodes: np.ndarray
+    weights: np.ndarray
+    advance: int = 0
+
+    @staticmethod
+    def identity(size: int | None) -> Table:
+        """Every node is itself."""
+        nodes = np.arange(size or 1)[:, None]
+        return Table(nodes, np.ones_like(nodes, float), 0 if size else 1)
+
+    @property
+    def constant(self) -> int:
+        """How a constant is written."""
+        return MISSING if self.advance else FILL
+
+    @cached_property
+    def is_identity(self) -> bool:
+        """Whether every node is itself."""
+        rows = len(self.nodes)
+        if self.nodes.shape[1] > 1 or self.advance not in (0, rows) or (self.weights != 1).any():
+            return False
+        return bool((self.nodes[:, 0] == np.arange(rows)).all())
+
+    @cached_property
+    def is_gather(self) -> bool:
+        """Whether every row copies one node or constant."""
+        return self.nodes.shape[1] == 1 and bool((self.weights == 1).all())
+
+    @cached_property
+    def has_constants(self) -> bool:
+        """Whether any row reads a constant."""
+        return bool(((self.nodes == self.constant) & (self.weights != 0)).any())
+
+    @cached_property
+    def present(self) -> Table:
+        """The same table without constants, except in rows of nothing else."""
+        absent = (self.nodes == self.constant) & (self.nodes != self.constant).any(1, keepdims=True)
+        return replace(self, weights=np.where(absent, 0.0, self.weights)) if absent.any() else self
+
+    def same(self, other: Table) -> bool:
+        """Whether two tables read alike."""
+        return (
+            self.advance == other.advance
+            and self.nodes.shape == other.nodes.shape
+            and np.array_equal(self.nodes, other.nodes)
+            and np.allclose(self.weights, other.weights, rtol=1e-6, atol=0)
+        )
+
+    def pick(self, rows: np.ndarray) -> Table:
+        """The rows with the given numbers, `FILL` for a constant; on a finite axis."""
+        there = rows != FILL
+        nodes = np.where(there[:, None], self.nodes[rows], FILL)
+        weights = np.where(there[:, None], self.weights[rows], 0.0)
+        weights[~there, 0] = 1.0
+        return Table(nodes, weights)
+
+    def strided(self, start: int, step: int) -> Table:
+        """On an infinite axis: row i of the new table is row `start + step · i` of this one."""
+        period = len(self.nodes)
+        count = period // gcd(period, step)
+        turns, row = np.divmod(start + step * np.arange(count), period)
+        moved = self.nodes[row] + (turns * self.advance)[:, None]
+        nodes = np.where(self.nodes[row] == MISSING, MISSING, moved)
+        return Table(nodes, self.weights[row], step * count // period * self.advance)
+
+    def repeated(self, period: int) -> Table:
+        """On an infinite axis: the same table written with a period of which its own is a divisor."""
+        turns = period // len(self.nodes)
+        if turns == 1:
+            return self
+        parts = [np.where(self.nodes == MISSING, MISSING, self.nodes + turn * self.advance) for turn in range(turns)]
+        return Table(np.concatenate(parts), np.tile(self.weights, (turns, 1)), turns * self.advance)
+
+    def scaled(self, factor: float | np.ndarray) -> Table:
+        """Each row times a factor of its own, or all times one."""
+        return replace(self, weights=self.weights * np.reshape(factor, (-1, 1)))
+
+    def reading(self, maximum: bool) -> TableReading:
+        """The same as a window system."""
+        weights, scale = (self.weights != 0).astype(int), 1
+        if not maximum:
+            weights, scale = whole(self.weights)
+        return TableReading(
+            self.nodes.shape,
+            self.nodes.astype(np.int64).tobytes(),
+            weights.astype(np.int64).tobytes(),
+            scale,
+            self.advance,
+        )
+
+
+def beside(tables: Sequence[Table]) -> Table:
+    """All tables' entries in one row: what a sum or maximum of them reads. Entries of one node are merged."""
+    period = lcm(*(len(table.nodes) for table in tables)) if tables[0].advance else len(tables[0].nodes)
+    tables = [table.repeated(period) if table.advance else table for table in tables]
+    nodes = np.concatenate([table.nodes for table in tables], axis=1)
+    weights = np.concatenate([table.weights for table in tables], axis=1)
+    order = np.argsort(nodes, axis=1, kind="stable")
+    nodes, weights = np.take_along_axis(nodes, order, 1), np.take_along_axis(weights, order, 1)
+    for at in range(nodes.shape[1] - 1, 0, -1):
+        repeated = nodes[:, at] == nodes[:, at - 1]
+        weights[repeated, at - 1] += weights[repeated, at]
+        weights[repeated, at] = 0
+    return Table(nodes, weights, tables[0].advance)
+
+
+def interleaved(tables: Sequence[Table]) -> Table:
+    """Row `f·i + o` is row i of table o, of f tables."""
+    period = lcm(*(len(table.nodes) for table in tables)) if tables[0].advance else len(tables[0].nodes)
+    tables = [table.repeated(period) if table.advance else table for table in tables]
+    entries = max(table.nodes.shape[1] for table in tables)
+    fill = tables[0].constant
+
+    def widened(array: np.ndarray, value: float) -> np.ndarray:
+        return np.pad(array, ((0, 0), (0, entries - array.shape[1])), constant_values=value)
+
+    nodes = np.stack([widened(table.nodes, fill) for table in tables], axis=1).reshape(-1, entries)
+    weights = np.stack([widened(table.weights, 0) for table in tables], axis=1).reshape(-1, entries)
+    return Table(nodes, weights, tables[0].advance)
+
+
+def stacked(tables: Sequence[Table]) -> Table:
+    """All rows of the first table, then those of the second, and so on; on a finite axis."""
+    entries = max(table.nodes.shape[1] for table in tables)
+
+    def widened(array: np.ndarray, value: float) -> np.ndarray:
+        return np.pad(array, ((0, 0), (0, entries - array.shape[1])), constant_values=value)
+
+    nodes = np.concatenate([widened(table.nodes, FILL) for table in tables])
+    return Table(nodes, np.concatenate([widened(table.weights, 0) for table in tables]))
+
+
+def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Integers and a scale whose quotients are the given weights, to the precision of a float32.
+
+    Weights that are equal to that precision become equal.
+    """
+    values, where = np.unique(weights, return_inverse=True)
+    gaps = np.diff(values) > 1e-6 * np.abs(values[1:]) + 1e-7 * np.abs(values).max(initial=0)
+    cluster = np.concatenate([[0], np.cumsum(gaps)]) if values.size else np.zeros(0, int)
+    means = np.bincount(cluster, values) / np.bincount(cluster)
+    simple = [Fraction(float(v)).limit_denominator(5040) for v in means]
+    close = all(abs(float(f) - v) <= 2e-6 * abs(v) for f, v in zip(simple, means, strict=True))
+    scale = lcm(*(f.denominator for f in simple)) if close else _EXACT
+    if scale > _EXACT:
+        close, scale = False, _EXACT
+    numbers = [int(f * scale) if close else round(float(v) * scale) for f, v in zip(simple, means, strict=True)]
+    return np.asarray(numbers)[cluster[where]].reshape(weights.shape), scale
+
+
+def continued(table: Table, inputs: int) -> Table | None:
+    """A table on so many nodes, as one on an infinite axis: the rows far from its ends, if they repeat as the ratio
+    of the sizes says."""
+    outputs = len(table.nodes)
+    common = gcd(inputs, outputs)
+    period, advance = outputs // common, inputs // common
+    first = -(-outputs // 4 // period) * period
+    last = min(outputs - outputs // 4, outputs - period)
+    if first + 2 * period > last:
+        return None
+    order = np.argsort(np.where(table.weights != 0, table.nodes, inputs), axis=1, kind="stable")
+    nodes = np.take_along_axis(table.nodes, order, 1)
+    weights = np.take_along_axis(table.weights, order, 1)
+    here, there = np.arange(first, last - period), np.arange(first + period, last)
+    moved = (nodes[there] - nodes[here] == advance) | (weights[here] == 0)
+    if not moved.all() or not np.allclose(weights[here], weights[there], rtol=1e-5, atol=1e-7):
+        return None
+    if (nodes[here] == FILL).any():
+        return None
+    rows = np.arange(first, first + period)
+    return Table(nodes[rows] - first // period * advance, weights[rows], advance)
+
+
+@dataclass(frozen=True)
+class TableReading(Reading):
+    """A table as a window system: one tap, the sum or maximum of its row's entries."""
+
+    shape: tuple[int, int]
+    nodes: bytes
+    weights: bytes
+    whole: int
+    moves: int
+
+    def _arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        nodes, weights = (np.frombuffer(data, np.int64).reshape(self.shape) for data in (self.nodes, self.weights))
+        return nodes, weights
+
+    def size(self, n: int) -> int:
+        return self.shape[0]
+
+    @property
+    def advance(self) -> int:
+        return self.moves
+
+    @property
+    def scale(self) -> int:
+        return self.whole
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        nodes, weights = self._arrays()
+        return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
+
+    @property
+    def is_regular(self) -> bool:
+        """Whether all rows are the first one moved by a constant stride, so that `reach` bounds them."""
+        nodes, weights = self._arrays()
+        present = (nodes != FILL) & (nodes != MISSING) & (weights != 0)
+        if len(nodes) == 1 or not present.all():
+            return bool(present.all())
+        steps = np.diff(nodes, axis=0)
+        turn = self.moves - (nodes[-1] - nodes[0]) if self.moves else steps[0]
+        return bool((steps == steps[0, 0]).all() and (turn == steps[0, 0]).all() and steps[0, 0] > 0)
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        nodes, _ = self._arrays()
+        if not self.is_regular:
+            return Fraction(1), Fraction(0), Fraction(0)
+        stride = self.moves if len(nodes) == 1 else int(nodes[1, 0] - nodes[0, 0])
+        return Fraction(max(stride, 1)), Fraction(int(nodes[0].min())), Fraction(int(nodes[0].max()))
+
+
+@dataclass(frozen=True)
+class Kernel(Reading):
+    """A convolution's window along one axis, as `lax.conv_general_dilated` places it.
+
+    The input's nodes lie `base` apart with zeros between; after padding by `lo` and `hi` (negative to crop), a window
+    of taps `dilation` apart is moved by `stride`. `taps` says which offsets share a weight: each tap is a weighted sum
+    over some of the offsets, `((offset, weight), …)`, over `whole`. For a maximum, those outside the input are absent.
+    """
+
+    extent: int
+    stride: int
+    dilation: int
+    base: int
+    lo: int
+    hi: int
+    taps: tuple[tuple[tuple[int, int], ...], ...]
+    whole: int = 1
+    maximum: bool = False
+
+    @property
+    def scale(self) -> int:
+        return self.whole
+
+    @staticmethod
+    def free(size: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """A weight for each offset."""
+        return tuple(((offset, 1),) for offset in range(size))
+
+    @staticmethod
+    def equal(size: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """One weight for all offsets."""
+        return (tuple((offset, 1) for offset in range(size)),)
+
+    def size(self, n: int) -> int:
+        wide = (n - 1) * self.base + 1 + self.lo + self.hi
+        return max((wide - (self.extent - 1) * self.dilation - 1) // self.stride + 1, 0)
+
+    @property
+    def _period(self) -> int:
+        return self.base // gcd(self.base, self.stride)
+
+    @property
+    def advance(self) -> int:
+        return self._period * self.stride // self.base
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        outputs = np.arange(self._period if n is None else self.size(n))
+        entries = max(len(tap) for tap in self.taps)
+        offsets = np.asarray([[tap[min(e, len(tap) - 1)][0] for e in range(entries)] for tap in self.taps])
+        weights = np.asarray([[tap[e][1] if e < len(tap) else 0 for e in range(entries)] for tap in self.taps])
+        fine = outputs[:, None, None] * self.stride + offsets * self.dilation - self.lo
+        nodes, absent = np.floor_divide(fine, self.base), fine % self.base != 0
+        if n is not None:
+            absent |= (nodes < 0) | (nodes >= n)
+        nodes = np.where(absent, MISSING if n is None else FILL, nodes)
+        weights = np.broadcast_to(weights, nodes.shape)
+        return nodes, np.where(absent, 0, weights) if self.maximum else weights, np.zeros_like(nodes)
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        last = (self.extent - 1) * self.dilation
+        return Fraction(self.stride, self.base), Fraction(-self.lo, self.base), Fraction(last - self.lo, self.base)

@@ -1,0 +1,256 @@
+"""What an array of a program is, as far as symmetry goes: an immutable value per array.
+
+A `Constant` does not depend on the network's input. A `Value` does; it says how its axes are made up of the axes of a
+`Field`, whose isometries are known, and which nodes of an earlier value it copies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.domain import Axis, Domain
+from equinet.field import Field
+from equinet.infer.fields import irregular
+from equinet.infer.tables import Kind, Table
+from equinet.phases import Phase
+
+
+@dataclass(frozen=True)
+class Digit:
+    """A part of an array axis, whose index is a mixed-radix number with the most significant digit first.
+
+    Attributes:
+        size: how many values it takes.
+        axis: the field's axis whose nodes it counts; None if isometries do not move along it.
+        stride: how many nodes of that axis it steps over.
+        uniform: whether the array is the same all along it (only where `axis` is None).
+    """
+
+    size: int
+    axis: int | None = None
+    stride: int = 1
+    uniform: bool = False
+
+    def split(self, minor: int) -> tuple[Digit, Digit]:
+        """Two digits for one, the less significant of size `minor`."""
+        return (
+            replace(self, size=self.size // minor, stride=self.stride * minor),
+            replace(self, size=minor),
+        )
+
+
+Layout = tuple[tuple[Digit, ...], ...]
+_LOWEST = -1e37
+"""Less than this counts as −∞: in a maximum it is not there."""
+
+
+def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
+    """The same axis with neighbouring digits put together where they are one, and digits of size 1 left out."""
+    made: list[Digit] = []
+    for digit in digits:
+        if digit.size == 1 and digit.axis is None:
+            continue
+        last = made[-1] if made else None
+        if last is not None and last.axis == digit.axis and last.uniform == digit.uniform:
+            if digit.axis is None:
+                made[-1] = replace(last, size=last.size * digit.size)
+                continue
+            if last.stride == digit.stride * digit.size:
+                made[-1] = replace(digit, size=last.size * digit.size)
+                continue
+        made.append(digit)
+    return tuple(made)
+
+
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """An array that does not depend on the input.
+
+    Attributes:
+        shape: its shape.
+        evaluate: gives the array; None if its values are arbitrary (a parameter taken as generic).
+        varies: per axis, whether it may vary along it (by the way it was made, before its values are looked at).
+        at_ends: per axis, whether it varies along it near the ends at most, since it was made by windows over something
+            uniform; on an infinite axis, which has no ends, it then does not vary.
+    """
+
+    shape: tuple[int, ...]
+    evaluate: Callable[[], Any] | None
+    varies: tuple[bool, ...]
+    at_ends: tuple[bool, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.at_ends:
+            object.__setattr__(self, "at_ends", (False,) * len(self.shape))
+
+    @cached_property
+    def raw(self) -> Any:
+        """Its values as the program makes them; None if arbitrary."""
+        return None if self.evaluate is None else self.evaluate()
+
+    @cached_property
+    def array(self) -> np.ndarray | None:
+        """Its values as numbers; None if arbitrary, or not numbers."""
+        kind = getattr(self.raw, "dtype", None)
+        if kind is None or jnp.issubdtype(kind, jax.dtypes.extended):
+            return None
+        found = np.asarray(self.raw)
+        return found if found.dtype.kind in "biufc" else found.astype(np.float32)
+
+    @staticmethod
+    def of(array: Any, *, generic: bool = False) -> Constant:
+        """A given array."""
+        return Constant(tuple(array.shape), None if generic else lambda: array, tuple(n > 1 for n in array.shape))
+
+    @cached_property
+    def scalar(self) -> float | None:
+        """Its value, if it has only one and that is known."""
+        if self.array is None or any(self.actually_varies) or self.array.size == 0:
+            return None
+        first = self.array.ravel()[0]
+        return float(first) if np.isrealobj(first) and np.issubdtype(self.array.dtype, np.number) else None
+
+    @cached_property
+    def actually_varies(self) -> tuple[bool, ...]:
+        """Per axis, whether it varies along it; as `varies` where values are arbitrary."""
+        values = self.array if any(self.varies) else None
+        if values is None:
+            return self.varies
+        found = []
+        for axis, may in enumerate(self.varies):
+            first = values.take([0], axis=axis)
+            found.append(may and not bool(((values == first) | ((values != values) & (first != first))).all()))
+        return tuple(found)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The array that says which phase an adaptive polyphase layer chose."""
+
+    phase: Phase
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """An array that depends on the input.
+
+    Attributes:
+        stem: the symmetry of the value that this one is a table over; its grid axes are the axes of digits.
+        token: stands for the stem: two values with one token read the same stem.
+        tables, kind: per grid axis, what is read of the stem; copies, weighted sums or maxima of its nodes.
+        factor: what copies and sums are multiplied by.
+        fill: the constant that tables speak of.
+        extents: per grid axis its size in this program (that of the traced array, where the grid is infinite).
+        layout: the digits of each array axis.
+        again: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
+    """
+
+    stem: Field
+    extents: tuple[int, ...]
+    layout: Layout
+    tables: tuple[Table, ...] = ()
+    kind: Kind = "gather"
+    factor: float = 1.0
+    fill: float = 0.0
+    token: object = field(default_factory=object)
+    again: Value | None = None
+
+    def __post_init__(self) -> None:
+        if not self.tables:
+            object.__setattr__(self, "tables", tuple(Table.identity(n) for n in self.stem.grid.sizes))
+        object.__setattr__(self, "layout", tuple(tidy(digits) for digits in self.layout))
+        if self.again is not None and self.again.layout != self.layout:
+            object.__setattr__(self, "again", replace(self.again, layout=self.layout))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return tuple(prod(digit.size for digit in digits) for digits in self.layout)
+
+    @property
+    def dim(self) -> int:
+        """Number of grid axes."""
+        return len(self.extents)
+
+    @property
+    def is_stem(self) -> bool:
+        """Whether the value is its stem itself."""
+        return all(table.is_identity for table in self.tables)
+
+    @cached_property
+    def field(self) -> Field:
+        """The value's symmetry."""
+        if self.is_stem:
+            return self.stem if self.factor > 0 else self.stem.pointwise("affine")
+        maximum = self.kind == "max"
+        tables = self.tables
+        if maximum and self.fill < _LOWEST:
+            tables = tuple(table.present for table in tables)
+        readings = [table.reading(maximum) for table in tables]
+        other = self.fill != 0 and any(table.has_constants for table in tables)
+        stem = self.stem.aged() if other else self.stem
+        made = stem.read(readings, "max" if maximum else "sum")
+        made = made.aged() if other else made
+        made = made if self.factor > 0 else made.pointwise("affine")
+        return irregular(made, [not reading.is_regular for reading in readings])
+
+    @property
+    def grid(self) -> Domain:
+        """The value's grid."""
+        axes = []
+        for axis, table in zip(self.stem.grid.axes, self.tables, strict=True):
+            axes.append(axis if axis.size is None else Axis(len(table.nodes), axis.boundary))
+        return Domain(tuple(axes))
+
+    def known(self, made: Field, layout: Layout | None = None, extents: Sequence[int] | None = None) -> Value:
+        """A new stem of the given symmetry, laid out as this value unless said otherwise."""
+        return Value(
+            made,
+            self.extents if extents is None else tuple(extents),
+            self.layout if layout is None else layout,
+        )
+
+    def laid_out(self, layout: Layout) -> Value:
+        """The same value as another view of its nodes."""
+        return replace(self, layout=layout)
+
+    def restem(self) -> Value:
+        """The same value as a stem of its own."""
+        return self if self.is_stem and self.factor == 1 else self.known(self.field)
+
+    def digits_of(self, axis: int) -> list[Digit]:
+        """All digits that count the nodes of a grid axis."""
+        return [digit for digits in self.layout for digit in digits if digit.axis == axis]
+
+    def is_whole(self, digit: Digit) -> bool:
+        """Whether a digit is all of a grid axis."""
+        return digit.axis is not None and digit.stride == 1 and digit.size == self.extents[digit.axis]
+
+    def grid_axis(self, array_axis: int) -> int | None:
+        """The grid axis that an array axis is, if it is one."""
+        digits = self.layout[array_axis]
+        if len(digits) == 1 and self.is_whole(digits[0]):
+            return digits[0].axis
+        return None
+
+    @cached_property
+    def moved_axes(self) -> tuple[int, ...]:
+        """The array axes along which isometries may move it."""
+        return tuple(i for i, digits in enumerate(self.layout) if any(digit.axis is not None for digit in digits))
+
+
+Atom = Value | Constant | Chosen
+Order = Literal["linear", "any"]
+
+
+def free(*sizes: int) -> Layout:
+    """Axes along which no isometry moves anything."""
+    return tuple((Digit(n),) for n in sizes)

@@ -1,0 +1,164 @@
+"""Views: how reshapes, transposes and broadcasts rearrange the digits of a value, and how to undo them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import gcd
+
+from equinet.field import Reduce
+from equinet.infer.fields import fix_axes, forget_axes
+from equinet.infer.tables import Kernel
+from equinet.infer.values import Digit, Layout, Value
+from equinet.windows import Nearest, Reading, Rolled, Shuffle
+
+
+def regrouped(layout: Layout, shape: Sequence[int]) -> Layout | None:
+    """The layout of a reshaped array; None if an axis is cut where no digit can be."""
+    digits = [digit for axis in layout for digit in axis]
+    made: list[tuple[Digit, ...]] = []
+    for size in reversed(shape):
+        kept: list[Digit] = []
+        left = size
+        while left > 1:
+            if not digits:
+                return None
+            digit = digits.pop()
+            if left % digit.size:
+                common = gcd(left, digit.size)
+                if common != left:
+                    return None
+                major, digit = digit.split(common)
+                digits.append(major)
+            kept.append(digit)
+            left //= digit.size
+        # A grid axis of one node: with an axis of size 1, or with what it is repeated along.
+        if digits and digits[-1].size == 1 and (size == 1 or (kept and all(digit.uniform for digit in kept))):
+            kept.append(digits.pop())
+        made.append(tuple(reversed(kept)))
+    return tuple(reversed(made))
+
+
+def refined(a: Sequence[Digit], b: Sequence[Digit]) -> tuple[list[Digit], list[Digit]] | None:
+    """Two views of one axis, cut at the same places; None if they cannot be."""
+    left, right = list(a), list(b)
+    mine: list[Digit] = []
+    theirs: list[Digit] = []
+    while left or right:
+        one = left.pop() if left else Digit(1)
+        two = right.pop() if right else Digit(1)
+        if one.size != two.size:
+            small = min(one.size, two.size)
+            if max(one.size, two.size) % small or small == 1:
+                return None
+            if one.size > small:
+                major, one = one.split(small)
+                left.append(major)
+            else:
+                major, two = two.split(small)
+                right.append(major)
+        mine.insert(0, one)
+        theirs.insert(0, two)
+    return mine, theirs
+
+
+def freed(value: Value, array_axes: Sequence[int]) -> Value:
+    """Keep only what leaves every node in place along some array axes, which then are as free as channels."""
+    axes = {digit.axis for i in array_axes for digit in value.layout[i] if digit.axis is not None}
+    made = freed_axes(value, axes)
+    merged = [(Digit(made.shape[i]),) if i in array_axes else digits for i, digits in enumerate(made.layout)]
+    return made.laid_out(tuple(merged))
+
+
+def freed_axes(value: Value, axes: set[int]) -> Value:
+    """Keep only what leaves every node in place along some grid axes, which are grid axes no more."""
+    if not axes:
+        return value
+    kept = [i for i in range(value.dim) if i not in axes]
+    field = forget_axes(fix_axes(value.field, axes), axes)
+    renamed = {old: new for new, old in enumerate(kept)}
+    layout = tuple(
+        tuple(Digit(digit.size) if digit.axis in axes else _renamed(digit, renamed) for digit in digits)
+        for digits in value.layout
+    )
+    return value.known(field, layout, [value.extents[i] for i in kept])
+
+
+def _renamed(digit: Digit, names: dict[int, int]) -> Digit:
+    return digit if digit.axis is None else replace(digit, axis=names[digit.axis])
+
+
+MOST_AXES = 3
+"""Windows are matched on grids of up to so many axes; products of values may have more."""
+
+
+def read_axis(
+    value: Value,
+    axis: int,
+    reading: Reading,
+    extent: int,
+    digits: Mapping[Digit, tuple[Digit, ...]],
+    reduce: Reduce,
+) -> Value:
+    """Apply a window system along one grid axis, with what becomes of the digits of that axis."""
+    readings: list[Reading] = [reading if i == axis else Rolled(0) for i in range(value.dim)]
+    field = value.field.read(readings, reduce)
+    layout = tuple(tuple(new for digit in old for new in (digits.get(digit, (digit,)))) for old in value.layout)
+    extents = [extent if i == axis else n for i, n in enumerate(value.extents)]
+    return value.known(field, layout, extents)
+
+
+def plain(value: Value, array_axis: int) -> Value:
+    """The same value with an array axis that is free, or one whole grid axis, so that a window may run over it.
+
+    Blocks of nodes become channels, each offset with its own (space to depth), and channels become nodes (depth to
+    space); where nothing better is known, only what leaves the nodes in place is kept.
+    """
+    digits = value.layout[array_axis]
+    if all(digit.axis is None for digit in digits) or value.grid_axis(array_axis) is not None:
+        return value
+    if len(digits) == 2 and (made := _woven(value, array_axis)) is not None:
+        return made
+    partial = [digit for digit in digits if digit.axis is not None and not value.is_whole(digit)]
+    for digit in partial:
+        made = unfolded(value, digit.axis or 0)
+        if made is not None:
+            return plain(made, array_axis)
+    return freed(value, [array_axis])
+
+
+def repeated(value: Value, array_axis: int) -> Value:
+    """The same value; where an array axis repeats the nodes of a grid axis (upsampling), these are its nodes."""
+    digits = value.layout[array_axis]
+    if len(digits) == 2 and digits[1].uniform:
+        return _woven(value, array_axis) or value
+    return value
+
+
+def _woven(value: Value, array_axis: int) -> Value | None:
+    """Channels that lie between the nodes of a grid axis, as nodes; and whole axes repeated."""
+    major, minor = value.layout[array_axis]
+    if major.axis is not None and minor.axis is None and value.is_whole(major) and value.dim <= MOST_AXES:
+        factor, axis = minor.size, major.axis
+        extent = value.extents[axis] * factor
+        whole = (Digit(extent, axis),)
+        reading = Nearest(factor) if minor.uniform else Shuffle(factor, axis)
+        layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
+        return read_axis(value.laid_out(layout), axis, reading, extent, {}, "sum")
+    return None
+
+
+def unfolded(value: Value, axis: int) -> Value | None:
+    """Blocks of a grid axis as channels: the least significant digit of its nodes, a label for each offset."""
+    found = sorted(value.digits_of(axis), key=lambda digit: digit.stride)
+    factor = found[0].size
+    if found[0].stride != 1 or len(found) < 2 or value.extents[axis] % factor:
+        return None
+    if value.dim > MOST_AXES:
+        return None
+    taps = Kernel.free(factor)
+    reading = Kernel(factor, factor, 1, 1, 0, 0, taps)
+    coarser = {found[0]: (Digit(factor),)}
+    for digit in found[1:]:
+        coarser[digit] = (replace(digit, stride=digit.stride // factor),)
+    return read_axis(value, axis, reading, value.extents[axis] // factor, coarser, "taps")

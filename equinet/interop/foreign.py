@@ -1,0 +1,109 @@
+"""Layers made from code written elsewhere: shapes by tracing, symmetry by a rule or by inference."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from equinet.field import Field, Lost
+from equinet.layers import Context, Layer, LayerError
+from equinet.layers.base import Shape
+from equinet.layers.combine import same_sizes
+
+Rule = Callable[[Field], Field]
+
+MODES = {
+    "train": True,
+    "training": True,
+    "is_training": True,
+    "deterministic": False,
+    "use_running_average": False,
+}
+"""Arguments by which code written elsewhere is told that it is in training, and what they are then."""
+
+
+@dataclass(frozen=True)
+class Foreign(Layer):
+    """A function of an array `[batch, *spatial, channels]` that was not written as a layer.
+
+    Subclasses define `setup` and `forward`. They tell channels apart, as far as anyone knows.
+
+    Attributes:
+        rule: how the function moves what goes through it, or None to have this inferred from its program.
+        size: number of nodes to trace with along an infinite axis.
+    """
+
+    rule: Rule | None
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"{self}: size must be at least 1; got {self.size}")
+
+    def output_shape(self, shape: Shape) -> Shape:
+        made = _traced_shape(self, self._concrete(shape))
+        if len(made) == len(shape):
+            return (*(None if n is None else m for n, m in zip(shape[:-1], made[:-1], strict=True)), made[-1])
+        if len(made) != 1:
+            raise LayerError(
+                f"{self} turns an input of shape {self._concrete(shape)} into one of shape {made}: "
+                f"it must keep the spatial axes, or reduce all of them"
+            )
+        return made
+
+    def _concrete(self, shape: Shape) -> tuple[int, ...]:
+        return (*(self.size if n is None else n for n in shape[:-1]), int(shape[-1] or 0))
+
+    def symmetry(self, field: Field) -> Field:
+        made = self._inferred(field.unmoved()) if self.rule is None else self.rule(field)
+        promised = self.output_shape(field.shape)
+        if not same_sizes(made.shape, promised):
+            raise LayerError(f"{self}: the rule makes a field of shape {made.shape}, the function one of {promised}")
+        return made
+
+    def _inferred(self, field: Field) -> Field:
+        # Imported where it is used: a declared function needs no interpreter.
+        from equinet.infer import push
+
+        shape = self._concrete(field.shape)
+        like = jax.eval_shape(lambda: self.setup(jax.random.key(0), shape))
+
+        def fn(variables: tuple[Any, Any], x: jax.Array) -> jax.Array:
+            params, state = variables
+            return self.forward(params, state, x, Context(fibre=shape[-1]))[0]
+
+        return push(fn, field, shape[:-1], like)
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before, lost
+        return "as its program shows" if self.rule is None else "as its rule declares"
+
+
+def mode_arguments(call: Callable[..., Any], train: bool) -> dict[str, Any]:
+    """The arguments of a function that say whether it is in training."""
+    known = inspect.signature(call).parameters
+    return {name: train == meaning for name, meaning in MODES.items() if name in known}
+
+
+@lru_cache(maxsize=1 << 10)
+def _traced_shape(layer: Foreign, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of the output without the batch."""
+
+    def run() -> Any:
+        params, state = layer.setup(jax.random.key(0), shape)
+        return layer.forward(params, state, jnp.zeros((1, *shape)), Context(fibre=shape[-1]))[0]
+
+    try:
+        made = jax.eval_shape(run)
+    except Exception as error:
+        # What goes wrong inside is another library's to say; where it does is ours.
+        raise LayerError(f"{layer} cannot run on an input of shape {shape}: {error}") from error
+    if not hasattr(made, "shape") or made.ndim < 2 or made.shape[0] != 1:
+        raise LayerError(f"{layer} must turn [batch, *spatial, channels] into one such array; it returns {made}")
+    return made.shape[1:]

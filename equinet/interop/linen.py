@@ -1,0 +1,134 @@
+"""Layers as Flax Linen modules, and Linen modules as layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from equinet.interop.foreign import Foreign, Rule, mode_arguments
+from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
+from equinet.layers import Context, Layer
+from equinet.layers.base import Params, State
+
+
+class LinenLayer(nn.Module):
+    """A layer of equinet as a Linen module; see `to_linen`."""
+
+    layer: Layer
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """The output `[batch, *spatial, channels]`."""
+        layer, like = self.layer, outline(self.layer, x.shape[1:])
+        if self.is_initializing():
+            made = layer.init(self.make_rng("params"), x.shape[1:])
+            for name, value in _nested(layer, made["params"]).items():
+                self.param(name, lambda _, value=value: value)
+            for name, value in _nested(layer, made["state"]).items():
+                self.variable("batch_stats", name, lambda value=value: value)
+        params, state = (
+            jax.tree.unflatten(jax.tree.structure(tree), lookup(layer, held, leaf_paths(layer, tree)))
+            for held, tree in (
+                (self.variables.get("params", {}), like["params"]),
+                (self.variables.get("batch_stats", {}), like["state"]),
+            )
+        )
+        variables = {"params": params, "state": state}
+        if not train:
+            return layer.apply(variables, x)
+        key = self.make_rng("dropout") if self.has_rng("dropout") else None
+        y, state = layer.apply(variables, x, train=True, key=key)
+        if not self.is_initializing():
+            for name, value in _nested(layer, state).items():
+                self.put_variable("batch_stats", name, value)
+        return y
+
+
+def _nested(layer: Layer, tree: Any) -> dict[str, Any]:
+    return nest_paths(leaf_paths(layer, tree), jax.tree.leaves(tree))
+
+
+def to_linen(layer: Layer) -> nn.Module:
+    """A layer as a Linen module `(x, train=False) -> y`.
+
+    It computes what the layer does on `[batch, *spatial, channels]`. Its parameters are nested dictionaries in the
+    collection `params`, its state (statistics of batch norms) in `batch_stats`, named by the type and place of their
+    layer (`params/Conv_0/kernel`) or as `Named` says. Random layers draw from the stream `dropout` in training.
+
+    Raises:
+        LayerError: from init and apply, as the layer does.
+
+    >>> import equinet as eq
+    >>> model = to_linen(eq.Sequential(eq.Conv(8, 3), eq.BatchNorm(), eq.Named("scores", eq.Dense(10))))
+    >>> x = jnp.ones((2, 8, 8, 1))
+    >>> variables = model.init(jax.random.key(0), x)
+    >>> jax.tree.map(jnp.shape, variables)["params"]["Conv_0"]
+    {'bias': (8,), 'kernel': (3, 3, 1, 8)}
+    >>> y, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
+    """
+    return LinenLayer(layer)
+
+
+@dataclass(frozen=True)
+class FromLinen(Foreign):
+    module: nn.Module
+    streams: tuple[str, ...]
+
+    def _mode(self, train: bool) -> dict[str, Any]:
+        return mode_arguments(type(self.module).__call__, train)  # pyright: ignore[reportFunctionMemberAccess]
+
+    def _keys(self, key: jax.Array) -> dict[str, jax.Array]:
+        return {name: jax.random.fold_in(key, i) for i, name in enumerate(self.streams, start=1)}
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        keys = {**self._keys(key), "params": jax.random.fold_in(key, 0)}
+        made = dict(self.module.init(keys, jnp.zeros((1, *shape)), **self._mode(False)))
+        return made.pop("params", {}), made
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        variables, mode = {"params": params, **state}, self._mode(context.train)
+        if not context.train:
+            return self.module.apply(variables, x, **mode), state  # pyright: ignore[reportReturnType]
+        keys = None if context.key is None else self._keys(context.key)
+        y, updated = self.module.apply(variables, x, **mode, rngs=keys, mutable=list(state))
+        return y, {**state, **updated}
+
+    def __str__(self) -> str:
+        return f"from_linen({type(self.module).__name__})"
+
+
+def from_linen(
+    module: nn.Module, *, symmetry: Rule | None = None, size: int = 64, streams: tuple[str, ...] = ("dropout",)
+) -> Layer:
+    """A Linen module as a layer.
+
+    The layer's parameters are the module's collection `params`, its state all others. For every x, every h of the
+    group H that is declared or inferred and every value of the parameters, `f(h·x) = φ(h)·f(x)`.
+
+    Args:
+        module: of one array `[batch, *spatial, channels]`; the output keeps the spatial axes or has none. In training
+            it is told so by its argument `train`, `training`, `is_training`, `deterministic` or `use_running_average`,
+            if it has one.
+        symmetry: a rule `Field -> Field` that declares H and φ, taken on trust: test it with `verify`. By default they
+            are inferred from the module's program, for all values of its variables.
+        size: number of nodes to trace with along an infinite axis.
+        streams: the random streams that the module draws from.
+
+    Raises:
+        ValueError: if size < 1.
+        LayerError: from init, apply and certify, if the module cannot run on the input, or its output does not have
+            the shape that the rule says.
+
+    >>> import equinet as eq
+    >>> body = from_linen(nn.Conv(4, (1, 1)), symmetry=lambda field: field.pointwise("affine", 4))
+    >>> net = eq.Sequential(body, eq.MaxPool(2))
+    >>> net.init(jax.random.key(0), (8, 8, 1))["params"][0]["kernel"].shape
+    (1, 1, 1, 4)
+    >>> print(eq.certify(net, eq.torus(8, 8)).strict)
+    2Z × 2Z ⋊ 4mm (p4m, index 4)
+    """
+    return FromLinen(symmetry, size, module, tuple(streams))

@@ -1,0 +1,168 @@
+"""Layers as Flax NNX modules, and NNX modules as layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from equinet.interop.foreign import Foreign, Rule, mode_arguments
+from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
+from equinet.layers import Context, Layer
+from equinet.layers.base import Params, State
+
+
+class NnxLayer(nnx.Module):
+    """A layer of equinet as an NNX module; see `to_nnx`."""
+
+    def __init__(self, layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> None:
+        self.layer, self.shape = layer, tuple(shape)
+        made = layer.init(rngs.params(), self.shape)
+
+        def held(tree: Any, kind: type[nnx.Variable]) -> dict[str, Any]:
+            return nnx.data(nest_paths(leaf_paths(layer, tree), [kind(leaf) for leaf in jax.tree.leaves(tree)]))
+
+        self.params, self.state = held(made["params"], nnx.Param), held(made["state"], nnx.BatchStat)
+        # An attribute that the methods `train` and `eval` of modules set.
+        self.deterministic = True
+        self.rngs = rngs["dropout"].fork() if "dropout" in rngs or "default" in rngs else None
+
+    def __call__(self, x: jax.Array, *, train: bool | None = None) -> jax.Array:
+        """The output `[batch, *spatial, channels]`."""
+        layer, like = self.layer, outline(self.layer, self.shape)
+
+        def held(tree: dict[str, Any], like: Any) -> list[nnx.Variable]:
+            return lookup(layer, tree, leaf_paths(layer, like))
+
+        def values(variables: list[nnx.Variable], like: Any) -> Any:
+            return jax.tree.unflatten(jax.tree.structure(like), [variable.get_value() for variable in variables])
+
+        statistics = held(self.state, like["state"])
+        variables = {
+            "params": values(held(self.params, like["params"]), like["params"]),
+            "state": values(statistics, like["state"]),
+        }
+        if self.deterministic if train is None else not train:
+            return layer.apply(variables, x)
+        key = None if self.rngs is None else self.rngs()
+        y, state = layer.apply(variables, x, train=True, key=key)
+        for variable, value in zip(statistics, jax.tree.leaves(state), strict=True):
+            variable.set_value(value)
+        return y
+
+
+def to_nnx(layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> nnx.Module:
+    """A layer as an NNX module `(x, *, train=None) -> y`.
+
+    It computes what the layer does on `[batch, *spatial, channels]`. Its parameters are variables of type
+    `nnx.Param` in nested dictionaries under `params`, its state (statistics of batch norms) of type `nnx.BatchStat`
+    under `state`, named by the type and place of their layer (`params["Conv_0"]["kernel"]`) or as `Named` says.
+
+    The module starts in evaluation mode; its methods `train()` and `eval()` switch, and `train=` overrides them for
+    one call.
+
+    Args:
+        layer: the layer.
+        shape: `(*spatial, channels)` of the input, without the batch.
+        rngs: its stream `params` draws the parameters. What random layers draw in training comes from a fork of its
+            stream `dropout`; where it has neither that nor a default stream the module holds no random state.
+
+    Raises:
+        LayerError: as the layer does: if it cannot run on an input of this shape, or in training if it draws random
+            numbers and the module holds no random state.
+
+    >>> import equinet as eq
+    >>> net = eq.Sequential(eq.Conv(8, 3), eq.BatchNorm(), eq.Named("scores", eq.Dense(10)))
+    >>> model = to_nnx(net, (8, 8, 1), nnx.Rngs(params=0))
+    >>> model.params["Conv_0"]["kernel"].shape
+    (3, 3, 1, 8)
+    >>> model(jnp.ones((2, 8, 8, 1)), train=True).shape
+    (2, 8, 8, 10)
+    """
+    return NnxLayer(layer, shape, rngs)
+
+
+@dataclass(frozen=True)
+class FromNnx(Foreign):
+    graph: nnx.GraphDef[nnx.Module]
+    name: str
+    held: tuple[nnx.State, nnx.State, nnx.State] = field(compare=False)
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        del key, shape
+        params, _, state = self.held
+        return _values(params), _values(state)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        params_like, rngs, state_like = self.held
+        if context.train and jax.tree.leaves(rngs):
+            rngs = _reseeded(rngs, context.randomness(self))
+        model = nnx.merge(self.graph, self._filled(params_like, params), rngs, self._filled(state_like, state))
+        model.train() if context.train else model.eval()
+        y = model(x, **mode_arguments(type(model).__call__, context.train))
+        if not context.train:
+            return y, state
+        *_, after = nnx.split(model, nnx.Param, nnx.RngState, ...)
+        return y, nest_paths(_paths(state_like), lookup(self, _values(after), _paths(state_like)))
+
+    def _filled(self, like: nnx.State, values: Any) -> nnx.State:
+        found = zip(nnx.to_flat_state(like), lookup(self, values, _paths(like)), strict=True)
+        return nnx.from_flat_state([(path, variable.replace(value)) for (path, variable), value in found])
+
+    def __str__(self) -> str:
+        return f"from_nnx({self.name})"
+
+
+def _paths(state: nnx.State) -> list[tuple[str, ...]]:
+    return [tuple(map(str, path)) for path, _ in nnx.to_flat_state(state)]
+
+
+def _values(state: nnx.State) -> dict[str, Any]:
+    return nest_paths(_paths(state), [variable.get_value() for _, variable in nnx.to_flat_state(state)])
+
+
+def _reseeded(rngs: nnx.State, key: jax.Array) -> nnx.State:
+    """Random streams that all start anew, each from a key of its own."""
+    leaves, structure = jax.tree.flatten(rngs)
+    fresh = [
+        jax.random.fold_in(key, i) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else jnp.zeros_like(leaf)
+        for i, leaf in enumerate(leaves)
+    ]
+    return jax.tree.unflatten(structure, fresh)
+
+
+def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64) -> Layer:
+    """An NNX module as a layer.
+
+    The layer's parameters are the module's variables of type `nnx.Param`, its state all others but random streams.
+    `init` gives the values that the module has now, whatever the key; the module itself is not changed. For every x,
+    every h of the group H that is declared or inferred and every value of the parameters, `f(h·x) = φ(h)·f(x)`.
+
+    Args:
+        module: of one array `[batch, *spatial, channels]`; the output keeps the spatial axes or has none. It is put
+            in training or evaluation mode by its methods `train` and `eval`, and by an argument `train`, `training`,
+            `is_training`, `deterministic` or `use_running_average`, if it has one. In training its random streams
+            start from the key given to `apply`.
+        symmetry: a rule `Field -> Field` that declares H and φ, taken on trust: test it with `verify`. By default they
+            are inferred from the module's program, for all values of its variables.
+        size: number of nodes to trace with along an infinite axis.
+
+    Raises:
+        ValueError: if size < 1.
+        LayerError: from init, apply and certify, if the module cannot run on the input, or its output does not have
+            the shape that the rule says; from apply in training, if it has random streams and no key is given.
+
+    >>> import equinet as eq
+    >>> mix = nnx.Conv(1, 4, (1, 1), rngs=nnx.Rngs(0))
+    >>> net = eq.Sequential(from_nnx(mix, symmetry=lambda field: field.pointwise("affine", 4)), eq.MaxPool(2))
+    >>> net.init(jax.random.key(0), (8, 8, 1))["params"][0]["kernel"].shape
+    (1, 1, 1, 4)
+    >>> print(eq.certify(net, eq.torus(8, 8)).strict)
+    2Z × 2Z ⋊ 4mm (p4m, index 4)
+    """
+    graph, params, rngs, state = nnx.split(module, nnx.Param, nnx.RngState, ...)
+    return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))

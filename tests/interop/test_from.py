@@ -1,0 +1,267 @@
+"""Modules and functions from elsewhere as layers: their outputs, their variables, and the symmetry they declare."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import equinet as eq
+from equinet.interop import from_fn, from_linen, from_nnx
+from equinet.windows import Window
+from tests.interop.networks import SHAPE, descends, differ, images, restored, same, squared
+
+KEY = jax.random.key(0)
+WINDOWS = [Window(3, padding="circular")] * 2
+
+
+class Block(nn.Module):
+    """A convolution, a batch norm, dropout."""
+
+    features: int = 4
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        x = nn.Conv(self.features, (3, 3), padding="CIRCULAR")(x)
+        x = nn.BatchNorm(use_running_average=not train)(x)
+        return nn.Dropout(0.5, deterministic=not train)(nn.relu(x))
+
+
+class NnxBlock(nnx.Module):
+    """The same in NNX."""
+
+    def __init__(self, rngs, features=4):
+        self.layers = nnx.List(
+            [
+                nnx.Conv(2, features, (3, 3), padding="CIRCULAR", rngs=rngs),
+                nnx.BatchNorm(features, rngs=rngs),
+                nnx.Dropout(0.5, rngs=rngs),
+            ]
+        )
+
+    def __call__(self, x):
+        conv, norm, drop = self.layers
+        return drop(nnx.relu(norm(conv(x))))
+
+
+def convolve(params, x):
+    numbers = ("NHWC", "HWIO", "NHWC")
+    x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+    return jax.nn.relu(jax.lax.conv_general_dilated(x, params["kernel"], (1, 1), "VALID", dimension_numbers=numbers))
+
+
+def drawn(key, shape):
+    return {"kernel": jax.random.normal(key, (3, 3, shape[-1], 4)) / 4}
+
+
+def rule(field):
+    return field.read(WINDOWS, "taps", 4).pointwise("monotone")
+
+
+MODULE = NnxBlock(nnx.Rngs(0))
+MADE = {
+    "linen": lambda symmetry=rule: from_linen(Block(), symmetry=symmetry),
+    "nnx": lambda symmetry=rule: from_nnx(MODULE, symmetry=symmetry),
+    "fn": lambda symmetry=rule: from_fn(convolve, drawn, symmetry=symmetry),
+}
+
+
+def classifier(layer):
+    return eq.Sequential(layer, eq.MaxPool(2), eq.GlobalAvgPool(), eq.Dense(3))
+
+
+def test_linen_computes_what_the_module_does():
+    layer, x = from_linen(Block()), images()
+    variables = layer.init(KEY, SHAPE)
+    assert set(variables["params"]) == {"Conv_0", "BatchNorm_0"} and set(variables["state"]) == {"batch_stats"}
+    held = {"params": variables["params"], **variables["state"]}
+    same(layer.apply(variables, x), Block().apply(held, x))
+    y, state = layer.apply(variables, x, train=True, key=KEY)
+    wanted, updated = Block().apply(held, x, train=True, rngs={"dropout": KEY}, mutable=["batch_stats"])
+    same(state, updated)
+    assert differ(state, variables["state"])
+    assert differ(y, wanted) and y.shape == wanted.shape  # another draw of the dropout
+    assert differ(y, layer.apply(variables, x, train=True, key=jax.random.key(3))[0])
+    assert differ(variables, layer.init(jax.random.key(3), SHAPE))
+
+
+def test_nnx_computes_what_the_module_does():
+    layer, x = from_nnx(MODULE), images()
+    before = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(MODULE, (nnx.Param, nnx.BatchStat, nnx.RngCount))))
+    variables = layer.init(KEY, SHAPE)
+    same(variables, layer.init(jax.random.key(3), SHAPE))
+    assert set(variables["params"]["layers"]) == {"0", "1"}
+    assert set(variables["state"]["layers"]["1"]) == {"mean", "var"}
+    y, state = layer.apply(variables, x, train=True, key=KEY)
+    assert differ(y, layer.apply(variables, x, train=True, key=jax.random.key(3))[0])
+    same(y, layer.apply(variables, x, train=True, key=KEY)[0])
+    same(before, nnx.to_pure_dict(nnx.state(MODULE, (nnx.Param, nnx.BatchStat, nnx.RngCount))))
+    again = NnxBlock(nnx.Rngs(0))
+    again.eval()
+    same(layer.apply(variables, x), again(x))
+    again.train()
+    again(x)
+    same(state["layers"]["1"], nnx.to_pure_dict(nnx.state(again.layers[1], nnx.BatchStat)))
+    with pytest.raises(eq.LayerError, match=r"from_nnx\(NnxBlock\) draws random numbers in training: pass key="):
+        layer.apply(variables, x, train=True)
+
+
+def test_a_function_computes_what_it_does():
+    layer, x = from_fn(convolve, drawn), images()
+    variables = layer.init(KEY, SHAPE)
+    same(layer.apply(variables, x), convolve(variables["params"], x))
+    same(variables["params"], drawn(KEY, SHAPE))
+    assert layer.apply(variables, x, train=True)[1] == ()
+    plain = from_fn(jnp.tanh)
+    assert plain.init(KEY, SHAPE) == {"params": (), "state": ()}
+    same(plain.apply(plain.init(KEY, SHAPE), x), jnp.tanh(x))
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_they_are_layers_like_others(name, tmp_path):
+    net = classifier(MADE[name]())
+    assert net == classifier(MADE[name]()) and hash(net) == hash(classifier(MADE[name]()))
+    assert net.output_shape(SHAPE) == (3,)
+    variables, x = net.init(KEY, SHAPE), images()
+    same(jax.jit(net.apply)(variables, x), net.apply(variables, x))
+
+    def loss(params):
+        return squared(net.apply({**variables, "params": params}, x))
+
+    params = descends(loss, variables["params"])
+    assert differ(params[0], variables["params"][0])
+    same(restored(variables, tmp_path), variables)
+    _, state = jax.jit(lambda v, x: net.apply(v, x, train=True, key=KEY))(variables, x)
+    assert jax.tree.structure(state) == jax.tree.structure(variables["state"])
+    assert differ(state, variables["state"]) == (name != "fn")
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_declared_symmetry_is_certified_and_measured(name):
+    net, domain = classifier(MADE[name]()), eq.torus(8, 8)
+    certificate = eq.certify(net, domain, 2)
+    same_net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.Relu(), *net.layers[1:])
+    assert certificate.invariance == eq.certify(same_net, domain, 2).invariance
+    assert str(net.layers[0]) in str(certificate) and "as its rule declares" in str(certificate)
+    variables = net.init(KEY, SHAPE)
+    assert eq.verify(net.bind(variables), certificate, key=0).passed
+    wrong = eq.certify(classifier(MADE[name](lambda field: field.pointwise("affine", 4))), domain, 2)
+    assert not eq.verify(net.bind(variables), wrong, key=0).passed
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_on_the_plane_shapes_are_traced_at_a_size(name):
+    layer = MADE[name]()
+    assert layer.output_shape((None, None, 2)) == (None, None, 4)
+    assert layer.output_shape((None, 6, 2)) == (None, 6, 4)
+    certificate = eq.certify(classifier(layer), eq.plane(2), 2)
+    assert str(certificate.invariance).startswith("2Z × 2Z")
+
+
+def test_a_readout_has_no_spatial_axes():
+    layer = from_fn(lambda x: x.mean((1, 2)), symmetry=lambda field: field.collapse(maximum=False))
+    assert layer.output_shape((None, None, 2)) == layer.output_shape(SHAPE) == (2,)
+    assert eq.certify(layer, eq.torus(4, 4), 2).invariance.index == 1
+    after = from_fn(lambda x: x @ jnp.ones((2, 3)), symmetry=lambda field: field.pointwise("affine", 3))
+    assert eq.Sequential(layer, after).output_shape((None, None, 2)) == (3,)
+
+
+def test_operations_do_not_move_channels_past_it():
+    lift = eq.GroupConv(eq.Fibre.regular("4"), 3, padding="circular")
+    net = eq.Sequential(lift, from_fn(jnp.tanh, symmetry=lambda field: field.pointwise("any")), eq.GlobalAvgPool())
+    certificate = eq.certify(net, eq.torus(4, 4), 2)
+    assert str(certificate.strict) == "Z × Z (p1, index 1)"
+
+
+def test_modes_have_many_names():
+    class Silent(nn.Module):
+        @nn.compact
+        def __call__(self, x, *, deterministic, use_running_average: bool, training=False):
+            return x + (0 if deterministic and use_running_average and not training else 1)
+
+    layer, x = from_linen(Silent()), images()
+    variables = layer.init(KEY, SHAPE)
+    assert variables == {"params": {}, "state": {}}
+    same(layer.apply(variables, x), x)
+    same(layer.apply(variables, x, train=True)[0], x + 1)
+
+    class Plain(nnx.Module):
+        def __call__(self, x, train):
+            return x + int(train)
+
+    layer = from_nnx(Plain())
+    variables = layer.init(KEY, SHAPE)
+    same(layer.apply(variables, x), x)
+    same(layer.apply(variables, x, train=True)[0], x + 1)
+
+
+def test_variables_that_appear_in_a_call_are_left():
+    class Sower(nnx.Module):
+        def __call__(self, x):
+            self.seen = nnx.Intermediate(x)
+            return x
+
+    layer = from_nnx(Sower())
+    assert layer.apply(layer.init(KEY, SHAPE), images(), train=True)[1] == {}
+
+
+def test_variables_of_another_module():
+    layer = from_nnx(MODULE)
+    with pytest.raises(eq.LayerError, match=r"another network: from_nnx\(NnxBlock\) has one at layers/0/bias"):
+        layer.apply({"params": {}, "state": {}}, images())
+
+
+def test_what_cannot_run_is_named():
+    layer = from_fn(lambda x: x @ jnp.ones((3, 1)), symmetry=rule)
+    with pytest.raises(eq.LayerError, match=r"from_fn\(<lambda>\) cannot run on an input of shape \(8, 8, 2\): .*dot"):
+        layer.init(KEY, SHAPE)
+    with pytest.raises(eq.LayerError, match=r"layer 1 \(FromFunction\): from_fn"):
+        eq.certify(eq.Sequential(eq.Relu(), layer), eq.torus(8, 8), 2)
+    for fn in (lambda x: (x, x), lambda x: x.sum(), lambda x: x[0]):
+        with pytest.raises(eq.LayerError, match=r"must turn \[batch, \*spatial, channels\] into one such array"):
+            from_fn(fn).output_shape((4, 2))
+    with pytest.raises(eq.LayerError, match=r"turns .* \(4, 4, 2\) into .* \(4, 2\): it must keep the spatial axes"):
+        from_fn(lambda x: x.mean(1)).output_shape((4, 4, 2))
+    with pytest.raises(ValueError, match=r"size must be at least 1; got 0"):
+        from_fn(jnp.tanh, size=0)
+
+
+def test_a_rule_of_another_shape_is_refused():
+    layer = from_fn(lambda x: x[:, ::2, ::2], symmetry=lambda field: field.pointwise("any"))
+    with pytest.raises(
+        eq.LayerError, match=r"the rule makes a field of shape \(8, 8, 2\), the function one of \(4, 4, 2\)"
+    ):
+        eq.certify(layer, eq.torus(8, 8), 2)
+
+
+def inferred(layer, domain):
+    """The certificate of a layer without a rule."""
+    return eq.certify(layer, domain, 2)
+
+
+@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("domain", [eq.torus(8, 8), eq.box(8, 8), eq.plane(2)], ids=str)
+def test_symmetry_is_inferred_from_the_program(name, domain):
+    found = inferred(classifier(MADE[name](None)), domain)
+    wanted = eq.certify(classifier(MADE[name]()), domain, 2)
+    assert found.strict == wanted.strict and found.invariance == wanted.invariance
+
+
+def test_inference_after_the_readout():
+    net = eq.Sequential(eq.MaxPool(2), eq.GlobalAvgPool(), from_linen(nn.Dense(3)), from_fn(jax.nn.softmax))
+    assert inferred(net, eq.torus(8, 8)).invariance == eq.certify(net.layers[0], eq.torus(8, 8)).strict
+
+
+def test_what_is_inferred_holds_for_all_values_of_the_variables():
+    class Positions(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return x + self.param("table", nn.initializers.zeros, (1, *x.shape[1:]))
+
+    assert inferred(from_linen(Positions()), eq.torus(8, 8)).strict.order == 1
+
+
+def test_constants_of_a_function_without_parameters_are_read():
+    for table, index in ((jnp.ones((1, 8, 1)), 1), (jnp.arange(8.0).reshape(1, 8, 1), 8)):
+        assert inferred(from_fn(lambda x, table=table: x * table), eq.torus(8)).strict.index == index
