@@ -7,8 +7,26 @@ the ledger.
 
 from equinet.infer.api import infer as infer
 from equinet.infer.api import push as push
+from equinet.infer.compat import Equation as Equation
 from equinet.infer.interpret import InferenceError as InferenceError
+from equinet.infer.join import join as join
+from equinet.infer.join import mixed as mixed
+from equinet.infer.join import pointwise as pointwise
 from equinet.infer.rules import NoRule as NoRule
 from equinet.infer.rules import rule as rule
+from equinet.infer.values import Constant as Constant
+from equinet.infer.values import Value as Value
 
-__all__ = ["InferenceError", "NoRule", "infer", "push", "rule"]
+__all__ = [
+    "Constant",
+    "Equation",
+    "InferenceError",
+    "NoRule",
+    "Value",
+    "infer",
+    "join",
+    "mixed",
+    "pointwise",
+    "push",
+    "rule",
+]

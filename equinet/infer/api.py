@@ -52,8 +52,8 @@ def infer(
             without S has batch and channels in this order.
         size: the size to trace at along infinite axes, an int or one per axis. A model must run at it; choose one
             that its strides divide.
-        params: a pytree of parameters. The function is then called as `fn(params, x)`, and the claim is for all their
-            values: only shapes count.
+        params: a pytree of parameters, or of their shapes (`jax.eval_shape`). The function is then called as
+            `fn(params, x)`, and the claim is for all their values.
         generic: whether arrays that the function closes over are taken to have arbitrary values too. If not, their
             values count: a kernel or a table of positions that happens to be symmetric is taken as it is, for this
             function and no other.
@@ -130,7 +130,7 @@ def _pushed(
         "C": ((Digit(channels),),),
     }
     shape = tuple(n for part in layout for n in counts[part])
-    held = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(jnp.shape(leaf), jnp.result_type(leaf)), params)
+    held = jax.eval_shape(lambda given: given, params)
     like = jax.ShapeDtypeStruct(shape, dtype)
     program, out = trace(fn, [like] if params is None else [held, like])
     leaves = jax.tree.leaves(out)

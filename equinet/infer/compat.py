@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 import numpy as np
-from jax.extend import source_info_util
 
 _LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _HERE = str(Path(__file__).resolve().parent.parent)
@@ -123,15 +122,16 @@ class Equation:
         return tuple(part for part in str(self.eqn.source_info.name_stack).split("/") if part)
 
     @cached_property
-    def source(self) -> str:
-        """The line of the model it comes from: the innermost one outside installed libraries."""
+    def sources(self) -> tuple[str, str]:
+        """The innermost line outside installed libraries and equinet that it comes from, and the one outside the
+        former; empty if there is none."""
         traceback = self.eqn.source_info.traceback
         frames = list(traceback.frames) if traceback is not None else []
         outside = [f for f in frames if not any(str(f.file_name).startswith(library) for library in _LIBRARIES)]
         users = [f for f in outside if not str(f.file_name).startswith(_HERE)]
-        for frame in users + outside:
-            return f"{Path(frame.file_name).name}:{frame.line_num} ({frame.function_name})"
-        return source_info_util.summarize(self.eqn.source_info)
+        shown = [next(iter(found), None) for found in (users, outside)]
+        mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)
+        return mine, any_of
 
 
 def is_literal(var: Any) -> bool:

@@ -145,7 +145,7 @@ def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field
             if joint is not None and met is not None:
                 operations.append(((matrix, joint), met))
     grid = Domain((*a.grid.axes, *(b.grid.axes[j] for j in extra)))
-    spans = [replace(span, everything=True) for span in (*a.spans, *(b.spans[j] for j in extra))]
+    spans = [Span(everything=True)] * dim
     made = replace(a, variables=tuple(variables), parts=None)
     return _on(made, grid, first & second, operations, spans)
 

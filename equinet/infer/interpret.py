@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.fields import nothing, restrict_source
 from equinet.infer.join import join, mixed, pointwise, with_constant
-from equinet.infer.ledger import Step
+from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
 from equinet.infer.rules import RULES, NoRule
 from equinet.infer.rules.movement import concatenated, picked
@@ -44,11 +44,13 @@ class Interpreter:
         source: the input's field.
         generic: whether closed-over arrays are taken to have arbitrary values.
         steps: what was done, for the ledger.
+        place: where the program that is being run was called.
     """
 
     source: Field
     generic: bool = False
     steps: list[Step] = field(default_factory=list)
+    place: Place = ((), "")
 
     def run(self, program: Program, arguments: Sequence[Atom]) -> list[Atom]:
         """The values of a program's outputs."""
@@ -69,7 +71,7 @@ class Interpreter:
         """The results of one operation."""
         called = equation.called()
         if called is not None:
-            return self.run(called, self._operands(called, arguments))
+            return self._inside(equation, lambda: self.run(called, self._operands(called, arguments)))
         constants = [a for a in arguments if isinstance(a, Constant)]
         if len(constants) == len(arguments):
             return list(folded(equation, constants))
@@ -86,8 +88,8 @@ class Interpreter:
             raise
         except Exception as error:
             raise InferenceError(
-                f"the rule of {equation.name} failed at {equation.source}: {type(error).__name__}: {error}; "
-                f"please report it"
+                f"the rule of {equation.name} failed at {self._place_of(equation)[1]}: "
+                f"{type(error).__name__}: {error}; please report it"
             ) from error
         for result, shape in zip(results, equation.shapes, strict=True):
             if not isinstance(result, Chosen) and result.shape != shape:
@@ -96,6 +98,20 @@ class Interpreter:
                 )
         self._record(equation, arguments, results, "")
         return results
+
+    def _inside(self, equation: Equation, run: Callable[[], list[Atom]]) -> list[Atom]:
+        """Run a program inside an operation, which says where what has no place of its own comes from."""
+        outer = self.place
+        self.place = self._place_of(equation)
+        try:
+            return run()
+        finally:
+            self.place = outer
+
+    def _place_of(self, equation: Equation) -> Place:
+        """The named scopes that an operation is in, and the line of the model that it comes from."""
+        mine, any_of = equation.sources
+        return (*self.place[0], *equation.scopes), mine or self.place[1] or any_of
 
     def _operands(self, called: Program, arguments: list[Atom]) -> list[Atom]:
         return arguments[len(arguments) - len(called.inputs) :]
@@ -118,11 +134,11 @@ class Interpreter:
             return push_declared(region, equation, arguments, self.source)
         control = {"scan": self._scan, "while": self._while, "cond": self._cond}.get(equation.name)
         if control is not None:
-            return control(equation, arguments)
+            return self._inside(equation, lambda: control(equation, arguments))
         rule = RULES.get(equation.name)
         if rule is None:
             raise NoRule(
-                f"no rule for the primitive {equation.name} ({equation.source}): give it one with "
+                f"no rule for the primitive {equation.name} ({self._place_of(equation)[1]}): give it one with "
                 f"equinet.infer.rule, or declare the symmetry of the function that uses it with equinet.declare"
             )
         return rule(equation, arguments)
@@ -131,7 +147,7 @@ class Interpreter:
         before = [a for a in arguments if isinstance(a, Value)]
         after = [r for r in results if isinstance(r, Value)]
         if before and after:
-            self.steps.append(Step(equation, before, after[0], gap))
+            self.steps.append(Step(equation, self._place_of(equation), before, after[0], gap))
 
     def _scan(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         params = equation.params

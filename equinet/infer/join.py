@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from equinet.fibre import Fibre
-from equinet.field import Field
+from equinet.field import Field, Span
 from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import freed, freed_axes, refined, repeated, unfolded
@@ -118,6 +118,8 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
             return Value((two if one.closed else one).pointwise("affine" if opens else "any"), extents, layout)
         if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
             two = replace(two, fibre=one.fibre)
+        if len(one.spans) != len(two.spans):
+            one, two = (replace(f, spans=(Span(everything=True),) * a.dim) for f in (one, two))
         made = one.joined(two, linear=linear)
         return Value(made if linear else made.pointwise("any"), extents, layout)
     return Value(natural_join(one, two, list(pairs.items())), extents, layout)

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from equinet.declare import declaration
+from equinet.fibre import Fibre
 from equinet.field import Field, Lost, Row
 from equinet.infer.compat import Equation
 from equinet.infer.values import Value
 from equinet.infer.views import MOST_AXES
 
+Place = tuple[tuple[str, ...], str]
 _QUIET = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy", "stop_gradient"}
 _REASONS = {
     "concatenate": "different arrays lie one after the other",
     "dot_general": "nodes are told apart by weights of their own",
     "reshape": "nodes become channels",
     "cumsum": "it runs along an axis in order",
-    "argmax": "the place of the largest element is a position",
-    "argmin": "the place of the smallest element is a position",
     "fft": "frequencies lie in order, and translations turn their phases",
     "slice": "a part is cut out",
     "gather": "elements are picked by position",
@@ -36,12 +36,14 @@ class Step:
 
     Attributes:
         equation: the operation.
+        place: the named scopes it is in, and the line of the model it comes from.
         before: its operands that depend on the input.
         after: its first result.
         gap: why nothing is known of it, or empty.
     """
 
     equation: Equation
+    place: Place
     before: list[Value]
     after: Value
     gap: str
@@ -53,15 +55,11 @@ def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
     run: list[Step] = []
     order = {id(step.after): i for i, step in enumerate(steps)}
     for step in steps:
-        if run and (_place(step) != _place(run[-1])):
+        if run and step.place != run[-1].place:
             made += _row(run, order)
             run = []
         run.append(step)
     return tuple(made + _row(run, order)) if run else ()
-
-
-def _place(step: Step) -> tuple[tuple[str, ...], str]:
-    return step.equation.scopes, step.equation.source
 
 
 def _row(run: Sequence[Step], order: dict[int, int]) -> list[Row]:
@@ -73,15 +71,24 @@ def _row(run: Sequence[Step], order: dict[int, int]) -> list[Row]:
     if last is None or not entering:
         return []
     # Of several operands the one made last has lost most, as a rule.
-    before = max(entering, key=lambda v: order.get(id(v), -1)).field
-    scopes, source = _place(last)
+    before = _counted(max(entering, key=lambda v: order.get(id(v), -1)))
+    scopes, source = last.place
     shown = ", ".join(dict.fromkeys(names)) or _name(last.equation)
 
     def reason(start: Field, lost: Lost) -> str:
         del start, lost
         return "; ".join(dict.fromkeys(text for step in run for text in [step.gap or _why(step)] if text))
 
-    return [Row((*scopes, source), shown, before, last.after.field, reason)]
+    text = f"{shown}  {source}" if source and scopes else shown
+    return [Row(scopes or (source,), text, before, _counted(last.after), reason)]
+
+
+def _counted(value: Value) -> Field:
+    """A value's field with its number of channels, the array's last axis."""
+    field = value.field
+    if isinstance(field.fibre, Fibre) or not value.layout or any(d.axis is not None for d in value.layout[-1]):
+        return field
+    return replace(field, fibre=value.shape[-1])
 
 
 def _name(equation: Equation) -> str:
@@ -109,8 +116,13 @@ def _why(step: Step) -> str:
     if len(step.before) > 1:
         return _REASONS.get(equation.name, "arrays that move differently are combined")
     if equation.name in ("add", "sub", "mul", "div", "select_n"):
-        return "combined with values that differ from node to node"
+        return "combined with values that differ from node to node" if _with_table(equation) else ""
     return _REASONS.get(equation.name, "")
+
+
+def _with_table(equation: Equation) -> bool:
+    """Whether all operands are arrays, rather than numbers."""
+    return all(equation.input_shape(i) for i in range(len(equation.inputs)))
 
 
 def _shown(sizes: Sequence[int]) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 from equinet.declare import Declared
 from equinet.fibre import Fibre
 from equinet.field import Field
 from equinet.infer.compat import Equation
-from equinet.infer.fields import permuted
+from equinet.infer.fields import permuted, restrict_source
 from equinet.infer.rules.table import NoRule
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
 from equinet.infer.views import freed, plain
 from equinet.phases import Phase
 
@@ -22,6 +23,11 @@ def push_declared(region: Declared, equation: Equation, arguments: Sequence[Atom
         raise NoRule(
             f"{region.name} closes over an array that depends on the input, of which its declaration is silent"
         )
+    tracked = [a for a in arguments if not isinstance(a, Constant)]
+    if all(isinstance(a, Value) and a.dim == 0 for a in tracked):
+        # Nothing moves what goes in: nor what comes out.
+        met = reduce(_met, [a for a in tracked if isinstance(a, Value)])
+        return [Value(met.field.pointwise("any"), (), free(*shape)) for shape in equation.shapes]
     given: list[Field | Phase | None] = []
     for at, argument in enumerate(arguments[region.held :], start=region.held):
         mapped = sum(axes[at] for axes in region.mapped_in)
@@ -38,6 +44,10 @@ def push_declared(region: Declared, equation: Equation, arguments: Sequence[Atom
         mapped = sum(axes[at] for axes in region.mapped_out)
         outputs.append(_value(region, made, shape, mapped, source))
     return outputs
+
+
+def _met(a: Value, b: Value) -> Value:
+    return Value(restrict_source(a.field, b.field), (), free(1))
 
 
 def _identified(result: Field | Phase | None, kept: Phase, fresh: Phase) -> Field | Phase | None:

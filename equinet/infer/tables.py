@@ -50,7 +50,7 @@ class Table:
 
     @cached_property
     def is_identity(self) -> bool:
-        """Whether every node is itself."""
+        """Whether every node is itself (of the first ones, on a finite axis)."""
         rows = len(self.nodes)
         if self.nodes.shape[1] > 1 or self.advance not in (0, rows) or (self.weights != 1).any():
             return False

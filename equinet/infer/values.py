@@ -183,7 +183,8 @@ class Value:
     @property
     def is_stem(self) -> bool:
         """Whether the value is its stem itself."""
-        return all(table.is_identity for table in self.tables)
+        sizes = self.stem.grid.sizes
+        return all(t.is_identity and n in (None, len(t.nodes)) for t, n in zip(self.tables, sizes, strict=True))
 
     @cached_property
     def field(self) -> Field:

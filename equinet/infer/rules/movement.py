@@ -456,46 +456,38 @@ def _unordered(equation: Equation, arguments: Sequence[Atom]) -> Value:
     return pointwise(made, "any")
 
 
-@rule(
-    "dynamic_update_slice",
-    "scatter",
-    "scatter-add",
-    "scatter_add",
-    "scatter-mul",
-    "scatter_mul",
-    "scatter_min",
-    "scatter_max",
-)
+_NEUTRAL = {"scatter-mul": 1.0, "scatter-min": 2.0**30, "scatter-max": -(2.0**30)}
+"""What an operand holds where updates are tried out, so that they show as they are; 0 unless said otherwise."""
+
+
+@rule("dynamic_update_slice", "scatter", "scatter-add", "scatter-mul", "scatter-min", "scatter-max")
 def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     operand, updates, indices = _scattered(equation, arguments)
-    if not all(isinstance(i, Constant) and i.array is not None for i in indices):
+    given = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
+    if len(given) < len(indices):
         return [_unordered(equation, arguments)]
-    shape, given = equation.shapes[0], [i.array for i in indices if isinstance(i, Constant)]
-    update_shape = equation.input_shape(1 if equation.name == "dynamic_update_slice" else 2)
-    order = [np.zeros(shape, np.float32), np.ones(update_shape, np.float32)]
-    run = [order[0], order[1], *given] if equation.name == "dynamic_update_slice" else [order[0], *given, order[1]]
-    mask = np.asarray(_plain_scatter(equation, run)) != 0
-    constant = Constant.of(mask)
+    shape = equation.shapes[0]
+    touched = _tried(equation, np.asarray(3), given) != _NEUTRAL.get(equation.name, 0.0)
     if isinstance(updates, Value):
-        loose = _shuffled(updates, shape)
-        made = loose if not isinstance(operand, Value) else join(operand, loose, linear=False)
-    else:
-        if not isinstance(operand, Value):
-            raise NoRule("none of its operands depends on the input")
+        made = _shuffled(updates, shape)
+        made = join(operand, made, linear=False) if isinstance(operand, Value) else made
+    elif isinstance(operand, Value) and isinstance(updates, Constant):
         made = operand
-        if isinstance(updates, Constant):
-            if updates.array is None and any(updates.varies):
-                varies = tuple(n > 1 for n in shape)
-                made = with_constant(made, Constant(shape, None, varies), "any")
-            elif updates.array is not None:
-                zeros = np.zeros(shape, np.float32)
-                run = [zeros, np.asarray(updates.array, np.float32), *given]
-                run = run if equation.name == "dynamic_update_slice" else [run[0], *given, run[1]]
-                made = with_constant(made, Constant.of(np.asarray(_plain_scatter(equation, run))), "any")
-    return [pointwise(with_constant(made, constant, "any"), "any")]
+        if updates.array is not None:
+            made = with_constant(made, Constant.of(_tried(equation, updates.array, given)), "any")
+        elif any(updates.varies):
+            made = with_constant(made, Constant(shape, None, tuple(n > 1 for n in shape)), "any")
+    else:
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    return [pointwise(with_constant(made, Constant.of(touched), "any"), "any")]
 
 
-def _plain_scatter(equation: Equation, arguments: list[np.ndarray]) -> np.ndarray:
+def _tried(equation: Equation, updates: np.ndarray, indices: Sequence[np.ndarray]) -> np.ndarray:
+    """What known updates make of an operand that does not show."""
+    slicing = equation.name == "dynamic_update_slice"
+    wide = np.broadcast_to(updates, equation.input_shape(1 if slicing else 2))
+    operand = np.full(equation.shapes[0], _NEUTRAL.get(equation.name, 0.0))
+    arguments = [operand, wide, *indices] if slicing else [operand, *indices, wide]
     kinds = [var.aval.dtype for var in equation.inputs]
     cast = [np.asarray(a).astype(kind) for a, kind in zip(arguments, kinds, strict=True)]
     return np.asarray(equation.run(cast)[0]).astype(np.float32)
