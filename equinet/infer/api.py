@@ -22,6 +22,7 @@ from equinet.infer.rules.fourier import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import freed, plain
 
+LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
 BATCH = 2
 """Examples in the array that a function is traced with."""
 
@@ -80,8 +81,8 @@ def infer(
         )
     if isinstance(channels, Fibre) or not isinstance(channels, int) or channels < 1:
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
-    if sorted(layout) not in (sorted("BSC"), sorted("SC"), sorted("BS"), sorted("S")):
-        raise ValueError(f"infer: a layout is S with B and C before or after it, such as 'BSC' or 'CS'; got {layout!r}")
+    if layout not in LAYOUTS:
+        raise ValueError(f"infer: a layout is one of {', '.join(LAYOUTS)}; got {layout!r}")
     sizes = _sizes(domain, size)
     start = Field.input(domain, channels)
     field, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)

@@ -123,7 +123,7 @@ class Interpreter:
             return argument
         if declaration(equation.eqn) is not None:
             return argument
-        if equation.name in ("add", "sub") and all(isinstance(a, Value) for a in arguments):
+        if equation.name in ("add", "sub", "concatenate") and all(isinstance(a, Value) for a in arguments):
             return argument
         alike = equation.name in KEEPS_FIBRES and argument.stem.fibre.is_permutation
         alike &= all(a is argument or (isinstance(a, Constant) and a.shape == ()) for a in arguments)

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from equinet.fibre import Fibre, concatenate
+from equinet.field import Field
 from equinet.infer.compat import Equation
 from equinet.infer.fields import reflected
 from equinet.infer.join import join, mixed, pointwise, with_constant
@@ -231,6 +233,8 @@ def concatenated(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Va
     """Arrays one after the other along an axis; at least one of them depends on the input."""
     arguments = [a for a in arguments if isinstance(a, Chosen) or 0 not in a.shape]
     values = [a for a in arguments if isinstance(a, Value)]
+    if any(isinstance(v.stem.fibre, Fibre) for v in values):
+        return _fibres_beside(values, at)
     if any(isinstance(a, Chosen) for a in arguments):
         raise NoRule("it is applied to the phase that a polyphase layer chose")
     if len(values) == len(arguments) and (made := _woven(values, at)) is not None:
@@ -243,6 +247,31 @@ def concatenated(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Va
     parts = [next(replaced) if isinstance(a, Value) else a for a in arguments]
     made = _one_after_another([p for p in parts if not isinstance(p, Chosen)], at, shape)
     return _apart(parts, at, shape) if made is None else made
+
+
+def _fibres_beside(values: Sequence[Value], at: int) -> Value:
+    """Arrays beside each other whose channels operations move, each its own."""
+    first = values[0]
+    alike = at == len(first.layout) - 1 and all(v.layout[:at] == first.layout[:at] for v in values)
+    if not alike or any(v.extents != first.extents or v.grid_axis(at) is not None for v in values):
+        return concatenated([v.known(v.field.unmoved()) for v in values], at, _with_size(values, at))
+    made = _counted(first)
+    for other in values[1:]:
+        more = _counted(other)
+        made = made.joined(more, concatenate([made.fibre, more.fibre]), linear=True)
+    layout = (*first.layout[:at], (Digit(sum(v.shape[at] for v in values)),))
+    return first.known(made, layout)
+
+
+def _with_size(values: Sequence[Value], at: int) -> tuple[int, ...]:
+    shape = values[0].shape
+    return (*shape[:at], sum(v.shape[at] for v in values), *shape[at + 1 :])
+
+
+def _counted(value: Value) -> Field:
+    """A value's field with its number of channels, unless it knows more of them."""
+    field = value.field
+    return field if isinstance(field.fibre, Fibre) else replace(field, fibre=value.shape[-1])
 
 
 def _woven(values: Sequence[Value], at: int) -> Value | None:

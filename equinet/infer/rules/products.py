@@ -14,7 +14,7 @@ from equinet.infer.rules.reductions import reduced
 from equinet.infer.rules.table import rule
 from equinet.infer.tables import Table, continued
 from equinet.infer.values import Atom, Constant, Digit, Value
-from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.infer.views import MOST_AXES, freed, freed_axes, plain
 
 
 @rule("dot_general")
@@ -52,6 +52,11 @@ def _with_weights(
     if lines is not None:
         made, at = lines
         order = [*batch, *left, at]
+        if not sizes:
+            # One weighted sum of all nodes: an axis of one node, which is not moved.
+            axis = made.grid_axis(at)
+            made = made.laid_out(tuple(made.layout[i] for i in order[:-1]))
+            return made if axis is None else freed_axes(made, {axis})
         return made.laid_out(tuple(made.layout[i] for i in order))
     for i in summed:
         if any(digit.axis is not None for digit in value.layout[i]):
@@ -105,7 +110,7 @@ def _along_an_axis(
     sizes: Sequence[int],
 ) -> tuple[Value, int] | None:
     """A known matrix along one grid axis (interpolation, say): each output is a weighted sum of nodes."""
-    if len(summed) != 1 or len(sizes) != 1 or weights_batch or weights.array is None or value.kind == "max":
+    if len(summed) != 1 or len(sizes) > 1 or weights_batch or weights.array is None or value.kind == "max":
         return None
     if weights.array.dtype.kind == "c":
         return None
@@ -114,7 +119,7 @@ def _along_an_axis(
     if axis is None or value.dim > MOST_AXES:
         return None
     matrix = np.asarray(weights.array, np.float64)
-    matrix = matrix if place == 0 else matrix.T
+    matrix = np.moveaxis(matrix, place, 0).reshape(matrix.shape[place], -1)
     matrix = np.where(np.abs(matrix) < 1e-7 * np.abs(matrix).max(initial=0), 0, matrix)
     if not np.isfinite(matrix).all() or not matrix.any(0).all():
         return None

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.fields import forget_axes
+from equinet.infer.fields import forget_axes, nothing
 from equinet.infer.join import held, join, mixed, pointwise, with_constant
 from equinet.infer.rules.movement import value_of
 from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.tables import Kernel, Table
-from equinet.infer.values import Atom, Constant, Digit, Value
+from equinet.infer.values import Atom, Constant, Digit, Value, free
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, unfolded
 
 Kind = Literal["sum", "max", "other"]
@@ -126,8 +126,6 @@ def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     value = value_of(arguments[0])
     digits = value.layout[axis]
     axes = {digit.axis for digit in digits if digit.axis is not None}
-    if axes and len(equation.shapes) > 1:
-        raise NoRule(_TIES)
     # The values in order are a symmetric function of those along the axis, if all of a grid axis lies along it.
     if any(len(value.digits_of(a)) != sum(digit.axis == a for digit in digits) for a in axes):
         value = held(value, axes)
@@ -137,7 +135,8 @@ def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
         layout = list(made.layout)
         layout.insert(axis, (Digit(shape[axis]),))
         outputs.append(made.laid_out(tuple(layout)))
-    return outputs
+    # Of the places that values come from nothing is known: where they tie, rounding decides.
+    return [outputs[0], *(Value(nothing(made.field), (), free(*shape)) for shape in equation.shapes[1:])]
 
 
 def _sorted_together(equation: Equation, arguments: Sequence[Atom], axis: int) -> list[Atom]:

@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 
 from equinet.field import Reduce
-from equinet.infer.compat import Equation
+from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import mixed, pointwise
 from equinet.infer.rules.movement import value_of
@@ -195,7 +195,7 @@ def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
 
 @rule("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window")
 def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    params, kind = equation.params, equation.name.removeprefix("reduce_window").strip("_")
+    params, kind = equation.params, equation.name.removeprefix("reduce_window").strip("_") or _combined(equation)
     values = [a for a in arguments if isinstance(a, Value)]
     if len(values) != 1 or not isinstance(arguments[0], Value):
         raise NoRule("it reduces several arrays at once, or from a start that depends on the input")
@@ -220,4 +220,13 @@ def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Ato
         # A minimum of maxima is no maximum of anything; a minimum of anything else is matched as a maximum is.
         value = value.known(value.field.rebase())
     made = slid(value, slides, equation.shapes[0], reduce, taps)
+    if equation.name == "reduce_window" and reduce != "taps":
+        # The start of the reduction is one more entry of every window.
+        made = pointwise(made, "affine" if kind == "sum" else "monotone")
     return [made] if kind in ("sum", "max") else [pointwise(made, "any")]
+
+
+def _combined(equation: Equation) -> str:
+    """How a reduction that is written out combines elements: "sum", "max", "min", or "" for anything else."""
+    names = [inner.name for inner in Program.of(equation.params["jaxpr"]).equations]
+    return {"add": "sum", "max": "max", "min": "min"}.get(names[0], "") if len(names) == 1 else ""
