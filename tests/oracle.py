@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from unittest import mock
 
 import jax
@@ -58,7 +58,23 @@ def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generat
     return jax.tree_util.tree_map_with_path(draw, like)
 
 
-def _acted(arrays: np.ndarray, domain: eq.Domain, elements: list[eq.Isometry]) -> np.ndarray:
+class Claim(Protocol):
+    """What is judged: a certificate, or anything that claims as much."""
+
+    @property
+    def strict(self) -> eq.SpaceGroup: ...
+    @property
+    def orbit(self) -> eq.SpaceGroup: ...
+    @property
+    def invariance(self) -> eq.SpaceGroup: ...
+    @property
+    def output(self) -> eq.Domain: ...
+    @property
+    def fibre(self) -> int: ...
+    def action(self, g: eq.Isometry, /) -> eq.Isometry: ...
+
+
+def acted(arrays: np.ndarray, domain: eq.Domain, elements: list[eq.Isometry]) -> np.ndarray:
     """`[elements, batch, nodes, channels]`: (g·x)[g p] = x[p], by index maps."""
     flat = arrays.reshape(arrays.shape[0], -1, arrays.shape[-1])
     moved = np.empty((len(elements), *flat.shape), flat.dtype)
@@ -133,11 +149,10 @@ def truth(
     """
     rng = np.random.default_rng(seed)
     elements = [g for g in domain.group.elements() if not isinstance(channels, eq.Fibre) or g.matrix in channels.group]
-    outputs = list(output.group.elements()) if output.dim else [eq.Isometry.identity(0)]
     shape = (*(n or 1 for n in domain.sizes), channels)
     variables = random_weights(net, shape, rng)
     x = rng.standard_normal((batch, *shape)) + 2 * rng.standard_normal((batch, *(1,) * domain.dim, int(channels)))
-    inputs = _acted(x, domain, elements)
+    inputs = acted(x, domain, elements)
     inputs = np.stack([_with_channels(one, channels, g.matrix) for g, one in zip(elements, inputs, strict=True)])
     inputs = inputs.reshape(len(elements) * batch, *shape)
     y, maps = _watched(net, variables, np.concatenate([x, inputs]))
@@ -145,16 +160,29 @@ def truth(
         raise FloatingPointError(f"{net} gives NaN or infinity")
     clear = ~np.any([np.zeros(batch, bool), *(_symmetric(values[:batch], stride) for values, stride in maps)], axis=0)
     clear = clear if clear.any() else ~clear
-    before, after = y[:batch], y[batch:].reshape(len(elements), batch, -1, y.shape[-1])
-    if not output.dim:
-        before = before[:, None]
-    candidates = _acted(before, output, outputs) if output.dim else before[None]
-    candidates, after = candidates[:, clear], after[:, clear]
-    batch = int(clear.sum())
-    scale = max(np.abs(y).max(), 1e-3)  # weights and inputs are of order 1: less is an output that is always zero
-    width = candidates[0, 0].size
-    few = rng.choice(width, min(8, width), replace=False)
-    same = before[clear].reshape(batch, -1)
+    before, after = y[:batch], y[batch:].reshape(len(elements), batch, *y.shape[1:])
+    return matched(before[clear], after[:, clear], elements, output, fibre, scale=np.abs(y).max())
+
+
+def matched(
+    before: np.ndarray, after: np.ndarray, elements: list[eq.Isometry], output: eq.Domain, fibre: int, scale: float
+) -> Truth:
+    """Try every isometry of the output grid on the outputs, one example at a time.
+
+    Args:
+        before: the outputs `[batch, *grid, channels]`; `[batch, ...]` if the grid has no axes.
+        after: `[elements, batch, ...]`, the outputs for the moved inputs.
+        elements: the isometries that moved them.
+        output, fibre: the outputs' grid and channels.
+        scale: the size of the values, of order 1 if there is anything to see.
+    """
+    batch = len(before)
+    same = before.reshape(batch, -1)
+    width = same.shape[1]
+    outputs = list(output.group.elements()) if output.dim else [eq.Isometry.identity(0)]
+    candidates = acted(before, output, outputs) if output.dim else before[None]
+    close = TOLERANCE * max(scale, 1e-3)  # less than that is an output that is always zero
+    few = np.random.default_rng(0).choice(width, min(8, width), replace=False)
     pairs, orbit, still = {}, set(), set()
     turned: dict[Matrix, tuple[np.ndarray, np.ndarray]] = {}
     for g, moved in zip(elements, after.reshape(len(elements), batch, -1), strict=True):
@@ -162,13 +190,13 @@ def truth(
             made = _with_channels(candidates, fibre, g.matrix).reshape(len(outputs), batch, -1)
             turned[g.matrix] = made, np.ascontiguousarray(made[..., few])
         full, glance = turned[g.matrix]
-        matches = (np.abs(glance - moved[:, few]) <= TOLERANCE * scale).all(-1)
+        matches = np.asarray((np.abs(glance - moved[:, few]) <= close).all(-1))
         which, example = np.nonzero(matches)
-        matches[which, example] = np.abs(full[which, example] - moved[example]).max(-1) <= TOLERANCE * scale
+        matches[which, example] = np.abs(full[which, example] - moved[example]).max(-1) <= close
         pairs[g] = frozenset(h for h, ok in zip(outputs, matches.all(1), strict=True) if ok)
         if matches.any(0).all():
             orbit.add(g)
-        if np.abs(same - moved).max() <= TOLERANCE * scale:
+        if np.abs(same - moved).max() <= close:
             still.add(g)
     return Truth(pairs, frozenset(orbit), frozenset(still))
 
@@ -192,19 +220,20 @@ def judge(net: eq.Layer, domain: eq.Domain, channels: int = 2, seed: int = 0, re
     An apparent symmetry outside the claim is tried again on fresh weights, since it may be a coincidence of these.
     """
     certificate = eq.certify(net, domain, channels)
-    fibre = certificate.field.fibre
+    fibre = certificate.fibre
     found = truth(net, domain, certificate.output, channels, seed, fibre=fibre)
-    unsound, loose = _compare(certificate, found)
+    unsound, loose = compare(certificate, found)
     for retry in range(retries):
         if unsound or not loose:
             break
         again = truth(net, domain, certificate.output, channels, seed + 1000 * (retry + 1), 40, fibre)
         found = merged(found, again)
-        unsound, loose = _compare(certificate, found)
+        unsound, loose = compare(certificate, found)
     return Verdict(unsound, loose)
 
 
-def _compare(certificate: eq.Certificate, found: Truth) -> tuple[list[str], list[str]]:
+def compare(certificate: Claim, found: Truth) -> tuple[list[str], list[str]]:
+    """What a certificate claims that is not so, and what it misses."""
     unsound, loose = [], []
     invariant = found.still
     for g, matches in found.pairs.items():
@@ -212,11 +241,11 @@ def _compare(certificate: eq.Certificate, found: Truth) -> tuple[list[str], list
             image = certificate.action(g)
             if not any(_alike(image, h, certificate.output) for h in matches):
                 unsound.append(f"strict claims {g} ↦ {image}; true images: {[str(h) for h in matches]}")
-        elif matches and _is_spoken_of(g, certificate.field.fibre):
+        elif matches and _is_spoken_of(g, certificate.fibre):
             loose.append(f"strict misses {g} ↦ {next(iter(matches))}")
         if (g in certificate.invariance) != (g in invariant):
             (loose if g in invariant else unsound).append(f"invariance {'misses' if g in invariant else 'claims'} {g}")
-        if (g in certificate.orbit) != (g in found.orbit) and _is_spoken_of(g, certificate.field.fibre):
+        if (g in certificate.orbit) != (g in found.orbit) and _is_spoken_of(g, certificate.fibre):
             (loose if g in found.orbit else unsound).append(f"orbit {'misses' if g in found.orbit else 'claims'} {g}")
     return unsound, loose
 

@@ -18,6 +18,7 @@ from equinet.infer.compat import trace
 from equinet.infer.fields import forget_axes, permuted
 from equinet.infer.interpret import Interpreter
 from equinet.infer.ledger import Step, rows
+from equinet.infer.rules.fourier import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import freed, plain
 
@@ -140,6 +141,7 @@ def _pushed(
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), generic)
     arbitrary = [Constant(leaf.shape, None, tuple(n > 1 for n in leaf.shape)) for leaf in jax.tree.leaves(held)]
     (result,) = interpreter.run(program, [*arbitrary, value])
+    result = settled(result)
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
     return _as_output(result, dim, layout), interpreter.steps

@@ -18,8 +18,9 @@ from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
 from equinet.infer.rules import RULES, NoRule
+from equinet.infer.rules.fourier import settled, spectral
 from equinet.infer.rules.movement import concatenated, picked
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Value, free
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Held, Spectrum, Value, free
 from equinet.infer.views import freed
 
 UNROLLED = 64
@@ -52,14 +53,14 @@ class Interpreter:
     steps: list[Step] = field(default_factory=list)
     place: Place = ((), "")
 
-    def run(self, program: Program, arguments: Sequence[Atom]) -> list[Atom]:
+    def run(self, program: Program, arguments: Sequence[Held]) -> list[Held]:
         """The values of a program's outputs."""
-        held: dict[Any, Atom] = {}
+        held: dict[Any, Held] = {}
         for var, array in program.constants:
             held[var] = Constant.of(array, generic=self.generic)
         held.update(zip(program.inputs, arguments, strict=True))
 
-        def read(var: Any) -> Atom:
+        def read(var: Any) -> Held:
             return Constant.of(np.asarray(var.val)) if is_literal(var) else held[var]
 
         for equation in program.equations:
@@ -67,7 +68,7 @@ class Interpreter:
             held.update(zip(equation.outputs, results, strict=True))
         return [read(var) for var in program.outputs]
 
-    def step(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+    def step(self, equation: Equation, arguments: list[Held]) -> list[Held]:
         """The results of one operation."""
         called = equation.called()
         if called is not None:
@@ -81,7 +82,7 @@ class Interpreter:
         try:
             results = self._apply(equation, arguments)
         except NoRule as gap:
-            results: list[Atom] = [Value(nothing(self.source), (), free(*shape)) for shape in equation.shapes]
+            results: list[Held] = [Value(nothing(self.source), (), free(*shape)) for shape in equation.shapes]
             self._record(equation, arguments, results, str(gap) or f"nothing is known of this use of {equation.name}")
             return results
         except InferenceError:
@@ -99,7 +100,7 @@ class Interpreter:
         self._record(equation, arguments, results, "")
         return results
 
-    def _inside(self, equation: Equation, run: Callable[[], list[Atom]]) -> list[Atom]:
+    def _inside(self, equation: Equation, run: Callable[[], list[Held]]) -> list[Held]:
         """Run a program inside an operation, which says where what has no place of its own comes from."""
         outer = self.place
         self.place = self._place_of(equation)
@@ -113,10 +114,10 @@ class Interpreter:
         mine, any_of = equation.sources
         return (*self.place[0], *equation.scopes), mine or self.place[1] or any_of
 
-    def _operands(self, called: Program, arguments: list[Atom]) -> list[Atom]:
+    def _operands(self, called: Program, arguments: list[Held]) -> list[Held]:
         return arguments[len(arguments) - len(called.inputs) :]
 
-    def _without_fibre(self, equation: Equation, argument: Atom, arguments: Sequence[Atom]) -> Atom:
+    def _without_fibre(self, equation: Equation, argument: Held, arguments: Sequence[Held]) -> Held:
         """An operand whose channels no operation moves, unless the operation treats all channels alike."""
         if not isinstance(argument, Value) or not isinstance(argument.stem.fibre, Fibre):
             return argument
@@ -128,13 +129,20 @@ class Interpreter:
         alike &= all(a is argument or (isinstance(a, Constant) and a.shape == ()) for a in arguments)
         return argument if alike else argument.known(argument.field.unmoved())
 
-    def _apply(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+    def _apply(self, equation: Equation, arguments: list[Held]) -> list[Held]:
+        if equation.name == "fft" or any(isinstance(a, Spectrum) for a in arguments):
+            found = spectral(equation, arguments)
+            if found is not None:
+                return found
+        return list(self._apply_rule(equation, [settled(a) for a in arguments]))
+
+    def _apply_rule(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         region = declaration(equation.eqn)
         if region is not None:
             return push_declared(region, equation, arguments, self.source)
         control = {"scan": self._scan, "while": self._while, "cond": self._cond}.get(equation.name)
         if control is not None:
-            return self._inside(equation, lambda: control(equation, arguments))
+            return [settled(a) for a in self._inside(equation, lambda: list(control(equation, arguments)))]
         rule = RULES.get(equation.name)
         if rule is None:
             raise NoRule(
@@ -143,11 +151,15 @@ class Interpreter:
             )
         return rule(equation, arguments)
 
-    def _record(self, equation: Equation, arguments: Sequence[Atom], results: Sequence[Atom], gap: str) -> None:
-        before = [a for a in arguments if isinstance(a, Value)]
-        after = [r for r in results if isinstance(r, Value)]
+    def _record(self, equation: Equation, arguments: Sequence[Held], results: Sequence[Held], gap: str) -> None:
+        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum)]
+        after = [_below(r) for r in results if isinstance(r, Value | Spectrum)]
         if before and after:
             self.steps.append(Step(equation, self._place_of(equation), before, after[0], gap))
+
+    def _plainly(self, program: Program, arguments: Sequence[Atom]) -> list[Atom]:
+        """The values of a program's outputs, none of them a spectrum."""
+        return [settled(a) for a in self.run(program, arguments)]
 
     def _scan(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         params = equation.params
@@ -158,15 +170,15 @@ class Interpreter:
         if length <= UNROLLED:
             order = range(length - 1, -1, -1) if params["reverse"] else range(length)
             for at in order:
-                made = self.run(body, [*held, *carry, *(_row(row, at) for row in rows)])
+                made = self._plainly(body, [*held, *carry, *(_row(row, at) for row in rows)])
                 carry = made[: len(carry)]
                 outputs.append(made[len(carry) :])
             outputs = outputs[::-1] if params["reverse"] else outputs
             stacks = zip(*outputs, strict=True) if outputs else []
             return [*carry, *(_stack(stack) for stack in stacks)]
         some = [_some_row(row) for row in rows]
-        carry = self._settled(carry, lambda now: self.run(body, [*held, *now, *some])[: len(carry)])
-        made = self.run(body, [*held, *carry, *some])
+        carry = self._settled(carry, lambda now: self._plainly(body, [*held, *now, *some])[: len(carry)])
+        made = self._plainly(body, [*held, *carry, *some])
         return [*carry, *(_repeated(out, length) for out in made[len(carry) :])]
 
     def _settled(self, carry: list[Atom], turn: Any) -> list[Atom]:
@@ -186,23 +198,23 @@ class Interpreter:
         n, m = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
         to_test, to_body, carry = arguments[:n], arguments[n:m], arguments[m:]
         for _ in range(COUNTED):
-            (going,) = self.run(test, [*to_test, *carry])
+            (going,) = self._plainly(test, [*to_test, *carry])
             if not isinstance(going, Constant) or (going.scalar is None and going.array is None):
                 break
             if not bool(np.asarray(going.array).ravel()[0]):
                 return carry
-            carry = self.run(body, [*to_body, *carry])
+            carry = self._plainly(body, [*to_body, *carry])
 
         def turn(now: list[Atom]) -> list[Atom]:
-            (going,) = self.run(test, [*to_test, *now])
-            made = self.run(body, [*to_body, *now])
+            (going,) = self._plainly(test, [*to_test, *now])
+            made = self._plainly(body, [*to_body, *now])
             return [_where(a, going) for a in made]
 
         loose = [
             Constant(c.shape, None, tuple(k > 1 for k in c.shape)) if isinstance(c, Constant) else c for c in carry
         ]
         kept = self._settled(loose, turn)
-        (going,) = self.run(test, [*to_test, *kept])
+        (going,) = self._plainly(test, [*to_test, *kept])
         return [_where(a, going) for a in kept]
 
     def _cond(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
@@ -210,8 +222,8 @@ class Interpreter:
         branches = [Program.of(branch) for branch in equation.params["branches"]]
         if isinstance(which, Constant) and which.array is not None:
             at = int(np.clip(int(np.asarray(which.array).ravel()[0]), 0, len(branches) - 1))
-            return self.run(branches[at], operands)
-        results = [self.run(branch, operands) for branch in branches]
+            return self._plainly(branches[at], operands)
+        results = [self._plainly(branch, operands) for branch in branches]
         made = results[0]
         for other in results[1:]:
             made = [_met(a, b) for a, b in zip(made, other, strict=True)]
@@ -223,6 +235,10 @@ class Interpreter:
             return atom
         still = freed(which, list(range(len(which.layout))))
         return Value(still.field.pointwise("any"), (), free(*atom.shape))
+
+
+def _below(atom: Value | Spectrum) -> Value:
+    return atom.value if isinstance(atom, Spectrum) else atom
 
 
 def _unknown(shape: tuple[int, ...]) -> Constant:

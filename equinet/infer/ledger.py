@@ -19,8 +19,6 @@ _REASONS = {
     "dot_general": "nodes are told apart by weights of their own",
     "reshape": "nodes become channels",
     "cumsum": "it runs along an axis in order",
-    "argmax": "the place of the largest element is a position",
-    "argmin": "the place of the smallest element is a position",
     "fft": "frequencies lie in order, and translations turn their phases",
     "slice": "a part is cut out",
     "gather": "elements are picked by position",

@@ -248,7 +248,31 @@ class Value:
         return tuple(i for i, digits in enumerate(self.layout) if any(digit.axis is not None for digit in digits))
 
 
+Frequencies = tuple[int | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """An array in which some grid axes are Fourier transformed: a translation by t turns entry κ by exp(−2πi κ t / n).
+
+    Attributes:
+        value: the array; transformed axes are free in its layout, their translations are those of a grid axis without
+            digits.
+        axes: per array axis, the grid axis that it is the transform of and the frequency κ of each entry (None for
+            one that is zero); or None.
+    """
+
+    value: Value
+    axes: tuple[tuple[int, Frequencies] | None, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.value.shape
+
+
 Atom = Value | Constant | Chosen
+Held = Atom | Spectrum
 Order = Literal["linear", "any"]
 
 

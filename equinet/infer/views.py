@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import gcd
 
+import numpy as np
+
 from equinet.field import Reduce
 from equinet.infer.fields import fix_axes, forget_axes
 from equinet.infer.tables import Kernel
@@ -138,6 +140,8 @@ def repeated(value: Value, array_axis: int) -> Value:
 def _woven(value: Value, array_axis: int) -> Value | None:
     """Channels that lie between the nodes of a grid axis, as nodes; and whole axes repeated."""
     major, minor = value.layout[array_axis]
+    if major.uniform and value.is_whole(minor) and value.dim <= MOST_AXES and minor.axis is not None:
+        return _tiled(value, array_axis, major.size, minor.axis)
     if major.axis is not None and minor.axis is None and value.is_whole(major) and value.dim <= MOST_AXES:
         factor, axis = minor.size, major.axis
         extent = value.extents[axis] * factor
@@ -146,6 +150,19 @@ def _woven(value: Value, array_axis: int) -> Value | None:
         layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
         return read_axis(value.laid_out(layout), axis, reading, extent, {}, "sum")
     return None
+
+
+def _tiled(value: Value, array_axis: int, count: int, axis: int) -> Value | None:
+    """All nodes of a grid axis so many times, one copy after the other."""
+    if value.stem.grid.axes[axis].size is None:
+        return None
+    value = value.restem()
+    extent = value.extents[axis] * count
+    table = value.tables[axis].pick(np.arange(extent) % value.extents[axis])
+    tables = tuple(table if i == axis else old for i, old in enumerate(value.tables))
+    layout = tuple((Digit(extent, axis),) if i == array_axis else old for i, old in enumerate(value.layout))
+    extents = tuple(extent if i == axis else n for i, n in enumerate(value.extents))
+    return replace(value, tables=tables, layout=layout, extents=extents)
 
 
 def unfolded(value: Value, axis: int) -> Value | None:

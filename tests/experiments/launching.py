@@ -19,9 +19,9 @@ def get_config():
 """
 
 
-def call(*arguments: str) -> subprocess.CompletedProcess[str]:
+def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m …` from the root of the repository to its end."""
-    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100"}
+    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100", **environment}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
 
 

@@ -1,8 +1,8 @@
 """What each primitive does to symmetry: a table from the primitive's name to its rule."""
 
-from equinet.infer.rules import elementwise, movement, products, reductions, windows
+from equinet.infer.rules import elementwise, fourier, movement, products, reductions, windows
 from equinet.infer.rules.table import RULES as RULES
 from equinet.infer.rules.table import NoRule as NoRule
 from equinet.infer.rules.table import rule as rule
 
-__all__ = ["RULES", "NoRule", "elementwise", "movement", "products", "reductions", "rule", "windows"]
+__all__ = ["RULES", "NoRule", "elementwise", "fourier", "movement", "products", "reductions", "rule", "windows"]

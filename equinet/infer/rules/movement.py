@@ -467,22 +467,26 @@ def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     if len(given) < len(indices):
         return [_unordered(equation, arguments)]
     shape = equation.shapes[0]
-    touched = _tried(equation, np.asarray(3), given) != _NEUTRAL.get(equation.name, 0.0)
     if isinstance(updates, Value):
         made = _shuffled(updates, shape)
         made = join(operand, made, linear=False) if isinstance(operand, Value) else made
     elif isinstance(operand, Value) and isinstance(updates, Constant):
         made = operand
         if updates.array is not None:
-            made = with_constant(made, Constant.of(_tried(equation, updates.array, given)), "any")
+            made = with_constant(made, Constant.of(tried(equation, updates.array, given)), "any")
         elif any(updates.varies):
             made = with_constant(made, Constant(shape, None, tuple(n > 1 for n in shape)), "any")
     else:
         raise NoRule("it is applied to the phase that a polyphase layer chose")
-    return [pointwise(with_constant(made, Constant.of(touched), "any"), "any")]
+    return [pointwise(with_constant(made, Constant.of(touched(equation, given)), "any"), "any")]
 
 
-def _tried(equation: Equation, updates: np.ndarray, indices: Sequence[np.ndarray]) -> np.ndarray:
+def touched(equation: Equation, indices: Sequence[np.ndarray]) -> np.ndarray:
+    """Where an update at known places lands."""
+    return tried(equation, np.asarray(3), indices) != _NEUTRAL.get(equation.name, 0.0)
+
+
+def tried(equation: Equation, updates: np.ndarray, indices: Sequence[np.ndarray]) -> np.ndarray:
     """What known updates make of an operand that does not show."""
     slicing = equation.name == "dynamic_update_slice"
     wide = np.broadcast_to(updates, equation.input_shape(1 if slicing else 2))
@@ -490,7 +494,8 @@ def _tried(equation: Equation, updates: np.ndarray, indices: Sequence[np.ndarray
     arguments = [operand, wide, *indices] if slicing else [operand, *indices, wide]
     kinds = [var.aval.dtype for var in equation.inputs]
     cast = [np.asarray(a).astype(kind) for a, kind in zip(arguments, kinds, strict=True)]
-    return np.asarray(equation.run(cast)[0]).astype(np.float32)
+    found = np.asarray(equation.run(cast)[0])
+    return found if found.dtype.kind in "biufc" else found.astype(np.float32)
 
 
 def _scattered(equation: Equation, arguments: Sequence[Atom]) -> tuple[Atom, Atom, list[Atom]]:

@@ -107,6 +107,8 @@ def _along_an_axis(
     """A known matrix along one grid axis (interpolation, say): each output is a weighted sum of nodes."""
     if len(summed) != 1 or len(sizes) != 1 or weights_batch or weights.array is None or value.kind == "max":
         return None
+    if weights.array.dtype.kind == "c":
+        return None
     (at,), (place,) = summed, weights_summed
     axis = value.grid_axis(at)
     if axis is None or value.dim > MOST_AXES:

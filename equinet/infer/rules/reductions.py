@@ -12,7 +12,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes
 from equinet.infer.join import held, join, mixed, pointwise, with_constant
 from equinet.infer.rules.movement import value_of
-from equinet.infer.rules.table import rule
+from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Atom, Constant, Digit, Value
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, unfolded
@@ -92,10 +92,14 @@ def _reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [reduced(value, equation.params["axes"], kinds.get(equation.name, "other"))]
 
 
+_TIES = "which of several nodes is chosen turns on rounding where they tie, as symmetric values do"
+
+
 @rule("argmax", "argmin")
 def _place(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     value, axes = value_of(arguments[0]), equation.params["axes"]
-    value = held(value, {d.axis for i in axes for d in value.layout[i] if d.axis is not None})
+    if any(digit.axis is not None for i in axes for digit in value.layout[i]):
+        raise NoRule(_TIES)
     return [reduced(pointwise(value, "any"), axes, "other")]
 
 
@@ -122,12 +126,14 @@ def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     value = value_of(arguments[0])
     digits = value.layout[axis]
     axes = {digit.axis for digit in digits if digit.axis is not None}
-    whole = all(len(value.digits_of(a)) == sum(d.axis == a for d in digits) for a in axes)
+    if axes and len(equation.shapes) > 1:
+        raise NoRule(_TIES)
+    # The values in order are a symmetric function of those along the axis, if all of a grid axis lies along it.
+    if any(len(value.digits_of(a)) != sum(digit.axis == a for digit in digits) for a in axes):
+        value = held(value, axes)
+    made = reduced(pointwise(value, "any"), [axis], "other")
     outputs: list[Atom] = []
-    for number, shape in enumerate(equation.shapes):
-        # The values in order are a symmetric function of those along the axis; their places are not.
-        made = value if whole and number == 0 else held(value, axes)
-        made = reduced(pointwise(made, "any"), [axis], "other")
+    for shape in equation.shapes:
         layout = list(made.layout)
         layout.insert(axis, (Digit(shape[axis]),))
         outputs.append(made.laid_out(tuple(layout)))
@@ -136,6 +142,8 @@ def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 
 def _sorted_together(equation: Equation, arguments: Sequence[Atom], axis: int) -> list[Atom]:
     """Several arrays in the order of one of them: nothing may move along the axis."""
+    if any(digit.axis is not None for a in arguments if isinstance(a, Value) for digit in a.layout[axis]):
+        raise NoRule(_TIES)
     values = [freed(value_of(a), [axis]) for a in arguments if not isinstance(a, Constant)]
     made = values[0]
     for other in values[1:]:
@@ -144,12 +152,3 @@ def _sorted_together(equation: Equation, arguments: Sequence[Atom], axis: int) -
         if isinstance(constant, Constant):
             made = with_constant(made, constant, "any")
     return [mixed(made, "any", _not_uniform(made, [axis]))] * len(equation.shapes)
-
-
-@rule("fft")
-def _fourier(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    # Conservative: a frequency keeps its place, but translations turn its phase, which no field says.
-    value, shape = value_of(arguments[0]), equation.shapes[0]
-    last = list(range(len(shape) - len(equation.params["fft_lengths"]), len(shape)))
-    value = freed(value, last)
-    return [mixed(value, "affine", tuple((Digit(shape[i]),) if i in last else d for i, d in enumerate(value.layout)))]

@@ -145,7 +145,7 @@ def _weights_that_depend_on_the_input(equation: Equation, rhs: Value) -> tuple[V
 
 def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, int]:
     """Which offsets along an axis share a weight, up to a factor: `((offset, factor), …)` per weight, and the scale."""
-    if weights is None or extent == 1:
+    if weights is None or extent == 1 or weights.dtype.kind == "c":
         return Kernel.free(extent), 1
     slices = np.moveaxis(weights, axis, 0).reshape(extent, -1)
     few = slices[:, :: max(slices.shape[1] // 7, 1)].astype(np.float64)
@@ -216,10 +216,8 @@ def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Ato
     }
     reduce: Reduce = {"sum": "sum", "max": "max", "min": "max"}.get(kind, "taps")  # pyright: ignore[reportAssignmentType]
     taps = {i: (Kernel.free(s.extent) if reduce == "taps" else Kernel.equal(s.extent), 1) for i, s in slides.items()}
-    if kind == "min":
-        value = pointwise(value, "any").restem()
+    if kind == "min" and any(line.maximum for line in value.field.lines):
+        # A minimum of maxima is no maximum of anything; a minimum of anything else is matched as a maximum is.
         value = value.known(value.field.rebase())
     made = slid(value, slides, equation.shapes[0], reduce, taps)
-    if kind == "min":
-        made = made.known(made.field.rebase())
-    return [made] if reduce != "taps" else [pointwise(made, "any")]
+    return [made] if kind in ("sum", "max") else [pointwise(made, "any")]
