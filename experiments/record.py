@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint", "grain", "python-flint")
+PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "flax", "optax", "orbax-checkpoint", "grain", "python-flint")
 
 
 class Unwritable(OSError):

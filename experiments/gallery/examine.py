@@ -64,7 +64,7 @@ def in_small(entry: Entry) -> dict[str, Any]:
     """The small network on each domain: what is inferred, and what is measured on its random parameters."""
     found: dict[str, Any] = {kind: swept(entry, kind) for kind in KINDS if kind != "plane"}
     if entry.local is not None:
-        found["plane"] = canvassed(entry)
+        found["plane"] = canvassed(entry, entry.local)
     return found
 
 
@@ -84,13 +84,13 @@ def swept(entry: Entry, kind: Kind) -> dict[str, Any]:
     }
 
 
-def canvassed(entry: Entry) -> dict[str, Any]:
+def canvassed(entry: Entry, local: Network) -> dict[str, Any]:
     """The plane: the inferred action verified on the outputs that see no border of a canvas, and nothing outside it.
 
     Nothing is measured where it is not known how far an output sees, or where no translation is left.
     """
     fn = entry.batched(entry.build_local())
-    certificate = infer(entry, "plane", fn.layer, entry.canvas, entry.few)
+    certificate = infer(entry, "plane", local, entry.canvas, entry.few)
     cosets = certificate.strict.index_in(certificate.domain.group)
     if cosets is None or None in certificate.receptive_field:
         return described(certificate) | {"sound": None, "error": 0.0, "tight": None, "elements": 0}

@@ -1,6 +1,7 @@
 """The gallery: published architectures with the parameters they were published with, and the groups they have."""
 
 import ast
+import json
 from pathlib import Path
 
 import jax
@@ -12,8 +13,11 @@ import equinet as eq
 from experiments import gallery
 from experiments.demo import short
 from experiments.gallery import GALLERY
+from experiments.gallery.examine import at_its_size, in_small, infer, losses
 from experiments.gallery.limits import P4Cnn
 from experiments.gallery.network import Filled, fill
+from experiments.gallery.page import kept, page
+from tests.experiments.launching import call
 
 WORKED = Path(gallery.__file__).parent
 PUBLISHED = [name for name, entry in GALLERY.items() if entry.parameters]
@@ -42,6 +46,8 @@ ON_BOX = {
     "p4_cnn": "4 at (27/2, 27/2)",
     "averaged": "4mm at (7/2, 7/2)",
 }
+UNSEEN = ("p4_cnn", "polyphase_cnn", "averaged", "swin_t_unmasked", "automaton_isotropic")
+"""Where measurement finds more than inference."""
 QUICK = ("circular_cnn", "vit_s16_mean", "unet_nearest_circular", "espcn_circular", "srcnn", "averaged")
 
 
@@ -102,6 +108,61 @@ def test_the_groups_of_small_models(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in GALLERY if name not in QUICK])
 def test_the_groups_of_all_other_small_models(name: str) -> None:
     test_the_groups_of_small_models(name)
+
+
+@pytest.mark.parametrize("name", ["circular_cnn", "unet_nearest_circular", "srcnn"])
+def test_what_is_inferred_of_small_models_is_measured(name: str) -> None:
+    for kind, found in in_small(GALLERY[name]).items():
+        assert found["sound"] or not found["elements"], f"{kind}: {found}"
+        assert found["tight"] is not False or name in UNSEEN, f"{kind}: {found}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", GALLERY)
+def test_what_is_inferred_of_all_small_models_is_measured(name: str) -> None:
+    test_what_is_inferred_of_small_models_is_measured(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["resnet50", "vit_s16_mean", "convmixer_circular", "unet_nearest_circular"])
+def test_groups_at_full_size(name: str) -> None:
+    on_torus = {"vit_s16_mean": "16Z × 16Z", "convmixer_circular": "7Z × 7Z", "unet_nearest_circular": "16Z × 16Z"}
+    found = at_its_size(GALLERY[name])
+    assert found["torus"]["group"] == on_torus.get(name, "trivial")
+    assert found["plane"]["group"] == on_torus.get(name, "32Z × 32Z")
+
+
+def test_the_places_of_losses() -> None:
+    entry = GALLERY["resnet50"]
+    assert entry.local is not None
+    found = losses(infer(entry, "plane", entry.local, entry.canvas, entry.few))
+    assert [loss["at"] for loss in found] == ["ResNet.Conv_0", "ResNet", "ResNet.Bottleneck_1.Conv_1"]
+    assert [loss["lost"] for loss in found] == [
+        "translations Z × Z → 2Z × 2Z; point group 4mm → 1",
+        "translations 2Z × 2Z → 4Z × 4Z",
+        "translations 4Z × 4Z → 8Z × 8Z",
+    ]
+    wrapped = GALLERY["circular_cnn"]
+    assert not any("none" in loss["lost"] for loss in losses(infer(wrapped, "torus", wrapped.small, (16, 16), 3)))
+
+
+def test_the_page_is_what_its_records_give() -> None:
+    text, made = page()
+    assert text == made, "python -m scripts.gallery --tables"
+    assert [record["model"] for record in kept()] == list(GALLERY)
+
+
+def test_the_command_line(tmp_path: Path) -> None:
+    command = ("scripts.gallery", f"--workdir={tmp_path}", "--only=^deep_sets$")
+    done = call(*command)
+    assert done.returncode == 0, done.stderr
+    assert "in small, torus  Z × Z ⋊ 4mm: holds, and nothing else does" in done.stdout
+    (record,) = map(json.loads, call(*command, "--json").stdout.splitlines())
+    assert record["native"]["plane"]["invariance"] == "Z × Z ⋊ 4mm"
+    assert record["versions"]["flax"]
+    failed = call("scripts.gallery", f"--workdir={tmp_path}", "--only=zzz")
+    assert failed.returncode == 1
+    assert "no model matches --only='zzz'" in failed.stderr
 
 
 def test_random_parameters_are_drawn_by_name_and_seed() -> None:
