@@ -30,6 +30,7 @@ from equinet.lines import (
 )
 from equinet.matching import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
 from equinet.phases import Phase, polyphase_action, strict_action
+from equinet.ties import has_ties, is_short
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
@@ -98,6 +99,7 @@ class Field:
         unfolded: after space to depth by a factor, that factor and this value at its old places.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
+        tied: whether a group convolution may have made values equal or opposite that lie at different nodes.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
         replay, restoring: phases of another part of the network to use, or None; and whether they are there for layers
@@ -113,6 +115,7 @@ class Field:
     base_grid: Domain
     lines: tuple[Line, ...]
     raw: bool = False
+    tied: bool = False
     unmixed: bool = False
     closed: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()
@@ -379,11 +382,24 @@ class Field:
             inner, kept = inner.rebase(), tuple(outer)
         grid = self.moved_grid(readings)
         action = tap_action(inner.base, kept, inner.base_grid, grid.wrapped)
+        tied = self.tied or inner._makes_ties(readings, tuple(kept), fibre, grid)
         spans = tuple(
             span.through(reading.reach(axis.size))
             for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
         )
-        return replace(inner, grid=grid, fibre=fibre, spans=spans).based(action, inner.variables)
+        return replace(inner, grid=grid, fibre=fibre, spans=spans, tied=tied).based(action, inner.variables)
+
+    def _makes_ties(self, readings: Sequence[Reading], lines: tuple[Line, ...], fibre: Fibre, grid: Domain) -> bool:
+        """Whether kernels that commute with the group of `fibre` may make values of different nodes equal or opposite.
+
+        Args:
+            readings, lines, grid: the layer's, what they read of the base of this field, and the grid after them.
+        """
+        sizes = zip(self.grid.sizes, self.base_grid.sizes, grid.sizes, strict=True)
+        if not (isinstance(self.fibre, Fibre) and len(fibre.group) > 1) or not any(map(is_short, readings, sizes)):
+            return False
+        taps = tuple(reading.table(n)[0].shape[1] for reading, n in zip(readings, self.grid.sizes, strict=True))
+        return any(line.advance for line in lines) or has_ties(lines, taps, self.fibre, fibre)
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:
@@ -479,7 +495,7 @@ class Field:
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = replace(self, fibre=fibre, spans=spans, parts=None)
+        made = replace(self, fibre=fibre, spans=spans, tied=self.tied or other.tied, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
             return replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
@@ -508,9 +524,10 @@ class Field:
         if max(stride) == 1:
             return replace(self, phases=(*self.phases, Phase(stride, self.grid)))
         known = strict_action(self.action, self.variables, output_fixed=True)
-        if not known.stabiliser.is_trivial:
+        if self.tied or not known.stabiliser.is_trivial:
             # No rule commutes with isometries that always leave the value as it is: only what moves nothing is kept.
-            return self.fix_positions().polyphase(stride)
+            kept = self.under(self.fibre.kernel) if isinstance(self.fibre, Fibre) else self
+            return replace(kept, tied=False).fix_positions().polyphase(stride)
         grid = Domain(
             tuple(
                 axis if axis.size is None else Axis(axis.size // s, axis.boundary)

@@ -25,3 +25,12 @@ def percent(share: float) -> str:
     '50.0'
     """
     return f"{100 * share:.1f}"
+
+
+def scientific(value: float) -> str:
+    """A relative error: two decimals, or its power of ten where it is small.
+
+    >>> scientific(0.128), scientific(4.2e-7)
+    ('0.13', '4e-07')
+    """
+    return f"{value:.0e}" if value < 1e-3 else f"{value:.2f}"

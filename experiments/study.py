@@ -124,9 +124,16 @@ def _built(config: ml_collections.ConfigDict, workdir: Path) -> Outcome:
 
 
 def keep_records(name: str, records: Records) -> Path:
-    """Write the records where tables and figures are made from."""
+    """Put the records where tables and figures are made from, in the order of the study's runs.
+
+    They replace those kept of the same runs; those kept of other runs stay.
+    """
     path = DOCS / "records" / f"{name}.jsonl"
-    write_text(path, "".join(json.dumps(record, sort_keys=True) + "\n" for record in records))
+    found = {record["run"]: record for record in (*(read_json_lines(path) if path.exists() else ()), *records)}
+    order = [run for run, _ in load_study(name).runs()]
+    # Runs that the study no longer has come last.
+    kept = sorted(found.values(), key=lambda record: (*order, record["run"]).index(record["run"]))
+    write_text(path, "".join(json.dumps(record, sort_keys=True) + "\n" for record in kept))
     return path
 
 

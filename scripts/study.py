@@ -2,11 +2,13 @@
 
     python -m scripts.study --study=fcn_vs_maxpool --workdir=runs/fcn_vs_maxpool
     python -m scripts.study --study=fcn_vs_maxpool --workdir=runs/some --only='circular-gap-0$'
+    python -m scripts.study --study=volume --workdir=runs/volume --only=max_mirror --keep
     python -m scripts.study --tables
     python -m scripts.study --check
 
 A study that was cut off goes on with the same command: runs that are done are skipped. At the end its records go to
-docs/studies/records, and its page and figures are made anew from them; with --only or --smoke nothing in docs changes.
+docs/studies/records, and its page and figures are made anew from them; records that are kept of other runs stay. With
+--smoke nothing in docs changes, with --only nothing unless --keep is said as well.
 """
 
 from pathlib import Path
@@ -24,6 +26,7 @@ def define_flags() -> None:
     flags.DEFINE_enum("study", None, STUDIES, "The study to run.")
     flags.DEFINE_string("workdir", None, "The folder that its runs go to.")
     flags.DEFINE_string("only", "", "A regular expression: only the runs whose name it matches.")
+    flags.DEFINE_bool("keep", False, "With --only too, put the records beside those that are kept of other runs.")
     flags.DEFINE_bool("smoke", False, "A few examples and one epoch for each run: does everything work?")
     flags.DEFINE_bool("tables", False, "Make the tables and figures of all pages from the kept records.")
     flags.DEFINE_bool("check", False, "Fail unless the tables of all pages are what the kept records give.")
@@ -44,7 +47,7 @@ def main() -> None:
     tune_cpu()
     records = run_study(args.study, Path(args.workdir), only=args.only, smoke=args.smoke)
     print(f"{len(records)} runs are done")
-    if not args.only and not args.smoke:
+    if (args.keep or not args.only) and not args.smoke:
         print(keep_records(args.study, records))
         make_pages()
 

@@ -115,7 +115,8 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
         if same_lines(one, two):
             opens = linear and not (one.closed or two.closed)
-            return Value((two if one.closed else one).pointwise("affine" if opens else "any"), extents, layout)
+            both = replace(two if one.closed else one, tied=one.tied or two.tied)
+            return Value(both.pointwise("affine" if opens else "any"), extents, layout)
         if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
             two = replace(two, fibre=one.fibre)
         if len(one.spans) != len(two.spans):

@@ -103,7 +103,9 @@ class _Polyphase(Layer):
         return made.scoped(replay, made.phases, field.restoring)
 
     def reason(self, before: Field, lost: Lost) -> str:
-        del before, lost
+        del lost
+        if before.tied:
+            return "kernels under a group may tie values on so few nodes: only what moves none is kept"
         return "the data choose which nodes are kept, so how far the output moves is known only for some shifts"
 
 

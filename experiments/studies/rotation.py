@@ -13,7 +13,7 @@ import equinet as eq
 from configs.rotation import DATA, DOWNS, GROUPS, SEEDS, SIZE, get_config
 from experiments.data import load
 from experiments.demo import short
-from experiments.markdown import table
+from experiments.markdown import scientific, table
 from experiments.metrics import Share, answers
 from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, spread, values
@@ -119,13 +119,9 @@ def _errors(records: Records) -> str:
     head = ["convolutions", "down", "turns: fresh weights", "trained", "everything: fresh weights", "trained"]
     keys = ("error_turns_before", "error_turns", "error_everything_before", "error_everything")
     rows = [
-        [*name, *(_scientific(values(found, key).mean()) for key in keys)] for name, found in _rows(records, "upright")
+        [*name, *(scientific(values(found, key).mean()) for key in keys)] for name, found in _rows(records, "upright")
     ]
     return table(head, rows)
-
-
-def _scientific(value: float) -> str:
-    return f"{value:.0e}" if value < 1e-3 else f"{value:.2f}"
 
 
 def figures(records: Records, folder: Path) -> list[Path]:

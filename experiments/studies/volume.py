@@ -1,9 +1,11 @@
 """What 3-D U-Nets carry over from one hemisphere of a head to the other."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
@@ -13,7 +15,7 @@ from experiments.data import load
 from experiments.data.volume import BLOCK
 from experiments.demo import short
 from experiments.markdown import percent, table
-from experiments.metrics import answers
+from experiments.metrics import Predict, answers
 from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
 from experiments.train import Outcome
@@ -43,28 +45,62 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
-    """The group that moves the labels, computed and measured, and how the brain found in a block and in its mirror
-    image differ."""
-    made: dict[str, Any] = {"network": run.name}
+    """The group that moves the labels, computed and measured, how the brain found in a block and in its mirror image
+    differ, and how far from equivariant the numbers that labels are read from are, with fresh and with trained weights.
+    """
+    net, variables = outcome.net, outcome.variables
+    parameters = sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
+    made: dict[str, Any] = {"network": run.name, "parameters": parameters}
     small = eq.torus(SMALL, SMALL, SMALL)
     asked = {"plane": eq.plane(3), "torus": eq.torus(BLOCK, BLOCK, BLOCK), "small": small}
     for name, domain in asked.items():
-        made[f"computed_{name}"] = short(eq.certify(outcome.net, domain).strict)
+        made[f"computed_{name}"] = short(eq.certify(net, domain).strict)
     if run.seed == SEEDS[0]:
-        found = eq.discover(outcome.net.bind(outcome.variables), small, key=run.seed, progress=False)
+        found = eq.discover(net.bind(variables), small, key=run.seed, progress=False)
         made["measured_small"] = short(found.strict)
     dataset = load(run.dataset, run.data_dir or None, run.size)
     inputs, targets = dataset.test.arrays()
-    still, mirrored = (
-        answers(outcome.net.apply, outcome.variables, x, batch=8)[0] for x in (inputs, np.flip(inputs, ACROSS))
-    )
+    still, mirrored = (answers(net.apply, variables, x, batch=8)[0] for x in (inputs, np.flip(inputs, ACROSS)))
     back = np.flip(mirrored, -1)
+    fresh = net.init(jax.random.key(run.seed), inputs.shape[1:])
+    for when, weights in (("fresh", fresh), ("trained", variables)):
+        for move in (mirror, shifted):
+            made[f"error_{move.__name__}_{when}"] = equivariance_error(net.apply, weights, inputs, move)
     return made | {
         "dice": dice(still, targets),
         "dice_mirrored": dice(back, targets),
         "mirror_equivariance": float((still == back).mean()),
         "dice_by_intensity": dice_by_intensity(dataset.train.arrays(), (inputs, targets)),
     }
+
+
+def mirror(blocks: np.ndarray) -> np.ndarray:
+    """Blocks `[n, *spatial, c]` with left and right exchanged, about the middle of each."""
+    return np.flip(blocks, ACROSS)
+
+
+def shifted(blocks: np.ndarray) -> np.ndarray:
+    """Each of the blocks moved by a cyclic shift of its own, drawn from all of them."""
+    rng = np.random.default_rng(0)
+    steps = rng.integers(blocks.shape[1:-1], size=(len(blocks), 3))
+    return np.stack([np.roll(block, step, (0, 1, 2)) for block, step in zip(blocks, steps, strict=True)])
+
+
+def equivariance_error(
+    predict: Predict, variables: Any, inputs: np.ndarray, move: Callable[[np.ndarray], np.ndarray], batch: int = 8
+) -> float:
+    """How far a map's outputs are from moving with its inputs, relative to how far they spread.
+
+    `(Σ ‖f(g·x) − g·f(x)‖² / Σ ‖f(x) − f̄‖²)^½` over blocks x and their nodes, g what `move` does to a block, f̄ the mean
+    of each output channel: 0 for an equivariant map, √2 where two answers have nothing to do with each other.
+    """
+    parts: list[list[np.ndarray]] = [
+        [np.asarray(apply(variables, jnp.asarray(x[at : at + batch])), np.float64) for at in range(0, len(x), batch)]
+        for apply in (jax.jit(predict),)
+        for x in (inputs, move(inputs))
+    ]
+    still, moved = map(np.concatenate, parts)
+    return float(np.sqrt(np.square(moved - move(still)).sum() / np.square(still - still.mean((0, 1, 2, 3))).sum()))
 
 
 def dice(found: np.ndarray, expected: np.ndarray) -> float:

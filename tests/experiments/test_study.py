@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from experiments import study
 from experiments.names import UnknownName
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
-from experiments.study import STUDIES, fill_page, load_study, pages, run_study
+from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
 from tests.experiments.data.generated import write_leaf
 
 
@@ -36,6 +37,17 @@ def test_a_study_skips_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert run_study("fcn_vs_maxpool", tmp_path, only=only, smoke=True, report=said.append) == records
     with pytest.raises(ValueError, match="no run of fcn_vs_maxpool matches --only='zzz'"):
         run_study("fcn_vs_maxpool", tmp_path, only="zzz")
+
+
+def test_records_that_are_kept_of_other_runs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "DOCS", tmp_path)
+    first = [{"run": "gone-0", "dice": 0.1}, {"run": "max_flip-0", "dice": 0.2}, {"run": "max-0", "dice": 0.3}]
+    keep_records("volume", first)
+    assert [record["run"] for record in kept_records("volume")] == ["max-0", "max_flip-0", "gone-0"]
+    keep_records("volume", [{"run": "max_mirror-0", "dice": 0.4}, {"run": "max_flip-0", "dice": 0.5}])
+    found = {record["run"]: record["dice"] for record in kept_records("volume")}
+    assert found == {"max-0": 0.3, "max_flip-0": 0.5, "max_mirror-0": 0.4, "gone-0": 0.1}
+    assert list(found) == ["max-0", "max_flip-0", "max_mirror-0", "gone-0"]
 
 
 def test_unknown_studies_list_the_near_ones() -> None:
@@ -101,11 +113,28 @@ def test_segmentation_tables() -> None:
 def test_volume_tables() -> None:
     groups = {"computed_plane": "4Z × 4Z × 4Z", "computed_torus": "trivial", "computed_small": "trivial"}
     shares = {"dice": 0.9, "dice_mirrored": 0.8, "mirror_equivariance": 0.7, "dice_by_intensity": 0.75}
-    tables = volume.tables([labelled("max", 0, **groups, **shares, measured_small="trivial")])
+    errors = {f"error_{move}_{when}": 0.5 for move in ("mirror", "shifted") for when in ("fresh", "trained")}
+    more = {**groups, **shares, **errors, "error_mirror_trained": 2e-6, "parameters": 24494}
+    tables = volume.tables([labelled("max", 0, **more, measured_small="trivial")])
     assert "of 1 networks: the two are the same for 1 of them" in tables["agreement"]
     assert "| max pooling, zero | 4Z × 4Z × 4Z | no shift |" in tables["groups"]
     assert "| max pooling, zero | 30.0 | 90.0 | 80.0 | 70.0 | 90.0 |" in tables["brain"]
     assert "75.0 %" in tables["baseline"]
+
+
+def test_errors_of_the_mirror_and_of_shifts() -> None:
+    blocks = np.random.default_rng(0).standard_normal((4, 6, 6, 6, 1)).astype(np.float32)
+    across = jnp.arange(6.0).reshape(1, 1, 1, 6, 1)
+    networks = {
+        "both": lambda _, x: x + 2 * jnp.roll(x, 1, 1),
+        "mirror": lambda _, x: x * jnp.abs(across - 2.5),
+        "shifts": lambda _, x: x + 2 * jnp.roll(x, 1, 3),
+        "neither": lambda _, x: x * across,
+    }
+    for name, apply in networks.items():
+        errors = [volume.equivariance_error(apply, {}, blocks, move) for move in (volume.mirror, volume.shifted)]
+        held = (name in ("both", "mirror"), name in ("both", "shifts"))
+        assert all((error < 1e-6) if holds else (0.3 < error < 2) for error, holds in zip(errors, held, strict=True))
 
 
 def test_the_best_interval_of_intensities() -> None:
