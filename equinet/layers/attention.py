@@ -180,7 +180,7 @@ class WindowedAttention(_Attention):
         LayerError: from init and apply, if the windows do not divide the sizes or the heads the channels.
     """
 
-    marked = True
+    marked = "always"
 
     window: Ints
     heads: int

@@ -102,8 +102,9 @@ class Layer:
     """Whether it does the same to every channel, or what commutes with what moves them (`context.fibre` says how), or
     tells them apart, as any layer may that does not say otherwise: then only what moves no channel survives it."""
 
-    marked: ClassVar[bool] = False
-    """Whether `infer` takes what `symmetry` declares rather than what the code of `forward` shows."""
+    marked: ClassVar[Literal["where channels move", "always", "inside"]] = "where channels move"
+    """Where `infer` takes what `symmetry` declares rather than what code shows: where operations move channels, always,
+    or in regions that `forward` declares itself."""
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
@@ -209,10 +210,10 @@ class Layer:
         So `infer` finds in any program what `certify` finds in the network.
         """
         layer = self.unnamed
-        if context.train or layer.children:
+        if context.train or layer.children or layer.marked == "inside":
             return layer.forward(params, state, x, context)
         fibres = (context.fibre, layer.typed_shape(context.shape(x))[-1])
-        if not layer.marked and not any(isinstance(fibre, Fibre) for fibre in fibres):
+        if layer.marked != "always" and not any(isinstance(fibre, Fibre) for fibre in fibres):
             return layer.forward(params, state, x, context)
 
         @declare(lambda _params, _state, field: layer.conform(field, layer.symmetry(field)), name=str(layer))

@@ -37,6 +37,7 @@ class _Polyphase(Layer):
     """What both polyphase pools share: shapes, and the phase that a residual shortcut takes over from its body."""
 
     treats_channels = "by fibre"
+    marked = "inside"
 
     stride: Ints
 
@@ -278,6 +279,7 @@ class PolyphaseUpsample(Layer):
     """
 
     treats_channels = "alike"
+    marked = "inside"
 
     stride: Ints
 
