@@ -229,7 +229,7 @@ ENTRIES = {
         "WaveNet: causal, dilated, gated",
         "van den Oord et al. 2016a",
         Written(*wavenet()),
-        (16000,),
+        (4096,),
         Written(*wavenet(4, 5, 4, 1, 4)),
         (24,),
         channels=256,

@@ -208,7 +208,7 @@ ENTRIES = {
         "M5, raw waveforms",
         "Dai et al. 2017",
         RawWaveform(),
-        (32000,),
+        (8000,),
         RawWaveform(3, 8, 5),
         (2048,),
         channels=1,

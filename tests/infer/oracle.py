@@ -28,17 +28,23 @@ def as_bsc(fn: Function, layout: str) -> Function:
     """The same function from `[batch, *spatial, channels]` to such arrays, or to features `[batch, channels]`.
 
     Args:
-        layout: of the function's own arrays: "BSC", "BCS", or without a batch "SC", "CS".
+        layout: of the function's own arrays: S and with it B (else it is a function of one example) and C (else there
+            is one channel), in any order.
     """
-    if layout not in ("BSC", "BCS", "SC", "CS"):
-        raise ValueError(f"a layout is BSC, BCS, SC or CS; got {layout!r}")
-    inner = fn if "B" in layout else jax.vmap(fn)
-    if layout.endswith("SC"):
-        return inner
+    if sorted(layout) not in ([*"BCS"], [*"CS"], [*"BS"], [*"S"]):
+        raise ValueError(f"a layout is S with B and C or without; got {layout!r}")
+    if "B" not in layout:
+        return as_bsc(jax.vmap(fn), "B" + layout)
 
     def turned(x: jax.Array) -> jax.Array:
-        y = inner(jnp.moveaxis(x, -1, 1))
-        return jnp.moveaxis(y, 1, -1) if y.ndim > 2 else y
+        axes = {"B": [0], "S": [*range(1, x.ndim - 1)], "C": [x.ndim - 1] * ("C" in layout)}
+        order = [a for letter in layout for a in axes[letter]]
+        y = fn(jnp.transpose(x if "C" in layout else x[..., 0], order))
+        if y.ndim == len(order):
+            y = jnp.transpose(y, np.argsort(order))
+        elif "C" in layout and layout.index("C") < layout.index("B"):
+            y = jnp.moveaxis(y, -1, 0)
+        return y if "C" in layout else y[..., None]
 
     return turned
 
@@ -127,8 +133,8 @@ def judge(
         claim: what to judge instead.
         generic: the same function with other arrays closed over, for which the claim must hold too.
     """
-    made = infer(fn, domain, channels, layout=layout, generic=bool(generic)) if claim is None else claim
     with jax.enable_x64(True):
+        made = claim or infer(fn, domain, channels, layout=layout, generic=bool(generic), dtype=jnp.float64)
         functions = [as_bsc(one, layout) for one in (fn, *generic)]
         values = [evaluate(one, domain, channels, seed) for one in functions]
         unsound, loose = against(made, values)
@@ -142,7 +148,7 @@ def judge(
 
 def infer(fn: Function, domain: eq.Domain, channels: int, **options: Any) -> eq.Certificate:
     """`eq.infer`."""
-    return eq.infer(fn, domain, channels, **options)  # pyright: ignore[reportAttributeAccessIssue]
+    return eq.infer(fn, domain, channels, **options)
 
 
 def against(claim: Claim, values: Sequence[Values]) -> tuple[list[str], list[str]]:

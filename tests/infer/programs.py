@@ -57,7 +57,7 @@ class Program:
     @property
     def example(self) -> jax.ShapeDtypeStruct:
         """Shape and type of an input, a batch of two."""
-        return jax.ShapeDtypeStruct((2, *(n or 1 for n in self.domain.sizes), self.channels), jnp.float32)
+        return jax.ShapeDtypeStruct((2, *(n or 1 for n in self.domain.sizes), self.channels), jnp.float64)
 
     @property
     def roles(self) -> list[str]:
@@ -70,7 +70,8 @@ class Program:
         Raises:
             Exception: of any kind, if some step cannot run.
         """
-        shapes_ = [a.shape for a in jax.eval_shape(self.pool, self.example)]
+        with jax.enable_x64(True):
+            shapes_ = [a.shape for a in jax.eval_shape(self.pool, self.example)]
         return [Value(shape, roles) for shape, roles in zip(shapes_, self.roles, strict=True)]
 
     def redrawn(self, seed: int) -> Program:
@@ -316,4 +317,4 @@ def _runs(program: Program) -> bool:
         last = program.values()[-1]
     except (TypeError, ValueError, IndexError, NotImplementedError, ZeroDivisionError):
         return False
-    return len(last.shape) == forms.get(last.roles) and 0 not in last.shape
+    return len(last.shape) == forms.get(last.roles) and 0 not in last.shape and last.shape[0] == 2

@@ -12,9 +12,10 @@ from tests.cases import CASES
 from tests.infer.oracle import infer
 from tests.oracle import random_weights
 
-pytest.importorskip("equinet.infer")
-
-EXCEPTIONS: dict[str, str] = {}
+EXCEPTIONS: dict[str, str] = {
+    "PixelUnshuffle": "on torus(2, 2) the output is one node, which is taken for features without spatial axes",
+    "Fibre joined": "channels of a fibre beside others are a plain concatenation, after which none is known to move",
+}
 """Cases of which less is inferred than declared on some domain, each with its reason."""
 
 
@@ -53,9 +54,9 @@ def pairs(case: str):
 def test_inferred_equals_declared(case):
     different = []
     for domain, declared, inferred in pairs(case):
-        assert within(inferred, declared), f"{case} on {domain}: {inferred} is more than {declared}"
+        assert within(inferred, declared), f"{case} on {domain}: {inferred!r} is more than {declared!r}"
         if not alike(declared, inferred):
-            different.append(f"{case} on {domain}: inferred {inferred}, declared {declared}")
+            different.append(f"{case} on {domain}: inferred {inferred!r}, declared {declared!r}")
     if case in EXCEPTIONS:
         assert different, f"{case} is no exception any more: {EXCEPTIONS[case]}"
     else:

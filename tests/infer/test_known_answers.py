@@ -13,8 +13,6 @@ from tests.infer.known import NETWORKS, PRIMITIVES, T6, T88, Known, conv, drawn,
 from tests.infer.oracle import infer
 from tests.verify.functions import CASES, Case
 
-pytest.importorskip("equinet.infer")
-
 
 def check(certificate, case: Known):
     """The certificate says what the table does."""
@@ -126,6 +124,15 @@ def test_an_unknown_primitive_of_constants_costs_what_a_constant_does():
     assert infer(lambda x: x + jnp.broadcast_to(mystery_p.bind(one), x.shape), T6, 2).strict == T6.group
 
 
+@pytest.mark.parametrize("case", [*PRIMITIVES, *NETWORKS], ids=str)
+def test_a_loss_has_a_row_and_a_reason(case: Known):
+    certificate = infer(case.fn, case.domain, 2)
+    lost = [row for row in certificate.ledger if row.lost]
+    assert all(row.reason for row in lost)
+    if certificate.strict != case.domain.group:
+        assert lost and lost[-1].strict == certificate.strict
+
+
 def test_the_ledger_names_what_lost_the_shifts():
     certificate = infer(pooled_cnn, T88, 2)
     lost = [row for row in certificate.ledger if row.lost]
@@ -150,4 +157,4 @@ def test_what_cannot_be_inferred_is_refused():
     with pytest.raises((TypeError, ValueError)):
         infer(jnp.tanh, 6, 2)
     with pytest.raises(ValueError, match="layout"):
-        infer(jnp.tanh, T6, 2, layout="SBC")
+        infer(jnp.tanh, T6, 2, layout="SXC")

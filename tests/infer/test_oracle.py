@@ -83,18 +83,23 @@ def test_other_arrays_closed_over_are_tried_too():
     assert judge(uniform, domain, claim=equivariant(domain), generic=[generic]).unsound
 
 
-def test_layouts_are_seen_as_one():
+@pytest.mark.parametrize(("layout", "axis"), [("BSC", 1), ("BCS", 2), ("SBC", 0), ("CSB", 1), ("SC", 0), ("CS", 1)])
+def test_layouts_are_seen_as_one(layout, axis):
     x = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
-    forms = {
-        "BSC": lambda x: jnp.cumsum(x, 1),
-        "BCS": lambda x: jnp.cumsum(x, 2),
-        "SC": lambda x: jnp.cumsum(x, 0),
-        "CS": lambda x: jnp.cumsum(x, 1),
-    }
-    for layout, fn in forms.items():
-        np.testing.assert_allclose(as_bsc(fn, layout)(jnp.asarray(x)), np.cumsum(x, 1), atol=1e-5)
+    seen = as_bsc(lambda x: jnp.cumsum(x, axis), layout)(jnp.asarray(x))
+    np.testing.assert_allclose(seen, np.cumsum(x, 1), atol=1e-5)
+    space = tuple(range(layout.index("S"), layout.index("S") + 2))
+    features = as_bsc(lambda x: jnp.mean(x, space), layout)(jnp.asarray(x))
+    np.testing.assert_allclose(features, np.mean(x, (1, 2)), atol=1e-5)
+
+
+def test_one_channel_needs_no_axis():
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 1))
+    for layout, axis in (("BS", 1), ("S", 0)):
+        seen = as_bsc(lambda x, a=axis: jnp.cumsum(x, a), layout)(jnp.asarray(x))
+        np.testing.assert_allclose(seen, np.cumsum(x, 1), atol=1e-5)
     with pytest.raises(ValueError, match="a layout is"):
-        as_bsc(jnp.tanh, "SBC")
+        as_bsc(jnp.tanh, "SXC")
 
 
 def test_functions_that_cannot_be_judged():

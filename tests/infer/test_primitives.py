@@ -13,8 +13,6 @@ from tests.infer.oracle import against, evaluate, infer, judge
 from tests.infer.programs import ONE, Program, Step
 from tests.infer.steps.dice import Dice
 
-pytest.importorskip("equinet.infer")
-
 LOOSE: dict[str, str] = {}
 """Functions of which less is inferred than is true, each with its reason."""
 
