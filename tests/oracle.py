@@ -6,7 +6,10 @@ weights in float64. Independent of the algebra: isometries act through index map
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 from unittest import mock
 
 import jax
@@ -17,8 +20,9 @@ from equinet.groups import Matrix
 from equinet.layers import polyphase, selection
 
 TOLERANCE = 1e-9
+BATCH = 128
 QUICKLY = {"xla_backend_optimization_level": 0}
-"""Each program runs once: compiling it is most of the work."""
+"""Each program runs a few times: compiling it is most of the work."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,6 @@ class Truth:
 
 def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generator):
     """Variables of the shapes that `net.init` gives, every entry random, variances positive."""
-    like = jax.eval_shape(lambda key: net.init(key, shape), jax.random.key(0))
 
     def draw(path, leaf):
         value = rng.standard_normal(leaf.shape)
@@ -52,7 +55,13 @@ def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generat
             value = value * (1.5 / np.sqrt(max(np.prod(leaf.shape[:-1]), 1)))
         return np.exp(0.3 * value) if "var" in jax.tree_util.keystr(path) else value
 
-    return jax.tree_util.tree_map_with_path(draw, like)
+    return jax.tree_util.tree_map_with_path(draw, _variables(net, shape))
+
+
+@lru_cache(maxsize=8)
+def _variables(net: eq.Layer, shape: tuple[int, ...]):
+    """The shapes of the variables that `net.init` gives."""
+    return jax.eval_shape(lambda key: net.init(key, shape), jax.random.key(0))
 
 
 def _acted(arrays: np.ndarray, domain: eq.Domain, elements: list[eq.Isometry]) -> np.ndarray:
@@ -89,12 +98,19 @@ def _symmetric(values: np.ndarray, stride: tuple[int, ...]) -> np.ndarray:
     return np.any([np.zeros(len(flat), bool), *fixed], axis=0)
 
 
-def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, ...]]]]:
-    """The output for `x`, and every map that a polyphase layer chose from, with the stride; one compilation."""
-    strides = []
+@lru_cache(maxsize=8)
+def _program(net: eq.Layer, shape: tuple[int, ...]) -> tuple[Callable[..., Any], list[tuple[int, ...]]]:
+    """What gives a network's output and every map that a polyphase layer chose from; and, once it ran, their strides.
+
+    Args:
+        shape: of an example; programs are kept for each.
+    """
+    del shape
+    strides: list[tuple[int, ...]] = []
 
     def run(variables, x):
         maps = []
+        strides.clear()
 
         def watched(values, stride, keys, fibre):
             maps.append(values)
@@ -104,8 +120,19 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
         with mock.patch.object(polyphase, "choose", watched):
             return net.apply(variables, x), maps
 
-    y, maps = jax.jit(run, compiler_options=QUICKLY)(variables, x)
-    return np.asarray(y), [(np.asarray(m), stride) for m, stride in zip(maps, strides, strict=True)]
+    return jax.jit(run, compiler_options=QUICKLY), strides
+
+
+def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, ...]]]]:
+    """The output for `x`, and every map that a polyphase layer chose from, with the stride.
+
+    All batches have one size, so that other groups, seeds and numbers of examples run the same program.
+    """
+    run, strides = _program(net, x.shape[1:])
+    full = np.concatenate([x, np.zeros((-len(x) % BATCH, *x.shape[1:]), x.dtype)])
+    parts = [jax.device_get(run(variables, full[start : start + BATCH])) for start in range(0, len(full), BATCH)]
+    y, maps = jax.tree.map(lambda *some: np.concatenate(some)[: len(x)], *parts)
+    return y, list(zip(maps, strides, strict=True))
 
 
 def truth(
