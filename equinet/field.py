@@ -399,7 +399,7 @@ class Field:
         if not (isinstance(self.fibre, Fibre) and len(fibre.group) > 1) or not any(map(is_short, readings, sizes)):
             return False
         taps = tuple(reading.table(n)[0].shape[1] for reading, n in zip(readings, self.grid.sizes, strict=True))
-        return any(line.advance for line in lines) or has_ties(lines, taps, self.fibre, fibre)
+        return any(line.advance for line in lines) or has_ties(lines, taps, self.fibre.terms, fibre.terms)
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:

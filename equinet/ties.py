@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from equinet.domain import torus
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, Terms
 from equinet.groups import Isometry, signed_permutations
 from equinet.kernels import kernel_basis
 from equinet.lines import Line, is_node
@@ -30,7 +30,7 @@ def is_short(reading: Reading, sizes: Sequence[int | None]) -> bool:
 
 
 @lru_cache(maxsize=1 << 10)
-def has_ties(lines: tuple[Line, ...], taps: tuple[int, ...], source: Fibre, target: Fibre) -> bool:
+def has_ties(lines: tuple[Line, ...], taps: tuple[int, ...], source: Terms, target: Terms) -> bool:
     """Whether `y[h p] = ρ(B) y[p]` for all inputs and all equivariant kernels, with an isometry h that moves nodes.
 
     Evaluates a layer on one input: random words instead of weights and values, with arithmetic modulo 2⁶⁴. What always
@@ -41,11 +41,11 @@ def has_ties(lines: tuple[Line, ...], taps: tuple[int, ...], source: Fibre, targ
     Args:
         lines: what each output reads, per axis, all of them finite.
         taps: of the kernel.
-        source, target: the fibres of input and output, of one group.
+        source, target: the terms of the fibres of input and output, of one group.
     """
-    scalars = Fibre.trivial(target.group, len(taps))
-    single = Fibre(tuple((1, rep) for _, rep in target.terms))
-    return any(_is_tied(_values(lines, taps, fibre, single), lines, single) for fibre in {source, scalars})
+    read, made = (Fibre(tuple((1, rep) for _, rep in terms)) for terms in (source, target))
+    scalars = Fibre.trivial(made.group, len(taps))
+    return any(_is_tied(_values(lines, taps, fibre, made), lines, made) for fibre in {read, scalars})
 
 
 def _is_tied(values: np.ndarray, lines: Sequence[Line], fibre: Fibre) -> bool:

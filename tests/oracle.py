@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from functools import lru_cache
+from typing import Any, Protocol, TypeVar
 from unittest import mock
 
 import jax
@@ -20,8 +21,9 @@ from equinet.layers import polyphase, selection
 
 Function = TypeVar("Function", bound=Callable)
 TOLERANCE = 1e-9
+BATCH = 128
 QUICKLY = {"xla_backend_optimization_level": 0}
-"""Each program runs once: compiling it is most of the work."""
+"""Each program runs a few times: compiling it is most of the work."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,6 @@ class Truth:
 
 def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generator):
     """Variables of the shapes that `net.init` gives, every entry random, variances positive."""
-    like = jax.eval_shape(lambda key: net.init(key, shape), jax.random.key(0))
 
     def draw(path, leaf):
         value = rng.standard_normal(leaf.shape)
@@ -55,7 +56,13 @@ def random_weights(net: eq.Layer, shape: tuple[int, ...], rng: np.random.Generat
             value = value * (1.5 / np.sqrt(max(np.prod(leaf.shape[:-1]), 1)))
         return np.exp(0.3 * value) if "var" in jax.tree_util.keystr(path) else value
 
-    return jax.tree_util.tree_map_with_path(draw, like)
+    return jax.tree_util.tree_map_with_path(draw, _variables(net, shape))
+
+
+@lru_cache(maxsize=8)
+def _variables(net: eq.Layer, shape: tuple[int, ...]):
+    """The shapes of the variables that `net.init` gives."""
+    return jax.eval_shape(lambda key: net.init(key, shape), jax.random.key(0))
 
 
 class Claim(Protocol):
@@ -112,12 +119,19 @@ def _undeclared(*_: object, **__: object) -> Callable[[Function], Function]:
     return lambda fn: fn
 
 
-def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, ...]]]]:
-    """The output for `x`, and every map that a polyphase layer chose from, with the stride; one compilation."""
-    strides = []
+@lru_cache(maxsize=8)
+def _program(net: eq.Layer, shape: tuple[int, ...]) -> tuple[Callable[..., Any], list[tuple[int, ...]]]:
+    """What gives a network's output and every map that a polyphase layer chose from; and, once it ran, their strides.
+
+    Args:
+        shape: of an example; programs are kept for each.
+    """
+    del shape
+    strides: list[tuple[int, ...]] = []
 
     def run(variables, x):
         maps = []
+        strides.clear()
 
         def watched(values, stride, keys, fibre):
             maps.append(values)
@@ -128,8 +142,19 @@ def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[
         with mock.patch.object(polyphase, "choose", watched), mock.patch.object(polyphase, "declare", _undeclared):
             return net.apply(variables, x), maps
 
-    y, maps = jax.jit(run, compiler_options=QUICKLY)(variables, x)
-    return np.asarray(y), [(np.asarray(m), stride) for m, stride in zip(maps, strides, strict=True)]
+    return jax.jit(run, compiler_options=QUICKLY), strides
+
+
+def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, ...]]]]:
+    """The output for `x`, and every map that a polyphase layer chose from, with the stride.
+
+    All batches have one size, so that other groups, seeds and numbers of examples run the same program.
+    """
+    run, strides = _program(net, x.shape[1:])
+    full = np.concatenate([x, np.zeros((-len(x) % BATCH, *x.shape[1:]), x.dtype)])
+    parts = [jax.device_get(run(variables, full[start : start + BATCH])) for start in range(0, len(full), BATCH)]
+    y, maps = jax.tree.map(lambda *some: np.concatenate(some)[: len(x)], *parts)
+    return y, list(zip(maps, strides, strict=True))
 
 
 def truth(

@@ -311,3 +311,18 @@ def test_scalars_of_any_group_are_plain_channels(net):
         assert eq.certify(net, eq.torus(4, 4), 1).fibre == net.output_shape((4, 4, 1))[-1]
         verdict = judge(net, eq.torus(4, 4), 1)
         assert not verdict.unsound and not verdict.loose, verdict
+
+
+def test_layers_over_two_groups_are_two_layers():
+    """Their scalars are equal, their kernels are not: what is compiled for one must not run for the other."""
+    along, across = (eq.Fibre.trivial(group) for group in ("m_x", "m_y"))
+    assert along == across == 1
+    assert eq.GroupConv(along, 3) == eq.GroupConv(along, 3) != eq.GroupConv(across, 3)
+    assert hash(eq.GroupConv(along, 3)) == hash(eq.GroupConv(along, 3))
+    assert eq.AsFibre(along) == eq.AsFibre(along) != eq.AsFibre(across)
+    for fibre in (along, across):
+        net = eq.GroupConv(fibre, 3, padding="circular")
+        bound = net.bind(net.init(KEY, (6, 6, 1)))
+        certificate = eq.certify(net, eq.torus(6, 6))
+        assert eq.verify(bound, certificate, key=0).passed
+        assert eq.discover(bound, eq.torus(6, 6), key=0, progress=False).strict == certificate.strict

@@ -233,6 +233,25 @@ class Layer:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+class FibreLayer(Layer):
+    """A layer with fibres among its hyperparameters, to be defined with `@dataclass(frozen=True, eq=False)`.
+
+    Equal layers share what is compiled. Fibres that nothing moves are equal whatever their group, and to a number; layers
+    made for different groups are not, since their kernels differ.
+    """
+
+    def _key(self) -> tuple[Any, ...]:
+        layer: Any = self
+        values = [getattr(layer, f.name) for f in fields(layer)]
+        return (type(self), *(value.terms if isinstance(value, Fibre) else value for value in values))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, FibreLayer) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+
 @dataclass(frozen=True, eq=False)
 class Bound:
     """A layer with its variables; calling it applies the layer in evaluation mode."""

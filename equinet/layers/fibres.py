@@ -12,7 +12,7 @@ import numpy as np
 from equinet.fibre import Fibre, Group
 from equinet.field import Field, Lost
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_means, spread
 from equinet.layers.pointwise import check_signs
 
@@ -252,8 +252,8 @@ class Restrict(Layer):
         return "only a subgroup is asked from here on"
 
 
-@dataclass(frozen=True)
-class AsFibre(Layer):
+@dataclass(frozen=True, eq=False)
+class AsFibre(FibreLayer):
     """The same values, whose channels are a fibre from here on: what a network's input is, say.
 
     Of channels that an operation moves otherwise than the fibre says, nothing is claimed under that operation. So

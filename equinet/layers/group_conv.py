@@ -15,7 +15,7 @@ from equinet.fibre import Fibre
 from equinet.field import Field, Lost
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
 from equinet.kernels import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.conv import Conv, ConvTranspose, add_bias
 from equinet.layers.local import PaddingSpec, window_reason
 from equinet.layers.orbits import orbit_count, spread_invariant
@@ -50,7 +50,7 @@ def _described(channels: int) -> str:
     return str(channels) if isinstance(channels, Fibre) else f"{channels} channels that nothing moves"
 
 
-class _GroupConvolution(Layer):
+class _GroupConvolution(FibreLayer):
     """What both group convolutions share: a basis of kernels, and the convolution with plain weights they expand to."""
 
     treats_channels = "by fibre"
@@ -262,7 +262,7 @@ def _expand(coefficients: jax.Array, basis: KernelBasis, dim: int) -> jax.Array:
     return full.transpose(order).reshape(*taps, m * b, n * a)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupConv(_GroupConvolution):
     """A convolution from one fibre to another that commutes with a point group P, `W[A τ] ρ_in(A) = ρ_out(A) W[τ]`.
 
@@ -306,7 +306,7 @@ class GroupConv(_GroupConvolution):
         return self.plain().windows(shape)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GroupConvTranspose(_GroupConvolution):
     """A transposed convolution from one fibre to another that commutes with a point group.
 
