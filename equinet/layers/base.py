@@ -236,8 +236,8 @@ class Layer:
 class FibreLayer(Layer):
     """A layer with fibres among its hyperparameters, to be defined with `@dataclass(frozen=True, eq=False)`.
 
-    Equal layers share what is compiled. Fibres that nothing moves are equal whatever their group, and to a number; layers
-    made for different groups are not, since their kernels differ.
+    Equal layers share what is compiled. Fibres that nothing moves are equal whatever their group, and to a number;
+    layers made for different groups are not, since their kernels differ.
     """
 
     def _key(self) -> tuple[Any, ...]:
