@@ -30,7 +30,7 @@ def percent(share: float) -> str:
 def scientific(value: float) -> str:
     """A relative error: two decimals, or its power of ten where it is small.
 
-    >>> scientific(0.128), scientific(4.2e-7)
-    ('0.13', '4e-07')
+    >>> scientific(0.128), scientific(4.2e-7), scientific(0.0)
+    ('0.13', '4e-07', '0')
     """
-    return f"{value:.0e}" if value < 1e-3 else f"{value:.2f}"
+    return "0" if not value else f"{value:.0e}" if value < 1e-3 else f"{value:.2f}"

@@ -14,7 +14,7 @@ from configs.volume import NETWORKS, SEEDS, get_config
 from experiments.data import load
 from experiments.data.volume import BLOCK
 from experiments.demo import short
-from experiments.markdown import percent, table
+from experiments.markdown import percent, scientific, table
 from experiments.metrics import Predict, answers
 from experiments.settings import Settings
 from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
@@ -132,6 +132,7 @@ def tables(records: Records) -> dict[str, str]:
         f"{measured} networks: the two are the same for {equal} of them.",
         "groups": _groups(records),
         "brain": _brain(records),
+        "errors": _errors(records),
         "baseline": f"The best interval of intensities, chosen on the training half, reaches a Dice of "
         f"{percent(records[0]['dice_by_intensity'])} % on the other.",
     }
@@ -155,6 +156,17 @@ def _brain(records: Records) -> str:
     ]
     head = ["network", "mIoU", "Dice", "Dice, blocks mirrored", "mirror equivariance", "shift equivariance"]
     return table(head, rows)
+
+
+def _errors(records: Records) -> str:
+    networks = by_network(records)
+    keys = ("error_mirror_fresh", "error_mirror_trained", "error_shifted_fresh", "error_shifted_trained")
+    rows = [
+        [title, *(scientific(values(networks[name], key).mean()) for key in keys)]
+        for name, title in TITLES.items()
+        if name in networks
+    ]
+    return table(["network", "mirror: fresh weights", "trained", "shifts: fresh weights", "trained"], rows)
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
