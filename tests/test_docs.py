@@ -85,7 +85,7 @@ def test_wrong_output_is_found():
 
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
-    shown = set(re.findall(r"^\.\. auto(?:class|function|data):: ([\w.]+)", text, re.M))
+    shown = set(re.findall(r"^\.\. auto(?:class|function|data|exception):: ([\w.]+)", text, re.M))
     public = {name for name in vars(equinet) if not name.startswith("_")} - submodules(equinet)
     for page in (equinet.models, equinet.interop):
         public |= {name for name in vars(page) if not name.startswith("_")} - submodules(page)

@@ -13,14 +13,14 @@ import jax.numpy as jnp
 from equinet.certify import Certificate
 from equinet.domain import Domain
 from equinet.fibre import Fibre
-from equinet.field import Field, Span
+from equinet.field import Field, Lost, Row, Span
 from equinet.infer.compat import trace
 from equinet.infer.fields import forget_axes, permuted
 from equinet.infer.interpret import Interpreter
 from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.fourier import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
-from equinet.infer.views import freed, plain
+from equinet.infer.views import MOST_AXES, freed, plain
 
 LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
 BATCH = 2
@@ -69,7 +69,7 @@ def infer(
     >>> net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
     >>> model = net.bind(net.init(jax.random.key(0), (8, 8, 1)))
     >>> str(infer(model, eq.torus(8, 8)).invariance)
-    '2Z × 2Z (p1, index 32)'
+    '2Z × 2Z (p1, index 4)'
     >>> infer(lambda x: x[:, ::2], eq.torus(8)).strict == eq.certify(eq.MaxPool(2), eq.torus(8)).strict
     False
     """
@@ -85,8 +85,17 @@ def infer(
         raise ValueError(f"infer: a layout is one of {', '.join(LAYOUTS)}; got {layout!r}")
     sizes = _sizes(domain, size)
     start = Field.input(domain, channels)
-    field, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
-    return Certificate(domain, channels, field.with_rows(rows(steps)))
+    value, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
+    field = _as_output(value, domain.dim, layout)
+    ledger = rows(steps)
+    if value.dim <= MOST_AXES and field.strict != value.field.strict:
+        ledger += (Row(("output",), f"read as {layout}", value.field, field, _read_otherwise),)
+    return Certificate(domain, channels, field.with_rows(ledger))
+
+
+def _read_otherwise(before: Field, lost: Lost) -> str:
+    del before, lost
+    return "nodes became channels, which nothing is known to move"
 
 
 def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:
@@ -111,7 +120,7 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
         params: as for `infer`.
     """
     made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
-    return made.in_scope_of(field).with_rows(field.rows).at(field.path)
+    return _as_output(made, field.grid.dim, "BSC").in_scope_of(field).with_rows(field.rows).at(field.path)
 
 
 def _pushed(
@@ -122,9 +131,9 @@ def _pushed(
     params: Any,
     generic: bool,
     dtype: Any,
-) -> tuple[Field, list[Step]]:
-    """The field of a function's output, and the steps that led to it."""
-    dim, channels = start.grid.dim, start.channels
+) -> tuple[Value, list[Step]]:
+    """A function's output, and the steps that led to it."""
+    channels = start.channels
     counts = {"B": (BATCH,), "S": tuple(sizes), "C": (channels,)}
     digits: dict[str, Layout] = {
         "B": ((Digit(BATCH),),),
@@ -145,7 +154,7 @@ def _pushed(
     result = settled(result)
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
-    return _as_output(result, dim, layout), interpreter.steps
+    return result, interpreter.steps
 
 
 def _independent(start: Field, shape: tuple[int, ...]) -> Value:

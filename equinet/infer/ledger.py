@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import groupby
 
 from equinet.declare import declaration
 from equinet.fibre import Fibre
@@ -14,6 +16,7 @@ from equinet.infer.views import MOST_AXES
 
 Place = tuple[tuple[str, ...], str]
 _QUIET = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy", "stop_gradient"}
+_MOVES = {"slice", "concatenate", "pad", "gather", "dynamic_slice", "dynamic_update_slice", "scatter", "rev"}
 _REASONS = {
     "concatenate": "different arrays lie one after the other",
     "dot_general": "nodes are told apart by weights of their own",
@@ -50,37 +53,57 @@ class Step:
 
 
 def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
-    """The ledger of some steps: those that come from one line of the model in one row."""
-    made: list[Row] = []
-    run: list[Step] = []
+    """The ledger of some steps: those that come from one line of the model in one row.
+
+    What only sets up the next line is part of its row: a circular padding is slices and joints that keep no
+    translation, until a convolution over them keeps them all.
+    """
     order = {id(step.after): i for i, step in enumerate(steps)}
-    for step in steps:
-        if run and step.place != run[-1].place:
-            made += _row(run, order)
-            run = []
-        run.append(step)
-    return tuple(made + _row(run, order)) if run else ()
+    made: list[tuple[Row, list[Step]]] = []
+    for _, group in groupby(steps, lambda step: step.place):
+        run = list(group)
+        row = _row(run, order)
+        if row is None:
+            continue
+        while made and _prepares(*made[-1], row, run):
+            earlier, moves = made.pop()
+            row = replace(row, before=earlier.before, reason=partial(_reason, run, moves))
+        made.append((row, run))
+    return tuple(row for row, _ in made)
 
 
-def _row(run: Sequence[Step], order: dict[int, int]) -> list[Row]:
+def _prepares(earlier: Row, moves: Sequence[Step], row: Row, run: Sequence[Step]) -> bool:
+    """Whether steps only move elements about, and the next ones, of their result, regain what that lost."""
+    if any(step.equation.name not in _MOVES | _QUIET or step.gap for step in moves):
+        return False
+    results = {id(step.after) for step in moves}
+    if not any(id(value) in results for step in run for value in step.before):
+        return False
+    return not row.after.strict.source <= earlier.after.strict.source
+
+
+def _row(run: Sequence[Step], order: dict[int, int]) -> Row | None:
     """One row for steps in a row, unless they only move axes about."""
     last = next((step for step in reversed(run) if step.after.dim <= MOST_AXES), None)
     inside = {id(step.after) for step in run}
     entering = [v for step in run for v in step.before if id(v) not in inside and v.dim <= MOST_AXES]
     names = [_name(step.equation) for step in run if step.equation.name not in _QUIET or step.gap]
     if last is None or not entering:
-        return []
+        return None
     # Of several operands the one made last has lost most, as a rule.
     before = _counted(max(entering, key=lambda v: order.get(id(v), -1)))
     scopes, source = last.place
     shown = ", ".join(dict.fromkeys(names)) or _name(last.equation)
-
-    def reason(start: Field, lost: Lost) -> str:
-        del start, lost
-        return "; ".join(dict.fromkeys(text for step in run for text in [step.gap or _why(step)] if text))
-
     text = f"{shown}  {source}" if source and scopes else shown
-    return [Row(scopes or (source,), text, before, _counted(last.after), reason)]
+    return Row(scopes or (source,), text, before, _counted(last.after), partial(_reason, run, ()))
+
+
+def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Lost) -> str:
+    """Why some steps may lose something; what only moved elements about for them is blamed if nothing else can be."""
+    del before, lost
+    texts = [dict.fromkeys(step.gap or _why(step) for step in steps) for steps in (run, moves)]
+    own, moved = ("; ".join(filter(None, text)) for text in texts)
+    return own or moved
 
 
 def _counted(value: Value) -> Field:

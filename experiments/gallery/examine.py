@@ -46,14 +46,11 @@ def described(certificate: eq.Certificate) -> dict[str, Any]:
 
 
 def losses(certificate: eq.Certificate) -> list[dict[str, str]]:
-    """The rows of the ledger after which less is left than after any before.
-
-    What the next row gives back, as a convolution does after the slices and joints of a circular padding, is not lost.
-    """
+    """The rows of the ledger after which less is left than after any before."""
     found = []
-    left, ledger = certificate.domain.group, certificate.ledger
-    for row, following in zip(ledger, (*ledger[1:], None), strict=True):
-        if left <= row.strict or (following is not None and left <= following.strict):
+    left = certificate.domain.group
+    for row in certificate.ledger:
+        if left <= row.strict:
             continue
         found.append({"at": row.index, "layer": row.layer, "lost": row.lost, "why": row.reason})
         left = left & row.strict

@@ -14,7 +14,6 @@ from tests.oracle import random_weights
 
 EXCEPTIONS: dict[str, str] = {
     "PixelUnshuffle": "on torus(2, 2) the output is one node, which is taken for features without spatial axes",
-    "Fibre joined": "channels of a fibre beside others are a plain concatenation, after which none is known to move",
 }
 """Cases of which less is inferred than declared on some domain, each with its reason."""
 

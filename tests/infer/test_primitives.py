@@ -13,11 +13,30 @@ from tests.infer.oracle import against, evaluate, infer, judge
 from tests.infer.programs import ONE, Program, Step
 from tests.infer.steps.dice import Dice
 
-LOOSE: dict[str, str] = {}
-"""Functions of which less is inferred than is true, each with its reason."""
+LOOSE = {
+    "cumsum, then its last": "the last of the sums is not known to be the sum",
+    **dict.fromkeys(
+        ("pad edge", "pad linear_ramp", "pad maximum", "pad mean", "pad minimum", "with a function of it", "tile"),
+        "reflections of a joint are sought where its pieces are pieces of one array that match, not otherwise",
+    ),
+    "added at": "where updates land is known, which of them lands where is not",
+    "set at": "an array of which every place is set is still taken to show",
+    "dynamic update at": "a reflection that exchanges the place that is set and a place that it is read from",
+    "taken along its order": "sorting, written as a choice by an order; ties among the order keep it from being known",
+    "Fourier filter": "of a transform translations are followed, reflections are not",
+    "power spectrum": "of a transform translations are followed, reflections are not",
+    "pairs, sorted, and back": "translations by pairs are kept; sorting within a pair is a reduction of it",
+    "interleaved halves": "a shuffle of halves exchanged by a reflection, which no digit of the places shows",
+    "channels first to nodes": "the nodes of two channels one after the other, which a reflection exchanges",
+    "fori_loop over places": "a loop's places are not followed one by one",
+    "cond of": "an orbit claim would have to choose the branch's image with the data",
+    "gradient of a pool": "the gradient of a maximum is a scatter to places that depend on the data",
+}
+"""Functions of which less is inferred than is true, by how their names begin, each with its reason."""
 
 
-def check(family: str, n: int, domain: eq.Domain):
+def check(family: str, n: int, domain: eq.Domain) -> list[str]:
+    """Nothing unsound; what is loose is listed above. Returns that."""
     wrong, loose = [], []
     for name, fn in FAMILIES[family](n):
         verdict = judge(fn, domain, retries=1)
@@ -29,11 +48,14 @@ def check(family: str, n: int, domain: eq.Domain):
     assert not wrong, "\n".join(wrong)
     unexplained = [line for line in loose if not any(line.startswith(key) for key in LOOSE)]
     assert not unexplained, "\n".join(unexplained)
+    return loose
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_line_of_six(family):
-    check(family, 6, eq.torus(6))
+    loose = check(family, 6, eq.torus(6))
+    listed = {key for key in LOOSE for name, _ in FAMILIES[family](6) if name.startswith(key)}
+    assert listed == {key for key in LOOSE if any(line.startswith(key) for line in loose)}
 
 
 @pytest.mark.slow
