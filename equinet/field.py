@@ -498,7 +498,9 @@ class Field:
         made = replace(self, fibre=fibre, spans=spans, tied=self.tied or other.tied, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
-            return replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
+            read = replace(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
+            if read.action & action == action:
+                return read
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
         return replace(made.based(action, tuple(merged)), parts=parts)
 

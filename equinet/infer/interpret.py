@@ -155,7 +155,8 @@ class Interpreter:
         before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum)]
         after = [_below(r) for r in results if isinstance(r, Value | Spectrum)]
         if before and after:
-            self.steps.append(Step(equation, self._place_of(equation), before, after[0], gap))
+            constants = [a for a in arguments if isinstance(a, Constant)]
+            self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))
 
     def _plainly(self, program: Program, arguments: Sequence[Atom]) -> list[Atom]:
         """The values of a program's outputs, none of them a spectrum."""

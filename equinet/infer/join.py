@@ -13,7 +13,7 @@ from equinet.fibre import Fibre
 from equinet.field import Field, Span
 from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value
-from equinet.infer.views import freed, freed_axes, refined, repeated, unfolded
+from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
 
 How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]
@@ -185,6 +185,11 @@ def aligned(a: Value, b: Value) -> tuple[Value, Value, Cuts, dict[int, int]]:
     for i in range(len(a.layout)):
         if a.layout[i] != b.layout[i]:
             a, b = repeated(a, i), repeated(b, i)
+            # Channels between nodes meet nodes: as nodes too.
+            if a.grid_axis(i) is not None:
+                b = as_nodes(b, i)
+            elif b.grid_axis(i) is not None:
+                a = as_nodes(a, i)
     while True:
         a, b, cuts = _cut(a, b)
         pair = _Pair(a, b, cuts)

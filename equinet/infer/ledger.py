@@ -11,7 +11,7 @@ from equinet.declare import declaration
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost, Row
 from equinet.infer.compat import Equation
-from equinet.infer.values import Value
+from equinet.infer.values import Constant, Value
 from equinet.infer.views import MOST_AXES
 
 Place = tuple[tuple[str, ...], str]
@@ -41,6 +41,7 @@ class Step:
         equation: the operation.
         place: the named scopes it is in, and the line of the model it comes from.
         before: its operands that depend on the input.
+        constants: those that do not.
         after: its first result.
         gap: why nothing is known of it, or empty.
     """
@@ -48,6 +49,7 @@ class Step:
     equation: Equation
     place: Place
     before: list[Value]
+    constants: list[Constant]
     after: Value
     gap: str
 
@@ -136,16 +138,25 @@ def _why(step: Step) -> str:
     if equation.name.startswith("reduce_window"):
         facts = [f"stride {_shown(params['window_strides'])}"] if max(params["window_strides"]) > 1 else []
         return "; ".join(facts + ["padding"] * any(any(pair) for pair in params["padding"]))
+    if equation.name == "slice":
+        strides = params["strides"] or (1,)
+        return f"stride {_shown(strides)}" if max(strides) > 1 else _REASONS["slice"]
+    if equation.name == "concatenate" and _tells_nodes_apart(step):
+        return "joined with values that differ from node to node"
+    if equation.name == "dot_general" and len(step.before) > 1:
+        return "nodes meet those of one block"
     if len(step.before) > 1:
         return _REASONS.get(equation.name, "arrays that move differently are combined")
     if equation.name in ("add", "sub", "mul", "div", "select_n"):
-        return "combined with values that differ from node to node" if _with_table(equation) else ""
+        return "combined with values that differ from node to node" if _tells_nodes_apart(step) else ""
     return _REASONS.get(equation.name, "")
 
 
-def _with_table(equation: Equation) -> bool:
-    """Whether all operands are arrays, rather than numbers."""
-    return all(equation.input_shape(i) for i in range(len(equation.inputs)))
+def _tells_nodes_apart(step: Step) -> bool:
+    """Whether an operand that does not depend on the input varies along an axis of nodes."""
+    nodes = [any(digit.axis is not None for digit in digits) for digits in step.after.layout]
+    tables = [constant.actually_varies for constant in step.constants if len(constant.shape) == len(nodes)]
+    return any(varies and is_node for table in tables for varies, is_node in zip(table, nodes, strict=True))
 
 
 def _shown(sizes: Sequence[int]) -> str:

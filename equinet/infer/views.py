@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from math import gcd
 
 import numpy as np
@@ -110,17 +111,20 @@ def read_axis(
     return value.known(field, layout, extents)
 
 
+@lru_cache(maxsize=64)
 def plain(value: Value, array_axis: int) -> Value:
     """The same value with an array axis that is free, or one whole grid axis, so that a window may run over it.
 
     Blocks of nodes become channels, each offset with its own (space to depth), and channels become nodes (depth to
-    space); where nothing better is known, only what leaves the nodes in place is kept.
+    space); where nothing better is known, only what leaves the nodes in place is kept. Of one value it is one value, so
+    that its pieces are known to belong together.
     """
     digits = value.layout[array_axis]
     if all(digit.axis is None for digit in digits) or value.grid_axis(array_axis) is not None:
         return value
-    if len(digits) == 2 and (made := _woven(value, array_axis)) is not None:
-        return made
+    woven = as_nodes(value, array_axis)
+    if woven is not value:
+        return woven
     partial = [digit for digit in digits if digit.axis is not None and not value.is_whole(digit)]
     for digit in partial:
         made = unfolded(value, digit.axis or 0)
@@ -133,12 +137,14 @@ def repeated(value: Value, array_axis: int) -> Value:
     """The same value; where an array axis repeats the nodes of a grid axis (upsampling), these are its nodes."""
     digits = value.layout[array_axis]
     if len(digits) == 2 and digits[1].uniform:
-        return _woven(value, array_axis) or value
+        return as_nodes(value, array_axis)
     return value
 
 
-def _woven(value: Value, array_axis: int) -> Value | None:
-    """Channels that lie between the nodes of a grid axis, as nodes; and whole axes repeated."""
+def as_nodes(value: Value, array_axis: int) -> Value:
+    """The same value; where channels lie between the nodes of a grid axis, or it is repeated, these are nodes."""
+    if len(value.layout[array_axis]) != 2:
+        return value
     major, minor = value.layout[array_axis]
     if major.uniform and value.is_whole(minor) and value.dim <= MOST_AXES and minor.axis is not None:
         return _tiled(value, array_axis, major.size, minor.axis)
@@ -149,13 +155,13 @@ def _woven(value: Value, array_axis: int) -> Value | None:
         reading = Nearest(factor) if minor.uniform else Shuffle(factor, axis)
         layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
         return read_axis(value.laid_out(layout), axis, reading, extent, {}, "sum")
-    return None
+    return value
 
 
-def _tiled(value: Value, array_axis: int, count: int, axis: int) -> Value | None:
+def _tiled(value: Value, array_axis: int, count: int, axis: int) -> Value:
     """All nodes of a grid axis so many times, one copy after the other."""
     if value.stem.grid.axes[axis].size is None:
-        return None
+        return value
     value = value.restem()
     extent = value.extents[axis] * count
     table = value.tables[axis].pick(np.arange(extent) % value.extents[axis])

@@ -120,7 +120,24 @@ def attention(x: Any) -> Any:
     return jnp.einsum("bnm,bmc->bnc", share, v).reshape(*x.shape[:-1], 3)
 
 
+def laplacian(x: Any) -> Any:
+    """The discrete Laplacian of each channel, circular: a sum of two second differences."""
+    kernel = jnp.asarray([[0, 1, 0], [1, -4, 1], [0, 1, 0]], x.dtype)[:, :, None, None].repeat(x.shape[-1], 3)
+    wide = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
+    numbers = ("NHWC", "HWIO", "NHWC")
+    return lax.conv_general_dilated(
+        wide, kernel, (1, 1), "VALID", dimension_numbers=numbers, feature_group_count=x.shape[-1]
+    )
+
+
+def isotropic(x: Any) -> Any:
+    """A cellular automaton's step: what a node and its Laplacian say."""
+    seen = jnp.concatenate([x, laplacian(x)], -1)
+    return x + jnp.tanh(seen @ jnp.asarray(drawn(4, 2), x.dtype))
+
+
 PRIMITIVES = (
+    Known("an isotropic filter beside its input", isotropic, T44, ALL_OF_T44),
     Known("a function of each entry", lambda x: jnp.tanh(x) * 2, T6, ALL_OF_T6),
     Known("every other node", lambda x: x[:, ::2], T6, ((t(2), t(1)), (m(0), m(0)))),
     Known("every other node, from the second", lambda x: x[:, 1::2], T6, ((t(2), t(1)), (m(0), m(2)))),
@@ -236,6 +253,20 @@ def unet(x: Any) -> Any:
     return conv(jnp.concatenate([h, low], -1), seed=2)
 
 
+def windowed(x: Any) -> Any:
+    """Attention within pairs of a line, and then within pairs of the line moved by one, with a table of biases."""
+
+    def within_pairs(x: Any) -> Any:
+        pairs = x.reshape(x.shape[0], -1, 2, x.shape[-1])
+        q, k, v = (pairs @ jnp.asarray(drawn(2, 2, seed=s), x.dtype) for s in (1, 2, 3))
+        bias = jnp.asarray(drawn(1, 1, 2, 2), x.dtype)
+        share = jax.nn.softmax(jnp.einsum("bwic,bwjc->bwij", q, k) + bias, -1)
+        return jnp.einsum("bwij,bwjc->bwic", share, v).reshape(x.shape)
+
+    x = x + within_pairs(x)
+    return x + jnp.roll(within_pairs(jnp.roll(x, -1, 1)), 1, 1)
+
+
 EVEN_SHIFTS = ((t(2, 0), t(1, 0)), (t(0, 2), t(0, 1)))
 NETWORKS = (
     Known("a strided CNN", strided_cnn, T88, ((t(4, 0), t(1, 0)), (t(0, 4), t(0, 1)))),
@@ -247,6 +278,7 @@ NETWORKS = (
     Known("a transformer with positions", transformer_with_positions, T88, ()),
     Known("a U-Net", unet, T88, ((t(2, 0), t(2, 0)), (t(0, 2), t(0, 2)))),
     Known("a U-Net of a line", unet, T8, ((t(2), t(2)),)),
+    Known("attention within windows that move", windowed, T8, ((t(2), t(2)),)),
     Known("a strided CNN of a line", strided_cnn, T8, ((t(4), t(1)),)),
 )
 """Whole networks."""

@@ -158,3 +158,23 @@ def test_what_cannot_be_inferred_is_refused():
         infer(jnp.tanh, 6, 2)
     with pytest.raises(ValueError, match="layout"):
         infer(jnp.tanh, T6, 2, layout="SXC")
+
+
+def test_a_padding_is_part_of_what_it_prepares():
+    ledger = infer(pooled_cnn, T88, 2).ledger
+    assert not any("concatenate" in row.layer or row.lost.startswith("regains") for row in ledger)
+    first = ledger[0]
+    assert first.lost == "point group 4mm → 1"
+    assert first.reason == "a free kernel tells directions apart"
+
+
+def test_slices_that_prepare_nothing_have_their_row():
+    ledger = infer(lambda x: jnp.tanh(x[:, 1:]), T6, 2).ledger
+    assert [row.lost for row in ledger if "slice" in row.layer] == ["translations Z → none"]
+
+
+def test_a_bias_is_not_blamed():
+    bias, table = (jnp.asarray(drawn(*shape), jnp.float32) for shape in ((1, 1, 2), (1, 6, 2)))
+    for added, blamed in ((bias, False), (table, True)):
+        (row,) = infer(lambda x, a=added: conv(x) + jnp.broadcast_to(a, x.shape), T6, 2).ledger[-1:]
+        assert ("differ from node to node" in row.reason) == blamed
