@@ -149,7 +149,7 @@ def _why(step: Step) -> str:
         return _REASONS.get(equation.name, "arrays that move differently are combined")
     if equation.name in ("add", "sub", "mul", "div", "select_n"):
         return "combined with values that differ from node to node" if _tells_nodes_apart(step) else ""
-    return _REASONS.get(equation.name, "")
+    return _REASONS.get(equation.name.removesuffix("-add"), "")
 
 
 def _tells_nodes_apart(step: Step) -> bool:

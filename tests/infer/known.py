@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,6 +112,16 @@ def depth_to_space(x: Any) -> Any:
     return x.reshape(x.shape[0], x.shape[1] * 2, x.shape[2] // 2)
 
 
+def among_zeros(x: Any, size: int, where: slice) -> Any:
+    """Zeros along a line, some of them set to what comes in."""
+    return jnp.zeros((x.shape[0], size, x.shape[2]), x.dtype).at[:, where].set(x)
+
+
+def added(x: Any, places: Sequence[int]) -> Any:
+    """The nodes of a line at other places."""
+    return jnp.zeros_like(x).at[:, jnp.asarray(places)].add(x)
+
+
 def attention(x: Any) -> Any:
     """Softmax attention of all nodes to all."""
     row = x.reshape(x.shape[0], -1, x.shape[-1])
@@ -139,6 +149,10 @@ def isotropic(x: Any) -> Any:
 PRIMITIVES = (
     Known("an isotropic filter beside its input", isotropic, T44, ALL_OF_T44),
     Known("a function of each entry", lambda x: jnp.tanh(x) * 2, T6, ALL_OF_T6),
+    Known("set among zeros", lambda x: among_zeros(x, 12, slice(0, None, 2)), T6, ((t(1), t(2)), (m(0), m(0)))),
+    Known("padded by setting", lambda x: among_zeros(x, 8, slice(1, -1)), T6, ((m(5), m(7)),)),
+    Known("permuted by adding", lambda x: added(x, [1, 2, 3, 4, 5, 0]), T6, ((t(1), t(1)), (m(0), m(2)))),
+    Known("added in disorder", lambda x: added(x, [1, 0, 2, 5, 3, 4]), T6, ((m(5), t(3)),)),
     Known("every other node", lambda x: x[:, ::2], T6, ((t(2), t(1)), (m(0), m(0)))),
     Known("every other node, from the second", lambda x: x[:, 1::2], T6, ((t(2), t(1)), (m(0), m(2)))),
     Known("every third node backwards", lambda x: x[:, ::-3], T6, ((t(3), t(1)), (m(4), m(0)))),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -497,7 +498,10 @@ def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
         return [_unordered(equation, arguments)]
     shape = equation.shapes[0]
     if isinstance(updates, Value):
-        made = _shuffled(updates, shape)
+        made = _placed(equation, updates, given, _fill(equation, operand))
+        if isinstance(operand, Constant) and made is not None:
+            return [made]
+        made = _shuffled(updates, shape) if made is None else made
         made = join(operand, made, linear=False) if isinstance(operand, Value) else made
     elif isinstance(operand, Value) and isinstance(updates, Constant):
         made = operand
@@ -508,6 +512,38 @@ def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     else:
         raise NoRule("it is applied to the phase that a polyphase layer chose")
     return [pointwise(with_constant(made, Constant.of(touched(equation, given)), "any"), "any")]
+
+
+def _fill(equation: Equation, operand: Atom) -> float | None:
+    """What is where no update lands, and nothing else is: None if that is no number, or if updates change it."""
+    if isinstance(operand, Value):
+        return 0.0
+    if not isinstance(operand, Constant) or operand.scalar is None:
+        return None
+    sets = equation.name in ("dynamic_update_slice", "scatter")
+    return operand.scalar if sets or (equation.name == "scatter-add" and operand.scalar == 0) else None
+
+
+def _placed(equation: Equation, updates: Value, indices: Sequence[np.ndarray], fill: float | None) -> Value | None:
+    """Updates at the places they land at, a number elsewhere; None unless all land, each axis by itself."""
+    given, shape = updates.shape, equation.shapes[0]
+    if fill is None or len(given) != len(shape):
+        return None
+    lands = touched(equation, indices)
+    if int(lands.sum()) != prod(given):
+        return None
+    for axis, size in enumerate(given):
+        wide = np.broadcast_to(_along(np.arange(size) + 1, axis, len(given)), given)
+        found = np.rint(tried(equation, wide, indices).astype(np.float64)) - 1
+        others = tuple(i for i in range(len(shape)) if i != axis)
+        row = found.max(others, where=lands, initial=FILL).astype(np.int64)
+        if not np.array_equal(np.sort(row[row != FILL]), np.arange(size)):
+            return None
+        if (lands & (found != _along(row, axis, len(shape)))).any():
+            return None
+        if not np.array_equal(row, np.arange(size)):
+            updates = picked(updates, axis, row, fill)
+    return updates
 
 
 def touched(equation: Equation, indices: Sequence[np.ndarray]) -> np.ndarray:
