@@ -4,6 +4,7 @@ from math import sqrt
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import equinet as eq
@@ -29,6 +30,16 @@ CASES = {
 
 def build(name: str, **arguments: object) -> eq.Layer:
     return models.build(name, **{**CASES[name][0], "match": "cost", **arguments})
+
+
+def alive(net: eq.Layer, domain: eq.Domain) -> eq.Bound:
+    """With the first random weights that give every input an output of its own: the narrowest networks may be dead."""
+    x = jax.random.normal(jax.random.key(0), (8, *(n or 1 for n in domain.sizes), 1))
+    for seed in range(20):
+        model = net.bind(random_variables(net, x.shape[1:], seed))
+        if len(np.unique(np.asarray(model(x)), axis=0)) == len(x):
+            return model
+    raise AssertionError(f"{net} is dead for twenty draws of its weights")
 
 
 def parsed(group: str, domain: eq.Domain) -> eq.SpaceGroup:
@@ -92,7 +103,7 @@ def test_every_way_down(name: str, down: str) -> None:
 def test_certified_is_measured_everywhere(name: str, down: str) -> None:
     domain = eq.torus(32, 32) if name == "vgg" else eq.torus(16, 16)
     net = build(name, group="p4m", down=down)
-    report = eq.verify(bound(net, domain), eq.certify(net, domain), mode="cosets", key=1, trials=2)
+    report = eq.verify(alive(net, domain), eq.certify(net, domain), mode="cosets", key=1, trials=2)
     assert report.sound, str(report)
     assert report.tight, str(report)
 
