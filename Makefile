@@ -10,11 +10,12 @@ DEV := .venv/.stamp-dev
 DOCS := .venv/.stamp-docs
 BENCH := .venv/.stamp-bench
 
-.PHONY: help test test-all demo lint format wheel docs bench clean
+.PHONY: help test test-all test-jax demo lint format wheel docs bench clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
 	@echo "make test-all  every test, the slow ones included"
+	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.10.0"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
 	@echo "make docs      the site, warnings as errors, in build/docs"
@@ -45,6 +46,13 @@ test: lint wheel
 
 test-all: lint wheel
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m ''
+
+# The oldest supported version unless another is named.
+JAX ?= 0.10.0
+test-jax:
+	$(PYTHON) -m venv .venv/jax-$(JAX)
+	.venv/jax-$(JAX)/bin/python -m pip install --quiet --editable '.[train,dev,interop]' jax==$(JAX) jaxlib==$(JAX)
+	.venv/jax-$(JAX)/bin/python -m pytest --numprocesses $(WORKERS) tests/infer tests/test_declare.py tests/interop
 
 lint: $(DEV)
 	$(BIN)/ruff check .

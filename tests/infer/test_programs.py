@@ -23,6 +23,7 @@ def test_programs_run_and_are_what_their_seed_says(seed):
     assert first.ndim in (2, program.domain.dim + 2)
 
 
+@pytest.mark.slow
 def test_many_programs_keep_a_part_of_the_group():
     """Of the true groups, a third at least are neither trivial nor everything."""
     orders = []
