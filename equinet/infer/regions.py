@@ -23,15 +23,16 @@ def push_declared(region: Declared, equation: Equation, arguments: Sequence[Atom
         raise NoRule(
             f"{region.name} closes over an array that depends on the input, of which its declaration is silent"
         )
-    tracked = [a for a in arguments if not isinstance(a, Constant)]
+    shown: list[Atom] = [*arguments[: region.held]]
+    for at, argument in enumerate(arguments[region.held :], start=region.held):
+        mapped = sum(axes[at] for axes in region.mapped_in)
+        shown.append(_on_grid(argument, mapped) if isinstance(argument, Value) else argument)
+    tracked = [a for a in shown if not isinstance(a, Constant)]
     if all(isinstance(a, Value) and a.dim == 0 for a in tracked):
         # Nothing moves what goes in: nor what comes out.
         met = reduce(_met, [a for a in tracked if isinstance(a, Value)])
         return [Value(met.field.pointwise("any"), (), free(*shape)) for shape in equation.shapes]
-    given: list[Field | Phase | None] = []
-    for at, argument in enumerate(arguments[region.held :], start=region.held):
-        mapped = sum(axes[at] for axes in region.mapped_in)
-        given.append(_shown(argument, mapped))
+    given = [_shown(argument) for argument in shown[region.held :]]
     results = region.push(given)
     kept = [phase for phase in given if isinstance(phase, Phase)]
     fresh = [phase for phase in results if isinstance(phase, Phase)]
@@ -64,31 +65,36 @@ def _identified(result: Field | Phase | None, kept: Phase, fresh: Phase) -> Fiel
     return result.based(action, variables)
 
 
-def _shown(argument: Atom, mapped: int) -> Field | Phase | None:
-    """What a rule gets to see of an operand, `[mapped…, batch, *spatial, channels]`."""
-    if isinstance(argument, Constant):
-        return None
-    if isinstance(argument, Chosen):
-        return argument.phase
-    value = argument
+def _on_grid(value: Value, mapped: int) -> Value:
+    """An operand `[mapped…, batch, *spatial, channels]` whose spatial axes are its grid's in order, or none is."""
     rank = len(value.layout)
     spatial = list(range(mapped + 1, rank - 1))
     others = [i for i in range(rank) if i not in spatial]
     value = freed(value, [i for i in others if any(d.axis is not None for d in value.layout[i])])
     for i in spatial:
         value = plain(value, i)
-    axes = [value.grid_axis(i) for i in spatial]
-    if value.dim == 0 or any(axis is None for axis in axes) or len(axes) != value.dim:
-        value = freed(value, spatial)
-        if value.dim:
-            raise NoRule("its operand has lost an axis of the grid")
-        field = value.field
-    else:
-        field = permuted(value.field, [axis for axis in axes if axis is not None])
-    channels = value.shape[-1] if rank else 1
-    if isinstance(field.fibre, Fibre) and int(field.fibre) == channels:
-        return field
-    return replace(field.unmoved(), fibre=channels)
+    axes = [axis for axis in map(value.grid_axis, spatial) if axis is not None]
+    if value.dim and len(axes) == len(spatial) == value.dim:
+        layout = tuple(
+            (Digit(value.shape[i], i - mapped - 1),) if i in spatial else old for i, old in enumerate(value.layout)
+        )
+        return value.known(permuted(value.field, axes), layout, [value.extents[axis] for axis in axes])
+    value = freed(value, spatial)
+    if value.dim:
+        raise NoRule("its operand has lost an axis of the grid")
+    return value
+
+
+def _shown(argument: Atom) -> Field | Phase | None:
+    """What a rule gets to see of an operand."""
+    if isinstance(argument, Constant):
+        return None
+    if isinstance(argument, Chosen):
+        return argument.phase
+    channels = argument.shape[-1] if argument.layout else 1
+    if isinstance(argument.field.fibre, Fibre) and int(argument.field.fibre) == channels:
+        return argument.field
+    return replace(argument.field.unmoved(), fibre=channels)
 
 
 def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...], mapped: int, source: Field) -> Atom:

@@ -160,6 +160,15 @@ def test_what_cannot_be_inferred_is_refused():
         infer(jnp.tanh, T6, 2, layout="SXC")
 
 
+def test_a_declared_layer_over_nodes_that_stay_in_place():
+    """Rows one after the other are no grid that a layer along one axis could move."""
+    pool = eq.PolyphasePool(2)
+    model = pool.bind(pool.init(jax.random.key(0), (16, 2)))
+    certificate = infer(lambda x: model(x.reshape(x.shape[0], 16, 2)).max(1), eq.box(4, 4), 2)
+    assert certificate.strict.is_trivial
+    assert certificate.output.dim == 0
+
+
 def test_a_padding_is_part_of_what_it_prepares():
     ledger = infer(pooled_cnn, T88, 2).ledger
     assert not any("concatenate" in row.layer or row.lost.startswith("regains") for row in ledger)
