@@ -493,6 +493,8 @@ _NEUTRAL = {"scatter-mul": 1.0, "scatter-min": 2.0**30, "scatter-max": -(2.0**30
 @rule("dynamic_update_slice", "scatter", "scatter-add", "scatter-mul", "scatter-min", "scatter-max")
 def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     operand, updates, indices = _scattered(equation, arguments)
+    if isinstance(operand, Chosen) or isinstance(updates, Chosen):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
     given = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
     if len(given) < len(indices):
         return [_unordered(equation, arguments)]
@@ -510,7 +512,7 @@ def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
         elif any(updates.varies):
             made = with_constant(made, Constant(shape, None, tuple(n > 1 for n in shape)), "any")
     else:
-        raise NoRule("it is applied to the phase that a polyphase layer chose")
+        raise NoRule("nothing that it moves depends on the input")
     return [pointwise(with_constant(made, Constant.of(touched(equation, given)), "any"), "any")]
 
 
