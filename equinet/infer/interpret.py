@@ -21,7 +21,7 @@ from equinet.infer.rules import RULES, NoRule
 from equinet.infer.rules.fourier import settled, spectral
 from equinet.infer.rules.movement import concatenated, picked
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Held, Spectrum, Value, free
-from equinet.infer.views import freed
+from equinet.infer.views import freed, without_spare_axes
 
 UNROLLED = 64
 """Steps of a loop that are followed one by one; of a longer loop, what every step keeps."""
@@ -134,7 +134,8 @@ class Interpreter:
             found = spectral(equation, arguments)
             if found is not None:
                 return found
-        return list(self._apply_rule(equation, [settled(a) for a in arguments]))
+        results = self._apply_rule(equation, [settled(a) for a in arguments])
+        return [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
 
     def _apply_rule(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         region = declaration(equation.eqn)

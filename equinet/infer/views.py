@@ -87,6 +87,12 @@ def freed_axes(value: Value, axes: set[int]) -> Value:
     return value.known(field, layout, [value.extents[i] for i in kept])
 
 
+def without_spare_axes(value: Value) -> Value:
+    """The same value without grid axes that no array axis stands for: they have one node, which is not moved."""
+    named = {digit.axis for digits in value.layout for digit in digits}
+    return freed_axes(value, {axis for axis in range(value.dim) if axis not in named})
+
+
 def _renamed(digit: Digit, names: dict[int, int]) -> Digit:
     return digit if digit.axis is None else replace(digit, axis=names[digit.axis])
 

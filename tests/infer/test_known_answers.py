@@ -9,7 +9,7 @@ from jax.extend.core import Primitive
 from jax.interpreters import mlir
 
 import equinet as eq
-from tests.infer.known import NETWORKS, PRIMITIVES, T6, T88, Known, conv, drawn, pooled_cnn
+from tests.infer.known import NETWORKS, PRIMITIVES, T6, T88, Known, conv, drawn, max_pool, pooled_cnn
 from tests.infer.oracle import infer
 from tests.verify.functions import CASES, Case
 
@@ -187,3 +187,21 @@ def test_a_bias_is_not_blamed():
     for added, blamed in ((bias, False), (table, True)):
         (row,) = infer(lambda x, a=added: conv(x) + jnp.broadcast_to(a, x.shape), T6, 2).ledger[-1:]
         assert ("differ from node to node" in row.reason) == blamed
+
+
+def test_axes_of_one_node_do_not_add_up():
+    """A loop over a value whose axis of one node was squeezed away ends, and so do long chains of shortcuts."""
+
+    def neighbours(x):
+        first = jnp.squeeze(jnp.max(jnp.sin(x), 1, keepdims=True)[:, :1], 1)
+        wide = jnp.concatenate([first, jnp.cos(first)], 1)
+        return jax.lax.while_loop(lambda h: h.max() > 0.1, lambda h: (jnp.roll(h, 1, 1) + jnp.roll(h, -1, 1)) / 3, wide)
+
+    def single(x):
+        h = max_pool(jax.nn.relu(conv(x)), 6, 6)
+        for seed in range(8):
+            h = h + jnp.broadcast_to(jnp.squeeze(jnp.tanh(conv(h, seed=seed, kernel=1)), 1)[:, None], h.shape)
+        return jnp.squeeze(h, 1)
+
+    assert infer(neighbours, T6, 2).invariance == T6.group
+    assert infer(single, T6, 2).invariance == eq.SpaceGroup.parse("Z", periods=T6.periods)

@@ -86,3 +86,10 @@ def test_a_thousand_random_programs():
     outcome = sweep(range(1000), causes=20)
     assert not outcome.unsound, "\n".join(outcome.unsound)
     assert outcome.orders["trivial"] < 600
+
+
+def test_a_loop_over_what_was_one_node_ends():
+    """Grid axes of one node that were squeezed away used to multiply with every turn."""
+    program = random_program(930)
+    assert "while_loop" in str(program)
+    assert not verdict_of(program, generic=False).unsound
