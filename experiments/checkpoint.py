@@ -120,11 +120,16 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Wait until everything is written, and write no more."""
+        """Wait until everything is written, and write no more.
+
+        Raises:
+            Unwritable: the last state, or what is noted about it, cannot be written; those before are intact.
+        """
         try:
             self.wait()
         finally:
-            self._manager.close()
+            with _writing(self.folder):
+                self._manager.close()
 
     def __enter__(self) -> "Checkpoints":
         return self

@@ -139,6 +139,20 @@ def test_a_refusal_that_tensorstore_tells_of_names_the_folder(tmp_path: Path, mo
             saved.save(1, {"x": np.ones(3)})
 
 
+def test_a_refusal_at_the_end_names_the_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What orbax notes about a checkpoint is written by a thread, which tells of a full disk when all is closed."""
+    saved = Checkpoints(tmp_path)
+    close = saved._manager.close
+
+    def full() -> None:
+        close()
+        raise OSError(27, "File too large")
+
+    monkeypatch.setattr(saved._manager, "close", full)
+    with pytest.raises(Unwritable, match=r"cannot write .*/checkpoints: File too large\. Put that right"):
+        saved.close()
+
+
 def damage(folder: Path) -> None:
     """Overwrite the middle of the largest file of a checkpoint."""
     file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
