@@ -536,7 +536,7 @@ def _placed(equation: Equation, updates: Value, indices: Sequence[np.ndarray], f
         return None
     for axis, size in enumerate(given):
         wide = np.broadcast_to(_along(np.arange(size) + 1, axis, len(given)), given)
-        found = np.rint(tried(equation, wide, indices).astype(np.float64)) - 1
+        found = np.rint(np.real(tried(equation, wide, indices)).astype(np.float64)) - 1
         others = tuple(i for i in range(len(shape)) if i != axis)
         row = found.max(others, where=lands, initial=FILL).astype(np.int64)
         if not np.array_equal(np.sort(row[row != FILL]), np.arange(size)):
