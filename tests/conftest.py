@@ -7,6 +7,8 @@ import jax
 import pytest
 from hypothesis import settings
 
+from equinet.linear import only_plain
+
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 
@@ -16,6 +18,14 @@ settings.load_profile("deterministic")
 TESTS = Path(__file__).resolve().parent
 OPTIMISED = ("experiments", "scripts", "verify", "test_polyphase.py", "test_phases.py", "test_declare.py")
 """Tests of programs as users run them: bit for bit, at length, or by their compiled text."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--plain", action="store_true", help="JAX's own transposes in place of equinet's")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    only_plain(config.getoption("--plain"))
 
 
 @pytest.fixture(autouse=True)

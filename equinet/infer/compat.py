@@ -27,6 +27,7 @@ CALLS = {
     "custom_vjp_call": "call_jaxpr",
     "custom_vjp_call_jaxpr": "fun_jaxpr",
     "custom_lin": "call_jaxpr",
+    "linear_with_transposes": "call",
 }
 """Primitives that run one program on their operands, and the name of the parameter that holds it."""
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, window_reason, windows
+from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, taps, window_reason, windows
+from equinet.linear import with_transposes
 from equinet.windows import Transposed, Window
 
 Ints = int | tuple[int, ...]
@@ -39,7 +40,7 @@ def convolve(
     """Cross-correlation of `[batch, *spatial, in]` with `[*taps, in / groups, out]`, zero borders."""
     return jax.lax.conv_general_dilated(
         x,
-        kernel.astype(x.dtype),
+        kernel,
         strides,
         borders,
         lhs_dilation=input_dilation,
@@ -47,6 +48,66 @@ def convolve(
         dimension_numbers=_specification(len(strides)),
         feature_group_count=groups,
     )
+
+
+def convolve_windows(x: jax.Array, kernel: jax.Array, axes: tuple[Window, ...], groups: int = 1) -> jax.Array:
+    """Convolve a map, padded as its windows say, by the formulation that suits them."""
+    kernel = kernel.astype(x.dtype)
+    ones, none = (1,) * len(axes), ((0, 0),) * len(axes)
+    strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
+    if max(strides) > 1 and max(w.kernel for w in axes) == 1:
+        # The nodes that are read make a map of their own, and the convolution runs over all of it.
+        for axis, window in enumerate(axes, start=1):
+            [x] = taps(x, axis, window)
+        return convolve(x, kernel, ones, ones, none, groups)
+    borders = tuple(w.border(n) for w, n in zip(axes, x.shape[1:-1], strict=True))
+    if all(w.mode == "zero" for w in axes):
+        return convolve(x, kernel, strides, dilations, borders, groups)
+    if max(strides) == 1 and all(w.mode == "circular" for w in axes):
+        return _convolve_around(x, kernel, dilations, borders, groups)
+    return convolve(pad_input(x, axes), kernel, strides, dilations, none, groups)
+
+
+def _convolve_around(
+    x: jax.Array, kernel: jax.Array, dilations: tuple[int, ...], borders: tuple[tuple[int, int], ...], groups: int
+) -> jax.Array:
+    """Circular convolution of stride 1.
+
+    On a CPU its transpose in x is taken as a circular convolution too, by the reversed kernel with channels exchanged.
+    What JAX derives convolves all of the padded map and folds the border back: (n + k − 1)^d places in place of n^d.
+    """
+    ones, none = (1,) * len(borders), ((0, 0),) * len(borders)
+    source, weights = jax.ShapeDtypeStruct(x.shape, x.dtype), jax.ShapeDtypeStruct(kernel.shape, x.dtype)
+
+    def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
+        for axis, (lo, hi) in enumerate(borders, start=1):
+            x = pad_axis(x, axis, lo, hi, "circular")
+        return convolve(x, kernel, ones, dilations, none, groups)
+
+    def by_reversal(u: jax.Array, kernel: jax.Array) -> jax.Array:
+        return _convolve_around(u, _reversed(kernel, groups), dilations, tuple((hi, lo) for lo, hi in borders), groups)
+
+    def derived(u: jax.Array, kernel: jax.Array) -> jax.Array:
+        [found] = jax.linear_transpose(lambda x: forward(x, kernel), source)(u)
+        return found
+
+    def in_input(u: jax.Array, kernel: jax.Array) -> jax.Array:
+        return jax.lax.platform_dependent(u, kernel, cpu=by_reversal, default=derived)
+
+    def in_kernel(x: jax.Array, u: jax.Array) -> jax.Array:
+        # Derived, but of a map padded anew: to keep the padded one from the forward pass takes longer.
+        [found] = jax.linear_transpose(lambda kernel: forward(x, kernel), weights)(u)
+        return found
+
+    return with_transposes(forward, {0: in_input, 1: in_kernel})(x, kernel)
+
+
+def _reversed(kernel: jax.Array, groups: int) -> jax.Array:
+    """A kernel `[*taps, in / groups, out]` with taps reversed and channels exchanged: `[*taps, out / groups, in]`."""
+    *counts, inputs, outputs = kernel.shape
+    parts = kernel.reshape(*counts, inputs, groups, outputs // groups)
+    turned = jnp.flip(parts, range(len(counts))).swapaxes(-3, -1)
+    return turned.reshape(*counts, outputs // groups, groups * inputs)
 
 
 def _initial(layer: Conv | ConvTranspose, key: jax.Array, shape: tuple[int, ...]) -> dict[str, jax.Array]:
@@ -122,14 +183,7 @@ class Conv(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         _check_kernel(self, params, self.groups, x)
-        axes = self.windows(x.shape[1:])
-        constant = all(window.mode == "zero" for window in axes)
-        borders = tuple(window.border(n) for window, n in zip(axes, x.shape[1:-1], strict=True))
-        if not constant:
-            x = pad_input(x, axes)
-            borders = ((0, 0),) * len(axes)
-        strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
-        y = convolve(x, params["kernel"], strides, dilations, borders, self.groups)
+        y = convolve_windows(x, params["kernel"], self.windows(x.shape[1:]), self.groups)
         return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:
@@ -189,7 +243,7 @@ class ConvTranspose(Layer):
                 after -= wide * reading.stride
             borders.append((before, after))
         ones = (1,) * len(axes)
-        y = convolve(x, params["kernel"], ones, dilations, tuple(borders), self.groups, strides)
+        y = convolve(x, params["kernel"].astype(x.dtype), ones, dilations, tuple(borders), self.groups, strides)
         return add_bias(y, params), state
 
     def symmetry(self, field: Field) -> Field:

@@ -11,6 +11,7 @@ import numpy as np
 from equinet.domain import Axis
 from equinet.field import Field, Lost
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
+from equinet.linear import with_transposes
 from equinet.windows import MODES, Padding, Reading, Window, pad_table
 
 PaddingSpec = str | int | tuple[tuple[int, int], ...]
@@ -104,8 +105,18 @@ def pad_axis(x: jax.Array, axis: int, lo: int, hi: int, mode: str, value: float 
         before = jax.lax.slice_in_dim(x, n - lo, n, axis=axis)
         after = jax.lax.slice_in_dim(x, 0, hi, axis=axis)
         return jnp.concatenate([before, x, after], axis=axis)
-    if mode in ("circular", "reflect", "edge"):
+    if mode == "circular":
         return jnp.take(x, np.asarray(pad_table(n, lo, hi, mode)), axis=axis)
+    if mode in ("reflect", "edge"):
+        start, stop = (1, n - 1 - hi) if mode == "reflect" else (0, n - 1)
+        count = (lo, hi) if mode == "reflect" else (1, 1)
+        before = jax.lax.slice_in_dim(x, start, start + count[0], axis=axis)
+        after = jax.lax.slice_in_dim(x, stop, stop + count[1], axis=axis)
+        if mode == "reflect":
+            before, after = jnp.flip(before, axis), jnp.flip(after, axis)
+        else:
+            before, after = jnp.repeat(before, lo, axis), jnp.repeat(after, hi, axis)
+        return jnp.concatenate([before, x, after], axis=axis)
     widths = [(0, 0)] * x.ndim
     widths[axis] = (lo, hi)
     return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
@@ -117,6 +128,53 @@ def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> j
         lo, hi = window.border(x.shape[axis])
         x = pad_axis(x, axis, lo, hi, window.mode, value)
     return x
+
+
+def roll(x: jax.Array, shift: int, axis: int) -> jax.Array:
+    """`y[i + shift] = x[i]` along an axis that wraps around; its transpose rolls back."""
+    moved = with_transposes(lambda x: jnp.roll(x, shift, axis), {0: lambda u: roll(u, -shift, axis)})
+    return moved(x) if shift % x.shape[axis] else x
+
+
+def phases(x: jax.Array, axis: int, stride: int) -> list[jax.Array]:
+    """The polyphase components `x[stride · i + o]` along an axis whose size is a multiple of the stride.
+
+    By reshaping: strided slices are several times slower on a CPU, and their transposes more so.
+    """
+    if stride == 1:
+        return [x]
+    if x.shape[axis] == stride:
+        return [jax.lax.slice_in_dim(x, o, o + 1, axis=axis) for o in range(stride)]
+    split = x.reshape(*x.shape[:axis], -1, stride, *x.shape[axis + 1 :])
+    return [jax.lax.index_in_dim(split, o, axis + 1, keepdims=False) for o in range(stride)]
+
+
+def taps(x: jax.Array, axis: int, window: Window, value: float = 0.0) -> list[jax.Array]:
+    """The taps of a window at all its places along an axis: `x[s i + d τ − lo]` at i, for each τ.
+
+    Args:
+        x: `[batch, *spatial, channels]`.
+        axis: of the array.
+        window: says how the axis is padded.
+        value: of constant padding.
+    """
+    n, s = x.shape[axis], window.stride
+    lo, hi = window.border(n)
+    places = [divmod(tap * window.dilation, s) for tap in range(window.kernel)]
+    if window.mode == "circular" and n % s == 0:
+        parts = phases(x, axis, s)
+        moved = [divmod(tap * window.dilation - lo, s) for tap in range(window.kernel)]
+        return [roll(parts[phase], -steps, axis) for steps, phase in moved]
+    size = window.size(n)
+    whole = (size + places[-1][0]) * s
+    # The last phases may lack a node, which is never read.
+    missing = max(whole - (lo + n + hi), 0)
+    constant = window.mode == "zero" and lo + hi > 0
+    x = pad_axis(x, axis, lo, hi + missing * constant, window.mode, value)
+    x = pad_axis(x, axis, 0, missing * (not constant), "circular")
+    x = jax.lax.slice_in_dim(x, 0, whole, axis=axis)
+    parts = phases(x, axis, s)
+    return [jax.lax.slice_in_dim(parts[phase], steps, steps + size, axis=axis) for steps, phase in places]
 
 
 def window_reason(readings: Sequence[Window], before: Field, lost: Lost, *, free: bool = True) -> str:

@@ -92,9 +92,10 @@ def _fixed_point(q: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
     Every operation is exact, so that fusing a product and a difference into one instruction changes nothing.
     """
     moved = jnp.where(q < 4, q, jnp.zeros((), q.dtype)) * 2.0 ** (width - 2)
-    high = moved.astype(jnp.int32)
-    low = ((moved - high.astype(q.dtype)) * 2.0**width).astype(jnp.int32)
-    return high.astype(jnp.uint32), low.astype(jnp.uint32)
+    # Not by way of an integer and back, which no loop vectorises.
+    high = jnp.trunc(moved)
+    low = (moved - high) * 2.0**width
+    return high.astype(jnp.int32).astype(jnp.uint32), low.astype(jnp.int32).astype(jnp.uint32)
 
 
 def _sum_rest(limbs: Sequence[jax.Array], axes: Sequence[int]) -> list[jax.Array]:

@@ -70,6 +70,9 @@ def _broadcast(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 
 def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -> Value:
     """Elements of an array axis by their numbers, `FILL` for a constant."""
+    phase = _one_phase(value, array_axis, rows)
+    if phase is not None:
+        return phase
     if value.grid_axis(array_axis) is None:
         value = plain(value, array_axis)
     axis = value.grid_axis(array_axis)
@@ -90,6 +93,38 @@ def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -
     again = None if value.again is None else picked(value.again, array_axis, rows, fill)
     tables = tuple(table.pick(rows) if i == axis else table for i, table in enumerate(value.tables))
     return replace(_retabled(replace(value, again=None), array_axis, axis, tables, len(rows)), again=again)
+
+
+def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
+    """One element of an array axis that is a part of a grid axis: every so many nodes of it. None if it is not that."""
+    digits = value.layout[array_axis]
+    if len(rows) != 1 or rows[0] == FILL or len(digits) != 1 or value.dim > MOST_AXES:
+        return None
+    [digit] = digits
+    axis = digit.axis
+    if axis is None or value.is_whole(digit):
+        return None
+    if value.stem.grid.axes[axis].size is None:
+        if digit.stride != 1:
+            return None
+        kept = value.tables[axis].strided(int(rows[0]), digit.size)
+    else:
+        nodes = np.arange(value.extents[axis])
+        kept = value.tables[axis].pick(nodes[nodes // digit.stride % digit.size == rows[0]])
+    again = None
+    if value.again is not None:
+        again = _one_phase(value.again, array_axis, rows)
+        if again is None:
+            return None
+
+    def closed_up(other: Digit) -> Digit:
+        above = other.axis == axis and other.stride > digit.stride
+        return replace(other, stride=other.stride // digit.size) if above else other
+
+    layout = tuple((Digit(1),) if i == array_axis else tuple(map(closed_up, old)) for i, old in enumerate(value.layout))
+    extents = tuple(n // digit.size if i == axis else n for i, n in enumerate(value.extents))
+    tables = tuple(kept if i == axis else table for i, table in enumerate(value.tables))
+    return replace(value, tables=tables, layout=layout, extents=extents, again=again)
 
 
 def _filled(value: Value, fill: float) -> Value:

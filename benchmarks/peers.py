@@ -1,0 +1,135 @@
+"""The peers: the same work in PyTorch, escnn and antialiased-cnns, on arrays `[batch, channels, height, width]`.
+
+Needs the packages of `make bench`; nothing else in the project imports torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+def escnn() -> Any:
+    """The package escnn, with jax left in single precision: a dependency of escnn switches x64 on."""
+    import escnn
+
+    jax.config.update("jax_enable_x64", False)
+    return escnn
+
+
+def value_and_gradient(module: nn.Module, x: torch.Tensor) -> Callable[[], object]:
+    """The sum of squares of the output, and its gradient by x and all weights."""
+    x = x.clone(memory_format=torch.preserve_format).requires_grad_()
+    leaves = [x, *module.parameters()]
+    return lambda: torch.autograd.grad(module(x).square().sum(), leaves)
+
+
+def forward(module: nn.Module, x: torch.Tensor) -> Callable[[], object]:
+    """The output alone."""
+    module = module.eval()
+
+    def run() -> object:
+        with torch.inference_mode():
+            return module(x)
+
+    return run
+
+
+def training_step(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> Callable[[], object]:
+    """Cross entropy, its gradient, a step of gradient descent."""
+    optimiser = torch.optim.SGD(module.parameters(), 1e-3)
+    module = module.train()
+
+    def step() -> object:
+        optimiser.zero_grad(set_to_none=True)
+        loss = F.cross_entropy(module(x), labels)
+        loss.backward()
+        optimiser.step()
+        return loss.detach()
+
+    return step
+
+
+def channels_last(module: nn.Module, x: torch.Tensor) -> tuple[nn.Module, torch.Tensor]:
+    """Module and input in torch's NHWC memory format."""
+    return module.to(memory_format=torch.channels_last), x.contiguous(memory_format=torch.channels_last)
+
+
+class CircularPad(nn.Module):
+    """Pads height and width by wrapping around."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.widths = (before, after, before, after)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.pad(x, self.widths, mode="circular")
+
+
+def conv(inputs: int, features: int, kernel: int = 3, stride: int = 1, bias: bool = False) -> nn.Module:
+    """A circular convolution."""
+    return nn.Conv2d(inputs, features, kernel, stride, kernel // 2, padding_mode="circular", bias=bias)
+
+
+class BasicBlock(nn.Module):
+    """Two convolutions and a shortcut (He et al. 2016), where `down` says how it goes down."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            conv(inputs, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(), conv(width, width), nn.BatchNorm2d(width)
+        )
+        changes = stride > 1 or inputs != width
+        straight = nn.Conv2d(inputs, width, 1, stride, bias=False)
+        self.shortcut = nn.Sequential(straight, nn.BatchNorm2d(width)) if changes else nn.Identity()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet18(classes: int = 10) -> nn.Module:
+    """ResNet-18 with a 3×3 stem, circular padding and strided convolutions."""
+    layers: list[nn.Module] = [conv(3, 64), nn.BatchNorm2d(64), nn.ReLU()]
+    inputs = 64
+    for stage, width in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            layers.append(BasicBlock(inputs, width, 2 if stage and not block else 1))
+            inputs = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
+
+
+def small_cnn(widths: Sequence[int], classes: int = 10) -> nn.Module:
+    """Convolution → ReLU → max pooling for each width, global average, dense."""
+    layers: list[nn.Module] = []
+    inputs = 3
+    for width in widths:
+        layers += [conv(inputs, width, bias=True), nn.ReLU(), nn.MaxPool2d(2)]
+        inputs = width
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
+
+
+class PolyphaseSampling(nn.Module):
+    """Adaptive polyphase sampling, written from its definition (Chaman and Dokmanić 2021), as its authors' code works.
+
+    All s² components are stacked, their norms over channels and nodes taken, and the largest one of each example is
+    gathered. With `blur`, a binomial filter of three taps comes first, as a depthwise convolution.
+    """
+
+    def __init__(self, channels: int, stride: int = 2, blur: bool = False) -> None:
+        super().__init__()
+        self.stride, self.blur = stride, blur
+        taps = torch.tensor([1.0, 2.0, 1.0]) / 4
+        self.register_buffer("taps", (taps[:, None] * taps).expand(channels, 1, 3, 3).contiguous())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.blur:
+            x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), self.taps, groups=x.shape[1])
+        s = self.stride
+        components = torch.stack([x[:, :, i::s, j::s] for i in range(s) for j in range(s)], 1)
+        norms = torch.linalg.vector_norm(components, dim=(2, 3, 4))
+        return components[torch.arange(len(x)), norms.argmax(1)]

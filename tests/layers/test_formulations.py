@@ -1,0 +1,151 @@
+"""The formulations that layers use, chosen for speed, against the textbook's in float64: values and gradients."""
+
+from itertools import product
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinet as eq
+from equinet.windows import binomial, pad_table
+
+PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", 1)
+SIZES = ((6, 7), (9,))
+
+
+def _padded(x, layer, fill):
+    """x padded by a gather, on every axis."""
+    windows = layer.windows(x.shape[1:]) if isinstance(layer, eq.Conv) else layer._windows(x.shape[1:])
+    for axis, (window, n) in enumerate(zip(windows, x.shape[1:-1], strict=True), start=1):
+        if window.mode == "zero":
+            widths = [(0, 0)] * x.ndim
+            widths[axis] = window.border(n)
+            x = jnp.pad(x, widths, constant_values=fill)
+        else:
+            x = jnp.take(x, pad_table(n, *window.border(n), window.mode), axis)
+    return x
+
+
+def _reduced(x, layer, combine, start, size):
+    dim = x.ndim - 2
+    window, strides = (1, *(size,) * dim, 1), (1, *(layer.stride,) * dim, 1)
+    return jax.lax.reduce_window(_padded(x, layer, start), start, combine, window, strides, "VALID")
+
+
+def _convolved(x, kernel, layer):
+    letters = "DHW"[-(x.ndim - 2) :]
+    spec = (f"N{letters}C", f"{letters}IO", f"N{letters}C")
+    strides, dilations = (layer.stride,) * (x.ndim - 2), (layer.dilation,) * (x.ndim - 2)
+    return jax.lax.conv_general_dilated(
+        _padded(x, layer, 0.0), kernel, strides, "VALID", None, dilations, spec, feature_group_count=layer.groups
+    )
+
+
+def _compare(one, other, *args):
+    """Same value and same gradient of a generic function of it."""
+
+    def generic(fn):
+        def value(*args):
+            y = fn(*args)
+            return (jnp.sin(y) * jnp.arange(y.size, dtype=y.dtype).reshape(y.shape)).sum(), y
+
+        return jax.jit(jax.value_and_grad(value, tuple(range(len(args))), has_aux=True))
+
+    found, expected = generic(one)(*args), generic(other)(*args)
+    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+def _pooled(net, size):
+    """The layer's function and the textbook's."""
+    start, combine = (-jnp.inf, jax.lax.max) if isinstance(net, eq.MaxPool) else (0.0, jax.lax.add)
+
+    def textbook(x):
+        total = _reduced(x, net, combine, start, size)
+        return total if isinstance(net, eq.MaxPool) else total / size ** (x.ndim - 2)
+
+    return lambda x: net.apply({"params": (), "state": ()}, x), textbook
+
+
+def _blurred(net, size):
+    conv = eq.Conv(2, size, net.stride, padding=net.padding, groups=2)
+    taps = np.asarray(binomial(size)) / 2.0 ** (size - 1)
+
+    def textbook(x):
+        kernel = taps if x.ndim == 3 else taps[:, None] * taps
+        return _convolved(x, jnp.asarray(np.repeat(kernel[..., None, None], 2, -1)), conv)
+
+    return lambda x: net.apply({"params": (), "state": ()}, x), textbook
+
+
+def _convolution(net, size):
+    del size
+
+    def ours(x, kernel):
+        return net.apply({"params": {"kernel": kernel}, "state": ()}, x)
+
+    return ours, lambda x, kernel: _convolved(x, kernel, net)
+
+
+def _fits(net, sizes):
+    try:
+        net.output_shape((*sizes, 2))
+    except eq.LayerError:
+        return False
+    return True
+
+
+def _check(make, pair, sizes, sides, least):
+    """All paddings and windows: `make(window, padding)` is the layer, `pair` its function and the textbook's."""
+    count = 0
+    with jax.enable_x64(True):
+        for grid, padding, side in product(sizes, PADDINGS, sides):
+            pads = padding if isinstance(padding, str) else ((padding, 0),) * len(grid)
+            net = make(side, pads)
+            if not _fits(net, grid):
+                continue
+            args = [jax.random.normal(jax.random.key(0), (2, *grid, 2), jnp.float64)]
+            if isinstance(net, eq.Conv):
+                shape = (*(side,) * len(grid), 2 // net.groups, net.features)
+                args.append(jax.random.normal(jax.random.key(1), shape, jnp.float64))
+            _compare(*pair(net, side), *args)
+            count += 1
+    assert count >= least
+
+
+STRIDES = [1, 2, 3]
+DILATED = [(1, 1), (2, 1), (3, 1), (1, 2)]
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_pools(stride):
+    _check(lambda k, p: eq.MaxPool(k, stride, p), _pooled, SIZES[:1], (2, 3), 10)
+    _check(lambda k, p: eq.AvgPool(k, stride, p), _pooled, SIZES[1:], (3,), 5)
+
+
+@pytest.mark.parametrize("stride", STRIDES)
+def test_blur(stride):
+    _check(lambda k, p: eq.BlurPool(stride, k, p), _blurred, SIZES[:1], (3, 4), 10)
+
+
+@pytest.mark.parametrize(("stride", "dilation"), DILATED)
+def test_convolutions(stride, dilation):
+    _check(lambda k, p: eq.Conv(4, k, stride, dilation, p, 2, bias=False), _convolution, SIZES[:1], (1, 3), 10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stride", STRIDES)
+def test_all_windows_without_weights(stride):
+    sizes = (*SIZES, (8, 5), (4, 4, 6))
+    for make in (eq.MaxPool, eq.AvgPool):
+        _check(lambda k, p, make=make: make(k, stride, p), _pooled, sizes, (1, 2, 3, 4), 80)
+    _check(lambda k, p: eq.BlurPool(stride, k, p), _blurred, sizes[:3], (1, 2, 3, 5), 50)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(("stride", "dilation"), DILATED)
+def test_all_windows_with_weights(stride, dilation, groups):
+    make = lambda k, p: eq.Conv(4, k, stride, dilation, p, groups, bias=False)  # noqa: E731
+    _check(make, _convolution, (*SIZES, (8, 5), (4, 3, 4)), (1, 2, 3, 4), 60)
