@@ -8,18 +8,19 @@ VENV := .venv/bin/activate
 TRAIN := .venv/.stamp-train
 DEV := .venv/.stamp-dev
 DOCS := .venv/.stamp-docs
-BENCH := .venv/.stamp-bench
+BENCH := .venv/bench/.stamp
 
-.PHONY: help test test-all test-jax demo lint format wheel docs bench clean
+.PHONY: help test test-all test-plain test-jax demo lint format wheel docs bench clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
 	@echo "make test-all  every test, the slow ones included"
+	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
 	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.10.0"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
 	@echo "make docs      the site, warnings as errors, in build/docs"
-	@echo "make bench     every script in benchmarks/, one after the other"
+	@echo "make bench     time everything against its peers, on an idle machine; result in docs/performance.md"
 
 $(VENV):
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "equinet needs Python 3.11 or newer; say make PYTHON=python3.11")'
@@ -37,8 +38,15 @@ $(DOCS): setup.cfg pyproject.toml | $(TRAIN)
 	$(BIN)/python -m pip install --quiet --editable '.[train,docs,interop]'
 	touch $@
 
-$(BENCH): setup.cfg pyproject.toml | $(TRAIN)
-	$(BIN)/python -m pip install --quiet --editable '.[train,bench]'
+# The peers have environments of their own. Some ask for packages that they run without (torchvision, py3nj), and escnn
+# for one that is built for an older numpy than jax takes.
+$(BENCH): setup.cfg pyproject.toml benchmarks/escnn.txt | $(VENV)
+	$(PYTHON) -m venv .venv/bench
+	.venv/bench/bin/python -m pip install --quiet --editable '.[train,bench]'
+	.venv/bench/bin/python -m pip install --quiet --no-deps antialiased-cnns==0.3
+	$(PYTHON) -m venv .venv/escnn
+	.venv/escnn/bin/python -m pip install --quiet --requirement benchmarks/escnn.txt
+	.venv/escnn/bin/python -m pip install --quiet --no-deps escnn==1.0.11
 	touch $@
 
 test: lint wheel
@@ -46,6 +54,9 @@ test: lint wheel
 
 test-all: lint wheel
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m ''
+
+test-plain: $(DEV)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --plain
 
 # The oldest supported version unless another is named.
 JAX ?= 0.10.0
@@ -79,7 +90,7 @@ docs: $(DOCS)
 	@echo "the site: build/docs/index.html"
 
 bench: $(BENCH)
-	@set -e; for script in benchmarks/[!_]*.py; do name=$${script##*/}; $(BIN)/python -m benchmarks.$${name%.py}; done
+	.venv/bench/bin/python -m benchmarks $(ARGS)
 
 clean:
 	rm -rf build dist runs .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,14 +1,17 @@
-"""Timing two ways of doing one thing alternately, on a machine that is checked to be idle."""
+"""Timing ways of doing one thing in turn, on a machine that is checked to be idle."""
 
 from __future__ import annotations
 
-import json
 import os
+import platform
 import statistics
+import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -17,78 +20,170 @@ from experiments.record import run_record
 LIMIT = 0.15
 """Share of the CPUs that others may take before a benchmark refuses to report."""
 
+LONG = 0.05
+"""Seconds that a sample lasts, at least: it is the mean of as many calls."""
+
+Way = Callable[[], object]
+
 
 class Busy(RuntimeError):
     """Others used so much of the machine that the timings mean nothing."""
 
 
 @dataclass(frozen=True)
+class Work:
+    """One row of the benchmark page.
+
+    Attributes:
+        title: what is done.
+        ways: makes the ways of doing it, functions without arguments; arrays that they return are waited for.
+        peer: the way that ratios refer to.
+        ours: the way that the targets are for.
+        goal, stretch: ratios to reach, time of the peer over our time.
+        within: seconds to stay within.
+        samples: of each way.
+    """
+
+    title: str
+    ways: Callable[[], Mapping[str, Way]]
+    peer: str
+    ours: str = "equinet"
+    goal: float | None = None
+    stretch: float | None = None
+    within: float | None = None
+    samples: int = 9
+
+
+@dataclass(frozen=True)
 class Timing:
     """Median seconds of one way of doing something, and its ratio to the peer's (above 1: faster than the peer).
 
-    `compile_s` is the first call, which traces and compiles.
+    `low` and `high` are the quartiles; `first` is the first call, which traces and compiles.
     """
 
     name: str
     seconds: float
-    compile_s: float
+    low: float
+    high: float
+    first: float
     ratio: float
+
+
+class Process:
+    """A way of doing something in a process of its own, for settings that hold for a whole process.
+
+    The command reads lines, does its work once for each, and answers with a line.
+    """
+
+    running: tuple[int, ...] = ()
+
+    def __init__(self, *command: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        Process.running = (*Process.running, self._process.pid)
+
+    def __call__(self) -> None:
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write("\n")
+        self._process.stdin.flush()
+        if not self._process.stdout.readline():
+            raise RuntimeError(f"{self._process.args} ended with {self._process.wait()}")
 
 
 def _cpu_seconds() -> tuple[float, float]:
     """(busy seconds of the whole machine, CPU seconds of this process and its children)."""
-    with open("/proc/stat") as stat:
-        fields = [int(v) for v in stat.readline().split()[1:]]
+    tick = os.sysconf("SC_CLK_TCK")
+    fields = [int(v) for v in Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
     idle = fields[3] + fields[4]
-    return (sum(fields) - idle) / os.sysconf("SC_CLK_TCK"), sum(os.times()[:4])
+    own = sum(os.times()[:4])
+    for process in Process.running:
+        with suppress(FileNotFoundError):
+            own += sum(map(int, Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[11:13])) / tick
+    return (sum(fields) - idle) / tick, own
 
 
-def alternate(
-    ways: Mapping[str, Callable[[], object]], peer: str, samples: int = 9, pause: float = 0.05, check: bool = True
-) -> list[Timing]:
-    """Time each way in turn, `samples` times, after one untimed call each.
+def measure(work: Work, pause: float = 0.05, check: bool = True) -> dict[str, Any]:
+    """Time each way in turn; the row as JSON.
 
     Args:
-        ways: functions without arguments; arrays they return are waited for.
-        peer: the one that ratios refer to.
-        samples: timed calls of each.
-        pause: seconds of rest, then one untimed call, before each timed one.
+        work: what to time.
+        pause: seconds of rest, then one untimed call, before each sample.
         check: whether to refuse on a busy machine.
 
     Raises:
         Busy: if other processes took more than LIMIT of the CPUs meanwhile.
     """
+    ways = work.ways()
     first = {name: _once(way) for name, way in ways.items()}
+    calls = {name: max(1, round(LONG / _once(way))) for name, way in ways.items()}
     times: dict[str, list[float]] = {name: [] for name in ways}
-    busy, own, started = *_cpu_seconds(), time.perf_counter()
-    for _ in range(samples):
+    before, started = _cpu_seconds(), time.perf_counter()
+    for _ in range(work.samples):
         for name, way in ways.items():
             time.sleep(pause)
             _once(way)
-            times[name].append(_once(way))
-    busy, own = (after - before for after, before in zip(_cpu_seconds(), (busy, own), strict=True))
+            times[name].append(sum(_once(way) for _ in range(calls[name])) / calls[name])
+    busy, own = (now - then for now, then in zip(_cpu_seconds(), before, strict=True))
     share = max(busy - own, 0) / ((time.perf_counter() - started) * (os.cpu_count() or 1))
     if check and share > LIMIT:
-        raise Busy(f"other processes used {share:.0%} of the CPUs (limit {LIMIT:.0%}): run this on an idle machine")
+        raise Busy(f"{work.title}: other processes used {share:.0%} of the CPUs (limit {LIMIT:.0%})")
     medians = {name: statistics.median(values) for name, values in times.items()}
-    return [Timing(name, medians[name], first[name], medians[peer] / medians[name]) for name in ways]
+    timings = []
+    for name, values in times.items():
+        low, _, high = statistics.quantiles(values, n=4)
+        timings.append(Timing(name, medians[name], low, high, first[name], medians[work.peer] / medians[name]))
+    return {
+        "title": work.title,
+        "peer": work.peer,
+        "ours": work.ours,
+        "goal": work.goal,
+        "stretch": work.stretch,
+        "within": work.within,
+        "timings": [asdict(timing) for timing in timings],
+        "others": share,
+    }
 
 
-def _once(way: Callable[[], object]) -> float:
+def _once(way: Way) -> float:
     started = time.perf_counter()
     jax.block_until_ready(way())
     return time.perf_counter() - started
 
 
-def report(title: str, timings: Sequence[Timing], peer: str, folder: str = "runs/bench") -> None:
-    """Print a table and write `<folder>/<title>.json` with the run's record."""
-    print(f"\n{title} (ratio: time of {peer} / time)")
-    width = max(len(t.name) for t in timings)
-    for t in timings:
+def standing(row: Mapping[str, Any]) -> str:
+    """Whether a row reaches its target: "stretch", "reached", "missed", or nothing if it has none."""
+    ours = next(timing for timing in row["timings"] if timing["name"] == row["ours"])
+    if row["within"] is not None:
+        return "reached" if ours["seconds"] <= row["within"] else "missed"
+    if row["goal"] is None:
+        return ""
+    if row["stretch"] is not None and ours["ratio"] >= row["stretch"]:
+        return "stretch"
+    return "reached" if ours["ratio"] >= row["goal"] else "missed"
+
+
+def show(row: Mapping[str, Any]) -> None:
+    """Print a row as a table."""
+    print(f"\n{row['title']}  {standing(row)}")
+    width = max(len(timing["name"]) for timing in row["timings"])
+    for t in row["timings"]:
         print(
-            f"  {t.name:<{width}}  {1e3 * t.seconds:9.2f} ms  first call {1e3 * t.compile_s:8.0f} ms  {t.ratio:6.2f}×"
+            f"  {t['name']:<{width}}  {1e3 * t['seconds']:9.2f} ms  ({1e3 * t['low']:.2f} to {1e3 * t['high']:.2f})  "
+            f"first call {1e3 * t['first']:8.0f} ms  {t['ratio']:6.2f}×",
+            flush=True,
         )
-    path = Path(folder) / f"{title.replace(' ', '_')}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    record = run_record({}, command=f"benchmarks: {title}", seconds=sum(t.seconds for t in timings))
-    path.write_text(json.dumps({"timings": [asdict(t) for t in timings], "peer": peer, "record": record}, indent=2))
+
+
+def machine() -> dict[str, Any]:
+    """The machine, versions and process-wide settings of a run."""
+    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return {
+        "cpu": names[0].split(":", 1)[1].strip() if names else platform.processor(),
+        **run_record({}, command="python -m benchmarks"),
+    }

@@ -1,71 +1,147 @@
-"""Pooling and sampling layers, forward and backward, against the obvious formulation in plain JAX.
+"""Layers, forward and backward (the gradient of the sum of squares by input and weights), against their peers."""
 
-python -m benchmarks.layers
-"""
+from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 import equinet as eq
-from benchmarks.common import Busy, alternate, report
-from equinet.runtime import tune_cpu
-from equinet.windows import binomial
+from benchmarks.common import Process, Way, Work
+from equinet.layers.base import Context
+from equinet.linear import only_plain
+from experiments.record import ROOT
 
-SHAPE = (32, 32, 32, 64)
-
-
-def gradient(fn: Callable[[jax.Array], jax.Array]) -> Callable[[], jax.Array]:
-    """Value and gradient of the sum of squares of `fn`, compiled."""
-    x = jax.random.normal(jax.random.key(0), SHAPE)
-    compiled = jax.jit(jax.grad(lambda a: (fn(a) ** 2).sum()))
-    return lambda: compiled(x)
+ESCNN = ROOT / ".venv" / "escnn" / "bin" / "python"
+MAPS = (64, 32, 32, 64)
+"""Batch, height, width and channels of the maps that are pooled."""
 
 
-def layer(net: eq.Layer) -> Callable[[], jax.Array]:
-    """Forward and backward of a layer without parameters."""
-    variables = net.init(jax.random.key(0), SHAPE[1:])
-    return gradient(lambda x: net.apply(variables, x))
+def ours(net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: bool = False) -> Way:
+    """Value and gradient of a layer, compiled."""
+    x = jax.random.normal(jax.random.key(0), tuple(shape))
+    channels = shape[-1] if fibre is None else fibre
+    variables = net.init(jax.random.key(1), (*shape[1:-1], channels))
+
+    def loss(params: object, x: jax.Array) -> jax.Array:
+        y, _ = net.run(params, variables["state"], x, Context(fibre=channels))
+        return (y**2).sum()
+
+    only_plain(plain)
+    made = jax.jit(jax.grad(loss, (0, 1))).lower(variables["params"], x).compile()
+    only_plain(False)
+    return lambda: made(variables["params"], x)
 
 
-def reduce_window_max(x: jax.Array) -> jax.Array:
-    """Max pooling 2/2 as XLA's reduce-window."""
-    return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+def theirs(module: Any, shape: Sequence[int], channels_last: bool = False) -> Way:
+    """The same of a torch module."""
+    import torch
+
+    from benchmarks import peers
+
+    x = torch.randn(shape[0], shape[-1], *shape[1:-1])
+    if channels_last:
+        module, x = peers.channels_last(module, x)
+    return peers.value_and_gradient(module, x)
 
 
-def depthwise_blur(x: jax.Array) -> jax.Array:
-    """Blur pooling 3/2 as a depthwise convolution."""
-    taps = jnp.asarray(binomial(3), x.dtype) / 4
-    kernel = jnp.tile((taps[:, None] * taps)[:, :, None, None], (1, 1, 1, x.shape[-1]))
-    padded = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="wrap")
-    return jax.lax.conv_general_dilated(
-        padded, kernel, (2, 2), "VALID", dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=x.shape[-1]
-    )
+def convolution(size: int, channels: int, batch: int = 64) -> Mapping[str, Way]:
+    """A circular 3×3 convolution without bias."""
+    from benchmarks import peers
 
-
-def gathered_polyphase(x: jax.Array) -> jax.Array:
-    """Adaptive polyphase sampling by stacking all components and gathering one; float norms, ties by index."""
-    parts = jnp.stack([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=1)
-    chosen = jnp.argmax((parts**2).sum((2, 3, 4)), axis=1)
-    return jnp.take_along_axis(parts, chosen[:, None, None, None, None], axis=1)[:, 0]
-
-
-def main() -> None:
-    """Print a table per layer."""
-    tune_cpu()
-    pairs = {
-        "max pool": (gradient(reduce_window_max), layer(eq.MaxPool(2)), "reduce-window"),
-        "blur pool": (gradient(depthwise_blur), layer(eq.BlurPool(2)), "depthwise convolution"),
-        "polyphase": (gradient(gathered_polyphase), layer(eq.PolyphasePool(2)), "stack and gather"),
+    shape = (batch, size, size, channels)
+    net = eq.Conv(channels, 3, padding="circular", bias=False)
+    conv = partial(peers.conv, channels, channels)
+    return {
+        "torch": theirs(conv(), shape),
+        "torch channels_last": theirs(conv(), shape, True),
+        "plain JAX": ours(net, shape, plain=True),
+        "equinet": ours(net, shape),
     }
-    for title, (peer, ours, name) in pairs.items():
-        report(f"{title} forward and backward", alternate({name: peer, "equinet": ours}, name), name)
 
 
-if __name__ == "__main__":
-    try:
-        main()
-    except Busy as busy:
-        sys.exit(f"benchmarks.layers: {busy}")
+def max_pool(window: int, stride: int, padding: str) -> Mapping[str, Way]:
+    """Max pooling; torch has no circular padding of its own for it."""
+    from torch import nn
+
+    from benchmarks import peers
+
+    pool = nn.MaxPool2d(window, stride)
+    module = nn.Sequential(peers.CircularPad((window - 1) // 2, window // 2), pool) if padding == "circular" else pool
+    net = eq.MaxPool(window, stride, padding)
+    return {
+        "torch": theirs(module, MAPS),
+        "torch channels_last": theirs(module, MAPS, True),
+        "equinet": ours(net, MAPS),
+    }
+
+
+def blur_pool() -> Mapping[str, Way]:
+    """Binomial filter of three taps, stride 2; the peer pads by reflection."""
+    import antialiased_cnns
+
+    pool = partial(antialiased_cnns.BlurPool, MAPS[-1], filt_size=3, stride=2)
+    return {
+        "antialiased-cnns": theirs(pool(), MAPS),
+        "antialiased-cnns channels_last": theirs(pool(), MAPS, True),
+        "equinet": ours(eq.BlurPool(2), MAPS),
+        "equinet, reflected border": ours(eq.BlurPool(2, padding="reflect"), MAPS),
+    }
+
+
+def polyphase(blur: bool) -> Mapping[str, Way]:
+    """Adaptive polyphase sampling."""
+    from benchmarks import peers
+
+    return {
+        "as published": theirs(peers.IndexedPolyphase(MAPS[-1], blur), MAPS),
+        "stack and gather": theirs(peers.PolyphaseSampling(MAPS[-1], blur), MAPS),
+        "equinet": ours(eq.PolyphasePool(2, blur=3 if blur else None), MAPS),
+    }
+
+
+def rotations() -> Mapping[str, Way]:
+    """A 3×3 convolution between 16 regular fields of p4, as in training: kernels are expanded in every step."""
+    from benchmarks import peers
+
+    shape, fibre = (32, 32, 32, 64), eq.Fibre.regular("p4") * 16
+    net = eq.GroupConv(fibre, 3, padding="circular", bias=False)
+    return {
+        "escnn": Process(str(ESCNN), str(ROOT / "benchmarks" / "escnn_peer.py"), "32", "32", "16"),
+        "torch, plain convolution": theirs(peers.conv(64, 64), shape),
+        "equinet": ours(net, shape, fibre),
+        "equinet, plain convolution": ours(eq.Conv(64, 3, padding="circular", bias=False), shape),
+    }
+
+
+def works() -> list[Work]:
+    """The rows."""
+    wide = [
+        Work(
+            f"convolution 3×3 circular, {n}² × {c}, batch 64",
+            partial(convolution, n, c),
+            "torch",
+            goal=1.0,
+            stretch=1.1,
+        )
+        for n, c in ((16, 128), (8, 256), (4, 512))
+    ]
+    return [
+        Work(
+            "convolution 3×3 circular, 32² × 64, batch 64",
+            partial(convolution, 32, 64),
+            "torch",
+            goal=0.85,
+            stretch=1.0,
+        ),
+        *wide,
+        Work("max pool 2×2/2", partial(max_pool, 2, 2, "valid"), "torch channels_last", goal=1.0, stretch=1.3),
+        Work("max pool 3×3/2 circular", partial(max_pool, 3, 2, "circular"), "torch", goal=1.5, stretch=2.0),
+        Work("max pool 2×2/1 circular", partial(max_pool, 2, 1, "circular"), "torch", goal=3.5, stretch=5.0),
+        Work("blur pool 3/2", blur_pool, "antialiased-cnns", goal=1.8, stretch=2.5),
+        Work("adaptive polyphase sampling", partial(polyphase, False), "as published", goal=10.0, stretch=15.0),
+        Work("blur 3 and adaptive polyphase sampling", partial(polyphase, True), "as published", goal=5.0, stretch=8.0),
+        Work("p4 convolution, 16 regular fields", rotations, "escnn", goal=0.95, stretch=1.15),
+    ]

@@ -1,4 +1,4 @@
-"""The peers: the same work in PyTorch, escnn and antialiased-cnns, on arrays `[batch, channels, height, width]`.
+"""The peers: the same work in PyTorch, on arrays `[batch, channels, height, width]`.
 
 Needs the packages of `make bench`; nothing else in the project imports torch.
 """
@@ -6,20 +6,10 @@ Needs the packages of `make bench`; nothing else in the project imports torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-import jax
 import torch
 import torch.nn.functional as F
 from torch import nn
-
-
-def escnn() -> Any:
-    """The package escnn, with jax left in single precision: a dependency of escnn switches x64 on."""
-    import escnn
-
-    jax.config.update("jax_enable_x64", False)
-    return escnn
 
 
 def value_and_gradient(module: nn.Module, x: torch.Tensor) -> Callable[[], object]:
@@ -114,22 +104,44 @@ def small_cnn(widths: Sequence[int], classes: int = 10) -> nn.Module:
 
 
 class PolyphaseSampling(nn.Module):
-    """Adaptive polyphase sampling, written from its definition (Chaman and Dokmanić 2021), as its authors' code works.
+    """Adaptive polyphase sampling of stride 2, written from its definition (Chaman and Dokmanić 2021).
 
-    All s² components are stacked, their norms over channels and nodes taken, and the largest one of each example is
+    All components are stacked, their norms over channels and nodes taken, and the largest one of each example is
     gathered. With `blur`, a binomial filter of three taps comes first, as a depthwise convolution.
     """
 
-    def __init__(self, channels: int, stride: int = 2, blur: bool = False) -> None:
+    def __init__(self, channels: int, blur: bool = False) -> None:
         super().__init__()
-        self.stride, self.blur = stride, blur
+        self.blur = blur
         taps = torch.tensor([1.0, 2.0, 1.0]) / 4
-        self.register_buffer("taps", (taps[:, None] * taps).expand(channels, 1, 3, 3).contiguous())
+        self.taps = (taps[:, None] * taps).expand(channels, 1, 3, 3).contiguous()
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         if self.blur:
             x = F.conv2d(F.pad(x, (1, 1, 1, 1), mode="circular"), self.taps, groups=x.shape[1])
-        s = self.stride
-        components = torch.stack([x[:, :, i::s, j::s] for i in range(s) for j in range(s)], 1)
+        return self.sampled(x)
+
+    def sampled(self, x: torch.Tensor) -> torch.Tensor:
+        """The chosen components."""
+        components = torch.stack([x[:, :, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
         norms = torch.linalg.vector_norm(components, dim=(2, 3, 4))
         return components[torch.arange(len(x)), norms.argmax(1)]
+
+
+class IndexedPolyphase(PolyphaseSampling):
+    """The same in the order of the authors' own layer: the flat map is permuted by an index so that components come one
+    after the other, their norms are taken, and one is picked by example."""
+
+    def __init__(self, channels: int, blur: bool = False) -> None:
+        super().__init__(channels, blur)
+        self.order: torch.Tensor | None = None
+
+    def sampled(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        if self.order is None:
+            places = torch.arange(height * width).reshape(height, width)
+            self.order = torch.cat([places[i::2, j::2].reshape(-1) for i in (0, 1) for j in (0, 1)])
+        flat = torch.index_select(x.reshape(batch, channels, -1), 2, self.order)
+        components = flat.reshape(batch, channels, 4, -1).permute(0, 2, 1, 3)
+        chosen = torch.linalg.vector_norm(components, dim=(2, 3)).argmax(1)
+        return components[torch.arange(batch), chosen].reshape(batch, channels, height // 2, width // 2)

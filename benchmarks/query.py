@@ -1,17 +1,15 @@
-"""How long a question takes: certificates of large networks, and `import equinet` next to `import jax`.
+"""Questions: certificates of large networks, and importing the package."""
 
-    python -m benchmarks.query
-
-Targets: ResNet-50 at 224 × 224 with all of D4 within 50 ms, warm; within a second from its program.
-"""
+from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 
 import jax
 
 import equinet as eq
-from benchmarks.common import Busy, alternate, report
+from benchmarks.common import Way, Work
 
 
 def groups(net: eq.Layer, domain: eq.Domain) -> object:
@@ -28,30 +26,50 @@ def inferred(net: eq.Layer, domain: eq.Domain) -> object:
     return certificate.strict, certificate.invariance
 
 
-def importing(*modules: str):
+def importing(*modules: str) -> Way:
     """A fresh interpreter that imports `modules`."""
     return lambda: subprocess.run([sys.executable, "-c", f"import {', '.join(modules)}"], check=True)
 
 
-def main() -> None:
-    """Print both tables."""
+def questions() -> Mapping[str, Way]:
+    """Certificates of ResNets."""
     resnet = eq.models.resnet(depth=50, stem="imagenet", padding="circular")
     adaptive = eq.models.resnet(depth=18, stem="imagenet", padding="circular", down="aps")
-    ways = {
+    return {
         "ResNet-50, torus 224": lambda: groups(resnet, eq.torus(224, 224)),
+        "ResNet-50, torus 1024": lambda: groups(resnet, eq.torus(1024, 1024)),
         "ResNet-50, box 224": lambda: groups(resnet, eq.box(224, 224)),
         "ResNet-50, plane": lambda: groups(resnet, eq.plane(2)),
         "ResNet-18 with APS, torus 224": lambda: groups(adaptive, eq.torus(224, 224)),
         "ResNet-50, torus 224, inferred from its program": lambda: inferred(resnet, eq.torus(224, 224)),
         "ResNet-50, torus 224, with its ledger": lambda: eq.certify(resnet, eq.torus(224, 224), 3).ledger,
     }
-    report("certificates", alternate(ways, "ResNet-50, torus 224"), "ResNet-50, torus 224")
-    imports = {"import jax": importing("jax"), "import equinet": importing("equinet")}
-    report("imports", alternate(imports, "import jax", samples=5), "import jax")
 
 
-if __name__ == "__main__":
-    try:
-        main()
-    except Busy as busy:
-        sys.exit(f"benchmarks.query: {busy}")
+def volume() -> Mapping[str, Way]:
+    """3-D U-Nets: with plain convolutions, and over the octahedral group."""
+    nets = {"equinet": eq.models.unet(3, dim=3), "over m-3m": eq.models.unet(3, dim=3, group="m-3m")}
+    return {name: (lambda net=net: groups(net, eq.torus(64, 64, 64))) for name, net in nets.items()}
+
+
+def deep() -> Mapping[str, Way]:
+    """A thousand layers."""
+    layers = [layer for _ in range(500) for layer in (eq.Conv(8, 3, padding="circular"), eq.Relu())]
+    net = eq.Sequential(*layers)
+    return {"equinet": lambda: groups(net, eq.torus(64, 64))}
+
+
+def imports() -> Mapping[str, Way]:
+    """`import equinet`, with that of jax in it."""
+    return {"import jax": importing("jax"), "equinet": importing("equinet")}
+
+
+def works() -> list[Work]:
+    """The rows."""
+    first = "ResNet-50, torus 224"
+    return [
+        Work("certificates", questions, first, first, within=0.01),
+        Work("certificate of a 3-D U-Net, torus 64³ with all of O_h", volume, "equinet", within=0.05),
+        Work("certificate of 1,000 layers", deep, "equinet", within=0.2),
+        Work("import equinet", imports, "import jax", within=0.45),
+    ]

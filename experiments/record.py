@@ -1,5 +1,6 @@
 """What a run leaves behind: metrics as JSON lines, and all that is needed to make it again."""
 
+import dataclasses
 import importlib.metadata
 import json
 import os
@@ -12,8 +13,13 @@ from typing import Any
 
 import jax
 
+from equinet.runtime import tuning
+
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGES = ("equinet-jax", "jax", "jaxlib", "numpy", "flax", "optax", "orbax-checkpoint", "grain", "python-flint")
+PACKAGES = (
+    *("equinet-jax", "jax", "jaxlib", "numpy", "python-flint"),
+    *("flax", "optax", "orbax-checkpoint", "grain", "torch"),
+)
 
 
 class Unwritable(OSError):
@@ -128,6 +134,7 @@ def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:
             "cpu_cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         },
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
+        "tuning": dataclasses.asdict(tuning()),
         **more,
     }
 

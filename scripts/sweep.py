@@ -37,7 +37,7 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "Use the weights trained there by scripts.train; random weights by default.")
     flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")
     flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
-    flags.DEFINE_bool("shifts_only", False, "In sweep, translations only.")
+    flags.DEFINE_bool("shifts_only", False, "Translations only.")
     flags.DEFINE_enum("dtype", "float32", ["float32", "float64", "bfloat16"], "Arithmetic of the measurement.")
     flags.DEFINE_integer("batch", 2, "Examples for each element.", lower_bound=1)
     flags.DEFINE_integer("trials", 8, "Batches for each generator.", lower_bound=1)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import PaddingSpec, pad_axis, read_shape, taps, window_reason, windows
+from equinet.layers.local import PaddingSpec, pad_axis, read_shape, roll, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import slide
 from equinet.linear import with_transposes
@@ -24,9 +24,12 @@ def filter_axis(x: jax.Array, axis: int, window: Window) -> jax.Array:
 
     A depthwise convolution would be 20 to 60 times slower on a CPU.
     """
-    lo, hi = window.border(x.shape[axis])
-    if window.mode == "circular" and window.stride == 1:
+    n, stride = x.shape[axis], window.stride
+    lo, hi = window.border(n)
+    if window.mode == "circular" and stride == 1:
         return _filter_around(x, axis, lo, hi)
+    if window.mode == "circular" and n % stride == 0:
+        return with_transposes(lambda x: _weighted(taps(x, axis, window)), {0: lambda u: _spread(u, axis, window)})(x)
     return _weighted(taps(x, axis, window))
 
 
@@ -50,6 +53,23 @@ def _filter_around(x: jax.Array, axis: int, lo: int, hi: int) -> jax.Array:
         return _weighted([jax.lax.slice_in_dim(wide, tap, tap + n, axis=axis) for tap in range(lo + hi + 1)])
 
     return with_transposes(forward, {0: lambda u: _filter_around(u, axis, hi, lo)})(x)
+
+
+def _spread(u: jax.Array, axis: int, window: Window) -> jax.Array:
+    """The transpose of a strided filter that wraps around: node s j + a has Σ_q w[s q + a + lo] u[j − q]."""
+    stride, size = window.stride, window.kernel
+    lo, _ = window.border(u.shape[axis] * stride)
+    shares: dict[int, list[float]] = {}
+    for tap, weight in enumerate(binomial(size)):
+        steps, phase = divmod(tap - lo, stride)
+        shares.setdefault(steps, [0.0] * stride)[phase] = weight / 2.0 ** (size - 1)
+    trailing = (1,) * (u.ndim - axis - 1)
+    terms = [
+        jnp.expand_dims(roll(u, steps, axis), axis + 1) * jnp.asarray(share, u.dtype).reshape(stride, *trailing)
+        for steps, share in shares.items()
+    ]
+    total = sum(terms[1:], start=terms[0])
+    return total.reshape(*u.shape[:axis], u.shape[axis] * stride, *u.shape[axis + 1 :])
 
 
 def blur_windows(

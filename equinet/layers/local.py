@@ -136,6 +136,12 @@ def roll(x: jax.Array, shift: int, axis: int) -> jax.Array:
     return moved(x) if shift % x.shape[axis] else x
 
 
+def split_tiles(x: jax.Array, sides: Sequence[int]) -> jax.Array:
+    """`[batch, *spatial, channels]` to `[batch, n₁, s₁, n₂, s₂, …, channels]` with `x[s i + o]` at (i, o)."""
+    sizes = [v for n, s in zip(x.shape[1:-1], sides, strict=True) for v in (n // s, s)]
+    return x.reshape(x.shape[0], *sizes, x.shape[-1])
+
+
 def phases(x: jax.Array, axis: int, stride: int) -> list[jax.Array]:
     """The polyphase components `x[stride · i + o]` along an axis whose size is a multiple of the stride.
 

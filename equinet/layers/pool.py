@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,7 @@ import numpy as np
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.layers.local import PaddingSpec, read_shape, taps, window_reason, windows
+from equinet.layers.local import PaddingSpec, phases, read_shape, split_tiles, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.windows import FILL, Window
 
@@ -29,6 +29,33 @@ def slide(
     for axis, window in enumerate(axes, start=1):
         x = reduce(combine, taps(x, axis, window, value))
     return x
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def _tile_maximum(x: jax.Array, sides: tuple[int, ...]) -> jax.Array:
+    """The maximum of each tile. Where several entries are the largest, each has its share of the derivative.
+
+    The derivative of a chain of maxima takes half as long again.
+    """
+    for axis, side in enumerate(sides, start=1):
+        x = reduce(jnp.maximum, phases(x, axis, side))
+    return x
+
+
+@_tile_maximum.defjvp
+def _tile_maximum_jvp(
+    sides: tuple[int, ...], primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    [x], [moved] = primals, tangents
+    y = _tile_maximum(x, sides)
+    inside = tuple(range(2, 2 * len(sides) + 1, 2))
+    tiles, largest = split_tiles(x, sides), jnp.expand_dims(y, inside)
+    parts = [x]
+    for axis, side in enumerate(sides, start=1):
+        parts = [phase for part in parts for phase in phases(part, axis, side)]
+    count = sum((part == y).astype(x.dtype) for part in parts)
+    along = jnp.where(tiles == largest, split_tiles(moved, sides), jnp.zeros((), x.dtype)).sum(inside)
+    return y, along / count
 
 
 @dataclass(frozen=True)
@@ -68,6 +95,11 @@ class MaxPool(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
         axes = self._windows(x.shape[1:])
+        if all(
+            w.kernel == w.stride and n % w.stride == 0 and w.border(n) == (0, 0)
+            for w, n in zip(axes, x.shape[1:-1], strict=True)
+        ):
+            return _tile_maximum(x, tuple(w.stride for w in axes)), state
         return slide(x, axes, jnp.maximum, -jnp.inf), state
 
     def symmetry(self, field: Field) -> Field:

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from equinet.fibre import Fibre
+from equinet.layers.local import split_tiles
 
 _HALF = 16
 _MANTISSA = 23
@@ -24,16 +25,10 @@ def _u32(value: int) -> jax.Array:
     return jnp.asarray(value, jnp.uint32)
 
 
-def split_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
-    """`[batch, *spatial, channels]` to `[batch, n₁, s₁, n₂, s₂, …, channels]` with `x[s i + o]` at (i, o)."""
-    sizes = [v for n, s in zip(x.shape[1:-1], stride, strict=True) for v in (n // s, s)]
-    return x.reshape(x.shape[0], *sizes, x.shape[-1])
-
-
 def stack_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
     """All components, `[batch, phases, *coarse, channels]`; phases in row-major order of their offsets."""
     dim = len(stride)
-    split = split_phases(x, stride)
+    split = split_tiles(x, stride)
     order = (0, *range(2, 2 * dim + 1, 2), *range(1, 2 * dim + 1, 2), 2 * dim + 1)
     coarse = [split.shape[1 + 2 * axis] for axis in range(dim)]
     return split.transpose(order).reshape(x.shape[0], prod(stride), *coarse, x.shape[-1])
@@ -114,7 +109,7 @@ def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Ar
     rounded operation each) are cut to fixed point and summed as integers, first along the first axis, then along the
     others and the channels. Components with NaN come before those with infinities, and those before finite ones.
     """
-    split = split_phases(_single(x), stride)
+    split = split_tiles(_single(x), stride)
     batch, nodes = split.shape[:2]
     others = [axis - 1 for axis in range(3, split.ndim - 1, 2)] + [split.ndim - 2]
     largest = _over_first_axis(split, lambda v: _bits(jnp.abs(v)), jnp.maximum)
@@ -134,8 +129,29 @@ def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Ar
 
         return _over_first_axis(split, entry, jnp.add)
 
-    sums = _sum_rest(_carry([limb(0), limb(1)], width), others)
-    return [broken, *(part.reshape(batch, prod(stride)) for part in sums)]
+    def totals(low: jax.Array) -> list[jax.Array]:
+        sums = _sum_rest(_carry([high, low], width), others)
+        return [part.reshape(batch, prod(stride)) for part in sums]
+
+    high = limb(0)
+    rough = totals(jnp.zeros_like(high))
+    # What the lower limbs add to a sum is less than one unit of the higher limb for each of its entries.
+    close = _is_close(rough, width, x[0].size // prod(stride))
+    return [broken, *jax.lax.cond(close, lambda: totals(limb(1)), lambda: rough)]
+
+
+def _is_close(sums: Sequence[jax.Array], width: int, margin: int) -> jax.Array:
+    """Whether the two largest sums of some example may differ by less than `margin` units of the higher limb.
+
+    They are compared in single precision, whose error is below 16 · margin units: a sum of `margin` entries is less
+    than margin · 2^width, with width ≤ 24, and one rounding for each limb of 16 bits costs 2⁻²⁴ of that.
+    """
+    places = reversed(range(len(sums)))
+    units = [part.astype(jnp.float32) * 2.0 ** (_HALF * at - width) for at, part in zip(places, sums, strict=True)]
+    value = reduce(jnp.add, units)
+    largest = value.max(1, keepdims=True)
+    rivals = (largest - value < 32.0 * margin).sum(1, dtype=jnp.int32)
+    return (rivals > 1).any()
 
 
 def _mix(h: jax.Array) -> jax.Array:

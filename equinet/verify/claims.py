@@ -31,11 +31,19 @@ class Claim:
     output: Domain | None = None
     source: Any = None
     fibre: ChannelAction | None = None
+    shifts_only: bool = False
+
+    def about_shifts(self) -> Claim:
+        """What the claim says of translations; nothing is said of other isometries."""
+        group = SpaceGroup.of_translations(self.group.lattice, self.group.periods)
+        return replace(self, group=group, shifts_only=True)
 
     @property
     def whole(self) -> SpaceGroup:
-        """The domain's isometries for which it is known what they do to channels."""
+        """The domain's isometries for which it is known what they do to channels, or its translations only."""
         group = self.domain.group
+        if self.shifts_only:
+            return SpaceGroup.of_translations(group.lattice, group.periods)
         known = [set(getattr(f, "group", group.point_group)) for f in (self.channels, self.fibre) if callable(f)]
         kept = tuple((a, t) for a, t in group.operations if all(a in operations for operations in known))
         return group if len(kept) == len(group.operations) else SpaceGroup(group.lattice, kept, group.periods)

@@ -174,7 +174,7 @@ def verify(
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
         chunk: elements per compiled step, by default up to 64.
         tol: overrides the derived tolerance.
-        shifts_only: in "sweep", the domain's translations only.
+        shifts_only: test what the claim says of translations, and no other isometries.
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 
     Raises:
@@ -196,8 +196,8 @@ def verify(
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
     if mode == "sweep" and not read.domain.is_finite:
         raise ValueError(f"mode='sweep' needs a finite domain, and {read.domain} is not: use mode='cosets'")
-    if shifts_only and mode != "sweep":
-        raise ValueError(f"shifts_only applies to mode='sweep'; got mode={mode!r}")
+    if shifts_only:
+        read = read.about_shifts()
     generators = read.group.generators or (Isometry.identity(read.domain.dim),)
     jobs = len(generators) * trials if mode == "generators" else None
     with precision(dtype):
@@ -206,15 +206,13 @@ def verify(
             key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=progress,
         )  # fmt: skip
         if mode == "sweep":
-            return _sweep(bench, shifts_only)
+            return _sweep(bench)
         return _by_generators(bench, generators, mode)
 
 
-def _sweep(bench: Bench, shifts_only: bool) -> Report:
+def _sweep(bench: Bench) -> Report:
     claim, probe = bench.claim, bench.probe
     whole = claim.whole
-    if shifts_only:
-        whole = SpaceGroup.of_translations(whole.lattice, whole.periods)
     split = _split if whole.order is not None and whole.order <= KEPT else _split.__wrapped__
     claimed, outside = split(whole, claim.group)
     actions = {g: bench.action(g) for g in claimed}

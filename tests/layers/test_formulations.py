@@ -1,6 +1,7 @@
 """The formulations that layers use, chosen for speed, against the textbook's in float64: values and gradients."""
 
 from itertools import product
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -96,7 +97,7 @@ def _fits(net, sizes):
     return True
 
 
-def _check(make, pair, sizes, sides, least):
+def _check(make, pair, sizes: Any, sides, least):
     """All paddings and windows: `make(window, padding)` is the layer, `pair` its function and the textbook's."""
     count = 0
     with jax.enable_x64(True):
@@ -107,7 +108,7 @@ def _check(make, pair, sizes, sides, least):
                 continue
             args = [jax.random.normal(jax.random.key(0), (2, *grid, 2), jnp.float64)]
             if isinstance(net, eq.Conv):
-                shape = (*(side,) * len(grid), 2 // net.groups, net.features)
+                shape = (*[side] * len(grid), 2 // net.groups, net.features)
                 args.append(jax.random.normal(jax.random.key(1), shape, jnp.float64))
             _compare(*pair(net, side), *args)
             count += 1

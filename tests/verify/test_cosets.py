@@ -122,3 +122,16 @@ def test_a_loose_claim_names_the_coset_that_holds() -> None:
     assert report.tight is False
     assert set(report.counterexamples) == set(report.outside)
     assert half.lattice == Lattice.diagonal((2, 1))
+
+
+@pytest.mark.parametrize("mode", ["generators", "cosets", "sweep"])
+@pytest.mark.parametrize("c", [c for c in CASES if c.domain.dim < 3], ids=str)
+def test_shifts_only_asks_of_translations_whatever_the_mode(c: Case, mode: str) -> None:
+    of_shifts = SpaceGroup.of_translations(c.group.lattice, c.group.periods)
+    report = verify(c.once, c.group, c.domain, mode=mode, action=c.action, shifts_only=True, key=0)
+    assert report.passed
+    assert report.group == of_shifts
+    assert all(g.is_translation for g in (*report.errors, *report.outside))
+    if (more := [g for g in outside(c) if g.is_translation]) and mode != "generators":
+        larger = SpaceGroup.generate(c.domain.dim, [*c.group.generators, more[0]], c.domain.periods)
+        assert not verify(c.once, larger, c.domain, mode=mode, action=c.action, shifts_only=True, key=0).sound

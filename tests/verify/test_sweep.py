@@ -240,8 +240,6 @@ def test_errors() -> None:
         verify(lambda x: x[:, 0], group, T6, key=0)
     with pytest.raises(ValueError, match="mode='sweep' needs a finite domain, and plane"):
         verify(conv, plane(2).group, plane(2), mode="sweep", key=0)
-    with pytest.raises(ValueError, match="shifts_only applies to mode='sweep'"):
-        verify(conv, group, T6, shifts_only=True, key=0)
     with pytest.raises(ValueError, match="batch, trials, chunk and channels must be at least 1"):
         verify(conv, group, T6, batch=0, key=0)
 

@@ -1,0 +1,154 @@
+"""Whole networks: a training step, the forward pass, compiling."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import optax
+
+import equinet as eq
+from benchmarks.common import Process, Way, Work
+from equinet.linear import only_plain
+
+SIZE, CLASSES = 32, 10
+
+
+def compiled_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tuple[Any, ...]]:
+    """A training step (cross entropy, gradient descent), compiled for a batch of images, and its arguments."""
+    x = jax.random.normal(jax.random.key(0), (batch, size, size, 3))
+    variables = net.init(jax.random.key(2), x.shape[1:])
+    y = jax.eval_shape(net.apply, variables, x)
+    labels = jax.random.randint(jax.random.key(1), y.shape[:-1], 0, CLASSES)
+    tx = optax.sgd(1e-3)
+
+    def step(params: Any, state: Any, memory: Any, x: jax.Array) -> Any:
+        def loss(params: Any) -> tuple[jax.Array, Any]:
+            logits, new = net.apply({"params": params, "state": state}, x, train=True)
+            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), new
+
+        gradient, new = jax.grad(loss, has_aux=True)(params)
+        updates, memory_after = tx.update(gradient, memory)
+        return optax.apply_updates(params, updates), new, memory_after
+
+    arguments = variables["params"], variables["state"], tx.init(variables["params"]), x
+    return jax.jit(step).lower(*arguments).compile(), arguments
+
+
+def step_of(net: eq.Layer, batch: int, size: int = SIZE) -> Way:
+    """A training step."""
+    made, arguments = compiled_step(net, batch, size)
+    return lambda: made(*arguments)
+
+
+def forward_of(net: eq.Layer, batch: int) -> Way:
+    """The forward pass in evaluation."""
+    x = jax.random.normal(jax.random.key(0), (batch, SIZE, SIZE, 3))
+    variables = net.init(jax.random.key(2), x.shape[1:])
+    made = jax.jit(net.apply).lower(variables, x).compile()
+    return lambda: made(variables, x)
+
+
+def resnet() -> eq.Layer:
+    """ResNet-18 with a 3×3 stem."""
+    return eq.models.resnet(18, padding="circular", classes=CLASSES)
+
+
+def resnet_step(batch: int) -> Way:
+    """A training step of ResNet-18."""
+    return step_of(resnet(), batch)
+
+
+def against_torch(batch: int) -> Mapping[str, Way]:
+    """A training step of ResNet-18."""
+    import torch
+
+    from benchmarks import peers
+
+    x, labels = torch.randn(batch, 3, SIZE, SIZE), torch.randint(0, CLASSES, (batch,))
+    return {
+        "torch": peers.training_step(peers.resnet18(), x, labels),
+        "torch channels_last": peers.training_step(*peers.channels_last(peers.resnet18(), x), labels),
+        "equinet": resnet_step(batch),
+    }
+
+
+def against_compiled() -> Mapping[str, Way]:
+    """The same where torch compiles too."""
+    import torch
+
+    from benchmarks import peers
+
+    x, labels = torch.randn(64, 3, SIZE, SIZE), torch.randint(0, CLASSES, (64,))
+    compiled: Any = torch.compile(peers.resnet18())
+    return {
+        "torch.compile": peers.training_step(compiled, x, labels),
+        "equinet": resnet_step(64),
+    }
+
+
+def forward_against_torch(batch: int) -> Mapping[str, Way]:
+    """The forward pass of ResNet-18."""
+    import torch
+
+    from benchmarks import peers
+
+    x = torch.randn(batch, 3, SIZE, SIZE)
+    return {"torch": peers.forward(peers.resnet18(), x), "equinet": forward_of(resnet(), batch)}
+
+
+def against_plain() -> Mapping[str, Way]:
+    """The same step in JAX without any of the settings and formulations."""
+    return {"plain JAX": Process(sys.executable, "-m", "benchmarks.plain", "64"), "equinet": resnet_step(64)}
+
+
+def over_group(make: Callable[..., eq.Layer], *groups: str | None, batch: int = 16) -> Mapping[str, Way]:
+    """Training steps of one architecture over several groups, with as many dense channels."""
+    return {group or "no group": step_of(make(group=group, match="width"), batch) for group in groups}
+
+
+def compiling() -> Way:
+    """Trace and compile a step of ResNet-18."""
+
+    def way() -> None:
+        jax.clear_caches()
+        compiled_step(resnet(), 64)
+
+    return way
+
+
+def memory() -> dict[str, Any]:
+    """Peak temporary memory of a step of ResNet-18, in bytes, and of the same without formulations of ours."""
+    found = {}
+    for name, plain in (("plain JAX", True), ("equinet", False)):
+        only_plain(plain)
+        made, _ = compiled_step(resnet(), 64)
+        found[name] = float(made.memory_analysis().temp_size_in_bytes)
+    only_plain(False)
+    return {"title": "peak temporary memory of a ResNet-18 step, batch 64", "bytes": found, "limit": 1.05}
+
+
+def works() -> list[Work]:
+    """The rows."""
+    wide = partial(eq.models.wide_resnet, 10, 2)
+    unet = partial(eq.models.unet, 3, width=32)
+    return [
+        Work("ResNet-18 step, batch 64", partial(against_torch, 64), "torch", goal=0.9, stretch=1.0, samples=5),
+        Work("ResNet-18 step, batch 128", partial(against_torch, 128), "torch", goal=0.9, stretch=1.0, samples=3),
+        Work("ResNet-18 step, batch 64, compiled", against_compiled, "torch.compile", samples=5),
+        Work("ResNet-18 step, batch 64, plain", against_plain, "plain JAX", goal=2.3, stretch=2.8, samples=5),
+        Work("ResNet-18 forward, batch 64", partial(forward_against_torch, 64), "torch", samples=5),
+        Work("ResNet-18 forward, batch 128", partial(forward_against_torch, 128), "torch", samples=5),
+        Work(
+            "wide ResNet 10-2 step, batch 16",
+            partial(over_group, wide, None, "p4", "p4m"),
+            "no group",
+            "p4m",
+            samples=5,
+        ),
+        Work("U-Net step, batch 16", partial(over_group, unet, None, "p4", "p4m"), "no group", "p4m", samples=5),
+        Work("compiling a ResNet-18 step", lambda: {"equinet": compiling()}, "equinet", within=4.0, samples=3),
+    ]

@@ -1,0 +1,181 @@
+"""`docs/performance.md`, its tables and its figures, from the records beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from benchmarks.common import standing
+from experiments.record import ROOT, read_json, write_text
+
+RECORDS = ROOT / "docs" / "performance"
+PAGE = ROOT / "docs" / "performance.md"
+
+INTRODUCTION = """# How fast it is
+
+Made by `make bench` from the records in `docs/performance`. The ways of doing one thing take turns in one process; a
+time is the median of samples (each the mean of the calls that fit in 50 ms), between quartiles, and a ratio is the time
+of the peer over that of the way, so that above 1 is faster. A run is refused while other programs use more than 15 % of
+the CPUs. Forward and backward is the gradient of the sum of squares by input and weights. Peers run in the fastest of
+their modes that is named in a row; the ratio refers to the one in the last column.
+
+Our own process is tuned with `equinet.runtime.tune_cpu`, as the scripts are, unless a row says otherwise. Ratios
+move by about a tenth from run to run.
+"""
+
+HEADINGS = {
+    "layers": "Layers, forward and backward",
+    "networks": "Networks",
+    "sweeps": "Sweeps: what all shifts do to a network",
+    "query": "Questions",
+}
+
+
+def write() -> None:
+    """Make the page and its figures from the records that are there."""
+    records = {name: read_json(path) for name in HEADINGS if (path := RECORDS / f"{name}.json").exists()}
+    draw(records)
+    write_text(PAGE, text(records))
+
+
+def text(records: Mapping[str, Any]) -> str:
+    """The page."""
+    parts = [INTRODUCTION, "![Ratios to the peers](performance/ratios.png)\n", "![Growth](performance/growth.png)\n"]
+    for name, record in records.items():
+        parts += [f"## {HEADINGS[name]}\n", _about(record["machine"]), "\n".join(_table(record["rows"])) + "\n"]
+        if "memory" in record:
+            parts.append(_memory(record["memory"]))
+    return "\n".join(parts)
+
+
+def _about(machine: Mapping[str, Any]) -> str:
+    versions, tuning = machine["versions"], machine["tuning"]
+    switched = [name for name, on in tuning.items() if on]
+    return (
+        f"{machine['cpu']}, {machine['device']['cpu_cores']} cores; jax {versions['jax']}, torch {versions['torch']}, "
+        f"Python {versions['python']}; tuned: {', '.join(switched) or 'nothing'}; commit {machine['commit'][:10]}"
+        f"{' with changes' if machine['modified'] else ''}.\n"
+    )
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield "| work | way | time, ms | quartiles | first call, ms | ratio | to reach | |"
+    yield "|---|---|---:|---|---:|---:|---|---|"
+    for row in rows:
+        for at, timing in enumerate(row["timings"]):
+            mine = timing["name"] == row["ours"]
+            title = row["title"] if not at else ""
+            ratio = f"{timing['ratio']:.2f}×" if timing["name"] != row["peer"] else "1"
+            spread = f"{_ms(timing['low'])} – {_ms(timing['high'])}"
+            yield (
+                f"| {title} | {timing['name']} | {_ms(timing['seconds'])} | {spread} | {1e3 * timing['first']:.0f} "
+                f"| {ratio} | {_target(row) if mine else ''} | {standing(row) if mine else ''} |"
+            )
+
+
+def _ms(seconds: float) -> str:
+    ms = 1e3 * seconds
+    return f"{ms:.0f}" if ms >= 100 else f"{ms:.1f}" if ms >= 10 else f"{ms:.2f}"
+
+
+def _target(row: Mapping[str, Any]) -> str:
+    if row["within"] is not None:
+        return f"≤ {_ms(row['within'])} ms"
+    if row["goal"] is None:
+        return ""
+    return f"≥ {row['goal']:g}×" + (f", stretch {row['stretch']:g}×" if row["stretch"] else "") + f" of {row['peer']}"
+
+
+def _memory(memory: Mapping[str, Any]) -> str:
+    plain, ours = memory["bytes"]["plain JAX"], memory["bytes"]["equinet"]
+    return (
+        f"Peak temporary memory of a ResNet-18 step, batch 64: plain JAX {plain / 2**20:.0f} MiB, equinet "
+        f"{ours / 2**20:.0f} MiB ({ours / plain:.2f}×; at most {memory['limit']:g}×).\n"
+    )
+
+
+def draw(records: Mapping[str, Any]) -> None:
+    """`ratios.png` and `growth.png`."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    rows = [row for record in records.values() for row in record["rows"] if row["goal"] is not None]
+    if rows:
+        figure, axes = plt.subplots(figsize=(9, 0.36 * len(rows) + 1.2), layout="constrained")
+        for at, row in enumerate(reversed(rows)):
+            ratio = _ours(row)["ratio"]
+            axes.barh(at, ratio, color="tab:blue" if ratio >= row["goal"] else "tab:orange")
+            axes.plot([row["goal"]] * 2, [at - 0.4, at + 0.4], color="black")
+            axes.text(ratio * 1.03, at, f"{ratio:.2f}×", va="center", fontsize=8)
+        axes.set_yticks(range(len(rows)), [f"{row['title']}  vs {row['peer']}" for row in reversed(rows)], fontsize=8)
+        axes.axvline(1, color="grey", linewidth=0.8)
+        axes.set_xscale("log")
+        axes.set_xlim(right=axes.get_xlim()[1] * 1.4)
+        axes.set_xlabel("time of the peer / our time (line: the ratio to reach)")
+        figure.savefig(RECORDS / "ratios.png", dpi=130)
+        plt.close(figure)
+    figure, panels = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
+    _growth(panels[0], records.get("layers"), "convolution 3×3 circular, ", "torch", "nodes a side, channels", _side)
+    _growth(panels[1], records.get("networks"), "ResNet-18 step, batch ", "torch", "batch", _batch)
+    _orders(panels[2], records.get("networks"))
+    _growth(panels[3], records.get("sweeps"), "every shift of a small CNN, ", None, "shifts, |G|", _shifts)
+    panels[0].set_title("convolution 3×3, forward and backward", fontsize=9)
+    panels[1].set_title("ResNet-18 training step", fontsize=9)
+    panels[3].set_title("every shift of a small CNN", fontsize=9)
+    figure.savefig(RECORDS / "growth.png", dpi=130)
+    plt.close(figure)
+
+
+def _ours(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next(timing for timing in row["timings"] if timing["name"] == row["ours"])
+
+
+def _side(title: str) -> str:
+    return title.removeprefix("convolution 3×3 circular, ").split(",")[0]
+
+
+def _batch(title: str) -> str:
+    return title.rsplit(" ", 1)[1]
+
+
+def _shifts(title: str) -> str:
+    side = int(title.rsplit("×", 1)[1])
+    return str(side * side)
+
+
+def _growth(panel: Any, record: Any, start: str, skip: str | None, label: str, name: Any) -> None:
+    """Time of each way, a point for every row whose title starts like that and ends in what grows."""
+    rows = [r for r in (record["rows"] if record else []) if r["title"].startswith(start)]
+    rows = [r for r in rows if skip is None or r["peer"] == skip]
+    if start.startswith("ResNet"):
+        rows = [r for r in rows if r["title"][len(start) :].isdigit()]
+    lines: dict[str, list[tuple[str, float]]] = {}
+    for row in rows:
+        for timing in row["timings"]:
+            lines.setdefault(timing["name"], []).append((name(row["title"]), 1e3 * timing["seconds"]))
+    for way, points in lines.items():
+        panel.plot(*zip(*points, strict=True), marker="o", label=way)
+    panel.set_xlabel(label)
+    panel.set_ylabel("ms")
+    panel.set_yscale("log")
+    panel.tick_params(labelsize=7)
+    if lines:
+        panel.legend(fontsize=7)
+
+
+def _orders(panel: Any, record: Any) -> None:
+    """Steps of one architecture over groups of growing order."""
+    orders = {"no group": 1, "p4": 4, "p4m": 8}
+    for row in record["rows"] if record else []:
+        if row["peer"] == "no group":
+            times = [(orders[t["name"]], 1e3 * t["seconds"]) for t in row["timings"]]
+            panel.plot(*zip(*times, strict=True), marker="o", label=row["title"].split(" step")[0])
+    panel.set_xlabel("order of the point group, equal dense channels")
+    panel.set_ylabel("ms")
+    panel.set_xticks([1, 4, 8])
+    panel.set_ylim(bottom=0)
+    panel.set_title("training step over a group", fontsize=9)
+    if panel.lines:
+        panel.legend(fontsize=7)
