@@ -93,6 +93,7 @@ def test_experiments_use_the_public_page() -> None:
                 "equinet.models",
                 "equinet.runtime",
                 "equinet.runtime.tune_cpu",
+                "equinet.runtime.tuning",
             }
             assert not deep, f"{path.name} imports {sorted(deep)}; experiments use equinet as any user would"
 

@@ -63,9 +63,9 @@ def _spread(u: jax.Array, axis: int, window: Window) -> jax.Array:
     for tap, weight in enumerate(binomial(size)):
         steps, phase = divmod(tap - lo, stride)
         shares.setdefault(steps, [0.0] * stride)[phase] = weight / 2.0 ** (size - 1)
-    trailing = (1,) * (u.ndim - axis - 1)
+    along = [stride if at == axis + 1 else 1 for at in range(u.ndim + 1)]
     terms = [
-        jnp.expand_dims(roll(u, steps, axis), axis + 1) * jnp.asarray(share, u.dtype).reshape(stride, *trailing)
+        jnp.expand_dims(roll(u, steps, axis), axis + 1) * jnp.asarray(share, u.dtype).reshape(along)
         for steps, share in shares.items()
     ]
     total = sum(terms[1:], start=terms[0])
