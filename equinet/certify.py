@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
@@ -14,8 +15,9 @@ from equinet.fibre import Fibre
 from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.names import point_group_symbol
-from equinet.layers.base import Layer, LayerError
-from equinet.layers.combine import step
+from equinet.layers.base import Bound, Layer, LayerError, Params, State
+from equinet.layers.combine import Sequential, step
+from equinet.layers.fibres import AsFibre
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,29 @@ class Certificate:
         """
         return self.field.strict(g)
 
+    def stages(self, net: Bound) -> tuple[Stage, ...]:
+        """The certified network cut wherever `strict` changes along its chain of layers.
+
+        Args:
+            net: the network with its variables, `net.bind(variables)`.
+
+        Raises:
+            LayerError: if it cannot run on such an input.
+        """
+        field = Field.input(self.domain, self.channels)
+        found: list[Stage] = []
+        part, fibre, group = [], self.channels, None
+        links = net.layer.chain(net.variables["params"], net.variables["state"])
+        for at, link in enumerate(links):
+            after = step(str(at), link[0], field)
+            if part and after.strict.source != group:
+                found.append(Stage(_part(part, fibre, bool(found)), Certificate(self.domain, self.channels, field)))
+                part, fibre = [], field.fibre
+            part.append(link)
+            field, group = after, after.strict.source
+        found.append(Stage(_part(part, fibre, bool(found)), Certificate(self.domain, self.channels, field)))
+        return tuple(found)
+
     @property
     def stride(self) -> tuple[Fraction, ...]:
         """Per input axis, how many input nodes one output node steps over."""
@@ -141,6 +166,22 @@ class Certificate:
 
     def __str__(self) -> str:
         return _as_text(self)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a network, and the certificate of the network up to and including it."""
+
+    fn: Bound
+    upto: Certificate
+
+
+def _part(links: Sequence[tuple[Layer, Params, State]], fibre: int, inside: bool) -> Bound:
+    """Some layers of a chain as a network, which reads channels as the fibre that they were within the chain."""
+    layers, params, state = (tuple(column) for column in zip(*links, strict=True))
+    if inside and isinstance(fibre, Fibre):
+        layers, params, state = (AsFibre(fibre), *layers), ((), *params), ((), *state)
+    return Sequential(*layers).bind({"params": params, "state": state})
 
 
 def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:

@@ -182,6 +182,10 @@ class Layer:
         """Layers inside this one, with their names."""
         return ()
 
+    def chain(self, params: Params, state: State) -> tuple[tuple[Layer, Params, State], ...]:
+        """The layers that are applied one after the other, with their variables: one, itself, unless it says so."""
+        return ((self, params, state),)
+
     @property
     def unnamed(self) -> Layer:
         """The layer itself, without a name given to it."""

@@ -146,6 +146,10 @@ class Named(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         return self.layer.forward(params, state, x, context)
 
+    def chain(self, params: Params, state: State) -> tuple[tuple[Layer, Params, State], ...]:
+        links = self.layer.chain(params, state)
+        return links if len(links) > 1 else ((self, params, state),)
+
     def symmetry(self, field: Field) -> Field:
         return self.layer.symmetry(field)
 
@@ -169,6 +173,10 @@ class Sequential(Layer):
     @property
     def children(self) -> tuple[tuple[str, Layer], ...]:
         return tuple((str(i), layer) for i, layer in enumerate(self.layers))
+
+    def chain(self, params: Params, state: State) -> tuple[tuple[Layer, Params, State], ...]:
+        links = zip(self.layers, params, state, strict=True)
+        return tuple(link for layer, own, kept in links for link in layer.chain(own, kept))
 
     def _shapes(self, shape: Shape) -> list[Shape]:
         shapes = [shape]

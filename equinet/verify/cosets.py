@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from equinet.groups import Isometry, SpaceGroup, identity_matrix, matmul, matvec
+from equinet.groups import Isometry, Matrix, SpaceGroup, Vector, identity_matrix, matmul, matvec
+
+Operation = tuple[Matrix, Vector]
 
 
 def outside_cosets(whole: SpaceGroup, claimed: SpaceGroup) -> Iterator[Isometry]:
@@ -20,15 +22,25 @@ def outside_cosets(whole: SpaceGroup, claimed: SpaceGroup) -> Iterator[Isometry]
     seen = set()
     for a, start in whole.operations:
         for step in whole.lattice.representatives(claimed.lattice):
-            shift = tuple(x + y for x, y in zip(start, step, strict=True))
-            if (a, claimed.lattice.reduce(shift)) in seen:
+            shift = claimed.lattice.reduce(tuple(x + y for x, y in zip(start, step, strict=True)))
+            if (a, shift) in seen:
                 continue
-            for b, offset in claimed.operations:
-                moved = tuple(x + y for x, y in zip(matvec(b, shift), offset, strict=True))
-                seen.add((matmul(b, a), claimed.lattice.reduce(moved)))
-            g = Isometry(a, whole.periods.reduce(claimed.lattice.reduce(shift)))
+            seen.update(_members(Isometry(a, shift), claimed))
+            g = Isometry(a, whole.periods.reduce(shift))
             if g not in claimed:
                 yield g
+
+
+def coset(g: Isometry, group: SpaceGroup) -> Operation:
+    """What all elements of the right coset `H g` have in common, and no others: the least of its operations."""
+    return min(_members(g, group))
+
+
+def _members(g: Isometry, group: SpaceGroup) -> Iterator[Operation]:
+    """The operations of `H g`, shifts modulo the translations of H."""
+    for b, offset in group.operations:
+        moved = tuple(x + y for x, y in zip(matvec(b, g.shift), offset, strict=True))
+        yield matmul(b, g.matrix), group.lattice.reduce(moved)
 
 
 def word_length(group: SpaceGroup) -> int | None:

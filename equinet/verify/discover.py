@@ -15,6 +15,7 @@ from equinet.domain import Domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.verify.act import ChannelAction
 from equinet.verify.claims import Claim
+from equinet.verify.probe import MEMORY
 from equinet.verify.program import precision
 from equinet.verify.sweep import Bench, make_bench
 
@@ -89,6 +90,7 @@ def discover(
     dtype: Any = jnp.float32,
     jit: bool = True,
     chunk: int | None = None,
+    memory: int = MEMORY,
     tol: float | None = None,
     progress: bool | None = None,
 ) -> Discovered:
@@ -107,7 +109,7 @@ def discover(
         channels: of the input; a `Fibre` if point operations move them, which are then those of its group.
         fibre: what point operations do to the channels of the output; None: nothing.
         output: the output grid, if it is not of the output array's sizes with the input's boundaries.
-        batch, trials, dtype, jit, chunk, tol, progress: as for `verify`.
+        batch, trials, dtype, jit, chunk, memory, tol, progress: as for `verify`.
 
     Raises:
         ValueError: if the domain is infinite, or as for `verify`.
@@ -125,7 +127,8 @@ def discover(
     with precision(dtype):
         bench = make_bench(
             fn, Claim(domain, channels, trivial, output=output, fibre=fibre), None, None,
-            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=progress,
+            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
+            progress=progress,
         )  # fmt: skip
         tol = bench.probe.tol
 

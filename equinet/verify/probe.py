@@ -15,7 +15,7 @@ import numpy as np
 
 from equinet.groups import Isometry
 from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels
-from equinet.verify.program import Program, Spread, make_program
+from equinet.verify.program import Program, Spread
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
 
@@ -25,8 +25,17 @@ BREAKING = 1e-3
 HEADROOM = 4.0
 """The least ratio of the tolerance to the noise floor."""
 
-LARGEST = 1 << 23
-"""Input entries that a chunk holds at most, where the chunk is chosen here."""
+EXAMPLES = {"cpu": 32}
+"""Examples in a chunk of large inputs, where the chunk is chosen here; more do not run faster on a CPU."""
+
+MANY = 256
+"""The same on an accelerator."""
+
+SMALL = 1 << 15
+"""Entries up to which a chunk of small inputs grows."""
+
+MEMORY = 4 << 30
+"""Bytes that a compiled step may take for intermediate values unless a caller says otherwise."""
 
 LONG = 50
 """Chunks from which a sweep is long enough for a progress bar."""
@@ -60,7 +69,7 @@ class Probe:
     float32. In bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 4 times the floor.
 
     Args:
-        fn: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.
+        program: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.
         sizes: of the input grid.
         channels: of the input; if it can be called, with what point operations do to them, as a `Fibre` can.
         fibre: what point operations do to the channels of the output, likewise; None: nothing.
@@ -69,21 +78,22 @@ class Probe:
         batch: examples per element and trial.
         trials: batches in the bank.
         dtype: of inputs and arithmetic.
-        jit: False for code that is not JAX; it receives and returns numpy arrays.
         chunk: elements per compiled step; where the host has several devices, made a multiple of their number and
             shared out among them.
+        memory: bytes that a compiled step may take for intermediate values on a device: the chunk shrinks until it
+            takes no more.
         tol: overrides the derived tolerance.
         progress: whether to show a progress bar; None: on long sweeps in a terminal.
 
     Raises:
-        ValueError: if the output is no array with the input's batch size, or mixes the examples of a batch, or no
-            tolerance separates rounding from breaking.
+        ValueError: if the output is no array with the input's batch size, or mixes the examples of a batch, or takes
+            too much memory, or no tolerance separates rounding from breaking.
         FloatingPointError: if an output is NaN or infinite.
     """
 
     def __init__(
         self,
-        fn: Callable[[Any], Any],
+        program: Program,
         sizes: tuple[int, ...],
         channels: int,
         grid: Grid,
@@ -93,41 +103,37 @@ class Probe:
         batch: int,
         trials: int,
         dtype: Any,
-        jit: bool,
         chunk: int,
+        memory: int,
         tol: float | None,
         progress: bool | None,
     ) -> None:
-        if min(batch, trials, chunk, channels) < 1:
-            raise ValueError(
-                f"batch, trials, chunk and channels must be at least 1; got {batch}, {trials}, {chunk}, {channels}"
-            )
-        self._into: Any = channels if callable(channels) else None
-        self._back: Any = fibre if callable(fibre) else None
+        self.into: Any = channels if callable(channels) else None
+        self.back: Any = fibre if callable(fibre) else None
         channels = int(channels)
         self.sizes, self.channels, self.batch, self.trials, self.chunk = sizes, channels, batch, trials, chunk
         self.dtype, self.progress = jnp.dtype(dtype), progress
-        self.program: Program = make_program(fn, self.dtype, jit)
+        self.program = program
         self._spread = Spread.over_local_devices() if self.program.traced else None
+        self._devices = 1 if self._spread is None else self._spread.mesh.size
+        self.chunk = -(-chunk // self._devices) * self._devices
         if self._spread is not None:
-            devices = self._spread.mesh.size
-            self.chunk = -(-chunk // devices) * devices
             self.program = replace(self.program, variables=self._spread.everywhere(self.program.variables))
-        self.bank: Any = self._kept(draw(key, (trials, batch, prod(sizes), channels), self.dtype))
+        self.bank: Any = self.kept(draw(key, (trials, batch, prod(sizes), channels), self.dtype))
         shape = self._output_shape()
         self.out_sizes, self.bounds = grid(shape[1:-1])
         self._refs: Any = np.zeros(
             (2 * trials, batch, self.out_points, prod(shape[1:]) // self.out_points),
             np.float64 if self.dtype == np.float64 else np.float32,
         )
+        self._fit_into(memory)
         self._measure_references()
-        self.tol = self._derive_tolerance() if tol is None else tol
+        self.tol = tolerance(self.floor, self.dtype) if tol is None else tol
 
     def _output_shape(self) -> tuple[int, ...]:
         asked = (self.chunk * self.batch, *self.sizes, self.channels)
         if self.program.traced:
-            evaluate: Any = self.program.evaluate
-            y = evaluate.eval_shape(self.program.variables, jax.ShapeDtypeStruct(asked, self.dtype))
+            y = jax.eval_shape(self.program.evaluate, self.program.variables, jax.ShapeDtypeStruct(asked, self.dtype))
         else:
             y = self.program.evaluate(None, np.resize(self.bank, asked))
         shape = getattr(y, "shape", None)
@@ -141,7 +147,21 @@ class Probe:
             raise ValueError(f"the function's output is empty: input {asked}, output {shape}")
         return tuple(shape)
 
-    def _kept(self, array: np.ndarray) -> Any:
+    def _fit_into(self, memory: int) -> None:
+        job = Job(Isometry.identity(len(self.sizes)), Isometry.identity(len(self.out_sizes)))
+        while True:
+            moved = jax.ShapeDtypeStruct((self.chunk * self.batch, *self.sizes, self.channels), self.dtype)
+            taken = self.program.temporary(self._arguments([job]), moved, **self._grids)
+            if taken <= memory:
+                return
+            if self.chunk == self._devices:
+                raise ValueError(
+                    f"one element with batch={self.batch} takes {taken / 2**20:.0f} MiB of intermediate values, more "
+                    f"than memory={memory} bytes ({memory / 2**20:.0f} MiB): lower batch, or raise memory"
+                )
+            self.chunk = max(1, self.chunk * memory // (taken * self._devices)) * self._devices
+
+    def kept(self, array: np.ndarray) -> Any:
         """An array that every step reads, where it is read."""
         if self._spread is not None:
             return self._spread.everywhere(array)
@@ -164,29 +184,8 @@ class Probe:
         parts = [np.asarray(y) for _, _, y in self._run([Job(one, same, k) for k in order], outputs=True)]
         outputs = np.concatenate(parts)[: len(order)]
         refs = outputs[: 2 * self.trials]
-        self._refs = self._kept(refs)
-        kept = refs[: self.trials].astype(np.float64)
-        eps = float(jnp.finfo(self.dtype).eps)
-        magnitude = float(np.abs(kept).max())
-        spread = float(np.abs(kept - kept.mean(axis=(0, 1, 2))).max())
-        self.scale = max(spread, sqrt(eps) * magnitude) or 1.0
-        slots = float(np.abs(outputs[2 * self.trials :] - kept).max()) / self.scale
-        if slots > max(BREAKING, 64 * eps):
-            raise ValueError(
-                f"the function mixes the examples of a batch: one input evaluated in two slots differs by {slots:.1e}. "
-                "Use it in evaluation mode, without randomness"
-            )
-        nudged = np.abs(refs[self.trials :].astype(np.float64) - kept).max(axis=(1, 2, 3)) / self.scale
-        self.floor = max(float(np.median(nudged)), slots, eps * max(1.0, magnitude / self.scale))
-
-    def _derive_tolerance(self) -> float:
-        tol = max(sqrt(self.floor * BREAKING), HEADROOM * self.floor)
-        if tol >= 0.5:
-            raise ValueError(
-                f"the noise floor of this function in {self.dtype.name} is {self.floor:.1e} of its output's variation: "
-                "no tolerance separates rounding from a broken symmetry. Use a wider dtype, or give tol="
-            )
-        return tol
+        self._refs = self.kept(refs)
+        self.scale, self.floor = noise(refs[: self.trials], outputs[2 * self.trials :], refs[self.trials :], self.dtype)
 
     def errors(self, jobs: Sequence[Job]) -> list[float]:
         """The error of each job: `max |f(g·x) − h·f(x)|` over batch, positions and channels, over the scale."""
@@ -196,15 +195,19 @@ class Probe:
         return found
 
     def outputs(self, jobs: Sequence[Job]) -> Iterator[np.ndarray]:
-        """`f(g·x)` of each job, `[batch, P', C']`, float64."""
-        for part, _, y in self._run(jobs, outputs=True):
-            values = np.asarray(y)
+        """`f(g·x)` of each job, `[batch, P', C']`."""
+        return (y for _, y in self.measure(jobs))
+
+    def measure(self, jobs: Sequence[Job]) -> Iterator[tuple[float, np.ndarray]]:
+        """Both of each job."""
+        for part, errors, y in self._run(jobs, outputs=True):
+            values, gaps = np.asarray(y), np.asarray(errors)
             for at in range(len(part)):
-                yield values[at].astype(np.float64)
+                yield float(gaps[at]) / self.scale, values[at]
 
     def _run(self, jobs: Sequence[Job], outputs: bool = False) -> Iterator[tuple[Sequence[Job], Any, Any]]:
-        parts = [jobs[start : start + self.chunk] for start in range(0, len(jobs), self.chunk)]
-        with _progress(len(parts), self.progress) as advance:
+        parts = self.chunks(jobs)
+        with progress_bar(len(parts), self.progress) as advance:
             previous = None
             # The next chunk is dispatched before the results of the previous one are awaited.
             for part in parts:
@@ -218,32 +221,86 @@ class Probe:
                 advance()
 
     def _step(self, part: Sequence[Job]) -> tuple[Any, Any, Any]:
+        return self.program.step(*self._arguments(part), **self._grids)
+
+    @property
+    def _grids(self) -> dict[str, Any]:
+        return {"sizes": self.sizes, "out_sizes": self.out_sizes, "bounds": self.bounds}
+
+    def _arguments(self, part: Sequence[Job]) -> tuple[Any, ...]:
         padded = [*part, *[part[-1]] * (self.chunk - len(part))]
         which = np.array([job.which for job in padded], np.int32)
-        into = None if self._into is None else pack_channels(self._into, [job.g for job in padded])
+        into = None if self.into is None else pack_channels(self.into, [job.g for job in padded])
         still = [Isometry.identity(job.g.dim) if job.still else job.g.inverse() for job in padded]
-        back = None if self._back is None else pack_channels(self._back, still)
+        back = None if self.back is None else pack_channels(self.back, still)
         elements = which, pack([job.g for job in padded]), pack([job.h for job in padded]), into, back
-        return self.program.step(
-            self.program.variables,
-            self.bank,
-            self._refs,
-            *(elements if self._spread is None else self._spread.shared(elements)),
-            sizes=self.sizes,
-            out_sizes=self.out_sizes,
-            bounds=self.bounds,
-        )
+        return (self.program.variables, self.bank, self._refs, *self.placed(elements))
+
+    def chunks(self, things: Sequence[Any]) -> list[Sequence[Any]]:
+        """Parts that one step takes."""
+        return [things[start : start + self.chunk] for start in range(0, len(things), self.chunk)]
+
+    def placed(self, elements: Any) -> Any:
+        """Arrays with a part for each element, shared out among the devices."""
+        return elements if self._spread is None else self._spread.shared(elements)
 
     def _checked(
         self, part: Sequence[Job], errors: Any, finite: Any, y: Any, outputs: bool
     ) -> tuple[Sequence[Job], Any, Any]:
-        ok = np.asarray(finite)[: len(part)]
-        if not ok.all():
-            job = part[int(np.argmin(ok))]
-            untouched = job.g == Isometry.identity(job.g.dim)
-            on = "before any transformation" if untouched else f"transformed by ({job.g})"
-            raise FloatingPointError(f"the function returned NaN or inf on standard normal inputs {on}")
+        for ok, job in zip(np.asarray(finite), part, strict=False):
+            self.check_finite(bool(ok), job.g)
         return part, errors, y if outputs else None
+
+    def check_finite(self, ok: bool, g: Isometry) -> None:
+        """Raise an error if the output for g is not finite.
+
+        Raises:
+            FloatingPointError: naming g.
+        """
+        if not ok:
+            on = "before any transformation" if g == Isometry.identity(g.dim) else f"transformed by ({g})"
+            raise FloatingPointError(f"the function returned NaN or inf on standard normal inputs {on}")
+
+
+def noise(kept: np.ndarray, again: np.ndarray, nudged: np.ndarray, dtype: Any) -> tuple[float, float]:
+    """The scale of a function's outputs and the noise floor relative to it; see `Probe`.
+
+    Args:
+        kept, again, nudged: outputs `[trials, batch, P', C']` for the same inputs in two slots of a batch each, and for
+            perturbed ones.
+        dtype: of the arithmetic.
+
+    Raises:
+        ValueError: if the slots differ by more than rounding.
+    """
+    kept = kept.astype(np.float64)
+    eps = float(jnp.finfo(dtype).eps)
+    magnitude = float(np.abs(kept).max())
+    spread = float(np.abs(kept - kept.mean(axis=(0, 1, 2))).max())
+    scale = max(spread, sqrt(eps) * magnitude) or 1.0
+    slots = float(np.abs(again - kept).max()) / scale
+    if slots > max(BREAKING, 64 * eps):
+        raise ValueError(
+            f"the function mixes the examples of a batch: one input evaluated in two slots differs by {slots:.1e}. "
+            "Use it in evaluation mode, without randomness"
+        )
+    moved = np.abs(nudged.astype(np.float64) - kept).max(axis=(1, 2, 3)) / scale
+    return scale, max(float(np.median(moved)), slots, eps * max(1.0, magnitude / scale))
+
+
+def tolerance(floor: float, dtype: Any) -> float:
+    """The largest error taken for rounding above a noise floor; see `Probe`.
+
+    Raises:
+        ValueError: if none separates rounding from a broken symmetry.
+    """
+    tol = max(sqrt(floor * BREAKING), HEADROOM * floor)
+    if tol >= 0.5:
+        raise ValueError(
+            f"the noise floor of this function in {jnp.dtype(dtype).name} is {floor:.1e} of its output's variation: "
+            "no tolerance separates rounding from a broken symmetry. Use a wider dtype, or give tol="
+        )
+    return tol
 
 
 def draw(key: jax.Array | int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
@@ -276,7 +333,7 @@ class _Bar:
         self._progress.stop()
 
 
-def _progress(total: int, wanted: bool | None) -> Any:
+def progress_bar(total: int, wanted: bool | None) -> Any:
     import sys
 
     show = total >= LONG and sys.stderr.isatty() if wanted is None else wanted
@@ -288,11 +345,17 @@ def _progress(total: int, wanted: bool | None) -> Any:
     return nullcontext(lambda: None)
 
 
-def default_chunk(jobs: int, entries: int) -> int:
-    """Elements per step: all of a small number, at most 64, fewer where the `entries` of each make a chunk too large.
+def default_chunk(jobs: int, batch: int, entries: int) -> int:
+    """Elements per step: all of a small number, at most 64, fewer of those with many examples or entries.
 
-    >>> default_chunk(5, 1024), default_chunk(5000, 1024), default_chunk(5000, 2 * 224 * 224 * 3)
+    Args:
+        jobs: elements to measure.
+        batch: examples of each.
+        entries: of the inputs of each.
+
+    >>> default_chunk(5, 2, 128), default_chunk(5000, 2, 128), default_chunk(5000, 2, 2 * 32 * 32 * 3)
     (8, 64, 16)
     """
-    room = max(1, LARGEST // max(1, entries))
-    return min(64, 1 << (jobs - 1).bit_length(), 1 << (room.bit_length() - 1))
+    examples = EXAMPLES.get(jax.default_backend(), MANY)
+    room = max(1, examples // batch, min(64, SMALL // entries))
+    return min(1 << (jobs - 1).bit_length(), 1 << (room.bit_length() - 1))

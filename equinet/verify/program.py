@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -24,14 +24,71 @@ class Program:
     Args:
         variables: weights passed to the compiled code as arguments, or None if they are part of it.
         evaluate: `(variables, x) -> y`.
-        step: `(variables, bank, refs, which, g, h, sizes=, out_sizes=, bounds=) -> (errors, finite, y)`; see `compare`.
+        step: `(variables, bank, refs, which, g, h, into, back, sizes=, out_sizes=, bounds=) -> (errors, finite, y)`;
+            see `compare`.
         traced: whether `evaluate` is JAX code under `jit`.
+        stages: the functions that `evaluate` applies one after the other, each compiled apart, `variables` being a
+            tuple of theirs; none if it is compiled as a whole.
     """
 
     variables: Any
     evaluate: Callable[[Any, Any], Any]
     step: Step
     traced: bool
+    stages: tuple[Callable[[Any, Any], Any], ...] = ()
+
+    def temporary(self, arguments: Sequence[Any], shape: Any, **grids: Any) -> int:
+        """Bytes that compiled code takes for intermediate values: of a step, or of the largest stage.
+
+        Args:
+            arguments: those of `step`.
+            shape: shape and dtype of the moved inputs.
+            **grids: the static arguments of `step`.
+        """
+        if not self.traced:
+            return 0
+        if not self.stages:
+            step: Any = self.step
+            return int(step.lower(*arguments, **grids).compile().memory_analysis().temp_size_in_bytes)
+        taken = []
+        for stage, variables in zip(self.stages, self.variables, strict=True):
+            compiled: Any = stage
+            taken.append(compiled.lower(variables, shape).compile().memory_analysis().temp_size_in_bytes)
+            shape = jax.eval_shape(stage, variables, shape)
+        return int(max(taken))
+
+
+def transformed(
+    xp: Any, bank: Any, which: Any, g: tuple[Any, Any], into: tuple[Any, Any] | None, *, sizes: tuple[int, ...]
+) -> Any:
+    """g·x for n elements at once, `[n·batch, *sizes, C]`; see `compare`."""
+    count, batch = which.shape[0], bank.shape[1]
+    source, _ = sources(sizes, *g)
+    rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
+    moved = exchanged(xp, bank[(*rows, source[:, None, :])], into)
+    return moved.reshape(count * batch, *sizes, bank.shape[-1])
+
+
+def difference(
+    xp: Any,
+    y: Any,
+    refs: Any,
+    which: Any,
+    h: tuple[Any, Any],
+    back: tuple[Any, Any] | None,
+    *,
+    out_sizes: tuple[int, ...],
+    bounds: Bounds | None,
+) -> tuple[Any, Any, Any]:
+    """What `compare` returns, from `y = f(g·x)`."""
+    count, batch = which.shape[0], refs.shape[1]
+    rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
+    y = exchanged(xp, y.reshape(count, batch, *refs.shape[2:]).astype(refs.dtype), back)
+    target, mask = sources(out_sizes, *h, bounds)
+    gap = xp.abs(y - refs[(*rows, target[:, None, :])])
+    if mask is not None:
+        gap = xp.where(mask[:, None, :, None], gap, xp.zeros((), gap.dtype))
+    return gap.max(axis=(1, 2, 3)), xp.isfinite(y).all(axis=(1, 2, 3)), y
 
 
 def compare(
@@ -68,20 +125,11 @@ def compare(
         `max |f(g·x) − h·f(x)|` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
         `[n, batch, P', C']`, its channels moved back.
     """
-    count, batch = which.shape[0], bank.shape[1]
-    source, _ = sources(sizes, *g)
-    rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
-    moved = _exchanged(xp, bank[(*rows, source[:, None, :])], into)
-    y = evaluate(variables, moved.reshape(count * batch, *sizes, bank.shape[-1]))
-    y = _exchanged(xp, y.reshape(count, batch, *refs.shape[2:]).astype(refs.dtype), back)
-    target, mask = sources(out_sizes, *h, bounds)
-    difference = xp.abs(y - refs[(*rows, target[:, None, :])])
-    if mask is not None:
-        difference = xp.where(mask[:, None, :, None], difference, xp.zeros((), difference.dtype))
-    return difference.max(axis=(1, 2, 3)), xp.isfinite(y).all(axis=(1, 2, 3)), y
+    y = evaluate(variables, transformed(xp, bank, which, g, into, sizes=sizes))
+    return difference(xp, y, refs, which, h, back, out_sizes=out_sizes, bounds=bounds)
 
 
-def _exchanged(xp: Any, x: Any, channels: tuple[Any, Any] | None) -> Any:
+def exchanged(xp: Any, x: Any, channels: tuple[Any, Any] | None) -> Any:
     """`[n, batch, P, C]` with channel c taken from `index[c]` times `sign[c]`, element by element."""
     if channels is None:
         return x
@@ -93,6 +141,31 @@ def _compile(evaluate: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], 
     inner = jax.jit(evaluate)
     step = jax.jit(partial(compare, jnp, inner), static_argnames=("sizes", "out_sizes", "bounds"))
     return inner, step
+
+
+move = jax.jit(partial(transformed, jnp), static_argnames="sizes")
+"""`transformed`, compiled apart."""
+
+_differ = jax.jit(partial(difference, jnp), static_argnames=("out_sizes", "bounds"))
+
+
+def _step_in_stages(
+    evaluate: Callable[[Any, Any], Any],
+    variables: Any,
+    bank: Any,
+    refs: Any,
+    which: Any,
+    g: Any,
+    h: Any,
+    into: Any,
+    back: Any,
+    *,
+    sizes: tuple[int, ...],
+    out_sizes: tuple[int, ...],
+    bounds: Bounds | None,
+) -> tuple[Any, Any, Any]:
+    y = evaluate(variables, move(bank, which, g, into, sizes=sizes))
+    return _differ(y, refs, which, h, back, out_sizes=out_sizes, bounds=bounds)
 
 
 @lru_cache(maxsize=64)
@@ -127,6 +200,20 @@ def make_program(fn: Callable[[Any], Any], dtype: Any, jit: bool) -> Program:
         return fn(x)
 
     return Program(None, *_compile(evaluate), True)
+
+
+def make_staged(fns: Sequence[Callable[[Any], Any]], dtype: Any) -> Program:
+    """Prepare bound layers that are applied one after the other, each compiled once per layer."""
+    programs = [make_program(fn, dtype, True) for fn in fns]
+    stages = tuple(program.evaluate for program in programs)
+
+    def evaluate(variables: Any, x: Any) -> Any:
+        for stage, own in zip(stages, variables, strict=True):
+            x = stage(own, x)
+        return x
+
+    variables = tuple(program.variables for program in programs)
+    return Program(variables, evaluate, partial(_step_in_stages, evaluate), True, stages)
 
 
 @dataclass(frozen=True)

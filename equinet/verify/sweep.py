@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import islice
 from math import prod
 from typing import Any
@@ -19,12 +19,13 @@ from equinet.verify.act import Bounds, ChannelAction
 from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
 from equinet.verify.cosets import outside_cosets, word_length
 from equinet.verify.interior import Canvas
-from equinet.verify.match import Matcher
-from equinet.verify.probe import Job, Probe, default_chunk
-from equinet.verify.program import precision
+from equinet.verify.match import Match, Matcher, match_point
+from equinet.verify.probe import MEMORY, Job, Probe, default_chunk
+from equinet.verify.program import make_program, make_staged, precision
 from equinet.verify.report import Report
+from equinet.verify.shared import Shared, Stage
 
-MODES = ("generators", "sweep", "cosets")
+MODES = ("generators", "sweep", "cosets", "shared")
 
 KEPT = 1 << 14
 """Groups up to this order keep their list of elements for the next sweep."""
@@ -44,26 +45,32 @@ class Bench:
         """The claimed action on the output."""
         return output_action(self.claim, self.grid)
 
-    def matcher(self, tol: float) -> Matcher:
+    def matcher(self, tol: float) -> Match:
         """A search for output isometries up to the relative error `tol`."""
         probe = self.probe
+        if self.grid.dim == 0:
+            return partial(match_point, probe.references)
         return Matcher(probe.references, probe.out_sizes, self.grid, probe.bounds, tol * probe.scale)
 
-    def explain(self, elements: Sequence[Isometry], tol: float) -> list[tuple[float, Isometry]]:
+    def explain(
+        self, elements: Sequence[Isometry], tol: float, seen: Iterable[np.ndarray] | None = None
+    ) -> list[tuple[float, Isometry]]:
         """The smallest error of each element over all output isometries, and the isometry that gives it.
 
         An element that one batch cannot tell from a symmetry is tested on all trials, with one and the same isometry:
         that is what tells a data-dependent shift from an action.
+
+        Args:
+            elements: the elements.
+            tol: the largest error of a match.
+            seen: f(g·x) for each, on the first batch of the bank, if known.
         """
         point = Isometry.identity(self.grid.dim)
-        if self.grid.dim == 0:
-            first = self.probe.errors([Job(g, point) for g in elements])
-            again = [g for g, error in zip(elements, first, strict=True) if error <= tol]
-            worst = dict(zip(again, self.worst(again, [point] * len(again)), strict=True))
-            return [(max(e, worst.get(g, 0.0)), point) for g, e in zip(elements, first, strict=True)]
         match = self.matcher(tol)
         scale, trials = self.probe.scale, range(self.probe.trials)
-        found = [match(y, [0]) for y in self.probe.outputs([Job(g, point) for g in elements])]
+        if seen is None:
+            seen = self.probe.outputs([Job(g, point) for g in elements])
+        found = [match(y, [0]) for y in seen]
         again = [at for at, (error, _) in enumerate(found) if error / scale <= tol]
         outputs = self.probe.outputs([Job(elements[at], point, k) for at in again for k in trials])
         for at in again:
@@ -88,12 +95,27 @@ def make_bench(
     canvas_domain: Domain | None,
     jobs: int | None,
     *,
+    stages: Sequence[Stage] = (),
     chunk: int | None,
     batch: int,
     trials: int,
+    dtype: Any,
+    jit: bool,
     **options: Any,
 ) -> Bench:
-    """Evaluate the references of `fn` and settle its output grid; call within `precision`."""
+    """Evaluate the references of `fn` and settle its output grid; call within `precision`.
+
+    Args:
+        fn, claim, canvas_domain: what is measured, for what, and on what canvas where the domain is infinite.
+        jobs: how many elements there are to measure, if they are few.
+        stages: the parts of `fn`, if it is to be evaluated part by part.
+        chunk, batch, trials, dtype, jit: as for `verify`.
+        **options: for `Probe`.
+    """
+    counts = {"batch": batch, "trials": trials, "chunk": 1 if chunk is None else chunk, "channels": claim.channels}
+    if min(counts.values()) < 1:
+        shown = ", ".join(f"{name}={int(count)}" for name, count in counts.items())
+        raise ValueError(f"batch, trials, chunk and channels must be at least 1; got {shown}")
     finite = claim.domain.is_finite
     canvas = None if finite else Canvas(claim.domain, claim.group, claim.source, canvas_domain)
     sizes = tuple(n for n in claim.domain.sizes if n is not None) if canvas is None else canvas.sizes
@@ -105,10 +127,12 @@ def make_bench(
         return (spatial if settled[0].dim else ()), bounds
 
     if chunk is None:
-        chunk = default_chunk(max(jobs or 64, 3 * trials), batch * prod(sizes) * claim.channels)
+        chunk = default_chunk(max(jobs or 64, 3 * trials), batch, batch * prod(sizes) * claim.channels)
+    program = make_staged([stage.fn for stage in stages], dtype) if stages else make_program(fn, dtype, jit)
     probe = Probe(
-        fn, sizes, claim.channels, grid, fibre=claim.fibre, chunk=chunk, batch=batch, trials=trials, **options
-    )
+        program, sizes, claim.channels, grid,
+        fibre=claim.fibre, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
+    )  # fmt: skip
     return Bench(claim, settled[0], probe, canvas)
 
 
@@ -128,6 +152,7 @@ def verify(
     dtype: Any = jnp.float32,
     jit: bool = True,
     chunk: int | None = None,
+    memory: int = MEMORY,
     tol: float | None = None,
     shifts_only: bool = False,
     progress: bool | None = None,
@@ -149,6 +174,11 @@ def verify(
       tried) and L the number of generators needed for any h. Hence if g fails at `tol + bound` the whole coset fails at
       `tol`, and if g holds the whole coset holds at `tol + bound`: the full sweep's verdict, for one element per
       coset.
+    - `"shared"`: the same elements, for a bound network and its certificate. A part of the network whose output a group
+      K acts on runs once per coset of K, and its output is moved as K acts on it. Each K is measured before it is
+      relied on (its generators, on two batches, at the part's own tolerance); where it does not hold, with a warning,
+      or the values of its cosets would take more than `memory`, nothing is shared. `bound` includes the errors of these
+      groups, as if the rest of the network passed them on as they are. Needs a finite domain.
 
     On a domain with infinite axes, `plane` above all, elements are applied on a canvas sized from the claim's
     `receptive_field` and outputs compared only where they see none of its border (modes "generators" and "cosets");
@@ -172,14 +202,17 @@ def verify(
         dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it. In
             bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
-        chunk: elements per compiled step, by default up to 64.
+        chunk: elements per compiled step; by default some 32 examples of them on a CPU, where more run no faster, and
+            256 on an accelerator.
+        memory: bytes that a compiled step may take for intermediate values, on each device; by default 4 GiB. The chunk
+            shrinks until it takes no more.
         tol: overrides the derived tolerance.
         shifts_only: test what the claim says of translations, and no other isometries.
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 
     Raises:
-        ValueError: for an unknown mode, a domain of the wrong dimension, an action that leaves the output grid, or a
-            function that does not keep the batch.
+        ValueError: for an unknown mode, a domain of the wrong dimension, an action that leaves the output grid, a
+            function that does not keep the batch, or one element that takes more than `memory`.
         FloatingPointError: if the function returns NaN or inf.
 
     >>> import jax.numpy as jnp
@@ -194,20 +227,32 @@ def verify(
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
-    if mode == "sweep" and not read.domain.is_finite:
-        raise ValueError(f"mode='sweep' needs a finite domain, and {read.domain} is not: use mode='cosets'")
+    if mode in ("sweep", "shared") and not read.domain.is_finite:
+        raise ValueError(f"mode={mode!r} needs a finite domain, and {read.domain} is not: use mode='cosets'")
+    stages = _stages(fn, read) if mode == "shared" else ()
     if shifts_only:
         read = read.about_shifts()
     generators = read.group.generators or (Isometry.identity(read.domain.dim),)
     jobs = len(generators) * trials if mode == "generators" else None
     with precision(dtype):
         bench = make_bench(
-            fn, read, canvas_domain, jobs,
-            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=progress,
+            fn, read, canvas_domain, jobs, stages=stages,
+            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
+            progress=progress,
         )  # fmt: skip
         if mode == "sweep":
             return _sweep(bench)
-        return _by_generators(bench, generators, mode)
+        shared = Shared(bench.probe, stages, read.whole, read.group, memory) if stages else None
+        return _by_generators(bench, generators, mode, shared)
+
+
+def _stages(fn: Any, claim: Claim) -> Sequence[Stage]:
+    if not hasattr(claim.source, "stages") or not hasattr(fn, "layer"):
+        raise ValueError(
+            "mode='shared' runs the parts of a network apart: give it net.bind(variables) and the certificate of net "
+            "from certify. For any other function use mode='cosets'"
+        )
+    return claim.source.stages(fn)
 
 
 def _sweep(bench: Bench) -> Report:
@@ -215,9 +260,12 @@ def _sweep(bench: Bench) -> Report:
     whole = claim.whole
     split = _split if whole.order is not None and whole.order <= KEPT else _split.__wrapped__
     claimed, outside = split(whole, claim.group)
+    point = Isometry.identity(bench.grid.dim)
     actions = {g: bench.action(g) for g in claimed}
-    errors = dict(zip(claimed, probe.errors([Job(g, h) for g, h in actions.items()]), strict=True))
-    explained = dict(zip(outside, bench.explain(outside, probe.tol), strict=True))
+    # One run for both, so that all chunks but the last are full.
+    measured = probe.measure([*(Job(g, h) for g, h in actions.items()), *(Job(g, point) for g in outside)])
+    errors = {g: error for g, (error, _) in zip(claimed, islice(measured, len(claimed)), strict=True)}
+    explained = dict(zip(outside, bench.explain(outside, probe.tol, (y for _, y in measured)), strict=True))
     errors.update({g: error for g, (error, _) in explained.items()})
     actions.update({g: h for g, (_, h) in explained.items()})
     return _report(bench, "sweep", errors, actions, measured_outside=True)
@@ -233,7 +281,7 @@ def _split(whole: SpaceGroup, claimed: SpaceGroup) -> tuple[tuple[Isometry, ...]
     return tuple(inside), tuple(outside)
 
 
-def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str) -> Report:
+def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shared: Shared | None = None) -> Report:
     claim, probe = bench.claim, bench.probe
     align = (lambda g: g) if bench.canvas is None else bench.canvas.align
     aligned = [align(g) for g in generators]
@@ -244,9 +292,12 @@ def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str) -> R
         return _report(bench, mode, errors, actions, measured_outside=False)
     length = word_length(claim.group)
     bound = None if length is None else length * max(errors.values())
+    if shared is not None:
+        bound = (bound or 0.0) + shared.slack
     slack = probe.tol + (bound or 0.0) if max(errors.values()) <= probe.tol else probe.tol
     outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.whole, claim.group)))
-    for g, (error, h) in zip(outside, bench.explain(outside, slack), strict=True):
+    seen = None if shared is None else shared.outputs(outside)
+    for g, (error, h) in zip(outside, bench.explain(outside, slack, seen), strict=True):
         errors[g], actions[g] = error, h
     return _report(bench, mode, errors, actions, measured_outside=True, bound=bound)
 
@@ -352,13 +403,15 @@ def _verify_elements(
     dtype: Any = jnp.float32,
     jit: bool = True,
     chunk: int | None = None,
+    memory: int = MEMORY,
     tol: float | None = None,
 ) -> Report:
     read, _ = read_claim(claimed, domain, channels, action, output, fibre)
     with precision(dtype):
         bench = make_bench(
             fn, read, None, len(elements) * trials,
-            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, tol=tol, progress=False,
+            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
+            progress=False,
         )  # fmt: skip
         actions = {g: bench.action(g) for g in elements}
         errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))

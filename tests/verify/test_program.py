@@ -89,8 +89,9 @@ def test_weights_take_the_dtype_of_the_measurement() -> None:
 
 
 def test_chunks() -> None:
-    assert [default_chunk(n, 1) for n in (1, 2, 3, 24, 33, 64, 65, 5000)] == [1, 2, 4, 32, 64, 64, 64, 64]
-    assert default_chunk(64, 1 << 30) == 1
+    assert [default_chunk(n, 1, 1) for n in (1, 2, 3, 24, 33, 64, 65, 5000)] == [1, 2, 4, 32, 64, 64, 64, 64]
+    assert default_chunk(64, 1, 1 << 30) == 32
+    assert default_chunk(64, 100, 1 << 30) == 1
 
 
 def test_progress_bar_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,217 @@
+"""Networks in stages: the same outputs and the same verdict as element by element, for less work."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinet as eq
+from equinet.layers.base import Context, Layer, Params, Shape, State
+from equinet.verify import shared as shared_module
+from equinet.verify import verify
+from equinet.verify.claims import read_claim
+from equinet.verify.probe import Job
+from equinet.verify.shared import Shared
+from equinet.verify.sweep import make_bench
+from tests.cases import CASES
+
+FIBRE = eq.Fibre.regular("4")
+
+
+def conv(features: int = 4, padding: str = "circular", stride: int = 1) -> eq.Sequential:
+    return eq.Sequential(eq.Conv(features, 3, stride, padding=padding), eq.Relu())
+
+
+NETWORKS: dict[str, tuple[eq.Layer, eq.Domain]] = {
+    "strides": (eq.Sequential(conv(), conv(stride=2), conv(stride=2), eq.GlobalAvgPool()), eq.torus(8, 8)),
+    "pools, a map": (eq.Sequential(conv(), eq.MaxPool(2), conv(), eq.BlurPool(2), conv()), eq.torus(8, 8)),
+    "adaptive": (eq.Sequential(conv(), eq.PolyphasePool(2), conv(), eq.MaxPool(2), conv()), eq.torus(8, 8)),
+    "zero padding": (eq.Sequential(eq.AvgPool(2), conv(padding="zero"), eq.GlobalAvgPool()), eq.torus(8, 8)),
+    "quarter turns": (
+        eq.Sequential(
+            *(eq.GroupConv(FIBRE, 3, padding="circular"), eq.Relu(), eq.MaxPool(2)),
+            *(eq.GroupConv(FIBRE, 3, padding="circular"), eq.Relu(), eq.BlurPool(2)),
+            *(eq.GroupPool(), eq.Conv(3, 3, padding="zero")),
+        ),
+        eq.torus(8, 8),
+    ),
+    "bounded": (
+        eq.Sequential(eq.AvgPool(2), eq.Relu(), eq.Conv(3, 3, padding="zero"), eq.GlobalMaxPool()),
+        eq.box(6, 6),
+    ),
+    "flattened": (eq.Sequential(conv(), eq.MaxPool(2), eq.Flatten(), eq.Dense(3)), eq.torus(8, 8)),
+    "one layer": (eq.Conv(3, 3, padding="circular"), eq.torus(6, 6)),
+    "in the way": (eq.Residual(eq.Sequential(conv(2), conv(2))), eq.torus(6, 6)),
+    "1-D": (eq.Sequential(conv(), eq.MaxPool(3), conv(), eq.MaxPool(2), eq.GlobalAvgPool()), eq.torus(24)),
+    "3-D": (eq.Sequential(conv(), eq.AvgPool(2), conv(), eq.GlobalAvgPool()), eq.torus(4, 4, 4)),
+}
+
+
+def bound(net: eq.Layer, domain: eq.Domain, channels: int = 2) -> eq.Bound:
+    return net.bind(net.init(jax.random.key(3), (*(n or 1 for n in domain.sizes), channels)))
+
+
+def verdicts(net: eq.Layer, domain: eq.Domain, **options: Any) -> dict[str, Any]:
+    fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
+    return {mode: verify(fn, certificate, mode=mode, key=0, **options) for mode in ("sweep", "cosets", "shared")}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_verdict_is_that_of_the_sweep(name: str) -> None:
+    reports = verdicts(*NETWORKS[name])
+    for report in reports.values():
+        assert report.passed, report
+    # The same elements as by cosets, and for each the same error but for rounding.
+    cosets, shared = reports["cosets"], reports["shared"]
+    assert shared.errors.keys() == cosets.errors.keys()
+    for g, error in shared.errors.items():
+        assert error == pytest.approx(cosets.errors[g], abs=cosets.tol)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES)
+def test_the_verdict_is_that_of_the_sweep_for_every_layer(case: str) -> None:
+    make, domains = CASES[case]
+    for domain in domains:
+        reports = verdicts(make(), domain, trials=4)
+        found = {mode: (report.sound, report.tight, report.passed) for mode, report in reports.items()}
+        assert len(set(found.values())) == 1, f"{domain}: {found}"
+
+
+def probe_of(net: eq.Layer, domain: eq.Domain, memory: int = 1 << 30) -> tuple[Any, Shared]:
+    fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
+    claim, _ = read_claim(certificate, None, None, None, None)
+    stages = certificate.stages(fn)
+    options: dict[str, Any] = {"chunk": 4, "batch": 2, "trials": 2, "dtype": jnp.float32, "jit": True}
+    bench = make_bench(fn, claim, None, None, stages=stages, key=0, memory=1 << 30, tol=None, progress=False, **options)
+    return bench.probe, Shared(bench.probe, stages, claim.whole, claim.group, memory)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_outputs_are_those_of_the_whole_network(name: str) -> None:
+    net, domain = NETWORKS[name]
+    probe, shared = probe_of(net, domain)
+    elements = list(domain.group.elements())[:: max(1, (domain.group.order or 1) // 50)]
+    point = eq.Isometry.identity(len(probe.out_sizes))
+    direct = list(probe.outputs([Job(g, point) for g in elements]))
+    for g, y, expected in zip(elements, shared.outputs(elements), direct, strict=True):
+        np.testing.assert_allclose(y, expected, atol=probe.tol * probe.scale, err_msg=str(g))
+    assert bool(shared.cuts) == (name not in ("one layer", "in the way"))
+
+
+def evaluations(shared: Shared, elements: list[eq.Isometry]) -> list[int]:
+    """How many elements each part runs on, checks of groups apart."""
+    counted: list[int] = []
+    through = shared._through
+
+    def counting(start: int, end: int, values: Any, sizes: Any, channels: Any, moves: Any, *rest: Any) -> Any:
+        counted.append(len(moves.which))
+        return through(start, end, values, sizes, channels, moves, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(shared, "_through", counting)
+        assert len(list(shared.outputs(elements))) == len(elements)
+    return counted
+
+
+def test_each_part_runs_once_per_coset_of_its_group() -> None:
+    net, domain = eq.Sequential(conv(), conv(stride=2), conv(stride=2), eq.GlobalAvgPool()), eq.torus(8, 8)
+    _, shared = probe_of(net, domain)
+    every = list(domain.group.elements())
+    # Circular convolution keeps Z², but no point operation: 8 cosets. Each stride of two makes four of one.
+    assert evaluations(shared, every) == [8, 32, len(every)]
+    shifts = [g for g in every if g.is_translation]
+    assert evaluations(shared, shifts) == [1, 4, len(shifts)]
+
+
+def test_values_that_need_too_much_memory_are_not_kept() -> None:
+    net, domain = NETWORKS["strides"]
+    sizes = [8 * 64 * 4 * 2 * 4, 32 * 16 * 4 * 2 * 4]
+    for memory, cuts in ((max(sizes), 2), (min(sizes) - 1, 0)):
+        _, shared = probe_of(net, domain, memory)
+        assert len(shared.cuts) == cuts
+        assert len(list(shared.outputs(list(domain.group.elements())[:9]))) == 9
+
+
+@dataclass(frozen=True)
+class Ramp(Layer):
+    """Says that it commutes with everything, and does not."""
+
+    size: float
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return shape
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        ramp = jnp.linspace(1.0, 1.0 + self.size, x.shape[1], dtype=x.dtype)
+        return x * ramp[None, :, None, None], state
+
+    def symmetry(self, field: Any) -> Any:
+        return field
+
+
+def test_a_false_declaration_is_found_and_nothing_shared_there() -> None:
+    honest = eq.Sequential(conv(), Ramp(0.0), eq.MaxPool(2), conv(), eq.GlobalAvgPool())
+    false = eq.Sequential(conv(), Ramp(0.5), eq.MaxPool(2), conv(), eq.GlobalAvgPool())
+    domain = eq.torus(8, 8)
+    assert all(report.passed for report in verdicts(honest, domain).values())
+    with pytest.warns(UserWarning, match=r"up to stage 0 the network is said to keep .* and breaks it by"):
+        reports = verdicts(false, domain)
+    for report in reports.values():
+        assert not report.sound
+    shared, cosets = reports["shared"], reports["cosets"]
+    for g, error in shared.errors.items():
+        assert error == pytest.approx(cosets.errors[g], abs=cosets.tol)
+
+
+def test_sharing_a_false_group_would_change_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    # The check that is left out here is what keeps the test above true.
+    monkeypatch.setattr(shared_module.Shared, "_error", lambda *_: 0.0)
+    net = eq.Sequential(conv(), Ramp(0.5), eq.MaxPool(2), conv(), eq.GlobalAvgPool())
+    reports = verdicts(net, eq.torus(8, 8))
+    shared, cosets = reports["shared"], reports["cosets"]
+    assert any(abs(error - cosets.errors[g]) > 100 * cosets.tol for g, error in shared.errors.items())
+
+
+def test_new_weights_compile_nothing() -> None:
+    net, domain = NETWORKS["strides"]
+    certificate = eq.certify(net, domain, 2)
+    verify(bound(net, domain), certificate, mode="shared", key=0)
+    with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
+        compiled: list[str] = []
+        patch.setattr("logging.Logger.handle", lambda self, record: compiled.append(record.getMessage()))
+        other = net.bind(net.init(jax.random.key(9), (8, 8, 2)))
+        assert verify(other, certificate, mode="shared", key=1).passed
+    assert not [message for message in compiled if "Compiling" in message]
+
+
+def test_errors() -> None:
+    net, domain = NETWORKS["strides"]
+    fn = bound(net, domain)
+    with pytest.raises(ValueError, match=r"give it net\.bind\(variables\) and the certificate"):
+        verify(fn, domain.group, domain, channels=2, mode="shared", key=0)
+    with pytest.raises(ValueError, match=r"give it net\.bind\(variables\) and the certificate"):
+        verify(lambda x: fn(x), eq.certify(net, domain, 2), mode="shared", key=0)
+    with pytest.raises(ValueError, match="mode='shared' needs a finite domain"):
+        verify(fn, eq.certify(net, eq.plane(2), 2), mode="shared", key=0)
+    with pytest.raises(ValueError, match=r"one element with batch=2 takes .* lower batch, or raise memory"):
+        verify(fn, eq.certify(net, domain, 2), key=0, memory=100)
+
+
+def test_the_chunk_shrinks_to_the_memory_there_is() -> None:
+    net, domain = NETWORKS["pools, a map"]
+    fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
+    claim, _ = read_claim(certificate, None, None, None, None)
+    options: dict[str, Any] = {"batch": 2, "trials": 2, "dtype": jnp.float32, "jit": True, "tol": None}
+    probes = [
+        make_bench(fn, claim, None, None, key=0, chunk=64, memory=memory, progress=False, **options).probe
+        for memory in (1 << 30, 1 << 16)
+    ]
+    assert probes[0].chunk == 64
+    assert 1 <= probes[1].chunk < 64
+    jobs = [Job(g, eq.Isometry.identity(2)) for g in list(domain.group.elements())[:70]]
+    for a, b in zip(*(probe.outputs(jobs) for probe in probes), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
