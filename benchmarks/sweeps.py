@@ -60,6 +60,7 @@ def ways(net: eq.Layer, module: Any, size: int) -> Mapping[str, Way]:
         **torch_sweeps(module, size),
         "equinet": ours(net, size, "sweep"),
         "equinet, cosets": ours(net, size, "cosets"),
+        "equinet, shared": ours(net, size, "shared"),
     }
 
 
@@ -75,29 +76,32 @@ def _resnet(size: int) -> Mapping[str, Way]:
     return ways(resnet(), peers.resnet18(), size)
 
 
+def orders() -> Mapping[str, Way]:
+    """The whole group of a square torus, its point operations included, by each mode."""
+    net, size = resnet(), 16
+    domain = eq.torus(size, size)
+    fn = net.bind(net.init(jax.random.key(0), (size, size, 3)))
+    certificate = eq.certify(net, domain, 3)
+    modes = {"every element": "sweep", "cosets": "cosets", "shared": "shared"}
+    return {
+        name: partial(eq.verify, fn, certificate, mode=mode, key=0, batch=1, trials=2, progress=False)
+        for name, mode in modes.items()
+    }
+
+
 def works() -> list[Work]:
     """The rows."""
-    one, many = "torch, one by one", "torch, in batches"
-    cnn = [
-        Work(f"every shift of a small CNN, {n}×{n}", partial(_small, n), one, goal=3.5, stretch=5.0, samples=3)
-        for n in (16, 32, 64)
-    ]
+    one, many, cosets = "torch, one by one", "torch, in batches", "equinet, cosets"
+    three = partial(Work, samples=3)
     return [
-        *cnn,
-        Work(
-            "every shift of a small CNN in batches, 32×32", partial(_small, 32), many, goal=1.15, stretch=1.4, samples=3
-        ),
-        Work("every shift of ResNet-18, 16×16", partial(_resnet, 16), one, goal=2.3, stretch=3.0, samples=3),
-        Work(
-            "every shift of ResNet-18 in batches, 16×16", partial(_resnet, 16), many, goal=1.15, stretch=1.4, samples=3
-        ),
-        Work(
-            "ResNet-18 by cosets, 16×16",
-            partial(_resnet, 16),
-            one,
-            "equinet, cosets",
-            goal=12.0,
-            stretch=50.0,
-            samples=3,
-        ),
+        three("every shift of a small CNN, 16×16", partial(_small, 16), one, goal=3.5, stretch=5.0),
+        three("every shift of a small CNN, 32×32", partial(_small, 32), one, goal=3.5, stretch=5.0),
+        three("every shift of a small CNN in batches, 32×32", partial(_small, 32), many, goal=1.15, stretch=1.4),
+        three("every shift of a small CNN, 64×64", partial(_small, 64), one, goal=3.5, stretch=5.0),
+        three("every shift of ResNet-18, 16×16", partial(_resnet, 16), one, goal=2.3, stretch=3.0),
+        three("every shift of ResNet-18 in batches, 16×16", partial(_resnet, 16), many, goal=1.15, stretch=1.4),
+        three("every shift of ResNet-18, 32×32", partial(_resnet, 32), one, goal=2.3, stretch=3.0),
+        three("every shift of ResNet-18 in batches, 32×32", partial(_resnet, 32), many, goal=1.15, stretch=1.4),
+        three("ResNet-18 by cosets, 32×32", partial(_resnet, 32), one, cosets, goal=12.0, stretch=50.0),
+        three("all 2,048 isometries of ResNet-18, 16×16", orders, "every element", "shared"),
     ]

@@ -32,7 +32,8 @@ def define_flags() -> None:
         "generators",
         [*MODES, "discover"],
         "generators: those of the certified group. sweep: every element of the domain's group. cosets: generators, and "
-        "one element of each coset outside. discover: find the group without looking at the certificate.",
+        "one element of each coset outside. shared: the same, each part of the network run once per coset of the group "
+        "it keeps. discover: find the group without looking at the certificate.",
     )
     flags.DEFINE_string("workdir", None, "Use the weights trained there by scripts.train; random weights by default.")
     flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")

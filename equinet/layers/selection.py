@@ -135,23 +135,24 @@ def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Ar
 
     high = limb(0)
     rough = totals(jnp.zeros_like(high))
-    # What the lower limbs add to a sum is less than one unit of the higher limb for each of its entries.
+    # The lower limbs add less than one unit of the higher for each entry.
     close = _is_close(rough, width, x[0].size // prod(stride))
     return [broken, *jax.lax.cond(close, lambda: totals(limb(1)), lambda: rough)]
 
 
 def _is_close(sums: Sequence[jax.Array], width: int, margin: int) -> jax.Array:
-    """Whether the two largest sums of some example may differ by less than `margin` units of the higher limb.
+    """Whether the two largest sums of some example differ by at most `margin` units of 2^`width`.
 
-    They are compared in single precision, whose error is below 16 · margin units: a sum of `margin` entries is less
-    than margin · 2^width, with width ≤ 24, and one rounding for each limb of 16 bits costs 2⁻²⁴ of that.
+    Differences of limbs are integers of 17 bits. Where the first ones do not cancel all but a few units the sums are
+    far apart; where they do, floats hold what is left exactly.
     """
-    places = reversed(range(len(sums)))
-    units = [part.astype(jnp.float32) * 2.0 ** (_HALF * at - width) for at, part in zip(places, sums, strict=True)]
-    value = reduce(jnp.add, units)
-    largest = value.max(1, keepdims=True)
-    rivals = (largest - value < 32.0 * margin).sum(1, dtype=jnp.int32)
-    return (rivals > 1).any()
+    first = _leaders(sums, jnp.ones(sums[0].shape, bool))
+    distance = jnp.zeros(sums[0].shape, jnp.float32)
+    for place, part in zip(reversed(range(len(sums))), sums, strict=True):
+        largest = jnp.where(first, part, _u32(0)).max(1, keepdims=True)
+        behind = largest.astype(jnp.int32) - part.astype(jnp.int32)
+        distance = distance + behind.astype(jnp.float32) * 2.0 ** (_HALF * place - width)
+    return ((distance <= margin).sum(1, dtype=jnp.int32) > 1).any()
 
 
 def _mix(h: jax.Array) -> jax.Array:

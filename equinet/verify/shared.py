@@ -173,6 +173,8 @@ class Shared:
         Raises:
             FloatingPointError: if one is NaN or infinite.
         """
+        if not elements:
+            return
         probe, wanted, plan = self.probe, list(elements), []
         for cut in reversed(self.cuts):
             moves, wanted = _share(wanted, cut)
