@@ -65,7 +65,11 @@ def closure(generators: Iterable[Matrix], dim: int) -> PointGroup:
     >>> len(closure([((0, -1), (1, 0)), ((0, 1), (1, 0))], 2))
     8
     """
-    gens = tuple(generators)
+    return _closure(tuple(generators), dim)
+
+
+@cache
+def _closure(gens: tuple[Matrix, ...], dim: int) -> PointGroup:
     found = {identity_matrix(dim)}
     frontier = list(found)
     while frontier:
