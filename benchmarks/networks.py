@@ -17,8 +17,8 @@ from equinet.linear import only_plain
 SIZE, CLASSES = 32, 10
 
 
-def compiled_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tuple[Any, ...]]:
-    """A training step (cross entropy, gradient descent), compiled for a batch of images, and its arguments."""
+def traced_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tuple[Any, ...]]:
+    """A training step (cross entropy, gradient descent) for a batch of images, to be compiled, and its arguments."""
     x = jax.random.normal(jax.random.key(0), (batch, size, size, 3))
     variables = net.init(jax.random.key(2), x.shape[1:])
     y = jax.eval_shape(net.apply, variables, x)
@@ -34,13 +34,13 @@ def compiled_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tup
         updates, memory_after = tx.update(gradient, memory)
         return optax.apply_updates(params, updates), new, memory_after
 
-    arguments = variables["params"], variables["state"], tx.init(variables["params"]), x
-    return jax.jit(step).lower(*arguments).compile(), arguments
+    return jax.jit(step), (variables["params"], variables["state"], tx.init(variables["params"]), x)
 
 
-def step_of(net: eq.Layer, batch: int, size: int = SIZE) -> Way:
+def step_of(net: eq.Layer, batch: int) -> Way:
     """A training step."""
-    made, arguments = compiled_step(net, batch, size)
+    step, arguments = traced_step(net, batch)
+    made = step.lower(*arguments).compile()
     return lambda: made(*arguments)
 
 
@@ -107,15 +107,16 @@ def against_plain() -> Mapping[str, Way]:
 
 def over_group(make: Callable[..., eq.Layer], *groups: str | None, batch: int = 16) -> Mapping[str, Way]:
     """Training steps of one architecture over several groups, with as many dense channels."""
-    return {group or "no group": step_of(make(group=group, match="width"), batch) for group in groups}
+    return {group or "no group": step_of(make(group=group, match="cost"), batch) for group in groups}
 
 
 def compiling() -> Way:
     """Trace and compile a step of ResNet-18."""
+    step, arguments = traced_step(resnet(), 64)
 
     def way() -> None:
         jax.clear_caches()
-        compiled_step(resnet(), 64)
+        step.lower(*arguments).compile()
 
     return way
 
@@ -125,8 +126,8 @@ def memory() -> dict[str, Any]:
     found = {}
     for name, plain in (("plain JAX", True), ("equinet", False)):
         only_plain(plain)
-        made, _ = compiled_step(resnet(), 64)
-        found[name] = float(made.memory_analysis().temp_size_in_bytes)
+        step, arguments = traced_step(resnet(), 64)
+        found[name] = float(step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes)
     only_plain(False)
     return {"title": "peak temporary memory of a ResNet-18 step, batch 64", "bytes": found, "limit": 1.05}
 

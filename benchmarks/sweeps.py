@@ -12,6 +12,7 @@ import equinet as eq
 from benchmarks.common import Way, Work
 
 CHUNK = 64
+MODES = {"equinet": "sweep", "equinet, cosets": "cosets", "equinet, shared": "shared"}
 
 
 def small() -> eq.Layer:
@@ -54,54 +55,51 @@ def ours(net: eq.Layer, size: int, mode: str) -> Way:
     return lambda: eq.verify(fn, certificate, mode=mode, key=0, batch=1, trials=2, progress=False, shifts_only=True)
 
 
-def ways(net: eq.Layer, module: Any, size: int) -> Mapping[str, Way]:
-    """All of them."""
-    return {
-        **torch_sweeps(module, size),
-        "equinet": ours(net, size, "sweep"),
-        "equinet, cosets": ours(net, size, "cosets"),
-        "equinet, shared": ours(net, size, "shared"),
-    }
-
-
-def _small(size: int) -> Mapping[str, Way]:
+def ways(net: eq.Layer, peer: str, size: int, *chosen: str) -> Mapping[str, Way]:
+    """Some of the ways: PyTorch's, and ours by mode."""
     from benchmarks import peers
 
-    return ways(small(), peers.small_cnn((16, 32)), size)
+    module = peers.small_cnn((16, 32)) if peer == "small" else peers.resnet18()
+    theirs = torch_sweeps(module, size)
+    return {name: theirs.get(name) or ours(net, size, MODES[name]) for name in chosen}
 
 
-def _resnet(size: int) -> Mapping[str, Way]:
-    from benchmarks import peers
-
-    return ways(resnet(), peers.resnet18(), size)
-
-
-def orders() -> Mapping[str, Way]:
+def orders(net: eq.Layer, size: int) -> Mapping[str, Way]:
     """The whole group of a square torus, its point operations included, by each mode."""
-    net, size = resnet(), 16
     domain = eq.torus(size, size)
     fn = net.bind(net.init(jax.random.key(0), (size, size, 3)))
     certificate = eq.certify(net, domain, 3)
-    modes = {"every element": "sweep", "cosets": "cosets", "shared": "shared"}
     return {
         name: partial(eq.verify, fn, certificate, mode=mode, key=0, batch=1, trials=2, progress=False)
-        for name, mode in modes.items()
+        for name, mode in MODES.items()
     }
 
 
 def works() -> list[Work]:
     """The rows."""
-    one, many, cosets = "torch, one by one", "torch, in batches", "equinet, cosets"
-    three = partial(Work, samples=3)
+    one, many = "torch, one by one", "torch, in batches"
+    by_element, by_cosets, shared = MODES
+    rows = []
+    for name, peer, net, sizes, goals in (
+        ("a small CNN", "small", small(), (16, 32, 64), (3.5, 5.0)),
+        ("ResNet-18", "resnet", resnet(), (16, 32), (2.3, 3.0)),
+    ):
+        for n in sizes:
+            made = partial(ways, net, peer, n)
+            title = f"every shift of {name}, {n}×{n}"
+            rows += [
+                Work(title, partial(made, one, by_element), one, by_element, *goals, samples=3),
+                Work(f"{title}, in batches", partial(made, many, by_element), many, by_element, 1.15, 1.4, samples=3),
+            ]
+    by = partial(ways, resnet(), "resnet", 32, one, by_cosets, shared)
     return [
-        three("every shift of a small CNN, 16×16", partial(_small, 16), one, goal=3.5, stretch=5.0),
-        three("every shift of a small CNN, 32×32", partial(_small, 32), one, goal=3.5, stretch=5.0),
-        three("every shift of a small CNN in batches, 32×32", partial(_small, 32), many, goal=1.15, stretch=1.4),
-        three("every shift of a small CNN, 64×64", partial(_small, 64), one, goal=3.5, stretch=5.0),
-        three("every shift of ResNet-18, 16×16", partial(_resnet, 16), one, goal=2.3, stretch=3.0),
-        three("every shift of ResNet-18 in batches, 16×16", partial(_resnet, 16), many, goal=1.15, stretch=1.4),
-        three("every shift of ResNet-18, 32×32", partial(_resnet, 32), one, goal=2.3, stretch=3.0),
-        three("every shift of ResNet-18 in batches, 32×32", partial(_resnet, 32), many, goal=1.15, stretch=1.4),
-        three("ResNet-18 by cosets, 32×32", partial(_resnet, 32), one, cosets, goal=12.0, stretch=50.0),
-        three("all 2,048 isometries of ResNet-18, 16×16", orders, "every element", "shared"),
+        *rows,
+        Work("all shifts of ResNet-18 by cosets, 32×32", by, one, by_cosets, 12.0, 50.0, samples=3),
+        Work(
+            "all 2,048 isometries of ResNet-18, 16×16",
+            partial(orders, resnet(), 16),
+            by_element,
+            shared,
+            samples=3,
+        ),
     ]

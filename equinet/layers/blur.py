@@ -45,12 +45,22 @@ def _weighted(read: Sequence[jax.Array]) -> jax.Array:
 
 def _filter_around(x: jax.Array, axis: int, lo: int, hi: int) -> jax.Array:
     """The binomial filter of lo + hi + 1 taps along an axis that wraps around; the transpose is the filter reversed."""
-    n = x.shape[axis]
+    n, reach = x.shape[axis], lo + hi
+
+    def inside(x: jax.Array) -> jax.Array:
+        """The filter where it stays inside."""
+        kept = x.shape[axis] - reach
+        return _weighted([jax.lax.slice_in_dim(x, tap, tap + kept, axis=axis) for tap in range(reach + 1)])
 
     def forward(x: jax.Array) -> jax.Array:
-        # Padded once and for all: fused into the sums, the padding would be made anew for every tap.
-        wide = jax.lax.optimization_barrier(pad_axis(x, axis, lo, hi, "circular"))
-        return _weighted([jax.lax.slice_in_dim(wide, tap, tap + n, axis=axis) for tap in range(lo + hi + 1)])
+        if n <= reach:
+            return inside(pad_axis(x, axis, lo, hi, "circular"))
+        # Nodes that see around the end are filtered apart: a copy of all of the array, padded, takes as long again.
+        ends = [jax.lax.slice_in_dim(x, n - reach, n, axis=axis), jax.lax.slice_in_dim(x, 0, reach, axis=axis)]
+        around = jax.lax.optimization_barrier(inside(jnp.concatenate(ends, axis=axis)))
+        first = jax.lax.slice_in_dim(around, hi, reach, axis=axis)
+        last = jax.lax.slice_in_dim(around, 0, hi, axis=axis)
+        return jnp.concatenate([first, inside(x), last], axis=axis)
 
     return with_transposes(forward, {0: lambda u: _filter_around(u, axis, hi, lo)})(x)
 

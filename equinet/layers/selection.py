@@ -15,6 +15,7 @@ import jax.numpy as jnp
 
 from equinet.fibre import Fibre
 from equinet.layers.local import split_tiles
+from equinet.linear import with_transposes
 
 _HALF = 16
 _MANTISSA = 23
@@ -34,18 +35,21 @@ def stack_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
     return split.transpose(order).reshape(x.shape[0], prod(stride), *coarse, x.shape[-1])
 
 
-def _over_first_axis(
+def _over_last_nodes(
     split: jax.Array, entry: Callable[[jax.Array], jax.Array], combine: Callable[[jax.Array, jax.Array], jax.Array]
 ) -> jax.Array:
-    """Combine `entry` of all values along axis 1, and drop that axis.
+    """Combine `entry` of all values along the nodes of the last spatial axis, and drop that axis.
 
-    A few slices at a time are combined first: on a CPU these loops vectorise, a reduction of integers does not.
+    A few slices at a time are combined first: on a CPU these loops vectorise, a reduction of integers does not. Along
+    the last spatial axis they read memory in order.
     """
-    n = split.shape[1]
-    radix = next((r for r in (8, 7, 6, 5, 4, 3, 2) if n % r == 0 and n > r), 1)
-    blocks = split.reshape(split.shape[0], n // radix, radix, *split.shape[2:])
-    parts = [entry(jax.lax.index_in_dim(blocks, i, 2, keepdims=False)) for i in range(radix)]
-    return jax.lax.reduce(reduce(combine, parts), _u32(0), combine, (1,))
+    axis = split.ndim - 3
+    n = split.shape[axis]
+    radix = max(r for r in range(1, 17) if n % r == 0)
+    blocks = split.reshape(*split.shape[:axis], n // radix, radix, *split.shape[axis + 1 :])
+    parts = [entry(jax.lax.index_in_dim(blocks, i, axis + 1, keepdims=False)) for i in range(radix)]
+    # Kept: fused with what each of several results needs of it, it would be computed anew for each.
+    return jax.lax.optimization_barrier(jax.lax.reduce(reduce(combine, parts), _u32(0), combine, (axis,)))
 
 
 def _single(x: jax.Array) -> jax.Array:
@@ -56,29 +60,14 @@ def _bits(x: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type(x, jnp.uint32)
 
 
-def _carry(limbs: Sequence[jax.Array], width: int) -> list[jax.Array]:
-    """Numbers in limbs of `width` bits that have overflowed, most significant first, to limbs of 16 bits."""
-    mask = _u32((1 << _HALF) - 1)
-    total = [jnp.zeros_like(limbs[0])] * (2 * len(limbs) + 2)
-    for place, limb in enumerate(reversed(limbs)):
-        low, offset = divmod(place * width, _HALF)
-        # A limb of 32 bits, moved by less than 16, covers three limbs of 16.
-        parts = limb & mask, limb >> _u32(_HALF)
-        for above, part in enumerate(parts):
-            moved = part << _u32(offset)
-            total[low + above] = total[low + above] + (moved & mask)
-            total[low + above + 1] = total[low + above + 1] + (moved >> _u32(_HALF))
-    return _ripple(total[::-1])
-
-
-def _ripple(halves: Sequence[jax.Array]) -> list[jax.Array]:
-    """Carry between limbs of 16 bits, most significant first."""
-    mask, carried, out = _u32((1 << _HALF) - 1), None, []
-    for limb in reversed(halves):
-        full = limb if carried is None else limb + carried
+def _ripple(digits: Sequence[jax.Array]) -> list[jax.Array]:
+    """Carry between digits of 16 bits that have overflowed, least significant first; one more digit comes out."""
+    mask, out, carried = _u32((1 << _HALF) - 1), [], None
+    for digit in digits:
+        full = digit if carried is None else digit + carried
         out.append(full & mask)
         carried = full >> _u32(_HALF)
-    return out[::-1]
+    return out if carried is None else [*out, carried]
 
 
 def _fixed_point(q: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
@@ -93,26 +82,44 @@ def _fixed_point(q: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
     return high.astype(jnp.int32).astype(jnp.uint32), low.astype(jnp.int32).astype(jnp.uint32)
 
 
-def _sum_rest(limbs: Sequence[jax.Array], axes: Sequence[int]) -> list[jax.Array]:
-    """Exact sums of numbers in limbs of 16 bits over some axes, from the last to the first, as limbs of 16 bits."""
-    for axis in sorted(axes, reverse=True):
-        if limbs[0].shape[axis] > 1 << _HALF:
-            raise ValueError(f"a polyphase norm adds up to {1 << _HALF} entries along an axis; got {limbs[0].shape}")
-        limbs = _ripple([limb.sum(axis, dtype=jnp.uint32) for limb in limbs])
-    return list(limbs)
+def _sum_rest(limb: jax.Array, axes: Sequence[int]) -> list[jax.Array]:
+    """Exact sums of integers of 32 bits over some axes, as digits of 16 bits, least significant first."""
+    digits = [limb & _u32((1 << _HALF) - 1), limb >> _u32(_HALF)]
+    left = sorted(axes)
+    while left:
+        together = [left.pop()]
+        while left and prod(limb.shape[axis] for axis in (left[-1], *together)) <= 1 << _HALF:
+            together.append(left.pop())
+        if limb.shape[together[0]] > 1 << _HALF:
+            raise ValueError(f"a polyphase norm adds up to {1 << _HALF} entries along an axis; got {limb.shape}")
+        digits = _ripple([digit.sum(together, dtype=jnp.uint32) for digit in digits])
+    return digits
+
+
+def _assemble(numbers: Sequence[tuple[int, Sequence[jax.Array]]]) -> list[jax.Array]:
+    """`Σ 2^bits · number`, from digits of 16 bits, least significant first, to such digits, most significant first."""
+    count = max(bits // _HALF + len(digits) + 1 for bits, digits in numbers)
+    total = [jnp.zeros_like(numbers[0][1][0])] * count
+    for bits, digits in numbers:
+        place, offset = divmod(bits, _HALF)
+        for at, digit in enumerate(digits, start=place):
+            moved = digit << _u32(offset)
+            total[at] = total[at] + (moved & _u32((1 << _HALF) - 1))
+            total[at + 1] = total[at + 1] + (moved >> _u32(_HALF))
+    return _ripple(total)[-2::-1]
 
 
 def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Array]:
     """Integers `[batch, phases]`, most significant first, that order the components by their p-norm.
 
     Each example is scaled by a power of two so that its largest value lies in [1, 2). The p-th powers (one correctly
-    rounded operation each) are cut to fixed point and summed as integers, first along the first axis, then along the
+    rounded operation each) are cut to fixed point and summed as integers, first along the last axis, then along the
     others and the channels. Components with NaN come before those with infinities, and those before finite ones.
     """
     split = split_tiles(_single(x), stride)
-    batch, nodes = split.shape[:2]
-    others = [axis - 1 for axis in range(3, split.ndim - 1, 2)] + [split.ndim - 2]
-    largest = _over_first_axis(split, lambda v: _bits(jnp.abs(v)), jnp.maximum)
+    batch, nodes = split.shape[0], split.shape[-3]
+    others = [*range(1, split.ndim - 3, 2), split.ndim - 2]
+    largest = _over_last_nodes(split, lambda v: _bits(jnp.abs(v)), jnp.maximum)
     largest = largest.max(others).reshape(batch, prod(stride))
     broken = (largest >= _u32(_INFINITE)).astype(jnp.uint32) + (largest > _u32(_INFINITE)).astype(jnp.uint32)
     if norm not in (1, 2):
@@ -127,17 +134,16 @@ def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Ar
             scaled = jnp.abs(v * scale)
             return _fixed_point(scaled if norm == 1 else scaled * scaled, width)[index]
 
-        return _over_first_axis(split, entry, jnp.add)
+        return _over_last_nodes(split, entry, jnp.add)
 
-    def totals(low: jax.Array) -> list[jax.Array]:
-        sums = _sum_rest(_carry([high, low], width), others)
-        return [part.reshape(batch, prod(stride)) for part in sums]
+    def total(index: int) -> list[jax.Array]:
+        return [digit.reshape(batch, prod(stride)) for digit in _sum_rest(limb(index), others)]
 
-    high = limb(0)
-    rough = totals(jnp.zeros_like(high))
+    high = total(0)
+    rough = _assemble([(width, high)])
     # The lower limbs add less than one unit of the higher for each entry.
     close = _is_close(rough, width, x[0].size // prod(stride))
-    return [broken, *jax.lax.cond(close, lambda: totals(limb(1)), lambda: rough)]
+    return [broken, *jax.lax.cond(close, lambda: _assemble([(width, high), (0, total(1))]), lambda: rough)]
 
 
 def _is_close(sums: Sequence[jax.Array], width: int, margin: int) -> jax.Array:
@@ -229,7 +235,13 @@ def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array], fib
 
 
 def keep_phase(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
-    """`y[i] = x[s i + o]` with one offset per example, axis after axis by selection (a gather is many times slower)."""
+    """`y[i] = x[s i + o]` with one offset per example; the transpose is `place_phase`, and of that this."""
+    transpose = lambda u, offset: place_phase(u, offset, stride)  # noqa: E731
+    return with_transposes(lambda x, offset: _keep(x, offset, stride), {0: transpose})(x, offset)
+
+
+def _keep(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """Axis after axis by selection (a gather is many times slower)."""
     for axis, s in enumerate(stride, start=1):
         if s == 1:
             continue
@@ -242,13 +254,18 @@ def keep_phase(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.
 
 
 def place_phase(y: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
-    """`x[s i + o] = y[i]`, zeros elsewhere."""
-    for axis, s in enumerate(stride, start=1):
-        if s == 1:
-            continue
-        dim = y.ndim + 1
-        at = jnp.arange(s, dtype=jnp.int32).reshape(*(1,) * (axis + 1), s, *(1,) * (dim - axis - 2))
-        chosen = offset[:, axis - 1].reshape(-1, *(1,) * (dim - 1))
-        wide = jnp.where(at == chosen, jnp.expand_dims(y, axis + 1), jnp.zeros((), y.dtype))
-        y = wide.reshape(*y.shape[:axis], y.shape[axis] * s, *y.shape[axis + 1 :])
-    return y
+    """`x[s i + o] = y[i]` with one offset per example, zeros elsewhere."""
+    transpose = lambda u, offset: keep_phase(u, offset, stride)  # noqa: E731
+    return with_transposes(lambda y, offset: _place(y, offset, stride), {0: transpose})(y, offset)
+
+
+def _place(y: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """All axes at once, so that the large array is written once."""
+    inside = tuple(range(2, 2 * len(stride) + 1, 2))
+    here = jnp.ones((1,) * (y.ndim + len(stride)), bool)
+    for at, s, chosen in zip(inside, stride, offset.T, strict=True):
+        along = jax.lax.broadcasted_iota(jnp.int32, [s if axis == at else 1 for axis in range(here.ndim)], at)
+        here = here & (along == chosen.reshape(-1, *(1,) * (here.ndim - 1)))
+    wide = jnp.where(here, jnp.expand_dims(y, inside), jnp.zeros((), y.dtype))
+    sizes = [n * s for n, s in zip(y.shape[1:-1], stride, strict=True)]
+    return wide.reshape(y.shape[0], *sizes, y.shape[-1])

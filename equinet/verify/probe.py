@@ -122,10 +122,8 @@ class Probe:
         self.bank: Any = self.kept(draw(key, (trials, batch, prod(sizes), channels), self.dtype))
         shape = self._output_shape()
         self.out_sizes, self.bounds = grid(shape[1:-1])
-        self._refs: Any = np.zeros(
-            (2 * trials, batch, self.out_points, prod(shape[1:]) // self.out_points),
-            np.float64 if self.dtype == np.float64 else np.float32,
-        )
+        refs = 2 * trials, batch, self.out_points, prod(shape[1:]) // self.out_points
+        self._refs: Any = self.kept(np.zeros(refs, np.float64 if self.dtype == np.float64 else np.float32))
         self._fit_into(memory)
         self._measure_references()
         self.tol = tolerance(self.floor, self.dtype) if tol is None else tol
@@ -231,8 +229,10 @@ class Probe:
         padded = [*part, *[part[-1]] * (self.chunk - len(part))]
         which = np.array([job.which for job in padded], np.int32)
         into = None if self.into is None else pack_channels(self.into, [job.g for job in padded])
-        still = [Isometry.identity(job.g.dim) if job.still else job.g.inverse() for job in padded]
-        back = None if self.back is None else pack_channels(self.back, still)
+        back = None
+        if self.back is not None:
+            still = [Isometry.identity(job.g.dim) if job.still else job.g.inverse() for job in padded]
+            back = pack_channels(self.back, still)
         elements = which, pack([job.g for job in padded]), pack([job.h for job in padded]), into, back
         return (self.program.variables, self.bank, self._refs, *self.placed(elements))
 

@@ -48,14 +48,18 @@ class Program:
         if not self.traced:
             return 0
         if not self.stages:
-            step: Any = self.step
-            return int(step.lower(*arguments, **grids).compile().memory_analysis().temp_size_in_bytes)
+            return _temporary(self.step, *arguments, **grids)
         taken = []
         for stage, variables in zip(self.stages, self.variables, strict=True):
-            compiled: Any = stage
-            taken.append(compiled.lower(variables, shape).compile().memory_analysis().temp_size_in_bytes)
+            taken.append(_temporary(stage, variables, shape))
             shape = jax.eval_shape(stage, variables, shape)
-        return int(max(taken))
+        return max(taken)
+
+
+def _temporary(fn: Any, *arguments: Any, **static: Any) -> int:
+    """Bytes of intermediate values in a compiled function; 0 on a device that does not say. It compiles only once."""
+    analysis = fn.lower(*arguments, **static).compile().memory_analysis()
+    return 0 if analysis is None else int(analysis.temp_size_in_bytes)
 
 
 def transformed(
