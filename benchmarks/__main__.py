@@ -52,7 +52,7 @@ def _run(name: str) -> None:
     if _ROWS.value:
         return
     more = {"memory": networks.memory()} if name == "networks" else {}
-    write_json(page.RECORDS / f"{name}.json", {"rows": rows, **more, "machine": machine()})
+    write_json(page.records() / f"{name}.json", {"rows": rows, **more, "machine": machine()})
 
 
 if __name__ == "__main__":

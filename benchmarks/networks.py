@@ -17,10 +17,10 @@ from equinet.linear import only_plain
 SIZE, CLASSES = 32, 10
 
 
-def traced_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tuple[Any, ...]]:
+def traced_step(net: eq.Layer, batch: int, dtype: str = "float32") -> tuple[Any, tuple[Any, ...]]:
     """A training step (cross entropy, gradient descent) for a batch of images, to be compiled, and its arguments."""
-    x = jax.random.normal(jax.random.key(0), (batch, size, size, 3))
-    variables = net.init(jax.random.key(2), x.shape[1:])
+    x = jax.random.normal(jax.random.key(0), (batch, SIZE, SIZE, 3), dtype)
+    variables = jax.tree.map(lambda leaf: leaf.astype(dtype), net.init(jax.random.key(2), x.shape[1:]))
     y = jax.eval_shape(net.apply, variables, x)
     labels = jax.random.randint(jax.random.key(1), y.shape[:-1], 0, CLASSES)
     tx = optax.sgd(1e-3)
@@ -28,7 +28,7 @@ def traced_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tuple
     def step(params: Any, state: Any, memory: Any, x: jax.Array) -> Any:
         def loss(params: Any) -> tuple[jax.Array, Any]:
             logits, new = net.apply({"params": params, "state": state}, x, train=True)
-            return optax.softmax_cross_entropy_with_integer_labels(logits, labels).mean(), new
+            return optax.softmax_cross_entropy_with_integer_labels(logits.astype("float32"), labels).mean(), new
 
         gradient, new = jax.grad(loss, has_aux=True)(params)
         updates, memory_after = tx.update(gradient, memory)
@@ -37,9 +37,9 @@ def traced_step(net: eq.Layer, batch: int, size: int = SIZE) -> tuple[Any, tuple
     return jax.jit(step), (variables["params"], variables["state"], tx.init(variables["params"]), x)
 
 
-def step_of(net: eq.Layer, batch: int) -> Way:
+def step_of(net: eq.Layer, batch: int, dtype: str = "float32") -> Way:
     """A training step."""
-    step, arguments = traced_step(net, batch)
+    step, arguments = traced_step(net, batch, dtype)
     made = step.lower(*arguments).compile()
     return lambda: made(*arguments)
 
@@ -57,36 +57,40 @@ def resnet() -> eq.Layer:
     return eq.models.resnet(18, padding="circular", classes=CLASSES)
 
 
-def resnet_step(batch: int) -> Way:
+def resnet_step(batch: int, dtype: str = "float32") -> Way:
     """A training step of ResNet-18."""
-    return step_of(resnet(), batch)
+    return step_of(resnet(), batch, dtype)
 
 
-def against_torch(batch: int) -> Mapping[str, Way]:
+def against_torch(batch: int, dtype: str = "float32") -> Mapping[str, Way]:
     """A training step of ResNet-18."""
     import torch
 
     from benchmarks import peers
 
-    x, labels = torch.randn(batch, 3, SIZE, SIZE), torch.randint(0, CLASSES, (batch,))
+    kind = getattr(torch, dtype)
+    x, labels = torch.randn(batch, 3, SIZE, SIZE, dtype=kind), torch.randint(0, CLASSES, (batch,))
+    module = lambda: peers.resnet18().to(kind)  # noqa: E731
     return {
-        "torch": peers.training_step(peers.resnet18(), x, labels),
-        "torch channels_last": peers.training_step(*peers.channels_last(peers.resnet18(), x), labels),
-        "equinet": resnet_step(batch),
+        "torch": peers.training_step(module(), x, labels),
+        "torch channels_last": peers.training_step(*peers.channels_last(module(), x), labels),
+        "equinet": resnet_step(batch, dtype),
     }
 
 
-def against_compiled() -> Mapping[str, Way]:
+def against_compiled(batch: int = 64, dtype: str = "float32") -> Mapping[str, Way]:
     """The same where torch compiles too."""
     import torch
 
     from benchmarks import peers
 
-    x, labels = torch.randn(64, 3, SIZE, SIZE), torch.randint(0, CLASSES, (64,))
-    compiled: Any = torch.compile(peers.resnet18())
+    kind = getattr(torch, dtype)
+    x, labels = torch.randn(batch, 3, SIZE, SIZE, dtype=kind), torch.randint(0, CLASSES, (batch,))
+    module, x = peers.channels_last(peers.resnet18().to(kind), x)
+    compiled: Any = torch.compile(module)
     return {
         "torch.compile": peers.training_step(compiled, x, labels),
-        "equinet": resnet_step(64),
+        "equinet": resnet_step(batch, dtype),
     }
 
 
@@ -132,8 +136,22 @@ def memory() -> dict[str, Any]:
     return {"title": "peak temporary memory of a ResNet-18 step, batch 64", "bytes": found, "limit": 1.05}
 
 
+def on_an_accelerator() -> list[Work]:
+    """The rows there: convolutions take TF32 of float32 numbers in both, as they do unless told otherwise."""
+    rows = []
+    for dtype in ("float32", "bfloat16"):
+        title = f"ResNet-18 step, batch 512, {dtype}"
+        rows += [
+            Work(title, partial(against_torch, 512, dtype), "torch channels_last"),
+            Work(f"{title}, compiled", partial(against_compiled, 512, dtype), "torch.compile"),
+        ]
+    return rows
+
+
 def works() -> list[Work]:
     """The rows."""
+    if jax.default_backend() != "cpu":
+        return on_an_accelerator()
     wide = partial(eq.models.wide_resnet, 10, 2)
     unet = partial(eq.models.unet, 3, width=32)
     return [

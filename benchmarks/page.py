@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
+
+import jax
 
 from benchmarks.common import standing
 from experiments.record import ROOT, read_json, write_text
@@ -23,6 +26,26 @@ Our own process is tuned with `equinet.runtime.tune_cpu`, as the scripts are, un
 move by about a tenth from run to run.
 """
 
+NOTES = """## What the timings rest on
+
+- *Two settings of the process* (`tune_cpu`): XLA's own convolutions in place of YNNPACK's, and one heap that keeps
+  large blocks. They are most of the distance between plain JAX and PyTorch.
+- *Convolution.* Around a torus the input is padded, then convolved; the gradient by the input is a convolution with
+  the reversed kernel, the gradient by the kernel reads a map padded anew, so that nothing padded is kept between
+  the passes. Tried, and slower in whole steps: wrapping one axis and adding border rows back, patches and one
+  matrix product, a product for each tap.
+- *Pooling and blur* add or compare slices, axis after axis. Strided ones read phases by reshaping. Their transposes
+  are written out, since those that JAX derives scatter.
+- *Adaptive polyphase sampling* chooses by integers, whose sums no order of additions changes. They are added along
+  memory, in two steps, the second only where the first leaves the choice open.
+- *Sweeps* run some 32 examples at once. Between 16 and 64 times differ by a tenth, and each size that is tried
+  costs one more compilation, so nothing is tried. A sweep by cosets runs |G| / |H| elements in place of |G|; one
+  that shares runs each part of the network once per coset of the group that it keeps, and pays for that with a
+  compilation of each part, and a check.
+- *Import.* Of what equinet adds to `import jax`, a third is one collection of Python's garbage, which the many
+  objects of jax make long.
+"""
+
 HEADINGS = {
     "layers": "Layers, forward and backward",
     "networks": "Networks",
@@ -31,21 +54,33 @@ HEADINGS = {
 }
 
 
+def records() -> Path:
+    """Where the records of this machine go: those of a CPU beside the page's figures, others in a folder of theirs."""
+    backend = jax.default_backend()
+    return RECORDS if backend == "cpu" else RECORDS / backend
+
+
 def write() -> None:
     """Make the page and its figures from the records that are there."""
-    records = {name: read_json(path) for name in HEADINGS if (path := RECORDS / f"{name}.json").exists()}
-    draw(records)
-    write_text(PAGE, text(records))
+    found = {place: _read(place) for place in (RECORDS, *sorted(p for p in RECORDS.iterdir() if p.is_dir()))}
+    draw(found[RECORDS])
+    write_text(PAGE, text(found))
 
 
-def text(records: Mapping[str, Any]) -> str:
+def _read(place: Path) -> dict[str, Any]:
+    return {name: read_json(path) for name in HEADINGS if (path := place / f"{name}.json").exists()}
+
+
+def text(found: Mapping[Path, Mapping[str, Any]]) -> str:
     """The page."""
     parts = [INTRODUCTION, "![Ratios to the peers](performance/ratios.png)\n", "![Growth](performance/growth.png)\n"]
-    for name, record in records.items():
-        parts += [f"## {HEADINGS[name]}\n", _about(record["machine"]), "\n".join(_table(record["rows"])) + "\n"]
-        if "memory" in record:
-            parts.append(_memory(record["memory"]))
-    return "\n".join(parts)
+    for place, kept in found.items():
+        on = "" if place == RECORDS else f", on a {place.name.upper()}"
+        for name, record in kept.items():
+            parts += [f"## {HEADINGS[name]}{on}\n", _about(record["machine"]), "\n".join(_table(record["rows"])) + "\n"]
+            if "memory" in record:
+                parts.append(_memory(record["memory"]))
+    return "\n".join([*parts, NOTES])
 
 
 def _about(machine: Mapping[str, Any]) -> str:
@@ -120,10 +155,10 @@ def draw(records: Mapping[str, Any]) -> None:
     _growth(panels[0], records.get("layers"), "convolution 3×3 circular, ", "torch", "nodes a side, channels", _side)
     _growth(panels[1], records.get("networks"), "ResNet-18 step, batch ", "torch", "batch", _batch)
     _orders(panels[2], records.get("networks"))
-    _growth(panels[3], records.get("sweeps"), "every shift of a small CNN, ", None, "shifts, |G|", _shifts)
+    _growth(panels[3], records.get("sweeps"), "all ", None, "isometries of the torus, |G|", _isometries)
     panels[0].set_title("convolution 3×3, forward and backward", fontsize=9)
     panels[1].set_title("ResNet-18 training step", fontsize=9)
-    panels[3].set_title("every shift of a small CNN", fontsize=9)
+    panels[3].set_title("whole group of a small CNN", fontsize=9)
     figure.savefig(RECORDS / "growth.png", dpi=130)
     plt.close(figure)
 
@@ -140,9 +175,8 @@ def _batch(title: str) -> str:
     return title.rsplit(" ", 1)[1]
 
 
-def _shifts(title: str) -> str:
-    side = int(title.rsplit("×", 1)[1])
-    return str(side * side)
+def _isometries(title: str) -> str:
+    return title.split(" ")[1]
 
 
 def _growth(panel: Any, record: Any, start: str, skip: str | None, label: str, name: Any) -> None:
@@ -151,6 +185,8 @@ def _growth(panel: Any, record: Any, start: str, skip: str | None, label: str, n
     rows = [r for r in rows if skip is None or r["peer"] == skip]
     if start.startswith("ResNet"):
         rows = [r for r in rows if r["title"][len(start) :].isdigit()]
+    if start == "all ":
+        rows = [r for r in rows if "small CNN" in r["title"]]
     lines: dict[str, list[tuple[str, float]]] = {}
     for row in rows:
         for timing in row["timings"]:

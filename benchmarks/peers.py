@@ -1,4 +1,4 @@
-"""The peers: the same work in PyTorch, on arrays `[batch, channels, height, width]`.
+"""The peers: the same work in PyTorch, on arrays `[batch, channels, height, width]`, on a GPU if it sees one.
 
 Needs the packages of `make bench`; nothing else in the project imports torch.
 """
@@ -11,12 +11,28 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+if torch.cuda.is_available():
+    torch.set_default_device("cuda")
+
+
+def waiting(run: Callable[[], object]) -> Callable[[], object]:
+    """The same, which returns when the device has done the work."""
+    if not torch.cuda.is_available():
+        return run
+
+    def waited() -> object:
+        found = run()
+        torch.cuda.synchronize()
+        return found
+
+    return waited
+
 
 def value_and_gradient(module: nn.Module, x: torch.Tensor) -> Callable[[], object]:
     """The sum of squares of the output, and its gradient by x and all weights."""
     x = x.clone(memory_format=torch.preserve_format).requires_grad_()
     leaves = [x, *module.parameters()]
-    return lambda: torch.autograd.grad(module(x).square().sum(), leaves)
+    return waiting(lambda: torch.autograd.grad(module(x).square().sum(), leaves))
 
 
 def forward(module: nn.Module, x: torch.Tensor) -> Callable[[], object]:
@@ -27,7 +43,7 @@ def forward(module: nn.Module, x: torch.Tensor) -> Callable[[], object]:
         with torch.inference_mode():
             return module(x)
 
-    return run
+    return waiting(run)
 
 
 def training_step(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> Callable[[], object]:
@@ -42,7 +58,7 @@ def training_step(module: nn.Module, x: torch.Tensor, labels: torch.Tensor) -> C
         optimiser.step()
         return loss.detach()
 
-    return step
+    return waiting(step)
 
 
 def channels_last(module: nn.Module, x: torch.Tensor) -> tuple[nn.Module, torch.Tensor]:

@@ -95,11 +95,15 @@ def works() -> list[Work]:
     return [
         *rows,
         Work("all shifts of ResNet-18 by cosets, 32×32", by, one, by_cosets, 12.0, 50.0, samples=3),
-        Work(
-            "all 2,048 isometries of ResNet-18, 16×16",
-            partial(orders, resnet(), 16),
-            by_element,
-            shared,
-            samples=3,
+        *(
+            Work(
+                f"all {8 * n * n} isometries, small CNN, {n}×{n}",
+                partial(orders, small(), n),
+                by_element,
+                shared,
+                samples=3,
+            )
+            for n in (16, 32, 64)
         ),
+        Work("all 2048 isometries, ResNet-18, 16×16", partial(orders, resnet(), 16), by_element, shared, samples=3),
     ]
