@@ -38,8 +38,8 @@ NOTES = """## What the timings rest on
   are written out, since those that JAX derives scatter.
 - *Adaptive polyphase sampling* chooses by integers, whose sums no order of additions changes. They are added along
   memory, in two steps, the second only where the first leaves the choice open.
-- *Sweeps* run some 32 examples at once. Between 16 and 64 times differ by a tenth, and each size that is tried
-  costs one more compilation, so nothing is tried. A sweep by cosets runs |G| / |H| elements in place of |G|; one
+- *Sweeps* run 16 examples at once, more if they are small. Up to 64 times differ by a tenth or two, and each size
+  that is tried costs one more compilation, so nothing is tried. A sweep by cosets runs |G| / |H| elements in place of |G|; one
   that shares runs each part of the network once per coset of the group that it keeps, and pays for that with a
   compilation of each part, and a check.
 - *Import.* Of what equinet adds to `import jax`, a third is one collection of Python's garbage, which the many

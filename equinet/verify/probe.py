@@ -25,7 +25,7 @@ BREAKING = 1e-3
 HEADROOM = 4.0
 """The least ratio of the tolerance to the noise floor."""
 
-EXAMPLES = {"cpu": 32}
+EXAMPLES = {"cpu": 16}
 """Examples in a chunk of large inputs, where the chunk is chosen here; more do not run faster on a CPU."""
 
 MANY = 256
@@ -354,7 +354,7 @@ def default_chunk(jobs: int, batch: int, entries: int) -> int:
         entries: of the inputs of each.
 
     >>> default_chunk(5, 2, 128), default_chunk(5000, 2, 128), default_chunk(5000, 2, 2 * 32 * 32 * 3)
-    (8, 64, 16)
+    (8, 64, 8)
     """
     examples = EXAMPLES.get(jax.default_backend(), MANY)
     room = max(1, examples // batch, min(64, SMALL // entries))

@@ -19,7 +19,9 @@ def config_of(name: str, arg: str | None = None) -> Any:
     return module.get_config(arg) if arg else module.get_config()
 
 
-@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "cifar_aps" else name for name in CONFIGS]
+)
 def test_every_config_runs(name: str, tmp_path: Path) -> None:
     config, more = config_of(name), []
     if config.dataset not in SHIPPED:

@@ -50,7 +50,12 @@ def check(family: str, n: int, domain: eq.Domain) -> list[str]:
     return loose
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+LONGEST = ("convolutions", "contractions")
+
+
+@pytest.mark.parametrize(
+    "family", [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in FAMILIES]
+)
 def test_a_line_of_six(family):
     loose = check(family, 6, eq.torus(6))
     listed = {key for key in LOOSE for name, _ in FAMILIES[family](6) if name.startswith(key)}

@@ -1,5 +1,6 @@
 """Polyphase layers: the choice commutes with every shift bit for bit, ties included."""
 
+from functools import partial
 from itertools import product
 from math import inf
 
@@ -58,6 +59,11 @@ def _rolled(x: np.ndarray, shifts: list[tuple[int, ...]]) -> jax.Array:
     return jnp.asarray(np.stack([np.roll(x, shift, axes) for shift in shifts]))
 
 
+@partial(jax.jit, static_argnums=(1, 2))
+def _chosen(x, stride, norm):
+    return choose(x, stride, norm_keys(x, stride, norm))
+
+
 def _same_up_to_shift(a: np.ndarray, b: np.ndarray) -> bool:
     axes = tuple(range(a.ndim - 1))
     return any(np.array_equal(np.roll(a, shift, axes), b) for shift in _shifts(a.shape[:-1]))
@@ -68,11 +74,10 @@ def _same_up_to_shift(a: np.ndarray, b: np.ndarray) -> bool:
 )
 @pytest.mark.parametrize(("sizes", "stride"), GRIDS)
 def test_choice_commutes_with_every_shift(sizes, stride, norm, dtype):
-    pick = jax.jit(lambda x: choose(x, stride, norm_keys(x, stride, norm)))
     shifts = _shifts(sizes)
     for name, x in _inputs(sizes, stride, dtype).items():
         moved = _rolled(x, shifts)
-        chosen = pick(moved)
+        chosen = _chosen(moved, stride, norm)
         kept = _numpy(keep_phase(moved, chosen, stride))
         assert all(_same_up_to_shift(kept[0], y) for y in kept), name
         components = _numpy(stack_phases(moved[:1], stride))[0]
@@ -91,7 +96,7 @@ def test_inputs_with_ties_do_tie_and_are_told_apart():
 @pytest.mark.parametrize("norm", [1, 2, inf])
 def test_choice_is_the_largest_norm(norm):
     x = np.random.default_rng(1).normal(size=(64, 6, 4, 5)).astype(np.float32)
-    chosen = choose(jnp.asarray(x), (3, 2), norm_keys(jnp.asarray(x), (3, 2), norm))
+    chosen = _chosen(x, (3, 2), norm)
     components = np.asarray(stack_phases(jnp.asarray(x), (3, 2))).astype(np.float64)
     norms = np.linalg.norm(components.reshape(64, 6, -1), norm, axis=-1)
     np.testing.assert_array_equal(chosen, np.stack(np.unravel_index(norms.argmax(1), (3, 2)), -1))
@@ -101,14 +106,14 @@ def test_choice_is_exact_where_float32_sums_are_not():
     x = np.full((1, 1 << 15, 1), 2.0**-12, np.float32)
     x[0, 0], x[0, 1] = 1.0, 1.0
     x[0, 3] *= 1.0 + 2.0**-10
-    chosen = choose(jnp.asarray(x), (2,), norm_keys(jnp.asarray(x), (2,), 2))
+    chosen = _chosen(x, (2,), 2)
     assert chosen.tolist() == [[1]]
 
 
 def test_choice_on_an_axis_longer_than_one_sum():
     x = np.ones((1, 1 << 18, 1), np.float32)
     x[0, 7] = 1.001
-    assert choose(jnp.asarray(x), (2,), norm_keys(jnp.asarray(x), (2,), 1)).tolist() == [[1]]
+    assert _chosen(x, (2,), 1).tolist() == [[1]]
 
 
 @pytest.mark.parametrize("matrix", [((0, -1), (1, 0)), ((-1, 0), (0, 1)), ((0, 1), (1, 0)), ((-1, 0), (0, -1))])
@@ -119,7 +124,7 @@ def test_choice_commutes_with_rotations_and_flips(matrix, name):
     x = inputs[name]
     moved = x.reshape(36, 3)[eq.torus(6, 6).index_map(g.inverse())].reshape(x.shape)
     both = jnp.asarray(np.stack([x, moved]))
-    first, second = np.asarray(choose(both, (2, 2), norm_keys(both, (2, 2), 2)))
+    first, second = np.asarray(_chosen(both, (2, 2), 2))
     np.testing.assert_array_equal(second, np.asarray(g(first.tolist())) % 2)
 
 
@@ -144,7 +149,7 @@ def test_gradient_flows_through_the_kept_component_only():
     x = jnp.asarray(np.random.default_rng(2).normal(size=(2, 6, 4, 2)), jnp.float32)
     variables = eq.PolyphasePool((3, 2)).init(jax.random.key(0), (6, 4, 2))
     gradient = jax.jit(jax.grad(lambda x: eq.PolyphasePool((3, 2)).apply(variables, x).sum()))(x)
-    offset = jax.jit(lambda x: choose(x, (3, 2), norm_keys(x, (3, 2), 2)))(x)
+    offset = _chosen(x, (3, 2), 2)
     np.testing.assert_array_equal(gradient, place_phase(jnp.ones((2, 2, 2, 2)), offset, (3, 2)))
 
 
