@@ -38,7 +38,7 @@ NOTES = """## What the timings rest on
   are written out, since those that JAX derives scatter.
 - *Adaptive polyphase sampling* chooses by integers, whose sums no order of additions changes. They are added along
   memory, in two steps, the second only where the first leaves the choice open.
-- *Sweeps* run 16 examples at once, more if they are small. Up to 64 times differ by a tenth or two, and each size
+- *Sweeps* run 32 examples at once, more if they are small. From 16 to 64 times differ by a tenth, and each size
   that is tried costs one more compilation, so nothing is tried. Next to PyTorch in batches they are as fast as the
   forward pass is. A sweep by cosets runs |G| / |H| elements in place of |G|; one that shares runs each part of the
   network once per coset of the group that it keeps, and pays for that with a compilation of each part, and a check.

@@ -111,6 +111,7 @@ class Isometry:
             )
 
     @staticmethod
+    @cache
     def identity(dim: int) -> Isometry:
         """The identity of Z^dim."""
         return Isometry(identity_matrix(dim), (0,) * dim)

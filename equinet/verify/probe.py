@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import prod, sqrt
 from typing import Any
 
@@ -25,7 +24,7 @@ BREAKING = 1e-3
 HEADROOM = 4.0
 """The least ratio of the tolerance to the noise floor."""
 
-EXAMPLES = {"cpu": 16}
+EXAMPLES = {"cpu": 32}
 """Examples in a chunk of large inputs, where the chunk is chosen here; more do not run faster on a CPU."""
 
 MANY = 256
@@ -84,6 +83,10 @@ class Probe:
             takes no more.
         tol: overrides the derived tolerance.
         progress: whether to show a progress bar; None: on long sweeps in a terminal.
+
+    Attributes:
+        references: f on the bank's unperturbed inputs, `[trials, batch, P', C']`, float64.
+        scale, floor, tol: as above.
 
     Raises:
         ValueError: if the output is no array with the input's batch size, or mixes the examples of a batch, or takes
@@ -170,11 +173,6 @@ class Probe:
         """Number of points of the output grid."""
         return prod(self.out_sizes)
 
-    @cached_property
-    def references(self) -> np.ndarray:
-        """f on the bank's unperturbed inputs, `[trials, batch, P', C']`, float64."""
-        return np.asarray(self._refs[: self.trials], np.float64)
-
     def _measure_references(self) -> None:
         one = Isometry.identity(len(self.sizes))
         same = Isometry.identity(len(self.out_sizes))
@@ -183,7 +181,9 @@ class Probe:
         outputs = np.concatenate(parts)[: len(order)]
         refs = outputs[: 2 * self.trials]
         self._refs = self.kept(refs)
-        self.scale, self.floor = noise(refs[: self.trials], outputs[2 * self.trials :], refs[self.trials :], self.dtype)
+        kept, nudged, again = np.split(outputs, 3)
+        self.references = kept.astype(np.float64)
+        self.scale, self.floor = noise(kept, again, nudged, self.dtype)
 
     def errors(self, jobs: Sequence[Job]) -> list[float]:
         """The error of each job: `max |f(g·x) − h·f(x)|` over batch, positions and channels, over the scale."""
@@ -354,7 +354,7 @@ def default_chunk(jobs: int, batch: int, entries: int) -> int:
         entries: of the inputs of each.
 
     >>> default_chunk(5, 2, 128), default_chunk(5000, 2, 128), default_chunk(5000, 2, 2 * 32 * 32 * 3)
-    (8, 64, 8)
+    (8, 64, 16)
     """
     examples = EXAMPLES.get(jax.default_backend(), MANY)
     room = max(1, examples // batch, min(64, SMALL // entries))

@@ -202,7 +202,7 @@ def verify(
         dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it. In
             bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
-        chunk: elements per compiled step; by default 16 examples of them on a CPU (more if they are small), where more
+        chunk: elements per compiled step; by default 32 examples of them on a CPU (more if they are small), where more
             run no faster, and 256 on an accelerator.
         memory: bytes that a compiled step may take for intermediate values, on each device; by default 4 GiB. The chunk
             shrinks until it takes no more.

@@ -90,7 +90,7 @@ def test_weights_take_the_dtype_of_the_measurement() -> None:
 
 def test_chunks() -> None:
     assert [default_chunk(n, 1, 1) for n in (1, 2, 3, 24, 33, 64, 65, 5000)] == [1, 2, 4, 32, 64, 64, 64, 64]
-    assert default_chunk(64, 1, 1 << 30) == 16
+    assert default_chunk(64, 1, 1 << 30) == 32
     assert default_chunk(64, 100, 1 << 30) == 1
 
 
