@@ -28,9 +28,9 @@ def inferred(net: eq.Layer, domain: eq.Domain) -> object:
 
 
 def importing(*modules: str) -> Way:
-    """A fresh interpreter that imports `modules`, compiled in the first call."""
+    """A fresh interpreter up to when it has imported `modules`, which are compiled in the first call."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    command = [sys.executable, "-c", f"import {', '.join(modules)}"]
+    command = [sys.executable, "-c", f"import os, {', '.join(modules)}; os._exit(0)"]
     return lambda: subprocess.run(command, check=True, env=environment)
 
 

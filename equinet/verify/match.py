@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -15,16 +15,6 @@ BLOCK = 256
 
 FEW = 64
 """Groups up to this order are searched in full."""
-
-
-Match = Callable[[np.ndarray, Sequence[int]], tuple[float, Isometry]]
-"""From f(g·x) on some trials `[len(trials), batch, P', C']` to the smallest error found and its isometry."""
-
-
-def match_point(references: np.ndarray, y: np.ndarray, trials: Sequence[int]) -> tuple[float, Isometry]:
-    """The search where the output has no grid: the identity is all there is."""
-    refs = references[list(trials)]
-    return float(np.abs(y.reshape(refs.shape) - refs).max()), Isometry.identity(0)
 
 
 class Matcher:

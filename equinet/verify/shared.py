@@ -21,7 +21,7 @@ from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import ChannelAction, pack, pack_channels
 from equinet.verify.cosets import coset, word_length
 from equinet.verify.probe import Probe, noise, progress_bar, tolerance
-from equinet.verify.program import difference, exchanged, move
+from equinet.verify.program import difference, move
 
 CHECKED = 2
 """Batches on which each stage's group is measured."""
@@ -167,8 +167,8 @@ class Shared:
         )
         return None
 
-    def outputs(self, elements: Sequence[Isometry]) -> Iterator[np.ndarray]:
-        """`f(g·x)` of each element on the first batch of the bank, `[batch, P', C']`, channels moved back.
+    def measure(self, elements: Sequence[Isometry]) -> Iterator[tuple[float, np.ndarray]]:
+        """What `Probe.measure` says of each element on the first batch of the bank, under the output's identity.
 
         Raises:
             FloatingPointError: if one is NaN or infinite.
@@ -176,6 +176,7 @@ class Shared:
         if not elements:
             return
         probe, wanted, plan = self.probe, list(elements), []
+        still = Isometry.identity(len(probe.out_sizes))
         for cut in reversed(self.cuts):
             moves, wanted = _share(wanted, cut)
             plan.append(moves)
@@ -194,10 +195,14 @@ class Shared:
                 strict=True,
             ):
                 back = None if probe.back is None else pack_channels(probe.back, [g.inverse() for g in part])
-                y = exchanged(np, y.reshape(len(part), probe.batch, probe.out_points, -1), back)
-                for g, output in zip(part, y, strict=True):
-                    probe.check_finite(bool(np.isfinite(output).all()), g)
-                    yield output
+                first = np.zeros(len(part), np.int32)
+                gaps, finite, y = difference(
+                    np, y, probe.references, first, pack([still] * len(part)), back,
+                    out_sizes=probe.out_sizes, bounds=probe.bounds,
+                )  # fmt: skip
+                for at, g in enumerate(part):
+                    probe.check_finite(bool(finite[at]), g)
+                    yield float(gaps[at]) / probe.scale, y[at]
 
     def _through(
         self,

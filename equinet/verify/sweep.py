@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
+from functools import cached_property, lru_cache
 from itertools import islice
 from math import prod
 from typing import Any
@@ -19,7 +19,7 @@ from equinet.verify.act import Bounds, ChannelAction
 from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
 from equinet.verify.cosets import outside_cosets, word_length
 from equinet.verify.interior import Canvas
-from equinet.verify.match import Match, Matcher, match_point
+from equinet.verify.match import Matcher
 from equinet.verify.probe import MEMORY, Job, Probe, default_chunk
 from equinet.verify.program import make_program, make_staged, precision
 from equinet.verify.report import Report
@@ -45,15 +45,8 @@ class Bench:
         """The claimed action on the output."""
         return output_action(self.claim, self.grid)
 
-    def matcher(self, tol: float) -> Match:
-        """A search for output isometries up to the relative error `tol`."""
-        probe = self.probe
-        if self.grid.dim == 0:
-            return partial(match_point, probe.references)
-        return Matcher(probe.references, probe.out_sizes, self.grid, probe.bounds, tol * probe.scale)
-
     def explain(
-        self, elements: Sequence[Isometry], tol: float, seen: Iterable[np.ndarray] | None = None
+        self, elements: Sequence[Isometry], tol: float, seen: Iterable[tuple[float, np.ndarray]] | None = None
     ) -> list[tuple[float, Isometry]]:
         """The smallest error of each element over all output isometries, and the isometry that gives it.
 
@@ -63,19 +56,25 @@ class Bench:
         Args:
             elements: the elements.
             tol: the largest error of a match.
-            seen: f(g·x) for each, on the first batch of the bank, if known.
+            seen: what `Probe.measure` says of each on the first batch, under the identity, if known.
         """
-        point = Isometry.identity(self.grid.dim)
-        match = self.matcher(tol)
-        scale, trials = self.probe.scale, range(self.probe.trials)
+        probe, one = self.probe, Isometry.identity(self.grid.dim)
         if seen is None:
-            seen = self.probe.outputs([Job(g, point) for g in elements])
-        found = [match(y, [0]) for y in seen]
-        again = [at for at, (error, _) in enumerate(found) if error / scale <= tol]
-        outputs = self.probe.outputs([Job(elements[at], point, k) for at in again for k in trials])
+            seen = probe.measure([Job(g, one) for g in elements])
+        if self.grid.dim == 0:
+            errors = [error for error, _ in seen]
+            again = [at for at, error in enumerate(errors) if error <= tol]
+            for at, error in zip(again, self.worst([elements[at] for at in again], [one] * len(again)), strict=True):
+                errors[at] = error
+            return [(error, one) for error in errors]
+        match = Matcher(probe.references, probe.out_sizes, self.grid, probe.bounds, tol * probe.scale)
+        found = [match(y, [0]) for _, y in seen]
+        again = [at for at, (error, _) in enumerate(found) if error / probe.scale <= tol]
+        trials = range(probe.trials)
+        outputs = probe.outputs([Job(elements[at], one, k) for at in again for k in trials])
         for at in again:
             found[at] = match(np.stack(list(islice(outputs, len(trials)))), trials)
-        return [(error / scale, h) for error, h in found]
+        return [(error / probe.scale, h) for error, h in found]
 
     def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry], *, still: bool = False) -> list[float]:
         """The error of each element under a given output isometry, over all trials.
@@ -265,7 +264,7 @@ def _sweep(bench: Bench) -> Report:
     # One run for both, so that all chunks but the last are full.
     measured = probe.measure([*(Job(g, h) for g, h in actions.items()), *(Job(g, point) for g in outside)])
     errors = {g: error for g, (error, _) in zip(claimed, islice(measured, len(claimed)), strict=True)}
-    explained = dict(zip(outside, bench.explain(outside, probe.tol, (y for _, y in measured)), strict=True))
+    explained = dict(zip(outside, bench.explain(outside, probe.tol, measured), strict=True))
     errors.update({g: error for g, (error, _) in explained.items()})
     actions.update({g: h for g, (_, h) in explained.items()})
     return _report(bench, "sweep", errors, actions, measured_outside=True)
@@ -296,7 +295,7 @@ def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shar
         bound = (bound or 0.0) + shared.slack
     slack = probe.tol + (bound or 0.0) if max(errors.values()) <= probe.tol else probe.tol
     outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.whole, claim.group)))
-    seen = None if shared is None else shared.outputs(outside)
+    seen = None if shared is None else shared.measure(outside)
     for g, (error, h) in zip(outside, bench.explain(outside, slack, seen), strict=True):
         errors[g], actions[g] = error, h
     return _report(bench, mode, errors, actions, measured_outside=True, bound=bound)

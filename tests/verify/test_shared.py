@@ -96,9 +96,10 @@ def test_outputs_are_those_of_the_whole_network(name: str) -> None:
     probe, shared = probe_of(net, domain)
     elements = list(domain.group.elements())[:: max(1, (domain.group.order or 1) // 50)]
     point = eq.Isometry.identity(len(probe.out_sizes))
-    direct = list(probe.outputs([Job(g, point) for g in elements]))
-    for g, y, expected in zip(elements, shared.outputs(elements), direct, strict=True):
+    direct = list(probe.measure([Job(g, point) for g in elements]))
+    for g, (error, y), (expected_error, expected) in zip(elements, shared.measure(elements), direct, strict=True):
         np.testing.assert_allclose(y, expected, atol=probe.tol * probe.scale, err_msg=str(g))
+        assert abs(error - expected_error) <= probe.tol, g
     assert bool(shared.cuts) == (name not in ("one layer", "in the way"))
 
 
@@ -113,7 +114,7 @@ def evaluations(shared: Shared, elements: list[eq.Isometry]) -> list[int]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(shared, "_through", counting)
-        assert len(list(shared.outputs(elements))) == len(elements)
+        assert len(list(shared.measure(elements))) == len(elements)
     return counted
 
 
@@ -133,7 +134,7 @@ def test_values_that_need_too_much_memory_are_not_kept() -> None:
     for memory, cuts in ((max(sizes), 2), (min(sizes) - 1, 0)):
         _, shared = probe_of(net, domain, memory)
         assert len(shared.cuts) == cuts
-        assert len(list(shared.outputs(list(domain.group.elements())[:9]))) == 9
+        assert len(list(shared.measure(list(domain.group.elements())[:9]))) == 9
 
 
 @dataclass(frozen=True)
