@@ -107,6 +107,8 @@ def _transpose(cotangent: Any, *args: Any, call: ClosedJaxpr, transposes: Transp
 
 def _batch(axis: Any, args: Sequence[Any], positions: Sequence[Any], *, call: ClosedJaxpr, transposes: Transposes):
     mapped = [position is not None for position in positions]
+    if not any(mapped):
+        return linear_p.bind(*args, call=call, transposes=transposes), None
     fronted = [jnp.moveaxis(x, i, 0) if has else x for x, i, has in zip(args, positions, mapped, strict=True)]
     axes = tuple(0 if has else None for has in mapped)
 

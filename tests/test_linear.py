@@ -91,6 +91,8 @@ def test_every_derivative_is_that_of_the_plain_layer(name):
             "forward mode": jax.jvp(lambda x: value(params, x), (x,), (v,)),
             "forward over reverse": jax.jvp(lambda x: gradient(params, x), (x,), (v,))[1],
             "reverse over reverse": jax.grad(lambda x: (gradient(params, x)[1] * v).sum())(x),
+            "Jacobian": jax.jacfwd(lambda t: net.apply({**variables, "params": params}, x + t * v))(0.5),
+            "Hessian": jax.hessian(lambda t: value(params, x + t * v))(0.5),
             "by example": single(x),
             "summed over examples": over_batch(params),
             "rematerialised": jax.grad(jax.checkpoint(value), (0, 1))(params, x),

@@ -57,7 +57,7 @@ def _filter_around(x: jax.Array, axis: int, lo: int, hi: int) -> jax.Array:
             return inside(pad_axis(x, axis, lo, hi, "circular"))
         # Nodes that see around the end are filtered apart: a copy of all of the array, padded, takes as long again.
         ends = [jax.lax.slice_in_dim(x, n - reach, n, axis=axis), jax.lax.slice_in_dim(x, 0, reach, axis=axis)]
-        around = jax.lax.optimization_barrier(inside(jnp.concatenate(ends, axis=axis)))
+        around = inside(jnp.concatenate(ends, axis=axis))
         first = jax.lax.slice_in_dim(around, hi, reach, axis=axis)
         last = jax.lax.slice_in_dim(around, 0, hi, axis=axis)
         return jnp.concatenate([first, inside(x), last], axis=axis)

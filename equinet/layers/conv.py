@@ -77,7 +77,7 @@ def _convolve_around(
     What JAX derives convolves all of the padded map and folds the border back: (n + k − 1)^d places in place of n^d.
     """
     ones, none = (1,) * len(borders), ((0, 0),) * len(borders)
-    source, weights = jax.ShapeDtypeStruct(x.shape, x.dtype), jax.ShapeDtypeStruct(kernel.shape, x.dtype)
+    source, weights = jax.typeof(x), jax.typeof(kernel)
 
     def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
         for axis, (lo, hi) in enumerate(borders, start=1):

@@ -125,6 +125,19 @@ def test_pools(stride):
     _check(lambda k, p: eq.AvgPool(k, stride, p), _pooled, SIZES[1:], (3,), 5)
 
 
+def test_tiles_are_pooled_alike():
+    _check(lambda k, p: eq.MaxPool(2, 2, p), _pooled, ((6, 8),), (2,), 1)
+
+
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_equal_entries_of_a_tile_share_its_derivative(dtype):
+    gradient = jax.grad(lambda x: eq.MaxPool(20).apply({"params": (), "state": ()}, x).sum())
+    shares = np.asarray(gradient(jnp.zeros((1, 20, 20, 1), dtype)), np.float64)
+    np.testing.assert_allclose(shares, 1 / 400, rtol=1e-2)
+    row = jax.grad(lambda x: eq.MaxPool(2).apply({"params": (), "state": ()}, x).sum())
+    np.testing.assert_array_equal(row(jnp.asarray([[[1.0], [1.0], [0.0], [3.0]]], dtype))[0, :, 0], [0.5, 0.5, 0, 1])
+
+
 @pytest.mark.parametrize("stride", STRIDES[:2])
 def test_blur(stride):
     _check(lambda k, p: eq.BlurPool(stride, k, p), _blurred, SIZES[:1], (3, 4), 10)
