@@ -178,7 +178,7 @@ class Stage:
 
 def _part(links: Sequence[tuple[Layer, Params, State]], fibre: int, inside: bool) -> Bound:
     """Some layers of a chain as a network, which reads channels as the fibre that they were within the chain."""
-    layers, params, state = (tuple(column) for column in zip(*links, strict=True))
+    layers, params, state = (tuple(link[at] for link in links) for at in range(3))
     if inside and isinstance(fibre, Fibre):
         layers, params, state = (AsFibre(fibre), *layers), ((), *params), ((), *state)
     return Sequential(*layers).bind({"params": params, "state": state})

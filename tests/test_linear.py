@@ -127,3 +127,17 @@ def test_in_bfloat16_the_gradient_is_bfloat16():
     by_params, by_x = jax.grad(lambda v, x: net.apply(v, x).astype(jnp.float32).sum(), (0, 1))(variables, x)
     assert by_x.dtype == jnp.bfloat16
     assert by_params["params"]["kernel"].dtype == variables["params"]["kernel"].dtype
+
+
+def test_convolutions_train_under_shard_map():
+    net = eq.Sequential(eq.Conv(3, 3, padding="circular"), eq.Relu(), eq.Conv(2, 3, padding="circular"))
+    variables = net.init(jax.random.key(0), (4, 4, 1))
+    x = jax.random.normal(jax.random.key(1), (2, 4, 4, 1))
+
+    def gradient(variables, x):
+        return jax.grad(lambda params: (net.apply({**variables, "params": params}, x) ** 2).sum())(variables["params"])
+
+    mesh, part = jax.sharding.Mesh(np.asarray(jax.devices()[:1]), ("data",)), jax.sharding.PartitionSpec
+    each = jax.shard_map(gradient, mesh=mesh, in_specs=(part(), part("data")), out_specs=part())
+    for one, other in zip(*map(jax.tree.leaves, (jax.jit(each)(variables, x), gradient(variables, x))), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)

@@ -175,6 +175,8 @@ class Sequential(Layer):
         return tuple((str(i), layer) for i, layer in enumerate(self.layers))
 
     def chain(self, params: Params, state: State) -> tuple[tuple[Layer, Params, State], ...]:
+        if not len(self.layers) == len(params) == len(state):
+            raise LayerError(f"the variables are those of another network: {len(params)} for {len(self.layers)} layers")
         links = zip(self.layers, params, state, strict=True)
         return tuple(link for layer, own, kept in links for link in layer.chain(own, kept))
 

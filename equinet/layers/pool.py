@@ -54,7 +54,8 @@ def _tile_maximum_jvp(
     for axis, side in enumerate(sides, start=1):
         parts = [phase for part in parts for phase in phases(part, axis, side)]
     # Small integers are exact in every dtype up to here; bfloat16 has none between 256 and 258.
-    count = sum((part == y).astype(jnp.float32) for part in parts).astype(x.dtype)
+    largest_of = [(part == y).astype(jnp.float32) for part in parts]
+    count = sum(largest_of[1:], start=largest_of[0]).astype(x.dtype)
     along = jnp.where(tiles == largest, split_tiles(moved, sides), jnp.zeros((), x.dtype)).sum(inside)
     return y, along / count
 

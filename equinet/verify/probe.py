@@ -346,7 +346,7 @@ def progress_bar(total: int, wanted: bool | None) -> Any:
 
 
 def default_chunk(jobs: int, batch: int, entries: int) -> int:
-    """Elements per step: all of a small number, at most 64, fewer of those with many examples or entries.
+    """Elements per step: all of few, 64 at most (256 on an accelerator), fewer with many examples or entries.
 
     Args:
         jobs: elements to measure.

@@ -204,7 +204,8 @@ def verify(
         chunk: elements per compiled step; by default 32 examples of them on a CPU (more if they are small), where more
             run no faster, and 256 on an accelerator.
         memory: bytes that a compiled step may take for intermediate values, on each device; by default 4 GiB. The chunk
-            shrinks until it takes no more.
+            shrinks until it takes no more. Mode "shared" counts those within the parts of a network, and keeps values
+            between two parts if they take no more than this; while they are moved there are up to three copies.
         tol: overrides the derived tolerance.
         shifts_only: test what the claim says of translations, and no other isometries.
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
@@ -246,7 +247,7 @@ def verify(
 
 
 def _stages(fn: Any, claim: Claim) -> Sequence[Stage]:
-    if not hasattr(claim.source, "stages") or not hasattr(fn, "layer"):
+    if not (hasattr(claim.source, "stages") and hasattr(fn, "layer") and hasattr(fn, "variables")):
         raise ValueError(
             "mode='shared' runs the parts of a network apart: give it net.bind(variables) and the certificate of net "
             "from certify. For any other function use mode='cosets'"
