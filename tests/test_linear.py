@@ -69,7 +69,9 @@ LAYERS = {
 }
 
 
-@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "polyphase" else name for name in LAYERS]
+)
 def test_every_derivative_is_that_of_the_plain_layer(name):
     net, shape = LAYERS[name]
     keys = jax.random.split(jax.random.key(0), 3)

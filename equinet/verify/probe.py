@@ -36,6 +36,9 @@ SMALL = 1 << 15
 MEMORY = 4 << 30
 """Bytes that a compiled step may take for intermediate values unless a caller says otherwise."""
 
+STARTING = 4
+"""Elements that take as long as it takes to start a chunk, about."""
+
 LONG = 50
 """Chunks from which a sweep is long enough for a progress bar."""
 
@@ -359,3 +362,22 @@ def default_chunk(jobs: int, batch: int, entries: int) -> int:
     examples = EXAMPLES.get(jax.default_backend(), MANY)
     room = max(1, examples // batch, min(64, SMALL // entries))
     return min(1 << (jobs - 1).bit_length(), 1 << (room.bit_length() - 1))
+
+
+def fitting_chunk(runs: Sequence[int], most: int) -> int:
+    """Elements per step for several runs of few: what the last chunk of a run lacks is evaluated all the same.
+
+    The power of two c that takes least, with `c + STARTING` for each chunk.
+
+    Args:
+        runs: how many elements each run measures.
+        most: the largest chunk.
+
+    >>> fitting_chunk([1, 4, 16, 63], 32), fitting_chunk([1024], 32)
+    (8, 32)
+    """
+
+    def taken(chunk: int) -> int:
+        return sum(-(-run // chunk) * (chunk + STARTING) for run in runs)
+
+    return min((1 << k for k in reversed(range(most.bit_length()))), key=taken)

@@ -113,14 +113,9 @@ class Shared:
         self, probe: Probe, stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup, memory: int
     ) -> None:
         self.probe, self.stages = probe, stages
-        groups = [stage.upto.strict & whole for stage in stages[:-1]]
-        cuts = [Cut(k, group, stages[k].upto) for k, group in enumerate(groups)]
-        cuts = [cut for cut, after in zip(cuts, [*groups, claimed][1:], strict=True) if cut.group != after]
         self.slack, self.cuts = 0.0, []
-        for cut, error, values in self._measured(cuts):
-            index = cut.group.index_in(whole)
-            assert index is not None, "a finite domain has a finite index"
-            if error is None or index * values.nbytes // len(values) > memory:
+        for cut, error, values in self._measured(places(stages, whole, claimed)):
+            if error is None or cosets(cut.group, whole) * values.nbytes // len(values) > memory:
                 continue
             self.slack += (word_length(cut.group) or 0) * error
             self.cuts.append(cut)
@@ -129,7 +124,7 @@ class Shared:
         """Each cut with the largest error of its group's generators, None if they do not hold, and some values."""
         probe, trials = self.probe, range(min(CHECKED, self.probe.trials))
         one = Isometry.identity(len(probe.sizes))
-        asked = list(dict.fromkeys(g for cut in cuts for g in cut.group.generators))
+        asked = _asked(cuts)
         which = [*trials, *(probe.trials + k for k in trials), *trials, *(k for _ in asked for k in trials)]
         elements = [one] * (3 * len(trials)) + [g for g in asked for _ in trials]
         values, start, moves = probe.bank, 0, Moves(which, elements, elements)
@@ -229,6 +224,32 @@ class Shared:
                 x = evaluate(variables, x)
             yield np.asarray(x)[: len(part) * probe.batch]
             advance()
+
+
+def places(stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup) -> list[Cut]:
+    """Where values might be kept: after each stage whose group is larger than that after the next."""
+    groups = [stage.upto.strict & whole for stage in stages[:-1]]
+    cuts = [Cut(k, group, stages[k].upto) for k, group in enumerate(groups)]
+    return [cut for cut, after in zip(cuts, [*groups, claimed][1:], strict=True) if cut.group != after]
+
+
+def cosets(group: SpaceGroup, whole: SpaceGroup) -> int:
+    """How many there are of a subgroup of a finite group."""
+    index = group.index_in(whole)
+    assert index is not None, "a finite domain has a finite index"
+    return index
+
+
+def runs(stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup, trials: int) -> list[int]:
+    """About how many elements each part will run on: those that check groups, then one of each coset."""
+    cuts = places(stages, whole, claimed)
+    checks = min(CHECKED, trials) * (3 + len(_asked(cuts)))
+    return [checks, *(cosets(group, whole) for group in (*(cut.group for cut in cuts), claimed))]
+
+
+def _asked(cuts: Sequence[Cut]) -> list[Isometry]:
+    """The generators of all groups."""
+    return list(dict.fromkeys(g for cut in cuts for g in cut.group.generators))
 
 
 def _share(wanted: Sequence[Isometry], cut: Cut) -> tuple[Moves, list[Isometry]]:

@@ -20,10 +20,10 @@ from equinet.verify.claims import Action, Claim, output_action, output_grid, rea
 from equinet.verify.cosets import outside_cosets, word_length
 from equinet.verify.interior import Canvas
 from equinet.verify.match import Matcher
-from equinet.verify.probe import MEMORY, Job, Probe, default_chunk
+from equinet.verify.probe import MEMORY, Job, Probe, default_chunk, fitting_chunk
 from equinet.verify.program import make_program, make_staged, precision
 from equinet.verify.report import Report
-from equinet.verify.shared import Shared, Stage
+from equinet.verify.shared import Shared, Stage, runs
 
 MODES = ("generators", "sweep", "cosets", "shared")
 
@@ -127,6 +127,9 @@ def make_bench(
 
     if chunk is None:
         chunk = default_chunk(max(jobs or 64, 3 * trials), batch, batch * prod(sizes) * claim.channels)
+        if stages:
+            measured = 3 * trials, trials * max(1, len(claim.group.generators))
+            chunk = fitting_chunk([*measured, *runs(stages, claim.whole, claim.group, trials)], chunk)
     program = make_staged([stage.fn for stage in stages], dtype) if stages else make_program(fn, dtype, jit)
     probe = Probe(
         program, sizes, claim.channels, grid,
@@ -202,7 +205,7 @@ def verify(
             bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
         chunk: elements per compiled step; by default 32 examples of them on a CPU (more if they are small), where more
-            run no faster, and 256 on an accelerator.
+            run no faster, and 256 on an accelerator; in mode "shared" as few as the cosets of its parts fill.
         memory: bytes that a compiled step may take for intermediate values, on each device; by default 4 GiB. The chunk
             shrinks until it takes no more. Mode "shared" counts those within the parts of a network, and keeps values
             between two parts if they take no more than this; while they are moved there are up to three copies.

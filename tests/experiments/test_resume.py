@@ -96,9 +96,8 @@ def test_ten_kills_at_random_moments(whole: Path, tmp_path: Path) -> None:
     same(whole, tmp_path / "run")
 
 
-@pytest.mark.parametrize(
-    ("room", "lines"), [(0, 10), *(pytest.param(room, 12, marks=pytest.mark.slow) for room in (0, 200, 1000))]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("room", "lines"), [(0, 10), (0, 12), (200, 12), (1000, 12)])
 def test_a_full_disk_stops_a_run_in_a_line_and_it_goes_on_once_there_is_room(
     room: int, lines: int, whole: Path, tmp_path: Path
 ) -> None:

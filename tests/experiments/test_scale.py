@@ -60,10 +60,14 @@ def one_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workdir
 
 
-def test_eight_devices_give_the_same_curve_and_go_on_from_one(one_device: Path, tmp_path: Path) -> None:
+def test_eight_devices_give_the_same_curve(one_device: Path, tmp_path: Path) -> None:
     finish(launch(tmp_path / "eight", SHORT, devices=8))
     assert (devices_of(one_device), devices_of(tmp_path / "eight")) == (1, 8)
     alike(tmp_path / "eight", one_device)
+
+
+@pytest.mark.slow
+def test_eight_devices_go_on_from_one_along_the_same_curve(one_device: Path, tmp_path: Path) -> None:
     moved = tmp_path / "moved"
     shutil.copytree(one_device, moved)
     shutil.rmtree(moved / "checkpoints" / "25")

@@ -10,6 +10,7 @@ from equinet.groups import Isometry, Lattice, SpaceGroup, parse_group, point_gro
 from tests.groups.brute import Subgroup, TorusGroup
 
 SMALL = [(n,) for n in range(1, 9)] + [(1, 1), (2, 2), (2, 4), (3, 4), (3, 3), (1, 1, 1)]
+LONGEST = [(2, 4), (1, 1, 1)]
 TORI = [*SMALL, (4, 4), (1, 2, 2), (1, 3, 3)]
 
 
@@ -105,7 +106,9 @@ def reduced(group: SpaceGroup) -> list[Isometry]:
     return [Isometry(g.matrix, group.periods.reduce(g.shift)) for g in group.generators]
 
 
-@pytest.mark.parametrize("sizes", SMALL, ids=str)
+@pytest.mark.parametrize(
+    "sizes", [pytest.param(sizes, marks=pytest.mark.slow) if sizes in LONGEST else sizes for sizes in SMALL], ids=str
+)
 def test_meet_join_and_inclusion_of_all_pairs(sizes: tuple[int, ...]) -> None:
     check_pairs(sizes, brute(sizes).subgroups)
 

@@ -39,9 +39,8 @@ def _check(sizes, kernels, strides, dilations, paddings, kinds):
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("n", [5, 6])
-def test_windows(n):
-    _check([n], [1, 2, 3], [1, 2, 3], [1], PADDINGS, [eq.torus, eq.box])
+def test_windows():
+    _check([6], [1, 2, 3], [1, 2], [1], PADDINGS, [eq.torus, eq.box])
 
 
 @pytest.mark.slow

@@ -145,6 +145,36 @@ def test_kept_values_follow_the_shift_through_the_layer(dtype):
     assert all(_same_up_to_shift(y[0], other) for other in y)
 
 
+def _wrapped_on_one_axis(x, kernel):
+    """A circular 3×3 convolution that adds the border rows back instead of padding: fewer copies, sums in two parts."""
+    x = jnp.concatenate([x[:, :, -1:], x, x[:, :, :1]], 2)
+    spec = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((2, 2), (0, 0)), dimension_numbers=spec)
+    return y[:, 1:-1].at[:, -1].add(y[:, 0]).at[:, 0].add(y[:, -1])
+
+
+@pytest.mark.skipif(jax.default_backend() != "cpu", reason="libraries of GPUs choose their own order of additions")
+@pytest.mark.parametrize("channels", [3, 64])
+def test_what_a_network_samples_follows_every_shift_bit_for_bit(channels):
+    """A circular convolution adds the taps of every node in one order, so no choice after it depends on rounding."""
+    shifts = _shifts((8, 12))
+    x = _rolled(np.random.default_rng(6).normal(size=(8, 12, channels)).astype(np.float32), shifts)
+    conv = eq.Conv(32, 3, padding="circular")
+    net = eq.Sequential(
+        conv, eq.BatchNorm(), eq.Relu(), eq.PolyphasePool(2),
+        eq.Residual(eq.Conv(32, 3, padding="circular")), eq.PolyphasePool(2, blur=3),
+    )  # fmt: skip
+    y = np.asarray(jax.jit(net.apply)(net.init(jax.random.key(0), (8, 12, channels)), x))
+    assert all(_same_up_to_shift(y[0], other) for other in y)
+
+    variables = conv.init(jax.random.key(1), (8, 12, channels))
+    one = np.asarray(jax.jit(conv.apply)(variables, x))
+    np.testing.assert_array_equal(one, _rolled(one[0], shifts))
+    other = np.asarray(jax.jit(_wrapped_on_one_axis)(x, variables["params"]["kernel"]))
+    np.testing.assert_allclose(other, one, atol=1e-4)
+    assert (other != _rolled(other[0], shifts)).any()
+
+
 def test_gradient_flows_through_the_kept_component_only():
     x = jnp.asarray(np.random.default_rng(2).normal(size=(2, 6, 4, 2)), jnp.float32)
     variables = eq.PolyphasePool((3, 2)).init(jax.random.key(0), (6, 4, 2))

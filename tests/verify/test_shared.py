@@ -13,8 +13,8 @@ from equinet.layers.base import Context, Layer, Params, Shape, State
 from equinet.verify import shared as shared_module
 from equinet.verify import verify
 from equinet.verify.claims import read_claim
-from equinet.verify.probe import Job
-from equinet.verify.shared import Shared
+from equinet.verify.probe import Job, fitting_chunk
+from equinet.verify.shared import Shared, runs
 from equinet.verify.sweep import make_bench
 from tests.cases import CASES
 
@@ -126,6 +126,20 @@ def test_each_part_runs_once_per_coset_of_its_group() -> None:
     assert evaluations(shared, every) == [8, 32, len(every)]
     shifts = [g for g in every if g.is_translation]
     assert evaluations(shared, shifts) == [1, 4, len(shifts)]
+
+
+def test_a_chunk_is_chosen_for_as_many_elements_as_parts_run_on() -> None:
+    net, domain = eq.Sequential(conv(), conv(stride=2), conv(stride=2), eq.GlobalAvgPool()), eq.torus(8, 8)
+    fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
+    claim, _ = read_claim(certificate, None, None, None, None)
+    stages = certificate.stages(fn)
+    checks, *parts = runs(stages, claim.whole, claim.group, 8)
+    assert parts == [8, 32, claim.group.index_in(claim.whole)]
+    # Two batches as they are, nudged and again, and moved by each of the generators of two groups.
+    assert checks == 2 * (3 + len({g for s in stages[:2] for g in (s.upto.strict & claim.whole).generators}))
+    assert fitting_chunk([3, 9], 64) == 4
+    assert fitting_chunk([3, 9], 2) == 2
+    assert fitting_chunk([1000], 64) == 64
 
 
 def test_values_that_need_too_much_memory_are_not_kept() -> None:
