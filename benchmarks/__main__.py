@@ -3,13 +3,15 @@
 python -m benchmarks [--only=layers,sweeps] [--rows=TEXT] [--page]
 """
 
+import os
 import sys
 import time
+from typing import Any
 
 from absl import app, flags
 
 from benchmarks import layers, networks, page, query, sweeps
-from benchmarks.common import Busy, machine, measure, show
+from benchmarks.common import Busy, Work, machine, measure, show
 from equinet.runtime import tune_cpu
 from experiments.record import write_json
 
@@ -19,40 +21,50 @@ _ONLY = flags.DEFINE_multi_enum("only", None, list(SUITES), "Run this suite; may
 _ROWS = flags.DEFINE_string("rows", "", "Run the rows whose titles hold this text; nothing is recorded.")
 _PAGE = flags.DEFINE_bool("page", False, "Make the page from the records that are there, and measure nothing.")
 _TUNE = flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
-_TRIES = flags.DEFINE_integer("tries", 3, "How often a row is tried while others use the machine.")
+_TRIES = flags.DEFINE_integer("tries", 5, "How often a row is tried while others use the machine.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
     """Measure, record, write the page."""
     if len(argv) > 1:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
+    # On a GPU JAX would take most of the memory for itself; its peers share the process.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if not _PAGE.value:
         if _TUNE.value:
             tune_cpu()
+        # Before any record is written, which changes the tree.
+        where = machine()
         for name in _ONLY.value or SUITES:
-            _run(name)
+            _run(name, where)
     if not _ROWS.value:
         page.write()
 
 
-def _run(name: str) -> None:
-    rows = []
-    for work in SUITES[name].works():
-        if _ROWS.value not in work.title:
-            continue
-        for left in reversed(range(_TRIES.value)):
-            try:
-                rows.append(measure(work))
-                break
-            except Busy as busy:
-                if not left:
-                    sys.exit(f"benchmarks: {busy}: run this on an idle machine")
-                time.sleep(20)
-        show(rows[-1])
+def _run(name: str, where: dict[str, Any]) -> None:
+    rows = [row for work in SUITES[name].works() if _ROWS.value in work.title and (row := _measured(work))]
     if _ROWS.value:
         return
     more = {"memory": networks.memory()} if name == "networks" else {}
-    write_json(page.records() / f"{name}.json", {"rows": rows, **more, "machine": machine()})
+    write_json(page.records() / f"{name}.json", {"rows": rows, **more, "machine": where})
+
+
+def _measured(work: Work) -> dict[str, Any] | None:
+    """The row, shown; None where a peer is not installed."""
+    for left in reversed(range(_TRIES.value)):
+        try:
+            row = measure(work)
+        except (ModuleNotFoundError, FileNotFoundError) as missing:
+            print(f"\n{work.title}: left out, since a peer is not installed: {missing}", flush=True)
+            return None
+        except Busy as busy:
+            if not left:
+                sys.exit(f"benchmarks: {busy}: run this on an idle machine")
+            time.sleep(20)
+        else:
+            show(row)
+            return row
+    return None
 
 
 if __name__ == "__main__":

@@ -40,8 +40,9 @@ class Work:
         peer: the way that ratios refer to.
         ours: the way that the targets are for.
         goal, stretch: ratios to reach, time of the peer over our time.
-        within: seconds to stay within.
+        within: seconds to stay within, in place of a goal; `stretch` is in seconds then.
         samples: of each way.
+        growth: the curve of the page that the row is a point of, and how large what grows is there.
     """
 
     title: str
@@ -52,6 +53,7 @@ class Work:
     stretch: float | None = None
     within: float | None = None
     samples: int = 9
+    growth: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -145,6 +147,7 @@ def measure(work: Work, pause: float = 0.05, check: bool = True) -> dict[str, An
         "goal": work.goal,
         "stretch": work.stretch,
         "within": work.within,
+        "growth": work.growth,
         "timings": [asdict(timing) for timing in timings],
         "others": share,
     }
@@ -159,13 +162,15 @@ def _once(way: Way) -> float:
 def standing(row: Mapping[str, Any]) -> str:
     """Whether a row reaches its target: "stretch", "reached", "missed", or nothing if it has none."""
     ours = next(timing for timing in row["timings"] if timing["name"] == row["ours"])
+    # Both as numbers that are to be large.
+    found, goal, stretch = ours["ratio"], row["goal"], row["stretch"]
     if row["within"] is not None:
-        return "reached" if ours["seconds"] <= row["within"] else "missed"
-    if row["goal"] is None:
+        found, goal, stretch = -ours["seconds"], -row["within"], None if stretch is None else -stretch
+    if goal is None:
         return ""
-    if row["stretch"] is not None and ours["ratio"] >= row["stretch"]:
+    if stretch is not None and found >= stretch:
         return "stretch"
-    return "reached" if ours["ratio"] >= row["goal"] else "missed"
+    return "reached" if found >= goal else "missed"
 
 
 def show(row: Mapping[str, Any]) -> None:
@@ -180,10 +185,19 @@ def show(row: Mapping[str, Any]) -> None:
         )
 
 
+def _processor() -> str:
+    """What the system calls the processor; virtual machines give several generations one name, so numbers too."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = [line.split(":", 1) for line in cpuinfo.read_text().splitlines() if ":" in line] if cpuinfo.exists() else []
+    facts = {name.strip(): value.strip() for name, value in reversed(lines)}
+    if "model name" not in facts:
+        return platform.processor()
+    return f"{facts['model name']} (family {facts.get('cpu family', '?')}, model {facts.get('model', '?')})"
+
+
 def machine() -> dict[str, Any]:
     """The machine, versions and process-wide settings of a run."""
-    names = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return {
-        "cpu": names[0].split(":", 1)[1].strip() if names else platform.processor(),
+        "cpu": _processor(),
         **run_record({}, command="python -m benchmarks"),
     }

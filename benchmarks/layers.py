@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 import equinet as eq
 from benchmarks.common import Process, Way, Work
@@ -33,6 +34,35 @@ def ours(net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: b
     made = jax.jit(jax.grad(loss, (0, 1))).lower(variables["params"], x).compile()
     only_plain(False)
     return lambda: made(variables["params"], x)
+
+
+def derived(fn: Callable[[jax.Array], jax.Array]) -> Way:
+    """Value and gradient of a function of the maps that are pooled, as JAX derives it."""
+    x = jax.random.normal(jax.random.key(0), MAPS)
+    made = jax.jit(jax.grad(lambda x: (fn(x) ** 2).sum())).lower(x).compile()
+    return lambda: made(x)
+
+
+def wrapped(x: jax.Array, before: int, after: int) -> jax.Array:
+    """Padded around the torus."""
+    return jnp.pad(x, ((0, 0), (before, after), (before, after), (0, 0)), mode="wrap")
+
+
+def blurred(x: jax.Array, stride: int) -> jax.Array:
+    """A binomial filter of three taps on each axis, as a depthwise convolution."""
+    taps = jnp.asarray([1.0, 2.0, 1.0]) / 4
+    kernel = jnp.broadcast_to((taps[:, None] * taps)[:, :, None, None], (3, 3, 1, x.shape[-1]))
+    layout = ("NHWC", "HWIO", "NHWC")
+    return jax.lax.conv_general_dilated(
+        wrapped(x, 1, 1), kernel, (stride, stride), "VALID", dimension_numbers=layout, feature_group_count=x.shape[-1]
+    )
+
+
+def sampled(x: jax.Array) -> jax.Array:
+    """The component of stride 2 with the largest norm, of each example."""
+    components = jnp.stack([x[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], 1)
+    chosen = (components**2).sum((2, 3, 4)).argmax(1)
+    return components[jnp.arange(len(x)), chosen]
 
 
 def theirs(module: Any, shape: Sequence[int], channels_last: bool = False) -> Way:
@@ -71,7 +101,14 @@ def max_pool(window: int, stride: int, padding: str) -> Mapping[str, Way]:
     pool = nn.MaxPool2d(window, stride)
     module = nn.Sequential(peers.CircularPad((window - 1) // 2, window // 2), pool) if padding == "circular" else pool
     net = eq.MaxPool(window, stride, padding)
+
+    def textbook(x: jax.Array) -> jax.Array:
+        x = wrapped(x, (window - 1) // 2, window // 2) if padding == "circular" else x
+        sides, strides = (1, window, window, 1), (1, stride, stride, 1)
+        return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, sides, strides, "VALID")
+
     return {
+        "plain JAX": derived(textbook),
         "torch": theirs(module, MAPS),
         "torch channels_last": theirs(module, MAPS, True),
         "equinet": ours(net, MAPS),
@@ -86,6 +123,7 @@ def blur_pool() -> Mapping[str, Way]:
     return {
         "antialiased-cnns": theirs(pool(), MAPS),
         "antialiased-cnns channels_last": theirs(pool(), MAPS, True),
+        "plain JAX": derived(partial(blurred, stride=2)),
         "equinet": ours(eq.BlurPool(2), MAPS),
         "equinet, reflected border": ours(eq.BlurPool(2, padding="reflect"), MAPS),
     }
@@ -98,6 +136,7 @@ def polyphase(blur: bool) -> Mapping[str, Way]:
     return {
         "as published": theirs(peers.IndexedPolyphase(MAPS[-1], blur), MAPS),
         "stack and gather": theirs(peers.PolyphaseSampling(MAPS[-1], blur), MAPS),
+        "plain JAX": derived(lambda x: sampled(blurred(x, 1) if blur else x)),
         "equinet": ours(eq.PolyphasePool(2, blur=3 if blur else None), MAPS),
     }
 
@@ -111,6 +150,7 @@ def rotations() -> Mapping[str, Way]:
     return {
         "escnn": Process(str(ESCNN), str(ROOT / "benchmarks" / "escnn_peer.py"), "32", "32", "16"),
         "torch, plain convolution": theirs(peers.conv(64, 64), shape),
+        "plain JAX": ours(net, shape, fibre, plain=True),
         "equinet": ours(net, shape, fibre),
         "equinet, plain convolution": ours(eq.Conv(64, 3, padding="circular", bias=False), shape),
     }
@@ -128,6 +168,15 @@ def works() -> list[Work]:
         )
         for n, c in ((16, 128), (8, 256), (4, 512))
     ]
+    sizes = [
+        Work(
+            f"convolution 3×3 circular, {n}² × 64, batch 16",
+            partial(convolution, n, 64, 16),
+            "torch",
+            growth=("convolution", n),
+        )
+        for n in (8, 16, 32, 64)
+    ]
     return [
         Work(
             "convolution 3×3 circular, 32² × 64, batch 64",
@@ -137,6 +186,7 @@ def works() -> list[Work]:
             stretch=1.0,
         ),
         *wide,
+        *sizes,
         Work("max pool 2×2/2", partial(max_pool, 2, 2, "valid"), "torch channels_last", goal=1.0, stretch=1.3),
         Work("max pool 3×3/2 circular", partial(max_pool, 3, 2, "circular"), "torch", goal=1.5, stretch=2.0),
         Work("max pool 2×2/1 circular", partial(max_pool, 2, 1, "circular"), "torch", goal=3.5, stretch=5.0),

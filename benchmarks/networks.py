@@ -15,6 +15,7 @@ from benchmarks.common import Process, Way, Work
 from equinet.linear import only_plain
 
 SIZE, CLASSES = 32, 10
+GROUPS = (None, "p4", "p4m")
 
 
 def traced_step(net: eq.Layer, batch: int, dtype: str = "float32") -> tuple[Any, tuple[Any, ...]]:
@@ -109,9 +110,18 @@ def against_plain() -> Mapping[str, Way]:
     return {"plain JAX": Process(sys.executable, "-m", "benchmarks.plain", "64"), "equinet": resnet_step(64)}
 
 
-def over_group(make: Callable[..., eq.Layer], *groups: str | None, batch: int = 16) -> Mapping[str, Way]:
-    """Training steps of one architecture over several groups, with as many dense channels."""
-    return {group or "no group": step_of(make(group=group, match="cost"), batch) for group in groups}
+def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int = 16) -> Mapping[str, Way]:
+    """One architecture: in PyTorch, and over several groups with as many dense channels."""
+    import torch
+
+    from benchmarks import peers
+
+    module = getattr(peers, name)()
+    x = torch.randn(batch, 3, SIZE, SIZE)
+    labels = torch.randint(0, CLASSES, (batch, *module(x).shape[2:]))
+    theirs = peers.training_step(module, x, labels) if kind == "step" else peers.forward(module, x)
+    run = step_of if kind == "step" else forward_of
+    return {"torch": theirs, **{group or "no group": run(make(group=group, match="cost"), batch) for group in GROUPS}}
 
 
 def compiling() -> Way:
@@ -152,22 +162,39 @@ def works() -> list[Work]:
     """The rows."""
     if jax.default_backend() != "cpu":
         return on_an_accelerator()
-    wide = partial(eq.models.wide_resnet, 10, 2)
-    unet = partial(eq.models.unet, 3, width=32)
+    over = [
+        Work(f"{title} {kind}, batch 16", partial(over_groups, name, kind, make), "torch", "no group", samples=5)
+        for title, name, make in (
+            ("wide ResNet 10-2", "wide_resnet", partial(eq.models.wide_resnet, 10, 2)),
+            ("U-Net", "unet", partial(eq.models.unet, 3, width=32)),
+        )
+        for kind in ("step", "forward")
+    ]
+    steps = [
+        Work(
+            f"ResNet-18 step, batch {batch}",
+            partial(against_torch, batch),
+            "torch",
+            goal=0.9 if batch >= 64 else None,
+            stretch=1.0 if batch >= 64 else None,
+            samples=5,
+            growth=("step", batch),
+        )
+        for batch in (16, 32, 64, 128)
+    ]
     return [
-        Work("ResNet-18 step, batch 64", partial(against_torch, 64), "torch", goal=0.9, stretch=1.0, samples=5),
-        Work("ResNet-18 step, batch 128", partial(against_torch, 128), "torch", goal=0.9, stretch=1.0, samples=3),
+        *steps,
         Work("ResNet-18 step, batch 64, compiled", against_compiled, "torch.compile", samples=5),
         Work("ResNet-18 step, batch 64, plain", against_plain, "plain JAX", goal=2.3, stretch=2.8, samples=5),
         Work("ResNet-18 forward, batch 64", partial(forward_against_torch, 64), "torch", samples=5),
         Work("ResNet-18 forward, batch 128", partial(forward_against_torch, 128), "torch", samples=5),
+        *over,
         Work(
-            "wide ResNet 10-2 step, batch 16",
-            partial(over_group, wide, None, "p4", "p4m"),
-            "no group",
-            "p4m",
-            samples=5,
+            "compiling a ResNet-18 step",
+            lambda: {"equinet": compiling()},
+            "equinet",
+            within=4.0,
+            stretch=2.5,
+            samples=3,
         ),
-        Work("U-Net step, batch 16", partial(over_group, unet, None, "p4", "p4m"), "no group", "p4m", samples=5),
-        Work("compiling a ResNet-18 step", lambda: {"equinet": compiling()}, "equinet", within=4.0, samples=3),
     ]

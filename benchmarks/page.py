@@ -56,6 +56,17 @@ HEADINGS = {
 }
 
 
+CURVES = {
+    "convolution": ("convolution 3×3, 64 channels, forward and backward", "nodes a side"),
+    "step": ("ResNet-18 training step", "batch"),
+    "orders": ("networks over a group, equal dense channels", "order of the point group"),
+    "shifts": ("every shift of a small CNN", "number of shifts"),
+    "isometries": ("whole group of a small CNN", "isometries of the torus, |G|"),
+    "certificate": ("certificate", "layers"),
+}
+"""Panels of the figure of growth: what a row's `growth` names, with title and label."""
+
+
 def records() -> Path:
     """Where the records of this machine go: those of a CPU beside the page's figures, others in a folder of theirs."""
     backend = jax.default_backend()
@@ -117,7 +128,7 @@ def _ms(seconds: float) -> str:
 
 def _target(row: Mapping[str, Any]) -> str:
     if row["within"] is not None:
-        return f"≤ {_ms(row['within'])} ms"
+        return f"≤ {_ms(row['within'])} ms" + (f", stretch {_ms(row['stretch'])} ms" if row["stretch"] else "")
     if row["goal"] is None:
         return ""
     return f"≥ {row['goal']:g}×" + (f", stretch {row['stretch']:g}×" if row["stretch"] else "") + f" of {row['peer']}"
@@ -138,84 +149,75 @@ def draw(records: Mapping[str, Any]) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = [row for record in records.values() for row in record["rows"] if row["goal"] is not None]
-    if rows:
-        figure, axes = plt.subplots(figsize=(9, 0.36 * len(rows) + 1.2), layout="constrained")
-        for at, row in enumerate(reversed(rows)):
-            ratio = _ours(row)["ratio"]
-            axes.barh(at, ratio, color="tab:blue" if ratio >= row["goal"] else "tab:orange")
-            axes.plot([row["goal"]] * 2, [at - 0.4, at + 0.4], color="black")
-            axes.text(ratio * 1.03, at, f"{ratio:.2f}×", va="center", fontsize=8)
-        axes.set_yticks(range(len(rows)), [f"{row['title']}  vs {row['peer']}" for row in reversed(rows)], fontsize=8)
-        axes.axvline(1, color="grey", linewidth=0.8)
-        axes.set_xscale("log")
-        axes.set_xlim(right=axes.get_xlim()[1] * 1.4)
-        axes.set_xlabel("time of the peer / our time (line: the ratio to reach)")
+    rows = [row for record in records.values() for row in record["rows"]]
+    with_goals = [row for row in rows if row["goal"] is not None]
+    if with_goals:
+        figure, axes = plt.subplots(figsize=(9, 0.3 * len(with_goals) + 0.9), layout="constrained")
+        _ratios(axes, with_goals)
         figure.savefig(RECORDS / "ratios.png", dpi=130)
         plt.close(figure)
-    figure, panels = plt.subplots(1, 4, figsize=(14, 3.6), layout="constrained")
-    _growth(panels[0], records.get("layers"), "convolution 3×3 circular, ", "torch", "nodes a side, channels", _side)
-    _growth(panels[1], records.get("networks"), "ResNet-18 step, batch ", "torch", "batch", _batch)
-    _orders(panels[2], records.get("networks"))
-    _growth(panels[3], records.get("sweeps"), "all ", None, "isometries of the torus, |G|", _isometries)
-    panels[0].set_title("convolution 3×3, forward and backward", fontsize=9)
-    panels[1].set_title("ResNet-18 training step", fontsize=9)
-    panels[3].set_title("whole group of a small CNN", fontsize=9)
+    figure, panels = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
+    for panel, (name, (title, label)) in zip(panels.flat, CURVES.items(), strict=True):
+        if name == "orders":
+            _orders(panel, [row for row in rows if "p4m" in {timing["name"] for timing in row["timings"]}])
+        else:
+            _growth(panel, [row for row in rows if row.get("growth") and row["growth"][0] == name])
+        panel.set_title(title, fontsize=10)
+        panel.set_xlabel(label)
+        panel.set_ylabel("ms")
+        panel.tick_params(labelsize=8)
+        panel.grid(alpha=0.3)
+        if panel.lines:
+            panel.legend(fontsize=8)
     figure.savefig(RECORDS / "growth.png", dpi=130)
     plt.close(figure)
 
 
-def _ours(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    return next(timing for timing in row["timings"] if timing["name"] == row["ours"])
+def _ratios(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A bar for each row, and a line where it is to end."""
+    from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+    for at, row in enumerate(reversed(rows)):
+        ratio = next(timing["ratio"] for timing in row["timings"] if timing["name"] == row["ours"])
+        axes.barh(at, ratio, color="tab:blue" if ratio >= row["goal"] else "tab:orange")
+        axes.plot([row["goal"]] * 2, [at - 0.4, at + 0.4], color="black")
+        axes.text(max(ratio, row["goal"]) * 1.04, at, f"{ratio:.2f}×", va="center", fontsize=8)
+    axes.set_yticks(range(len(rows)), [f"{row['title']}  vs {row['peer']}" for row in reversed(rows)], fontsize=8)
+    axes.axvline(1, color="grey", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_xlim(right=axes.get_xlim()[1] * 1.4)
+    axes.set_ylim(-0.7, len(rows) - 0.3)
+    axes.set_xticks([0.5, 1, 2, 5, 10, 20])
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("time of the peer / our time (line: the ratio to reach)")
 
 
-def _side(title: str) -> str:
-    return title.removeprefix("convolution 3×3 circular, ").split(",")[0]
+def _growth(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Time of each way against what grows, both by factors."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter
 
-
-def _batch(title: str) -> str:
-    return title.rsplit(" ", 1)[1]
-
-
-def _isometries(title: str) -> str:
-    return title.split(" ")[1]
-
-
-def _growth(panel: Any, record: Any, start: str, skip: str | None, label: str, name: Any) -> None:
-    """Time of each way, a point for every row whose title starts like that and ends in what grows."""
-    rows = [r for r in (record["rows"] if record else []) if r["title"].startswith(start)]
-    rows = [r for r in rows if skip is None or r["peer"] == skip]
-    if start.startswith("ResNet"):
-        rows = [r for r in rows if r["title"][len(start) :].isdigit()]
-    if start == "all ":
-        rows = [r for r in rows if "small CNN" in r["title"]]
-    lines: dict[str, list[tuple[str, float]]] = {}
+    lines: dict[str, dict[float, float]] = {}
     for row in rows:
         for timing in row["timings"]:
-            lines.setdefault(timing["name"], []).append((name(row["title"]), 1e3 * timing["seconds"]))
-    for way, points in lines.items():
-        names, times = zip(*points, strict=True)
-        panel.plot(times, marker="o", label=way)
-        panel.set_xticks(range(len(names)), names)
-    panel.set_xlabel(label)
-    panel.set_ylabel("ms")
+            # A way of two rows is timed twice.
+            lines.setdefault(timing["name"], {})[row["growth"][1]] = 1e3 * timing["seconds"]
+    panel.set_xscale("log")
     panel.set_yscale("log")
-    panel.tick_params(labelsize=7)
-    if lines:
-        panel.legend(fontsize=7)
+    for way, points in lines.items():
+        panel.plot(*zip(*sorted(points.items()), strict=True), marker="o", markersize=4, label=way)
+    sizes = sorted({row["growth"][1] for row in rows})
+    panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
+    panel.yaxis.set_minor_formatter(NullFormatter())
 
 
-def _orders(panel: Any, record: Any) -> None:
-    """Steps of one architecture over groups of growing order."""
+def _orders(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
+    """One architecture over groups of growing order."""
     orders = {"no group": 1, "p4": 4, "p4m": 8}
-    for row in record["rows"] if record else []:
-        if row["peer"] == "no group":
-            times = [(orders[t["name"]], 1e3 * t["seconds"]) for t in row["timings"]]
-            panel.plot(*zip(*times, strict=True), marker="o", label=row["title"].split(" step")[0])
-    panel.set_xlabel("order of the point group, equal dense channels")
-    panel.set_ylabel("ms")
-    panel.set_xticks([1, 4, 8])
+    for row in rows:
+        times = [(orders[t["name"]], 1e3 * t["seconds"]) for t in row["timings"] if t["name"] in orders]
+        panel.plot(*zip(*times, strict=True), marker="o", markersize=4, label=row["title"].split(",")[0])
+    panel.set_xticks(list(orders.values()))
     panel.set_ylim(bottom=0)
-    panel.set_title("training step over a group", fontsize=9)
-    if panel.lines:
-        panel.legend(fontsize=7)

@@ -109,6 +109,55 @@ def resnet18(classes: int = 10) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, classes))
 
 
+class WideBlock(nn.Module):
+    """Norm and ReLU, then two convolutions and a 1×1 shortcut (Zagoruyko and Komodakis 2016)."""
+
+    def __init__(self, inputs: int, width: int, stride: int) -> None:
+        super().__init__()
+        self.start = nn.Sequential(nn.BatchNorm2d(inputs), nn.ReLU())
+        self.body = nn.Sequential(conv(inputs, width, 3, stride), nn.BatchNorm2d(width), nn.ReLU(), conv(width, width))
+        self.shortcut = nn.Conv2d(inputs, width, 1, stride, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.start(x)
+        return self.body(x) + self.shortcut(x)
+
+
+def wide_resnet(classes: int = 10) -> nn.Module:
+    """Wide ResNet 10-2."""
+    blocks = WideBlock(16, 32, 1), WideBlock(32, 64, 2), WideBlock(64, 128, 2)
+    head = nn.BatchNorm2d(128), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(128, classes)
+    return nn.Sequential(conv(3, 16), *blocks, *head)
+
+
+class UNet(nn.Module):
+    """A level of a U-Net: two convolutions, and where there are levels below, down to them, up again, and the skip."""
+
+    def __init__(self, inputs: int, width: int, below: int) -> None:
+        super().__init__()
+        self.first = self.both(inputs, width)
+        self.below = UNet(width, 2 * width, below - 1) if below else None
+        if below:
+            self.up = nn.Sequential(nn.Upsample(scale_factor=2), conv(2 * width, width, bias=True), nn.ReLU())
+            self.last = self.both(2 * width, width)
+
+    @staticmethod
+    def both(inputs: int, width: int) -> nn.Module:
+        """Two convolutions, each with its ReLU."""
+        return nn.Sequential(conv(inputs, width, bias=True), nn.ReLU(), conv(width, width, bias=True), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.first(x)
+        if self.below is None:
+            return x
+        return self.last(torch.cat([x, self.up(self.below(F.max_pool2d(x, 2)))], 1))
+
+
+def unet(classes: int = 10) -> nn.Module:
+    """A U-Net of three levels below the first, 32 channels at full resolution."""
+    return nn.Sequential(UNet(3, 32, 3), nn.Conv2d(32, classes, 1))
+
+
 def small_cnn(widths: Sequence[int], classes: int = 10) -> nn.Module:
     """Convolution → ReLU → max pooling for each width, global average, dense."""
     layers: list[nn.Module] = []
