@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 import equinet as eq
 from benchmarks.common import Process, Way, Work
+from benchmarks.plain import as_it_comes
 from equinet.layers.base import Context
-from equinet.linear import only_plain
 from experiments.record import ROOT
 
 ESCNN = ROOT / ".venv" / "escnn" / "bin" / "python"
@@ -30,9 +30,8 @@ def ours(net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: b
         y, _ = net.run(params, variables["state"], x, Context(fibre=channels))
         return (y**2).sum()
 
-    only_plain(plain)
-    made = jax.jit(jax.grad(loss, (0, 1))).lower(variables["params"], x).compile()
-    only_plain(False)
+    with as_it_comes(plain):
+        made = jax.jit(jax.grad(loss, (0, 1))).lower(variables["params"], x).compile()
     return lambda: made(variables["params"], x)
 
 
@@ -150,7 +149,6 @@ def rotations() -> Mapping[str, Way]:
     return {
         "escnn": Process(str(ESCNN), str(ROOT / "benchmarks" / "escnn_peer.py"), "32", "32", "16"),
         "torch, plain convolution": theirs(peers.conv(64, 64), shape),
-        "plain JAX": ours(net, shape, fibre, plain=True),
         "equinet": ours(net, shape, fibre),
         "equinet, plain convolution": ours(eq.Conv(64, 3, padding="circular", bias=False), shape),
     }

@@ -12,7 +12,7 @@ import optax
 
 import equinet as eq
 from benchmarks.common import Process, Way, Work
-from equinet.linear import only_plain
+from benchmarks.plain import as_it_comes
 
 SIZE, CLASSES = 32, 10
 GROUPS = (None, "p4", "p4m")
@@ -139,10 +139,9 @@ def memory() -> dict[str, Any]:
     """Peak temporary memory of a step of ResNet-18, in bytes, and of the same without formulations of ours."""
     found = {}
     for name, plain in (("plain JAX", True), ("equinet", False)):
-        only_plain(plain)
-        step, arguments = traced_step(resnet(), 64)
-        found[name] = float(step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes)
-    only_plain(False)
+        with as_it_comes(plain):
+            step, arguments = traced_step(resnet(), 64)
+            found[name] = float(step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes)
     return {"title": "peak temporary memory of a ResNet-18 step, batch 64", "bytes": found, "limit": 1.05}
 
 

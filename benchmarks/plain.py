@@ -1,20 +1,55 @@
-"""A training step in JAX as it comes: no process-wide settings, no formulation of equinet's. See `common.Process`.
+"""JAX as it comes: no process-wide settings, no formulation of equinet's.
 
 python -m benchmarks.plain BATCH
+
+does a training step of ResNet-18 for every line that comes. See `common.Process`.
 """
 
+from __future__ import annotations
+
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import jax
+import jax.numpy as jnp
 
-from benchmarks.networks import resnet_step
+from equinet.layers import conv
 from equinet.linear import only_plain
+from equinet.windows import Window
+
+
+def textbook(x: jax.Array, kernel: jax.Array, axes: tuple[Window, ...], groups: int = 1) -> jax.Array:
+    """A convolution of circular or zero padding: `jnp.pad`, then `lax.conv_general_dilated`."""
+    for axis, window in enumerate(axes, start=1):
+        widths = [(0, 0)] * x.ndim
+        widths[axis] = window.border(x.shape[axis])
+        x = jnp.pad(x, widths, mode="wrap" if window.mode == "circular" else "constant")
+    strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
+    return conv.convolve(x, kernel, strides, dilations, ((0, 0),) * len(axes), groups)
+
+
+@contextmanager
+def as_it_comes(on: bool = True) -> Iterator[None]:
+    """Convolutions of the layers that are traced inside are the textbook's, and every transpose JAX's own."""
+    ours = conv.convolve_windows
+    if on:
+        conv.convolve_windows = textbook
+        only_plain(True)
+    try:
+        yield
+    finally:
+        if on:
+            conv.convolve_windows = ours
+            only_plain(False)
 
 
 def main() -> None:
     """Do a step for every line that comes."""
-    only_plain(True)
-    step = resnet_step(int(sys.argv[1]))
+    from benchmarks.networks import resnet_step
+
+    with as_it_comes():
+        step = resnet_step(int(sys.argv[1]))
     for _ in sys.stdin:
         jax.block_until_ready(step())
         print("done", flush=True)

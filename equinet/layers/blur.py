@@ -10,10 +10,9 @@ import jax.numpy as jnp
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import PaddingSpec, pad_axis, read_shape, roll, taps, window_reason, windows
+from equinet.layers.local import PaddingSpec, read_shape, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import slide
-from equinet.linear import with_transposes
 from equinet.windows import Extend, Window, binomial
 
 Ints = int | tuple[int, ...]
@@ -24,12 +23,6 @@ def filter_axis(x: jax.Array, axis: int, window: Window) -> jax.Array:
 
     A depthwise convolution would be 20 to 60 times slower on a CPU.
     """
-    n, stride = x.shape[axis], window.stride
-    lo, hi = window.border(n)
-    if window.mode == "circular" and stride == 1:
-        return _filter_around(x, axis, lo, hi)
-    if window.mode == "circular" and n % stride == 0:
-        return with_transposes(lambda x: _weighted(taps(x, axis, window)), {0: lambda u: _spread(u, axis, window)})(x)
     return _weighted(taps(x, axis, window))
 
 
@@ -41,45 +34,6 @@ def _weighted(read: Sequence[jax.Array]) -> jax.Array:
     middle = [read[size // 2] * weights[size // 2]] if size % 2 else []
     parts = halves + middle
     return sum(parts[1:], start=parts[0])
-
-
-def _filter_around(x: jax.Array, axis: int, lo: int, hi: int) -> jax.Array:
-    """The binomial filter of lo + hi + 1 taps along an axis that wraps around; the transpose is the filter reversed."""
-    n, reach = x.shape[axis], lo + hi
-
-    def inside(x: jax.Array) -> jax.Array:
-        """The filter where it stays inside."""
-        kept = x.shape[axis] - reach
-        return _weighted([jax.lax.slice_in_dim(x, tap, tap + kept, axis=axis) for tap in range(reach + 1)])
-
-    def forward(x: jax.Array) -> jax.Array:
-        if n <= reach:
-            return inside(pad_axis(x, axis, lo, hi, "circular"))
-        # Nodes that see around the end are filtered apart: a copy of all of the array, padded, takes as long again.
-        ends = [jax.lax.slice_in_dim(x, n - reach, n, axis=axis), jax.lax.slice_in_dim(x, 0, reach, axis=axis)]
-        around = inside(jnp.concatenate(ends, axis=axis))
-        first = jax.lax.slice_in_dim(around, hi, reach, axis=axis)
-        last = jax.lax.slice_in_dim(around, 0, hi, axis=axis)
-        return jnp.concatenate([first, inside(x), last], axis=axis)
-
-    return with_transposes(forward, {0: lambda u: _filter_around(u, axis, hi, lo)})(x)
-
-
-def _spread(u: jax.Array, axis: int, window: Window) -> jax.Array:
-    """The transpose of a strided filter that wraps around: node s j + a has Σ_q w[s q + a + lo] u[j − q]."""
-    stride, size = window.stride, window.kernel
-    lo, _ = window.border(u.shape[axis] * stride)
-    shares: dict[int, list[float]] = {}
-    for tap, weight in enumerate(binomial(size)):
-        steps, phase = divmod(tap - lo, stride)
-        shares.setdefault(steps, [0.0] * stride)[phase] = weight / 2.0 ** (size - 1)
-    along = [stride if at == axis + 1 else 1 for at in range(u.ndim + 1)]
-    terms = [
-        jnp.expand_dims(roll(u, steps, axis), axis + 1) * jnp.asarray(share, u.dtype).reshape(along)
-        for steps, share in shares.items()
-    ]
-    total = sum(terms[1:], start=terms[0])
-    return total.reshape(*u.shape[:axis], u.shape[axis] * stride, *u.shape[axis + 1 :])
 
 
 def blur_windows(

@@ -12,7 +12,7 @@ from equinet.domain import Axis
 from equinet.field import Field, Lost
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
 from equinet.linear import with_transposes
-from equinet.windows import MODES, Padding, Reading, Window, pad_table
+from equinet.windows import FILL, MODES, Padding, Reading, Window, pad_table
 
 PaddingSpec = str | int | tuple[tuple[int, int], ...]
 
@@ -96,27 +96,52 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
     return tuple(sizes)
 
 
+def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
+    """`y[i] = x[places[i]]` along an array axis, 0 where `places[i]` is FILL.
+
+    A gather from known places becomes part of the loop that reads it; slices that are put together branch at every
+    entry. Its transpose picks too: what JAX derives scatters.
+    """
+    n = x.shape[axis]
+    if np.array_equal(places, np.arange(n)):
+        return x
+    if places[0] != FILL and np.array_equal(places, np.arange(len(places)) + places[0]):
+        return jax.lax.slice_in_dim(x, int(places[0]), int(places[-1]) + 1, axis=axis)
+    if n == 1 and not places.any():
+        # Copies of the one node, which inference follows as such.
+        return jnp.concatenate([x] * len(places), axis=axis)
+    inside = (places != FILL).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+
+    def forward(x: jax.Array) -> jax.Array:
+        y = jnp.take(x, np.where(places == FILL, 0, places), axis=axis, mode="clip")
+        return y if inside.all() else jnp.where(inside, y, jnp.zeros((), x.dtype))
+
+    def transpose(u: jax.Array) -> jax.Array:
+        parts = [pick(u, axis, rows) for rows in _readers(places, n)]
+        return sum(parts[1:], start=parts[0])
+
+    return with_transposes(forward, {0: transpose})(x)
+
+
+def _readers(places: np.ndarray, n: int) -> list[np.ndarray]:
+    """For each of n nodes the first place that reads it, or FILL; then the second, and so on."""
+    found = []
+    left = np.asarray(places).copy()
+    while not found or (left != FILL).any():
+        nodes, first = np.unique(left, return_index=True)
+        rows = np.full(n, FILL)
+        rows[nodes[nodes != FILL]] = first[nodes != FILL]
+        left[first] = FILL
+        found.append(rows)
+    return found
+
+
 def pad_axis(x: jax.Array, axis: int, lo: int, hi: int, mode: str, value: float = 0.0) -> jax.Array:
     """Pad one array axis as `pad_table` says; constants are `value`."""
     if lo == hi == 0:
         return x
-    n = x.shape[axis]
-    if mode == "circular" and max(lo, hi) <= n:
-        before = jax.lax.slice_in_dim(x, n - lo, n, axis=axis)
-        after = jax.lax.slice_in_dim(x, 0, hi, axis=axis)
-        return jnp.concatenate([before, x, after], axis=axis)
-    if mode == "circular":
-        return jnp.take(x, np.asarray(pad_table(n, lo, hi, mode)), axis=axis)
-    if mode in ("reflect", "edge"):
-        start, stop = (1, n - 1 - hi) if mode == "reflect" else (0, n - 1)
-        count = (lo, hi) if mode == "reflect" else (1, 1)
-        before = jax.lax.slice_in_dim(x, start, start + count[0], axis=axis)
-        after = jax.lax.slice_in_dim(x, stop, stop + count[1], axis=axis)
-        if mode == "reflect":
-            before, after = jnp.flip(before, axis), jnp.flip(after, axis)
-        else:
-            before, after = jnp.repeat(before, lo, axis), jnp.repeat(after, hi, axis)
-        return jnp.concatenate([before, x, after], axis=axis)
+    if mode in ("circular", "reflect", "edge"):
+        return pick(x, axis, pad_table(x.shape[axis], lo, hi, mode))
     widths = [(0, 0)] * x.ndim
     widths[axis] = (lo, hi)
     return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
@@ -128,12 +153,6 @@ def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> j
         lo, hi = window.border(x.shape[axis])
         x = pad_axis(x, axis, lo, hi, window.mode, value)
     return x
-
-
-def roll(x: jax.Array, shift: int, axis: int) -> jax.Array:
-    """`y[i + shift] = x[i]` along an axis that wraps around; its transpose rolls back."""
-    moved = with_transposes(lambda x: jnp.roll(x, shift, axis), {0: lambda u: roll(u, -shift, axis)})
-    return moved(x) if shift % x.shape[axis] else x
 
 
 def split_tiles(x: jax.Array, sides: Sequence[int]) -> jax.Array:
@@ -164,23 +183,13 @@ def taps(x: jax.Array, axis: int, window: Window, value: float = 0.0) -> list[ja
         window: says how the axis is padded.
         value: of constant padding.
     """
-    n, s = x.shape[axis], window.stride
-    lo, hi = window.border(n)
-    places = [divmod(tap * window.dilation, s) for tap in range(window.kernel)]
-    if window.mode == "circular" and n % s == 0:
-        parts = phases(x, axis, s)
-        moved = [divmod(tap * window.dilation - lo, s) for tap in range(window.kernel)]
-        return [roll(parts[phase], -steps, axis) for steps, phase in moved]
-    size = window.size(n)
-    whole = (size + places[-1][0]) * s
-    # The last phases may lack a node, which is never read.
-    missing = max(whole - (lo + n + hi), 0)
-    constant = window.mode == "zero" and lo + hi > 0
-    x = pad_axis(x, axis, lo, hi + missing * constant, window.mode, value)
-    x = pad_axis(x, axis, 0, missing * (not constant), "circular")
-    x = jax.lax.slice_in_dim(x, 0, whole, axis=axis)
-    parts = phases(x, axis, s)
-    return [jax.lax.slice_in_dim(parts[phase], steps, steps + size, axis=axis) for steps, phase in places]
+    n = x.shape[axis]
+    nodes = window.nodes(n)
+    if (nodes == FILL).any():
+        lo, hi = window.border(n)
+        x = pad_axis(x, axis, lo, hi, window.mode, value)
+        nodes = np.arange(len(nodes))[:, None] * window.stride + np.arange(window.kernel) * window.dilation
+    return [pick(x, axis, places) for places in nodes.T]
 
 
 def window_reason(readings: Sequence[Window], before: Field, lost: Lost, *, free: bool = True) -> str:

@@ -19,6 +19,8 @@ from equinet.linear import with_transposes
 
 _HALF = 16
 _MANTISSA = 23
+_ENOUGH = 18
+"""Bits of a limb with which the higher limbs nearly always tell components apart."""
 _INFINITE = 0x7F800000
 
 
@@ -36,9 +38,12 @@ def stack_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
 
 
 def _over_last_nodes(
-    split: jax.Array, entry: Callable[[jax.Array], jax.Array], combine: Callable[[jax.Array, jax.Array], jax.Array]
+    split: jax.Array,
+    entry: Callable[[jax.Array], jax.Array],
+    combine: Callable[[jax.Array, jax.Array], jax.Array],
+    others: Sequence[int] = (),
 ) -> jax.Array:
-    """Combine `entry` of all values along the nodes of the last spatial axis, and drop that axis.
+    """Combine `entry` of all values along the nodes of the last spatial axis, and drop that axis; `others` become 1.
 
     A few slices at a time are combined first: on a CPU these loops vectorise, a reduction of integers does not. Along
     the last spatial axis they read memory in order.
@@ -48,8 +53,11 @@ def _over_last_nodes(
     radix = max(r for r in range(1, 17) if n % r == 0)
     blocks = split.reshape(*split.shape[:axis], n // radix, radix, *split.shape[axis + 1 :])
     parts = [entry(jax.lax.index_in_dim(blocks, i, axis + 1, keepdims=False)) for i in range(radix)]
-    # Kept: fused with what each of several results needs of it, it would be computed anew for each.
-    return jax.lax.optimization_barrier(jax.lax.reduce(reduce(combine, parts), _u32(0), combine, (axis,)))
+    found = jax.lax.reduce(reduce(combine, parts), _u32(0), combine, (axis,))
+    if not others:
+        return found
+    window = tuple(found.shape[i] if i in others else 1 for i in range(found.ndim))
+    return jax.lax.reduce_window(found, _u32(0), combine, window, window, "VALID")
 
 
 def _single(x: jax.Array) -> jax.Array:
@@ -70,16 +78,21 @@ def _ripple(digits: Sequence[jax.Array]) -> list[jax.Array]:
     return out if carried is None else [*out, carried]
 
 
-def _fixed_point(q: jax.Array, width: int) -> tuple[jax.Array, jax.Array]:
-    """`⌊q · 2^(2·width − 2)⌋` for floats 0 ≤ q < 4, as two limbs of `width` ≤ 24 bits; 0 where q is not finite.
+def _fixed_point(q: jax.Array, width: int, index: int) -> jax.Array:
+    """One of two limbs of q · 2^(2·width − 2) for floats 0 ≤ q < 4, and of 0 where q is not finite.
 
-    Every operation is exact, so that fusing a product and a difference into one instruction changes nothing.
+    The high limb is q · 2^(width − 2), rounded to an integer of at most 2^width, width ≤ 23. The low one is what that
+    leaves, times 2^width, cut to an integer and raised by 2^(width − 1), so that it is not negative either.
+
+    Products with powers of two are exact, so that fusing one and a sum into one instruction changes nothing.
     """
     moved = jnp.where(q < 4, q, jnp.zeros((), q.dtype)) * 2.0 ** (width - 2)
-    # Not by way of an integer and back, which no loop vectorises.
-    high = jnp.trunc(moved)
-    low = (moved - high) * 2.0**width
-    return high.astype(jnp.int32).astype(jnp.uint32), low.astype(jnp.int32).astype(jnp.uint32)
+    if index == 0:
+        # The last bits of a float in [2^23, 2^24] are the integer: a conversion takes three times as many instructions.
+        base = jnp.asarray(2.0**_MANTISSA, q.dtype)
+        return _bits(moved + base) - _bits(base)
+    left = (moved - jax.lax.round(moved, jax.lax.RoundingMethod.TO_NEAREST_EVEN)) * 2.0**width
+    return (left.astype(jnp.int32) + (1 << (width - 1))).astype(jnp.uint32)
 
 
 def _sum_rest(limb: jax.Array, axes: Sequence[int]) -> list[jax.Array]:
@@ -117,7 +130,7 @@ def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Ar
     others and the channels. Components with NaN come before those with infinities, and those before finite ones.
     """
     split = split_tiles(_single(x), stride)
-    batch, nodes = split.shape[0], split.shape[-3]
+    batch = split.shape[0]
     others = [*range(1, split.ndim - 3, 2), split.ndim - 2]
     largest = _over_last_nodes(split, lambda v: _bits(jnp.abs(v)), jnp.maximum)
     largest = largest.max(others).reshape(batch, prod(stride))
@@ -127,21 +140,28 @@ def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Ar
     exponent = largest.max(1) >> _u32(_MANTISSA)
     field = jnp.clip(254 - exponent.astype(jnp.int32), 1, 253).astype(jnp.uint32)
     scale = jax.lax.bitcast_convert_type(field << _u32(_MANTISSA), jnp.float32).reshape(-1, *(1,) * (split.ndim - 1))
-    width = min(24, 32 - (nodes - 1).bit_length())
+    # Summed in one word: the nodes of the last axis, and as many others as leave the limbs enough bits.
+    nodes, together = split.shape[-3], []
+    for axis in others[-2::-1]:
+        if nodes * split.shape[axis] > 1 << (31 - _ENOUGH):
+            break
+        nodes *= split.shape[axis]
+        together.insert(0, axis)
+    width = min(_MANTISSA, 31 - (nodes - 1).bit_length())
 
     def limb(index: int) -> jax.Array:
         def entry(v: jax.Array) -> jax.Array:
-            scaled = jnp.abs(v * scale)
-            return _fixed_point(scaled if norm == 1 else scaled * scaled, width)[index]
+            scaled = v * scale
+            return _fixed_point(jnp.abs(scaled) if norm == 1 else scaled * scaled, width, index)
 
-        return _over_last_nodes(split, entry, jnp.add)
+        return _over_last_nodes(split, entry, jnp.add, together)
 
     def total(index: int) -> list[jax.Array]:
         return [digit.reshape(batch, prod(stride)) for digit in _sum_rest(limb(index), others)]
 
     high = total(0)
     rough = _assemble([(width, high)])
-    # The lower limbs add less than one unit of the higher for each entry.
+    # The lower limbs differ by at most one unit of the higher for each entry.
     close = _is_close(rough, width, x[0].size // prod(stride))
     return [broken, *jax.lax.cond(close, lambda: _assemble([(width, high), (0, total(1))]), lambda: rough)]
 
