@@ -110,8 +110,9 @@ def test_choice_is_exact_where_float32_sums_are_not():
     assert chosen.tolist() == [[1]]
 
 
-def test_choice_on_an_axis_longer_than_one_sum():
-    x = np.ones((1, 1 << 18, 1), np.float32)
+@pytest.mark.parametrize("n", [1 << 18, 2 * 65537])
+def test_choice_on_an_axis_longer_than_one_sum(n):
+    x = np.ones((1, n, 1), np.float32)
     x[0, 7] = 1.001
     assert _chosen(x, (2,), 1).tolist() == [[1]]
 
