@@ -107,6 +107,9 @@ def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
         return x
     if places[0] != FILL and np.array_equal(places, np.arange(len(places)) + places[0]):
         return jax.lax.slice_in_dim(x, int(places[0]), int(places[-1]) + 1, axis=axis)
+    if n == 1 and not places.any():
+        # Copies of the one node, which inference follows as such.
+        return jnp.concatenate([x] * len(places), axis=axis)
     inside = (places != FILL).reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
     def forward(x: jax.Array) -> jax.Array:
@@ -137,23 +140,8 @@ def pad_axis(x: jax.Array, axis: int, lo: int, hi: int, mode: str, value: float 
     """Pad one array axis as `pad_table` says; constants are `value`."""
     if lo == hi == 0:
         return x
-    n = x.shape[axis]
-    if mode == "circular" and max(lo, hi) <= n:
-        before = jax.lax.slice_in_dim(x, n - lo, n, axis=axis)
-        after = jax.lax.slice_in_dim(x, 0, hi, axis=axis)
-        return jnp.concatenate([before, x, after], axis=axis)
-    if mode == "circular":
-        return jnp.take(x, np.asarray(pad_table(n, lo, hi, mode)), axis=axis)
-    if mode in ("reflect", "edge"):
-        start, stop = (1, n - 1 - hi) if mode == "reflect" else (0, n - 1)
-        count = (lo, hi) if mode == "reflect" else (1, 1)
-        before = jax.lax.slice_in_dim(x, start, start + count[0], axis=axis)
-        after = jax.lax.slice_in_dim(x, stop, stop + count[1], axis=axis)
-        if mode == "reflect":
-            before, after = jnp.flip(before, axis), jnp.flip(after, axis)
-        else:
-            before, after = jnp.repeat(before, lo, axis), jnp.repeat(after, hi, axis)
-        return jnp.concatenate([before, x, after], axis=axis)
+    if mode in ("circular", "reflect", "edge"):
+        return pick(x, axis, pad_table(x.shape[axis], lo, hi, mode))
     widths = [(0, 0)] * x.ndim
     widths[axis] = (lo, hi)
     return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
