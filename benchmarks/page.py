@@ -20,7 +20,8 @@ Made by `make bench` from the records in `docs/performance`. The ways of doing o
 time is the median of samples (each the mean of the calls that fit in 50 ms), between quartiles, and a ratio is the time
 of the peer over that of the way, so that above 1 is faster. A run is refused while other programs use more than 15 % of
 the CPUs. Forward and backward is the gradient of the sum of squares by input and weights. Peers run in the fastest of
-their modes that is named in a row; the ratio refers to the one in the last column.
+their modes that is named in a row; the ratio refers to the one in the last column. *Plain JAX* is the textbook's
+formulation under JAX's own derivatives.
 
 Our own process is tuned with `equinet.runtime.tune_cpu`, as the scripts are, unless a row says otherwise. Ratios
 move by about a tenth from run to run.
@@ -32,20 +33,33 @@ NOTES = """## What the timings rest on
   large blocks. They are most of the distance between plain JAX and PyTorch.
 - *Convolution.* Around a torus the input is padded, then convolved; the gradient by the input is a convolution with
   the reversed kernel, the gradient by the kernel reads a map padded anew, so that nothing padded is kept between
-  the passes. Tried, and slower in whole steps: wrapping one axis and adding border rows back, patches and one
-  matrix product, a product for each tap.
-- *Pooling and blur* add or compare slices, axis after axis. Strided ones read phases by reshaping. Their transposes
-  are written out, since those that JAX derives scatter.
-- *Adaptive polyphase sampling* chooses by integers, whose sums no order of additions changes. They are added along
-  memory, in two steps, the second only where the first leaves the choice open.
-- *Sweeps* run 32 examples at once, more if they are small. From 16 to 64 times differ by a tenth, and each size
-  that is tried costs one more compilation, so nothing is tried. Next to PyTorch in batches a sweep is as fast as the
-  forward pass: behind on ResNet-18, where XLA convolves maps of 64 channels at two thirds of PyTorch's speed, ahead
-  on networks of thin layers. What is left at 16² is a few milliseconds that do not grow with the group. A sweep by
-  cosets runs |G| / |H| elements in place of |G|; one that shares runs each part of the network once per coset of the
-  group that it keeps, and pays for that with a compilation of each part, and a check.
-- *Import* is the time from starting Python. Of what equinet adds to `import jax`, a third is one collection of
-  Python's garbage, which the many objects of jax make long.
+  the passes. Every node adds its taps in one order: the convolution of a shifted map is the shifted convolution to the
+  last bit, which adaptive sampling after it rests on. Tried, and left out: wrapping one axis and adding the border rows
+  back (slower than padding by 8 to 45 % once the process is tuned, and border nodes round otherwise than others),
+  patches and one matrix product, a product for each tap (7 to 70 % slower), padding by slices put together (10 % of
+  forward and backward at 16² × 128). Winograd's algorithm would round by the place in a tile.
+- *Pooling and blur* read their taps by gathers from places that are known when the program is traced. XLA makes a
+  gather part of the loop that reads it, so that all taps of all axes are one pass over memory; slices that are put
+  together, as `jnp.roll` and `jnp.pad(mode="wrap")` do, branch at every entry and are passes of their own. The
+  transposes gather as well: those that JAX derives scatter. Tiles are read by reshaping.
+- *Adaptive polyphase sampling* chooses by integers, whose sums no order of additions changes: one pass over the map
+  for its largest entry, one for the higher digits of the norms, one that keeps and puts back; the lower digits only
+  where the higher leave the choice open. An earlier formulation with a pass more reached 11.5 times the published layer
+  on another machine; here, where the three passes take 2.6 ms of each core, it is between 6 and 8.5 times. Tried, and
+  no faster: sums of floats first, integers only where these leave the choice open (XLA goes through the map once for
+  every result that is read off the sums).
+- *Sweeps* run 32 examples at once, more if they are small: on each network and size that was tried, no other chunk was
+  faster by more than 6 %, and each that is tried costs one more compilation, so nothing is tried. Next to PyTorch in
+  batches a sweep is as fast as the forward pass: a tenth behind on ResNet-18, where either library spends nine tenths
+  of the time in direct convolutions at 160 to 210 GFLOP/s on two cores, ahead on networks of thin layers. The 1.15 times that
+  was aimed at there would take fewer multiplications, not better loops (measured on a processor with AVX-512 in two
+  halves; the target was set on one with full AVX-512). A sweep by cosets runs |G| / |H| elements in place of |G|; one
+  that shares runs each part of the network once per coset of the group that it keeps, in chunks that fit these numbers,
+  and pays for that with a compilation of each part, and a check.
+- *Import* is the time from starting Python, next to that of `import jax` alone, since machines differ by more than
+  what equinet adds. A third of that is one collection of Python's garbage, which the many objects of jax make long.
+- *On a GPU*: `.venv/bench/bin/python -m pip install 'jax[cuda13]'`, then `make bench`. Records go to a folder of their
+  own, tables to this page; rows whose peers are not installed are left out.
 """
 
 HEADINGS = {

@@ -1,0 +1,183 @@
+"""The benchmarks' own arithmetic, and that their page is what the records give; nothing depends on how fast it is."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jax
+import pytest
+from absl import flags
+
+from benchmarks import __main__ as command
+from benchmarks import common, layers, networks, page, query, sweeps
+from benchmarks.common import Busy, Work, measure, standing
+from equinet.linear import only_plain
+from experiments.record import read_json
+
+SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
+# Work, peer, ratio to reach and ratio beyond: what the project set out to reach.
+TARGETS = [
+    ("ResNet-18 step, batch 64", "torch", 0.9, 1.0),
+    ("ResNet-18 step, batch 64, plain", "plain JAX", 2.3, 2.8),
+    ("convolution 3×3 circular, 16² × 128, batch 64", "torch", 1.0, 1.1),
+    ("convolution 3×3 circular, 8² × 256, batch 64", "torch", 1.0, 1.1),
+    ("convolution 3×3 circular, 4² × 512, batch 64", "torch", 1.0, 1.1),
+    ("convolution 3×3 circular, 32² × 64, batch 64", "torch", 0.85, 1.0),
+    ("max pool 2×2/2", "torch channels_last", 1.0, 1.3),
+    ("max pool 3×3/2 circular", "torch", 1.5, 2.0),
+    ("max pool 2×2/1 circular", "torch", 3.5, 5.0),
+    ("blur pool 3/2", "antialiased-cnns", 1.8, 2.5),
+    ("adaptive polyphase sampling", "as published", 10.0, 15.0),
+    ("blur 3 and adaptive polyphase sampling", "as published", 5.0, 8.0),
+    ("every shift of a small CNN, 32×32", "torch, one by one", 3.5, 5.0),
+    ("every shift of a small CNN, 32×32, in batches", "torch, in batches", 1.15, 1.4),
+    ("every shift of ResNet-18, 32×32", "torch, one by one", 2.3, 3.0),
+    ("every shift of ResNet-18, 32×32, in batches", "torch, in batches", 1.15, 1.4),
+    ("all shifts of ResNet-18 by cosets, 32×32", "torch, one by one", 12.0, 50.0),
+    ("p4 convolution, 16 regular fields", "escnn", 0.95, 1.15),
+]
+LIMITS = {
+    "compiling a ResNet-18 step": 4.0,
+    "certificates": 0.01,
+    "certificate of a 3-D U-Net, torus 64³ with all of O_h": 0.05,
+    "certificate of 1000 layers": 0.2,
+}
+"""Seconds."""
+
+
+@pytest.fixture
+def plainly(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Benchmarks switch the formulations; put them back as the run asked."""
+    yield
+    only_plain(request.config.getoption("--plain"))
+
+
+def rows() -> list[Work]:
+    return [work for suite in SUITES.values() for work in suite.works()]
+
+
+def test_every_target_has_its_row() -> None:
+    found = {work.title: work for work in rows()}
+    assert len(found) == len(rows()), "titles are told apart"
+    for title, peer, goal, stretch in TARGETS:
+        assert (found[title].peer, found[title].goal, found[title].stretch) == (peer, goal, stretch), title
+    for title, seconds in LIMITS.items():
+        assert found[title].within == seconds, title
+    curves = {work.growth[0] for work in found.values() if work.growth}
+    assert curves == set(page.CURVES) - {"orders"}
+
+
+def sleeping(seconds: float) -> common.Way:
+    return lambda: time.sleep(seconds)
+
+
+def test_a_ratio_above_one_is_faster_than_the_peer() -> None:
+    work = Work("naps", lambda: {"long": sleeping(0.06), "equinet": sleeping(0.02)}, "long", goal=1.5, samples=3)
+    row = measure(work, pause=0.0, check=False)
+    ratios = {timing["name"]: timing["ratio"] for timing in row["timings"]}
+    assert ratios["long"] == 1
+    assert 1.5 < ratios["equinet"] <= 3.2
+    assert standing(row) == "reached"
+    assert standing({**row, "goal": 3.5}) == "missed"
+
+
+@pytest.mark.parametrize(
+    ("goal", "stretch", "within", "expected"),
+    [
+        (None, None, None, ""),
+        (1.5, None, None, "reached"),
+        (1.5, 2.5, None, "reached"),
+        (1.5, 2.0, None, "stretch"),
+        (2.1, 3.0, None, "missed"),
+        (None, None, 0.5, "reached"),
+        (None, 0.4, 0.5, "stretch"),
+        (None, 0.2, 0.5, "reached"),
+        (None, 0.1, 0.3, "missed"),
+    ],
+)
+def test_standing(goal: float | None, stretch: float | None, within: float | None, expected: str) -> None:
+    timing = {"name": "equinet", "ratio": 2.0, "seconds": 0.4}
+    row = {"timings": [timing], "ours": "equinet", "goal": goal, "stretch": stretch, "within": within}
+    assert standing(row) == expected
+
+
+@pytest.mark.parametrize("others", [0.0, 0.5])
+def test_a_busy_machine_is_refused(others: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = time.perf_counter()
+    cores = common.os.cpu_count() or 1
+
+    def cpu_seconds() -> tuple[float, float]:
+        own = time.perf_counter() - started
+        return own + others * cores * (time.perf_counter() - started), own
+
+    monkeypatch.setattr(common, "_cpu_seconds", cpu_seconds)
+    work = Work("naps", lambda: {"equinet": sleeping(0.01)}, "equinet", samples=2)
+    if not others:
+        assert measure(work, pause=0.0)["others"] == pytest.approx(0.0, abs=1e-6)
+        return
+    with pytest.raises(Busy, match=r"naps: other processes used (49|50|51)% of the CPUs \(limit 15%\)"):
+        measure(work, pause=0.0)
+    assert measure(work, pause=0.0, check=False)["others"] == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_row_without_its_peer_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flags.FLAGS.mark_as_parsed()
+
+    def ways() -> dict[str, common.Way]:
+        import a_peer_that_nobody_has  # pyright: ignore[reportMissingImports]
+
+        return {"peer": a_peer_that_nobody_has.run}
+
+    assert command._measured(Work("against nobody", ways, "peer")) is None
+    assert "against nobody: left out, since a peer is not installed" in capsys.readouterr().out
+    monkeypatch.setattr(command, "measure", lambda work: {"title": work.title})
+    monkeypatch.setattr(command, "show", lambda row: None)
+    assert command._measured(Work("alone", lambda: {}, "equinet")) == {"title": "alone"}
+
+
+def test_the_page_is_what_the_records_give() -> None:
+    records = {page.RECORDS: {name: read_json(page.RECORDS / f"{name}.json") for name in page.HEADINGS}}
+    assert page.PAGE.read_text(encoding="utf-8") == page.text(records), "run python -m benchmarks --page"
+    for record in records[page.RECORDS].values():
+        assert record["machine"]["modified"] is False, "records are made of a commit"
+        assert set(record["machine"]["tuning"].values()) == {True}
+        assert all(row["others"] <= common.LIMIT for row in record["rows"])
+    recorded = [row["title"] for record in records[page.RECORDS].values() for row in record["rows"]]
+    assert recorded == [work.title for work in rows()]
+
+
+def test_the_figures_are_drawn_from_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    records = {name: read_json(page.RECORDS / f"{name}.json") for name in page.HEADINGS}
+    monkeypatch.setattr(page, "RECORDS", tmp_path)
+    page.draw(records)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["growth.png", "ratios.png"]
+
+
+def test_a_gpu_has_rows_and_records_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    titles = [work.title for work in networks.works()]
+    assert "ResNet-18 step, batch 512, bfloat16, compiled" in titles
+    assert page.records() == page.RECORDS / "gpu"
+
+
+@pytest.mark.usefixtures("plainly")
+def test_ways_run() -> None:
+    import equinet as eq
+
+    net = eq.Sequential(eq.Conv(2, 3, padding="circular"), eq.Relu(), eq.GlobalAvgPool(), eq.Dense(10))
+    found: Any = layers.ours(eq.Conv(2, 3, padding="circular"), (2, 4, 4, 3))()
+    by_weights, by_input = found
+    assert by_weights["kernel"].shape == (3, 3, 3, 2)
+    assert by_input.shape == (2, 4, 4, 3)
+    stepped: Any = networks.step_of(net, 2)()
+    assert stepped[0][0]["kernel"].shape == (3, 3, 3, 2)
+    for dtype in ("float32", "bfloat16"):
+        step, arguments = networks.traced_step(net, 2, dtype)
+        assert {leaf.dtype.name for leaf in jax.tree.leaves(jax.eval_shape(step, *arguments)[0])} == {dtype}
+    report: Any = sweeps.ours(net, 4, "shared")()
+    assert report.passed
+    groups: Any = query.groups(net, eq.torus(8, 8))
+    assert groups[0] == groups[2]
