@@ -114,7 +114,7 @@ class Shared:
     ) -> None:
         self.probe, self.stages = probe, stages
         self.slack, self.cuts = 0.0, []
-        for cut, error, values in self._measured(places(stages, whole, claimed)):
+        for cut, error, values in self._measured(possible_cuts(stages, whole, claimed)):
             if error is None or cosets(cut.group, whole) * values.nbytes // len(values) > memory:
                 continue
             self.slack += (word_length(cut.group) or 0) * error
@@ -226,7 +226,7 @@ class Shared:
             advance()
 
 
-def places(stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup) -> list[Cut]:
+def possible_cuts(stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup) -> list[Cut]:
     """Where values might be kept: after each stage whose group is larger than that after the next."""
     groups = [stage.upto.strict & whole for stage in stages[:-1]]
     cuts = [Cut(k, group, stages[k].upto) for k, group in enumerate(groups)]
@@ -242,7 +242,7 @@ def cosets(group: SpaceGroup, whole: SpaceGroup) -> int:
 
 def runs(stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup, trials: int) -> list[int]:
     """About how many elements each part will run on: those that check groups, then one of each coset."""
-    cuts = places(stages, whole, claimed)
+    cuts = possible_cuts(stages, whole, claimed)
     checks = min(CHECKED, trials) * (3 + len(_asked(cuts)))
     return [checks, *(cosets(group, whole) for group in (*(cut.group for cut in cuts), claimed))]
 
