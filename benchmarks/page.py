@@ -53,9 +53,9 @@ NOTES = """## What the timings rest on
   batches a sweep is as fast as the forward pass: a tenth behind on ResNet-18, where either library spends nine tenths
   of the time in direct convolutions at 160 to 210 GFLOP/s on two cores, ahead on networks of thin layers. The 1.15
   times that was aimed at there would take fewer multiplications, not better loops (measured on a processor with
-  AVX-512 in two halves; the target was set on one with full AVX-512). A sweep by cosets runs |G| / |H| elements in place of |G|; one
-  that shares runs each part of the network once per coset of the group that it keeps, in chunks that fit these numbers,
-  and pays for that with a compilation of each part, and a check.
+  AVX-512 in two halves; the target was set on one with full AVX-512). A sweep by cosets runs |G| / |H| elements in
+  place of |G|; one that shares runs each part of the network once per coset of the group that it keeps, in chunks that
+  fit these numbers, and pays for that with a compilation of each part, and a check.
 - *Import* is the time from starting Python, next to that of `import jax` alone, since machines differ by more than
   what equinet adds. A third of that is one collection of Python's garbage, which the many objects of jax make long.
 - *On a GPU*: `.venv/bench/bin/python -m pip install 'jax[cuda13]'`, then `make bench`. Records go to a folder of their
