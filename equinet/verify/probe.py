@@ -374,7 +374,7 @@ def fitting_chunk(runs: Sequence[int], most: int) -> int:
         most: the largest chunk.
 
     >>> fitting_chunk([1, 4, 16, 63], 32), fitting_chunk([1024], 32)
-    (8, 32)
+    (16, 32)
     """
 
     def taken(chunk: int) -> int:
