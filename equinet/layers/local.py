@@ -107,9 +107,6 @@ def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
         return x
     if places[0] != FILL and np.array_equal(places, np.arange(len(places)) + places[0]):
         return jax.lax.slice_in_dim(x, int(places[0]), int(places[-1]) + 1, axis=axis)
-    if n == 1 and not places.any():
-        # Copies of the one node, which inference follows as such.
-        return jnp.concatenate([x] * len(places), axis=axis)
     inside = (places != FILL).reshape(-1, *(1,) * (x.ndim - 1 - axis))
 
     def forward(x: jax.Array) -> jax.Array:

@@ -56,7 +56,14 @@ def mx(shift: int) -> eq.Isometry:
     return eq.Isometry(((-1, 0), (0, 1)), (shift, 0))
 
 
+def my(shift: int) -> eq.Isometry:
+    """The reflection of the second of two axes."""
+    return eq.Isometry(((1, 0), (0, -1)), (0, shift))
+
+
 SWAP = eq.Isometry(((0, 1), (1, 0)), (0, 0))
+SHIFTED = np.asarray([1, 2, 3, 0], np.int32)
+ROWS = SHIFTED[None, None, :, None]
 ALL_OF_T6 = ((t(1), t(1)), (m(0), m(0)))
 ALL_OF_T44 = ((t(1, 0), t(1, 0)), (mx(0), mx(0)), (SWAP, SWAP))
 
@@ -203,6 +210,13 @@ PRIMITIVES = (
     Known("taken at shifted places", lambda x: jnp.take(x, jnp.asarray([2, 3, 4, 5, 0, 1]), 1), T6,
           ((t(1), t(1)), (m(0), m(2)))),
     Known("taken at permuted places", lambda x: x[:, jnp.asarray([1, 0, 2, 3, 4, 5])], T6, ((m(1), m(1)),)),
+    Known("taken from one place thrice", lambda x: x[:, jnp.asarray([3, 3, 3])], T6, invariant(m(0))),
+    Known("taken at shifted places of each axis", lambda x: x[:, SHIFTED[:, None], (SHIFTED + 1) % 4], T44,
+          ((t(1, 0), t(1, 0)), (t(0, 1), t(0, 1)), (mx(0), mx(-2)), (SWAP, t(-1, -2) * SWAP * t(1, 2)))),
+    Known("taken row by row, at places per row", lambda x: jnp.take_along_axis(x, ROWS, 2), T44,
+          ((t(1, 0), t(1, 0)), (t(0, 1), t(0, 1)), (mx(0), mx(0)), (my(0), my(-2)),
+           (SWAP, t(0, -1) * SWAP * t(0, 1)))),
+    Known("sums of one row", lambda x: jnp.tanh(x[:, jnp.asarray(1)]).sum(1), T44, invariant(t(0, 1), mx(2), my(0))),
     Known("a slice at a place that the data choose",
           lambda x: lax.dynamic_slice_in_dim(x, jnp.argmax(jnp.sum(x, 2)[0]), 3, 1), T6, ()),
     Known("a constant place", lambda x: lax.dynamic_slice_in_dim(x, jnp.asarray(0), 6, 1), T6, ALL_OF_T6),

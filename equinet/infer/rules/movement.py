@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
+from jax.lax import GatherScatterMode
 
 from equinet.fibre import Fibre, concatenate
 from equinet.field import Field
@@ -445,59 +446,91 @@ def _gather(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     value, *indices = arguments
     if not isinstance(value, Value) or not all(isinstance(i, Constant) and i.array is not None for i in indices):
         return [_unordered(equation, arguments)]
-    given = [i.array for i in indices if isinstance(i, Constant)]
-    shape = equation.input_shape(0)
-    coordinates = []
-    for axis, size in enumerate(shape):
-        index = np.broadcast_to(_along(np.arange(size) + _START, axis, len(shape)), shape).astype(np.float32)
-        found = np.asarray(equation.run([index, *given])[0]) - _START
-        if not ((found >= 0) & (found < size)).all():
+    given = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
+    return [_moved(value, _places(equation, given), equation.shapes[0])]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Where a gather reads along one axis of its operand: numbers, given along some axes of its result."""
+
+    numbers: np.ndarray
+    axes: Sequence[int]
+
+    @property
+    def varying(self) -> list[int]:
+        """The axes of the result along which the numbers differ."""
+        return [axis for i, axis in enumerate(self.axes) if (self.numbers != self.numbers.take([0], axis=i)).any()]
+
+    def row(self, axis: int | None) -> np.ndarray:
+        """The numbers along one axis of the result, at the first place of the others; without an axis, one number."""
+        return np.atleast_1d(self.numbers[tuple(slice(None) if a == axis else 0 for a in self.axes)])
+
+
+def _places(equation: Equation, indices: Sequence[np.ndarray]) -> list[_Places]:
+    """Where a gather reads, for each axis of its operand.
+
+    Raises:
+        NoRule: if it reads out of bounds.
+    """
+    shape, sizes = equation.input_shape(0), equation.params["slice_sizes"]
+    if equation.name == "dynamic_slice":
+        starts = [np.clip(int(start), 0, n - size) for start, n, size in zip(indices, shape, sizes, strict=True)]
+        return [
+            _Places(start + np.arange(size), [at]) for at, (start, size) in enumerate(zip(starts, sizes, strict=True))
+        ]
+    numbers = equation.params["dimension_numbers"]
+    inside = iter(numbers.offset_dims)
+    outside = [axis for axis in range(len(equation.shapes[0])) if axis not in numbers.offset_dims]
+    batched = dict(zip(numbers.operand_batching_dims, numbers.start_indices_batching_dims, strict=True))
+    components = {axis: at for at, axis in enumerate(numbers.start_index_map)}
+    found = []
+    for axis, (n, size) in enumerate(zip(shape, sizes, strict=True)):
+        if axis in batched:
+            found.append(_Places(np.arange(n), [outside[batched[axis]]]))
+            continue
+        starts, along = np.asarray(0), []
+        if axis in components:
+            starts, along = indices[0][..., components[axis]].astype(np.int64), outside
+        if equation.params["mode"] == GatherScatterMode.CLIP:
+            starts = np.clip(starts, 0, n - size)
+        if ((starts < 0) | (starts > n - size)).any():
             raise NoRule("some of its indices are out of bounds")
-        coordinates.append(found.astype(np.int64))
-    return [_moved(value, shape, coordinates)]
-
-
-_START = 4096.0
-"""What indices count from when a gather is tried out: a value that none is filled with."""
+        if axis in numbers.collapsed_slice_dims:
+            found.append(_Places(starts, along))
+        else:
+            found.append(_Places(starts[..., None] + np.arange(size), [*along, next(inside)]))
+    return found
 
 
 def _along(row: np.ndarray, axis: int, rank: int) -> np.ndarray:
     return row.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
-def _moved(value: Value, shape: Sequence[int], coordinates: Sequence[np.ndarray]) -> Value:
+def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value:
     """A copy of elements, given the place that each comes from, where each axis is indexed by itself."""
-    if not coordinates:
-        return value
-    found = coordinates[0]
-    sources: list[int | None] = []
-    rows: list[np.ndarray] = []
-    for coordinate in coordinates:
-        varying = [axis for axis in range(found.ndim) if (coordinate != coordinate.take([0], axis=axis)).any()]
-        if len(varying) > 1:
-            return _shuffled(value, found.shape)
-        axis = varying[0] if varying else None
-        index = tuple(slice(None) if i == axis else 0 for i in range(found.ndim))
-        rows.append(np.atleast_1d(coordinate[index]))
-        sources.append(axis)
-    taken = [axis for axis in sources if axis is not None]
-    if len(set(taken)) != len(taken):
-        return _shuffled(value, found.shape)
-    for i, row in enumerate(rows):
-        if not np.array_equal(row, np.arange(shape[i])):
-            value = picked(value, i, row.astype(np.int64))
-    layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=True),) for n in found.shape]
+    varying = [read.varying for read in places]
+    taken = [axis for axes in varying for axis in axes]
+    if any(len(axes) > 1 for axes in varying) or len(set(taken)) != len(taken):
+        return _shuffled(value, shape)
+    old = value.shape
+    sources: list[int | None] = [next(iter(axes), None) for axes in varying]
+    for i, read in enumerate(places):
+        if sources[i] is None and any(digit.axis is not None for digit in value.layout[i]):
+            # One node, again and again, along an axis of the result that nothing else varies along.
+            sources[i] = next((axis for axis in reversed(read.axes) if axis not in sources), None)
+    for i, (read, axis) in enumerate(zip(places, sources, strict=True)):
+        row = read.row(axis)
+        if not np.array_equal(row, np.arange(old[i])):
+            value = picked(value, i, row)
+    spent = [i for i, axis in enumerate(sources) if axis is None]
+    if any(digit.axis is not None for i in spent for digit in value.layout[i]):
+        # One node alone was kept of these axes; it is there no more.
+        value = freed(value, spent)
+    layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=True),) for n in shape]
     for i, axis in enumerate(sources):
         if axis is not None:
             layout[axis] = value.layout[i]
-    kept = {digit.axis for i, axis in enumerate(sources) if axis is None for digit in value.layout[i]} - {None}
-    if kept:
-        # One node alone was kept of these axes; it is there no more.
-        value = freed(value, [i for i, axis in enumerate(sources) if axis is None])
-        layout = [(Digit(n, uniform=True),) for n in found.shape]
-        for i, axis in enumerate(sources):
-            if axis is not None:
-                layout[axis] = value.layout[i]
     return value.laid_out(tuple(layout))
 
 
