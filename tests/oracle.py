@@ -133,10 +133,10 @@ def _program(net: eq.Layer, shape: tuple[int, ...]) -> tuple[Callable[..., Any],
         maps = []
         strides.clear()
 
-        def watched(values, stride, keys, fibre):
+        def watched(values, stride, first, fibre):
             maps.append(values)
             strides.append(stride)
-            return selection.choose(values, stride, keys, fibre)
+            return selection.choose(values, stride, first, fibre)
 
         # Within a declared region the maps would belong to a program of its own.
         with mock.patch.object(polyphase, "choose", watched), mock.patch.object(polyphase, "declare", _undeclared):

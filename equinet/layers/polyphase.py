@@ -16,7 +16,7 @@ from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
-from equinet.layers.selection import choose, keep_phase, norm_keys, place_phase, stack_phases
+from equinet.layers.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
 from equinet.phases import Phase
 
 Ints = int | tuple[int, ...]
@@ -118,10 +118,10 @@ class PolyphasePool(_Polyphase):
     depends on x: the strict group keeps the multiples of s, the orbit group all shifts, and a `PolyphaseUpsample` in
     an `Hourglass` undoes the choice. (Chaman and Dokmanić 2021, "Truly shift-invariant convolutional neural networks".)
 
-    The choice is made in integers, so that it does not depend on the order of summation: bit for bit the same on the
-    same components, wherever a shift, flip or rotation has put them. Components of equal norm are told apart by
-    what they hold, not by their index. Components that are shifts of each other cannot be told apart by any rule that
-    commutes with shifts, nor mirror images by one that commutes with flips as well; in the first case y is
+    The choice does not depend on the order of summation: where rounding could change it, sums of integers decide. It is
+    the same on the same components, wherever a shift, flip or rotation has put them. Components of equal norm are told
+    apart by what they hold, not by their index. Components that are shifts of each other cannot be told apart by any
+    rule that commutes with shifts, nor mirror images by one that commutes with flips as well; in the first case y is
     the same up to a shift whichever is kept. The choice has no gradient; y has that of the kept component.
 
     Args:
@@ -159,7 +159,7 @@ class PolyphasePool(_Polyphase):
             smooth = x if self.blur is None else blur(x, blur_windows(self, shape, self.blur, 1, "circular"))
             if offset is None:
                 judged = jax.lax.stop_gradient(smooth if self.blur_first else x)
-                offset = choose(judged, strides, norm_keys(judged, strides, self.norm), context.fibre)
+                offset = choose(judged, strides, largest_norm(judged, strides, self.norm), context.fibre)
             return keep_phase(smooth, offset, strides), offset
 
         return self._sampled(sample, params, x, context), state
@@ -233,14 +233,14 @@ class LearnedPolyphasePool(_Polyphase):
         def sample(params: Params, x: jax.Array, offset: jax.Array | None) -> tuple[jax.Array, jax.Array]:
             if offset is None:
                 scores = self._scores(params, stack_phases(x, strides), context.fibre)
-                offset = choose(x, strides, [_order_of_means(scores)], context.fibre)
+                offset = choose(x, strides, leaders([_order_of_means(scores)]), context.fibre)
             return keep_phase(x, offset, strides), offset
 
         if not context.train or context.replay is not None:
             return self._sampled(sample, params, x, context), state
         components = stack_phases(x, strides)
         scores = self._scores(params, components, context.fibre)
-        context.chosen.append(choose(x, strides, [_order_of_means(scores)], context.fibre))
+        context.chosen.append(choose(x, strides, leaders([_order_of_means(scores)]), context.fibre))
         logits = scores.astype(jnp.float32).mean(-1)
         noise = jax.random.gumbel(context.randomness(self), logits.shape, logits.dtype)
         weights = jax.nn.softmax((logits + noise) / state["temperature"].astype(logits.dtype), axis=1)

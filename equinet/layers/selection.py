@@ -19,8 +19,6 @@ from equinet.linear import with_transposes
 
 _HALF = 16
 _MANTISSA = 23
-_ENOUGH = 18
-"""Bits of a limb with which the higher limbs nearly always tell components apart."""
 _INFINITE = 0x7F800000
 
 
@@ -30,34 +28,62 @@ def _u32(value: int) -> jax.Array:
 
 def stack_phases(x: jax.Array, stride: tuple[int, ...]) -> jax.Array:
     """All components, `[batch, phases, *coarse, channels]`; phases in row-major order of their offsets."""
-    dim = len(stride)
     split = split_tiles(x, stride)
-    order = (0, *range(2, 2 * dim + 1, 2), *range(1, 2 * dim + 1, 2), 2 * dim + 1)
-    coarse = [split.shape[1 + 2 * axis] for axis in range(dim)]
-    return split.transpose(order).reshape(x.shape[0], prod(stride), *coarse, x.shape[-1])
+    return _phases_first(split).reshape(x.shape[0], prod(stride), *split.shape[1:-2:2], x.shape[-1])
 
 
-def _over_last_nodes(
+def _phases_first(split: jax.Array) -> jax.Array:
+    """`[batch, n₁, s₁, n₂, s₂, …, channels]` to `[batch, phases, values]`."""
+    last = split.ndim - 1
+    order = (0, *range(2, last, 2), *range(1, last, 2), last)
+    return split.transpose(order).reshape(split.shape[0], prod(split.shape[2:last:2]), -1)
+
+
+def _stages(nodes: Sequence[int], most: int) -> list[tuple[int, int]]:
+    """How many words are combined at once, and along which axis of nodes; all in all `most` at the most."""
+    last = len(nodes) - 1
+    radix = max(r for r in range(1, 17) if nodes[last] % r == 0)
+    found, count = [(last, radix)], radix
+    for axis in reversed(range(len(nodes))):
+        n = nodes[axis] // (radix if axis == last else 1)
+        while n > 1 and most // count > 1:
+            window = min(n, 64, most // count)
+            found.append((axis, window))
+            n, count = -(-n // window), count * window
+    return found
+
+
+def _combined(
     split: jax.Array,
     entry: Callable[[jax.Array], jax.Array],
     combine: Callable[[jax.Array, jax.Array], jax.Array],
-    others: Sequence[int] = (),
+    stages: Sequence[tuple[int, int]],
 ) -> jax.Array:
-    """Combine `entry` of all values along the nodes of the last spatial axis, and drop that axis; `others` become 1.
+    """Combine words of 32 bits, `entry` of all values, along the axes of nodes.
 
-    A few slices at a time are combined first: on a CPU these loops vectorise, a reduction of integers does not. Along
-    the last spatial axis they read memory in order.
+    The first stage takes slices of the last axis: on a CPU these loops vectorise and read memory in order. The others
+    are window reductions, which XLA keeps apart from what reads them, so that the map is read once. Words, because XLA
+    hands windows of floats to another library, at several times the cost.
+
+    Args:
+        split: a map in tiles, `[batch, n₁, s₁, …, channels]`.
+        entry: words from values.
+        combine: of two words; associative, and 0 changes nothing.
+        stages: of `_stages`.
+
+    Returns:
+        `[batch, m₁, s₁, …, channels]`, every m 1 unless the stages stop before.
     """
-    axis = split.ndim - 3
-    n = split.shape[axis]
-    radix = max(r for r in range(1, 17) if n % r == 0)
-    blocks = split.reshape(*split.shape[:axis], n // radix, radix, *split.shape[axis + 1 :])
-    parts = [entry(jax.lax.index_in_dim(blocks, i, axis + 1, keepdims=False)) for i in range(radix)]
-    found = jax.lax.reduce(reduce(combine, parts), _u32(0), combine, (axis,))
-    if not others:
-        return found
-    window = tuple(found.shape[i] if i in others else 1 for i in range(found.ndim))
-    return jax.lax.reduce_window(found, _u32(0), combine, window, window, "VALID")
+    (axis, radix), *windows = stages
+    at = 1 + 2 * axis
+    blocks = split.reshape(*split.shape[:at], -1, radix, *split.shape[at + 1 :])
+    found = reduce(combine, [entry(jax.lax.index_in_dim(blocks, i, at + 1, keepdims=False)) for i in range(radix)])
+    for axis, size in windows:
+        at = 1 + 2 * axis
+        window = [size if i == at else 1 for i in range(found.ndim)]
+        padding = [(0, -found.shape[i] % n) for i, n in enumerate(window)]
+        found = jax.lax.reduce_window(found, _u32(0), combine, window, window, padding)
+    return found
 
 
 def _single(x: jax.Array) -> jax.Array:
@@ -66,6 +92,10 @@ def _single(x: jax.Array) -> jax.Array:
 
 def _bits(x: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type(x, jnp.uint32)
+
+
+def _float(x: jax.Array) -> jax.Array:
+    return jax.lax.bitcast_convert_type(x, jnp.float32)
 
 
 def _ripple(digits: Sequence[jax.Array]) -> list[jax.Array]:
@@ -78,35 +108,32 @@ def _ripple(digits: Sequence[jax.Array]) -> list[jax.Array]:
     return out if carried is None else [*out, carried]
 
 
-def _fixed_point(q: jax.Array, width: int, index: int) -> jax.Array:
-    """One of two limbs of q · 2^(2·width − 2) for floats 0 ≤ q < 4, and of 0 where q is not finite.
+def _fixed_point(q: jax.Array, index: int) -> jax.Array:
+    """One of two limbs of q · 2^44 for floats 0 ≤ q < 4, and of 0 where q is not finite.
 
-    The high limb is q · 2^(width − 2), rounded to an integer of at most 2^width, width ≤ 23. The low one is what that
-    leaves, times 2^width, cut to an integer and raised by 2^(width − 1), so that it is not negative either.
+    The high limb is q · 2^21, rounded to an integer of at most 2^23. The low one is what that leaves, times 2^23, cut
+    to an integer and raised by 2^22, so that it is not negative either.
 
     Products with powers of two are exact, so that fusing one and a sum into one instruction changes nothing.
     """
-    moved = jnp.where(q < 4, q, jnp.zeros((), q.dtype)) * 2.0 ** (width - 2)
+    moved = jnp.where(q < 4, q, jnp.zeros((), q.dtype)) * 2.0 ** (_MANTISSA - 2)
     if index == 0:
         # The last bits of a float in [2^23, 2^24] are the integer: a conversion takes three times as many instructions.
         base = jnp.asarray(2.0**_MANTISSA, q.dtype)
         return _bits(moved + base) - _bits(base)
-    left = (moved - jax.lax.round(moved, jax.lax.RoundingMethod.TO_NEAREST_EVEN)) * 2.0**width
-    return (left.astype(jnp.int32) + (1 << (width - 1))).astype(jnp.uint32)
+    left = (moved - jax.lax.round(moved, jax.lax.RoundingMethod.TO_NEAREST_EVEN)) * 2.0**_MANTISSA
+    return (left.astype(jnp.int32) + (1 << (_MANTISSA - 1))).astype(jnp.uint32)
 
 
-def _sum_rest(limb: jax.Array, axes: Sequence[int]) -> list[jax.Array]:
-    """Exact sums of integers of 32 bits over some axes, as digits of 16 bits, least significant first."""
-    digits = [limb & _u32((1 << _HALF) - 1), limb >> _u32(_HALF)]
-    left = sorted(axes)
-    while left:
-        together = [left.pop()]
-        while left and prod(limb.shape[axis] for axis in (left[-1], *together)) <= 1 << _HALF:
-            together.append(left.pop())
-        if limb.shape[together[0]] > 1 << _HALF:
-            raise ValueError(f"a polyphase norm adds up to {1 << _HALF} entries along an axis; got {limb.shape}")
-        digits = _ripple([digit.sum(together, dtype=jnp.uint32) for digit in digits])
-    return digits
+def _sum(words: jax.Array) -> list[jax.Array]:
+    """Exact sums of integers of 32 bits over the last axis, as digits of 16 bits, least significant first."""
+    digits = [words & _u32((1 << _HALF) - 1), words >> _u32(_HALF)]
+    while digits[0].shape[-1] > 1:
+        n = digits[0].shape[-1]
+        at_once = min(n, 1 << _HALF)
+        whole = [jnp.pad(digit, ((0, 0), (0, 0), (0, -n % at_once))) for digit in digits]
+        digits = _ripple([part.reshape(*part.shape[:2], -1, at_once).sum(-1, dtype=jnp.uint32) for part in whole])
+    return [digit[..., 0] for digit in digits]
 
 
 def _assemble(numbers: Sequence[tuple[int, Sequence[jax.Array]]]) -> list[jax.Array]:
@@ -122,63 +149,55 @@ def _assemble(numbers: Sequence[tuple[int, Sequence[jax.Array]]]) -> list[jax.Ar
     return _ripple(total)[-2::-1]
 
 
-def norm_keys(x: jax.Array, stride: tuple[int, ...], norm: float) -> list[jax.Array]:
+def largest_norm(x: jax.Array, stride: tuple[int, ...], norm: float) -> jax.Array:
+    """The components whose p-norm is the largest, a mask `[batch, phases]`: one in each example, unless some tie.
+
+    Sums of floats show where the largest is ahead by more than rounding can explain, whatever the order of additions:
+    then sums of integers would say the same. They are formed where this does not settle all examples.
+    """
+    split = split_tiles(_single(x), stride)
+    if norm not in (1, 2):
+        return leaders(_exact_norms(split, norm))
+    nodes, channels = split.shape[1:-2:2], split.shape[-1]
+    stages = _stages(nodes, prod(nodes))
+    words = _combined(split, lambda v: _bits(_power(v, norm)), lambda a, b: _bits(_float(a) + _float(b)), stages)
+    sums = _float(_phases_first(words)).sum(-1)
+    # A value passes through its power and at most so many additions. Each is off by up to 2^-24 of its result, which is
+    # no more than the sum, or by 2^-126 where numbers are too small to be normal. Two sums are compared, and integers
+    # stand for the values to better than one more step.
+    steps = sum(size for _, size in stages) + channels + 2
+    largest = sums.max(1, keepdims=True)
+    ahead = largest - sums > largest * (steps * 1.01 * 2.0**-23) + prod(nodes) * channels * 2.0**-124
+    settled = ((~ahead).sum(1, dtype=jnp.int32) == 1).all()
+    return jax.lax.cond(settled, lambda: ~ahead, lambda: leaders(_exact_norms(split, norm)))
+
+
+def _power(v: jax.Array, norm: float) -> jax.Array:
+    return jnp.abs(v) if norm == 1 else v * v
+
+
+def _exact_norms(split: jax.Array, norm: float) -> list[jax.Array]:
     """Integers `[batch, phases]`, most significant first, that order the components by their p-norm.
 
     Each example is scaled by a power of two so that its largest value lies in [1, 2). The p-th powers (one correctly
-    rounded operation each) are cut to fixed point and summed as integers, first along the last axis, then along the
-    others and the channels. Components with NaN come before those with infinities, and those before finite ones.
+    rounded operation each) are cut to fixed point and summed as integers. Components with NaN come before those with
+    infinities, and those before finite ones.
     """
-    split = split_tiles(_single(x), stride)
-    batch = split.shape[0]
-    others = [*range(1, split.ndim - 3, 2), split.ndim - 2]
-    largest = _over_last_nodes(split, lambda v: _bits(jnp.abs(v)), jnp.maximum)
-    largest = largest.max(others).reshape(batch, prod(stride))
+    nodes = split.shape[1:-2:2]
+    largest = _combined(split, lambda v: _bits(jnp.abs(v)), jnp.maximum, _stages(nodes, prod(nodes)))
+    largest = _phases_first(largest).max(-1)
     broken = (largest >= _u32(_INFINITE)).astype(jnp.uint32) + (largest > _u32(_INFINITE)).astype(jnp.uint32)
     if norm not in (1, 2):
         return [broken, largest]
     exponent = largest.max(1) >> _u32(_MANTISSA)
     field = jnp.clip(254 - exponent.astype(jnp.int32), 1, 253).astype(jnp.uint32)
-    scale = jax.lax.bitcast_convert_type(field << _u32(_MANTISSA), jnp.float32).reshape(-1, *(1,) * (split.ndim - 1))
-    # Summed in one word: the nodes of the last axis, and as many others as leave the limbs enough bits.
-    nodes, together = split.shape[-3], []
-    for axis in others[-2::-1]:
-        if nodes * split.shape[axis] > 1 << (31 - _ENOUGH):
-            break
-        nodes *= split.shape[axis]
-        together.insert(0, axis)
-    width = min(_MANTISSA, 31 - (nodes - 1).bit_length())
-
-    def limb(index: int) -> jax.Array:
-        def entry(v: jax.Array) -> jax.Array:
-            scaled = v * scale
-            return _fixed_point(jnp.abs(scaled) if norm == 1 else scaled * scaled, width, index)
-
-        return _over_last_nodes(split, entry, jnp.add, together)
+    scale = _float(field << _u32(_MANTISSA)).reshape(-1, *(1,) * (split.ndim - 1))
 
     def total(index: int) -> list[jax.Array]:
-        return [digit.reshape(batch, prod(stride)) for digit in _sum_rest(limb(index), others)]
+        entry = lambda v: _fixed_point(_power(v * scale, norm), index)  # noqa: E731
+        return _sum(_phases_first(_combined(split, entry, jnp.add, _stages(nodes, 1 << (31 - _MANTISSA)))))
 
-    high = total(0)
-    rough = _assemble([(width, high)])
-    # The lower limbs differ by at most one unit of the higher for each entry.
-    close = _is_close(rough, width, x[0].size // prod(stride))
-    return [broken, *jax.lax.cond(close, lambda: _assemble([(width, high), (0, total(1))]), lambda: rough)]
-
-
-def _is_close(sums: Sequence[jax.Array], width: int, margin: int) -> jax.Array:
-    """Whether the two largest sums of some example differ by at most `margin` units of 2^`width`.
-
-    Differences of limbs are integers of 17 bits. Where the first ones do not cancel all but a few units the sums are
-    far apart; where they do, floats hold what is left exactly.
-    """
-    first = _leaders(sums, jnp.ones(sums[0].shape, bool))
-    distance = jnp.zeros(sums[0].shape, jnp.float32)
-    for place, part in zip(reversed(range(len(sums))), sums, strict=True):
-        largest = jnp.where(first, part, _u32(0)).max(1, keepdims=True)
-        behind = largest.astype(jnp.int32) - part.astype(jnp.int32)
-        distance = distance + behind.astype(jnp.float32) * 2.0 ** (_HALF * place - width)
-    return ((distance <= margin).sum(1, dtype=jnp.int32) > 1).any()
+    return [broken, *_assemble([(_MANTISSA, total(0)), (0, total(1))])]
 
 
 def _mix(h: jax.Array) -> jax.Array:
@@ -231,26 +250,24 @@ def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: int = 0) -> list[
     return [refined(False), refined(True)]
 
 
-def _leaders(keys: Sequence[jax.Array], among: jax.Array) -> jax.Array:
-    """The components `[batch, phases]` of `among` that come first in the lexicographic order of the keys."""
+def leaders(keys: Sequence[jax.Array], among: jax.Array | None = None) -> jax.Array:
+    """The components, `[batch, phases]`, of `among` (or all) that come first in the lexicographic order of the keys."""
+    found = jnp.ones(keys[0].shape, bool) if among is None else among
     for key in keys:
-        best = jnp.where(among, key, _u32(0)).max(1, keepdims=True)
-        among = among & (key == best)
-    return among
+        best = jnp.where(found, key, _u32(0)).max(1, keepdims=True)
+        found = found & (key == best)
+    return found
 
 
-def choose(x: jax.Array, stride: tuple[int, ...], keys: Sequence[jax.Array], fibre: int = 0) -> jax.Array:
-    """The offset `[batch, d]` (int32) of the component with the largest keys; `content_keys` break exact ties.
+def choose(x: jax.Array, stride: tuple[int, ...], first: jax.Array, fibre: int = 0) -> jax.Array:
+    """The offset `[batch, d]` (int32) of the component that is `first`, `[batch, phases]`; `content_keys` break ties.
 
     Only phases that a shift of x exchanges without changing it still tie: then no rule commutes with shifts, and the
     first is kept.
     """
-    leaders = _leaders(keys, jnp.ones(keys[0].shape, bool))
-    tied = (leaders.sum(1, dtype=jnp.int32) > 1).any()
-    leaders = jax.lax.cond(
-        tied, lambda among: _leaders(content_keys(x, stride, fibre), among), lambda among: among, leaders
-    )
-    flat = jnp.argmax(leaders, axis=1).astype(jnp.int32)
+    tied = (first.sum(1, dtype=jnp.int32) > 1).any()
+    found = jax.lax.cond(tied, lambda among: leaders(content_keys(x, stride, fibre), among), lambda among: among, first)
+    flat = jnp.argmax(found, axis=1).astype(jnp.int32)
     return jnp.stack(jnp.unravel_index(flat, stride), axis=-1).astype(jnp.int32)
 
 

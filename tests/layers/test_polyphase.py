@@ -1,8 +1,9 @@
 """Polyphase layers: the choice commutes with every shift bit for bit, ties included."""
 
+from fractions import Fraction
 from functools import partial
 from itertools import product
-from math import inf
+from math import inf, prod
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import pytest
 
 import equinet as eq
 from equinet.layers.base import Context
-from equinet.layers.selection import choose, content_keys, keep_phase, norm_keys, place_phase, stack_phases
+from equinet.layers.selection import choose, content_keys, keep_phase, largest_norm, place_phase, stack_phases
 
 GRIDS = [((12,), (2,)), ((12,), (3,)), ((6, 4), (2, 2)), ((4, 6), (2, 1)), ((6, 6), (3, 2)), ((4, 4, 2), (2, 2, 1))]
 
@@ -61,7 +62,7 @@ def _rolled(x: np.ndarray, shifts: list[tuple[int, ...]]) -> jax.Array:
 
 @partial(jax.jit, static_argnums=(1, 2))
 def _chosen(x, stride, norm):
-    return choose(x, stride, norm_keys(x, stride, norm))
+    return choose(x, stride, largest_norm(x, stride, norm))
 
 
 def _same_up_to_shift(a: np.ndarray, b: np.ndarray) -> bool:
@@ -89,7 +90,7 @@ def test_choice_commutes_with_every_shift(sizes, stride, norm, dtype):
 
 def test_inputs_with_ties_do_tie_and_are_told_apart():
     x = jnp.asarray(_inputs((12,), (2,), jnp.float32)["permuted"])[None]
-    assert all(np.unique(key).size == 1 for key in norm_keys(x, (2,), 2))
+    assert largest_norm(x, (2,), 2).all()
     assert all(np.unique(key).size == 2 for key in content_keys(x, (2,)))
 
 
@@ -108,6 +109,31 @@ def test_choice_is_exact_where_float32_sums_are_not():
     x[0, 3] *= 1.0 + 2.0**-10
     chosen = _chosen(x, (2,), 2)
     assert chosen.tolist() == [[1]]
+
+
+@pytest.mark.parametrize("norm", [1, 2])
+@pytest.mark.parametrize(("sizes", "stride"), [((64,), (2,)), ((6, 34), (2, 2)), ((4, 2, 130), (2, 1, 2))])
+def test_choice_is_that_of_exact_sums_however_close(sizes, stride, norm):
+    """Components are one another with nodes exchanged, and a few values moved by a few units in the last place."""
+    rng = np.random.default_rng(8)
+    coarse, phases = [n // s for n, s in zip(sizes, stride, strict=True)], prod(stride)
+    x = rng.uniform(0.5, 1.0, (100, 1, prod(coarse) * 3)).astype(np.float32)
+    parts = rng.permuted(np.repeat(x, phases, axis=1), axis=-1)
+    units = rng.integers(-2, 3, (*parts.shape[:2], 2))
+    parts[..., :2] *= (1 + units * 2.0**-23).astype(np.float32)
+    signed = (parts * rng.choice([-1, 1], parts.shape)).astype(np.float32)
+    y = signed.reshape(100, *stride, *coarse, 3)
+    d = len(stride)
+    y = y.transpose(0, *(axis for i in range(d) for axis in (1 + d + i, 1 + i)), -1).reshape(100, *sizes, 3)
+
+    powers = parts if norm == 1 else parts * parts
+    sums = [[sum(map(Fraction, component.tolist())) for component in example] for example in powers]
+    expected = np.asarray([[total == max(example) for total in example] for example in sums])
+    found = np.asarray(jax.jit(largest_norm, static_argnums=(1, 2))(y, stride, norm))
+    np.testing.assert_array_equal(found, expected)
+    alone = expected.sum(1) == 1
+    assert 0.5 < alone.mean() < 1
+    assert (powers.sum(-1).argmax(1) != expected.argmax(1))[alone].any()
 
 
 @pytest.mark.parametrize("n", [1 << 18, 2 * 65537])
