@@ -9,6 +9,8 @@ TRAIN := .venv/.stamp-train
 DEV := .venv/.stamp-dev
 DOCS := .venv/.stamp-docs
 BENCH := .venv/bench/.stamp
+# A worker that is done takes tests from another.
+SPREAD := --numprocesses $(WORKERS) --dist worksteal
 
 .PHONY: help test test-all test-plain test-jax demo lint format wheel docs bench clean
 
@@ -50,20 +52,20 @@ $(BENCH): setup.cfg pyproject.toml benchmarks/escnn.txt | $(VENV)
 	touch $@
 
 test: lint wheel
-	$(BIN)/python -m pytest --numprocesses $(WORKERS)
+	$(BIN)/python -m pytest $(SPREAD)
 
 test-all: lint wheel
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) -m ''
+	$(BIN)/python -m pytest $(SPREAD) -m ''
 
 test-plain: $(DEV)
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --plain
+	$(BIN)/python -m pytest $(SPREAD) --plain
 
 # The oldest supported version unless another is named.
 JAX ?= 0.10.0
 test-jax:
 	$(PYTHON) -m venv .venv/jax-$(JAX)
 	.venv/jax-$(JAX)/bin/python -m pip install --quiet --editable '.[train,dev,interop]' jax==$(JAX) jaxlib==$(JAX)
-	.venv/jax-$(JAX)/bin/python -m pytest --numprocesses $(WORKERS) tests/infer tests/test_declare.py tests/interop
+	.venv/jax-$(JAX)/bin/python -m pytest $(SPREAD) tests/infer tests/test_declare.py tests/interop
 
 lint: $(DEV)
 	$(BIN)/ruff check .

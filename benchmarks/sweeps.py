@@ -7,11 +7,14 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 import equinet as eq
 from benchmarks.common import Way, Work
 
 CHUNK = 64
+SIDE = 2048
+PRODUCTS = "matrix products, as many operations"
 MODES = {"equinet": "sweep", "equinet, cosets": "cosets", "equinet, shared": "shared"}
 
 
@@ -57,12 +60,29 @@ def ours(net: eq.Layer, size: int, mode: str) -> Way:
     return lambda: eq.verify(fn, certificate, mode=mode, key=0, batch=1, trials=2, progress=False, shifts_only=True)
 
 
+def products(net: eq.Layer, size: int) -> Way:
+    """As many operations as the network takes on every shift, all of them in products of large matrices.
+
+    What the processor can do at most, unless a convolution takes fewer operations than its definition.
+    """
+    fn = net.bind(net.init(jax.random.key(0), (size, size, 3)))
+    image = jax.ShapeDtypeStruct((1, size, size, 3), jnp.float32)
+    costs = jax.jit(fn).lower(image).cost_analysis()
+    assert costs is not None
+    a = jax.random.normal(jax.random.key(1), (SIDE, SIDE))
+    product = jax.jit(jnp.matmul)
+    count = round(costs["flops"] * size * size / (2 * SIDE**3))
+    return lambda: [product(a, a).block_until_ready() for _ in range(count)]
+
+
 def ways(net: eq.Layer, peer: str, size: int, *chosen: str) -> Mapping[str, Way]:
     """Some of the ways: PyTorch's, and ours by mode."""
     from benchmarks import peers
 
     module = peers.small_cnn((16, 32)) if peer == "small" else peers.resnet18()
     theirs = torch_sweeps(module, size)
+    if PRODUCTS in chosen:
+        theirs = {**theirs, PRODUCTS: products(net, size)}
     return {name: theirs.get(name) or ours(net, size, MODES[name]) for name in chosen}
 
 
@@ -82,9 +102,9 @@ def works() -> list[Work]:
     one, many = "torch, one by one", "torch, in batches"
     by_element, by_cosets, shared = MODES
     rows = []
-    for name, peer, net, sizes, goals in (
-        ("a small CNN", "small", small(), (16, 32, 64), (3.5, 5.0)),
-        ("ResNet-18", "resnet", resnet(), (16, 32), (2.3, 3.0)),
+    for name, peer, net, sizes, goals, limit in (
+        ("a small CNN", "small", small(), (16, 32, 64), (3.5, 5.0), ()),
+        ("ResNet-18", "resnet", resnet(), (16, 32), (2.3, 3.0), (PRODUCTS,)),
     ):
         for n in sizes:
             made = partial(ways, net, peer, n)
@@ -95,7 +115,7 @@ def works() -> list[Work]:
                 Work(title, partial(made, one, by_element), one, by_element, *by_one, samples=3, growth=growth),
                 Work(
                     f"{title}, in batches",
-                    partial(made, many, by_element),
+                    partial(made, many, *limit, by_element),
                     many,
                     by_element,
                     *by_batch,

@@ -163,11 +163,11 @@ def largest_norm(x: jax.Array, stride: tuple[int, ...], norm: float) -> jax.Arra
     words = _combined(split, lambda v: _bits(_power(v, norm)), lambda a, b: _bits(_float(a) + _float(b)), stages)
     sums = _float(_phases_first(words)).sum(-1)
     # A value passes through its power and at most so many additions. Each is off by up to 2^-24 of its result, which is
-    # no more than the sum, or by 2^-126 where numbers are too small to be normal. Two sums are compared, and integers
-    # stand for the values to better than one more step.
-    steps = sum(size for _, size in stages) + channels + 2
+    # no more than the sum, or by 2^-126 where numbers are too small to be normal; integers are off by up to 2^-44 of
+    # the largest power for each value. All of that twice, since two sums are compared.
+    steps, values = sum(size for _, size in stages) + channels + 1, prod(nodes) * channels
     largest = sums.max(1, keepdims=True)
-    ahead = largest - sums > largest * (steps * 1.01 * 2.0**-23) + prod(nodes) * channels * 2.0**-124
+    ahead = largest - sums > largest * (steps * 1.01 * 2.0**-23 + values * 2.0**-43) + values * 2.0**-124
     settled = ((~ahead).sum(1, dtype=jnp.int32) == 1).all()
     return jax.lax.cond(settled, lambda: ~ahead, lambda: leaders(_exact_norms(split, norm)))
 
