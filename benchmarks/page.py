@@ -79,6 +79,18 @@ CURVES = {
 }
 """Panels of the figure of growth: what a row's `growth` names, with title and label."""
 
+COLORS = {
+    "equinet": "tab:red",
+    "equinet, cosets": "tab:purple",
+    "equinet, shared": "tab:pink",
+    "plain JAX": "tab:green",
+    "torch": "tab:blue",
+    "torch, in batches": "tab:blue",
+    "torch channels_last": "tab:orange",
+    "torch, one by one": "tab:cyan",
+}
+"""One colour for each way, in every panel."""
+
 
 def records() -> Path:
     """Where the records of this machine go: those of a CPU beside the page's figures, others in a folder of theirs."""
@@ -192,8 +204,9 @@ def _ratios(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
 
     for at, row in enumerate(reversed(rows)):
         ratio = next(timing["ratio"] for timing in row["timings"] if timing["name"] == row["ours"])
-        axes.barh(at, ratio, color="tab:blue" if ratio >= row["goal"] else "tab:orange")
-        axes.plot([row["goal"]] * 2, [at - 0.4, at + 0.4], color="black")
+        reached = ratio >= row["goal"]
+        axes.barh(at, ratio, color="tab:blue" if reached else "tab:orange", label="reached" if reached else "missed")
+        axes.plot([row["goal"]] * 2, [at - 0.4, at + 0.4], color="black", label="to reach")
         axes.text(max(ratio, row["goal"]) * 1.04, at, f"{ratio:.2f}×", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [f"{row['title']}  vs {row['peer']}" for row in reversed(rows)], fontsize=8)
     axes.axvline(1, color="grey", linewidth=0.8)
@@ -203,12 +216,15 @@ def _ratios(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xticks([0.5, 1, 2, 5, 10, 20])
     axes.xaxis.set_major_formatter(ScalarFormatter())
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("time of the peer / our time (line: the ratio to reach)")
+    axes.set_xlabel("time of the peer / our time")
+    handles, labels = axes.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))
+    axes.legend(once.values(), once.keys(), fontsize=8, loc="lower right")
 
 
 def _growth(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     """Time of each way against what grows, both by factors."""
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     lines: dict[str, dict[float, float]] = {}
     for row in rows:
@@ -218,10 +234,13 @@ def _growth(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     panel.set_xscale("log")
     panel.set_yscale("log")
     for way, points in lines.items():
-        panel.plot(*zip(*sorted(points.items()), strict=True), marker="o", markersize=4, label=way)
+        panel.plot(
+            *zip(*sorted(points.items()), strict=True), marker="o", markersize=4, label=way, color=COLORS.get(way)
+        )
     sizes = sorted({row["growth"][1] for row in rows})
     panel.set_xticks(sizes, [f"{size:g}" for size in sizes])
     panel.xaxis.set_minor_formatter(NullFormatter())
+    panel.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     panel.yaxis.set_major_formatter(FuncFormatter(lambda ms, _: f"{ms:g}"))
     panel.yaxis.set_minor_formatter(NullFormatter())
 

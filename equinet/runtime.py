@@ -32,7 +32,7 @@ class Tuning:
 
 
 _tuning = Tuning(convolutions=False, allocator=False)
-_flags_before: str | None = None
+_added = False
 
 
 def tuning() -> Tuning:
@@ -64,16 +64,20 @@ def tune_cpu() -> Tuning:
 
 
 def untune_cpu() -> None:
-    """Take `tune_cpu` back: `XLA_FLAGS` and the allocator's settings are as before, and free heap goes back.
+    """Take `tune_cpu` back: its flag leaves `XLA_FLAGS`, the allocator is as before, and free heap goes back.
 
     What is compiled stays as it is, and so does XLA's choice of convolutions once it has met a device: then the flag
     that is taken out of the environment counts for new processes only. glibc no longer adapts the size of its large
     blocks by itself.
     """
-    global _tuning, _flags_before
-    if _flags_before is not None:
-        os.environ["XLA_FLAGS"] = _flags_before
-        _flags_before = None
+    global _tuning, _added
+    if _added:
+        left = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if flag != _KEEP_OWN_CONVOLUTIONS]
+        if left:
+            os.environ["XLA_FLAGS"] = " ".join(left)
+        else:
+            os.environ.pop("XLA_FLAGS", None)
+        _added = False
     if _tuning.allocator:
         _set_allocator(_INITIALLY)
         ctypes.CDLL(None).malloc_trim(0)
@@ -87,8 +91,8 @@ def _keep_own_convolutions() -> bool:
     oldest, too_new = _FLAG_TRIED_ON
     if not oldest <= jax.__version_info__[:2] < too_new:
         return False
-    global _flags_before
-    _flags_before = flags
+    global _added
+    _added = True
     os.environ["XLA_FLAGS"] = f"{flags} {_KEEP_OWN_CONVOLUTIONS}".strip()
     return True
 

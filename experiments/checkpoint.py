@@ -85,8 +85,7 @@ class Checkpoints:
             except _Mismatch:
                 raise
             except Exception as fault:  # whatever a damaged file makes of the reader
-                text = str(fault).strip().splitlines()
-                faults.append(f"step {step}: {text[0][:200] if text else type(fault).__name__}")
+                faults.append(_told_of(step, fault))
                 warn(f"checkpoint of {faults[-1]}: cannot be read, going back to the one before it")
         if faults:
             raise CorruptCheckpoint(
@@ -162,7 +161,8 @@ def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> d
 
     Raises:
         FileNotFoundError: nothing was saved there.
-        ValueError: what was saved belongs to another network, or cannot be read.
+        ValueError: what was saved belongs to another network.
+        CorruptCheckpoint: it cannot be read.
     """
     import orbax.checkpoint as ocp
 
@@ -170,14 +170,19 @@ def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> d
     missing = f"no checkpoint in {workdir}: train first, python -m scripts.train --workdir={workdir}"
     if not folder.is_dir():
         raise FileNotFoundError(missing)
-    target = jax.eval_shape(lambda: net.init(jax.random.key(0), shape))
-    with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
-        step = manager.latest_step()
-        if step is None:
-            raise FileNotFoundError(missing)
-        parts = ocp.args.Composite(state=ocp.args.StandardRestore(), checksums=ocp.args.JsonRestore())
-        read = manager.restore(step, args=parts)
-    _check_intact(read)
+    target, step = jax.eval_shape(lambda: net.init(jax.random.key(0), shape)), None
+    try:
+        with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
+            step = manager.latest_step()
+            if step is None:
+                raise FileNotFoundError(missing)
+            parts = ocp.args.Composite(state=ocp.args.StandardRestore(), checksums=ocp.args.JsonRestore())
+            read = manager.restore(step, args=parts)
+            _check_intact(read)
+    except Exception as fault:  # whatever a damaged file makes of the reader
+        if step is None and isinstance(fault, FileNotFoundError):
+            raise
+        raise CorruptCheckpoint(f"the checkpoint in {workdir} cannot be read ({_told_of(step, fault)})") from fault
     saved = {name.removeprefix(".variables"): leaf for name, leaf in read["state"].items()}
     averages = {name: leaf for name, leaf in saved.items() if name.startswith(".average")}
     saved |= {f"['params']{name.removeprefix('.average')}": leaf for name, leaf in averages.items()}
@@ -185,6 +190,11 @@ def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> d
     kept = {name: leaf for name, leaf in saved.items() if name.startswith(("['params']", "['state']"))}
     _check_fits(kept, expected, f"the checkpoint in {workdir} belongs to another network")
     return jax.tree.unflatten(jax.tree.structure(target), [np.asarray(kept[name]) for name in expected])
+
+
+def _told_of(step: int | None, fault: Exception) -> str:
+    text = str(fault).strip().splitlines()
+    return f"step {step}: {text[0][:200] if text else type(fault).__name__}"
 
 
 def _check_fits(there: dict[str, Any], expected: dict[str, Any], otherwise: str) -> None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from functools import cached_property
 from typing import Any
 
@@ -72,10 +73,14 @@ def connect(coordinator: str | None, processes: int | None, process: int | None)
         process: the number of this one, from 0.
 
     Raises:
-        ValueError: a coordinator without the two numbers, or the other way round.
+        ValueError: a coordinator without the two numbers, or the other way round, or one without a port.
     """
     named = [value is not None for value in (coordinator, processes, process)]
-    if all(named):
+    if coordinator is not None and processes is not None and process is not None:
+        if not re.fullmatch(r".+:\d+", coordinator):
+            raise ValueError(f"--coordinator={coordinator}: say HOST:PORT, such as {coordinator.strip(':')}:1234")
+        if process >= processes:
+            raise ValueError(f"--process={process}: {processes} processes are numbered from 0 to {processes - 1}")
         jax.distributed.initialize(coordinator, processes, process)
     elif any(named):
         raise ValueError("--coordinator, --processes and --process go together: give all three or none")

@@ -74,7 +74,8 @@ class Measured:
         return {name: v.to_json() if isinstance(v, Share) else v for name, v in self.values.items()}
 
     def __str__(self) -> str:
-        return "\n".join(f"{name.replace('_', ' ')} {value}" for name, value in self.values.items())
+        shown = {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in self.values.items()}
+        return "\n".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,6 +16,8 @@ import jax
 from equinet.runtime import tuning
 
 ROOT = Path(__file__).resolve().parent.parent
+RUN = "run.json"
+"""What a run is, beside what it leaves: see `run_record`."""
 PACKAGES = (
     *("equinet-jax", "jax", "jaxlib", "numpy", "python-flint"),
     *("flax", "optax", "orbax-checkpoint", "grain", "torch"),

@@ -37,6 +37,10 @@ class OptimiserSettings:
     momentum: float = 0.9
     clip: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < inf:
+            raise ValueError(f"config.optimiser.learning_rate must be a positive number, got {self.learning_rate}")
+
 
 @dataclasses.dataclass(frozen=True)
 class AugmentSettings:
@@ -101,7 +105,10 @@ class Settings:
     smoke: bool = False
 
     def __post_init__(self) -> None:
-        for field, least in (("batch", 1), ("epochs", 1), ("log_every", 1), ("size", 0), ("checkpoint_every", 0)):
+        for field, least in (
+            *(("seed", 0), ("batch", 1), ("epochs", 1), ("log_every", 1)),
+            *(("size", 0), ("eval_epochs", 0), ("checkpoint_every", 0)),
+        ):
             if getattr(self, field) < least:
                 raise ValueError(f"config.{field} must be at least {least}, got {getattr(self, field)}")
         check_name(self.precision, PRECISIONS, "precision")

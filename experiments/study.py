@@ -18,10 +18,10 @@ import ml_collections
 
 from experiments.metrics import Measured
 from experiments.names import check_name
-from experiments.record import ROOT, as_json, read_json, read_json_lines, run_record, write_json, write_text
+from experiments.record import ROOT, RUN, as_json, read_json, read_json_lines, run_record, write_json, write_text
 from experiments.settings import Settings
 from experiments.summary import Records
-from experiments.train import RUN, Outcome, build_model, train_and_evaluate
+from experiments.train import Outcome, build_model, train_and_evaluate
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"

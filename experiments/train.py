@@ -24,12 +24,12 @@ from experiments.metrics import Measured, Share, evaluate
 from experiments.optimiser import optimiser
 from experiments.pipeline import batches
 from experiments.progress import progress_bar
-from experiments.record import JsonLines, as_json, read_json, run_record, write_json
+from experiments.record import RUN, JsonLines, as_json, read_json, run_record, write_json
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
 from experiments.temperature import annealed
 from experiments.tensorboard import Events
 
-METRICS, RUN, RESULT = "metrics.jsonl", "run.json", "result.json"
+METRICS, RESULT = "metrics.jsonl", "result.json"
 NO_CHANGES = AugmentSettings()
 SMOKE_BATCH, SMOKE_TEST = 16, 32
 
@@ -91,8 +91,9 @@ def train_and_evaluate(
         report: called with a line of text where something unusual happens.
 
     Raises:
-        ValueError: a model, argument, optimiser or data set that does not exist (the near ones are listed); another
-            config's run in `workdir`; a batch larger than the data or not divisible among the devices.
+        ValueError: a model, argument, optimiser or data set that does not exist (the near ones are listed); a model
+            that does not give what the data set asks for; another config's run in `workdir`; a batch larger than the
+            data or not divisible among the devices.
         FileNotFoundError: the data is not there; the message says how to get it.
         Unwritable: `workdir` cannot be written, or no longer: the disk is full. Once it can, the run goes on.
         CorruptCheckpoint: no checkpoint of the run can be read.
@@ -102,6 +103,7 @@ def train_and_evaluate(
     layout, net = Layout.of_all_devices(), build_model(run)
     layout.share(run.batch)
     dataset = load(run.dataset, run.data_dir or None, run.size or None)
+    _check_output(net, dataset)
     if run.smoke:
         dataset, run = _reduced(dataset, run, layout)
     steps_an_epoch = len(dataset.train) // run.batch
@@ -162,6 +164,23 @@ def _reduced(dataset: Dataset, run: Settings, layout: Layout) -> tuple[Dataset, 
     batch = max(min(run.batch, SMOKE_BATCH, len(dataset.train)) // devices, 1) * devices
     train, test = dataset.train.take(2 * batch), dataset.test.take(SMOKE_TEST)
     return dataclasses.replace(dataset, train=train, test=test), dataclasses.replace(run, batch=batch, epochs=1)
+
+
+def _check_output(net: eq.Layer, dataset: Dataset) -> None:
+    """Raise unless the network gives a score for each label, for the image or for each of its points."""
+    *sizes, found = net.output_shape(dataset.shape)
+    wanted = list(dataset.shape[:-1]) if dataset.task == "segmentation" else []
+    if sizes != wanted:
+        one = "a label for each point" if wanted else "one label for an input"
+        raise ValueError(
+            f"{dataset.name} asks for {one}, so for an output of shape {[*wanted, dataset.classes]}; this model gives "
+            f"{[*sizes, found]}: choose another --config.dataset, --config.model.name or readout"
+        )
+    if found is None or found < dataset.classes:
+        raise ValueError(
+            f"{dataset.name} has {dataset.classes} labels, this model scores {found}: "
+            f"--config.model.classes={dataset.classes}"
+        )
 
 
 def build_model(run: Settings) -> eq.Layer:

@@ -1,6 +1,8 @@
 """What every command line here shares: flags that list near matches, errors that are a sentence."""
 
 import difflib
+import os
+import re
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -27,11 +29,22 @@ def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
             logging.set_verbosity(logging.FATAL)  # what a library logs as an error it raises as well
         try:
             main()
+        except BrokenPipeError:
+            # Whoever read the output has had enough; Python would complain once more as it closes.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (ValueError, OSError, RuntimeError) as error:
             print(error, file=sys.stderr)
             raise SystemExit(1) from error
 
     app.run(no_arguments, flags_parser=parse)
+
+
+def check_pattern(text: str, flag: str) -> None:
+    """Raise a ValueError unless the text is a regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"--{flag}={text} is no regular expression: {error}") from None
 
 
 def parse(argv: Sequence[str]) -> list[str]:
@@ -48,7 +61,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         near = difflib.get_close_matches(error.flagname, known, n=3, cutoff=0.5)
         hint = f"did you mean --{' or --'.join(near)}? " if near else ""
         _fail(f"no flag --{error.flagname}: {hint}--help lists them all")
-    except (flags.Error, ValueError, OSError, AttributeError, TypeError, KeyError) as error:
+    except (flags.Error, ValueError, OSError, AttributeError, TypeError, KeyError, SyntaxError) as error:
         _fail(_last_line(error))
 
 
@@ -72,9 +85,11 @@ def _check_config_file(argv: Sequence[str]) -> None:
 
 def _last_line(error: BaseException) -> str:
     """The sentence of an error that a flag parser has wrapped in a traceback."""
-    lines = [line.strip() for line in str(error).strip().strip("'\"").splitlines() if line.strip()]
+    # A KeyError shows its message as Python code.
+    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith("Pass --help")]
-    return useful[-1] if useful else repr(error)
+    return re.sub(r"^(\w+\.)*[A-Z]\w+: ", "", useful[-1]) if useful else repr(error)
 
 
 def _of_the_main_thread(*error: Any) -> None:

@@ -13,16 +13,15 @@ to docs/studies/records, and the page is made anew from them; with --only nothin
 import json
 import re
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from absl import flags
 
 from equinet.runtime import tune_cpu
-from experiments.gallery import GALLERY
-from experiments.gallery.page import PAGE, as_text, examine, keep, page
 from experiments.record import read_json, write_json, write_text
-from scripts.command import run
+from scripts.command import check_pattern, run
 
 
 def define_flags() -> None:
@@ -36,6 +35,11 @@ def define_flags() -> None:
 
 def main() -> None:
     args = flags.FLAGS
+    if find_spec("flax") is None:
+        raise ValueError("the gallery's models are written in Flax: .venv/bin/python -m pip install -e '.[interop]'")
+    from experiments.gallery.page import PAGE, keep, page
+
+    check_pattern(args.only, "only")
     if args.check:
         text, made = page()
         if text != made:
@@ -54,6 +58,9 @@ def main() -> None:
 
 def look_at(only: str, workdir: Path) -> list[dict[str, Any]]:
     """Examine every model that is not done yet; the records of all."""
+    from experiments.gallery import GALLERY
+    from experiments.gallery.page import as_text, examine
+
     tune_cpu()
     names = [name for name in GALLERY if re.search(only, name)]
     if not names:

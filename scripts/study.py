@@ -18,7 +18,7 @@ from absl import flags
 from equinet.runtime import tune_cpu
 from experiments.record import write_text
 from experiments.study import DOCS, STUDIES, keep_records, kept_records, load_study, pages, run_study
-from scripts.command import run
+from scripts.command import check_pattern, run
 
 
 def define_flags() -> None:
@@ -34,6 +34,10 @@ def define_flags() -> None:
 
 def main() -> None:
     args = flags.FLAGS
+    if args.check and args.tables:
+        raise ValueError("--check compares the pages with the records, --tables makes them anew: say one of the two")
+    if (args.check or args.tables) and args.study:
+        raise ValueError(f"--check and --tables are about the pages of all studies: leave out --study={args.study}")
     if args.check:
         odd = [str(path) for path, text, made in pages() if text != made]
         if odd:
@@ -44,6 +48,7 @@ def main() -> None:
         return
     if not args.study or not args.workdir:
         raise ValueError("name --study and --workdir, or say --tables or --check; --help lists all flags")
+    check_pattern(args.only, "only")
     tune_cpu()
     records = run_study(args.study, Path(args.workdir), only=args.only, smoke=args.smoke)
     print(f"{len(records)} runs are done")

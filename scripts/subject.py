@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from ml_collections import config_flags
 
 import equinet as eq
 from equinet import models
+from experiments.data.registry import DATASETS
 from experiments.names import check_name
 
 KINDS = ("torus", "box", "plane")
@@ -18,12 +20,27 @@ AXES = ("periodic", "bounded", "infinite")
 
 @dataclass(frozen=True)
 class Subject:
-    """A network and its input."""
+    """A network, with the function and arguments that make it, and its input."""
 
-    name: str
+    model: str
+    arguments: Mapping[str, Any]
     net: eq.Layer
     domain: eq.Domain
     channels: int
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return called(self.model, self.arguments)
+
+
+def called(model: str, arguments: Mapping[str, Any]) -> str:
+    """A model as one would write it.
+
+    >>> called("resnet", {"depth": 18, "down": "aps"})
+    'resnet(depth=18, down=aps)'
+    """
+    return f"{model}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
 
 
 def define_subject_flags() -> None:
@@ -39,34 +56,45 @@ def define_subject_flags() -> None:
     flags.DEFINE_string(
         "domain", "torus", "torus, box or plane; or one entry per axis, such as periodic:8,bounded:9,infinite."
     )
-    flags.DEFINE_integer("dim", 2, "Number of axes, where --size gives one number.", lower_bound=1, upper_bound=3)
-    flags.DEFINE_integer("channels", 1, "Channels of the input.", lower_bound=1)
+    flags.DEFINE_integer(
+        "dim",
+        None,
+        "Number of axes, where --size gives one number; that of the config's data by default, else 2.",
+        lower_bound=1,
+        upper_bound=3,
+    )
+    flags.DEFINE_integer(
+        "channels", None, "Channels of the input; those of the config's data by default, else 1.", lower_bound=1
+    )
 
 
 def read_subject() -> Subject:
     """The network and domain that the flags describe.
 
     Raises:
-        ValueError: both or neither of --config and --model, an unknown name (the near ones are listed), or a value
-            that cannot be read.
+        ValueError: both or neither of --config and --model, an unknown name (the near ones are listed), a value that
+            cannot be read, or flags that contradict each other.
     """
     args = flags.FLAGS
     if (args.config is None) == (args.model is None):
         raise ValueError("say which network: either --config=configs/NAME.py or --model=NAME")
-    size = args.size
+    size, dim, channels = args.size, 2, 1
     if args.config is not None:
         if args.model_args:
             raise ValueError("--model_args goes with --model; change a config by --config.model.ARGUMENT=VALUE")
         arguments, name = config_model(args.config)
-        size = size or str(args.config.get("size", 32))
+        if "dataset" in args.config:
+            entry = DATASETS[check_name(args.config.dataset, DATASETS, "data set")]
+            dim, channels = entry.dim, entry.channels
+        if not size and args.config.get("size") == 0:
+            raise ValueError("this config leaves examples at the size they have: say which with --size")
+        size = size or (None if _is_per_axis(args.domain) else str(args.config.get("size", 32)))
     else:
         arguments, name = read_arguments(args.model_args), args.model
-    domain = read_domain(args.domain, size or "32", args.dim)
+    domain = read_domain(args.domain, size, args.dim, dim)
     if args.config is None and "group" in arguments:
         arguments.setdefault("dim", domain.dim)
-    net = models.build(name, **arguments)
-    shown = ", ".join(f"{key}={value}" for key, value in arguments.items())
-    return Subject(f"{name}({shown})", net, domain, args.channels)
+    return Subject(name, arguments, models.build(name, **arguments), domain, args.channels or channels)
 
 
 def config_model(config: Any) -> tuple[dict[str, Any], str]:
@@ -107,23 +135,39 @@ def read_arguments(text: str) -> dict[str, Any]:
     return found
 
 
-def read_domain(kind: str, size: str, dim: int) -> eq.Domain:
-    """The domain of --domain, --size and --dim.
+def read_domain(kind: str, size: str | None, dim: int | None = None, usual: int = 2) -> eq.Domain:
+    """The domain of --domain, --size and --dim; `usual` is the number of axes where no flag says one.
 
     Raises:
-        ValueError: for an unknown kind (the near ones are listed) or a size that is no number.
+        ValueError: for an unknown kind (the near ones are listed), a size that is no number, or flags that contradict
+            each other.
 
-    >>> str(read_domain("torus", "32,48", 2)), str(read_domain("periodic:8,bounded:9", "", 2))
+    >>> str(read_domain("torus", "32,48")), str(read_domain("periodic:8,bounded:9", None))
     ('torus(32, 48)', 'domain(8°, 9)')
     """
-    if "," in kind or kind.partition(":")[0] in AXES:
-        return eq.Domain(tuple(_axis(part.strip()) for part in kind.split(",")))
+    if _is_per_axis(kind):
+        if size:
+            raise ValueError(f"--domain={kind} gives the size of each axis: leave out --size={size}")
+        axes = tuple(_axis(part.strip()) for part in kind.split(","))
+        _check_dim(dim, len(axes), f"--domain={kind}")
+        return eq.Domain(axes)
     check_name(kind, KINDS, "domain")
-    sizes = _numbers(size, "--size")
-    sizes = sizes * dim if len(sizes) == 1 else sizes
+    sizes = _numbers(size or "32", "--size")
+    if len(sizes) == 1:
+        sizes = sizes * (dim or usual)
+    _check_dim(dim, len(sizes), f"--size={size}")
     if kind == "plane":
         return eq.plane(len(sizes))
     return eq.torus(*sizes) if kind == "torus" else eq.box(*sizes)
+
+
+def _is_per_axis(kind: str) -> bool:
+    return "," in kind or kind.partition(":")[0] in AXES
+
+
+def _check_dim(dim: int | None, axes: int, given: str) -> None:
+    if dim not in (None, axes):
+        raise ValueError(f"{given} has {axes} {'axis' if axes == 1 else 'axes'}, --dim={dim} says otherwise")
 
 
 def read_sizes(text: str) -> range:

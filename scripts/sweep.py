@@ -16,11 +16,12 @@ import jax.numpy as jnp
 from absl import flags
 
 import equinet as eq
+from equinet import models
 from equinet.runtime import tune_cpu
 from equinet.verify import MODES, Discovered, Report, discover, verify
 from scripts import subject
 from scripts.command import run
-from scripts.subject import Subject, define_subject_flags, read_subject
+from scripts.subject import Subject, called, config_model, define_subject_flags, read_subject
 
 
 def define_flags() -> None:
@@ -50,6 +51,8 @@ def main() -> None:
     args = flags.FLAGS
     if args.mode == "discover" and args.figure:
         raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
+    if args.figure:
+        check_figure(args.figure)
     if args.tune_cpu:
         tune_cpu()
     asked = read_subject()
@@ -75,13 +78,33 @@ def main() -> None:
         raise SystemExit(1)
 
 
+def check_figure(path: str) -> None:
+    """Raise before anything is measured if the figure could not be written."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix.removeprefix(".") not in kinds:
+        raise ValueError(f"--figure={path}: end its name in one of .{', .'.join(sorted(kinds))}")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"--figure={path}: there is no folder {Path(path).parent}")
+
+
 def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     """Variables of the network: those saved under `workdir`, or random ones."""
     shape = (*(size or 32 for size in asked.domain.sizes), asked.channels)
     if workdir is None:
         return asked.net.init(jax.random.key(flags.FLAGS.seed), shape)
     from experiments.checkpoint import restore_variables
+    from experiments.record import RUN, read_json
 
+    trained = Path(workdir) / RUN
+    if trained.exists():
+        arguments, name = config_model(read_json(trained)["config"])
+        if models.build(name, **arguments) != asked.net:
+            raise ValueError(
+                f"{workdir} holds the weights of another network: {called(name, arguments)}, not {asked.name}; "
+                f"give the --config that it was trained with"
+            )
     return restore_variables(Path(workdir), asked.net, shape)
 
 

@@ -9,7 +9,6 @@ import ast
 import contextlib
 import io
 import re
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -20,8 +19,6 @@ import equinet.models
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-GIVEN = {"README.md": {"g": equinet.Isometry.identity(2)}}
-"""Names that a page speaks of without defining them."""
 FENCE = re.compile(r"(?P<skip><!-- not run: [^\n]*-->\n)?^```(?P<kind>\w+)\n(?P<body>.*?)^```$", re.M | re.S)
 
 
@@ -31,13 +28,13 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(r"\s*" + ".*".join(map(re.escape, parts)) + (".*" if "…" in shown else ""), printed) is not None
 
 
-def run_page(text: str, name: str, given: Mapping[str, object] | None = None) -> int:
+def run_page(text: str, name: str) -> int:
     """Run the Python of a page and compare what it prints; the number of blocks run.
 
     Raises:
         AssertionError: a block prints something else than the page shows.
     """
-    namespace: dict[str, object] = {"__name__": "page", **(given or {})}
+    namespace: dict[str, object] = {"__name__": "page"}
     printed: str | None = None
     count = 0
     for fence in FENCE.finditer(text):
@@ -64,7 +61,7 @@ def run_page(text: str, name: str, given: Mapping[str, object] | None = None) ->
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_code_of_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    run_page(page.read_text(), str(page), GIVEN.get(page.name))
+    run_page(page.read_text(), str(page))
 
 
 def test_most_pages_with_code_are_run():

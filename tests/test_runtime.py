@@ -15,7 +15,7 @@ FLAG = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
 @pytest.fixture
 def allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "_set_allocator", lambda _: False)
-    monkeypatch.setattr(runtime, "_flags_before", None)
+    monkeypatch.setattr(runtime, "_added", False)
 
 
 @pytest.mark.usefixtures("allocator_left_alone")
@@ -25,9 +25,19 @@ def test_flag_is_added_once_beside_the_users_own(monkeypatch: pytest.MonkeyPatch
     assert runtime.tune_cpu().convolutions
     assert os.environ["XLA_FLAGS"] == f"--xla_dump_to=/tmp/x {FLAG}"
     assert runtime.tuning().convolutions
+    os.environ["XLA_FLAGS"] += " --xla_added_later"
     runtime.untune_cpu()
-    assert os.environ["XLA_FLAGS"] == "--xla_dump_to=/tmp/x"
+    assert os.environ["XLA_FLAGS"] == "--xla_dump_to=/tmp/x --xla_added_later"
     assert not runtime.tuning().convolutions
+
+
+@pytest.mark.usefixtures("allocator_left_alone")
+def test_a_variable_that_was_not_set_is_unset_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("XLA_FLAGS", raising=False)
+    runtime.tune_cpu()
+    assert os.environ["XLA_FLAGS"] == FLAG
+    runtime.untune_cpu()
+    assert "XLA_FLAGS" not in os.environ
 
 
 @pytest.mark.usefixtures("allocator_left_alone")

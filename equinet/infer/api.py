@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import prod
@@ -42,7 +43,9 @@ def infer(
 
     The function is traced with `jax.make_jaxpr`; each operation's rule says how isometries of the input move its
     result, as layers declare it to `certify`. The certificate is a lower bound that holds for every input. Of an
-    operation without a rule nothing is known but the identity, and the ledger says which it is and where.
+    operation without a rule nothing is known but the identity, and the ledger says which it is and where. All examples
+    of a batch are moved alike, which matters where a function mixes them (a batch norm in training); `verify`, which
+    moves them apart, refuses such functions.
 
     Args:
         fn: of one array, with its parameters closed over: a Flax or Equinox model, or any function.
@@ -143,7 +146,15 @@ def _pushed(
     shape = tuple(n for part in layout for n in counts[part])
     held = jax.eval_shape(lambda given: given, params)
     like = jax.ShapeDtypeStruct(shape, dtype)
-    program, out = trace(fn, [like] if params is None else [held, like])
+    try:
+        program, out = trace(fn, [like] if params is None else [held, like])
+    except TypeError as error:
+        if params is None and _takes_two(fn):
+            raise TypeError(
+                f"infer called the function with one array of shape {shape}, and it takes more arguments: bind them, "
+                f"or give its parameters with params=, if it is called as fn(params, x)"
+            ) from error
+        raise
     leaves = jax.tree.leaves(out)
     if len(leaves) != 1:
         raise TypeError(f"infer needs a function that returns one array; it returns {len(leaves)}: {out}")
@@ -155,6 +166,15 @@ def _pushed(
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
     return result, interpreter.steps
+
+
+def _takes_two(fn: Callable[..., Any]) -> bool:
+    """Whether a function may be one of parameters and an array."""
+    try:
+        inspect.signature(fn).bind(None, None)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _independent(start: Field, shape: tuple[int, ...]) -> Value:

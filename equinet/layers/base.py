@@ -139,21 +139,21 @@ class Layer:
         del before, lost
         return ""
 
-    def init(self, key: jax.Array, shape: Sequence[int]) -> Variables:
+    def init(self, key: jax.Array | int, shape: Sequence[int]) -> Variables:
         """Initial variables `{"params": …, "state": …}`.
 
         Args:
-            key: a JAX random key.
+            key: a JAX random key, or an int seed.
             shape: `(*spatial, channels)` of the input, without the batch; channels may be a `Fibre`.
 
         Raises:
             LayerError: if some layer cannot run on an input of this shape.
         """
-        sizes = tuple(shape)
+        sizes = tuple(shape) if isinstance(shape, Sequence) else ()
         if len(sizes) < 1 or not all(isinstance(n, int) and n >= 1 for n in sizes):
             raise LayerError(f"init needs a shape (*spatial, channels) of positive integers; got {shape}")
         self.output_shape(sizes)
-        params, state = self.setup(key, sizes)
+        params, state = self.setup(jax.random.key(key) if isinstance(key, int) else key, sizes)
         return {"params": params, "state": state}
 
     def apply(self, variables: Variables, x: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> Any:

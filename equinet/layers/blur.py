@@ -12,7 +12,7 @@ from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import PaddingSpec, read_shape, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
-from equinet.layers.pool import slide
+from equinet.layers.pool import maxima_shape, slide
 from equinet.windows import Extend, Window, binomial
 
 Ints = int | tuple[int, ...]
@@ -122,7 +122,7 @@ class MaxBlurPool(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         check_signs(self, shape, "BlurPool")
-        dense = (*read_shape(self, shape, self._maximum(shape)), shape[-1])
+        dense = maxima_shape(self, shape, self._maximum(shape))
         return (*read_shape(self, dense, self._blur(dense)), shape[-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:

@@ -130,7 +130,7 @@ def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> No
     if params["kernel"].ndim != x.ndim or made_for != x.shape[-1]:
         raise LayerError(
             f"{layer}: its weights are for {params['kernel'].ndim - 2} spatial axes and {made_for} channels; "
-            f"got an input of shape {x.shape}"
+            f"got an input of shape {x.shape}; init takes a shape without the batch, (*spatial, channels)"
         )
 
 

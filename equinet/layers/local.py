@@ -96,11 +96,15 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
     return tuple(sizes)
 
 
+_MOST_READERS = 8
+"""Of one node, up to which they are added up one by one."""
+
+
 def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
     """`y[i] = x[places[i]]` along an array axis, 0 where `places[i]` is FILL.
 
     A gather from known places becomes part of the loop that reads it; slices that are put together branch at every
-    entry. Its transpose picks too: what JAX derives scatters.
+    entry. Its transpose picks too, unless some node is read many times: what JAX derives scatters.
     """
     n = x.shape[axis]
     if np.array_equal(places, np.arange(n)):
@@ -112,6 +116,9 @@ def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
     def forward(x: jax.Array) -> jax.Array:
         y = jnp.take(x, np.where(places == FILL, 0, places), axis=axis, mode="clip")
         return y if inside.all() else jnp.where(inside, y, jnp.zeros((), x.dtype))
+
+    if np.unique(places[places != FILL], return_counts=True)[1].max(initial=0) > _MOST_READERS:
+        return forward(x)
 
     def transpose(u: jax.Array) -> jax.Array:
         parts = [pick(u, axis, rows) for rows in _readers(places, n)]
@@ -153,9 +160,20 @@ def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> j
 
 
 def split_tiles(x: jax.Array, sides: Sequence[int]) -> jax.Array:
-    """`[batch, *spatial, channels]` to `[batch, n₁, s₁, n₂, s₂, …, channels]` with `x[s i + o]` at (i, o)."""
-    sizes = [v for n, s in zip(x.shape[1:-1], sides, strict=True) for v in (n // s, s)]
-    return x.reshape(x.shape[0], *sizes, x.shape[-1])
+    """`[batch, *spatial, channels]` to `[batch, n₁, s₁, n₂, s₂, …, channels]` with `x[s i + o]` at (i, o).
+
+    Axis by axis: under explicit sharding no reshape may split two.
+    """
+    for axis, s in zip(range(1, 2 * len(sides), 2), sides, strict=True):
+        x = x.reshape(*x.shape[:axis], x.shape[axis] // s, s, *x.shape[axis + 1 :])
+    return x
+
+
+def merge_tiles(x: jax.Array, dim: int) -> jax.Array:
+    """The inverse of `split_tiles`."""
+    for axis in range(1, dim + 1):
+        x = jax.lax.collapse(x, axis, axis + 2)
+    return x
 
 
 def phases(x: jax.Array, axis: int, stride: int) -> list[jax.Array]:

@@ -122,7 +122,8 @@ class PolyphasePool(_Polyphase):
     the same on the same components, wherever a shift, flip or rotation has put them. Components of equal norm are told
     apart by what they hold, not by their index. Components that are shifts of each other cannot be told apart by any
     rule that commutes with shifts, nor mirror images by one that commutes with flips as well; in the first case y is
-    the same up to a shift whichever is kept. The choice has no gradient; y has that of the kept component.
+    the same up to a shift whichever is kept. Norms are those in single precision: where its range ends (10^±38), values
+    count as 0 or infinite. The choice has no gradient; y has that of the kept component.
 
     Args:
         stride: s, an int or one per axis.

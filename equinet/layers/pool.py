@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 
@@ -29,6 +29,22 @@ def slide(
     for axis, window in enumerate(axes, start=1):
         x = reduce(combine, taps(x, axis, window, value))
     return x
+
+
+def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
+    """The output shape of maxima over windows.
+
+    Raises:
+        LayerError: as `read_shape`, and if a window holds nothing but padding.
+    """
+    spatial = read_shape(layer, shape, axes)
+    for axis, (window, n) in enumerate(zip(axes, shape[:-1], strict=True)):
+        if n is not None and (window.nodes(n) == FILL).all(1).any():
+            raise LayerError(
+                f"{layer}: a window along axis {axis} holds nothing but padding (input shape {shape}), so its maximum "
+                f"is −∞: pad by less than the window"
+            )
+    return (*spatial, shape[-1])
 
 
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
@@ -84,15 +100,7 @@ class MaxPool(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         check_signs(self, shape, "AvgPool, BlurPool or PolyphasePool")
-        axes = self._windows(shape)
-        spatial = read_shape(self, shape, axes)
-        for axis, (window, n) in enumerate(zip(axes, shape[:-1], strict=True)):
-            if n is not None and (window.nodes(n) == FILL).all(1).any():
-                raise LayerError(
-                    f"{self}: a window along axis {axis} holds nothing but padding (input shape {shape}), so its "
-                    f"maximum is −∞: pad by less than the window"
-                )
-        return (*spatial, shape[-1])
+        return maxima_shape(self, shape, self._windows(shape))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context

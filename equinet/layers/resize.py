@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import pad_axis, read_shape
+from equinet.layers.local import merge_tiles, pad_axis, read_shape, split_tiles
 from equinet.layers.pointwise import check_signs
 from equinet.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
 
@@ -129,11 +129,8 @@ class PixelUnshuffle(Layer):
 
 def _offsets_to_channels(x: jax.Array, factors: tuple[int, ...]) -> jax.Array:
     dim = len(factors)
-    coarse = [n // f for n, f in zip(x.shape[1:-1], factors, strict=True)]
-    split = [v for n, f in zip(coarse, factors, strict=True) for v in (n, f)]
-    x = x.reshape(x.shape[0], *split, x.shape[-1])
     order = (0, *range(1, 2 * dim, 2), *range(2, 2 * dim + 1, 2), 2 * dim + 1)
-    return x.transpose(order).reshape(x.shape[0], *coarse, -1)
+    return jax.lax.collapse(split_tiles(x, factors).transpose(order), dim + 1)
 
 
 @dataclass(frozen=True)
@@ -170,8 +167,7 @@ class PixelShuffle(Layer):
         sizes = x.shape[1:-1]
         split = x.reshape(x.shape[0], *sizes, *factors, -1)
         order = (0, *(v for axis in range(dim) for v in (1 + axis, 1 + dim + axis)), 2 * dim + 1)
-        fine = (n * f for n, f in zip(sizes, factors, strict=True))
-        return split.transpose(order).reshape(x.shape[0], *fine, split.shape[-1]), state
+        return merge_tiles(split.transpose(order), dim), state
 
     def symmetry(self, field: Field) -> Field:
         factors = self._factors(field.shape)

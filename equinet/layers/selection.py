@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from equinet.fibre import Fibre
-from equinet.layers.local import split_tiles
+from equinet.layers.local import merge_tiles, split_tiles
 from equinet.linear import with_transposes
 
 _HALF = 16
@@ -36,18 +36,19 @@ def _phases_first(split: jax.Array) -> jax.Array:
     """`[batch, n₁, s₁, n₂, s₂, …, channels]` to `[batch, phases, values]`."""
     last = split.ndim - 1
     order = (0, *range(2, last, 2), *range(1, last, 2), last)
-    return split.transpose(order).reshape(split.shape[0], prod(split.shape[2:last:2]), -1)
+    # One after the other, as in `split_tiles`.
+    return jax.lax.collapse(jax.lax.collapse(split.transpose(order), 1, last // 2 + 1), 2)
 
 
-def _stages(nodes: Sequence[int], most: int) -> list[tuple[int, int]]:
-    """How many words are combined at once, and along which axis of nodes; all in all `most` at the most."""
+def _stages(nodes: Sequence[int], most: int | None = None) -> list[tuple[int, int]]:
+    """How many words are combined at once, and along which axis of nodes: all into one, or `most` at the most."""
     last = len(nodes) - 1
     radix = max(r for r in range(1, 17) if nodes[last] % r == 0)
     found, count = [(last, radix)], radix
     for axis in reversed(range(len(nodes))):
         n = nodes[axis] // (radix if axis == last else 1)
-        while n > 1 and most // count > 1:
-            window = min(n, 64, most // count)
+        while n > 1 and (most is None or most // count > 1):
+            window = min(n, 64 if most is None else most // count)
             found.append((axis, window))
             n, count = -(-n // window), count * window
     return found
@@ -159,7 +160,7 @@ def largest_norm(x: jax.Array, stride: tuple[int, ...], norm: float) -> jax.Arra
     if norm not in (1, 2):
         return leaders(_exact_norms(split, norm))
     nodes, channels = split.shape[1:-2:2], split.shape[-1]
-    stages = _stages(nodes, prod(nodes))
+    stages = _stages(nodes)
     words = _combined(split, lambda v: _bits(_power(v, norm)), lambda a, b: _bits(_float(a) + _float(b)), stages)
     sums = _float(_phases_first(words)).sum(-1)
     # A value passes through its power and at most so many additions. Each is off by up to 2^-24 of its result, which is
@@ -184,17 +185,19 @@ def _exact_norms(split: jax.Array, norm: float) -> list[jax.Array]:
     infinities, and those before finite ones.
     """
     nodes = split.shape[1:-2:2]
-    largest = _combined(split, lambda v: _bits(jnp.abs(v)), jnp.maximum, _stages(nodes, prod(nodes)))
+    largest = _combined(split, lambda v: _bits(jnp.abs(v)), jnp.maximum, _stages(nodes))
     largest = _phases_first(largest).max(-1)
     broken = (largest >= _u32(_INFINITE)).astype(jnp.uint32) + (largest > _u32(_INFINITE)).astype(jnp.uint32)
     if norm not in (1, 2):
         return [broken, largest]
-    exponent = largest.max(1) >> _u32(_MANTISSA)
-    field = jnp.clip(254 - exponent.astype(jnp.int32), 1, 253).astype(jnp.uint32)
+    exponent = (largest.max(1) >> _u32(_MANTISSA)).astype(jnp.int32)
+    field = jnp.clip(254 - exponent, 1, 253).astype(jnp.uint32)
     scale = _float(field << _u32(_MANTISSA)).reshape(-1, *(1,) * (split.ndim - 1))
+    # The inverse of the largest powers of two is too small to be normal.
+    half = jnp.where(exponent == 254, 0.5, 1.0).astype(scale.dtype).reshape(scale.shape)
 
     def total(index: int) -> list[jax.Array]:
-        entry = lambda v: _fixed_point(_power(v * scale, norm), index)  # noqa: E731
+        entry = lambda v: _fixed_point(_power(v * half * scale, norm), index)  # noqa: E731
         return _sum(_phases_first(_combined(split, entry, jnp.add, _stages(nodes, 1 << (31 - _MANTISSA)))))
 
     return [broken, *_assemble([(_MANTISSA, total(0)), (0, total(1))])]
@@ -303,6 +306,4 @@ def _place(y: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Arra
     for at, s, chosen in zip(inside, stride, offset.T, strict=True):
         along = jax.lax.broadcasted_iota(jnp.int32, [s if axis == at else 1 for axis in range(here.ndim)], at)
         here = here & (along == chosen.reshape(-1, *(1,) * (here.ndim - 1)))
-    wide = jnp.where(here, jnp.expand_dims(y, inside), jnp.zeros((), y.dtype))
-    sizes = [n * s for n, s in zip(y.shape[1:-1], stride, strict=True)]
-    return wide.reshape(y.shape[0], *sizes, y.shape[-1])
+    return merge_tiles(jnp.where(here, jnp.expand_dims(y, inside), jnp.zeros((), y.dtype)), len(stride))

@@ -43,20 +43,36 @@ def _members(g: Isometry, group: SpaceGroup) -> Iterator[Operation]:
         yield matmul(b, g.matrix), group.lattice.reduce(moved)
 
 
-def word_length(group: SpaceGroup) -> int | None:
+def doublings(group: SpaceGroup) -> list[Isometry]:
+    """The translations of a finite group by 2, 4, 8, … times each basis vector, up to half way around."""
+    return [
+        Isometry.translation(group.periods.reduce(tuple((1 << k) * v for v in row)))
+        for row, half in _half_turns(group)
+        for k in range(1, half.bit_length())
+    ]
+
+
+def _half_turns(group: SpaceGroup) -> Iterator[tuple[Vector, int]]:
+    """Each basis vector of the translations, with half the number of steps that lead around."""
+    pivots = {next(i for i, v in enumerate(row) if v): row for row in group.periods.basis}
+    for row in group.lattice.basis:
+        at = next(i for i, v in enumerate(row) if v)
+        yield row, pivots[at][at] // row[at] // 2
+
+
+def word_length(group: SpaceGroup, doubled: bool = False) -> int | None:
     """A bound on the number of generators, or their inverses, whose product is any given element; None if infinite.
 
     Every element is a translation, at most half way around each basis vector, times a shortest word for its point
     operation.
+
+    Args:
+        group: whose generators.
+        doubled: whether `doublings` count as generators too.
     """
-    cosets = group.periods.index_in(group.lattice)
-    if cosets is None:
+    if group.periods.index_in(group.lattice) is None:
         return None
-    pivots = {next(i for i, v in enumerate(row) if v): row for row in group.periods.basis}
-    along = 0
-    for row in group.lattice.basis:
-        at = next(i for i, v in enumerate(row) if v)
-        along += pivots[at][at] // row[at] // 2
+    along = sum(half.bit_length() if doubled else half for _, half in _half_turns(group))
     steps = [g.matrix for g in group.generators if not g.is_translation]
     distance = {identity_matrix(group.dim): 0}
     frontier = list(distance)

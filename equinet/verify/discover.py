@@ -131,6 +131,7 @@ def discover(
             progress=progress,
         )  # fmt: skip
         tol = bench.probe.tol
+        bench.probe.check_apart()
 
         def acts(elements: Sequence[Isometry]) -> list[bool]:
             nonlocal counted

@@ -188,6 +188,16 @@ class Probe:
         self.references = kept.astype(np.float64)
         self.scale, self.floor = noise(kept, again, nudged, self.dtype)
 
+    def check_apart(self) -> None:
+        """Raise an error if an input among copies of itself gives another output than among others.
+
+        Raises:
+            ValueError: the function mixes the examples of a batch.
+        """
+        one, same = Isometry.identity(len(self.sizes)), Isometry.identity(len(self.out_sizes))
+        # What is left of a chunk is filled with copies.
+        _check_slots(max(self.errors([Job(one, same, k)])[0] for k in range(min(2, self.trials))), self.dtype)
+
     def errors(self, jobs: Sequence[Job]) -> list[float]:
         """The error of each job: `max |f(g·x) − h·f(x)|` over batch, positions and channels, over the scale."""
         found: list[float] = []
@@ -282,13 +292,17 @@ def noise(kept: np.ndarray, again: np.ndarray, nudged: np.ndarray, dtype: Any) -
     spread = float(np.abs(kept - kept.mean(axis=(0, 1, 2))).max())
     scale = max(spread, sqrt(eps) * magnitude) or 1.0
     slots = float(np.abs(again - kept).max()) / scale
-    if slots > max(BREAKING, 64 * eps):
-        raise ValueError(
-            f"the function mixes the examples of a batch: one input evaluated in two slots differs by {slots:.1e}. "
-            "Use it in evaluation mode, without randomness"
-        )
+    _check_slots(slots, dtype)
     moved = np.abs(nudged.astype(np.float64) - kept).max(axis=(1, 2, 3)) / scale
     return scale, max(float(np.median(moved)), slots, eps * max(1.0, magnitude / scale))
+
+
+def _check_slots(difference: float, dtype: Any) -> None:
+    if difference > max(BREAKING, 64 * float(jnp.finfo(dtype).eps)):
+        raise ValueError(
+            f"the function mixes the examples of a batch: one input evaluated in two slots differs by "
+            f"{difference:.1e}. Use it in evaluation mode, without randomness"
+        )
 
 
 def tolerance(floor: float, dtype: Any) -> float:
@@ -311,7 +325,8 @@ def draw(key: jax.Array | int, shape: tuple[int, ...], dtype: Any) -> np.ndarray
 
     Drawn on the host from the words of the key: nothing is compiled.
     """
-    if isinstance(key, int):
+    if isinstance(key, int | np.integer):
+        key = int(key)
         words = [(key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF]
     else:
         words = np.asarray(jax.random.key_data(key)).ravel().tolist()

@@ -20,7 +20,7 @@ from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import ChannelAction, pack, pack_channels
 from equinet.verify.cosets import coset, word_length
-from equinet.verify.probe import Probe, noise, progress_bar, tolerance
+from equinet.verify.probe import Job, Probe, noise, progress_bar, tolerance
 from equinet.verify.program import difference, move
 
 CHECKED = 2
@@ -62,6 +62,10 @@ class Stage(Protocol):
     def upto(self) -> Prefix:
         """The network up to it."""
         ...
+
+
+class Amplified(Exception):
+    """A stage's error within its tolerance is more than that at the end of the network."""
 
 
 @dataclass(frozen=True)
@@ -165,13 +169,18 @@ class Shared:
     def measure(self, elements: Sequence[Isometry]) -> Iterator[tuple[float, np.ndarray]]:
         """What `Probe.measure` says of each element on the first batch of the bank, under the output's identity.
 
+        Some elements, as many as a chunk has, are measured without sharing too.
+
         Raises:
             FloatingPointError: if one is NaN or infinite.
+            Amplified: the two differ by more than the groups of the stages allow.
         """
         if not elements:
             return
         probe, wanted, plan = self.probe, list(elements), []
         still = Isometry.identity(len(probe.out_sizes))
+        sample = elements[:: -(-len(elements) // probe.chunk)]
+        direct = dict(zip(sample, probe.outputs([Job(g, still) for g in sample]), strict=True))
         for cut in reversed(self.cuts):
             moves, wanted = _share(wanted, cut)
             plan.append(moves)
@@ -197,6 +206,8 @@ class Shared:
                 )  # fmt: skip
                 for at, g in enumerate(part):
                     probe.check_finite(bool(finite[at]), g)
+                    if g in direct and np.abs(y[at] - direct[g]).max() > (probe.tol + self.slack) * probe.scale:
+                        raise Amplified
                     yield float(gaps[at]) / probe.scale, y[at]
 
     def _through(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,13 +19,13 @@ from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import Bounds, ChannelAction
 from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
-from equinet.verify.cosets import outside_cosets, word_length
+from equinet.verify.cosets import doublings, outside_cosets, word_length
 from equinet.verify.interior import Canvas
 from equinet.verify.match import Matcher
 from equinet.verify.probe import MEMORY, Job, Probe, default_chunk, fitting_chunk
 from equinet.verify.program import make_program, make_staged, precision
 from equinet.verify.report import Report
-from equinet.verify.shared import Shared, Stage, runs
+from equinet.verify.shared import Amplified, Shared, Stage, runs
 
 MODES = ("generators", "sweep", "cosets", "shared")
 
@@ -88,6 +90,16 @@ class Bench:
         return [max(errors[at * len(trials) :][: len(trials)]) for at in range(len(elements))]
 
 
+def _takes_one(fn: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(fn).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # it does not say
+        return True
+    return True
+
+
 def make_bench(
     fn: Callable[[Any], Any],
     claim: Claim,
@@ -111,6 +123,8 @@ def make_bench(
         chunk, batch, trials, dtype, jit: as for `verify`.
         **options: for `Probe`.
     """
+    if not callable(fn) or not _takes_one(fn):
+        raise TypeError(f"what is measured is a function of one array; got {fn}: of a layer, net.bind(variables)")
     counts = {"batch": batch, "trials": trials, "chunk": 1 if chunk is None else chunk, "channels": claim.channels}
     if min(counts.values()) < 1:
         shown = ", ".join(f"{name}={int(count)}" for name, count in counts.items())
@@ -170,17 +184,18 @@ def verify(
       outside H.
     - `"sweep"`: every element of the domain's group. Those of H are tested with φ. One outside H holds if *some*
       isometry of the output grid explains it, so that the report says sound and tight at once.
-    - `"cosets"`: H by its generators, then one element g of each right coset `H g` outside. For h in H,
-      `f(h g x) = φ(h) f(g x)` up to h's error at `g x`, and φ(h) only permutes entries, so the errors of `h g` under
-      `φ(h) ψ` and of g under ψ differ by at most `bound` = ε·L, ε the largest error of a generator (on the inputs
-      tried) and L the number of generators needed for any h. Hence if g fails at `tol + bound` the whole coset fails at
-      `tol`, and if g holds the whole coset holds at `tol + bound`: the full sweep's verdict, for one element per
-      coset.
+    - `"cosets"`: H by its generators and the 2nd, 4th, 8th, … powers of its translations, then one element g of each
+      right coset `H g` outside. For h in H, `f(h g x) = φ(h) f(g x)` up to h's error at `g x`, and φ(h) only permutes
+      entries, so the errors of `h g` under `φ(h) ψ` and of g under ψ differ by at most `bound` = ε·L, ε the largest
+      error of those elements of H (on the inputs tried) and L the number of them needed for any h. Hence if g fails at
+      `tol + bound` the whole coset fails at `tol`, and if g holds the whole coset holds at `tol + bound`: the full
+      sweep's verdict, for one element per coset, unless errors lie within `bound` of the tolerance.
     - `"shared"`: the same elements, for a bound network and its certificate. A part of the network whose output a group
       K acts on runs once per coset of K, and its output is moved as K acts on it. Each K is measured before it is
-      relied on (its generators, on two batches, at the part's own tolerance); where it does not hold, with a warning,
-      or the values of its cosets would take more than `memory`, nothing is shared. `bound` includes the errors of these
-      groups, as if the rest of the network passed them on as they are. Needs a finite domain.
+      relied on (its generators, on two batches, at the part's own tolerance), and a chunk of elements without sharing
+      too; where K does not hold, or these differ, with a warning, or the values of its cosets would take more than
+      `memory`, nothing is shared. `bound` includes the errors of these groups, as if the rest of the network passed
+      them on as they are. Needs a finite domain.
 
     On a domain with infinite axes, `plane` above all, elements are applied on a canvas sized from the claim's
     `receptive_field` and outputs compared only where they see none of its border (modes "generators" and "cosets");
@@ -287,20 +302,29 @@ def _split(whole: SpaceGroup, claimed: SpaceGroup) -> tuple[tuple[Isometry, ...]
 def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shared: Shared | None = None) -> Report:
     claim, probe = bench.claim, bench.probe
     align = (lambda g: g) if bench.canvas is None else bench.canvas.align
+    far = doublings(claim.group) if mode != "generators" and bench.canvas is None else []
     aligned = [align(g) for g in generators]
-    actions = {g: bench.action(g) for g in aligned}
+    actions = {g: bench.action(g) for g in (*aligned, *far)}
     actions.update({g: bench.action(g) for g in map(align, _doubtful_products(bench, aligned))})
     errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))
     if mode == "generators":
         return _report(bench, mode, errors, actions, measured_outside=False)
-    length = word_length(claim.group)
+    length = word_length(claim.group, doubled=True) if bench.canvas is None else word_length(claim.group)
     bound = None if length is None else length * max(errors.values())
     if shared is not None:
         bound = (bound or 0.0) + shared.slack
     slack = probe.tol + (bound or 0.0) if max(errors.values()) <= probe.tol else probe.tol
     outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.whole, claim.group)))
-    seen = None if shared is None else shared.measure(outside)
-    for g, (error, h) in zip(outside, bench.explain(outside, slack, seen), strict=True):
+    try:
+        found = bench.explain(outside, slack, None if shared is None else shared.measure(outside))
+    except Amplified:
+        warnings.warn(
+            "a stage keeps its group to its own tolerance, and what it leaves is amplified by those that follow: no "
+            "work is shared",
+            stacklevel=3,
+        )
+        found = bench.explain(outside, slack)
+    for g, (error, h) in zip(outside, found, strict=True):
         errors[g], actions[g] = error, h
     return _report(bench, mode, errors, actions, measured_outside=True, bound=bound)
 
@@ -331,7 +355,7 @@ def _report(
     bound: float | None = None,
 ) -> Report:
     claim, probe = bench.claim, bench.probe
-    return Report(
+    report = Report(
         mode=mode,
         domain=claim.domain,
         group=claim.group,
@@ -346,6 +370,10 @@ def _report(
         bound=bound,
         examples=probe.batch * probe.trials,
     )
+    if not report.passed:
+        # Elements of one chunk are not moved alike.
+        probe.check_apart()
+    return report
 
 
 def assert_equivariant(

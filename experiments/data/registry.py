@@ -31,16 +31,20 @@ class Entry:
         load: `(name, folder, size) -> Dataset`.
         home: the folder that is read when no other is named.
         how: the sentence that says how to get the files; `{folder}` stands for the folder.
+        dim: number of spatial axes of an input.
+        channels: of an input.
     """
 
     load: Callable[[str, Path, int | None], Dataset]
     home: Path
     how: str
+    dim: int = 2
+    channels: int = 1
 
 
-def _fetched(load: Callable[[str, Path, int | None], Dataset], source: str) -> Entry:
+def _fetched(load: Callable[[str, Path, int | None], Dataset], source: str, dim: int = 2, channels: int = 1) -> Entry:
     how = f"Get them with: python -m scripts.get_data --dataset={source} --data_dir={{folder}}"
-    return Entry(load, Path("data") / source, how)
+    return Entry(load, Path("data") / source, how, dim, channels)
 
 
 _images = partial(load_images, read=read_split)
@@ -63,20 +67,22 @@ DATASETS: dict[str, Entry] = {
         "Without data_dir, scenes are made from the subset in the repository. "
         "Get the full set with: python -m scripts.get_data --dataset=fashion_mnist --data_dir={folder}",
     ),
-    "seglearn_watch": _fetched(load_watch, "seglearn_watch"),
-    "osu_leaf": _fetched(load_leaf, "osu_leaf"),
-    "colin27": _fetched(load_colin, "colin27"),
+    "seglearn_watch": _fetched(load_watch, "seglearn_watch", dim=1, channels=6),
+    "osu_leaf": _fetched(load_leaf, "osu_leaf", dim=1),
+    "colin27": _fetched(load_colin, "colin27", dim=3),
     "cifar10": Entry(
         load_cifar,
         Path("data/cifar10"),
         "No package holds CIFAR-10: download its binary version (cifar-10-binary.tar.gz) from its home page and unpack "
         "the six .bin files into {folder}, or name their folder as data_dir",
+        channels=3,
     ),
     "image_folder": Entry(
         load_folder,
         Path("data/image_folder"),
         "Name as data_dir a folder with train/CLASS/*.jpg and val/CLASS/*.jpg, such as that of ImageNet, "
         "which is free for research after registration at its home page",
+        channels=3,
     ),
 }
 

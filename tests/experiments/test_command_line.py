@@ -17,6 +17,8 @@ from tests.experiments.launching import call
         (("--config=configs/fashion.py:aps", "--config.sed=3"), 'Did you mean "seed" instead of "sed"?'),
         (("--config=configs/fashion.py:aps", "--wrkdir=x"), "no flag --wrkdir: did you mean --workdir?"),
         (("--config=configs/fashion.py:aps",), "Flag --workdir must have a value other than None."),
+        (("--config=configs/common.py",), "has no attribute 'get_config'"),
+        (("--config=README.md",), "(README.md, line "),
     ],
 )
 def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: str) -> None:
@@ -24,6 +26,32 @@ def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: 
     assert done.returncode == 2
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ("train", "--config=configs/fashion.py:aps", "--config.model.classes=5"),
+            "has 10 labels, this model scores 5",
+        ),
+        (("train", "--config=configs/fashion.py:aps", "--config.dataset=fashion_scenes"), "a label for each point"),
+        (("train", "--config=configs/fashion.py:aps", "--config.seed=-5"), "config.seed must be at least 0, got -5"),
+        (("train", "--config=configs/fashion.py:aps", "--config.optimiser.learning_rate=-1.0"), "a positive number"),
+        (
+            ("train", "--config=configs/fashion.py:aps", "--coordinator=localhost", "--processes=2", "--process=0"),
+            "--coordinator=localhost: say HOST:PORT, such as localhost:1234",
+        ),
+        (("study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
+        (("study", "--study=sizes", "--tables"), "leave out --study=sizes"),
+    ],
+)
+def test_a_run_that_cannot_be_is_answered_in_a_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    script, *flags = arguments
+    done = call(f"scripts.{script}", *flags, f"--workdir={tmp_path}")
+    assert done.returncode == 1
+    assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from equinet.layers.base import LayerError
 from equinet.windows import binomial, pad_table
 
 PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", 1)
@@ -163,3 +164,17 @@ def test_all_windows_without_weights(stride):
 def test_all_windows_with_weights(stride, dilation, groups):
     make = lambda k, p: eq.Conv(4, k, stride, dilation, p, groups, bias=False)  # noqa: E731
     _check(make, _convolution, (*SIZES, (8, 5), (4, 3, 4)), (1, 2, 3, 4), 60)
+
+
+def test_edge_padding_of_many_nodes():
+    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 5, 1)), jnp.float32)
+    layer = eq.Pad(((7, 20),), mode="edge")
+    u = jnp.arange(32.0)
+    found = jax.grad(lambda x: (layer.apply({"params": (), "state": ()}, x)[0, :, 0] * u).sum())(x)[0, :, 0]
+    np.testing.assert_allclose(found, [u[:8].sum(), u[8], u[9], u[10], u[11:].sum()])
+
+
+def test_a_maximum_of_nothing_but_padding_is_refused():
+    for layer in (eq.MaxPool(2, 1, padding=((3, 3),)), eq.MaxBlurPool(1, window=2, padding=((3, 3),))):
+        with pytest.raises(LayerError, match="holds nothing but padding"):
+            layer.init(0, (8, 1))

@@ -136,6 +136,32 @@ def test_choice_is_that_of_exact_sums_however_close(sizes, stride, norm):
     assert (powers.sum(-1).argmax(1) != expected.argmax(1))[alone].any()
 
 
+@pytest.mark.parametrize("norm", [1, 2])
+def test_rounding_of_a_long_sum_does_not_decide(norm):
+    """Sums one after the other lose the one component's small values and round the other's up."""
+    nodes, channels, power = 67, 16, 1 / norm
+    small, odd = 2.0 ** (-24 * power), 1 / 64
+    components = np.zeros((2, nodes, channels), np.float32)
+    for component, sign in zip(components, (-1, 1), strict=True):
+        component[[0, 64]] = component[1:63, 0] = small * (1 + sign * odd * power)
+        component[0, 0] = 1
+    last = np.argwhere(components[1] == components[1, 1, 0])[-5:]
+    components[1, last[:, 0], last[:, 1]] = 0
+    x = components.transpose(1, 0, 2).reshape(1, 2 * nodes, channels)
+    sums = [sum(Fraction(float(v)) ** norm for v in component.ravel()) for component in components]
+    assert sums[0] > sums[1]
+    shifted = np.concatenate([np.roll(x, shift, 1) for shift in (0, 1, 20, 61)])
+    assert _chosen(jnp.asarray(shifted), (2,), norm).tolist() == [[0], [1], [0], [1]]
+
+
+@pytest.mark.parametrize("norm", [1, 2, inf])
+@pytest.mark.parametrize("largest", [3e38, 1.8e38, 1e38, 2e-38, 1e-30])
+def test_choice_at_both_ends_of_the_range(norm, largest):
+    x = np.zeros((1, 8, 3), np.float32)
+    x[0, 0::2], x[0, 1::2] = largest, largest / 3
+    assert _chosen(jnp.asarray(x), (2,), norm).tolist() == [[0]]
+
+
 @pytest.mark.parametrize("n", [1 << 18, 2 * 65537])
 def test_choice_on_an_axis_longer_than_one_sum(n):
     x = np.ones((1, n, 1), np.float32)

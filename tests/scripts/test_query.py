@@ -131,17 +131,49 @@ def test_arguments() -> None:
 
 def test_domains() -> None:
     assert read_domain("torus", "8", 1) == eq.torus(8)
-    assert read_domain("box", "8,9", 2) == eq.box(8, 9)
-    assert read_domain("plane", "32", 2) == eq.plane(2)
-    assert read_domain("periodic:8,bounded:9,infinite", "32", 2) == eq.Domain(
+    assert read_domain("torus", "8", None, 3) == eq.torus(8, 8, 8)
+    assert read_domain("box", "8,9") == eq.box(8, 9)
+    assert read_domain("plane", None) == eq.plane(2)
+    assert read_domain("periodic:8,bounded:9,infinite", None, 3) == eq.Domain(
         (eq.periodic(8), eq.bounded(9), eq.infinite())
     )
     with pytest.raises(ValueError, match="no boundary 'perodic': did you mean periodic"):
-        read_domain("perodic:8,bounded:9", "32", 2)
+        read_domain("perodic:8,bounded:9", None)
     with pytest.raises(ValueError, match="the axis 'periodic' needs a size: write periodic:32"):
-        read_domain("periodic,bounded:9", "32", 2)
+        read_domain("periodic,bounded:9", None)
     with pytest.raises(ValueError, match="one to three sizes"):
-        read_domain("torus", "8,8,8,8", 2)
+        read_domain("torus", "8,8,8,8")
+
+
+def test_flags_that_contradict_each_other() -> None:
+    with pytest.raises(ValueError, match="gives the size of each axis: leave out --size=64"):
+        read_domain("periodic:8,bounded:9", "64")
+    with pytest.raises(ValueError, match="--domain=periodic:8,bounded:9 has 2 axes, --dim=3 says otherwise"):
+        read_domain("periodic:8,bounded:9", None, 3)
+    with pytest.raises(ValueError, match="--size=32,32 has 2 axes, --dim=3 says otherwise"):
+        read_domain("torus", "32,32", 3)
+
+
+@pytest.mark.parametrize(
+    ("config", "domain", "channels"),
+    [("one_d.py:watch-aps", "torus(128)", 6), ("volume.py:max_mirror", "torus(32, 32, 32)", 1)],
+)
+def test_a_config_is_asked_about_inputs_like_its_data(config: str, domain: str, channels: int) -> None:
+    done = call("query", f"--config=configs/{config}", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert (found["domain"], found["channels"]) == (domain, channels)
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({"config": {"model": {"name": "small_cnn", "down": "max"}}}))
+    answer = fails("sweep", "--model=small_cnn", "--model_args=down=aps", "--size=8", f"--workdir={tmp_path}")
+    assert "holds the weights of another network: small_cnn(down=max), not small_cnn(down=aps)" in answer
+
+
+def test_a_figure_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
+    assert "end its name in one of ." in fails("sweep", *SMALL, "--figure=errors.foo")
+    assert f"there is no folder {tmp_path / 'no'}" in fails("sweep", *SMALL, f"--figure={tmp_path / 'no' / 'a.png'}")
 
 
 def test_sizes() -> None:

@@ -7,9 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import equinet as eq
 from equinet.domain import Domain, box, plane, torus
-from equinet.groups import Isometry, SpaceGroup
-from equinet.verify import Report, assert_equivariant, verify
+from equinet.groups import Isometry, Lattice, SpaceGroup
+from equinet.verify import Report, assert_equivariant, discover, verify
 from equinet.verify.probe import draw
 from tests.verify.functions import (
     CASES,
@@ -232,6 +233,14 @@ def test_errors() -> None:
         verify(lambda x: (x, x), group, T6, key=0)
     with pytest.raises(ValueError, match="mixes the examples of a batch"):
         verify(lambda x: x - x[::-1], group, T6, key=0)
+    with pytest.raises(ValueError, match="mixes the examples of a batch"):
+        verify(lambda x: x - x.mean(0, keepdims=True), group, T6, key=0)
+    with pytest.raises(ValueError, match="mixes the examples of a batch"):
+        discover(lambda x: x - x.mean(0, keepdims=True), T6, key=0)
+    net = eq.Sequential(eq.Conv(2, 3))
+    for fn in (net, net.apply):
+        with pytest.raises(TypeError, match=r"a function of one array; got .*: of a layer, net.bind\(variables\)"):
+            verify(fn, group, T6, key=0)
     with pytest.raises(ValueError, match=r"output lies on torus\(3, 3\) and the input on torus\(6, 6\): state how"):
         verify(max_pool, shifts(T6, 2, 2), T6, key=0)
     with pytest.raises(ValueError, match=r"action\(x\+1, y\) = x\+1 is not an isometry of the output grid"):
@@ -288,3 +297,17 @@ def test_assert_equivariant() -> None:
         assert_equivariant(jnp.tanh, flip, Isometry.identity(2), T6, key=0)
     with pytest.raises(AssertionError, match="sound: NO"):
         assert_equivariant(conv, T6.group, same, T6, key=0)
+
+
+def test_cosets_find_what_only_far_elements_of_the_claim_break() -> None:
+    """Each step breaks the claim by less than the tolerance, and half a turn by more."""
+    domain = torus(64)
+    claim = SpaceGroup.of_translations(Lattice.full(1), domain.periods)
+    triangle = np.minimum(np.arange(64), 64 - np.arange(64))[None, :, None]
+
+    def drifting(x: jax.Array, size: float) -> jax.Array:
+        return jnp.roll(x, 1, 1) * x**2 + size * jnp.asarray(triangle, x.dtype)
+
+    for mode in ("sweep", "cosets"):
+        assert not verify(lambda x: drifting(x, 3e-5), claim, domain, mode=mode, key=0).sound
+        assert verify(lambda x: drifting(x, 0.0), claim, domain, mode=mode, key=0).passed
