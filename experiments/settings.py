@@ -38,8 +38,8 @@ class OptimiserSettings:
     clip: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 < self.learning_rate < inf:
-            raise ValueError(f"config.optimiser.learning_rate must be a positive number, got {self.learning_rate}")
+        if not 0 <= self.learning_rate < inf:
+            raise ValueError(f"config.optimiser.learning_rate must be a number, 0 or more; got {self.learning_rate}")
 
 
 @dataclasses.dataclass(frozen=True)

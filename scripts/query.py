@@ -4,7 +4,7 @@ python -m scripts.query --config=configs/fashion.py:aps --size=32 --domain=torus
 python -m scripts.query --model=resnet --model_args=depth=18,down=aps --size=32 --channels=3 --json
 python -m scripts.query --model=unet --model_args=down=aps,group=m-3m --size=8 --dim=3
 python -m scripts.query --model=small_cnn --domain=periodic:32,bounded:33
-python -m scripts.query --model=unet --legal_sizes --require='Z × Z'
+python -m scripts.query --model=unet --model_args=down=aps,padding=circular --legal_sizes --require='Z × Z'
 python -m scripts.query --model=fcn --model_args=readout=flatten --suggest --require='Z × Z'
 """
 

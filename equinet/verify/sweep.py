@@ -125,6 +125,8 @@ def make_bench(
     """
     if not callable(fn) or not _takes_one(fn):
         raise TypeError(f"what is measured is a function of one array; got {fn}: of a layer, net.bind(variables)")
+    if not jnp.issubdtype(dtype, jnp.floating):
+        raise ValueError(f"dtype must be a floating-point type, such as jnp.float32; got {jnp.dtype(dtype).name}")
     counts = {"batch": batch, "trials": trials, "chunk": 1 if chunk is None else chunk, "channels": claim.channels}
     if min(counts.values()) < 1:
         shown = ", ".join(f"{name}={int(count)}" for name, count in counts.items())
@@ -245,6 +247,8 @@ def verify(
     if mode not in MODES:
         raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
+    if mode == "shared" and not jit:
+        raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")
     if mode in ("sweep", "shared") and not read.domain.is_finite:
         raise ValueError(f"mode={mode!r} needs a finite domain, and {read.domain} is not: use mode='cosets'")
     stages = _stages(fn, read) if mode == "shared" else ()

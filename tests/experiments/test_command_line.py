@@ -38,7 +38,10 @@ def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: 
         ),
         (("train", "--config=configs/fashion.py:aps", "--config.dataset=fashion_scenes"), "a label for each point"),
         (("train", "--config=configs/fashion.py:aps", "--config.seed=-5"), "config.seed must be at least 0, got -5"),
-        (("train", "--config=configs/fashion.py:aps", "--config.optimiser.learning_rate=-1.0"), "a positive number"),
+        (
+            ("train", "--config=configs/fashion.py:aps", "--config.optimiser.learning_rate=-1.0"),
+            "a number, 0 or more; got -1.0",
+        ),
         (
             ("train", "--config=configs/fashion.py:aps", "--coordinator=localhost", "--processes=2", "--process=0"),
             "--coordinator=localhost: say HOST:PORT, such as localhost:1234",

@@ -246,6 +246,16 @@ def test_new_weights_compile_nothing() -> None:
     assert not [message for message in compiled if "Compiling" in message]
 
 
+def test_what_it_does_not_go_with() -> None:
+    net, domain = conv(), eq.torus(4, 4)
+    model = net.bind(net.init(0, (4, 4, 2)))
+    certificate = eq.certify(net, domain, 2)
+    with pytest.raises(ValueError, match="leave out jit=False"):
+        verify(model, certificate, mode="shared", key=0, jit=False)
+    with pytest.raises(ValueError, match="dtype must be a floating-point type, such as jnp.float32; got int32"):
+        verify(model, certificate, key=0, dtype=jnp.int32)
+
+
 def test_errors() -> None:
     net, domain = NETWORKS["strides"]
     fn = bound(net, domain)
