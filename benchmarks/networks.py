@@ -107,7 +107,7 @@ def forward_against_torch(batch: int) -> Mapping[str, Way]:
 
 def against_plain() -> Mapping[str, Way]:
     """The same step in JAX without any of the settings and formulations."""
-    return {"plain JAX": Process(sys.executable, "-m", "benchmarks.plain", "64"), "equinet": resnet_step(64)}
+    return {"plain JAX, untuned": Process(sys.executable, "-m", "benchmarks.plain", "64"), "equinet": resnet_step(64)}
 
 
 def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int = 16) -> Mapping[str, Way]:
@@ -184,7 +184,9 @@ def works() -> list[Work]:
     return [
         *steps,
         Work("ResNet-18 step, batch 64, compiled", against_compiled, "torch.compile", samples=5),
-        Work("ResNet-18 step, batch 64, plain", against_plain, "plain JAX", goal=2.3, stretch=2.8, samples=5),
+        Work(
+            "ResNet-18 step, batch 64, untuned", against_plain, "plain JAX, untuned", goal=2.3, stretch=2.8, samples=5
+        ),
         Work("ResNet-18 forward, batch 64", partial(forward_against_torch, 64), "torch", samples=5),
         Work("ResNet-18 forward, batch 128", partial(forward_against_torch, 128), "torch", samples=5),
         *over,

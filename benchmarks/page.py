@@ -23,8 +23,8 @@ the CPUs. Forward and backward is the gradient of the sum of squares by input an
 their modes that is named in a row; the ratio refers to the one in the last column. *Plain JAX* is the textbook's
 formulation under JAX's own derivatives.
 
-Our own process is tuned with `equinet.runtime.tune_cpu`, as the scripts are, unless a row says otherwise. Ratios
-move by about a tenth from run to run.
+The process is tuned with `equinet.runtime.tune_cpu`, as the scripts are, for plain JAX too; *untuned* is one of its own
+without that. Ratios move by about a tenth from run to run.
 """
 
 NOTES = """## What the timings rest on
