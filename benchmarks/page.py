@@ -49,12 +49,15 @@ NOTES = """## What the timings rest on
   three times the cost, and goes through the map again for every reader of a sum that is no window.
 - *Sweeps* run 32 examples at once, more if they are small: on each network and size that was tried, no other chunk was
   faster by more than 6 %, and each that is tried costs one more compilation, so nothing is tried. Next to PyTorch in
-  batches a sweep is as fast as the forward pass: a tenth behind on ResNet-18, where either library spends nine tenths
-  of the time in direct convolutions at 160 to 210 GFLOP/s on two cores, ahead on networks of thin layers. The 1.15
-  times that was aimed at there would take fewer multiplications, not better loops (measured on a processor with
-  AVX-512 in two halves; the target was set on one with full AVX-512). A sweep by cosets runs |G| / |H| elements in
-  place of |G|; one that shares runs each part of the network once per coset of the group that it keeps, in chunks that
-  fit these numbers, and pays for that with a compilation of each part, and a check.
+  batches a sweep costs what the forward pass does, and 3 to 4 ms: ahead on thin layers of 32² and more nodes, where our
+  convolutions are faster; behind at 16², where these milliseconds count. On ResNet-18 at 32² either library spends its
+  time in direct convolutions, nearly at the rate of a product of large matrices (the row *matrix products*). That rate
+  is the most that 1.1 billion operations an image allow: here 1.1 times PyTorch in batches and 2.4 times PyTorch one by
+  one, next to the 1.15 and 2.3 that were aimed at, on a processor with wider vectors, and which are missed by what is
+  between a convolution and such a product. What would go further is Winograd's algorithm, whose rounding breaks the
+  equivariance that is to be measured. A sweep by cosets runs |G| / |H| elements in place of |G|; one that shares runs
+  each part of the network once per coset of the group that it keeps, in chunks that fit these numbers, and pays for
+  that with a compilation of each part, and two checks.
 - *Import* is the time from starting Python, next to that of `import jax` alone, since machines differ by more than
   what equinet adds. A third of that is one collection of Python's garbage, which the many objects of jax make long.
 - *On a GPU*: `.venv/bench/bin/python -m pip install 'jax[cuda13]'`, then `make bench`. Records go to a folder of their
@@ -219,7 +222,7 @@ def _ratios(axes: Any, rows: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlabel("time of the peer / our time")
     handles, labels = axes.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))
-    axes.legend(once.values(), once.keys(), fontsize=8, loc="lower right")
+    axes.legend(once.values(), once.keys(), fontsize=8, loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3)
 
 
 def _growth(panel: Any, rows: Sequence[Mapping[str, Any]]) -> None:
