@@ -117,6 +117,14 @@ class Equation:
         name = CALLS.get(self.name)
         return None if name is None or name not in self.params else Program.of(self.params[name])
 
+    def loop(self) -> tuple[int, int]:
+        """How many operands of a scan are the same in every turn, and how many, after those, are carried on."""
+        if "ft_in" not in self.params:
+            return self.params["num_consts"], self.params["num_carry"]
+        # Newer versions give the three kinds of operands as trees.
+        same, carried, _ = self.params["ft_in"].unpack()
+        return len(same), len(carried)
+
     @cached_property
     def scopes(self) -> tuple[str, ...]:
         """The named scopes it was traced in (Flax: the modules), outermost first."""

@@ -166,8 +166,8 @@ class Interpreter:
     def _scan(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         params = equation.params
         body, length = Program.of(params["jaxpr"]), params["length"]
-        first, carried = params["num_consts"], params["num_consts"] + params["num_carry"]
-        held, carry, rows = arguments[:first], arguments[first:carried], arguments[carried:]
+        same, carried = equation.loop()
+        held, carry, rows = arguments[:same], arguments[same : same + carried], arguments[same + carried :]
         outputs: list[list[Atom]] = []
         if length <= UNROLLED:
             order = range(length - 1, -1, -1) if params["reverse"] else range(length)

@@ -15,6 +15,7 @@ from equinet.groups.representation import Representation, coset_numbers, point_g
 from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_means, spread
 from equinet.layers.pointwise import check_signs
+from equinet.layers.pool import maximum
 
 
 def _needs_fibre(layer: Layer, channels: int | None) -> Fibre:
@@ -150,8 +151,8 @@ class GroupPool(Layer):
 def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
     """The maximum over each of some sets of channels; of equal sizes at once."""
     if len({len(group) for group in groups}) == 1:
-        return jnp.take(x, np.stack(groups), axis=-1).max(-1)
-    return jnp.stack([jnp.take(x, group, axis=-1).max(-1) for group in groups], axis=-1)
+        return maximum(jnp.take(x, np.stack(groups), axis=-1), (-1,))
+    return jnp.stack([maximum(jnp.take(x, group, axis=-1), (-1,)) for group in groups], axis=-1)
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ class CosetPool(Layer):
         members = [[h for h, number in enumerate(coset) if number == c] for c in range(target.size)]
         split = x.reshape(*x.shape[:-1], copies, len(coset))
         parts = jnp.take(split, np.asarray(members), axis=-1)
-        pooled = parts.max(-1) if self.kind == "max" else parts.mean(-1)
+        pooled = maximum(parts, (-1,)) if self.kind == "max" else parts.mean(-1)
         return pooled.reshape(*x.shape[:-1], copies * target.size), state
 
     def symmetry(self, field: Field) -> Field:

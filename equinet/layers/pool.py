@@ -47,6 +47,27 @@ def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
     return (*spatial, shape[-1])
 
 
+_settled = jax.lax.optimization_barrier
+"""Numbers that are computed once.
+
+A derivative looks for the maximum among the numbers that it is of. Where a compiler computes those again in another
+loop, they may be rounded otherwise, and none is the maximum: 0 / 0.
+"""
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(1,))
+def maximum(x: jax.Array, axes: tuple[int, ...]) -> jax.Array:
+    """`x.max(axes)`. Where several entries are the largest, each has its share of the derivative."""
+    return x.max(axes)
+
+
+@maximum.defjvp
+def _maximum_jvp(
+    axes: tuple[int, ...], primals: tuple[jax.Array], tangents: tuple[jax.Array]
+) -> tuple[jax.Array, jax.Array]:
+    return jax.jvp(lambda x: x.max(axes), _settled(primals), tangents)
+
+
 @partial(jax.custom_jvp, nondiff_argnums=(1,))
 def _tile_maximum(x: jax.Array, sides: tuple[int, ...]) -> jax.Array:
     """The maximum of each tile. Where several entries are the largest, each has its share of the derivative.
@@ -62,7 +83,7 @@ def _tile_maximum(x: jax.Array, sides: tuple[int, ...]) -> jax.Array:
 def _tile_maximum_jvp(
     sides: tuple[int, ...], primals: tuple[jax.Array], tangents: tuple[jax.Array]
 ) -> tuple[jax.Array, jax.Array]:
-    [x], [moved] = primals, tangents
+    [x], [moved] = _settled(primals), tangents
     y = _tile_maximum(x, sides)
     inside = tuple(range(2, 2 * len(sides) + 1, 2))
     tiles, largest = split_tiles(x, sides), jnp.expand_dims(y, inside)
@@ -192,4 +213,4 @@ class GlobalMaxPool(_GlobalPool):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        return x.max(tuple(range(1, x.ndim - 1))), state
+        return maximum(x, tuple(range(1, x.ndim - 1))), state
