@@ -147,5 +147,6 @@ def _maps(net: eq.Layer, variables: Any, scenes: np.ndarray, batch: int = 16) ->
 
 
 @partial(jax.jit, static_argnums=0)
+@jax.default_matmul_precision("highest")
 def _map(net: eq.Layer, variables: Any, scenes: jax.Array) -> jax.Array:
     return net.apply(variables, scenes)

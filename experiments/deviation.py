@@ -10,6 +10,7 @@ import numpy as np
 import equinet as eq
 
 
+@jax.default_matmul_precision("highest")
 def deviation_by_layer(
     net: eq.Sequential, variables: dict[str, Any], inputs: np.ndarray, shift: Sequence[int]
 ) -> dict[str, float]:

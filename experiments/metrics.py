@@ -2,6 +2,9 @@
 
 *Circular* consistency rolls an input around its torus. *Crop* consistency moves it by a few nodes against a background,
 without wrapping; the two are different quantities.
+
+Networks answer in full precision: a GPU would round the factors of products to eleven bits, which alone changes
+answers.
 """
 
 import dataclasses
@@ -300,6 +303,7 @@ def _needed(key: jax.Array | None) -> jax.Array:
 
 
 @partial(jax.jit, static_argnums=(0, 1))
+@jax.default_matmul_precision("highest")
 def _answer_batch(
     predict: Predict, layout: Layout | None, variables: Any, inputs: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
@@ -309,6 +313,7 @@ def _answer_batch(
 
 
 @partial(jax.jit, static_argnums=0)
+@jax.default_matmul_precision("highest")
 def _sweep_answers(predict: Predict, variables: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
     """How often each image is answered with each class, and per shift how many are answered as without it."""
     height, width = images.shape[1:3]

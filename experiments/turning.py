@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -64,6 +65,7 @@ def invariance_error(predict: Predict, variables: Any, images: np.ndarray, group
     return float(np.sqrt(np.square(moved - plain).sum() / np.square(plain - plain.mean(0)).sum()))
 
 
+@jax.default_matmul_precision("highest")
 def _logits(predict: Predict, variables: Any, images: np.ndarray, batch: int = 250) -> np.ndarray:
     parts: Sequence[np.ndarray] = [
         np.asarray(predict(variables, jnp.asarray(images[start : start + batch])), np.float64)

@@ -88,6 +88,7 @@ def _is_plain(certificate: eq.Certificate, g: eq.Isometry, size: int) -> bool:
     return there.sizes == (size, size) and bool((there.index_map(certificate.action(g)) == there.index_map(g)).all())
 
 
+@jax.default_matmul_precision("highest")
 def _measured(net: eq.Layer, size: int, stride: int) -> dict[str, float] | None:
     """How far each question is from yes on random weights and images, relative to how much outputs differ; None where
     the network cannot run."""

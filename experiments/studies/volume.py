@@ -86,6 +86,7 @@ def shifted(blocks: np.ndarray) -> np.ndarray:
     return np.stack([np.roll(block, step, (0, 1, 2)) for block, step in zip(blocks, steps, strict=True)])
 
 
+@jax.default_matmul_precision("highest")
 def equivariance_error(
     predict: Predict, variables: Any, inputs: np.ndarray, move: Callable[[np.ndarray], np.ndarray], batch: int = 8
 ) -> float:
