@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -16,13 +17,20 @@ from equinet.layers.base import Context
 from experiments.record import ROOT
 
 ESCNN = ROOT / ".venv" / "escnn" / "bin" / "python"
-MAPS = (64, 32, 32, 64)
-"""Batch, height, width and channels of the maps that are pooled."""
+BATCH, LARGE = 64, 1024
+"""On a CPU, and on an accelerator, where a small batch takes no longer than to start the work."""
 
 
-def ours(net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: bool = False) -> Way:
+def maps() -> tuple[int, int, int, int]:
+    """Batch, height, width and channels of the maps that are pooled."""
+    return BATCH if jax.default_backend() == "cpu" else LARGE, 32, 32, 64
+
+
+def ours(
+    net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: bool = False, dtype: str = "float32"
+) -> Way:
     """Value and gradient of a layer, compiled."""
-    x = jax.random.normal(jax.random.key(0), tuple(shape))
+    x = jax.random.normal(jax.random.key(0), tuple(shape), dtype)
     channels = shape[-1] if fibre is None else fibre
     variables = net.init(jax.random.key(1), (*shape[1:-1], channels))
 
@@ -37,7 +45,7 @@ def ours(net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: b
 
 def derived(fn: Callable[[jax.Array], jax.Array]) -> Way:
     """Value and gradient of a function of the maps that are pooled, as JAX derives it."""
-    x = jax.random.normal(jax.random.key(0), MAPS)
+    x = jax.random.normal(jax.random.key(0), maps())
     made = jax.jit(jax.grad(lambda x: (fn(x) ** 2).sum())).lower(x).compile()
     return lambda: made(x)
 
@@ -64,19 +72,20 @@ def sampled(x: jax.Array) -> jax.Array:
     return components[jnp.arange(len(x)), chosen]
 
 
-def theirs(module: Any, shape: Sequence[int], channels_last: bool = False) -> Way:
+def theirs(module: Any, shape: Sequence[int], channels_last: bool = False, dtype: str = "float32") -> Way:
     """The same of a torch module."""
     import torch
 
     from benchmarks import peers
 
-    x = torch.randn(shape[0], shape[-1], *shape[1:-1])
+    kind = getattr(torch, dtype)
+    module, x = module.to(kind), torch.randn(shape[0], shape[-1], *shape[1:-1], dtype=kind)
     if channels_last:
         module, x = peers.channels_last(module, x)
     return peers.value_and_gradient(module, x)
 
 
-def convolution(size: int, channels: int, batch: int = 64) -> Mapping[str, Way]:
+def convolution(size: int, channels: int, batch: int = BATCH, dtype: str = "float32") -> Mapping[str, Way]:
     """A circular 3×3 convolution without bias."""
     from benchmarks import peers
 
@@ -84,10 +93,10 @@ def convolution(size: int, channels: int, batch: int = 64) -> Mapping[str, Way]:
     net = eq.Conv(channels, 3, padding="circular", bias=False)
     conv = partial(peers.conv, channels, channels)
     return {
-        "torch": theirs(conv(), shape),
-        "torch channels_last": theirs(conv(), shape, True),
-        "plain JAX": ours(net, shape, plain=True),
-        "equinet": ours(net, shape),
+        "torch": theirs(conv(), shape, dtype=dtype),
+        "torch channels_last": theirs(conv(), shape, True, dtype),
+        "plain JAX": ours(net, shape, plain=True, dtype=dtype),
+        "equinet": ours(net, shape, dtype=dtype),
     }
 
 
@@ -108,9 +117,9 @@ def max_pool(window: int, stride: int, padding: str) -> Mapping[str, Way]:
 
     return {
         "plain JAX": derived(textbook),
-        "torch": theirs(module, MAPS),
-        "torch channels_last": theirs(module, MAPS, True),
-        "equinet": ours(net, MAPS),
+        "torch": theirs(module, maps()),
+        "torch channels_last": theirs(module, maps(), True),
+        "equinet": ours(net, maps()),
     }
 
 
@@ -118,13 +127,14 @@ def blur_pool() -> Mapping[str, Way]:
     """Binomial filter of three taps, stride 2; the peer pads by reflection."""
     import antialiased_cnns
 
-    pool = partial(antialiased_cnns.BlurPool, MAPS[-1], filt_size=3, stride=2)
+    shape = maps()
+    pool = partial(antialiased_cnns.BlurPool, shape[-1], filt_size=3, stride=2)
     return {
-        "antialiased-cnns": theirs(pool(), MAPS),
-        "antialiased-cnns channels_last": theirs(pool(), MAPS, True),
+        "antialiased-cnns": theirs(pool(), shape),
+        "antialiased-cnns channels_last": theirs(pool(), shape, True),
         "plain JAX": derived(partial(blurred, stride=2)),
-        "equinet": ours(eq.BlurPool(2), MAPS),
-        "equinet, reflected border": ours(eq.BlurPool(2, padding="reflect"), MAPS),
+        "equinet": ours(eq.BlurPool(2), shape),
+        "equinet, reflected border": ours(eq.BlurPool(2, padding="reflect"), shape),
     }
 
 
@@ -132,30 +142,68 @@ def polyphase(blur: bool) -> Mapping[str, Way]:
     """Adaptive polyphase sampling."""
     from benchmarks import peers
 
+    shape = maps()
     return {
-        "as published": theirs(peers.IndexedPolyphase(MAPS[-1], blur), MAPS),
-        "stack and gather": theirs(peers.PolyphaseSampling(MAPS[-1], blur), MAPS),
+        "as published": theirs(peers.IndexedPolyphase(shape[-1], blur), shape),
+        "stack and gather": theirs(peers.PolyphaseSampling(shape[-1], blur), shape),
         "plain JAX": derived(lambda x: sampled(blurred(x, 1) if blur else x)),
-        "equinet": ours(eq.PolyphasePool(2, blur=3 if blur else None), MAPS),
+        "equinet": ours(eq.PolyphasePool(2, blur=3 if blur else None), shape),
     }
 
 
-def rotations() -> Mapping[str, Way]:
-    """A 3×3 convolution between 16 regular fields of p4, as in training: kernels are expanded in every step."""
+def rotations(batch: int = 32) -> Mapping[str, Way]:
+    """A 3×3 convolution between 16 regular fields of p4, as in training: kernels are expanded in every step.
+
+    escnn has an environment of its own, for the CPU.
+    """
     from benchmarks import peers
 
-    shape, fibre = (32, 32, 32, 64), eq.Fibre.regular("p4") * 16
+    shape, fibre = (batch, 32, 32, 64), eq.Fibre.regular("p4") * 16
     net = eq.GroupConv(fibre, 3, padding="circular", bias=False)
+    command = str(ESCNN), str(ROOT / "benchmarks" / "escnn_peer.py"), str(batch), "32", "16"
     return {
-        "escnn": Process(str(ESCNN), str(ROOT / "benchmarks" / "escnn_peer.py"), "32", "32", "16"),
+        **({"escnn": Process(*command)} if jax.default_backend() == "cpu" else {}),
         "torch, plain convolution": theirs(peers.conv(64, 64), shape),
         "equinet": ours(net, shape, fibre),
         "equinet, plain convolution": ours(eq.Conv(64, 3, padding="circular", bias=False), shape),
     }
 
 
+def on_an_accelerator() -> list[Work]:
+    """The rows there: convolutions take TF32 of float32 numbers in both libraries, as they do unless told otherwise."""
+    convolutions = [
+        Work(
+            f"convolution 3×3 circular, {n}² × {c}, batch {LARGE}, {dtype}",
+            partial(convolution, n, c, LARGE, dtype),
+            "torch channels_last",
+        )
+        for dtype in ("float32", "bfloat16")
+        for n, c in ((32, 64), (16, 128), (8, 256), (4, 512))
+    ]
+    others = [
+        replace(work, title=f"{work.title}, batch {LARGE}", goal=None, stretch=None) for work in without_weights()
+    ]
+    rotated = partial(rotations, LARGE)
+    fields = Work(f"p4 convolution, 16 regular fields, batch {LARGE}", rotated, "torch, plain convolution")
+    return [*convolutions, *others, fields]
+
+
+def without_weights() -> list[Work]:
+    """Pooling, blur and sampling."""
+    return [
+        Work("max pool 2×2/2", partial(max_pool, 2, 2, "valid"), "torch channels_last", goal=1.0, stretch=1.3),
+        Work("max pool 3×3/2 circular", partial(max_pool, 3, 2, "circular"), "torch", goal=1.5, stretch=2.0),
+        Work("max pool 2×2/1 circular", partial(max_pool, 2, 1, "circular"), "torch", goal=3.5, stretch=5.0),
+        Work("blur pool 3/2", blur_pool, "antialiased-cnns", goal=1.8, stretch=2.5),
+        Work("adaptive polyphase sampling", partial(polyphase, False), "as published", goal=10.0, stretch=15.0),
+        Work("blur 3 and adaptive polyphase sampling", partial(polyphase, True), "as published", goal=5.0, stretch=8.0),
+    ]
+
+
 def works() -> list[Work]:
     """The rows."""
+    if jax.default_backend() != "cpu":
+        return on_an_accelerator()
     wide = [
         Work(
             f"convolution 3×3 circular, {n}² × {c}, batch 64",
@@ -185,11 +233,6 @@ def works() -> list[Work]:
         ),
         *wide,
         *sizes,
-        Work("max pool 2×2/2", partial(max_pool, 2, 2, "valid"), "torch channels_last", goal=1.0, stretch=1.3),
-        Work("max pool 3×3/2 circular", partial(max_pool, 3, 2, "circular"), "torch", goal=1.5, stretch=2.0),
-        Work("max pool 2×2/1 circular", partial(max_pool, 2, 1, "circular"), "torch", goal=3.5, stretch=5.0),
-        Work("blur pool 3/2", blur_pool, "antialiased-cnns", goal=1.8, stretch=2.5),
-        Work("adaptive polyphase sampling", partial(polyphase, False), "as published", goal=10.0, stretch=15.0),
-        Work("blur 3 and adaptive polyphase sampling", partial(polyphase, True), "as published", goal=5.0, stretch=8.0),
+        *without_weights(),
         Work("p4 convolution, 16 regular fields", rotations, "escnn", goal=0.95, stretch=1.15),
     ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,8 @@ from benchmarks.plain import as_it_comes
 
 SIZE, CLASSES = 32, 10
 GROUPS = (None, "p4", "p4m")
+LARGE = 512
+"""A batch for an accelerator."""
 
 
 def traced_step(net: eq.Layer, batch: int, dtype: str = "float32") -> tuple[Any, tuple[Any, ...]]:
@@ -58,13 +60,14 @@ def resnet() -> eq.Layer:
     return eq.models.resnet(18, padding="circular", classes=CLASSES)
 
 
-def resnet_step(batch: int, dtype: str = "float32") -> Way:
+def resnet_step(batch: int, dtype: str = "float32", plain: bool = False) -> Way:
     """A training step of ResNet-18."""
-    return step_of(resnet(), batch, dtype)
+    with as_it_comes(plain):
+        return step_of(resnet(), batch, dtype)
 
 
-def against_torch(batch: int, dtype: str = "float32") -> Mapping[str, Way]:
-    """A training step of ResNet-18."""
+def against_torch(batch: int, dtype: str = "float32", plain: bool = False) -> Mapping[str, Way]:
+    """A training step of ResNet-18, in JAX too as it comes if `plain`."""
     import torch
 
     from benchmarks import peers
@@ -75,6 +78,7 @@ def against_torch(batch: int, dtype: str = "float32") -> Mapping[str, Way]:
     return {
         "torch": peers.training_step(module(), x, labels),
         "torch channels_last": peers.training_step(*peers.channels_last(module(), x), labels),
+        **({"plain JAX": resnet_step(batch, dtype, plain=True)} if plain else {}),
         "equinet": resnet_step(batch, dtype),
     }
 
@@ -102,7 +106,12 @@ def forward_against_torch(batch: int) -> Mapping[str, Way]:
     from benchmarks import peers
 
     x = torch.randn(batch, 3, SIZE, SIZE)
-    return {"torch": peers.forward(peers.resnet18(), x), "equinet": forward_of(resnet(), batch)}
+    last = {"torch channels_last": peers.forward(*peers.channels_last(peers.resnet18(), x))}
+    return {
+        "torch": peers.forward(peers.resnet18(), x),
+        **({} if jax.default_backend() == "cpu" else last),
+        "equinet": forward_of(resnet(), batch),
+    }
 
 
 def against_plain() -> Mapping[str, Way]:
@@ -110,7 +119,7 @@ def against_plain() -> Mapping[str, Way]:
     return {"plain JAX, untuned": Process(sys.executable, "-m", "benchmarks.plain", "64"), "equinet": resnet_step(64)}
 
 
-def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int = 16) -> Mapping[str, Way]:
+def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int) -> Mapping[str, Way]:
     """One architecture: in PyTorch, and over several groups with as many dense channels."""
     import torch
 
@@ -122,6 +131,24 @@ def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int 
     theirs = peers.training_step(module, x, labels) if kind == "step" else peers.forward(module, x)
     run = step_of if kind == "step" else forward_of
     return {"torch": theirs, **{group or "no group": run(make(group=group, match="cost"), batch) for group in GROUPS}}
+
+
+def over_all_groups(batch: int, kinds: Sequence[str]) -> list[Work]:
+    """The rows of networks over groups."""
+    return [
+        Work(
+            f"{title} {kind}, batch {batch}",
+            partial(over_groups, name, kind, make, batch),
+            "torch",
+            "no group",
+            samples=5,
+        )
+        for title, name, make in (
+            ("wide ResNet 10-2", "wide_resnet", partial(eq.models.wide_resnet, 10, 2)),
+            ("U-Net", "unet", partial(eq.models.unet, 3, width=32)),
+        )
+        for kind in kinds
+    ]
 
 
 def compiling() -> Way:
@@ -137,38 +164,39 @@ def compiling() -> Way:
 
 def memory() -> dict[str, Any]:
     """Peak temporary memory of a step of ResNet-18, in bytes, and of the same without formulations of ours."""
-    found = {}
+    found, batch = {}, 64 if jax.default_backend() == "cpu" else LARGE
     for name, plain in (("plain JAX", True), ("equinet", False)):
         with as_it_comes(plain):
-            step, arguments = traced_step(resnet(), 64)
+            step, arguments = traced_step(resnet(), batch)
             found[name] = float(step.lower(*arguments).compile().memory_analysis().temp_size_in_bytes)
-    return {"title": "peak temporary memory of a ResNet-18 step, batch 64", "bytes": found, "limit": 1.05}
+    return {"title": f"peak temporary memory of a ResNet-18 step, batch {batch}", "bytes": found, "limit": 1.05}
 
 
 def on_an_accelerator() -> list[Work]:
-    """The rows there: convolutions take TF32 of float32 numbers in both, as they do unless told otherwise."""
+    """The rows there: convolutions take TF32 of float32 numbers in both libraries, as they do unless told otherwise."""
     rows = []
-    for dtype in ("float32", "bfloat16"):
-        title = f"ResNet-18 step, batch 512, {dtype}"
+    for dtype, batches in (("float32", (128, LARGE, 2048)), ("bfloat16", (LARGE,))):
+        title = f"ResNet-18 step, {dtype}, batch"
         rows += [
-            Work(title, partial(against_torch, 512, dtype), "torch channels_last"),
-            Work(f"{title}, compiled", partial(against_compiled, 512, dtype), "torch.compile"),
+            Work(
+                f"{title} {batch}",
+                partial(against_torch, batch, dtype, plain=batch == LARGE),
+                "torch channels_last",
+                growth=("step", batch) if dtype == "float32" else None,
+            )
+            for batch in batches
         ]
-    return rows
+        compiled = partial(against_compiled, LARGE, dtype)
+        rows.append(Work(f"{title} {LARGE}, compiled", compiled, "torch.compile"))
+    forward = partial(forward_against_torch, LARGE)
+    rows.append(Work(f"ResNet-18 forward, float32, batch {LARGE}", forward, "torch channels_last"))
+    return [*rows, *over_all_groups(LARGE, ("step",))]
 
 
 def works() -> list[Work]:
     """The rows."""
     if jax.default_backend() != "cpu":
         return on_an_accelerator()
-    over = [
-        Work(f"{title} {kind}, batch 16", partial(over_groups, name, kind, make), "torch", "no group", samples=5)
-        for title, name, make in (
-            ("wide ResNet 10-2", "wide_resnet", partial(eq.models.wide_resnet, 10, 2)),
-            ("U-Net", "unet", partial(eq.models.unet, 3, width=32)),
-        )
-        for kind in ("step", "forward")
-    ]
     steps = [
         Work(
             f"ResNet-18 step, batch {batch}",
@@ -189,7 +217,7 @@ def works() -> list[Work]:
         ),
         Work("ResNet-18 forward, batch 64", partial(forward_against_torch, 64), "torch", samples=5),
         Work("ResNet-18 forward, batch 128", partial(forward_against_torch, 128), "torch", samples=5),
-        *over,
+        *over_all_groups(16, ("step", "forward")),
         Work(
             "compiling a ResNet-18 step",
             lambda: {"equinet": compiling()},

@@ -64,6 +64,11 @@ NOTES = """## What the timings rest on
   own, tables to this page; rows whose peers are not installed are left out.
 """
 
+ON_AN_ACCELERATOR = """The same in batches that fill the card. Convolutions of float32 numbers round their factors to
+TF32, in both libraries, as they do unless told otherwise; sweeps are in full precision, in both. PyTorch tries its
+kernels (`cudnn.benchmark`), as XLA does.
+"""
+
 HEADINGS = {
     "layers": "Layers, forward and backward",
     "networks": "Networks",
@@ -103,22 +108,34 @@ def records() -> Path:
 
 def write() -> None:
     """Make the page and its figures from the records that are there."""
-    found = {place: _read(place) for place in (RECORDS, *sorted(p for p in RECORDS.iterdir() if p.is_dir()))}
-    draw(found[RECORDS])
+    found = kept()
+    for place, records in found.items():
+        draw(place, records)
     write_text(PAGE, text(found))
 
 
-def _read(place: Path) -> dict[str, Any]:
-    return {name: read_json(path) for name in HEADINGS if (path := place / f"{name}.json").exists()}
+def kept() -> dict[Path, dict[str, Any]]:
+    """The records that are there, by their folder: those of a CPU first."""
+    places = RECORDS, *sorted(place for place in RECORDS.iterdir() if place.is_dir())
+    return {
+        place: {name: read_json(path) for name in HEADINGS if (path := place / f"{name}.json").exists()}
+        for place in places
+    }
 
 
 def text(found: Mapping[Path, Mapping[str, Any]]) -> str:
     """The page."""
     parts = [INTRODUCTION, "![Ratios to the peers](performance/ratios.png)\n", "![Growth](performance/growth.png)\n"]
-    for place, kept in found.items():
+    for place, records in found.items():
         on = "" if place == RECORDS else f", on a {place.name.upper()}"
-        for name, record in kept.items():
-            parts += [f"## {HEADINGS[name]}{on}\n", _about(record["machine"]), "\n".join(_table(record["rows"])) + "\n"]
+        if place != RECORDS:
+            parts += [f"## On a {place.name.upper()}\n", ON_AN_ACCELERATOR, f"![Growth{on}]({_growth_of(place)})\n"]
+        for name, record in records.items():
+            parts += [
+                f"{'##' if place == RECORDS else '###'} {HEADINGS[name]}{on}\n",
+                _about(record["machine"]),
+                "\n".join(_table(record["rows"])) + "\n",
+            ]
             if "memory" in record:
                 parts.append(_memory(record["memory"]))
     return "\n".join([*parts, NOTES])
@@ -127,8 +144,10 @@ def text(found: Mapping[Path, Mapping[str, Any]]) -> str:
 def _about(machine: Mapping[str, Any]) -> str:
     versions, tuning = machine["versions"], machine["tuning"]
     switched = [name for name, on in tuning.items() if on]
+    device = machine["device"]
+    cards = "" if device["platform"] == "cpu" else f"{', '.join(device['kinds'])}; "
     return (
-        f"{machine['cpu']}, {machine['device']['cpu_cores']} cores; jax {versions['jax']}, torch {versions['torch']}, "
+        f"{cards}{machine['cpu']}, {device['cpu_cores']} cores; jax {versions['jax']}, torch {versions['torch']}, "
         f"Python {versions['python']}; tuned: {', '.join(switched) or 'nothing'}; commit {machine['commit'][:10]}"
         f"{' with changes' if machine['modified'] else ''}.\n"
     )
@@ -163,15 +182,21 @@ def _target(row: Mapping[str, Any]) -> str:
 
 
 def _memory(memory: Mapping[str, Any]) -> str:
+    title = memory["title"]
     plain, ours = memory["bytes"]["plain JAX"], memory["bytes"]["equinet"]
     return (
-        f"Peak temporary memory of a ResNet-18 step, batch 64: plain JAX {plain / 2**20:.0f} MiB, equinet "
+        f"{title[0].upper()}{title[1:]}: plain JAX {plain / 2**20:.0f} MiB, equinet "
         f"{ours / 2**20:.0f} MiB ({ours / plain:.2f}×; at most {memory['limit']:g}×).\n"
     )
 
 
-def draw(records: Mapping[str, Any]) -> None:
-    """`ratios.png` and `growth.png`."""
+def _growth_of(place: Path) -> str:
+    """The figure of growth, as the page names it."""
+    return (place / "growth.png").relative_to(PAGE.parent).as_posix()
+
+
+def draw(place: Path, records: Mapping[str, Any]) -> None:
+    """`ratios.png` of the rows with goals, and `growth.png`, in the folder of their records."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -182,22 +207,28 @@ def draw(records: Mapping[str, Any]) -> None:
     if with_goals:
         figure, axes = plt.subplots(figsize=(9, 0.3 * len(with_goals) + 0.9), layout="constrained")
         _ratios(axes, with_goals)
-        figure.savefig(RECORDS / "ratios.png", dpi=130)
+        figure.savefig(place / "ratios.png", dpi=130)
         plt.close(figure)
-    figure, panels = plt.subplots(2, 3, figsize=(12, 7), layout="constrained")
-    for panel, (name, (title, label)) in zip(panels.flat, CURVES.items(), strict=True):
-        if name == "orders":
-            _orders(panel, [row for row in rows if "p4m" in {timing["name"] for timing in row["timings"]}])
-        else:
-            _growth(panel, [row for row in rows if row.get("growth") and row["growth"][0] == name])
+    curves: dict[str, list[Any]] = {
+        name: [row for row in rows if (row["growth"] or [""])[0] == name] for name in CURVES
+    }
+    curves["orders"] = [row for row in rows if "p4m" in {timing["name"] for timing in row["timings"]}]
+    drawn = [name for name in CURVES if curves[name]]
+    across = min(3, len(drawn))
+    down = -(-len(drawn) // across)
+    figure, panels = plt.subplots(down, across, figsize=(4 * across, 3.5 * down), layout="constrained", squeeze=False)
+    for panel in panels.flat[len(drawn) :]:
+        panel.set_axis_off()
+    for panel, name in zip(panels.flat, drawn, strict=False):
+        title, label = CURVES[name]
+        (_orders if name == "orders" else _growth)(panel, curves[name])
         panel.set_title(title, fontsize=10)
         panel.set_xlabel(label)
         panel.set_ylabel("ms")
         panel.tick_params(labelsize=8)
         panel.grid(alpha=0.3)
-        if panel.lines:
-            panel.legend(fontsize=8)
-    figure.savefig(RECORDS / "growth.png", dpi=130)
+        panel.legend(fontsize=8)
+    figure.savefig(place / "growth.png", dpi=130)
     plt.close(figure)
 
 
