@@ -26,7 +26,7 @@ def textbook(x: jax.Array, kernel: jax.Array, axes: tuple[Window, ...], groups: 
         widths[axis] = window.border(x.shape[axis])
         x = jnp.pad(x, widths, mode="wrap" if window.mode == "circular" else "constant")
     strides, dilations = tuple(w.stride for w in axes), tuple(w.dilation for w in axes)
-    return conv.convolve(x, kernel, strides, dilations, ((0, 0),) * len(axes), groups)
+    return conv.convolve(x, kernel.astype(x.dtype), strides, dilations, ((0, 0),) * len(axes), groups)
 
 
 @contextmanager
