@@ -18,7 +18,7 @@ help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
-	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.10.0"
+	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.11.2 PYTHON=python3.12"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
 	@echo "make docs      the site, warnings as errors, in build/docs"
@@ -65,7 +65,8 @@ JAX ?= 0.10.0
 test-jax:
 	$(PYTHON) -m venv .venv/jax-$(JAX)
 	.venv/jax-$(JAX)/bin/python -m pip install --quiet --editable '.[train,dev,interop]' jax==$(JAX) jaxlib==$(JAX)
-	.venv/jax-$(JAX)/bin/python -m pytest $(SPREAD) tests/infer tests/test_declare.py tests/interop
+	.venv/jax-$(JAX)/bin/python -m pytest $(SPREAD) tests/infer tests/test_declare.py tests/interop \
+		tests/layers/test_formulations.py tests/test_trained.py
 
 lint: $(DEV)
 	$(BIN)/ruff check .
