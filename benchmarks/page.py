@@ -129,7 +129,9 @@ def text(found: Mapping[Path, Mapping[str, Any]]) -> str:
     for place, records in found.items():
         on = "" if place == RECORDS else f", on a {place.name.upper()}"
         if place != RECORDS:
-            parts += [f"## On a {place.name.upper()}\n", ON_AN_ACCELERATOR, f"![Growth{on}]({_growth_of(place)})\n"]
+            parts += [f"## On a {place.name.upper()}\n", ON_AN_ACCELERATOR]
+            if _curves(records):
+                parts.append(f"![Growth{on}]({(place / 'growth.png').relative_to(PAGE.parent).as_posix()})\n")
         for name, record in records.items():
             parts += [
                 f"{'##' if place == RECORDS else '###'} {HEADINGS[name]}{on}\n",
@@ -190,38 +192,46 @@ def _memory(memory: Mapping[str, Any]) -> str:
     )
 
 
-def _growth_of(place: Path) -> str:
-    """The figure of growth, as the page names it."""
-    return (place / "growth.png").relative_to(PAGE.parent).as_posix()
+def _rows(records: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [row for record in records.values() for row in record["rows"]]
+
+
+def _curves(records: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """The rows of each panel of the figure of growth; panels without rows are left out."""
+
+    def is_of(row: Mapping[str, Any], name: str) -> bool:
+        if name == "orders":
+            return "p4m" in {timing["name"] for timing in row["timings"]}
+        return row["growth"] is not None and row["growth"][0] == name
+
+    found = {name: [row for row in _rows(records) if is_of(row, name)] for name in CURVES}
+    return {name: rows for name, rows in found.items() if rows}
 
 
 def draw(place: Path, records: Mapping[str, Any]) -> None:
-    """`ratios.png` of the rows with goals, and `growth.png`, in the folder of their records."""
+    """`ratios.png` of rows with goals and `growth.png` of those on a curve, where there are any, beside the records."""
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    rows = [row for record in records.values() for row in record["rows"]]
-    with_goals = [row for row in rows if row["goal"] is not None]
+    with_goals = [row for row in _rows(records) if row["goal"] is not None]
     if with_goals:
         figure, axes = plt.subplots(figsize=(9, 0.3 * len(with_goals) + 0.9), layout="constrained")
         _ratios(axes, with_goals)
         figure.savefig(place / "ratios.png", dpi=130)
         plt.close(figure)
-    curves: dict[str, list[Any]] = {
-        name: [row for row in rows if (row["growth"] or [""])[0] == name] for name in CURVES
-    }
-    curves["orders"] = [row for row in rows if "p4m" in {timing["name"] for timing in row["timings"]}]
-    drawn = [name for name in CURVES if curves[name]]
-    across = min(3, len(drawn))
-    down = -(-len(drawn) // across)
+    curves = _curves(records)
+    if not curves:
+        return
+    across = min(3, len(curves))
+    down = -(-len(curves) // across)
     figure, panels = plt.subplots(down, across, figsize=(4 * across, 3.5 * down), layout="constrained", squeeze=False)
-    for panel in panels.flat[len(drawn) :]:
+    for panel in panels.flat[len(curves) :]:
         panel.set_axis_off()
-    for panel, name in zip(panels.flat, drawn, strict=False):
+    for panel, (name, rows) in zip(panels.flat, curves.items(), strict=False):
         title, label = CURVES[name]
-        (_orders if name == "orders" else _growth)(panel, curves[name])
+        (_orders if name == "orders" else _growth)(panel, rows)
         panel.set_title(title, fontsize=10)
         panel.set_xlabel(label)
         panel.set_ylabel("ms")

@@ -48,8 +48,7 @@ def main() -> None:
     """Do a step for every line that comes."""
     from benchmarks.networks import resnet_step
 
-    with as_it_comes():
-        step = resnet_step(int(sys.argv[1]))
+    step = resnet_step(int(sys.argv[1]), plain=True)
     for _ in sys.stdin:
         jax.block_until_ready(step())
         print("done", flush=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -102,19 +102,13 @@ def orders(net: eq.Layer, size: int) -> Mapping[str, Way]:
 
 def works() -> list[Work]:
     """The rows; the targets, and the limit that explains where they are missed, are those of a CPU."""
-    if jax.default_backend() == "cpu":
-        return all_works((PRODUCTS,))
-    return [replace(work, goal=None, stretch=None) for work in all_works(())]
-
-
-def all_works(limits: Sequence[str]) -> list[Work]:
-    """The rows, `limits` beside ResNet-18 in batches."""
+    on_cpu = jax.default_backend() == "cpu"
     one, many = "torch, one by one", "torch, in batches"
     by_element, by_cosets, shared = MODES
     rows = []
     for name, peer, net, sizes, goals, limit in (
         ("a small CNN", "small", small(), (16, 32, 64), (3.5, 5.0), ()),
-        ("ResNet-18", "resnet", resnet(), (16, 32), (2.3, 3.0), limits),
+        ("ResNet-18", "resnet", resnet(), (16, 32), (2.3, 3.0), (PRODUCTS,) if on_cpu else ()),
     ):
         for n in sizes:
             made = partial(ways, net, peer, n)
@@ -134,7 +128,7 @@ def all_works(limits: Sequence[str]) -> list[Work]:
                 ),
             ]
     by = partial(ways, resnet(), "resnet", 32, one, by_cosets, shared)
-    return [
+    rows = [
         *rows,
         Work("all shifts of ResNet-18 by cosets, 32×32", by, one, by_cosets, 12.0, 50.0, samples=3),
         *(
@@ -150,3 +144,4 @@ def all_works(limits: Sequence[str]) -> list[Work]:
         ),
         Work("all 2048 isometries, ResNet-18, 16×16", partial(orders, resnet(), 16), by_element, shared, samples=3),
     ]
+    return rows if on_cpu else [replace(work, goal=None, stretch=None) for work in rows]

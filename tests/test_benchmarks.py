@@ -153,6 +153,13 @@ def test_the_figures_are_drawn_from_records(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["growth.png", "ratios.png"]
 
 
+def test_records_without_a_curve_have_no_figure_of_growth(tmp_path: Path) -> None:
+    rows = [row for row in page.kept()[page.RECORDS]["layers"]["rows"] if row["growth"] is None]
+    page.draw(tmp_path, {"layers": {"rows": [{**row, "goal": None} for row in rows]}})
+    page.draw(tmp_path, {})
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_gpu_has_rows_and_records_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
     found = rows()
