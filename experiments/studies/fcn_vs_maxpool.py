@@ -138,8 +138,8 @@ def _pair_in_words(plain: Networks) -> str:
         "With circular padding and global average pooling the strided network is right on "
         f"{mean(stride, 'accuracy')} % of the test images and the max-pooling one on "
         f"{mean(most, 'accuracy')} %, a difference of {gaps['accuracy']} points; under two circular shifts the "
-        f"former answers {mean(stride, 'circular_consistency')} % alike and the latter {mean(most, 'circular_consistency')} %, a "
-        f"difference of {gaps['circular_consistency']}."
+        f"former answers {mean(stride, 'circular_consistency')} % alike and the latter "
+        f"{mean(most, 'circular_consistency')} %, a difference of {gaps['circular_consistency']}."
     )
 
 
