@@ -173,9 +173,9 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
         if isinstance(p, Value):
             tables.append(p.tables[axis])
             continue
-        if p.scalar is None or first.kind != "gather" or first.factor != 1:
+        if p.fill is None or first.kind != "gather" or first.factor != 1:
             return None
-        fills.append(p.scalar)
+        fills.append(p.fill)
         tables.append(Table(np.full((p.shape[at], 1), FILL), np.ones((p.shape[at], 1))))
     if not all(same_number(fill, fills[0]) for fill in fills):
         return None
