@@ -155,6 +155,8 @@ def cut(part: Value | Cut, array_axis: int, rows: np.ndarray) -> Value | Cut:
         if isinstance(made, Cut):
             return Cut(made.value, part.at_ends or made.at_ends)
         return Cut(made, part.at_ends)
+    if _one_phase(part, array_axis, rows) is None:
+        part = plain(part, array_axis)
     axis = part.grid_axis(array_axis)
     if axis is None or not part.endless(axis) or _picked_endless(part, array_axis, axis, rows) is not None:
         return picked(part, array_axis, rows)

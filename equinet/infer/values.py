@@ -169,7 +169,7 @@ class Strip:
 
     On an infinite axis an array stands for all of it, and its ends play no part: what an operation does there may be
     padding. An operation that tells inner nodes apart, or leaves some out, does so on the infinite axis too. An end is
-    an eighth of the input, or the three nodes that a padding may reach to, but no more than a quarter.
+    a sixth of the input, or the three nodes that a padding may reach to, but no more than a quarter.
     """
 
     at: Fraction
@@ -200,7 +200,7 @@ class Strip:
     def inside(self, size: int) -> np.ndarray:
         """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
         edges = [self.at + self.step * i for i in range(size + 1)]
-        low = max(Fraction(1, 8), min(Fraction(1, 4), 3 * abs(self.step)))
+        low = max(Fraction(1, 6), min(Fraction(1, 4), 3 * abs(self.step)))
         high = 1 - low
         return np.asarray([min(a, b) < high and max(a, b) > low for a, b in pairwise(edges)], bool)
 
