@@ -127,7 +127,7 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
         return None
     value = value.restem()
     tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
-    return retabled(value, array_axis, axis, tables, len(rows))
+    return retabled(value, array_axis, axis, tables, len(rows), value.canvas[axis].reading(*table.course))
 
 
 def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:

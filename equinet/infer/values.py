@@ -184,6 +184,10 @@ class Strip:
         """That of every so many nodes from one on."""
         return Strip(self.at + self.step * (start if step > 0 else start + 1), self.step * step)
 
+    def reading(self, centre: Fraction, stride: Fraction) -> Strip:
+        """That of windows so many nodes apart, the first one centred on a node."""
+        return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
+
     def cut_into(self, size: int, before: int) -> Strip:
         """The same part of the input, in so many nodes."""
         return self if size == before else Strip(self.at, self.step * before / max(size, 1))
@@ -290,15 +294,18 @@ class Value:
         layout: Layout | None = None,
         extents: Sequence[int] | None = None,
         axes: Sequence[int] | None = None,
+        canvas: Sequence[Strip] | None = None,
     ) -> Value:
         """A new stem of the given symmetry, laid out as this value unless said otherwise.
 
         Args:
             axes: the grid axes of this value that the new one's are; all, in order, unless given.
+            canvas: of the new one; the strips of those axes, unless given.
         """
         axes = range(self.dim) if axes is None else axes
         extents = [self.extents[i] for i in axes] if extents is None else extents
-        canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
+        if canvas is None:
+            canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
         return Value(made, tuple(extents), self.layout if layout is None else layout, canvas=tuple(canvas))
 
     def same(self, other: Value) -> bool:

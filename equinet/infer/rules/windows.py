@@ -68,7 +68,7 @@ def slid(
     if value.dim > MOST_AXES:
         value = freed(value, [i for i, slide in slides.items() if not slide.is_still])
     readings: list[Reading] = [Rolled(0)] * value.dim
-    layout, extents, loose = list(value.layout), list(value.extents), False
+    layout, extents, canvas, loose = list(value.layout), list(value.extents), list(value.canvas), False
     for i, slide in slides.items():
         if slide.is_still:
             continue
@@ -77,13 +77,14 @@ def slid(
             layout[i], loose = (Digit(shape[i]),), True
             continue
         offsets, scale = taps[i]
-        readings[axis] = slide.kernel(offsets, scale, maximum=reduce == "max")
+        readings[axis] = kernel = slide.kernel(offsets, scale, maximum=reduce == "max")
+        canvas[axis] = canvas[axis].reading(*kernel.course)
         layout[i], extents[axis] = (Digit(shape[i], axis),), shape[i]
     if loose:
         value = mixed(value, "affine" if reduce != "max" else "any")
     moves = any(not isinstance(reading, Rolled) for reading in readings)
     field = value.field.read(readings, reduce, crossable=crossable) if moves else value.field
-    return value.known(field, tuple(layout), extents)
+    return value.known(field, tuple(layout), extents, canvas=canvas)
 
 
 def _cropped(value: Value, array_axis: int, slide: _Slide) -> tuple[Value, _Slide]:
