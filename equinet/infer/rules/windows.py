@@ -11,7 +11,7 @@ import numpy as np
 from equinet.field import Reduce
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
-from equinet.infer.join import mixed, pointwise
+from equinet.infer.join import held, mixed, pointwise
 from equinet.infer.rows import picked
 from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel, equal, snapped, whole
@@ -65,6 +65,9 @@ def slid(
         axis = value.grid_axis(i)
         if axis is not None and value.endless(axis) and min(slide.lo, slide.hi) < 0:
             value, slides[i] = _cropped(value, i, slide)
+        axis = value.grid_axis(i)
+        if axis is not None and value.is_partial(axis) and max(slides[i].lo, slides[i].hi) >= slide.base:
+            value = held(value, {axis})  # padding takes the place of nodes in the middle of the axis
     if value.dim > MOST_AXES:
         value = freed(value, [i for i, slide in slides.items() if not slide.is_still])
     readings: list[Reading] = [Rolled(0)] * value.dim
