@@ -67,17 +67,17 @@ def shuffled_components(rng: Random, sizes: Sizes) -> np.ndarray:
         part = rng.permutation(content.ravel()).reshape(content.shape)
         if alike:
             axes = [axis for axis in range(content.ndim) if rng.random() < 0.5]
-            part = np.roll(np.flip(content, axes), rng.integers(0, 9, content.ndim), range(content.ndim))
+            part = np.roll(np.flip(content, tuple(axes)), rng.integers(0, 9, content.ndim), range(content.ndim))
             part = part.T if part.shape == part.T.shape and rng.random() < 0.5 else part
         made[tuple(slice(o, None, s) for o, s in zip(offset, steps, strict=True))] = part
     return made
 
 
 def equitable(rng: Random, sizes: Sizes) -> np.ndarray:
-    """Two values so that all nodes of one have equally many neighbours of each, in any number of dimensions.
+    """In the plane, two values so that every node has two neighbours of each: which are where is all that differs.
 
-    `x[i, j] = 1 + (i + φ[(i + j) mod n]) mod 2`, as many φ one on even places as on odd ones: along a diagonal the values
-    alternate, so that of the neighbours (i ± 1, j), (i, j ± 1) of a node two are like it or none is, by its side.
+    `x[i, j] = 1 + (i + φ[(i + j) mod n]) mod 2`: (i + 1, j) and (i, j + 1) differ, and so do (i − 1, j) and (i, j − 1).
+    Of φ as many are 1 on even places as on odd ones.
     """
     period = gcd(*sizes)
     phi, half = np.zeros(period, int), period // 2

@@ -112,17 +112,17 @@ def _undecidable(values: np.ndarray, stride: tuple[int, ...], leading: np.ndarra
     offsets = np.asarray(list(np.ndindex(*stride)))
     flat = values.reshape(len(values), -1, values.shape[-1])
     close = TOLERANCE * np.abs(flat).max((1, 2), initial=1e-300)
-    moved = isinstance(fibre, eq.Fibre) and not fibre.is_trivial
+    moving = fibre if isinstance(fibre, eq.Fibre) and not fibre.is_trivial else None
     alone = leading.astype(bool)
     for g in grid.group.elements():
         images = (offsets @ np.asarray(g.matrix).T + np.asarray(g.shift)) % np.asarray(stride)
         stays = (images == offsets).all(1)
-        if stays.all() or (moved and g.matrix not in fibre.group):
+        if stays.all() or (moving is not None and g.matrix not in moving.group):
             continue
-        turned = _with_channels(flat, fibre, g.matrix) if moved else flat
+        turned = flat if moving is None else _with_channels(flat, moving, g.matrix)
         fixed = np.abs(flat[:, grid.index_map(g)] - turned).max((1, 2)) <= close
         alone &= stays | ~fixed[:, None]
-    return ~alone.any(1)
+    return np.logical_not(alone.any(1))
 
 
 def _undeclared(*_: object, **__: object) -> Callable[[Function], Function]:

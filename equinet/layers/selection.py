@@ -222,14 +222,14 @@ def _renamed(stride: tuple[int, ...], sizes: tuple[int, ...], fibre: int) -> tup
         and of each channel its image and its sign.
     """
     dim, channels = len(sizes), int(fibre)
-    moved = isinstance(fibre, Fibre) and not fibre.is_trivial
+    moving = fibre if isinstance(fibre, Fibre) and not fibre.is_trivial else None
     directions, places, signs = [], [], []
-    for matrix in sorted(fibre.group if moved else signed_permutations(dim), reverse=True):
+    for matrix in signed_permutations(dim) if moving is None else moving.group:
         images = axis_images(matrix)
         if any((sizes[i], stride[i]) != (sizes[axis], stride[axis]) for axis, (i, _) in enumerate(images)):
             continue
         directions.append([2 * image + (step * sign < 0) for image, sign in images for step in (1, -1)])
-        entries = fibre(matrix) if moved else [(channel, 1) for channel in range(channels)]
+        entries = [(channel, 1) for channel in range(channels)] if moving is None else moving(matrix)
         places.append([image for image, _ in entries])
         signs.append([sign for _, sign in entries])
     first = next(i for i, numbers in enumerate(directions) if numbers == sorted(numbers))
