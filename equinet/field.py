@@ -135,7 +135,9 @@ class Field:
         lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
         trial = Trial.input(source, channels)
-        made = Field(source, channels, source, channels, wrapping(source), source.wrapped, lines, False, trial, spans=spans)
+        made = Field(
+            source, channels, source, channels, wrapping(source), source.wrapped, lines, False, trial, spans=spans
+        )
         return changed(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
 
     @property

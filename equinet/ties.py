@@ -71,11 +71,13 @@ class Trial:
         apart: FREE if for some weights and a family of inputs `y[p] = F(u_p)`, with numbers u_p that are independent of
             each other, where F grows in all channels of some copy of a permutation representation (a plain channel is
             one); APART if at least no node's number is a function of another's. Both say that the value is not tied.
+        spare: whether in addition all channels but one may be constants, and not all the same.
         mute: whether some weights, used since branches parted, make the value the same constant at all nodes.
         drawn: what it was in runs of the network, as `Cases`; None where it could not be run.
     """
 
     apart: int = NOT_KNOWN
+    spare: bool = False
     mute: bool = False
     drawn: Later = field(default_factory=Later)
 
@@ -96,7 +98,9 @@ class Trial:
                 x[(slice(1, None), *(n // 2 for n in sizes))] += 1.0
             return x
 
-        return Trial(FREE, drawn=Later(lambda: [[draw(0)], [draw(seed) for seed in range(1, DRAWS + 1)]]))
+        return Trial(
+            FREE, int(channels) > 2, drawn=Later(lambda: [[draw(0)], [draw(seed) for seed in range(1, DRAWS + 1)]])
+        )
 
     def forked(self) -> Trial:
         """The same value at the start of a branch."""

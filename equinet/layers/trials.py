@@ -46,7 +46,9 @@ def through(layer: Layer, before: Field, after: Field) -> Trial:
         phase.chosen.make = lambda at=at: mapped(lambda made: made[1][at], ran())
     trial = Trial() if before.trial is None else before.trial
     values = Later(lambda: mapped(lambda made: made[0], ran()))
-    return Trial(_apart(layer.unnamed, before, trial), _is_mute(layer.unnamed, before, trial), values)
+    apart = _apart(layer.unnamed, before, trial)
+    spare = bool(apart) and _has_spare(layer.unnamed, before, trial)
+    return Trial(apart, spare, _is_mute(layer.unnamed, before, trial), values)
 
 
 def joined(trials: Sequence[Trial | None], join: str) -> Trial:
@@ -58,17 +60,15 @@ def joined(trials: Sequence[Trial | None], join: str) -> Trial:
             return np.concatenate(parts, axis=-1)
         return np.stack(parts).sum(0) if join == "add" else np.stack(parts).prod(0)
 
-    first = found[0]
-    apart, mute = first.apart, first.mute
+    apart, spare, mute = found[0].apart, found[0].spare, found[0].mute
     for other in found[1:]:
-        if join == "concat":
-            apart = max(apart, other.apart)
-        elif join == "mul":
-            apart = NOT_KNOWN
+        if join == "add":
+            # Either may vary while the other is the same constant everywhere.
+            apart, spare = max((apart * other.mute, spare), (other.apart * mute, other.spare))
         else:
-            apart = max(apart * other.mute, other.apart * mute)
+            apart, spare = max(apart, other.apart) if join == "concat" else NOT_KNOWN, False
         mute = mute and other.mute and join != "mul"
-    return Trial(apart, mute, Later(lambda: mapped(put, *(trial.drawn() for trial in found))))
+    return Trial(apart, spare and bool(apart), mute, Later(lambda: mapped(put, *(trial.drawn() for trial in found))))
 
 
 def _run(layer: Layer, field: Field) -> list[list[tuple[np.ndarray, list[Any]]]] | None:
@@ -123,6 +123,10 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
         return apart
     if isinstance(layer, GroupPool | CosetPool):
         return apart
+    if isinstance(layer, LayerNorm):
+        # What one number is after the mean of several is taken from it, over their deviation, grows with it, unless all
+        # others are equal.
+        return apart if trial.spare and layer.axes == "channels" and not isinstance(field.fibre, Fibre) else NOT_KNOWN
     if isinstance(layer, AsFibre):
         return apart if field.raw and isinstance(layer.fibre, Fibre) and _has_permuted(layer.fibre) else NOT_KNOWN
     if isinstance(layer, Conv):
@@ -137,6 +141,13 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
     if isinstance(layer, MaxPool | AvgPool | BlurPool):
         return windows_apart(layer._windows(shape), shape, apart)
     return NOT_KNOWN
+
+
+def _has_spare(layer: Layer, field: Field, trial: Trial) -> bool:
+    if isinstance(layer, Conv | Dense):
+        return layer.bias and layer.features > 2
+    keeps = (Identity, Dropout, Roll, BatchNorm, LayerNorm, PolyphasePool, LearnedPolyphasePool, *GROWING)
+    return trial.spare and not isinstance(field.fibre, Fibre) and isinstance(layer, keeps)
 
 
 def _is_mute(layer: Layer, field: Field, trial: Trial) -> bool:
