@@ -595,7 +595,7 @@ class Field:
 
 _NAMES = tuple(f.name for f in fields(Field))
 _VALUE = ("base", "lines", "grid", "closed")
-"""Attributes by which a field of another value differs; what is known of how the one varies is not known of the other."""
+"""Attributes by which fields of different values differ: how the one varies says nothing of how the other does."""
 
 
 def changed(value: Field, **changes: Any) -> Field:

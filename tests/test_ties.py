@@ -139,7 +139,7 @@ def test_what_cannot_be_run_is_taken_for_tied():
 
 
 def _refuses(x):
-    if x.dtype == jnp.float64 or not isinstance(x, jax.core.Tracer):
+    if x.dtype == jnp.float64:
         raise RuntimeError("only for shapes")
     return x
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from math import prod
 from typing import Any
 
@@ -24,7 +25,7 @@ from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.fourier import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.ties import Cases, Trial, drawn_weights
+from equinet.ties import Trial, drawn_weights
 
 LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
 BATCH = 2
@@ -172,7 +173,9 @@ def _pushed(
     return result, interpreter.steps
 
 
-def _arguments(start: Field, layout: str, held: Any, shape: tuple[int, ...], dtype: Any) -> Cases | None:
+def _arguments(
+    start: Field, layout: str, held: Any, shape: tuple[int, ...], dtype: Any
+) -> list[list[list[np.ndarray]]] | None:
     """Drawn parameters, and an input of that shape, for each run."""
     drawn = None if start.trial is None else start.trial.drawn()
     if drawn is None:
@@ -189,7 +192,7 @@ def _arguments(start: Field, layout: str, held: Any, shape: tuple[int, ...], dty
             raise ValueError(f"the input of a run has shape {x.shape}, the program's {shape}")
         return [*given, x]
 
-    return [[arguments(x, seed) for seed, x in enumerate(sum(drawn, []))]]
+    return [[arguments(x, seed) for seed, x in enumerate(chain.from_iterable(drawn))]]
 
 
 def _laid_out(x: np.ndarray, layout: str) -> np.ndarray:

@@ -13,7 +13,6 @@ from typing import Any
 import jax
 import jax.extend.core as jex
 import jax.numpy as jnp
-import numpy as np
 
 from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, is_literal
