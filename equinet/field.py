@@ -30,7 +30,7 @@ from equinet.lines import (
 )
 from equinet.matching import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
 from equinet.phases import Phase, polyphase_action, strict_action
-from equinet.ties import has_ties, is_short
+from equinet.ties import Trial
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
@@ -99,7 +99,7 @@ class Field:
         unfolded: after space to depth by a factor, that factor and this value at its old places.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
-        tied: whether a group convolution may have made values equal or opposite that lie at different nodes.
+        trial: how the value varies with the input and the weights; None where nothing says so.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
         replay, restoring: phases of another part of the network to use, or None; and whether they are there for layers
@@ -115,7 +115,7 @@ class Field:
     base_grid: Domain
     lines: tuple[Line, ...]
     raw: bool = False
-    tied: bool = False
+    trial: Trial | None = field(default=None, repr=False)
     unmixed: bool = False
     closed: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()
@@ -134,7 +134,10 @@ class Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
         lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
-        made = Field(source, channels, source, channels, wrapping(source), source.wrapped, lines, spans=spans)
+        trial = Trial.input(source, channels)
+        made = Field(
+            source, channels, source, channels, wrapping(source), source.wrapped, lines, False, trial, spans=spans
+        )
         return changed(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
 
     @property
@@ -148,7 +151,8 @@ class Field:
         keys = [key for key, _ in self.base.operations if key[0] in kept]
         if len(keys) == len(self.base.operations):
             return self
-        return changed(self, base=self.base.only(keys), unfolded=None, regathered=None, parts=None)
+        base = self.base.only(keys)
+        return changed(self, base=base, unfolded=None, regathered=None, parts=None, trial=self.trial)
 
     def unmoved(self) -> Field:
         """The same field under the operations that move no channel; from here on channels are numbers."""
@@ -157,7 +161,8 @@ class Field:
         kept = changed(self, raw=False).under(self.fibre.kernel)
         if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
-            kept = changed(kept, base=same_moves(self.source).then(kept.base), regathered=None, parts=None)
+            base = same_moves(self.source).then(kept.base)
+            kept = changed(kept, base=base, regathered=None, parts=None, trial=self.trial)
         return changed(kept, fibre=int(self.fibre))
 
     def typed(self, fibre: int) -> Field:
@@ -227,11 +232,14 @@ class Field:
         """The same field in the scope of phases that `other` is in."""
         return self.scoped(other.replay, other.phases, other.restoring)
 
+    def forked(self) -> Field:
+        """The same field at the start of a branch."""
+        return self if self.trial is None else changed(self, trial=self.trial.forked())
+
     def rebase(self) -> Field:
         """The same field with this value as the base."""
-        if self.at_base:
-            return changed(self, closed=False)
-        return self.based(self.action, self.variables)
+        made = changed(self, closed=False) if self.at_base else self.based(self.action, self.variables)
+        return changed(made, trial=self.trial)
 
     def based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
         """This value as a base that moves by the given action."""
@@ -382,24 +390,11 @@ class Field:
             inner, kept = inner.rebase(), tuple(outer)
         grid = self.moved_grid(readings)
         action = tap_action(inner.base, kept, inner.base_grid, grid.wrapped)
-        tied = self.tied or inner._makes_ties(readings, tuple(kept), fibre, grid)
         spans = tuple(
             span.through(reading.reach(axis.size))
             for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
         )
-        return changed(inner, grid=grid, fibre=fibre, spans=spans, tied=tied).based(action, inner.variables)
-
-    def _makes_ties(self, readings: Sequence[Reading], lines: tuple[Line, ...], fibre: Fibre, grid: Domain) -> bool:
-        """Whether kernels that commute with the group of `fibre` may make values of different nodes equal or opposite.
-
-        Args:
-            readings, lines, grid: the layer's, what they read of the base of this field, and the grid after them.
-        """
-        sizes = zip(self.grid.sizes, self.base_grid.sizes, grid.sizes, strict=True)
-        if not (isinstance(self.fibre, Fibre) and len(fibre.group) > 1) or not any(map(is_short, readings, sizes)):
-            return False
-        taps = tuple(reading.table(n)[0].shape[1] for reading, n in zip(readings, self.grid.sizes, strict=True))
-        return any(line.advance for line in lines) or has_ties(lines, taps, self.fibre.terms, fibre.terms)
+        return changed(inner, grid=grid, fibre=fibre, spans=spans).based(action, inner.variables)
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:
@@ -495,7 +490,7 @@ class Field:
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = changed(self, fibre=fibre, spans=spans, tied=self.tied or other.tied, parts=None)
+        made = changed(self, fibre=fibre, spans=spans, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
             read = changed(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
@@ -515,21 +510,29 @@ class Field:
         kept = tuple(line for line in lines if line is not None)
         return kept if kept and len(kept) == len(lines) else None
 
-    def polyphase(self, stride: tuple[int, ...], *, translations_only: bool = False) -> Field:
+    @property
+    def is_tied(self) -> bool:
+        """Whether some isometry that moves nodes leaves the value as it is for every input, for all that is known."""
+        if self.trial is not None and self.trial.apart:
+            return False
+        known = strict_action(self.action, self.variables, output_fixed=True)
+        return not known.stabiliser.is_trivial or self.trial is None or self.trial.is_tied(self.grid, self.fibre)
+
+    def polyphase(self, stride: tuple[int, ...], *, tied: bool, translations_only: bool = False) -> Field:
         """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
 
         Appends the phase to `phases`.
 
         Args:
+            tied: whether the value that the rule looks at is tied (`is_tied`).
             translations_only: whether the rule knows no reflection or rotation.
         """
         if max(stride) == 1:
             return changed(self, phases=(*self.phases, Phase(stride, self.grid)))
-        known = strict_action(self.action, self.variables, output_fixed=True)
-        if self.tied or not known.stabiliser.is_trivial:
+        if tied:
             # No rule commutes with isometries that always leave the value as it is: only what moves nothing is kept.
             kept = self.under(self.fibre.kernel) if isinstance(self.fibre, Fibre) else self
-            return changed(kept, tied=False).fix_positions().polyphase(stride)
+            return kept.fix_positions().polyphase(stride, tied=False)
         grid = Domain(
             tuple(
                 axis if axis.size is None else Axis(axis.size // s, axis.boundary)
@@ -591,6 +594,8 @@ class Field:
 
 
 _NAMES = tuple(f.name for f in fields(Field))
+_VALUE = ("base", "lines", "grid", "closed")
+"""Attributes by which fields of different values differ: how the one varies says nothing of how the other does."""
 
 
 def changed(value: Field, **changes: Any) -> Field:
@@ -599,6 +604,8 @@ def changed(value: Field, **changes: Any) -> Field:
     if unknown:
         raise TypeError(f"a field has no {', '.join(sorted(unknown))}")
     made, held = object.__new__(Field), vars(value)
+    if "trial" not in changes and not changes.keys().isdisjoint(_VALUE):
+        changes["trial"] = None
     # Not by setting attributes, which a frozen class refuses; and without what the old one has cached.
     vars(made).update({name: held[name] for name in _NAMES} | changes)
     return made

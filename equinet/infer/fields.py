@@ -146,7 +146,7 @@ def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field
                 operations.append(((matrix, joint), met))
     grid = Domain((*a.grid.axes, *(b.grid.axes[j] for j in extra)))
     spans = [Span(everything=True)] * dim
-    made = replace(a, variables=tuple(variables), tied=a.tied or b.tied, parts=None)
+    made = replace(a, variables=tuple(variables), parts=None)
     return _on(made, grid, first & second, operations, spans)
 
 

@@ -133,7 +133,7 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
         if same_lines(one, two):
             opens = linear and not (one.closed or two.closed)
-            both = replace(two if one.closed else one, tied=one.tied or two.tied)
+            both = two if one.closed else one
             return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
         if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
             two = replace(two, fibre=one.fibre)
