@@ -43,11 +43,11 @@ WINDOWED = (*CONVS, *TRANSPOSES, MaxPool, AvgPool, BlurPool, MaxBlurPool)
 
 
 def _maximum(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else max(value)
+    return max(value) if isinstance(value, tuple) else value
 
 
 def _minimum(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else min(value)
+    return min(value) if isinstance(value, tuple) else value
 
 
 def _extent(layer: Layer) -> int | tuple[int, ...]:
@@ -102,7 +102,7 @@ def centred(layer: Layer, upward: bool) -> Layer | None:
     """Pool over windows of odd size, centred on nodes and padded alike on both sides."""
     del upward
     stride = _stride(layer)
-    if not isinstance(layer, POOLS) or not isinstance(stride, int) or stride == 1:
+    if not isinstance(layer, POOLS) or isinstance(stride, tuple) or stride == 1:
         return None
     made = replace(layer, window=stride // 2 * 2 + 1, stride=stride, padding=stride // 2)
     return None if made == layer else made

@@ -8,7 +8,7 @@ from typing import Literal
 
 from equinet.certify import Certificate
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.names import solve_centre
+from equinet.groups.names import says_where, solve_centre
 
 Of = Literal["strict", "orbit", "invariance"]
 Require = SpaceGroup | str | Callable[[Certificate], bool]
@@ -77,7 +77,7 @@ class Requirement:
         if isinstance(require, SpaceGroup):
             return all(g in group for g in require.generators)
         named = self._read_name(require)
-        if "{" in require or " at " in f" {require}":
+        if says_where(require):
             return all(g in group for g in named.generators)
         return contains_somewhere(group, named)
 
