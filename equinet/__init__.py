@@ -3,6 +3,7 @@
 from equinet import models as models
 from equinet.advise import LegalSizes as LegalSizes
 from equinet.advise import Suggestion as Suggestion
+from equinet.advise import Suggestions as Suggestions
 from equinet.advise import legal_sizes as legal_sizes
 from equinet.advise import suggest as suggest
 from equinet.certify import Certificate as Certificate

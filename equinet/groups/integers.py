@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Set
 from operator import index
-from typing import Any
+from typing import Any, TypeGuard
 
 
 def as_integer(value: Any, what: str, least: int | None = None) -> int:
@@ -52,7 +52,7 @@ def as_integers(values: Iterable[Any], what: str) -> tuple[int, ...]:
     return kept
 
 
-def is_integer(value: Any) -> bool:
+def is_integer(value: Any) -> TypeGuard[int]:
     """Whether a value is an exact integer."""
     return type(value) is int or _exact(value) is not None
 

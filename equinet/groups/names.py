@@ -38,7 +38,7 @@ _STEP = r"(?:[0-9]{0,30}Z|0)"
 _INTEGER = r"[+-]?[0-9]{1,30}"
 _VECTOR = rf"\( ?{_INTEGER}(?: ?, ?{_INTEGER})*+ ?\)"
 _SPAN = re.compile(rf" ?{_VECTOR}(?: ?, ?{_VECTOR})*+ ?")
-# The parts of a text in their order, each read where the last one ended. Quantifiers are possessive, so none is retried.
+# The parts of a text in order, each read where the last one ended. Possessive quantifiers: nothing is read twice.
 _PARTS = {
     "lattice": re.compile(rf"⟨[^⟨⟩]*+⟩|<[^<>]*+>|{_STEP}(?: ?[×x] ?{_STEP})*+"),
     "joint": re.compile(r"[⋊:·.]"),
@@ -232,7 +232,9 @@ def _check_notes(text: str, notes: str, group: SpaceGroup) -> None:
     accepted = {*true, *(full_plane_symbol(note) for note in true if is_plane_symbol(note))}
     wrong = [note.strip() for note in notes.split(",") if note.strip() not in accepted]
     if wrong:
-        raise ValueError(f"{quoted(text)}: the note {quoted(wrong[0])} is not true of this group; it has {', '.join(true)}")
+        raise ValueError(
+            f"{quoted(text)}: the note {quoted(wrong[0])} is not true of this group; it has {', '.join(true)}"
+        )
 
 
 def parse_group(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
@@ -255,7 +257,8 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
     found = _read_parts(_spaced(text, "a group"))
     if found is None:
         raise ValueError(
-            f"cannot read {quoted(text)} as a group; write '2Z × 2Z ⋊ 4mm', 'Z × 2Z', '4mm at (0, 0)', 'p4m' or 'trivial'"
+            f"cannot read {quoted(text)} as a group; "
+            f"write '2Z × 2Z ⋊ 4mm', 'Z × 2Z', '4mm at (0, 0)', 'p4m' or 'trivial'"
         )
     symbol = found.get("symbol", "")
     lattice = _parse_translations(found["lattice"]) if "lattice" in found else None

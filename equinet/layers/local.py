@@ -29,7 +29,9 @@ def axis_padding(padding: PaddingSpec, dim: int, layer: Layer) -> tuple[Padding,
             raise LayerError(f"{layer}: unknown padding {padding!r}; use one of {', '.join(MODES)} or pairs (lo, hi)")
         return (padding,) * dim
     try:
-        pairs = ((padding, padding),) * dim if is_integer(padding) else tuple((lo, hi) for lo, hi in padding)
+        pairs = (
+            ((padding, padding),) * dim if not isinstance(padding, Sequence) else tuple((lo, hi) for lo, hi in padding)
+        )
     except (TypeError, ValueError):
         pairs = ()
     if len(pairs) != dim or not all(is_integer(v) and v >= 0 for pair in pairs for v in pair):

@@ -12,7 +12,22 @@ from equinet.groups import Isometry, Lattice, SpaceGroup
 from equinet.groups.integers import as_integer, as_integers
 
 WHOLE = [8, np.int64(8), np.uint8(8), np.int16(8), np.array(8)]
-OTHER = [0.5, 8.0, np.float32(8), True, False, np.True_, "8", b"8", 8j, Fraction(8), None, [8], np.array([8]), float("nan")]
+OTHER = [
+    0.5,
+    8.0,
+    np.float32(8),
+    True,
+    False,
+    np.True_,
+    "8",
+    b"8",
+    8j,
+    Fraction(8),
+    None,
+    [8],
+    np.array([8]),
+    float("nan"),
+]
 EYE = ((1, 0), (0, 1))
 
 
@@ -88,7 +103,7 @@ def test_what_has_no_order_or_is_text_is_no_vector(values: Any) -> None:
 
 
 def test_a_number_of_one_kind_does_not_stand_in_for_a_cached_one_of_another() -> None:
-    Isometry.identity(2), Lattice.full(1), eq.plane(1)
+    assert (Isometry.identity(2).dim, Lattice.full(1).dim, eq.plane(1).dim) == (2, 1, 1)
     for call in (lambda: Isometry.identity(2.0), lambda: Lattice.full(True), lambda: eq.plane(1.0)):  # pyright: ignore[reportArgumentType]
         with pytest.raises(ValueError, match="got"):
             call()
@@ -111,7 +126,7 @@ def test_channels_are_whole_everywhere() -> None:
     assert eq.infer(model, torus, two).strict == certificate.strict
     assert eq.infer(model, eq.plane(1), two, size=np.int64(8)).strict == eq.certify(NET, eq.plane(1), 2).strict
     assert eq.verify(model, certificate.strict, torus, channels=two, action=certificate.action, key=0).passed
-    assert eq.discover(model, torus, two, key=0).strict == certificate.strict
+    assert eq.discover(model, torus, channels=two, key=0).strict == certificate.strict
     assert eq.legal_sizes(NET, "2Z", range(8, 12), channels=two).sizes == (8, 10)
     assert eq.suggest(NET, torus, "2Z", two)[0].edits == ()
 
@@ -125,7 +140,7 @@ def test_other_channels_are_refused(channels: Any) -> None:
         lambda: eq.infer(model, torus, channels),
         lambda: eq.legal_sizes(NET, "Z", range(8, 12), channels=channels),
         lambda: eq.suggest(NET, torus, "Z", channels),
-        lambda: eq.discover(model, torus, channels, key=0),
+        lambda: eq.discover(model, torus, channels=channels, key=0),
     ):
         with pytest.raises(ValueError, match="channels"):
             call()
@@ -171,12 +186,13 @@ LAYERS: dict[str, Callable[[Any], eq.Layer]] = {
 def test_hyperparameters_are_whole(place: str) -> None:
     shape = (8, 8, 2)
     wanted = eq.Sequential(LAYERS[place](1)).output_shape(shape)
+    assert None not in wanted
     for value in (np.int64(1), np.uint8(1)):
         layer = LAYERS[place](value)
         assert layer.output_shape(shape) == wanted
         eq.certify(layer, eq.torus(8, 8), 2)
         variables = layer.init(0, shape)
-        assert layer.apply(variables, np.zeros((1, *shape), np.float32)).shape[1:] == wanted
+        assert layer.apply(variables, np.zeros((1, *shape), np.float32)).shape[1:] == tuple(map(int, wanted))
     for value in (1.0, True, "1", np.float32(1), 0.5):
         with pytest.raises(ValueError, match="integer|at least 1|width|unknown padding"):
             LAYERS[place](value).output_shape(shape)
