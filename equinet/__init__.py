@@ -54,6 +54,7 @@ from equinet.layers import LayerError as LayerError
 from equinet.layers import LayerNorm as LayerNorm
 from equinet.layers import LeakyRelu as LeakyRelu
 from equinet.layers import LearnedPolyphasePool as LearnedPolyphasePool
+from equinet.layers import Mask as Mask
 from equinet.layers import MaxBlurPool as MaxBlurPool
 from equinet.layers import MaxPool as MaxPool
 from equinet.layers import Named as Named

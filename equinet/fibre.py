@@ -147,8 +147,28 @@ class Fibre(int):
         """For each channel, its entry ±1 in the invariant vector of its orbit; 0 if that has none."""
         return tuple(entry for _, rep in self._blocks for entry in rep.invariants)
 
+    @cached_property
+    def split(self) -> tuple[Fibre, tuple[int, ...]]:
+        """A sum of representations that permute their channels transitively (or change signs), and the order for it.
+
+        Channel c of that fibre is channel `order[c]` of this one.
+
+        >>> fibre, order = Fibre.regular("4mm").restrict("4").split
+        >>> print(fibre, order)
+        2·regular(4) (0, 3, 4, 7, 1, 5, 2, 6)
+        """
+        terms: list[tuple[int, Representation]] = []
+        order: list[int] = []
+        start = 0
+        for copies, rep in self.terms:
+            for part, vectors in rep.split():
+                terms.append((copies, part))
+                order += [start + copy * rep.size + v for copy in range(copies) for v in vectors]
+            start += copies * rep.size
+        return Fibre(tuple(terms)), tuple(order)
+
     def restrict(self, group: Group) -> Fibre:
-        """The same channels under a subgroup.
+        """The same channels under a subgroup, in the same order.
 
         Raises:
             ValueError: if it is no subgroup.

@@ -138,8 +138,32 @@ class Representation:
             made.append(signs.pop() if len(signs) == 1 else 0)
         return tuple(made)
 
+    def split(self) -> tuple[tuple[Representation, tuple[int, ...]], ...]:
+        """Representations whose sum this one is, each with its basis vectors in order.
+
+        A permutation is split into its orbits, each the quotient P / K by the stabiliser K of a basis vector: of these
+        groups, which are conjugate, and then of the vectors with that one, the first. What changes signs is left whole.
+
+        >>> regular = quotient_representation(point_group("4mm"), point_group("1"))
+        >>> [(str(part), vectors) for part, vectors in regular.restrict(point_group("4")).split()]
+        [('regular(4)', (0, 3, 4, 7)), ('regular(4)', (1, 5, 2, 6))]
+        """
+        if not self.is_permutation:
+            return ((self, tuple(range(self.size))),)
+        made = []
+        for number in range(max(self.orbits) + 1):
+            members = [c for c in range(self.size) if self.orbits[c] == number]
+            options = []
+            for c in members:
+                fixing = tuple(a for a in self.group if self(a)[c][0] == c)
+                options.append((fixing, tuple(self(g)[c][0] for g, _ in _cosets(self.group, fixing))))
+            fixing, vectors = min(options)
+            alone = trivial_representation(self.group) if len(members) == 1 else None
+            made.append((alone or quotient_representation(self.group, fixing), vectors))
+        return tuple(made)
+
     def restrict(self, group: PointGroup) -> Representation:
-        """The same action of a subgroup.
+        """The same action of a subgroup, on the same basis vectors in the same order; see `split`.
 
         Raises:
             ValueError: if it is no subgroup.
