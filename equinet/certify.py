@@ -11,7 +11,7 @@ from math import ceil, floor
 from typing import Any
 
 from equinet.domain import Domain
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, as_channels
 from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.names import point_group_symbol
@@ -209,8 +209,10 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         )
     if not isinstance(net, Layer):
         raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
-    if not isinstance(channels, int) or channels < 1:
-        raise LayerError(f"certify needs a whole number of input channels, at least one; got {channels!r}")
+    try:
+        channels = as_channels(channels, "certify")
+    except ValueError as error:
+        raise LayerError(str(error)) from None
     if isinstance(channels, Fibre) and len(channels.group[0]) != domain.dim:
         raise LayerError(
             f"certify: the group of the input's channels {channels} acts on dimension {len(channels.group[0])}; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
 from math import prod
@@ -15,8 +15,9 @@ import numpy as np
 
 from equinet.certify import Certificate
 from equinet.domain import Domain
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, as_channels
 from equinet.field import Field, Lost, Row, Span, changed
+from equinet.groups.integers import is_integer
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, permuted
@@ -86,8 +87,9 @@ def infer(
         raise TypeError(
             f"infer needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}"
         )
-    if isinstance(channels, Fibre) or not isinstance(channels, int) or channels < 1:
+    if isinstance(channels, Fibre):
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
+    channels = as_channels(channels, "infer")
     if layout not in LAYOUTS:
         raise ValueError(f"infer: a layout is one of {', '.join(LAYOUTS)}; got {layout!r}")
     sizes = _sizes(domain, size)
@@ -106,14 +108,17 @@ def _read_otherwise(before: Field, lost: Lost) -> str:
 
 
 def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:
-    given = (size,) * domain.dim if size is None or isinstance(size, int) else tuple(size)
+    given = (size,) * domain.dim if size is None or is_integer(size) else size
+    if not isinstance(given, Iterable) or not all(one is None or (is_integer(one) and one >= 1) for one in given):
+        raise ValueError(f"infer: size is an integer of at least 1, or one per axis; got {size!r}")
+    given = tuple(given)
     if len(given) != domain.dim:
         raise ValueError(f"infer: size {size} has {len(given)} entries, the domain {domain} {domain.dim} axes")
     sizes = []
     for axis, one in zip(domain.axes, given, strict=True):
         if axis.size is None and one is None:
             raise ValueError(f"infer: {domain} has no size: say with size= at which one to trace the function")
-        sizes.append(axis.size or one)
+        sizes.append(axis.size or int(one or 1))
     return tuple(sizes)
 
 

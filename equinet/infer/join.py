@@ -11,9 +11,10 @@ import numpy as np
 
 from equinet.fibre import Fibre
 from equinet.field import Field, Span
-from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
+from equinet.infer.fields import natural_join, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value, bits
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
+from equinet.tables import fix_axes, restrict_to_table
 
 How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]

@@ -160,7 +160,7 @@ class _GroupConvolution(FibreLayer):
             dim: number of spatial axes.
         """
         source = self.source_of(channels)
-        taps = (self.kernel,) * dim if isinstance(self.kernel, int) else self.kernel
+        taps = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * dim
         blocks = list(self._blocks(source, taps))
         expected = [_shape(m, n, basis, self.depthwise) for m, n, basis in blocks]
         given = params["kernel"]

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from equinet.fibre import Fibre
 from equinet.field import Field
+from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
 
@@ -167,7 +168,7 @@ class GroupNorm(_Scaled):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.groups < 1 or self.epsilon <= 0:
+        if not is_integer(self.groups) or self.groups < 1 or self.epsilon <= 0:
             raise ValueError(f"GroupNorm: groups must be at least 1 and epsilon positive; got {self}")
 
     def output_shape(self, shape: Shape) -> Shape:

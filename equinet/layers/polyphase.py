@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from equinet.declare import declare
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost, changed
+from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import Conv
@@ -161,7 +162,7 @@ class PolyphasePool(_Polyphase):
     def __post_init__(self) -> None:
         if self.norm not in (1, 2, inf):
             raise ValueError(f"PolyphasePool: norm must be 1, 2 or math.inf; got {self.norm!r}")
-        if self.blur is not None and (self.blur not in (1, 3, 5, 7)):
+        if self.blur is not None and not (is_integer(self.blur) and self.blur in (1, 3, 5, 7)):
             raise ValueError(
                 f"PolyphasePool: blur must be an odd filter size from 1 to 7 (an even one moves the image by half a "
                 f"node), or None; got {self.blur!r}"

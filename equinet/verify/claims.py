@@ -8,6 +8,7 @@ from typing import Any
 
 from equinet.domain import Axis, Domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.integers import as_integer
 from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]
@@ -32,6 +33,10 @@ class Claim:
     source: Any = None
     fibre: ChannelAction | None = None
     shifts_only: bool = False
+
+    def __post_init__(self) -> None:
+        if not callable(self.channels):
+            object.__setattr__(self, "channels", as_integer(self.channels, "the number of input channels"))
 
     def about_shifts(self) -> Claim:
         """What the claim says of translations; nothing is said of other isometries."""
