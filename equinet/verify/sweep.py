@@ -149,7 +149,7 @@ def make_bench(
     program = make_staged([stage.fn for stage in stages], dtype) if stages else make_program(fn, dtype, jit)
     probe = Probe(
         program, sizes, claim.channels, grid,
-        fibre=claim.fibre, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
+        fibre=claim.moves, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
     )  # fmt: skip
     return Bench(claim, settled[0], probe, canvas)
 
