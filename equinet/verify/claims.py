@@ -39,6 +39,11 @@ class Claim:
         return replace(self, group=group, shifts_only=True)
 
     @property
+    def is_adaptive(self) -> bool:
+        """Whether the claim excepts inputs from which no equivariant choice is possible, as a certificate says."""
+        return bool(getattr(self.source, "adaptive", False))
+
+    @property
     def moves(self) -> ChannelAction | None:
         """What point operations do to the channels of the output, None where none of them moves any."""
         f: Any = self.fibre

@@ -162,8 +162,11 @@ def _tied(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np
 
 
 def _dithered(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np.ndarray | None:
-    """Two values in a pattern whose nodes all have equally many neighbours of each: an equitable colouring."""
-    if len(sizes) != 2 or (around := gcd(*sizes)) % 4 or around < 8:
+    """Two values in a pattern whose nodes all have equally many neighbours of each: an equitable colouring.
+
+    On fewer than 12 nodes most such patterns are fixed by an isometry that exchanges components.
+    """
+    if len(sizes) != 2 or (around := gcd(*sizes)) % 4 or around < 12:
         return None
     flipped = np.empty(around, int)
     for parity in (0, 1):
