@@ -91,6 +91,7 @@ def gauge(
     generic: np.ndarray,
     eps: float,
     *,
+    exact: np.ndarray | None = None,
     tol: float | None = None,
     varying: frozenset[int] = frozenset(),
     name: str = "this type",
@@ -102,6 +103,8 @@ def gauge(
         nudged: those of the first entries for perturbed inputs.
         generic: the examples to read variation and noise from, `[entries, batch]`.
         eps: of the arithmetic.
+        exact: the examples that a perturbation makes other ones than they are (values are no longer equal, or whole),
+            so that the response to it is no noise.
         tol: a tolerance to use instead; nothing is hidden then.
         varying: channels known to vary where these inputs show none of it.
         name: of the arithmetic, for errors.
@@ -114,6 +117,8 @@ def gauge(
     deviation = np.abs(kept - normal.mean(axis=(0, 1))).max(axis=2)
     magnitude = np.abs(kept).max(axis=2)
     response = np.abs(nudged.astype(np.float64) - kept[nudged_too]).max(axis=2)
+    if exact is not None:
+        response[exact[nudged_too]] = 0.0
     varies, loud = deviation[generic].max(axis=0), magnitude[generic].max(axis=0)
     condition = _median_of_responses(response[generic[nudged_too]])
     noise = np.maximum(condition, eps * loud)

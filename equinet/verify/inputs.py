@@ -34,8 +34,7 @@ class Inputs:
 
     Attributes:
         batches: `[entries, batch, P, C]`.
-        nudged: the first of them, every entry moved by one unit in the last place (equal ones alike in few-valued
-            inputs), as many as elements are tested on.
+        nudged: the first of them, every entry moved by one unit in the last place, as many as elements are tested on.
         kinds: of each example, `[entries, batch]`.
         normal: normal inputs and their nudged copies, to take the place of those on which a function is not defined.
     """
@@ -54,6 +53,10 @@ class Inputs:
     def generic(self) -> np.ndarray:
         """The examples from which noise and variation are read, `[entries, batch]`."""
         return self.kinds == NORMAL
+
+    def entries_of(self, *kinds: str) -> list[int]:
+        """The entries that hold inputs of some kinds, or the first if none does."""
+        return np.flatnonzero(np.isin(self.kinds, kinds).any(axis=1)).tolist() or [0]
 
     def without(self, undefined: np.ndarray) -> Inputs:
         """The same with normal inputs in place of some."""
@@ -105,9 +108,7 @@ def drawn(
         if made is None:
             continue
         batches[place], kinds[place] = made.astype(dtype), kind
-        # Equal values are moved alike, or they would no longer be equal.
-        signs = np.ones((), dtype) if kind in FEW_VALUED else rng.choice([-1.0, 1.0], size=made.shape).astype(dtype)
-        nudged[place] = _nudged(batches[place], signs)
+        nudged[place] = _nudged(batches[place], rng.choice([-1.0, 1.0], size=made.shape).astype(dtype))
     return Inputs(batches, nudged, kinds, (normal, copies))
 
 

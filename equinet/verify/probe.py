@@ -16,7 +16,7 @@ from equinet.groups import Isometry
 from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, within
 from equinet.verify.gauge import BREAKING, COARSE, STILL, Channel, Gauge, Hidden, gauge
 from equinet.verify.inputs import draw as draw
-from equinet.verify.inputs import drawn, given
+from equinet.verify.inputs import FEW_VALUED, drawn, given
 from equinet.verify.program import Program, Spread
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
@@ -215,8 +215,8 @@ class Probe:
 
         def measure(varying: frozenset[int] = frozenset()) -> Gauge:
             return gauge(
-                kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps, tol=tol, varying=varying,
-                name=self.dtype.name,
+                kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps,
+                exact=np.isin(inputs.kinds, FEW_VALUED), tol=tol, varying=varying, name=self.dtype.name,
             )  # fmt: skip
 
         found = measure()

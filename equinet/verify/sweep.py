@@ -19,7 +19,7 @@ from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, sources
 from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
-from equinet.verify.cosets import doublings, outside_cosets, word_length
+from equinet.verify.cosets import doublings, half_turns, outside_cosets, word_length
 from equinet.verify.gauge import Channel
 from equinet.verify.inputs import FEW_VALUED, stabiliser
 from equinet.verify.interior import Canvas
@@ -95,11 +95,14 @@ class Bench:
         return [max(errors[at * len(trials) :][: len(trials)]) for at in range(len(elements))]
 
     def errors(self, jobs: Sequence[Job]) -> list[float]:
-        """`Probe.errors`, and an unmoved input among the moved ones, to see that its output is what it was.
+        """`Probe.errors`, and an unmoved input among moved ones, to see that its output is what it was.
 
         Raises:
             ValueError: if it is not.
         """
+        if not len(jobs) % self.probe.chunk:
+            return self.probe.errors(jobs)
+        # There is room for it in the last chunk.
         *errors, again = self.probe.errors([*jobs, self.probe.unmoved()])
         self.probe.check_slots(again)
         return errors
@@ -411,20 +414,25 @@ def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shar
     aligned = [align(g) for g in generators]
     if bench.canvas is not None:
         bench.canvas.check_overlap([bench.action(g) for g in aligned], probe.out_sizes)
-    far = doublings(claim.group) if bench.canvas is None else bench.canvas.far(probe.out_sizes)
+    finite = bench.canvas is None
+    far = doublings(claim.group) if finite else bench.canvas.far(probe.out_sizes)
+    halves = half_turns(claim.group) if finite else far
     actions = {g: bench.action(g) for g in aligned}
     actions.update({g: bench.action(g) for g in map(align, _doubtful_products(bench, aligned))})
-    beyond = {g: bench.action(g) for g in far if g not in actions}
-    trials = range(probe.trials)
-    jobs = [Job(g, h, k) for g, h in actions.items() for k in trials]
-    # Errors of generators add up; what they add up to is seen on one batch for each element far away.
-    once = [Job(g, h, at % probe.trials) for at, (g, h) in enumerate(beyond.items())]
+    beyond = {g: bench.action(g) for g in (*far, *halves) if g not in actions}
+    jobs = [Job(g, h, k) for g, h in actions.items() for k in range(probe.trials)]
+    # Errors of generators add up; what they add up to is seen on one batch for each element far away. Which of equal
+    # values comes first is seen from farthest away.
+    once = [Job(g, h, at % probe.trials) for at, (g, h) in enumerate(beyond.items()) if g not in halves]
+    once += [Job(g, beyond[g], k) for g in halves if g in beyond for k in probe.inputs.entries_of("few-valued", "tied")]
     found = bench.errors([*jobs, *once])
     errors: dict[Isometry, float] = {}
     for job, error in zip(jobs, found, strict=False):
         errors[job.g] = max(error, errors.get(job.g, 0.0))
-    holds = max(errors.values()) <= probe.tol
-    seen = dict(zip(beyond, found[len(jobs) :], strict=True)) if holds else {}
+    seen: dict[Isometry, float] = {}
+    if max(errors.values()) <= probe.tol:
+        for job, error in zip(once, found[len(jobs) :], strict=True):
+            seen[job.g] = max(error, seen.get(job.g, 0.0))
     actions.update({g: beyond[g] for g in seen})
     worst = max((*errors.values(), *seen.values()))
     length = word_length(claim.group, doubled=bench.canvas is None)
