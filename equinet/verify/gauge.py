@@ -26,6 +26,10 @@ LISTED = 4
 """Hidden channels listed."""
 
 
+SPECK = 16
+"""Units in the last place of the loudest channel below which one that shows nothing but noise is taken for zero."""
+
+
 @dataclass(frozen=True)
 class Channel:
     """A channel of the output, and whether its real or its imaginary part is meant, where there are two."""
@@ -92,6 +96,7 @@ def gauge(
     eps: float,
     *,
     exact: np.ndarray | None = None,
+    louder: np.ndarray | None = None,
     tol: float | None = None,
     varying: frozenset[int] = frozenset(),
     name: str = "this type",
@@ -105,6 +110,7 @@ def gauge(
         eps: of the arithmetic.
         exact: the examples that a perturbation makes other ones than they are (values are no longer equal, or whole),
             so that the response to it is no noise.
+        louder: by how much each example's input is larger than normal ones; so is at least the noise.
         tol: a tolerance to use instead; nothing is hidden then.
         varying: channels known to vary where these inputs show none of it.
         name: of the arithmetic, for errors.
@@ -120,13 +126,14 @@ def gauge(
     if exact is not None:
         response[exact[nudged_too]] = 0.0
     varies, loud = deviation[generic].max(axis=0), magnitude[generic].max(axis=0)
-    condition = _median_of_responses(response[generic[nudged_too]])
+    condition = _typical_response(response[generic[nudged_too]])
     noise = np.maximum(condition, eps * loud)
     still = (deviation <= STILL * eps * magnitude).all(axis=(0, 1)) & (magnitude.max(axis=(0, 1)) > 0)
     still[list(varying)] = False
     loudest = float(varies[~still].max(initial=0.0)) or 1.0
-    # Behind a relu a channel may be zero on all inputs; what is zero for some is compared with what is not.
-    silent = (varies == 0) & (loud == 0)
+    # What is zero, behind a relu or up to the rounding of other channels, is compared with what is not.
+    speck = (loud <= SPECK * eps * loud.max()) & (HEADROOM * noise > resolution(eps) * varies) & (varies < loudest)
+    silent = (varies == 0) & (loud == 0) | speck
     varies, noise = np.where(silent, loudest, varies), np.where(silent, eps * loudest, noise)
     relative = np.where(varies > 0, np.minimum(noise, varies) / np.where(varies > 0, varies, 1.0), 1.0)
     drowned = (HEADROOM * relative > resolution(eps)) & ~still
@@ -138,11 +145,12 @@ def gauge(
         )
     floor = max(eps, float(relative[~drowned & ~still].max(initial=0.0)))
     limit = float(tolerance(floor, 1.0)) if tol is None else tol
-    size = np.where(generic[:, :, None], varies, np.maximum(np.where(silent, 0.0, varies), deviation))
+    size = np.where(generic[:, :, None], varies, np.maximum(np.where(silent & ~speck, 0.0, varies), deviation))
     size = np.where(size > 0, size, np.maximum(eps * magnitude, eps * loudest))
     unit = size
     if tol is None:
         own = np.maximum(relative * size, np.where(generic[:, :, None], noise, eps * magnitude))
+        own = own if louder is None else np.maximum(own, np.minimum(noise * louder[:, :, None], size))
         own[nudged_too] = _at_special(own[nudged_too], response, size[nudged_too], generic[nudged_too])
         unit = np.maximum(size, tolerance(own, size) / limit)
     return Gauge(
@@ -165,12 +173,12 @@ def tolerance(noise: Any, varies: Any) -> Any:
     return np.maximum(np.sqrt(noise * varies * BREAKING), HEADROOM * noise)
 
 
-def _median_of_responses(response: np.ndarray) -> np.ndarray:
-    """The median over examples, those left out in which nothing responds (behind a relu, say)."""
+def _typical_response(response: np.ndarray) -> np.ndarray:
+    """The third quartile over examples, those left out in which nothing responds (behind a relu, say)."""
     ordered = np.sort(np.where(response > 0, response, np.inf), axis=0)
     count = (response > 0).sum(axis=0)
-    middle = np.take_along_axis(ordered, np.maximum(count - 1, 0)[None] // 2, axis=0)[0]
-    return np.where(count > 0, middle, 0.0)
+    chosen = np.take_along_axis(ordered, np.minimum(3 * count // 4, len(ordered) - 1)[None], axis=0)[0]
+    return np.where(count > 0, chosen, 0.0)
 
 
 def _at_special(own: np.ndarray, response: np.ndarray, size: np.ndarray, generic: np.ndarray) -> np.ndarray:

@@ -54,6 +54,12 @@ class Inputs:
         """The examples from which noise and variation are read, `[entries, batch]`."""
         return self.kinds == NORMAL
 
+    @property
+    def louder(self) -> np.ndarray:
+        """By how much each example is larger than the normal ones, at least 1, `[entries, batch]`."""
+        size = np.abs(self.batches.astype(np.float64)).mean(axis=(2, 3))
+        return np.maximum(1.0, size / (size[self.generic].mean() or 1.0))
+
     def entries_of(self, *kinds: str) -> list[int]:
         """The entries that hold inputs of some kinds, or the first if none does."""
         return np.flatnonzero(np.isin(self.kinds, kinds).any(axis=1)).tolist() or [0]
@@ -139,8 +145,7 @@ def _made(rng: np.random.Generator, kind: str, sizes: tuple[int, ...], x: np.nda
     if kind == "large":
         return x * min(LARGE, float(jnp.finfo(dtype).max) ** 0.4)
     if kind == "sparse":
-        kept = rng.random(len(x)) < 0.1
-        kept[rng.integers(len(x))] = True
+        kept = rng.permutation(len(x)) < min(max(3, len(x) // 10), -(-len(x) // 2))
         return np.where(kept[:, None], x, 0.0)
     if kind == "negative":
         return -np.abs(x)

@@ -63,8 +63,8 @@ class Probe:
     deviation of an entry from the channel's mean on normal inputs, and on an input of another kind also its deviation
     there. So an error of 1 is as large as what the inputs change.
 
-    The *noise* of a channel needs no claim. It is the larger of: the response to the perturbed copies (the median over
-    the examples that respond, so that one flip of a near tie in a data-dependent layer does not count), and ε of the
+    The *noise* of a channel needs no claim. It is the larger of: the response to the perturbed copies (the third quartile
+    over the examples that respond, so that one flip of a near tie in a data-dependent layer does not count), and ε of the
     channel's magnitude. The first is the condition of f times ε, which is what another order of summation costs; a
     function that cancels large values inside itself, unseen in its input and output, may need float64 or `tol`. Noise
     over variation is the channel's *floor*, and its tolerance the geometric mean of the floor and `BREAKING` = 1e-3, as
@@ -216,7 +216,7 @@ class Probe:
         def measure(varying: frozenset[int] = frozenset()) -> Gauge:
             return gauge(
                 kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps,
-                exact=np.isin(inputs.kinds, FEW_VALUED), tol=tol, varying=varying, name=self.dtype.name,
+                exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying, name=self.dtype.name,
             )  # fmt: skip
 
         found = measure()

@@ -94,7 +94,7 @@ def claimed(kind: str, *after: Layer) -> tuple[Layer, eq.Domain, eq.Certificate]
 
 
 def reports(kind: str, mode: str, wrong: bool, seeds: range, **options: Any) -> list[Report]:
-    after = (eq.MaxPool(2),) if mode == "shared" and "complex" not in kind else ()
+    after = (eq.AvgPool(2),) if mode == "shared" and "complex" not in kind else ()
     net, _, certificate = claimed(kind, *after)
     found = []
     for seed in seeds:
