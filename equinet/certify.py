@@ -92,6 +92,11 @@ class Certificate:
         """ker φ: all g with `f(g·x) = f(x)`."""
         return self.field.invariance
 
+    @property
+    def adaptive(self) -> bool:
+        """Whether a layer chooses by the data which nodes to keep, so that inputs without a choice are excepted."""
+        return any(row.after.variables or row.after.phases for row in self.field.rows)
+
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of `output`.
 

@@ -205,8 +205,12 @@ class Field:
 
     @cached_property
     def invariance(self) -> SpaceGroup:
-        """The isometries that leave every node and every channel of the output as it is."""
-        return self.unmoved().strict.kernel
+        """The isometries of `strict` that leave every node and every channel of the output as it is.
+
+        One that moves the nodes like the identity, on axes of one or two nodes, leaves all as it is too; it is left out
+        where a `Fibre` does not say what its matrix does to channels.
+        """
+        return self.unmoved().strict.kernel & self.strict.source
 
     def at(self, path: tuple[str, ...]) -> Field:
         """The same field, seen from another place in the network."""

@@ -44,12 +44,27 @@ class Claim:
         return replace(self, group=group, shifts_only=True)
 
     @property
+    def is_adaptive(self) -> bool:
+        """Whether the claim excepts inputs from which no equivariant choice is possible, as a certificate says."""
+        return bool(getattr(self.source, "adaptive", False))
+
+    @property
+    def moves(self) -> ChannelAction | None:
+        """What point operations do to the channels of the output, None where none of them moves any."""
+        f: Any = self.fibre
+        if not callable(f) or (hasattr(f, "group") and all(_is_still(f(matrix)) for matrix in f.group)):
+            return None
+        return f
+
+    @property
     def whole(self) -> SpaceGroup:
         """The domain's isometries for which it is known what they do to channels, or its translations only."""
         group = self.domain.group
         if self.shifts_only:
             return SpaceGroup.of_translations(group.lattice, group.periods)
         known = [set(getattr(f, "group", group.point_group)) for f in (self.channels, self.fibre) if callable(f)]
+        if callable(self.fibre) and self.moves is None:
+            known[-1] |= set(self.group.point_group)
         kept = tuple((a, t) for a, t in group.operations if all(a in operations for operations in known))
         return group if len(kept) == len(group.operations) else SpaceGroup(group.lattice, kept, group.periods)
 
@@ -105,6 +120,10 @@ def _on_its_domain(claim: Claim) -> Claim:
     if strange is not None:
         raise ValueError(f"the claim contains {strange}, and the fibre does not say what it does to channels")
     return made
+
+
+def _is_still(images: Any) -> bool:
+    return all((image, sign) == (channel, 1) for channel, (image, sign) in enumerate(images))
 
 
 def output_grid(claim: Claim, sizes: tuple[int, ...]) -> Domain:
