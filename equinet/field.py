@@ -24,6 +24,7 @@ from equinet.lines import (
     collapse_line,
     compose_lines,
     identity_line,
+    is_even,
     join_lines,
     pool_rows,
     reading_line,
@@ -96,6 +97,7 @@ class Field:
         lines: per axis, what the value reads of the base.
         unmixed: whether the taps of `lines` are channels of their own (space to depth), not yet mixed with each other.
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
+        balanced: whether the value is affine in the base, whose mean over all nodes is the same for all inputs.
         unfolded: after space to depth by a factor, that factor and this value at its old places.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
@@ -118,6 +120,7 @@ class Field:
     trial: Trial | None = field(default=None, repr=False)
     unmixed: bool = False
     closed: bool = False
+    balanced: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()
     phases: tuple[Phase, ...] = ()
     replay: tuple[Phase, ...] | None = None
@@ -255,6 +258,7 @@ class Field:
             lines=lines,
             unmixed=False,
             closed=False,
+            balanced=False,
             variables=variables,
             unfolded=None,
             regathered=None,
@@ -310,6 +314,7 @@ class Field:
             lines=lines,
             unmixed=self.unmixed and not mixes,
             closed=closed,
+            balanced=self.balanced and affine,
             unfolded=unfolded,
             regathered=again,
             parts=self.parts if affine else None,
@@ -320,6 +325,14 @@ class Field:
         """Apply a function of each node and of all nodes in no order (statistics over space, attention)."""
         spans = tuple(replace(span, everything=True) for span in self.spans)
         return changed(self.rebase(), spans=spans, unfolded=None).pointwise("any")
+
+    def normalised(self) -> Field:
+        """Take the mean over all nodes from each channel, and divide by a function of all nodes.
+
+        The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
+        """
+        made = self.globally()
+        return made if isinstance(self.fibre, Fibre) else changed(made.rebase(), balanced=True)
 
     def scaled(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
@@ -332,7 +345,7 @@ class Field:
                 return self.globally()
             base = base.restrict(averages.source)
         spans = tuple(replace(span, everything=True) for span in self.spans)
-        return changed(self, base=base, spans=spans, regathered=None).pointwise("affine")
+        return changed(self, base=base, spans=spans, regathered=None, balanced=False).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -421,6 +434,7 @@ class Field:
             base_grid=other.base_grid,
             unmixed=other.unmixed,
             closed=other.closed,
+            balanced=other.balanced,
             variables=other.variables,
         )
 
@@ -439,6 +453,14 @@ class Field:
             return made.with_rows(self.rows).at(self.path)
         lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
         kept = tuple(line for line in lines if line is not None)
+        if (
+            self.balanced
+            and not maximum
+            and len(kept) == len(self.lines)
+            and all(map(is_even, kept, self.base_grid.axes))
+        ):
+            still = Field.input(self.source, self.input_fibre).unmoved()
+            return changed(self, grid=self.source).based(still.base, ())._without_axes()
         if len(kept) < len(self.lines):
             kept = tuple(pool_rows(line, maximum) for line in self.lines)
         point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
@@ -497,7 +519,8 @@ class Field:
         made = changed(self, fibre=fibre, spans=spans, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
-            read = changed(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
+            balanced = self.balanced and other.balanced
+            read = changed(made, lines=lines, unmixed=False, balanced=balanced, unfolded=None, regathered=None)
             if read.action & action == action:
                 return read
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None

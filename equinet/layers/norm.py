@@ -145,7 +145,7 @@ class LayerNorm(_Scaled):
 
     def symmetry(self, field: Field) -> Field:
         if self.axes == "all":
-            return field.globally()
+            return field.normalised() if field.channels == 1 else field.globally()
         return field.mixed("any")
 
 
@@ -187,7 +187,7 @@ class GroupNorm(_Scaled):
         return _affine(params, normal.reshape(x.shape), x.shape[-1], x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.globally()
+        return field.normalised() if self.groups == field.channels else field.globally()
 
 
 @dataclass(frozen=True)
@@ -223,4 +223,4 @@ class InstanceNorm(_Scaled):
         return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), context.fibre, x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.globally()
+        return field.normalised()

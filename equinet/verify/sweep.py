@@ -81,9 +81,7 @@ class Bench:
             found[at] = match(np.stack(list(islice(outputs, len(trials)))) / unit, trials)
         return found
 
-    def worst(
-        self, elements: Sequence[Isometry], images: Sequence[Isometry], *, still: bool = False
-    ) -> list[float]:
+    def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry], *, still: bool = False) -> list[float]:
         """The error of each element under a given output isometry, over all trials.
 
         Args:
