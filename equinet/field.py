@@ -137,10 +137,8 @@ class Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
         lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
-        trial = Trial.input(source, channels)
-        made = Field(
-            source, channels, source, channels, wrapping(source), source.wrapped, lines, False, trial, spans=spans
-        )
+        trial, base = Trial.input(source, channels), wrapping(source)
+        made = Field(source, channels, source, channels, base, source.wrapped, lines, trial=trial, spans=spans)
         return changed(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
 
     @property

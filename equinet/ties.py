@@ -25,6 +25,8 @@ EXAMPLES = 4
 """Inputs in each run."""
 TOLERANCE = 1e-3
 """Values that differ by less, relative to the largest of their channel, count as equal: then less is claimed."""
+ROUNDING = 1000
+"""Times what is lost of numbers of order 1, as inputs and weights are: what is smaller counts as zero."""
 STAND_IN = (64, 64, 24)
 """Size of the torus that stands for an infinite grid of one, two or three axes."""
 
@@ -131,6 +133,7 @@ def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int) -> bool:
     """
     if not grid.is_finite:
         return not any(_fades(x, grid) for x in drawn)
+    relative, least = _tolerances(drawn[0])
     x = np.concatenate([np.asarray(one, np.float64) for one in drawn])
     x = x[np.isfinite(x).reshape(len(x), -1).all(1)]
     sizes = x.shape[1:-1]
@@ -145,7 +148,7 @@ def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int) -> bool:
             moved, bound = np.empty_like(flat), np.empty_like(scale)
             for channel, (image, sign) in enumerate(fibre(b)):
                 moved[..., image], bound[..., image] = sign * flat[..., channel], scale[..., channel]
-        close = TOLERANCE * np.maximum(scale, bound)
+        close = np.maximum(relative * np.maximum(scale, bound), least)
         for there in np.flatnonzero((np.abs(flat - moved[:, :1]) <= close).all((0, 2))):
             shift = tuple(map(int, np.unravel_index(there, sizes)))
             for a in operations:
@@ -163,9 +166,15 @@ def _fades(x: np.ndarray, grid: Domain) -> bool:
     """
     if any(axis.size is not None for axis in grid.axes) or len(x) < 2 or not np.isfinite(x).all():
         return False
-    change = np.abs(x[1] - x[0]).max(-1)
-    scale = np.abs(x).max()
-    return bool(change.max() > TOLERANCE * scale and (change <= 1e-9 * scale).mean() > 0.5)
+    relative, least = _tolerances(x)
+    change, scale = np.abs(x[1] - x[0]).max(-1), np.abs(x).max()
+    return bool(change.max() > max(relative * scale, least) and (change <= least * scale).mean() > 0.5)
+
+
+def _tolerances(x: np.ndarray) -> tuple[float, float]:
+    """What counts as equal, relative to the largest value, and absolutely."""
+    lost = {2: 2.0**-7, 4: 2.0**-23}.get(x.dtype.itemsize, 2.0**-52)
+    return max(TOLERANCE, 16 * lost), min(ROUNDING * lost, 0.1)
 
 
 def windows_apart(readings: Sequence[Reading], shape: Sequence[int | None], apart: int) -> int:
