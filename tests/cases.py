@@ -79,7 +79,10 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Dense": (lambda: eq.Dense(3), EVERYWHERE),
     "PositionalEmbedding": (lambda: eq.Sequential(eq.AvgPool(2), eq.PositionalEmbedding()), EVERYWHERE),
     "Mask": (lambda: eq.Mask(STRIPES), FOURS),
-    "Mask of a window": (lambda: eq.Sequential(CIRCULAR, eq.Mask(WINDOW), eq.AvgPool(2, 1, "circular")), (D1, eq.box(6))),
+    "Mask of a window": (
+        lambda: eq.Sequential(CIRCULAR, eq.Mask(WINDOW), eq.AvgPool(2, 1, "circular")),
+        (D1, eq.box(6)),
+    ),
     "Mask of a frame": (lambda: eq.Sequential(eq.MaxPool(3, 1, "circular"), eq.Mask(FRAME), eq.MaxPool(2)), FOURS),
     "Mask along one axis": (lambda: eq.Mask(STRIPES[:, :1]), FOURS),
     "Mask of one number": (lambda: eq.Sequential(eq.MaxPool(2), eq.Mask([[-2]]), eq.GlobalAvgPool()), FOURS),

@@ -80,10 +80,7 @@ class Mask(Layer):
     def symmetry(self, field: Field) -> Field:
         _, codes = np.unique(self.table.view(np.int64), return_inverse=True)
         codes = codes.reshape(self.table.shape)
-        if codes.max() == 0:
-            made = field.pointwise("linear")
-        else:
-            made = restrict_to_table(field, codes)
+        made = restrict_to_table(field, codes) if codes.any() else field.pointwise("linear")
         sizes = np.abs(self.table)
         # Of values that a factor of zero has made equal, no adaptive layer can choose one.
         tied = field.tied or not _SMALLEST <= sizes.min() <= sizes.max() <= _LARGEST
