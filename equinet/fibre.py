@@ -241,6 +241,37 @@ class Fibre(int):
         return format(str(self), spec)
 
 
+class Forgotten(int):
+    """A number of channels that operations moved, until a layer told them apart, for all that is known of it.
+
+    A plain number, but that it says so: a layer that reads fibres refuses it, rather than become another network.
+
+    Attributes:
+        fibre: what they were.
+        by: the layer, as text.
+    """
+
+    fibre: Fibre
+    by: str
+
+    @staticmethod
+    def of(channels: int | None, by: object) -> int | None:
+        """What a layer that tells channels apart makes of as many: plain numbers stay what they are."""
+        if not isinstance(channels, Fibre) or channels.is_trivial:
+            return channels if channels is None or isinstance(channels, Forgotten) else int(channels)
+        made = Forgotten(channels)
+        made.fibre, made.by = channels, str(by)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return int(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return int(self) != other
+
+    __hash__ = int.__hash__
+
+
 def as_channels(channels: int, asker: str) -> int:
     """A number of channels as an int, and a fibre as it is.
 
@@ -266,7 +297,7 @@ def agree(a: int, b: int) -> int:
         common = tuple(m for m in a.group if m in set(b.group))
         if len(common) > 1 and a.restrict(common) == b.restrict(common):
             return a.restrict(common)
-    return int(a)
+    return next((channels for channels in (a, b) if isinstance(channels, Forgotten)), int(a))
 
 
 def concatenate(fibres: Sequence[int]) -> int:

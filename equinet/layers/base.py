@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from equinet.declare import declare
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
 from equinet.groups.integers import is_integer
 
@@ -195,7 +195,7 @@ class Layer:
     def typed_shape(self, shape: Shape) -> Shape:
         """`output_shape`; the channels of a layer that tells them apart are a plain number, whatever it says."""
         made = self.output_shape(shape)
-        if self.children or self.unnamed.treats_channels != "apart":
+        if self.children or self.unnamed.treats_channels != "apart" or isinstance(made[-1], Forgotten):
             return made
         return (*made[:-1], None if made[-1] is None else int(made[-1]))
 

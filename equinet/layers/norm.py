@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field
 from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
@@ -174,7 +174,7 @@ class GroupNorm(_Scaled):
     def output_shape(self, shape: Shape) -> Shape:
         if (shape[-1] or 0) % self.groups:
             raise LayerError(f"{self}: groups={self.groups} must divide the channels; got {shape[-1]}")
-        return (*shape[:-1], int(shape[-1] or 0))
+        return (*shape[:-1], Forgotten.of(shape[-1], self))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return super().setup(key, (*shape[:-1], int(shape[-1])))

@@ -8,6 +8,7 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Forgotten
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, whole
 from equinet.layers.conv import add_bias
@@ -76,7 +77,7 @@ class PositionalEmbedding(Layer):
     scale: float = 0.02
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*shape[:-1], int(shape[-1] or 0))
+        return (*shape[:-1], Forgotten.of(shape[-1], self))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return {"table": self.scale * jax.random.normal(key, shape)}, ()
