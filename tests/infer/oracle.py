@@ -26,7 +26,7 @@ PLAINLY = QUICKLY | {"xla_disable_hlo_passes": "algsimp"} | OLDER
 versions do not have the second."""
 DRAWS, BATCH = 4, 2
 """Batches tried on each function, and examples in each: functions may mix the examples of a batch."""
-FLOOR, CLEARLY, CLOSELY = 1e-14, 100, 4
+FLOOR, CLEARLY, CLOSELY = 1e-14, 100, 3
 """Relative to the input, what is nothing; how much more than rounding is needed to refute; of how many of the worst
 examples that is asked."""
 EVERY_KIND = {kind: 2 for kind in KINDS if kind != "gaussian"}
@@ -264,7 +264,7 @@ def refuted(claim: Claim, values: Sequence[Values]) -> list[str]:
             worst = max(one.error(g, image, claim.output) for one in values)
             if worst:
                 lines.append(f"{line} (off by {worst:.1e})")
-                if len(lines) >= 3:
+                if len(lines) > 1:
                     return lines
     return lines
 

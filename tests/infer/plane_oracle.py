@@ -7,7 +7,7 @@ middle is reached, so that a cut there, or weights that differ from one half to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -26,10 +26,6 @@ Box = tuple[np.ndarray, np.ndarray]
 """The first node of a block of nodes, and the one after its last."""
 CONTENT = {1: 6, 2: 4, 3: 2}
 """Nodes of the content along each axis."""
-LOCAL = 0.7
-"""A function is local if fewer of its outputs feel the ends of the input."""
-MOVES = 6
-"""Moves tried of each point operation."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +44,13 @@ class Canvas:
         n = np.asarray(self.sizes)
         return n // 4, n - n // 4
 
-    def draw(self, rng: np.random.Generator, channels: int) -> tuple[np.ndarray, np.ndarray, Box]:
+    def draw(
+        self, rng: np.random.Generator, channels: int, kinds: Iterable[str]
+    ) -> tuple[np.ndarray, np.ndarray, Box]:
         """Contents and backgrounds `[examples, *nodes, channels]`, one batch of each kind, and where contents lie."""
         dim = len(self.sizes)
         shape = (BATCH, *(CONTENT[dim],) * dim, channels)
-        contents = np.concatenate([draw(rng, shape) for draw in KINDS.values()])
+        contents = np.concatenate([KINDS[kind](rng, shape) for kind in kinds])
         grounds = rng.integers(-2, 3, (len(contents), *(1,) * dim, channels)) / 2
         grounds[::2] *= rng.random((len(grounds[::2]), *(1,) * dim, 1)) < 0.5
         low, high = self.middle
@@ -69,15 +67,15 @@ class Canvas:
         x[(slice(None), *moved)] = contents.reshape(len(contents), -1, contents.shape[-1])
         return x
 
-    def with_other_ends(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """The arrays with anything near the ends: an eighth of the nodes on each side."""
-        noise = rng.standard_normal(x.shape)
-        inside = (slice(None), *(slice(n // 8, n - n // 8) for n in self.sizes))
-        noise[inside] = 0
-        return x + noise
+    def moves(self, group: eq.SpaceGroup, box: Box, rng: np.random.Generator, most: int) -> list[eq.Isometry]:
+        """Elements of a group that keep a block in the middle, near and far: as many as asked for, if there are."""
+        each = list(self._of_each_operation(group, box, rng))
+        many = max(most // max(len(each), 1), 1)
+        return [g for found in each for g in found[:many]][:most]
 
-    def moves(self, group: eq.SpaceGroup, box: Box, rng: np.random.Generator) -> Iterator[eq.Isometry]:
-        """Elements of a group that keep a block in the middle: of each point operation some, near and far."""
+    def _of_each_operation(
+        self, group: eq.SpaceGroup, box: Box, rng: np.random.Generator
+    ) -> Iterator[list[eq.Isometry]]:
         low, high = self.middle
         corners = np.stack([box[0], box[1] - 1], 1)
         reach = [range(-max(self.sizes), max(self.sizes) + 1) for _ in group.translations.basis]
@@ -90,8 +88,8 @@ class Canvas:
                 t = np.asarray(shift) + steps
                 if (first + t >= low).all() and (last + t < high).all():
                     found.append(tuple(int(v) for v in t))
-            for at in rng.permutation(len(found))[:MOVES]:
-                yield eq.Isometry(matrix, found[at])
+            if found:
+                yield [eq.Isometry(matrix, found[at]) for at in rng.permutation(len(found))]
 
 
 def _few(reach: Sequence[range], rng: np.random.Generator) -> Iterator[tuple[int, ...]]:
@@ -104,59 +102,80 @@ def _few(reach: Sequence[range], rng: np.random.Generator) -> Iterator[tuple[int
 
 
 def judge_on_the_plane(
-    fn: Function, sizes: tuple[int, ...], channels: int = 2, *, claim: Claim | None = None, seed: int = 0
+    fn: Function,
+    sizes: tuple[int, ...],
+    channels: int = 2,
+    *,
+    claim: Claim | None = None,
+    seed: int = 0,
+    generic: Sequence[Function] = (),
+    kinds: Iterable[str] = tuple(KINDS),
+    most: int = 24,
 ) -> Verdict:
     """What `infer` claims of a function on the plane, traced at some sizes, that moved content refutes.
 
     Args:
         fn: of `[batch, *sizes, channels]`. Windows must reach less than 3/16 of the array.
         claim: what to judge instead.
+        generic: the same function with other arrays closed over, for which the claim must hold too.
+        kinds: of contents.
+        most: moves that are tried.
     """
     dim, rng = len(sizes), np.random.default_rng(seed)
     canvas = Canvas(sizes)
     with jax.enable_x64(True):
-        made = claim or infer(fn, eq.plane(dim), channels, size=sizes, dtype=jnp.float64)
-        contents, grounds, box = canvas.draw(rng, channels)
-        elements = list(canvas.moves(made.strict, box, rng))
+        made = claim or infer(fn, eq.plane(dim), channels, size=sizes, generic=bool(generic), dtype=jnp.float64)
+        contents, grounds, box = canvas.draw(rng, channels, kinds)
+        elements = canvas.moves(made.strict, box, rng, most)
         if len(elements) < 2:
             return Verdict([], [])
         still = canvas.shown(contents, grounds, box, eq.Isometry.identity(dim))
-        other = canvas.with_other_ends(still, rng)
-        inputs = np.stack([still, other, *(canvas.shown(contents, grounds, box, g) for g in elements)])
-        batches = jnp.asarray(inputs.reshape(-1, BATCH, *sizes, channels))
-        y = np.asarray(jax.jit(lambda all_: jax.lax.map(fn, all_), compiler_options=PLAINLY)(batches))
-        y = y.reshape(len(inputs), len(still), *y.shape[2:])
-        y = y if np.iscomplexobj(y) else y.astype(float)
-        unsound, ends = [], (differences(y[0], y[1]) > 0).any((0, -1))
-        for g, x, after in zip(elements, inputs[2:], y[2:], strict=True):
-            said = [("strict", made.action(g) if made.output.dim else None)]
-            said += [("invariance", None)] * (g in made.invariance)
-            for name, image in said:
-                spatial = bool(made.output.dim)
-                where = _compared(ends, image) if spatial else None
-                want, got = (y[0], after) if where is None else _at(y[0], after, *where)
-                worst = excess(_flattened(fn, where), want, got, still, _lookup(still, x))
-                if worst:
-                    image_ = f" ↦ {image}" if image is not None else ""
-                    unsound.append(f"{name} claims {g}{image_} (off by {worst:.1e}), content at {box[0].tolist()}")
-        return Verdict(unsound[:3], [])
+        empty = canvas.shown(grounds, grounds, box, eq.Isometry.identity(dim))
+        inputs = np.stack([empty, still, *(canvas.shown(contents, grounds, box, g) for g in elements)])
+        unsound = []
+        for one in (fn, *generic):
+            unsound += _refuted(one, made, elements, inputs)
+    return Verdict([f"{line}, content at {box[0].tolist()}" for line in unsound[:3]], [])
 
 
-def _compared(ends: np.ndarray, image: eq.Isometry | None) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes of the output far from its ends, and the nodes they go to.
+def _refuted(fn: Function, claim: Claim, elements: Sequence[eq.Isometry], inputs: np.ndarray) -> Iterator[str]:
+    """What is claimed and is not so.
 
     Args:
-        ends: which nodes feel the ends of the input; if most do, the function is no local one.
+        inputs: `[2 + elements, examples, ...]`: without content, with it, and with it moved by each element.
     """
-    n = np.asarray(ends.shape)[:, None]
-    places = np.indices(ends.shape).reshape(ends.ndim, -1)
+    batches = jnp.asarray(inputs.reshape(-1, BATCH, *inputs.shape[2:]))
+    y = np.asarray(jax.jit(lambda all_: jax.lax.map(fn, all_), compiler_options=PLAINLY)(batches))
+    y = y.reshape(*inputs.shape[:2], *y.shape[2:])
+    y = y if np.iscomplexobj(y) else y.astype(float)
+    shows = (differences(y, y[:1]) > 0).any((1, -1))
+    still = inputs[1]
+    for g, x, after, showing in zip(elements, inputs[2:], y[2:], shows[2:], strict=True):
+        said = [("strict", claim.action(g) if claim.output.dim else None)]
+        said += [("invariance", None)] * (g in claim.invariance and bool(claim.output.dim))
+        for name, image in said:
+            where = _compared(shows[1], showing, image) if claim.output.dim else None
+            want, got = (y[1], after) if where is None else _at(y[1], after, *where)
+            worst = excess(_flattened(fn, where), want, got, still, _lookup(still, x))
+            if worst:
+                yield f"{name} claims {g}" + (f" ↦ {image}" if image is not None else "") + f" (off by {worst:.1e})"
+                return
+
+
+def _compared(before: np.ndarray, after: np.ndarray, image: eq.Isometry | None) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of the output far from its ends, and the nodes they go to, where the content shows at one of both.
+
+    Args:
+        before, after: where the content shows, and where the moved one does.
+    """
+    n = np.asarray(before.shape)[:, None]
+    places = np.indices(before.shape).reshape(before.ndim, -1)
     moved = places if image is None else np.asarray(image.matrix) @ places + np.asarray(image.shift)[:, None]
-    kept = np.ones(places.shape[1], bool)
-    for p in (places, moved):
-        kept &= ((p >= 3 * n / 16) & (p < n - 3 * n / 16)).all(0)
-        if ends.mean() < LOCAL:
-            kept &= ~ends[tuple(np.clip(p, 0, n - 1))]
-    return places[:, kept], moved[:, kept]
+    inside = [((p >= 3 * n / 16) & (p < n - 3 * n / 16)).all(0) for p in (places, moved)]
+    kept = inside[0] & inside[1]
+    here, there = places[:, kept], moved[:, kept]
+    shown = before[tuple(here)] | after[tuple(there)]
+    return here[:, shown], there[:, shown]
 
 
 def _at(before: np.ndarray, after: np.ndarray, here: np.ndarray, there: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
