@@ -160,7 +160,7 @@ def _pushed(
         raise TypeError(f"infer needs a function that returns one array; it returns {len(leaves)}: {out}")
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), generic)
-    arbitrary = [Constant(leaf.shape, None, tuple(n > 1 for n in leaf.shape)) for leaf in jax.tree.leaves(held)]
+    arbitrary = [Constant.arbitrary(leaf.shape) for leaf in jax.tree.leaves(held)]
     (result,) = interpreter.run(program, [*arbitrary, value])
     result = settled(result)
     if not isinstance(result, Value):

@@ -3,96 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from typing import Any
 
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.lazy import Lazy
+from equinet.infer.rules.elementwise import ELEMENTWISE
 from equinet.infer.values import Constant
 
-_RANDOM = {"rng_uniform", "rng_bit_generator"}
+_UNREPEATABLE = {"rng_uniform", "rng_bit_generator", "io_callback", "debug_callback", "infeed"}
+"""Operations whose results may differ from call to call."""
 Flags = tuple[bool, ...]
 
 
 def folded(equation: Equation, arguments: Sequence[Constant]) -> list[Constant]:
     """The outputs of an operation on constants."""
-    known = all(a.evaluate is not None for a in arguments) and equation.name not in _RANDOM
-
-    @cache
-    def run() -> list[Any]:
-        return equation.run([a.raw for a in arguments])
-
-    made = []
-    for at, shape in enumerate(equation.shapes):
-        varies, at_ends = _varies(equation, arguments, shape)
-        evaluate = (lambda at=at: run()[at]) if known else None
-        made.append(Constant(shape, evaluate, varies, at_ends))
-    return made
+    varies = [_varies(equation, arguments, shape) for shape in equation.shapes]
+    if equation.name in _UNREPEATABLE or any(a.lazy is None for a in arguments):
+        return [Constant(shape, None, flags) for shape, flags in zip(equation.shapes, varies, strict=True)]
+    run = Lazy(lambda *arrays: equation.run(arrays), *(a.lazy for a in arguments if a.lazy is not None))
+    return [
+        Constant(shape, Lazy(lambda found, at=at: found[at], run), flags)
+        for at, (shape, flags) in enumerate(zip(equation.shapes, varies, strict=True))
+    ]
 
 
-def _varies(equation: Equation, arguments: Sequence[Constant], shape: tuple[int, ...]) -> tuple[Flags, Flags]:
-    """Along which axes an output may vary, and along which near the ends at most, whatever the values."""
-    never: Flags = (False,) * len(shape)
+def _varies(equation: Equation, arguments: Sequence[Constant], shape: tuple[int, ...]) -> Flags:
+    """Along which axes an output may vary, by how it is made: the others are proved to be uniform, whatever the values.
+
+    Of most operations nothing is proved; the values decide, where they are known.
+    """
     if equation.name == "broadcast_in_dim":
-        varies, ends = [False] * len(shape), [False] * len(shape)
+        varies = [False] * len(shape)
         for i, at in enumerate(equation.params["broadcast_dimensions"]):
-            varies[at], ends[at] = arguments[0].varies[i], arguments[0].at_ends[i]
-        return tuple(varies), tuple(ends)
+            varies[at] = arguments[0].varies[i]
+        return tuple(varies)
     if equation.name == "transpose":
-        order = equation.params["permutation"]
-        return tuple(arguments[0].varies[i] for i in order), tuple(arguments[0].at_ends[i] for i in order)
-    if equation.name in ("reshape", "squeeze", "expand_dims") and arguments:
+        return tuple(arguments[0].varies[i] for i in equation.params["permutation"])
+    if equation.name in ("reshape", "squeeze", "expand_dims"):
         return _reshaped(arguments[0], shape)
-    if equation.name.startswith("reduce_window") or equation.name == "pad":
-        first = arguments[0]
-        others = any(any(a.varies) for a in arguments[1:])
-        if not others and first.shape and len(first.shape) == len(shape):
-            # Windows over something uniform see a difference only at the padding.
-            ends = tuple(n > 1 and (not v or e) for n, v, e in zip(shape, first.varies, first.at_ends, strict=True))
-            inner = equation.name == "pad" and any(between for *_, between in equation.params["padding_config"])
-            return tuple(n > 1 for n in shape), never if inner else ends
-    if arguments and all(a.shape in (shape, ()) for a in arguments) and equation.name not in _RANDOM | _ORDERED:
-        return _united([a for a in arguments if a.shape == shape], shape)
-    return tuple(n > 1 for n in shape), never
+    if equation.name in ELEMENTWISE and all(a.shape == () or len(a.shape) == len(shape) for a in arguments):
+        wide = [a.varies for a in arguments if a.shape]
+        return tuple(any(flags[i] for flags in wide) for i in range(len(shape)))
+    return tuple(n > 1 for n in shape)
 
 
-_ORDERED = {"rev", "cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp", "sort", "fft", "random_bits", "gather"} | {
-    "scatter",
-    "scatter-add",
-    "scatter-mul",
-    "scatter-min",
-    "scatter-max",
-    "dynamic_update_slice",
-    "scan",
-    "while",
-    "cond",
-    "jit",
-    "pjit",
-    "iota",
-    "dot_general",
-    "conv_general_dilated",
-    "custom_jvp_call",
-    "custom_vjp_call",
-    "triangular_solve",
-    "cholesky",
-    "declared",
-}
-"""Operations whose output may vary along an axis although no operand of the same shape does, or the other way round."""
-
-
-def _united(arguments: Sequence[Constant], shape: tuple[int, ...]) -> tuple[Flags, Flags]:
-    varies = tuple(any(a.varies[i] for a in arguments) for i in range(len(shape)))
-    ends = tuple(varies[i] and all(a.at_ends[i] for a in arguments if a.varies[i]) for i in range(len(shape)))
-    return varies, ends
-
-
-def _reshaped(constant: Constant, shape: tuple[int, ...]) -> tuple[Flags, Flags]:
+def _reshaped(constant: Constant, shape: tuple[int, ...]) -> Flags:
     old = [i for i, n in enumerate(constant.shape) if n > 1]
     new = [i for i, n in enumerate(shape) if n > 1]
     if [constant.shape[i] for i in old] != [shape[i] for i in new]:
         uniform = not any(constant.varies)
-        return tuple(n > 1 and not uniform for n in shape), (False,) * len(shape)
-    varies, ends = np.zeros(len(shape), bool), np.zeros(len(shape), bool)
-    varies[new], ends[new] = [constant.varies[i] for i in old], [constant.at_ends[i] for i in old]
-    return tuple(varies.tolist()), tuple(ends.tolist())
+        return tuple(n > 1 and not uniform for n in shape)
+    varies = np.zeros(len(shape), bool)
+    varies[new] = [constant.varies[i] for i in old]
+    return tuple(varies.tolist())

@@ -15,12 +15,13 @@ from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.fields import nothing, restrict_source
 from equinet.infer.join import join, mixed, pointwise, with_constant
+from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
 from equinet.infer.rules import RULES, NoRule
 from equinet.infer.rules.fourier import settled, spectral
-from equinet.infer.rules.movement import concatenated, picked
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Held, Spectrum, Value, free
+from equinet.infer.rules.movement import CUTS, concatenated, picked
+from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Held, Spectrum, Value, free
 from equinet.infer.views import freed, without_spare_axes
 
 UNROLLED = 64
@@ -35,6 +36,10 @@ KEEPS_FIBRES = {"max", "min", "logistic", "tanh", "exp", "sin", "cos", "erf", "c
 
 class InferenceError(Exception):
     """Inference failed on an operation, by a mistake of its rule; the message says which operation and where."""
+
+
+_MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+"""What a mistake of a rule looks like. Interrupts, time-outs and a lack of memory are none."""
 
 
 @dataclass
@@ -57,7 +62,7 @@ class Interpreter:
         """The values of a program's outputs."""
         held: dict[Any, Held] = {}
         for var, array in program.constants:
-            held[var] = Constant.of(array, generic=self.generic)
+            held[var] = Constant.arbitrary(array.shape) if self.generic else Constant.of(array)
         held.update(zip(program.inputs, arguments, strict=True))
 
         def read(var: Any) -> Held:
@@ -85,9 +90,7 @@ class Interpreter:
             results: list[Held] = [Value(nothing(self.source), (), free(*shape)) for shape in equation.shapes]
             self._record(equation, arguments, results, str(gap) or f"nothing is known of this use of {equation.name}")
             return results
-        except InferenceError:
-            raise
-        except Exception as error:
+        except _MISTAKES as error:
             raise InferenceError(
                 f"the rule of {equation.name} failed at {self._place_of(equation)[1]}: "
                 f"{type(error).__name__}: {error}; please report it"
@@ -134,8 +137,16 @@ class Interpreter:
             found = spectral(equation, arguments)
             if found is not None:
                 return found
-        results = self._apply_rule(equation, [settled(a) for a in arguments])
-        return [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
+        if equation.name not in CUTS:
+            # What is computed of the ends of an axis alone depends on the ends alone.
+            at_ends = all(a.at_ends if isinstance(a, Cut) else isinstance(a, Constant) for a in arguments)
+            arguments = [settled(a) for a in arguments]
+        else:
+            at_ends = False
+            arguments = [a if isinstance(a, Cut) else settled(a) for a in arguments]
+        results = self._apply_rule(equation, arguments)
+        kept = [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
+        return [Cut(a, at_ends=True) if at_ends and isinstance(a, Value) else a for a in kept]
 
     def _apply_rule(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         region = declaration(equation.eqn)
@@ -153,8 +164,8 @@ class Interpreter:
         return rule(equation, arguments)
 
     def _record(self, equation: Equation, arguments: Sequence[Held], results: Sequence[Held], gap: str) -> None:
-        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum)]
-        after = [_below(r) for r in results if isinstance(r, Value | Spectrum)]
+        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Cut)]
+        after = [_below(r) for r in results if isinstance(r, Value | Spectrum | Cut)]
         if before and after:
             constants = [a for a in arguments if isinstance(a, Constant)]
             self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))
@@ -192,7 +203,7 @@ class Interpreter:
             if all(_same(a, b) for a, b in zip(carry, met, strict=True)):
                 return met
             carry = met
-        return [Value(nothing(self.source), (), free(*c.shape)) if isinstance(c, Value) else c for c in carry]
+        return [Value(nothing(self.source), (), free(*c.shape)) for c in carry if not isinstance(c, Chosen)]
 
     def _while(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         params = equation.params
@@ -207,17 +218,19 @@ class Interpreter:
                 return carry
             carry = self._plainly(body, [*to_body, *carry])
 
-        def turn(now: list[Atom]) -> list[Atom]:
+        # What the body hands on as it is stays what it is; of the rest, the number of turns decides.
+        still = [out is var for out, var in zip(body.outputs, body.inputs[m - n :], strict=True)]
+
+        def decided(made: list[Atom], now: list[Atom]) -> list[Atom]:
             (going,) = self._plainly(test, [*to_test, *now])
-            made = self._plainly(body, [*to_body, *now])
-            return [_where(a, going) for a in made]
+            return [a if same else _decided(a, going) for a, same in zip(made, still, strict=True)]
 
         loose = [
-            Constant(c.shape, None, tuple(k > 1 for k in c.shape)) if isinstance(c, Constant) else c for c in carry
+            Constant.arbitrary(c.shape) if isinstance(c, Constant) and not same else c
+            for c, same in zip(carry, still, strict=True)
         ]
-        kept = self._settled(loose, turn)
-        (going,) = self._plainly(test, [*to_test, *kept])
-        return [_where(a, going) for a in kept]
+        kept = self._settled(loose, lambda now: decided(self._plainly(body, [*to_body, *now]), now))
+        return decided(kept, kept)
 
     def _cond(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
         which, *operands = arguments
@@ -229,29 +242,17 @@ class Interpreter:
         made = results[0]
         for other in results[1:]:
             made = [_met(a, b) for a, b in zip(made, other, strict=True)]
-        return [_where(a, which) if isinstance(a, Value) else self._chosen_constant(a, which) for a in made]
-
-    def _chosen_constant(self, atom: Atom, which: Atom) -> Atom:
-        """One of several constants, by something that depends on the input."""
-        if not isinstance(atom, Constant) or not isinstance(which, Value):
-            return atom
-        still = freed(which, list(range(len(which.layout))))
-        return Value(still.field.pointwise("any"), (), free(*atom.shape))
+        return [_decided(a, which) for a in made]
 
 
-def _below(atom: Value | Spectrum) -> Value:
-    return atom.value if isinstance(atom, Spectrum) else atom
-
-
-def _unknown(shape: tuple[int, ...]) -> Constant:
-    return Constant(shape, None, tuple(n > 1 for n in shape))
+def _below(atom: Value | Spectrum | Cut) -> Value:
+    return atom if isinstance(atom, Value) else atom.value
 
 
 def _row(atom: Atom, at: int) -> Atom:
     """Row `at` of an array that a loop runs over."""
     if isinstance(atom, Constant):
-        evaluate = None if atom.evaluate is None else lambda: atom.raw[at]
-        return Constant(atom.shape[1:], evaluate, atom.varies[1:], atom.at_ends[1:])
+        return atom.mapped(lambda array: array[at], atom.shape[1:], atom.varies[1:])
     if isinstance(atom, Chosen):
         raise NoRule("a loop runs over the phase that a polyphase layer chose")
     one = picked(atom, 0, np.asarray([at]))
@@ -273,17 +274,16 @@ def _stack(atoms: Sequence[Atom]) -> Atom:
     shape = (len(atoms), *(atoms[0].shape if not isinstance(atoms[0], Chosen) else ()))
     constants = [a for a in atoms if isinstance(a, Constant)]
     if len(constants) == len(atoms):
-        known = all(a.evaluate is not None for a in constants)
         varies = tuple(any(a.varies[i] for a in constants) for i in range(len(shape) - 1))
-        evaluate = (lambda: np.stack([np.asarray(a.raw) for a in constants])) if known else None
-        return Constant(shape, evaluate, (shape[0] > 1, *varies))
+        made = [a.lazy for a in constants if a.lazy is not None]
+        lazy = Lazy(lambda *arrays: np.stack([np.asarray(a) for a in arrays]), *made)
+        return Constant(shape, lazy if len(made) == len(constants) else None, (shape[0] > 1, *varies))
     rows: list[Atom] = []
     for a in atoms:
         if isinstance(a, Value):
             rows.append(a.laid_out(((), *a.layout)))
         elif isinstance(a, Constant):
-            evaluate = None if a.evaluate is None else (lambda a=a: np.asarray(a.raw)[None])
-            rows.append(Constant((1, *a.shape), evaluate, (False, *a.varies)))
+            rows.append(a.mapped(lambda array: np.asarray(array)[None], (1, *a.shape), (False, *a.varies)))
     return concatenated(rows, 0, shape)
 
 
@@ -316,13 +316,17 @@ def _same(a: Atom, b: Atom) -> bool:
     if isinstance(a, Value) and isinstance(b, Value):
         return a.layout == b.layout and a.field.action == b.field.action
     if isinstance(a, Constant) and isinstance(b, Constant):
-        return a is b or (a.evaluate is None and b.evaluate is None and a.varies == b.varies)
+        return a is b or (a.lazy is None and b.lazy is None and a.varies == b.varies)
     return False
 
 
-def _where(atom: Atom, which: Atom) -> Atom:
-    """An array that is there only if something that depends on the input says so."""
-    if not isinstance(atom, Value) or not isinstance(which, Value):
+def _decided(atom: Atom, which: Atom) -> Atom:
+    """One of several arrays of which one thing is known, whichever another array says: it depends on that one too."""
+    if not isinstance(which, Value):
         return atom
     still = freed(which, list(range(len(which.layout))))
-    return atom.known(restrict_source(atom.field, still.field))
+    if isinstance(atom, Value):
+        return atom.known(restrict_source(atom.field, still.field))
+    if isinstance(atom, Constant):
+        return Value(still.field.pointwise("any"), (), free(*atom.shape))
+    raise NoRule("a loop or a branch decides on the phase that a polyphase layer chose")

@@ -12,7 +12,7 @@ import numpy as np
 from equinet.fibre import Fibre
 from equinet.field import Field, Span
 from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
-from equinet.infer.values import Constant, Digit, Layout, Value
+from equinet.infer.values import Constant, Digit, Layout, Value, bits
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
 
 How = Literal["linear", "affine", "monotone", "any"]
@@ -52,6 +52,7 @@ def with_constant(value: Value, constant: Constant, how: How) -> Value:
     if not constant.shape:
         return pointwise(value, how)
     value = broadcast(value, common_shape([value.shape, constant.shape]))
+    constant = spread(constant, value.shape)
     moved = any(constant.varies[i] for i in value.moved_axes)
     varies = varying(value, constant, look=moved or how == "monotone")
     if how == "monotone" and any(varies):
@@ -65,12 +66,26 @@ def with_constant(value: Value, constant: Constant, how: How) -> Value:
     return pointwise(value.laid_out(layout), how)
 
 
+def spread(constant: Constant, shape: Sequence[int]) -> Constant:
+    """A constant of the same rank, repeated along its axes of size 1."""
+    if constant.shape == tuple(shape) or not constant.shape:
+        return constant
+    return constant.mapped(lambda array: np.broadcast_to(np.asarray(array), shape), shape, constant.varies)
+
+
 def varying(value: Value, constant: Constant, *, look: bool = True) -> tuple[bool, ...]:
-    """Per array axis, whether a constant that is laid out as a value varies along it; by its values if `look`."""
-    varies = constant.actually_varies if look else constant.varies
-    axes = value.stem.grid.axes
-    endless = [any(d.axis is not None and axes[d.axis].size is None for d in digits) for digits in value.layout]
-    return tuple(v and not (e and ends) for v, e, ends in zip(varies, endless, constant.at_ends, strict=True))
+    """Per array axis, whether a constant that is laid out as a value varies along it; by its values if `look`.
+
+    Along an infinite axis that it does away from the ends.
+    """
+    if not look:
+        return constant.varies
+    found = []
+    for i, varies in enumerate(constant.varies):
+        axis = value.grid_axis(i)
+        inside = None if axis is None or not value.endless(axis) else value.inside(axis)
+        found.append(varies and constant.varies_among(i, inside))
+    return tuple(found)
 
 
 def restricted(field: Field, value: Value, constant: Constant) -> Field:
@@ -94,11 +109,12 @@ def table_of(value: Value, array: np.ndarray, axes: set[int]) -> np.ndarray:
         if axis in axes:
             order += mine
         sizes.append(value.extents[axis] if axis in axes else 1)
-    # Along the axes it does not vary on, one node says it all.
-    wide = wide[tuple(slice(1) if d.axis is not None and d.axis not in axes else slice(None) for d in digits)]
+    # Along the axes it does not vary on, one node says it all: one in the middle, since there it may at the ends.
+    middle = [d.size // 2 if d.axis is not None and d.axis not in axes else None for d in digits]
+    wide = wide[tuple(slice(None) if at is None else slice(at, at + 1) for at in middle)]
     rest = [i for i in range(len(digits)) if i not in order]
     flat = wide.transpose(*order, *rest).reshape(prod(sizes), -1)
-    _, names = np.unique(np.ascontiguousarray(flat), axis=0, return_inverse=True)
+    _, names = np.unique(bits(flat).reshape(prod(sizes), -1), axis=0, return_inverse=True)
     return names.reshape(sizes)
 
 
@@ -111,19 +127,21 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     names |= {axis: a.dim + i for i, axis in enumerate(extra)}
     layout = tuple(tuple(_met(one, two, names) for one, two in zip(mine, theirs, strict=True)) for mine, theirs in cuts)
     extents = (*a.extents, *(b.extents[axis] for axis in extra))
+    met = [a.canvas[i].common(b.canvas[pairs[i]], a.extents[i]) if i in pairs else a.canvas[i] for i in range(a.dim)]
+    canvas = (*met, *(b.canvas[axis] for axis in extra))
     one, two = a.field, b.field
     if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
         if same_lines(one, two):
             opens = linear and not (one.closed or two.closed)
             both = replace(two if one.closed else one, tied=one.tied or two.tied)
-            return Value(both.pointwise("affine" if opens else "any"), extents, layout)
+            return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
         if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
             two = replace(two, fibre=one.fibre)
         if len(one.spans) != len(two.spans):
             one, two = (replace(f, spans=(Span(everything=True),) * a.dim) for f in (one, two))
         made = one.joined(two, linear=linear)
-        return Value(made if linear else made.pointwise("any"), extents, layout)
-    return Value(natural_join(one, two, list(pairs.items())), extents, layout)
+        return Value(made if linear else made.pointwise("any"), extents, layout, canvas=canvas)
+    return Value(natural_join(one, two, list(pairs.items())), extents, layout, canvas=canvas)
 
 
 def _met(one: Digit, two: Digit, names: dict[int, int]) -> Digit:

@@ -78,7 +78,7 @@ def _on_grid(value: Value, mapped: int) -> Value:
         layout = tuple(
             (Digit(value.shape[i], i - mapped - 1),) if i in spatial else old for i, old in enumerate(value.layout)
         )
-        return value.known(permuted(value.field, axes), layout, [value.extents[axis] for axis in axes])
+        return value.known(permuted(value.field, axes), layout, axes=axes)
     value = freed(value, spatial)
     if value.dim:
         raise NoRule("its operand has lost an axis of the grid")
@@ -99,7 +99,7 @@ def _shown(argument: Atom) -> Field | Phase | None:
 
 def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...], mapped: int, source: Field) -> Atom:
     if made is None:
-        return Constant(shape, None, tuple(n > 1 for n in shape))
+        return Constant.arbitrary(shape)
     if isinstance(made, Phase):
         return Chosen(made)
     dim = made.grid.dim

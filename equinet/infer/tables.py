@@ -11,16 +11,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from hashlib import blake2b
 from math import gcd, lcm
 from typing import Literal
 
+import jax.numpy as jnp
 import numpy as np
 
 from equinet.windows import FILL, MISSING, Reading
 
 Kind = Literal["gather", "sum", "max"]
-_EXACT = 1 << 20
-"""Weights that are no simple fractions are rounded to multiples of 1/2²⁰, about the precision of a float32."""
+_ULPS = 8
+"""Units in the last place by which weights may differ that count as equal: what rounding leaves of equal ones."""
+_ONE = 1 << 20
+"""How the weight 1 is written beside weights that are no simple fractions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +82,7 @@ class Table:
             self.advance == other.advance
             and self.nodes.shape == other.nodes.shape
             and np.array_equal(self.nodes, other.nodes)
-            and np.allclose(self.weights, other.weights, rtol=1e-6, atol=0)
+            and np.array_equal(self.weights, other.weights)
         )
 
     def pick(self, rows: np.ndarray) -> Table:
@@ -165,45 +169,82 @@ def stacked(tables: Sequence[Table]) -> Table:
     return Table(nodes, np.concatenate([widened(table.weights, 0) for table in tables]))
 
 
-def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
-    """Integers and a scale whose quotients are the given weights, to the precision of a float32.
+def equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether numbers are equal, each but for a few units in its last place."""
+    rounding = _ULPS * float(jnp.finfo(a.dtype).eps) if a.dtype.kind == "f" else 0.0
+    one, two = a.astype(np.float64), b.astype(np.float64)
+    return bool((np.abs(one - two) <= rounding * np.minimum(np.abs(one), np.abs(two))).all())
 
-    Weights that are equal to that precision become equal.
+
+def snapped(array: np.ndarray) -> np.ndarray:
+    """The same numbers in double precision, where those that differ by a few units in the last place become one.
+
+    Each is compared with its like, never with the largest: a small one is not zero beside a large one.
     """
-    values, where = np.unique(weights, return_inverse=True)
-    gaps = np.diff(values) > 1e-6 * np.abs(values[1:]) + 1e-7 * np.abs(values).max(initial=0)
-    cluster = np.concatenate([[0], np.cumsum(gaps)]) if values.size else np.zeros(0, int)
-    means = np.bincount(cluster, values) / np.bincount(cluster)
-    simple = [Fraction(float(v)).limit_denominator(5040) for v in means]
-    close = all(abs(float(f) - v) <= 2e-6 * abs(v) for f, v in zip(simple, means, strict=True))
-    scale = lcm(*(f.denominator for f in simple)) if close else _EXACT
-    if scale > _EXACT:
-        close, scale = False, _EXACT
-    numbers = [int(f * scale) if close else round(float(v) * scale) for f, v in zip(simple, means, strict=True)]
-    return np.asarray(numbers)[cluster[where]].reshape(weights.shape), scale
+    rounding = _ULPS * float(jnp.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
+    sizes, where = np.unique(np.abs(array.astype(np.float64)), return_inverse=True)
+    first = sizes.copy()
+    for at in range(1, len(sizes)):
+        if sizes[at] <= first[at - 1] * (1 + rounding):
+            first[at] = first[at - 1]
+    return np.copysign(first[where].reshape(array.shape), array)
 
 
-def continued(table: Table, inputs: int) -> Table | None:
-    """A table on so many nodes, as one on an infinite axis: the rows far from its ends, if they repeat as the ratio
-    of the sizes says."""
-    outputs = len(table.nodes)
+def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
+    """Integers that stand for the given weights, and the one that stands for 1.
+
+    Simple fractions become integers over a common denominator. If not all weights are such, each of the others is given
+    a random number of its own: sums of products of these are equal only if they are whatever the weights are.
+    """
+    sizes, where = np.unique(np.abs(weights), return_inverse=True)
+    simple = [Fraction(float(v)).limit_denominator(5040) for v in sizes]
+    close = all(abs(float(f) - v) <= 2.0**-21 * v for f, v in zip(simple, sizes, strict=True))
+    scale = lcm(*(f.denominator for f in simple)) if close and len(set(simple)) == len(sizes) else 0
+    if 0 < scale <= _ONE:
+        numbers = [int(f * scale) for f in simple]
+    else:
+        scale = _ONE
+        exact = [Fraction(float(v)) * _ONE for v in sizes]
+        numbers = [int(f) if f.denominator == 1 else _name(v) for f, v in zip(exact, sizes, strict=True)]
+    signs = np.sign(weights).ravel().astype(np.int64)
+    return (np.asarray(numbers, np.int64)[where.ravel()] * signs).reshape(weights.shape), scale
+
+
+def _name(weight: float) -> int:
+    """A random integer of 40 bits, the same for the same weight wherever it occurs."""
+    return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | 1 << 40
+
+
+def continued(table: Table, inside: np.ndarray) -> Table | None:
+    """A table on as many nodes as one on an infinite axis: its rows that read inner nodes, if they repeat as the ratio
+    of the sizes says, and go on to read them all.
+
+    Args:
+        inside: which nodes are inner ones; what is read of the others alone is padding.
+    """
+    inputs, outputs = len(inside), len(table.nodes)
     common = gcd(inputs, outputs)
     period, advance = outputs // common, inputs // common
-    first = -(-outputs // 4 // period) * period
-    last = min(outputs - outputs // 4, outputs - period)
-    if first + 2 * period > last:
+    there = (table.weights != 0) & (table.nodes != FILL)
+    reading = np.flatnonzero((there & inside[table.nodes]).any(1))
+    if not reading.size or reading[-1] + 1 - reading[0] < 2 * period:
+        return None
+    rows = np.arange(reading[0], reading[-1] + 1)
+    if (table.nodes[rows] == FILL)[table.weights[rows] != 0].any():
         return None
     order = np.argsort(np.where(table.weights != 0, table.nodes, inputs), axis=1, kind="stable")
     nodes = np.take_along_axis(table.nodes, order, 1)
     weights = np.take_along_axis(table.weights, order, 1)
-    here, there = np.arange(first, last - period), np.arange(first + period, last)
-    moved = (nodes[there] - nodes[here] == advance) | (weights[here] == 0)
-    if not moved.all() or not np.allclose(weights[here], weights[there], rtol=1e-5, atol=1e-7):
+    here, after = rows[:-period], rows[period:]
+    moved = (nodes[after] - nodes[here] == advance) | (weights[here] == 0)
+    if not moved.all() or not np.array_equal(weights[here], weights[after]):
         return None
-    if (nodes[here] == FILL).any():
-        return None
-    rows = np.arange(first, first + period)
-    return Table(nodes[rows] - first // period * advance, weights[rows], advance)
+    for beyond in (nodes[rows[:period]] - advance, nodes[rows[-period:]] + advance):
+        if inside[beyond[(beyond >= 0) & (beyond < inputs)]].any():
+            return None
+    first = -(-int(rows[0]) // period) * period
+    kept = np.arange(first, first + period)
+    return Table(nodes[kept] - first // period * advance, weights[kept], advance)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import cached_property
+from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
@@ -19,6 +21,7 @@ import numpy as np
 from equinet.domain import Axis, Domain
 from equinet.field import Field
 from equinet.infer.fields import irregular
+from equinet.infer.lazy import Lazy
 from equinet.infer.tables import Kind, Table
 from equinet.phases import Phase
 
@@ -70,45 +73,52 @@ def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
     return tuple(made)
 
 
+def bits(array: np.ndarray) -> np.ndarray:
+    """Integers that are equal where numbers are equal to the last bit, which 0 and −0 are not."""
+    array = np.ascontiguousarray(array)
+    if array.dtype.kind == "c":
+        return np.stack([bits(array.real), bits(array.imag)], axis=-1)
+    return array.view(f"u{array.dtype.itemsize}")
+
+
 @dataclass(frozen=True, eq=False)
 class Constant:
     """An array that does not depend on the input.
 
     Attributes:
         shape: its shape.
-        evaluate: gives the array; None if its values are arbitrary (a parameter taken as generic).
-        varies: per axis, whether it may vary along it (by the way it was made, before its values are looked at).
-        at_ends: per axis, whether it varies along it near the ends at most, since it was made by windows over something
-            uniform; on an infinite axis, which has no ends, it then does not vary.
+        lazy: the array; None if its values are arbitrary (a parameter taken as generic).
+        varies: per axis, whether it may vary along it; along the others it is proved to be the same, by how it is made
+            and without a look at its values.
     """
 
     shape: tuple[int, ...]
-    evaluate: Callable[[], Any] | None
+    lazy: Lazy | None
     varies: tuple[bool, ...]
-    at_ends: tuple[bool, ...] = ()
 
-    def __post_init__(self) -> None:
-        if not self.at_ends:
-            object.__setattr__(self, "at_ends", (False,) * len(self.shape))
+    @staticmethod
+    def of(array: Any) -> Constant:
+        """A given array."""
+        return Constant(tuple(array.shape), Lazy(lambda: array), tuple(n > 1 for n in array.shape))
 
-    @cached_property
-    def raw(self) -> Any:
-        """Its values as the program makes them; None if arbitrary."""
-        return None if self.evaluate is None else self.evaluate()
+    @staticmethod
+    def arbitrary(shape: Sequence[int]) -> Constant:
+        """An array of which nothing is known."""
+        return Constant(tuple(shape), None, tuple(n > 1 for n in shape))
+
+    def mapped(self, function: Callable[[Any], Any], shape: Sequence[int], varies: Sequence[bool]) -> Constant:
+        """A function of it, with the result's shape and the axes along which that may vary."""
+        return Constant(tuple(shape), None if self.lazy is None else Lazy(function, self.lazy), tuple(varies))
 
     @cached_property
     def array(self) -> np.ndarray | None:
         """Its values as numbers; None if arbitrary, or not numbers."""
-        kind = getattr(self.raw, "dtype", None)
+        raw = None if self.lazy is None else self.lazy.value
+        kind = getattr(raw, "dtype", None)
         if kind is None or jnp.issubdtype(kind, jax.dtypes.extended):
             return None
-        found = np.asarray(self.raw)
+        found = np.asarray(raw)
         return found if found.dtype.kind in "biufc" else found.astype(np.float32)
-
-    @staticmethod
-    def of(array: Any, *, generic: bool = False) -> Constant:
-        """A given array."""
-        return Constant(tuple(array.shape), None if generic else lambda: array, tuple(n > 1 for n in array.shape))
 
     @cached_property
     def scalar(self) -> float | None:
@@ -121,14 +131,15 @@ class Constant:
     @cached_property
     def actually_varies(self) -> tuple[bool, ...]:
         """Per axis, whether it varies along it; as `varies` where values are arbitrary."""
-        values = self.array if any(self.varies) else None
-        if values is None:
-            return self.varies
-        found = []
-        for axis, may in enumerate(self.varies):
-            first = values.take([0], axis=axis)
-            found.append(may and not bool(((values == first) | ((values != values) & (first != first))).all()))
-        return tuple(found)
+        return tuple(may and self.varies_among(axis) for axis, may in enumerate(self.varies))
+
+    def varies_among(self, axis: int, nodes: np.ndarray | None = None) -> bool:
+        """Whether it varies among some nodes of an axis (all of them, unless given); yes, if those are arbitrary."""
+        if self.array is None:
+            return self.varies[axis]
+        values = np.moveaxis(self.array, axis, 0)
+        values = bits(values if nodes is None else values[nodes])
+        return bool((values != values[:1]).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,6 +147,46 @@ class Chosen:
     """The array that says which phase an adaptive polyphase layer chose."""
 
     phase: Phase
+
+
+@dataclass(frozen=True)
+class Strip:
+    """Where the nodes of an axis lie in the traced input, from 0 to 1: node i fills `[at + step i, at + step (i + 1)]`.
+
+    On an infinite axis an array stands for all of it, and its ends play no part: what an operation does there may be
+    padding. An operation that tells inner nodes apart, or leaves some out, does so on the infinite axis too.
+    """
+
+    at: Fraction
+    step: Fraction
+
+    @staticmethod
+    def whole(size: int) -> Strip:
+        """That of the input itself."""
+        return Strip(Fraction(0), Fraction(1, max(size, 1)))
+
+    def picked(self, start: int, step: int) -> Strip:
+        """That of every so many nodes from one on."""
+        return Strip(self.at + self.step * (start if step > 0 else start + 1), self.step * step)
+
+    def cut_into(self, size: int, before: int) -> Strip:
+        """The same part of the input, in so many nodes."""
+        return self if size == before else Strip(self.at, self.step * before / max(size, 1))
+
+    def common(self, other: Strip, size: int) -> Strip:
+        """What two strips of so many nodes both cover, as far as it goes; in the direction of this one."""
+        one, two = (sorted((s.at, s.at + s.step * size)) for s in (self, other))
+        if (self.step < 0) != (other.step < 0):
+            two = [1 - two[1], 1 - two[0]]
+        low, high = max(one[0], two[0]), max(min(one[1], two[1]), max(one[0], two[0]))
+        width = (high - low) / max(size, 1)
+        return Strip(low, width) if self.step > 0 else Strip(high, -width)
+
+    def inside(self, size: int) -> np.ndarray:
+        """Which of so many nodes are not at the ends: those that reach into the middle half of the input."""
+        edges = [self.at + self.step * i for i in range(size + 1)]
+        low, high = Fraction(1, 4), Fraction(3, 4)
+        return np.asarray([min(a, b) < high and max(a, b) > low for a, b in pairwise(edges)], bool)
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,7 +201,9 @@ class Value:
         fill: the constant that tables speak of.
         extents: per grid axis its size in this program (that of the traced array, where the grid is infinite).
         layout: the digits of each array axis.
+        canvas: per grid axis, where its nodes lie in the traced input; see `Strip`.
         again: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
+        memo: other forms of this very value, so that each is made once and its pieces are known to belong together.
     """
 
     stem: Field
@@ -162,8 +215,12 @@ class Value:
     fill: float = 0.0
     token: object = field(default_factory=object)
     again: Value | None = None
+    canvas: tuple[Strip, ...] = ()
+    memo: dict[Any, Value] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
+        if not self.canvas:
+            object.__setattr__(self, "canvas", tuple(Strip.whole(n) for n in self.extents))
         if not self.tables:
             object.__setattr__(self, "tables", tuple(Table.identity(n) for n in self.stem.grid.sizes))
         object.__setattr__(self, "layout", tuple(tidy(digits) for digits in self.layout))
@@ -211,13 +268,30 @@ class Value:
             axes.append(axis if axis.size is None else Axis(len(table.nodes), axis.boundary))
         return Domain(tuple(axes))
 
-    def known(self, made: Field, layout: Layout | None = None, extents: Sequence[int] | None = None) -> Value:
-        """A new stem of the given symmetry, laid out as this value unless said otherwise."""
-        return Value(
-            made,
-            self.extents if extents is None else tuple(extents),
-            self.layout if layout is None else layout,
-        )
+    def known(
+        self,
+        made: Field,
+        layout: Layout | None = None,
+        extents: Sequence[int] | None = None,
+        axes: Sequence[int] | None = None,
+    ) -> Value:
+        """A new stem of the given symmetry, laid out as this value unless said otherwise.
+
+        Args:
+            axes: the grid axes of this value that the new one's are; all, in order, unless given.
+        """
+        axes = range(self.dim) if axes is None else axes
+        extents = [self.extents[i] for i in axes] if extents is None else extents
+        canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
+        return Value(made, tuple(extents), self.layout if layout is None else layout, canvas=tuple(canvas))
+
+    def endless(self, axis: int) -> bool:
+        """Whether a grid axis is infinite."""
+        return self.stem.grid.axes[axis].size is None
+
+    def inside(self, axis: int) -> np.ndarray:
+        """Which nodes along a grid axis are not at its ends."""
+        return self.canvas[axis].inside(self.extents[axis])
 
     def laid_out(self, layout: Layout) -> Value:
         """The same value as another view of its nodes."""
@@ -248,6 +322,29 @@ class Value:
         return tuple(i for i, digits in enumerate(self.layout) if any(digit.axis is not None for digit in digits))
 
 
+@dataclass(frozen=True, eq=False)
+class Cut:
+    """A part of an array along an infinite axis, which does not stand for the axis.
+
+    Attributes:
+        value: the part as an array like any other, of which no node along the axis is moved.
+        source, axis, rows: an array, and the numbers along one of its axes that this is, until something is computed of
+            it (then no source is left).
+        at_ends: whether it depends on nothing but the ends of the axis.
+    """
+
+    value: Value
+    at_ends: bool
+    source: Value | None = None
+    axis: int = 0
+    rows: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return self.value.shape
+
+
 Frequencies = tuple[int | None, ...]
 
 
@@ -272,7 +369,7 @@ class Spectrum:
 
 
 Atom = Value | Constant | Chosen
-Held = Atom | Spectrum
+Held = Atom | Spectrum | Cut
 Order = Literal["linear", "any"]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from math import gcd
 
 import numpy as np
@@ -84,7 +83,7 @@ def freed_axes(value: Value, axes: set[int]) -> Value:
         tuple(Digit(digit.size) if digit.axis in axes else _renamed(digit, renamed) for digit in digits)
         for digits in value.layout
     )
-    return value.known(field, layout, [value.extents[i] for i in kept])
+    return value.known(field, layout, axes=kept)
 
 
 def without_spare_axes(value: Value) -> Value:
@@ -117,7 +116,6 @@ def read_axis(
     return value.known(field, layout, extents)
 
 
-@lru_cache(maxsize=64)
 def plain(value: Value, array_axis: int) -> Value:
     """The same value with an array axis that is free, or one whole grid axis, so that a window may run over it.
 
@@ -125,6 +123,12 @@ def plain(value: Value, array_axis: int) -> Value:
     space); where nothing better is known, only what leaves the nodes in place is kept. Of one value it is one value, so
     that its pieces are known to belong together.
     """
+    if ("plain", array_axis) not in value.memo:
+        value.memo["plain", array_axis] = _plain(value, array_axis)
+    return value.memo["plain", array_axis]
+
+
+def _plain(value: Value, array_axis: int) -> Value:
     digits = value.layout[array_axis]
     if all(digit.axis is None for digit in digits) or value.grid_axis(array_axis) is not None:
         return value
@@ -166,7 +170,7 @@ def as_nodes(value: Value, array_axis: int) -> Value:
 
 def _tiled(value: Value, array_axis: int, count: int, axis: int) -> Value:
     """All nodes of a grid axis so many times, one copy after the other."""
-    if value.stem.grid.axes[axis].size is None:
+    if value.endless(axis):
         return value
     value = value.restem()
     extent = value.extents[axis] * count

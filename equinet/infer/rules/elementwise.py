@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.join import How, join, pointwise, with_constant
+from equinet.infer.join import How, broadcast, common_shape, join, pointwise, with_constant
 from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.tables import beside
+from equinet.infer.tables import beside, snapped
 from equinet.infer.values import Atom, Chosen, Constant, Value
 
 # fmt: off
 INCREASING = (
-    "asin", "asinh", "atan", "cbrt", "ceil", "erf", "erf_inv", "exp", "exp2", "expm1", "floor", "log", "log1p",
-    "logistic", "round", "sign", "sinh", "sqrt", "tan", "tanh",
+    "asinh", "atan", "cbrt", "ceil", "erf", "exp", "exp2", "expm1", "floor", "logistic", "round", "sign", "sinh",
+    "tanh",
 )
 UNARY = (
-    "abs", "acos", "acosh", "atanh", "bessel_i0e", "bessel_i1e", "bitcast_convert_type", "clz", "conj", "cos",
-    "cosh", "digamma", "erfc", "imag", "integer_pow", "is_finite", "lgamma", "not", "population_count", "real",
-    "reduce_precision", "rsqrt", "sin", "square",
+    "abs", "acos", "acosh", "asin", "atanh", "bessel_i0e", "bessel_i1e", "bitcast_convert_type", "clz", "conj", "cos",
+    "cosh", "digamma", "erf_inv", "erfc", "imag", "integer_pow", "is_finite", "lgamma", "log", "log1p", "not",
+    "population_count", "real", "reduce_precision", "rsqrt", "sin", "sqrt", "square", "tan",
 )
 BINARY = (
     "and", "atan2", "complex", "eq", "eq_to", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "le", "le_to", "lt",
@@ -33,6 +35,11 @@ SAME = (
     "sharding_constraint", "stop_gradient",
 )
 # fmt: on
+ELEMENTWISE = {
+    *(set(INCREASING) | set(UNARY) | set(BINARY) | set(SAME)) - {"bitcast_convert_type"},
+    *("add", "add_any", "clamp", "convert_element_type", "div", "max", "min", "mul", "neg", "select_n", "sub"),
+}
+"""Operations that do the same at every place, so that of operands that do not vary along an axis nothing varies."""
 
 
 def _only(arguments: Sequence[Atom]) -> Value:
@@ -48,10 +55,17 @@ def _same(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return list(arguments)
 
 
+def _is_real(equation: Equation, at: int = 0) -> bool:
+    """Whether an operand is of real floats."""
+    return bool(jnp.issubdtype(equation.inputs[at].aval.dtype, jnp.floating))
+
+
 @rule(*INCREASING)
 def _increasing(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    del equation
-    return [pointwise(_only(arguments), "monotone")]
+    """Of all real numbers, and NaN of NaN: `max(f(a), f(b)) = f(max(a, b))`. Functions of a part of them are not here:
+    of a maximum of two numbers with one outside the domain they know nothing.
+    """
+    return [pointwise(_only(arguments), "monotone" if _is_real(equation) else "any")]
 
 
 @rule(*UNARY)
@@ -63,11 +77,20 @@ def _unary(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 
 @rule("convert_element_type")
 def _convert(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    value, to = _only(arguments), np.dtype(equation.params["new_dtype"])
-    floats = np.issubdtype(equation.inputs[0].aval.dtype, np.floating) or "bfloat16" in str(
-        equation.inputs[0].aval.dtype
-    )
-    return [value if floats and (to.kind == "f" or "bfloat16" in str(to)) else pointwise(value, "monotone")]
+    """The identity between floats if no bit is lost, and increasing if some are. Of integers increasing, if the new
+    type has numbers for all of them: others wrap around or collapse, as floats do that become integers, NaN with them.
+    """
+    value, old, new = _only(arguments), equation.inputs[0].aval.dtype, equation.params["new_dtype"]
+    if _is_rounded(old) and _is_rounded(new):
+        return [value if jnp.promote_types(old, new) == new else pointwise(value, "monotone")]
+    whole = jnp.issubdtype(old, jnp.integer) or jnp.issubdtype(old, jnp.bool_)
+    exact = whole and (_is_rounded(new) or (jnp.issubdtype(new, jnp.integer) and np.can_cast(old, new, "safe")))
+    return [pointwise(value, "monotone" if exact else "any")]
+
+
+def _is_rounded(kind: Any) -> bool:
+    """Whether a type is of floats of two bytes or more: smaller ones have no infinity, or little else."""
+    return bool(jnp.issubdtype(kind, jnp.floating)) and jnp.dtype(kind).itemsize > 1
 
 
 @rule("neg")
@@ -79,13 +102,16 @@ def _negative(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 
 @rule("mul", "div")
 def _scale(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    a, b = arguments
+    """Linear: of integers too, whose products wrap around as sums do, but whose quotients are cut off."""
+    (a, b), divides = arguments, equation.name == "div"
+    floats = not jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.integer)
+    how = "linear" if floats or not divides else "any"
     if isinstance(a, Value) and isinstance(b, Constant):
-        return [_scaled(a, b, inverse=equation.name == "div") or with_constant(a, b, "linear")]
+        return [(_scaled(a, b, inverse=divides) if floats else None) or with_constant(a, b, how)]
     if isinstance(a, Constant) and isinstance(b, Value):
-        if equation.name == "div":
+        if divides:
             return [with_constant(b, a, "any")]
-        return [_scaled(b, a, inverse=False) or with_constant(b, a, "linear")]
+        return [(_scaled(b, a, inverse=False) if floats else None) or with_constant(b, a, how)]
     return [_joined(arguments, linear=False)]
 
 
@@ -94,29 +120,29 @@ def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
     value = value.again or value
     if value.kind == "max" or not value.layout:
         return None
+    if constant.shape:
+        value = broadcast(value, common_shape([value.shape, constant.shape]))
     if any(varies and i not in value.moved_axes for i, varies in enumerate(constant.varies)):
         return None
     factor = constant.scalar
     if factor is not None:
-        factor = (1 / factor if factor else 0.0) if inverse else factor
-        return replace(value, factor=value.factor * factor) if factor and np.isfinite(factor) else None
+        if not np.isfinite(factor) or (inverse and not factor):
+            return pointwise(value, "any")
+        factor = value.factor * (1 / factor if inverse else factor)
+        return replace(value, factor=factor) if factor and np.isfinite(factor) else None
     varying = [i for i, varies in enumerate(constant.actually_varies) if varies]
     if len(varying) != 1 or constant.array is None or constant.array.dtype.kind != "f":
         return None
-    axis = value.grid_axis(varying[0]) if constant.shape == value.shape or _fits(constant, value) else None
-    if axis is None or value.tables[axis].advance or (value.fill and value.tables[axis].has_constants):
+    axis = value.grid_axis(varying[0])
+    if axis is None or value.endless(axis) or (value.fill and value.tables[axis].has_constants):
         return None
-    row = np.asarray(constant.array, np.float64)
-    row = row[tuple(slice(None) if i == varying[0] else 0 for i in range(row.ndim))]
+    row = constant.array[tuple(slice(None) if i == varying[0] else 0 for i in range(constant.array.ndim))]
     if not np.isfinite(row).all() or not row.all():
         return None
+    row = snapped(row)
     tables = list(value.tables)
     tables[axis] = tables[axis].scaled(1 / row if inverse else row)
     return replace(value, tables=tuple(tables), kind="sum")
-
-
-def _fits(constant: Constant, value: Value) -> bool:
-    return len(constant.shape) == len(value.shape)
 
 
 @rule("add", "sub", "add_any")

@@ -17,14 +17,16 @@ from equinet.infer.fields import fix_axes, forget_axes
 from equinet.infer.join import mixed
 from equinet.infer.rules.movement import touched, tried
 from equinet.infer.rules.table import RULES, NoRule
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Frequencies, Held, Layout, Spectrum, Value
+from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Frequencies, Held, Layout, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 
 Axes = tuple[tuple[int, Frequencies] | None, ...]
 
 
 def settled(atom: Held) -> Atom:
-    """A spectrum as an array like any other: only what turns no phase is kept."""
+    """A spectrum as an array like any other: only what turns no phase is kept. A part of an array likewise."""
+    if isinstance(atom, Cut):
+        return atom.value
     return _without(atom, range(len(atom.axes))).value if isinstance(atom, Spectrum) else atom
 
 
@@ -37,7 +39,7 @@ def _without(spectrum: Spectrum, array_axes: Sequence[int]) -> Spectrum:
     kept = [i for i in range(value.dim) if i not in gone]
     names = {old: new for new, old in enumerate(kept)}
     layout = _renumbered(value, kept)
-    made = value.known(forget_axes(fix_axes(value.field, gone), gone), layout, [value.extents[i] for i in kept])
+    made = value.known(forget_axes(fix_axes(value.field, gone), gone), layout, axes=kept)
     axes = tuple(None if a is None or a[0] in gone else (names[a[0]], a[1]) for a in spectrum.axes)
     return Spectrum(made, axes)
 
@@ -77,7 +79,7 @@ def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
         if not hidden:
             value = plain(value, i)
         axis = value.grid_axis(i)
-        endless = axis is not None and value.stem.grid.axes[axis].size is None
+        endless = axis is not None and value.endless(axis)
         partial = axis is None and any(digit.axis is not None for digit in value.layout[i])
         if partial or endless or (axis is not None and value.dim > MOST_AXES):
             if hidden:
@@ -173,7 +175,7 @@ def _magnitude(equation: Equation, arguments: Sequence[Held]) -> Value | None:
     value, hidden = atom.value, {entry[0] for entry in atom.axes if entry is not None}
     kept = [i for i in range(value.dim) if i not in hidden]
     layout = _renumbered(value, kept)
-    return value.known(forget_axes(value.field, hidden).pointwise("any"), layout, [value.extents[i] for i in kept])
+    return value.known(forget_axes(value.field, hidden).pointwise("any"), layout, axes=kept)
 
 
 def _transposed(equation: Equation, arguments: Sequence[Held]) -> Spectrum | None:

@@ -12,11 +12,11 @@ from jax.lax import GatherScatterMode
 from equinet.fibre import Fibre, concatenate
 from equinet.field import Field
 from equinet.infer.compat import Equation
-from equinet.infer.fields import reflected
+from equinet.infer.fields import fix_axes, reflected
 from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.tables import Kernel, Table, continued, interleaved, stacked
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value
+from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Layout, Spectrum, Strip, Value
 from equinet.infer.views import MOST_AXES, freed, plain, read_axis, regrouped
 from equinet.windows import FILL
 
@@ -86,8 +86,9 @@ def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -
             )
             return value.laid_out(layout)
         return mixed(value, "affine", layout)
-    if value.stem.grid.axes[axis].size is None:
-        return _picked_endless(value, array_axis, axis, rows)
+    if value.endless(axis):
+        made = _picked_endless(value, array_axis, axis, rows)
+        return _held_rows(value, array_axis, axis, len(rows)) if made is None else made
     if value.dim > MOST_AXES:
         return picked(freed(value, [array_axis]), array_axis, rows, fill)
     value = _filled(value, fill) if (rows == FILL).any() else value
@@ -105,10 +106,12 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
     axis = digit.axis
     if axis is None or value.is_whole(digit):
         return None
-    if value.stem.grid.axes[axis].size is None:
+    strip = value.canvas[axis]
+    if value.endless(axis):
         if digit.stride != 1:
             return None
         kept = value.tables[axis].strided(int(rows[0]), digit.size)
+        strip = strip.picked(int(rows[0]), digit.size)
     else:
         nodes = np.arange(value.extents[axis])
         kept = value.tables[axis].pick(nodes[nodes // digit.stride % digit.size == rows[0]])
@@ -125,7 +128,8 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
     layout = tuple((Digit(1),) if i == array_axis else tuple(map(closed_up, old)) for i, old in enumerate(value.layout))
     extents = tuple(n // digit.size if i == axis else n for i, n in enumerate(value.extents))
     tables = tuple(kept if i == axis else table for i, table in enumerate(value.tables))
-    return replace(value, tables=tables, layout=layout, extents=extents, again=again)
+    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
+    return replace(value, tables=tables, layout=layout, extents=extents, canvas=canvas, again=again)
 
 
 def _filled(value: Value, fill: float) -> Value:
@@ -137,40 +141,60 @@ def _filled(value: Value, fill: float) -> Value:
     return replace(value, fill=fill)
 
 
-def _retabled(value: Value, array_axis: int, axis: int, tables: tuple[Table, ...], extent: int) -> Value:
-    """The same value with another number of nodes along one axis."""
+def _retabled(
+    value: Value, array_axis: int, axis: int, tables: tuple[Table, ...], extent: int, strip: Strip | None = None
+) -> Value:
+    """The same value with another number of nodes along one axis, in the same strip of the input unless given."""
     whole = (Digit(extent, axis),)
+    strip = value.canvas[axis].cut_into(extent, value.extents[axis]) if strip is None else strip
     layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
     extents = tuple(extent if i == axis else n for i, n in enumerate(value.extents))
-    return replace(value, tables=tables, layout=layout, extents=extents)
+    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
+    return replace(value, tables=tables, layout=layout, extents=extents, canvas=canvas)
 
 
-def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value:
-    """On an infinite axis only what happens far from the ends counts: elsewhere rows are padding."""
-    first, last = len(rows) // 4, len(rows) - len(rows) // 4
-    inner = rows[first:last]
-    steps = np.diff(inner)
-    if (inner == FILL).any() or not inner.size or (steps.size and (steps != steps[0]).any()):
-        table = continued(Table(rows[:, None], np.ones((len(rows), 1))), value.extents[axis])
-        if table is None or value.dim > MOST_AXES:
-            return picked(freed(value, [array_axis]), array_axis, rows)
-        value = value.restem()
-        tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
-        return _retabled(value, array_axis, axis, tables, len(rows))
-    step = int(steps[0]) if steps.size else 1
-    return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
+def _held_rows(value: Value, array_axis: int, axis: int, count: int) -> Value:
+    """Any rows along a grid axis, under what leaves all its nodes in place."""
+    whole = (Digit(count, axis),)
+    layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
+    extents = [count if i == axis else n for i, n in enumerate(value.extents)]
+    return value.known(fix_axes(value.field, {axis}), layout, extents)
+
+
+def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value | None:
+    """Rows that stand for all of an infinite axis: they read its inner nodes in order, each or every so many of them.
+
+    What they read of its ends is padding. None if they read the inner nodes otherwise, or leave some out.
+    """
+    inside = np.flatnonzero(value.inside(axis))
+    here = np.flatnonzero(np.isin(rows, inside))
+    if not here.size or value.dim > MOST_AXES:
+        return None
+    first, inner = int(here[0]), rows[here[0] : here[-1] + 1]
+    # The step shows between inner rows; where there is but one, in all rows.
+    steps = np.unique(np.diff(inner if len(inner) > 1 else rows))
+    if len(steps) == 1 and steps[0] and FILL not in inner:
+        step = int(steps[0])
+        if not np.isin((inner[0] - step, inner[-1] + step), inside).any():
+            return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
+    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), value.inside(axis))
+    if table is None:
+        return None
+    value = value.restem()
+    tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
+    return _retabled(value, array_axis, axis, tables, len(rows))
 
 
 def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:
     """On an infinite axis: node i is node `start + step · i`."""
     if step < 0:
-        turned = value.known(reflected(value.field, axis, start))
+        strips = [s.picked(start, -1) if i == axis else s for i, s in enumerate(value.canvas)]
+        turned = replace(value.known(reflected(value.field, axis, start)), canvas=tuple(strips))
         return strided(turned, array_axis, axis, 0, -step, count)
-    if step == 0 or value.dim > MOST_AXES:
-        return mixed(freed(value, [array_axis]), "affine", _with_axis(value.layout, array_axis, count))
     again = None if value.again is None else strided(value.again, array_axis, axis, start, step, count)
     tables = tuple(t.strided(start, step) if i == axis else t for i, t in enumerate(value.tables))
-    return replace(_retabled(replace(value, again=None), array_axis, axis, tables, count), again=again)
+    strip = value.canvas[axis].picked(start, step)
+    return replace(_retabled(replace(value, again=None), array_axis, axis, tables, count, strip), again=again)
 
 
 def _with_axis(layout: Layout, array_axis: int, size: int) -> Layout:
@@ -179,30 +203,59 @@ def _with_axis(layout: Layout, array_axis: int, size: int) -> Layout:
 
 @rule("slice")
 def _slice(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    value, shape = value_of(arguments[0]), equation.input_shape(0)
+    value, shape = part_of(arguments[0]), equation.input_shape(0)
     starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
     steps = equation.params["strides"] or (1,) * len(shape)
     for i, (start, limit, step) in enumerate(zip(starts, limits, steps, strict=True)):
         if (start, limit, step) != (0, shape[i], 1):
-            value = picked(value, i, np.arange(start, limit, step))
+            value = cut(value, i, np.arange(start, limit, step))
     return [value]
 
 
 @rule("split")
 def _split(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    value, axis, start, made = value_of(arguments[0]), equation.params["axis"], 0, []
+    value, axis, start, made = part_of(arguments[0]), equation.params["axis"], 0, []
     for size in equation.params["sizes"]:
-        made.append(picked(value, axis, np.arange(start, start + size)))
+        made.append(cut(value, axis, np.arange(start, start + size)))
         start += size
     return made
 
 
 @rule("rev")
 def _reverse(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    value = value_of(arguments[0])
+    value = part_of(arguments[0])
     for i in equation.params["dimensions"]:
-        value = picked(value, i, np.arange(value.shape[i])[::-1])
+        value = cut(value, i, np.arange(value.shape[i])[::-1])
     return [value]
+
+
+CUTS = ("slice", "split", "rev", "concatenate")
+"""Operations whose rules take parts of arrays as what they are; any other sees arrays like any other."""
+
+
+def part_of(atom: Atom | Cut) -> Value | Cut:
+    """An operand that depends on the input, or a part of one.
+
+    Raises:
+        NoRule: if it is a phase.
+    """
+    return atom if isinstance(atom, Cut) else value_of(atom)
+
+
+def cut(part: Value | Cut, array_axis: int, rows: np.ndarray) -> Value | Cut:
+    """Elements of an array axis by their numbers: a `Cut`, if they do not stand for the infinite axis they are of."""
+    if isinstance(part, Cut):
+        if part.source is not None and part.axis == array_axis:
+            return cut(part.source, array_axis, np.asarray(part.rows)[rows])
+        made = cut(part.value, array_axis, rows)
+        if isinstance(made, Cut):
+            return Cut(made.value, part.at_ends or made.at_ends)
+        return Cut(made, part.at_ends)
+    axis = part.grid_axis(array_axis)
+    if axis is None or not part.endless(axis) or _picked_endless(part, array_axis, axis, rows) is not None:
+        return picked(part, array_axis, rows)
+    at_ends = not part.inside(axis)[rows[rows != FILL]].any()
+    return Cut(picked(part, array_axis, rows), at_ends, part, array_axis, tuple(rows.tolist()))
 
 
 @rule("pad")
@@ -222,7 +275,7 @@ def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
         rows = np.concatenate([np.full(max(lo, 0), FILL), wide, np.full(max(hi, 0), FILL)])
         rows = rows[max(-lo, 0) : len(rows) - max(-hi, 0)]
         axis = value.grid_axis(i)
-        if axis is not None and value.stem.grid.axes[axis].size is None and between and value.dim <= MOST_AXES:
+        if axis is not None and value.endless(axis) and between and min(lo, hi) >= 0 and value.dim <= MOST_AXES:
             reading = Kernel(1, 1, 1, between + 1, lo, hi, Kernel.free(1))
             whole = _with_digit(value, i, Digit(len(rows), axis))
             value = read_axis(whole, axis, reading, len(rows), {}, "sum")
@@ -258,17 +311,19 @@ def _stack(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
 def _with_new_axis(constant: Constant, at: int) -> Constant:
     """A constant with one more axis, of size 1."""
 
-    def wider(flags: tuple[bool, ...]) -> tuple[bool, ...]:
-        return (*flags[:at], False, *flags[at:])
-
-    evaluate = None if constant.evaluate is None else lambda: np.expand_dims(np.asarray(constant.raw), at)
     shape = (*constant.shape[:at], 1, *constant.shape[at:])
-    return Constant(shape, evaluate, wider(constant.varies), wider(constant.at_ends))
+    varies = (*constant.varies[:at], False, *constant.varies[at:])
+    return constant.mapped(lambda array: np.expand_dims(np.asarray(array), at), shape, varies)
 
 
 def concatenated(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
     """Arrays one after the other along an axis; at least one of them depends on the input."""
     arguments = [a for a in arguments if isinstance(a, Chosen) or 0 not in a.shape]
+    if any(isinstance(a, Cut) for a in arguments):
+        whole = _put_together(arguments, at, shape)
+        if whole is not None:
+            return whole
+        arguments = [a.value if isinstance(a, Cut) else a for a in arguments]
     values = [a for a in arguments if isinstance(a, Value)]
     if any(isinstance(v.stem.fibre, Fibre) for v in values):
         return _fibres_beside(values, at)
@@ -357,16 +412,8 @@ def _widened(constant: Constant, axis: int, size: int) -> Constant:
     """What a constant that fills a part of a free axis says of the whole of it, as far as symmetry goes."""
     shape = tuple(size if i == axis else n for i, n in enumerate(constant.shape))
     varies = tuple(n > 1 if i == axis else v for i, (n, v) in enumerate(zip(shape, constant.varies, strict=True)))
-    if constant.evaluate is None:
-        return Constant(shape, None, varies)
-
-    def evaluate() -> np.ndarray:
-        array = constant.array
-        assert array is not None
-        widths = [(0, size - array.shape[axis]) if i == axis else (0, 0) for i in range(array.ndim)]
-        return np.pad(np.asarray(array), widths)
-
-    return Constant(shape, evaluate, varies)
+    widths = [(0, size - n) if i == axis else (0, 0) for i, n in enumerate(constant.shape)]
+    return constant.mapped(lambda array: np.pad(np.asarray(array), widths), shape, varies)
 
 
 def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequence[int]) -> Value | None:
@@ -376,8 +423,8 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
     axis = first.grid_axis(at)
     if axis is None or first.dim > MOST_AXES:
         return None
-    if first.stem.grid.axes[axis].size is None:
-        return _continued(parts, at, axis, shape)
+    if first.endless(axis):
+        return _between_ends(parts, at, shape)
     for v in values:
         alike = v.token is first.token and v.factor == first.factor and v.kind == first.kind
         if not alike or v.grid_axis(at) != axis or v.dim != first.dim:
@@ -411,19 +458,38 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
     return replace(_retabled(replace(first, fill=fill), at, axis, made, shape[at]), again=again)
 
 
-def _continued(parts: Sequence[Value | Constant], at: int, axis: int, shape: Sequence[int]) -> Value | None:
-    """On an infinite axis the longest piece goes on for ever; the others are its padding."""
+def _between_ends(parts: Sequence[Atom], at: int, shape: Sequence[int]) -> Value | None:
+    """On an infinite axis one part stands for all of it; the others are padding, if they depend on its ends at most."""
     values = [p for p in parts if isinstance(p, Value)]
-    longest = max(values, key=lambda v: v.shape[at])
-    others = [v for v in values if v is not longest]
-    if any(v.token is not longest.token for v in others) or 2 * longest.shape[at] <= shape[at]:
+    others = [p for p in parts if not isinstance(p, Value)]
+    axis = values[0].grid_axis(at) if len(values) == 1 else None
+    if axis is None or not values[0].endless(axis) or values[0].dim > MOST_AXES:
+        return None
+    if not all(isinstance(p, Constant) or (isinstance(p, Cut) and p.at_ends) for p in others):
         return None
     start = 0
     for p in parts:
-        if p is longest:
+        if isinstance(p, Value):
             break
-        start += p.shape[at]
-    return strided(longest, at, axis, -start, 1, shape[at])
+        start += 0 if isinstance(p, Chosen) else p.shape[at]
+    return strided(values[0], at, axis, -start, 1, shape[at])
+
+
+def _put_together(parts: Sequence[Atom], at: int, shape: Sequence[int]) -> Value | None:
+    """Parts that were cut out of one array along an infinite axis, one after the other."""
+    if any(isinstance(p, Value) for p in parts):
+        return _between_ends(parts, at, shape)
+    sources = {id(p.source): p.source for p in parts if isinstance(p, Cut) and not p.at_ends}
+    source = sources.popitem()[1] if len(sources) == 1 else None
+    if source is None:
+        return None
+    rows: list[int] = []
+    for p in parts:
+        if isinstance(p, Chosen | Spectrum) or (isinstance(p, Cut) and p.source is source and p.axis != at):
+            return None
+        rows += p.rows if isinstance(p, Cut) and p.source is source else [FILL] * p.shape[at]
+    made = cut(source, at, np.asarray(rows))
+    return made if isinstance(made, Value) else None
 
 
 def _apart(parts: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
@@ -507,7 +573,7 @@ def _along(row: np.ndarray, axis: int, rank: int) -> np.ndarray:
     return row.reshape([-1 if i == axis else 1 for i in range(rank)])
 
 
-def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value:
+def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value | Cut:
     """A copy of elements, given the place that each comes from, where each axis is indexed by itself."""
     varying = [read.varying for read in places]
     taken = [axis for axes in varying for axis in axes]
@@ -519,10 +585,16 @@ def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Val
         if sources[i] is None and any(digit.axis is not None for digit in value.layout[i]):
             # One node, again and again, along an axis of the result that nothing else varies along.
             sources[i] = next((axis for axis in reversed(read.axes) if axis not in sources), None)
-    for i, (read, axis) in enumerate(zip(places, sources, strict=True)):
-        row = read.row(axis)
-        if not np.array_equal(row, np.arange(old[i])):
-            value = picked(value, i, row)
+    changed = {
+        i: row
+        for i, (read, axis) in enumerate(zip(places, sources, strict=True))
+        if not np.array_equal(row := read.row(axis), np.arange(old[i]))
+    }
+    if len(changed) == 1 and sources == list(range(len(shape))):
+        [(i, row)] = changed.items()
+        return cut(value, i, row)
+    for i, row in changed.items():
+        value = picked(value, i, row)
     spent = [i for i, axis in enumerate(sources) if axis is None]
     if any(digit.axis is not None for i in spent for digit in value.layout[i]):
         # One node alone was kept of these axes; it is there no more.
@@ -578,7 +650,7 @@ def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
         if updates.array is not None:
             made = with_constant(made, Constant.of(tried(equation, updates.array, given)), "any")
         elif any(updates.varies):
-            made = with_constant(made, Constant(shape, None, tuple(n > 1 for n in shape)), "any")
+            made = with_constant(made, Constant.arbitrary(shape), "any")
     else:
         raise NoRule("nothing that it moves depends on the input")
     return [pointwise(with_constant(made, Constant.of(touched(equation, given)), "any"), "any")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.rules.movement import value_of
 from equinet.infer.rules.reductions import reduced
 from equinet.infer.rules.table import rule
-from equinet.infer.tables import Table, continued
-from equinet.infer.values import Atom, Constant, Digit, Value
+from equinet.infer.tables import Table, continued, snapped
+from equinet.infer.values import Atom, Constant, Digit, Value, bits
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain
 
 
@@ -82,23 +83,17 @@ def _restricted(value: Value, weights: Constant, batch: Sequence[int], places: S
     count = len(batch)
     if array is None:
         shape = tuple(value.shape[i] if i in batch else 1 for i in range(len(value.layout)))
-        wide = Constant(shape, None, tuple(n > 1 for n in shape))
+        wide = Constant.arbitrary(shape)
     else:
         flat = array.reshape(*array.shape[:count], -1)
-        _, names = np.unique(flat.reshape(-1, flat.shape[-1]), axis=0, return_inverse=True)
+        flat = bits(flat).reshape(prod(array.shape[:count]), -1)
+        _, names = np.unique(flat, axis=0, return_inverse=True)
         shape = [1] * len(value.layout)
         for i in batch:
             shape[i] = value.shape[i]
         order = np.argsort(batch)
         wide = Constant.of(names.reshape(array.shape[:count]).transpose(*order).reshape(shape))
-    return with_constant(value, _spread(wide, value.shape), "affine")
-
-
-def _spread(constant: Constant, shape: Sequence[int]) -> Constant:
-    """The same along axes on which it does not vary."""
-    if constant.evaluate is None:
-        return Constant(tuple(shape), None, constant.varies)
-    return Constant(tuple(shape), lambda: np.broadcast_to(np.asarray(constant.array), shape), constant.varies)
+    return with_constant(value, wide, "affine")
 
 
 def _along_an_axis(
@@ -112,30 +107,31 @@ def _along_an_axis(
     """A known matrix along one grid axis (interpolation, say): each output is a weighted sum of nodes."""
     if len(summed) != 1 or len(sizes) > 1 or weights_batch or weights.array is None or value.kind == "max":
         return None
-    if weights.array.dtype.kind == "c":
+    if weights.array.dtype.kind != "f":
         return None
     (at,), (place,) = summed, weights_summed
     axis = value.grid_axis(at)
     if axis is None or value.dim > MOST_AXES:
         return None
-    matrix = np.asarray(weights.array, np.float64)
-    matrix = np.moveaxis(matrix, place, 0).reshape(matrix.shape[place], -1)
-    matrix = np.where(np.abs(matrix) < 1e-7 * np.abs(matrix).max(initial=0), 0, matrix)
-    if not np.isfinite(matrix).all() or not matrix.any(0).all():
+    if not np.isfinite(weights.array).all():
+        return None
+    matrix = np.moveaxis(snapped(weights.array), place, 0).reshape(weights.array.shape[place], -1)
+    if not matrix.any(0).all():
         return None
     value = value.restem()
     entries = int((matrix != 0).sum(0).max())
     rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
     made = Table(rows, np.take_along_axis(matrix.T, rows, 1))
-    if value.stem.grid.axes[axis].size is None:
-        made = continued(made, len(matrix))
+    if value.endless(axis):
+        made = continued(made, value.inside(axis))
         if made is None:
             return None
     tables = tuple(made if i == axis else table for i, table in enumerate(value.tables))
     size = matrix.shape[1]
     layout = tuple((Digit(size, axis),) if i == at else digits for i, digits in enumerate(value.layout))
     extents = tuple(size if i == axis else n for i, n in enumerate(value.extents))
-    return replace(value, tables=tables, kind="sum", layout=layout, extents=extents), at
+    canvas = tuple(s.cut_into(n, old) for s, n, old in zip(value.canvas, extents, value.extents, strict=True))
+    return replace(value, tables=tables, kind="sum", layout=layout, extents=extents, canvas=canvas), at
 
 
 def _of_values(

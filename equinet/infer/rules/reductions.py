@@ -50,7 +50,7 @@ def _collapsed(value: Value, axes: set[int], kind: Kind, layout: tuple[tuple[Dig
     renamed = tuple(
         tuple(Digit(d.size, names[d.axis], d.stride) if d.axis is not None else d for d in digits) for digits in layout
     )
-    return value.known(field, renamed, [value.extents[i] for i in kept])
+    return value.known(field, renamed, axes=kept)
 
 
 def _within_blocks(value: Value, array_axes: Sequence[int], axis: int, kind: Kind) -> Value:
@@ -73,7 +73,7 @@ def _within_blocks(value: Value, array_axes: Sequence[int], axis: int, kind: Kin
 
 def _folded(value: Value, axis: int, kept: Digit, gone: Sequence[Digit], kind: Literal["sum", "max"]) -> Value:
     """All nodes at one offset within blocks, added up or the largest of them: an axis wound around the block."""
-    if value.stem.grid.axes[axis].size is None or kept.stride != 1:
+    if value.endless(axis) or kept.stride != 1:
         return unfolded(value, axis) or freed_axes(value, {axis})
     value = value.restem()
     turns = value.extents[axis] // kept.size

@@ -14,7 +14,7 @@ from equinet.infer.fields import restrict_source
 from equinet.infer.join import mixed, pointwise
 from equinet.infer.rules.movement import value_of
 from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.tables import Kernel, whole
+from equinet.infer.tables import Kernel, equal, snapped, whole
 from equinet.infer.values import Atom, Constant, Digit, Value, free
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.windows import Reading, Rolled
@@ -148,10 +148,9 @@ def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, i
     if weights is None or extent == 1 or weights.dtype.kind == "c":
         return Kernel.free(extent), 1
     slices = np.moveaxis(weights, axis, 0).reshape(extent, -1)
-    few = slices[:, :: max(slices.shape[1] // 7, 1)].astype(np.float64)
+    few = slices[:, :: max(slices.shape[1] // 7, 1)]
     if not any(_proportion(few[i], few[j]) for i in range(extent) for j in range(i)):
         return Kernel.free(extent), 1
-    slices = slices.astype(np.float64)
     if not np.isfinite(slices).all():
         return Kernel.free(extent), 1
     groups: list[list[tuple[int, float]]] = []
@@ -165,19 +164,19 @@ def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, i
             groups.append([(offset, 1.0)])
     if len(groups) == extent:
         return Kernel.free(extent), 1
-    factors = np.asarray([factor for group in groups for _, factor in group])
+    factors = snapped(np.asarray([factor for group in groups for _, factor in group], weights.dtype))
     wholes, scale = whole(factors)
     numbers = iter(wholes.tolist())
     return tuple(tuple((offset, next(numbers)) for offset, _ in group) for group in groups), scale
 
 
 def _proportion(row: np.ndarray, other: np.ndarray) -> float:
-    """The factor by which one row of numbers is another, to the precision of a float32; 0 if it is not."""
+    """The factor by which one row of numbers is another, each but for its rounding; 0 if it is not."""
     at = int(np.abs(other).argmax())
     if not other[at] or not np.isfinite(row[at]):
         return 0.0
-    factor = float(row[at] / other[at])
-    return factor if np.allclose(row, factor * other, rtol=1e-6, atol=1e-7 * abs(factor * other[at])) else 0.0
+    factor = float(row[at]) / float(other[at])
+    return factor if equal(row, (factor * other.astype(np.float64)).astype(row.dtype)) else 0.0
 
 
 def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
@@ -188,19 +187,26 @@ def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
         moved = list(range(weights.ndim))
         for axis, other in zip(axes, order, strict=True):
             moved[axis] = other
-        if not np.allclose(weights, weights.transpose(moved), rtol=1e-6, atol=0):
+        if not equal(weights, weights.transpose(moved)):
             return False
     return True
 
 
 @rule("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window")
 def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    params, kind = equation.params, equation.name.removeprefix("reduce_window").strip("_") or _combined(equation)
-    values = [a for a in arguments if isinstance(a, Value)]
-    if len(values) != 1 or not isinstance(arguments[0], Value):
-        raise NoRule("it reduces several arrays at once, or from a start that depends on the input")
-    value = values[0]
-    rank = len(value.layout)
+    count = len(equation.shapes)
+    if not all(isinstance(a, Constant) for a in arguments[count:]):
+        raise NoRule("it reduces from a start that depends on the input")
+    named = equation.name.removeprefix("reduce_window").strip("_")
+    kinds = [named] if named else _combined(equation)
+    return [
+        _reduced(equation, value_of(a), shape, kind) if not isinstance(a, Constant) else Constant.arbitrary(shape)
+        for a, shape, kind in zip(arguments[:count], equation.shapes, kinds, strict=True)
+    ]
+
+
+def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: str) -> Value:
+    params, rank = equation.params, len(value.layout)
     slides = {
         i: _Slide(size, stride, dilation, base, lo, hi)
         for i, (size, stride, dilation, base, (lo, hi)) in enumerate(
@@ -219,14 +225,29 @@ def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Ato
     if kind == "min" and any(line.maximum for line in value.field.lines):
         # A minimum of maxima is no maximum of anything; a minimum of anything else is matched as a maximum is.
         value = value.known(value.field.rebase())
-    made = slid(value, slides, equation.shapes[0], reduce, taps)
+    made = slid(value, slides, shape, reduce, taps)
     if equation.name == "reduce_window" and reduce != "taps":
         # The start of the reduction is one more entry of every window.
         made = pointwise(made, "affine" if kind == "sum" else "monotone")
-    return [made] if kind in ("sum", "max") else [pointwise(made, "any")]
+    return made if kind in ("sum", "max") else pointwise(made, "any")
 
 
-def _combined(equation: Equation) -> str:
-    """How a reduction that is written out combines elements: "sum", "max", "min", or "" for anything else."""
-    names = [inner.name for inner in Program.of(equation.params["jaxpr"]).equations]
-    return {"add": "sum", "max": "max", "min": "min"}.get(names[0], "") if len(names) == 1 else ""
+def _combined(equation: Equation) -> list[str]:
+    """How a reduction that is written out combines elements of each array: "sum", "max", "min", or "" for all else.
+
+    Raises:
+        NoRule: if what becomes of one array depends on another one.
+    """
+    program = Program.of(equation.params["jaxpr"])
+    names = {"add": "sum", "max": "max", "min": "min"}
+    count, found = len(program.outputs), []
+    for at, output in enumerate(program.outputs):
+        mine = {id(program.inputs[at]), id(program.inputs[count + at])}
+        step = next((step for step in program.equations if step.outputs[0] is output), None)
+        if step is not None and {id(var) for var in step.inputs} == mine:
+            found.append(names.get(step.name, ""))
+        elif count == 1:
+            found.append("")
+        else:
+            raise NoRule("it reduces several arrays at once, each with an eye on the others")
+    return found
