@@ -11,8 +11,9 @@ Networks are called DOWN-PADDING-READOUT, with `-shifted` at the end if they are
 - READOUT: `gap`, `gmp` (global average and maximum), `flatten`, `conv` (the fully connected layer as a convolution).
 
 The study trains `STUDIED`: all paddings with `gap` (`reflect` on images as they are alone), all readouts with
-circular padding, and zero padding with `flatten`, the textbook's network. They differ in nothing else: stages of 8, 16,
-32 and 32 features, 32×32 images, three epochs on the Fashion-MNIST subset.
+circular padding, and zero padding with `flatten`, the textbook's network. All else is chosen alike: stages of 8, 16,
+32 and 32 features, 32×32 images, three epochs on the Fashion-MNIST subset. What these choices bring with them differs:
+receptive fields, multiplications, and with `lps`, `flatten` and `conv` the number of parameters.
 """
 
 from itertools import product

@@ -1,9 +1,12 @@
 """What the runs of one network have in common: means and spreads over the seeds, groups computed and measured."""
 
+import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
 from experiments.markdown import percent
 
@@ -37,6 +40,42 @@ def spread(records: Records, key: str) -> str:
         return "–"
     found = values(records, key)
     return percent(found.mean()) + (f" ± {100 * found.std(ddof=1):.1f}" if len(found) > 1 else "")
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """The mean of one network's metric minus another's, each pair of runs of one seed, with its 95 % interval.
+
+    The interval is mean ± t · s / √n for n differences of standard deviation s, t being Student's at 97.5 % with n − 1
+    degrees of freedom. No correction is made for how many differences are looked at.
+    """
+
+    mean: float
+    half: float
+
+    @property
+    def excludes_zero(self) -> bool:
+        return abs(self.mean) > self.half
+
+    def __str__(self) -> str:
+        """In points of a percent."""
+        low, high = 100 * (self.mean - self.half), 100 * (self.mean + self.half)
+        return f"{100 * self.mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+
+
+def difference(one: Records, other: Records, key: str) -> Difference:
+    """How far a metric of one network is above that of another, run by run of the seeds that both have.
+
+    Raises:
+        ValueError: fewer than two seeds in common, so that there is no interval.
+    """
+    first, second = ({record["seed"]: record for record in records} for records in (one, other))
+    shared = sorted(first.keys() & second.keys())
+    if len(shared) < 2:
+        raise ValueError(f"an interval needs two seeds that both networks have; in common are {shared}")
+    gaps = values([first[seed] for seed in shared], key) - values([second[seed] for seed in shared], key)
+    n = len(gaps)
+    return Difference(float(gaps.mean()), float(stats.t.ppf(0.975, n - 1) * gaps.std(ddof=1)) / math.sqrt(n))
 
 
 def extent(records: Records) -> str:

@@ -18,9 +18,11 @@ from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
+from equinet.infer.rows import picked
 from equinet.infer.rules import RULES, NoRule
+from equinet.infer.rules.concatenation import concatenated
 from equinet.infer.rules.fourier import settled, spectral
-from equinet.infer.rules.movement import CUTS, concatenated, picked
+from equinet.infer.rules.movement import CUTS
 from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Held, Spectrum, Value, free
 from equinet.infer.views import freed, without_spare_axes
 
@@ -148,13 +150,13 @@ class Interpreter:
         kept = [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
         return [Cut(a, at_ends=True) if at_ends and isinstance(a, Value) else a for a in kept]
 
-    def _apply_rule(self, equation: Equation, arguments: list[Atom]) -> list[Atom]:
+    def _apply_rule(self, equation: Equation, arguments: Sequence[Any]) -> Sequence[Held]:
         region = declaration(equation.eqn)
         if region is not None:
             return push_declared(region, equation, arguments, self.source)
         control = {"scan": self._scan, "while": self._while, "cond": self._cond}.get(equation.name)
         if control is not None:
-            return [settled(a) for a in self._inside(equation, lambda: list(control(equation, arguments)))]
+            return [settled(a) for a in self._inside(equation, lambda: list(control(equation, list(arguments))))]
         rule = RULES.get(equation.name)
         if rule is None:
             raise NoRule(
@@ -212,11 +214,13 @@ class Interpreter:
         to_test, to_body, carry = arguments[:n], arguments[n:m], arguments[m:]
         for _ in range(COUNTED):
             (going,) = self._plainly(test, [*to_test, *carry])
-            if not isinstance(going, Constant) or (going.scalar is None and going.array is None):
+            if not isinstance(going, Constant) or going.array is None:
                 break
-            if not bool(np.asarray(going.array).ravel()[0]):
+            if not going.array.any():
                 return carry
-            carry = self._plainly(body, [*to_body, *carry])
+            made = self._plainly(body, [*to_body, *carry])
+            # A loop of which `vmap` made many turns where some of them still do; the others keep what they have.
+            carry = made if going.array.all() else [_kept(going, a, b) for a, b in zip(made, carry, strict=True)]
 
         # What the body hands on as it is stays what it is; of the rest, the number of turns decides.
         still = [out is var for out, var in zip(body.outputs, body.inputs[m - n :], strict=True)]
@@ -321,12 +325,41 @@ def _same(a: Atom, b: Atom) -> bool:
 
 
 def _decided(atom: Atom, which: Atom) -> Atom:
-    """One of several arrays of which one thing is known, whichever another array says: it depends on that one too."""
-    if not isinstance(which, Value):
-        return atom
-    still = freed(which, list(range(len(which.layout))))
-    if isinstance(atom, Value):
-        return atom.known(restrict_source(atom.field, still.field))
-    if isinstance(atom, Constant):
-        return Value(still.field.pointwise("any"), (), free(*atom.shape))
-    raise NoRule("a loop or a branch decides on the phase that a polyphase layer chose")
+    """One of several arrays of which one thing is known, whichever another array says: it depends on that one too.
+
+    Args:
+        which: a number, or one for each entry along the first axes.
+    """
+    if isinstance(atom, Chosen) or isinstance(which, Chosen):
+        raise NoRule("a loop or a branch decides on the phase that a polyphase layer chose")
+    if not which.shape and isinstance(atom, Value):
+        return atom.known(restrict_source(atom.field, which.field)) if isinstance(which, Value) else atom
+    rest = atom.shape[len(which.shape) :]
+    if isinstance(which, Constant):
+        if isinstance(atom, Constant):
+            return Constant.arbitrary(atom.shape)
+        return with_constant(atom, Constant.arbitrary((*which.shape, *(1 for _ in rest))), "any")
+    wide = which.laid_out((*which.layout, *((Digit(n, uniform=True),) for n in rest)))
+    return _met(wide, Constant.arbitrary(atom.shape) if isinstance(atom, Constant) else atom)
+
+
+def _kept(going: Constant, new: Atom, old: Atom) -> Atom:
+    """Where something known says so the new array, elsewhere the old one."""
+    if isinstance(new, Constant) and isinstance(old, Constant):
+        if going.lazy is None or new.lazy is None or old.lazy is None:
+            return Constant.arbitrary(new.shape)
+        lazy = Lazy(lambda g, a, b: np.where(_along_first(g, np.ndim(a)), a, b), going.lazy, new.lazy, old.lazy)
+        return Constant(new.shape, lazy, tuple(n > 1 for n in new.shape))
+    met = _met(new, old)
+    assert isinstance(met, Value)
+    rest = len(met.shape) - len(going.shape)
+    wide = going.mapped(
+        lambda g: _along_first(g, len(met.shape)), (*going.shape, *(1,) * rest), (*going.varies, *(False,) * rest)
+    )
+    return with_constant(met, wide, "any")
+
+
+def _along_first(array: Any, rank: int) -> np.ndarray:
+    """An array along the first of so many axes."""
+    found = np.asarray(array)
+    return found.reshape(*found.shape, *(1,) * (rank - found.ndim))

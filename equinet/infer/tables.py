@@ -23,6 +23,8 @@ from equinet.windows import FILL, MISSING, Reading
 Kind = Literal["gather", "sum", "max"]
 _ULPS = 8
 """Units in the last place by which weights may differ that count as equal: what rounding leaves of equal ones."""
+_SIMPLE = 5040
+"""The largest denominator of a simple fraction."""
 _ONE = 1 << 20
 """How the weight 1 is written beside weights that are no simple fractions."""
 
@@ -177,17 +179,24 @@ def equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def snapped(array: np.ndarray) -> np.ndarray:
-    """The same numbers in double precision, where those that differ by a few units in the last place become one.
+    """The same numbers in double precision, where those that differ by a few units in the last place become one, and
+    simple fractions what they were before they were rounded.
 
     Each is compared with its like, never with the largest: a small one is not zero beside a large one.
     """
-    rounding = _ULPS * float(jnp.finfo(array.dtype).eps) if array.dtype.kind == "f" else 0.0
+    if array.dtype.kind != "f":
+        return array.astype(np.float64)
+    rounding = _ULPS * float(jnp.finfo(array.dtype).eps)
     sizes, where = np.unique(np.abs(array.astype(np.float64)), return_inverse=True)
-    first = sizes.copy()
+    kept = sizes.copy()
     for at in range(1, len(sizes)):
-        if sizes[at] <= first[at - 1] * (1 + rounding):
-            first[at] = first[at - 1]
-    return np.copysign(first[where].reshape(array.shape), array)
+        if sizes[at] <= kept[at - 1] * (1 + rounding):
+            kept[at] = kept[at - 1]
+    simple = np.asarray([float(Fraction(float(v)).limit_denominator(_SIMPLE)) for v in kept])
+    close = np.abs(simple - kept) <= rounding / 2 * kept
+    if len(np.unique(simple[close])) == len(np.unique(kept[close])):
+        kept = np.where(close, simple, kept)
+    return np.copysign(kept[where.ravel()].reshape(array.shape), array)
 
 
 def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
@@ -197,8 +206,8 @@ def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
     a random number of its own: sums of products of these are equal only if they are whatever the weights are.
     """
     sizes, where = np.unique(np.abs(weights), return_inverse=True)
-    simple = [Fraction(float(v)).limit_denominator(5040) for v in sizes]
-    close = all(abs(float(f) - v) <= 2.0**-21 * v for f, v in zip(simple, sizes, strict=True))
+    simple = [Fraction(float(v)).limit_denominator(_SIMPLE) for v in sizes]
+    close = all(abs(float(f) - v) <= 2.0**-44 * v for f, v in zip(simple, sizes, strict=True))
     scale = lcm(*(f.denominator for f in simple)) if close and len(set(simple)) == len(sizes) else 0
     if 0 < scale <= _ONE:
         numbers = [int(f * scale) for f in simple]

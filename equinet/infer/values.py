@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 from itertools import pairwise
-from math import prod
+from math import copysign, prod
 from typing import Any, Literal
 
 import jax
@@ -77,8 +77,13 @@ def bits(array: np.ndarray) -> np.ndarray:
     """Integers that are equal where numbers are equal to the last bit, which 0 and −0 are not."""
     array = np.ascontiguousarray(array)
     if array.dtype.kind == "c":
-        return np.stack([bits(array.real), bits(array.imag)], axis=-1)
+        return np.stack([bits(np.real(array)), bits(np.imag(array))], axis=-1)
     return array.view(f"u{array.dtype.itemsize}")
+
+
+def same_number(a: float, b: float) -> bool:
+    """Whether two numbers are the same, which 0 and −0 are not."""
+    return a == b and copysign(1, a) == copysign(1, b)
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +159,8 @@ class Strip:
     """Where the nodes of an axis lie in the traced input, from 0 to 1: node i fills `[at + step i, at + step (i + 1)]`.
 
     On an infinite axis an array stands for all of it, and its ends play no part: what an operation does there may be
-    padding. An operation that tells inner nodes apart, or leaves some out, does so on the infinite axis too.
+    padding. An operation that tells inner nodes apart, or leaves some out, does so on the infinite axis too. An end is
+    an eighth of the input, or the three nodes that a padding may reach to, but no more than a quarter.
     """
 
     at: Fraction
@@ -183,9 +189,10 @@ class Strip:
         return Strip(low, width) if self.step > 0 else Strip(high, -width)
 
     def inside(self, size: int) -> np.ndarray:
-        """Which of so many nodes are not at the ends: those that reach into the middle half of the input."""
+        """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
         edges = [self.at + self.step * i for i in range(size + 1)]
-        low, high = Fraction(1, 4), Fraction(3, 4)
+        low = max(Fraction(1, 8), min(Fraction(1, 4), 3 * abs(self.step)))
+        high = 1 - low
         return np.asarray([min(a, b) < high and max(a, b) > low for a, b in pairwise(edges)], bool)
 
 
@@ -253,7 +260,7 @@ class Value:
         if maximum and self.fill < _LOWEST:
             tables = tuple(table.present for table in tables)
         readings = [table.reading(maximum) for table in tables]
-        other = self.fill != 0 and any(table.has_constants for table in tables)
+        other = not same_number(self.fill, 0.0) and any(table.has_constants for table in tables)
         stem = self.stem.aged() if other else self.stem
         made = stem.read(readings, "max" if maximum else "sum")
         made = made.aged() if other else made

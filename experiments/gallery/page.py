@@ -12,7 +12,7 @@ from experiments.gallery.examine import KINDS, at_its_size, in_small
 from experiments.markdown import table
 from experiments.record import ROOT, as_json, read_json_lines, run_record, write_text
 from experiments.study import fill_page
-from experiments.summary import Records, group_text
+from experiments.summary import NO_SHIFT, Records, group_text
 
 PAGE = ROOT / "docs" / "gallery.md"
 RECORDS = ROOT / "docs" / "studies" / "records" / "gallery.jsonl"
@@ -89,14 +89,14 @@ def _extent(records: Records) -> str:
 
 
 def _groups(records: Records) -> str:
-    head = ["model", "published in", "input", "output", *KINDS]
+    head = ["model", "published in", "input", "output", *KINDS, "measured beyond that"]
     rows = []
     for entry, record in _entries(records):
         native = record["native"]
         sizes = "×".join(map(str, (*entry.size, entry.channels)))
         output = "×".join(map(str, native["torus"]["output"])) or "–"
         groups = (group_text(native[kind]["group"]) for kind in KINDS)
-        rows.append([entry.title, entry.paper, sizes, output, *groups])
+        rows.append([entry.title, entry.paper, sizes, output, *groups, _beyond(record)])
     return table(head, rows)
 
 
@@ -105,9 +105,10 @@ def _agreement(records: Records) -> str:
     plane = [record["small"]["plane"] for record in records if "plane" in record["small"]]
     measured = [cell for cell in (*finite, *plane) if cell["elements"]]
     swept = [cell["tight"] for cell in plane if cell["tight"] is not None]
+    claimed = sum(cell["group"] not in NO_SHIFT for cell in measured)
     return (
-        f"{len(measured)} inferred groups of small networks were measured, on "
-        f"{sum(cell['elements'] for cell in measured):,} elements. All that was inferred holds in "
+        f"{len(measured)} inferred groups of small networks were measured, {claimed} of them with more than the "
+        f"identity, on {sum(cell['elements'] for cell in measured):,} elements. All that was inferred holds in "
         f"{sum(cell['sound'] for cell in measured)} of {len(measured)}. Nothing more holds in "
         f"{sum(cell['tight'] for cell in finite)} of {len(finite)} on torus and box, and in {sum(swept)} of "
         f"{len(swept)} on the plane."
@@ -119,15 +120,26 @@ def _measured(records: Records) -> str:
     rows = []
     for entry, record in _entries(records):
         small = record["small"]
-        groups = (group_text(small[kind]["group"]) if kind in small else "–" for kind in KINDS)
+        groups = (_shown(small[kind]) if kind in small else "–" for kind in KINDS)
         error = max(cell["error"] for cell in small.values())
-        beyond = [f"{kind}: {_beyond(cell)}" for kind, cell in small.items() if cell["tight"] is False]
         sizes = "×".join(map(str, (*entry.small_size, entry.few)))
-        rows.append([entry.title, sizes, *groups, f"{error:.0e}", "; ".join(beyond) or "–"])
+        rows.append([entry.title, sizes, *groups, f"{error:.0e}", _beyond(record)])
     return table(head, rows)
 
 
-def _beyond(cell: dict[str, Any]) -> str:
+def _shown(cell: dict[str, Any]) -> str:
+    """The inferred group of a small network, in brackets if it was not measured."""
+    group = group_text(cell["group"])
+    return group if cell["elements"] else f"({group})"
+
+
+def _beyond(record: dict[str, Any]) -> str:
+    """What the small network was measured to keep and is not inferred, by the kind of domain; a dash for nothing."""
+    found = [f"{kind}: {_more(cell)}" for kind, cell in record["small"].items() if cell["tight"] is False]
+    return "; ".join(found) or "–"
+
+
+def _more(cell: dict[str, Any]) -> str:
     return group_text(cell["measured"]) if "measured" in cell else "more"
 
 
@@ -176,5 +188,5 @@ def _verdict(cell: dict[str, Any]) -> str:
         return "not measured"
     if not cell["sound"]:
         return f"DOES NOT HOLD, error {cell['error']:.1e}"
-    beyond = {True: ", and nothing else does", False: f", and more does: {_beyond(cell)}", None: ""}[cell["tight"]]
+    beyond = {True: ", and nothing else does", False: f", and more does: {_more(cell)}", None: ""}[cell["tight"]]
     return f"holds{beyond}"

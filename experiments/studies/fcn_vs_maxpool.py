@@ -11,7 +11,7 @@ import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
 from experiments.markdown import table
 from experiments.settings import Settings
-from experiments.summary import Records, agreeing, group_text, mean, spread, values
+from experiments.summary import Difference, Records, agreeing, difference, group_text, mean, spread, values
 from experiments.train import Outcome
 
 TRAINED = True
@@ -63,6 +63,9 @@ def tables(records: Records) -> dict[str, str]:
         f"images, seeds {', '.join(map(str, seeds))}.",
         "agreement": _agreement(records),
         "groups": _groups(plain),
+        "pair": _pair_in_words(plain),
+        "differences": _differences(plain, shifted),
+        "readout_differences": _readout_differences(plain),
         "circular_gap": _rows(plain, shifted, [f"{down}-circular-gap" for down in DOWNS]),
         "textbook": _rows(plain, shifted, [f"{down}-zero-flatten" for down in DOWNS if down != "none"]),
         "paddings": _grid(plain, [(down, [f"{down}-{p}-gap" for p in PADDINGS]) for down in DOWNS], PADDINGS),
@@ -115,6 +118,65 @@ def _rows(plain: Networks, shifted: Networks, names: Sequence[str]) -> str:
                 *(spread(there, key) for key in ("accuracy", "circular_consistency")),
             ]
         )
+    return table(head, rows)
+
+
+COMPARED = {
+    "accuracy": "accuracy",
+    "circular_consistency": "circular consistency",
+    "crop_consistency": "crop consistency",
+}
+
+
+def _pair_in_words(plain: Networks) -> str:
+    """Strides and max pooling under circular padding and global average pooling, in a sentence."""
+    stride, most = plain.get("stride-circular-gap", []), plain.get("max-circular-gap", [])
+    if not stride or not most:
+        return "–"
+    gaps = {key: difference(most, stride, key) for key in COMPARED}
+    return (
+        "With circular padding and global average pooling the strided network is right on "
+        f"{mean(stride, 'accuracy')} % of the test images and the max-pooling one on "
+        f"{mean(most, 'accuracy')} %, a difference of {gaps['accuracy']} points; under two circular shifts the "
+        f"former answers {mean(stride, 'circular_consistency')} % alike and the latter "
+        f"{mean(most, 'circular_consistency')} %, a difference of {gaps['circular_consistency']}."
+    )
+
+
+def _differences(plain: Networks, shifted: Networks) -> str:
+    """Max pooling minus strides, a row for each padding, readout and training, and how many intervals exclude 0."""
+    rows: list[list[str]] = []
+    found: dict[str, list[Difference]] = {key: [] for key in COMPARED}
+    for training, networks in (("as they are", plain), ("shifted", shifted)):
+        for padding in PADDINGS:
+            for readout in READOUTS:
+                most, stride = (networks.get(f"{down}-{padding}-{readout}", []) for down in ("max", "stride"))
+                if len(most) < 2 or len(stride) < 2:
+                    continue
+                gaps = {key: difference(most, stride, key) for key in COMPARED}
+                for key, gap in gaps.items():
+                    found[key].append(gap)
+                rows.append([padding, readout, training, *map(str, gaps.values())])
+    clear = {key: [gap.mean > 0 for gap in gaps if gap.excludes_zero] for key, gaps in found.items()}
+    counts = [
+        f"{title}, {sum(clear[key])} for max pooling and {len(clear[key]) - sum(clear[key])} for strides"
+        for key, title in COMPARED.items()
+    ]
+    head = ["padding", "readout", "training images", *COMPARED.values()]
+    return f"{table(head, rows)}\n\nIntervals that exclude 0, of {len(rows)}: {'; '.join(counts)}."
+
+
+def _readout_differences(plain: Networks) -> str:
+    """What a global maximum or a flatten readout is right on beyond a global mean, with circular padding."""
+    rows = []
+    for down in DOWNS:
+        gap, largest, flat = (plain.get(f"{down}-circular-{readout}", []) for readout in ("gap", "gmp", "flatten"))
+        if min(map(len, (gap, largest, flat))) < 2:
+            continue
+        cells = [difference(*pair, "accuracy") for pair in ((largest, gap), (flat, gap), (flat, largest))]
+        share = cells[0].mean / cells[1].mean
+        rows.append([DOWN_TITLES[down], *map(str, cells), f"{100 * share:.0f} %"])
+    head = ["downsampling", "maximum − mean", "flatten − mean", "flatten − maximum", "of the gap closed by the maximum"]
     return table(head, rows)
 
 

@@ -16,7 +16,7 @@ from experiments.gallery import GALLERY
 from experiments.gallery.examine import at_its_size, in_small, infer, losses
 from experiments.gallery.limits import P4Cnn
 from experiments.gallery.network import Filled, fill
-from experiments.gallery.page import kept, page
+from experiments.gallery.page import kept, page, tables
 from tests.experiments.launching import call
 
 WORKED = Path(gallery.__file__).parent
@@ -150,6 +150,17 @@ def test_the_page_is_what_its_records_give() -> None:
     text, made = page()
     assert text == made, "python -m scripts.gallery --tables"
     assert [record["model"] for record in kept()] == list(GALLERY)
+
+
+def test_the_tables_say_what_was_measured_beyond_inference_and_what_was_not_measured() -> None:
+    made = tables(kept())
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in made["groups"].splitlines()[2:]}
+    for name, entry in GALLERY.items():
+        beyond = f"torus: {ON_TORUS[name]} |" if name in UNSEEN else "| – |"
+        assert rows[entry.title].endswith(beyond), rows[entry.title]
+    # The code wraps around, so it is not known how far an output sees; ResNet-50 without that was measured.
+    assert "| 32×32×3 | 8Z × 8Z | no shift | (8Z × 8Z) |" in made["measured"]
+    assert "| ResNet-50 v1.5 | 16×16×3 | no shift | no shift | 8Z × 8Z |" in made["measured"]
 
 
 def test_the_command_line(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from experiments import study
 from experiments.names import UnknownName
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
+from experiments.summary import difference
 from tests.experiments.data.generated import write_leaf
 
 
@@ -79,6 +80,25 @@ def test_tables_give_means_over_seeds() -> None:
     assert "| max pooling | 8Z × 8Z | 81.0 ± 1.0 | 90.0 ± 0.0 | 50.0 ± 0.0 | – | – |" in tables["circular_gap"]
     assert "| max pooling | 81.0 / 90.0 | – | – | – |" in tables["readouts"]
     assert "of 1: they are the same for 0 of them" in tables["agreement"]
+
+
+def test_differences_are_taken_seed_by_seed() -> None:
+    level, above = [0.5, 0.7, 0.9], [0.01, 0.02, 0.06]
+    low = [record("stride-zero-gap", seed, value, 0.5) for seed, value in enumerate(level)]
+    high = [record("max-zero-gap", seed, level[seed] + above[seed], 0.5) for seed in (2, 0, 1)]
+    found = difference(high, low, "accuracy")
+    # t of 2 degrees of freedom at 97.5 % is 4.303; unpaired, the interval would be some 50 points wide.
+    assert (found.mean, found.half) == (pytest.approx(0.03), pytest.approx(4.3027 * 0.0264575 / 3**0.5, rel=1e-4))
+    assert str(found) == "+3.0 [−3.6, +9.6]"
+    assert not found.excludes_zero
+    assert difference(high[:2], [{**low[0], "accuracy": 0.4}, {**low[2], "accuracy": 0.859}], "accuracy").excludes_zero
+    with pytest.raises(ValueError, match=r"needs two seeds that both networks have; in common are \[0\]"):
+        difference(high, low[:1], "accuracy")
+    tables = fcn_vs_maxpool.tables(low + high)
+    assert "| zero | gap | as they are | +3.0 [−3.6, +9.6] | +0.0 [+0.0, +0.0] |" in tables["differences"]
+    assert "Intervals that exclude 0, of 1: accuracy, 0 for max pooling and 0 for strides;" in tables["differences"]
+    worse = [record("max-zero-gap", seed, level[seed] - 0.1 - above[seed] / 10, 0.5) for seed in range(3)]
+    assert "accuracy, 0 for max pooling and 1 for strides;" in fcn_vs_maxpool.tables(low + worse)["differences"]
 
 
 def test_series_are_measured_on_their_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

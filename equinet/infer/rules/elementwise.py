@@ -13,7 +13,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.join import How, broadcast, common_shape, join, pointwise, with_constant
 from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.tables import beside, snapped
-from equinet.infer.values import Atom, Chosen, Constant, Value
+from equinet.infer.values import Atom, Chosen, Constant, Value, same_number
 
 # fmt: off
 INCREASING = (
@@ -106,19 +106,24 @@ def _scale(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     (a, b), divides = arguments, equation.name == "div"
     floats = not jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.integer)
     how = "linear" if floats or not divides else "any"
+    reach = 2.0 ** (jnp.finfo(equation.inputs[0].aval.dtype).maxexp // 4) if floats else 0.0
     if isinstance(a, Value) and isinstance(b, Constant):
-        return [(_scaled(a, b, inverse=divides) if floats else None) or with_constant(a, b, how)]
+        return [_scaled(a, b, reach, inverse=divides) or with_constant(a, b, how)]
     if isinstance(a, Constant) and isinstance(b, Value):
         if divides:
             return [with_constant(b, a, "any")]
-        return [(_scaled(b, a, inverse=False) if floats else None) or with_constant(b, a, how)]
+        return [_scaled(b, a, reach, inverse=False) or with_constant(b, a, how)]
     return [_joined(arguments, linear=False)]
 
 
-def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
-    """A copy or sum of nodes times a number, or times one number for each node along one axis."""
+def _scaled(value: Value, constant: Constant, reach: float, *, inverse: bool) -> Value | None:
+    """A copy or sum of nodes times a number, or times one number for each node along one axis.
+
+    Args:
+        reach: how large or small a product of such numbers may be, lest values of ordinary size overflow on the way.
+    """
     value = value.again or value
-    if value.kind == "max" or not value.layout:
+    if value.kind == "max" or not value.layout or not reach:
         return None
     if constant.shape:
         value = broadcast(value, common_shape([value.shape, constant.shape]))
@@ -128,8 +133,9 @@ def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
     if factor is not None:
         if not np.isfinite(factor) or (inverse and not factor):
             return pointwise(value, "any")
+        factor = float(snapped(np.asarray(factor, constant.array.dtype))) if constant.array is not None else factor
         factor = value.factor * (1 / factor if inverse else factor)
-        return replace(value, factor=factor) if factor and np.isfinite(factor) else None
+        return replace(value, factor=factor) if 1 / reach < abs(factor) < reach else None
     varying = [i for i, varies in enumerate(constant.actually_varies) if varies]
     if len(varying) != 1 or constant.array is None or constant.array.dtype.kind != "f":
         return None
@@ -142,6 +148,9 @@ def _scaled(value: Value, constant: Constant, *, inverse: bool) -> Value | None:
     row = snapped(row)
     tables = list(value.tables)
     tables[axis] = tables[axis].scaled(1 / row if inverse else row)
+    sizes = np.abs(value.factor * tables[axis].weights[tables[axis].weights != 0])
+    if (sizes <= 1 / reach).any() or (sizes >= reach).any():
+        return None
     return replace(value, tables=tuple(tables), kind="sum")
 
 
@@ -243,7 +252,7 @@ def _greatest(a: Value, b: Value) -> Value | None:
     if axis is None or "sum" in (a.kind, b.kind) or a.factor != 1 or b.factor != 1:
         return None
     filled = [v for v in (a, b) if any(table.has_constants for table in v.tables)]
-    if any(v.fill != filled[0].fill for v in filled):
+    if not all(same_number(v.fill, filled[0].fill) for v in filled):
         return None
     for value in (a, b):
         if value.kind == "gather" and not all(table.is_gather for table in value.tables):

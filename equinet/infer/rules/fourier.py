@@ -15,7 +15,7 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.fields import fix_axes, forget_axes
 from equinet.infer.join import mixed
-from equinet.infer.rules.movement import touched, tried
+from equinet.infer.rules.indexing import landed
 from equinet.infer.rules.table import RULES, NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Frequencies, Held, Layout, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
@@ -58,7 +58,7 @@ def _as_atom(spectrum: Spectrum) -> Held:
 
 def _transform(equation: Equation, atom: Held) -> Held:
     """The transform along the last axes, or its inverse."""
-    if isinstance(atom, Chosen | Constant):
+    if isinstance(atom, Chosen | Constant | Cut):
         raise NoRule("it is applied to the phase that a polyphase layer chose")
     kind = str(getattr(equation.params["fft_type"], "name", equation.params["fft_type"])).upper()
     kind = {"0": "FFT", "1": "IFFT", "2": "RFFT", "3": "IRFFT"}.get(kind, kind)
@@ -125,6 +125,7 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
 
 def spectral(equation: Equation, arguments: Sequence[Held]) -> list[Held] | None:
     """What a linear operation does to a spectrum; None for any other operation."""
+    arguments = [a.value if isinstance(a, Cut) else a for a in arguments]
     if equation.name == "fft":
         return [_transform(equation, arguments[0])]
     step = _STEPS.get(equation.name)
@@ -134,7 +135,7 @@ def spectral(equation: Equation, arguments: Sequence[Held]) -> list[Held] | None
 
 def _by_rule(equation: Equation, arguments: Sequence[Held]) -> Value | None:
     """The value under a spectrum after the ordinary rule of an operation."""
-    plainly: list[Atom] = [a.value if isinstance(a, Spectrum) else a for a in arguments]
+    plainly: list[Atom] = [a.value if isinstance(a, Spectrum | Cut) else a for a in arguments]
     (made,) = RULES[equation.name](equation, plainly)
     return made if isinstance(made, Value) else None
 
@@ -245,7 +246,9 @@ def _placed(equation: Equation, arguments: Sequence[Held]) -> Spectrum | None:
         i for i, a in enumerate(operand.axes if isinstance(operand, Spectrum) else update.axes) if a
     }:
         return None
-    where = touched(equation, given)
+    where = landed(equation, np.ones(update.shape, np.int32), given)
+    if where.max() > 1:
+        return None
     axes: list[tuple[int, Frequencies] | None] = []
     for i, entry in enumerate(update.axes):
         if entry is None:
@@ -254,7 +257,7 @@ def _placed(equation: Equation, arguments: Sequence[Held]) -> Spectrum | None:
         before = operand.axes[i] if isinstance(operand, Spectrum) else (entry[0], (None,) * shape[i])
         codes = np.asarray([-1 if f is None else f for f in entry[1]]) + 2
         row = codes.reshape([-1 if j == i else 1 for j in range(rank)])
-        found = np.where(where, np.real(tried(equation, row, given)), 0)
+        found = landed(equation, np.broadcast_to(row, update.shape).astype(np.int32), given)
         merged = _merged(found, i, before)
         if merged is None or before is None or before[0] != entry[0]:
             return None

@@ -10,9 +10,8 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
-from equinet.infer.rules.movement import value_of
 from equinet.infer.rules.reductions import reduced
-from equinet.infer.rules.table import rule
+from equinet.infer.rules.table import rule, value_of
 from equinet.infer.tables import Table, continued, snapped
 from equinet.infer.values import Atom, Constant, Digit, Value, bits
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain

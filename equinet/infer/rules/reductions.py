@@ -11,8 +11,7 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes, nothing
 from equinet.infer.join import held, join, mixed, pointwise, with_constant
-from equinet.infer.rules.movement import value_of
-from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Atom, Constant, Digit, Value, free
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, unfolded

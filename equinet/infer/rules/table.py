@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from equinet.infer.compat import Equation
-from equinet.infer.values import Atom
+from equinet.infer.values import Atom, Cut, Value
 
-Rule = Callable[[Equation, Sequence[Atom]], list[Atom]]
+Rule = Callable[[Equation, Sequence[Atom]], Sequence[Atom | Cut]]
 RULES: dict[str, Rule] = {}
 
 
@@ -30,3 +30,23 @@ def rule(*names: str) -> Callable[[Rule], Rule]:
         return function
 
     return enter
+
+
+def value_of(atom: Atom) -> Value:
+    """An operand that depends on the input.
+
+    Raises:
+        NoRule: if it is a phase.
+    """
+    if not isinstance(atom, Value):
+        raise NoRule("it is applied to the phase that a polyphase layer chose")
+    return atom
+
+
+def part_of(atom: Atom | Cut) -> Value | Cut:
+    """An operand that depends on the input, or a part of one.
+
+    Raises:
+        NoRule: if it is a phase.
+    """
+    return atom if isinstance(atom, Cut) else value_of(atom)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import permutations
 
 import numpy as np
@@ -12,8 +12,8 @@ from equinet.field import Reduce
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import mixed, pointwise
-from equinet.infer.rules.movement import value_of
-from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.rows import picked
+from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel, equal, snapped, whole
 from equinet.infer.values import Atom, Constant, Digit, Value, free
 from equinet.infer.views import MOST_AXES, freed, plain
@@ -59,8 +59,12 @@ def slid(
         taps: for each array axis, which offsets share a weight.
         crossable: whether the weights stay as they are when axes are exchanged.
     """
+    slides = dict(slides)
     for i, slide in slides.items():
         value = value if slide.is_still else plain(value, i)
+        axis = value.grid_axis(i)
+        if axis is not None and value.endless(axis) and min(slide.lo, slide.hi) < 0:
+            value, slides[i] = _cropped(value, i, slide)
     if value.dim > MOST_AXES:
         value = freed(value, [i for i, slide in slides.items() if not slide.is_still])
     readings: list[Reading] = [Rolled(0)] * value.dim
@@ -80,6 +84,14 @@ def slid(
     moves = any(not isinstance(reading, Rolled) for reading in readings)
     field = value.field.read(readings, reduce, crossable=crossable) if moves else value.field
     return value.known(field, tuple(layout), extents)
+
+
+def _cropped(value: Value, array_axis: int, slide: _Slide) -> tuple[Value, _Slide]:
+    """Negative padding as what it is, a cut; on an infinite axis it may leave inner nodes out."""
+    if slide.base > 1:
+        return freed(value, [array_axis]), slide
+    rows = np.arange(max(-slide.lo, 0), value.shape[array_axis] - max(-slide.hi, 0))
+    return picked(value, array_axis, rows), replace(slide, lo=max(slide.lo, 0), hi=max(slide.hi, 0))
 
 
 @rule("conv_general_dilated")

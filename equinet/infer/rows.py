@@ -1,0 +1,162 @@
+"""Elements of an array axis by their numbers: what a slice, a gather or a padding reads along it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from equinet.infer.fields import fix_axes, reflected
+from equinet.infer.join import mixed
+from equinet.infer.tables import Table, continued
+from equinet.infer.values import Cut, Digit, Layout, Strip, Value, same_number
+from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.windows import FILL
+
+
+def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -> Value:
+    """Elements of an array axis by their numbers, `FILL` for a constant."""
+    phase = _one_phase(value, array_axis, rows)
+    if phase is not None:
+        return phase
+    if value.grid_axis(array_axis) is None:
+        value = plain(value, array_axis)
+    axis = value.grid_axis(array_axis)
+    layout = tuple((Digit(len(rows)),) if i == array_axis else old for i, old in enumerate(value.layout))
+    if axis is None:
+        uniform = all(digit.uniform for digit in value.layout[array_axis]) and not (rows == FILL).any()
+        if uniform:
+            layout = tuple(
+                (Digit(len(rows), uniform=True),) if i == array_axis else old for i, old in enumerate(layout)
+            )
+            return value.laid_out(layout)
+        return mixed(value, "affine", layout)
+    if value.endless(axis):
+        made = _picked_endless(value, array_axis, axis, rows)
+        return _held_rows(value, array_axis, axis, len(rows)) if made is None else made
+    if value.dim > MOST_AXES:
+        return picked(freed(value, [array_axis]), array_axis, rows, fill)
+    value = _filled(value, fill) if (rows == FILL).any() else value
+    again = None if value.again is None else picked(value.again, array_axis, rows, fill)
+    tables = tuple(table.pick(rows) if i == axis else table for i, table in enumerate(value.tables))
+    return replace(retabled(replace(value, again=None), array_axis, axis, tables, len(rows)), again=again)
+
+
+def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
+    """One element of an array axis that is a part of a grid axis: every so many nodes of it. None if it is not that."""
+    digits = value.layout[array_axis]
+    if len(rows) != 1 or rows[0] == FILL or len(digits) != 1 or value.dim > MOST_AXES:
+        return None
+    [digit] = digits
+    axis = digit.axis
+    if axis is None or value.is_whole(digit):
+        return None
+    strip = value.canvas[axis]
+    if value.endless(axis):
+        if digit.stride != 1:
+            return None
+        kept = value.tables[axis].strided(int(rows[0]), digit.size)
+        strip = strip.picked(int(rows[0]), digit.size)
+    else:
+        nodes = np.arange(value.extents[axis])
+        kept = value.tables[axis].pick(nodes[nodes // digit.stride % digit.size == rows[0]])
+    again = None
+    if value.again is not None:
+        again = _one_phase(value.again, array_axis, rows)
+        if again is None:
+            return None
+
+    def closed_up(other: Digit) -> Digit:
+        above = other.axis == axis and other.stride > digit.stride
+        return replace(other, stride=other.stride // digit.size) if above else other
+
+    layout = tuple((Digit(1),) if i == array_axis else tuple(map(closed_up, old)) for i, old in enumerate(value.layout))
+    extents = tuple(n // digit.size if i == axis else n for i, n in enumerate(value.extents))
+    tables = tuple(kept if i == axis else table for i, table in enumerate(value.tables))
+    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
+    return replace(value, tables=tables, layout=layout, extents=extents, canvas=canvas, again=again)
+
+
+def _filled(value: Value, fill: float) -> Value:
+    """The same value, ready to read a constant of the given value."""
+    if not same_number(value.fill, fill) and any(table.has_constants for table in value.tables):
+        value = value.restem()
+    if value.factor != 1 or (value.kind == "sum" and fill) or (value.kind == "max" and fill >= 0):
+        value = value.restem()
+    return replace(value, fill=fill)
+
+
+def retabled(
+    value: Value, array_axis: int, axis: int, tables: tuple[Table, ...], extent: int, strip: Strip | None = None
+) -> Value:
+    """The same value with another number of nodes along one axis, in the same strip of the input unless given."""
+    whole = (Digit(extent, axis),)
+    strip = value.canvas[axis].cut_into(extent, value.extents[axis]) if strip is None else strip
+    layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
+    extents = tuple(extent if i == axis else n for i, n in enumerate(value.extents))
+    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
+    return replace(value, tables=tables, layout=layout, extents=extents, canvas=canvas)
+
+
+def _held_rows(value: Value, array_axis: int, axis: int, count: int) -> Value:
+    """Any rows along a grid axis, under what leaves all its nodes in place."""
+    whole = (Digit(count, axis),)
+    layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
+    extents = [count if i == axis else n for i, n in enumerate(value.extents)]
+    return value.known(fix_axes(value.field, {axis}), layout, extents)
+
+
+def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value | None:
+    """Rows that stand for all of an infinite axis: they read its inner nodes in order, each or every so many of them.
+
+    What they read of its ends is padding. None if they read the inner nodes otherwise, or leave some out.
+    """
+    inside = np.flatnonzero(value.inside(axis))
+    here = np.flatnonzero(np.isin(rows, inside))
+    if not here.size or value.dim > MOST_AXES:
+        return None
+    first, inner = int(here[0]), rows[here[0] : here[-1] + 1]
+    # The step shows between inner rows; where there is but one, in all rows.
+    steps = np.unique(np.diff(inner if len(inner) > 1 else rows))
+    if len(steps) == 1 and steps[0] and FILL not in inner:
+        step = int(steps[0])
+        if not np.isin((inner[0] - step, inner[-1] + step), inside).any():
+            return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
+    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), value.inside(axis))
+    if table is None:
+        return None
+    value = value.restem()
+    tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
+    return retabled(value, array_axis, axis, tables, len(rows))
+
+
+def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:
+    """On an infinite axis: node i is node `start + step · i`."""
+    if step < 0:
+        strips = [s.picked(start, -1) if i == axis else s for i, s in enumerate(value.canvas)]
+        turned = replace(value.known(reflected(value.field, axis, start)), canvas=tuple(strips))
+        return strided(turned, array_axis, axis, 0, -step, count)
+    again = None if value.again is None else strided(value.again, array_axis, axis, start, step, count)
+    tables = tuple(t.strided(start, step) if i == axis else t for i, t in enumerate(value.tables))
+    strip = value.canvas[axis].picked(start, step)
+    return replace(retabled(replace(value, again=None), array_axis, axis, tables, count, strip), again=again)
+
+
+def with_axis(layout: Layout, array_axis: int, size: int) -> Layout:
+    return tuple((Digit(size),) if i == array_axis else old for i, old in enumerate(layout))
+
+
+def cut(part: Value | Cut, array_axis: int, rows: np.ndarray) -> Value | Cut:
+    """Elements of an array axis by their numbers: a `Cut`, if they do not stand for the infinite axis they are of."""
+    if isinstance(part, Cut):
+        if part.source is not None and part.axis == array_axis:
+            return cut(part.source, array_axis, np.asarray(part.rows)[rows])
+        made = cut(part.value, array_axis, rows)
+        if isinstance(made, Cut):
+            return Cut(made.value, part.at_ends or made.at_ends)
+        return Cut(made, part.at_ends)
+    axis = part.grid_axis(array_axis)
+    if axis is None or not part.endless(axis) or _picked_endless(part, array_axis, axis, rows) is not None:
+        return picked(part, array_axis, rows)
+    at_ends = not part.inside(axis)[rows[rows != FILL]].any()
+    return Cut(picked(part, array_axis, rows), at_ends, part, array_axis, tuple(rows.tolist()))
