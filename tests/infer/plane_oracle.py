@@ -30,19 +30,22 @@ CONTENT = {1: 6, 2: 4, 3: 2}
 
 @dataclass(frozen=True)
 class Canvas:
-    """An array that shows a part of the plane: content stays within its middle half.
+    """An array that shows a part of the plane: content stays away from a part of it at each end.
 
     Attributes:
         sizes: of the array.
+        margin: that part of it.
     """
 
     sizes: tuple[int, ...]
+    margin: float = 0.2
 
     @property
     def middle(self) -> Box:
         """Where content may lie."""
         n = np.asarray(self.sizes)
-        return n // 4, n - n // 4
+        width = (n * self.margin).astype(int)
+        return width, n - width
 
     def draw(
         self, rng: np.random.Generator, channels: int, kinds: Iterable[str]
@@ -111,18 +114,21 @@ def judge_on_the_plane(
     generic: Sequence[Function] = (),
     kinds: Iterable[str] = tuple(KINDS),
     most: int = 24,
+    margin: float = 0.2,
 ) -> Verdict:
     """What `infer` claims of a function on the plane, traced at some sizes, that moved content refutes.
 
     Args:
-        fn: of `[batch, *sizes, channels]`. Windows must reach less than 3/16 of the array.
+        fn: of `[batch, *sizes, channels]`.
         claim: what to judge instead.
         generic: the same function with other arrays closed over, for which the claim must hold too.
         kinds: of contents.
         most: moves that are tried.
+        margin: the part of the array at each end that content stays away from; half of it must be more than windows
+            reach.
     """
     dim, rng = len(sizes), np.random.default_rng(seed)
-    canvas = Canvas(sizes)
+    canvas = Canvas(sizes, margin)
     with jax.enable_x64(True):
         made = claim or infer(fn, eq.plane(dim), channels, size=sizes, generic=bool(generic), dtype=jnp.float64)
         contents, grounds, box = canvas.draw(rng, channels, kinds)
@@ -134,15 +140,18 @@ def judge_on_the_plane(
         inputs = np.stack([empty, still, *(canvas.shown(contents, grounds, box, g) for g in elements)])
         unsound = []
         for one in (fn, *generic):
-            unsound += _refuted(one, made, elements, inputs)
+            unsound += _refuted(one, made, elements, inputs, margin / 2)
     return Verdict([f"{line}, content at {box[0].tolist()}" for line in unsound[:3]], [])
 
 
-def _refuted(fn: Function, claim: Claim, elements: Sequence[eq.Isometry], inputs: np.ndarray) -> Iterator[str]:
+def _refuted(
+    fn: Function, claim: Claim, elements: Sequence[eq.Isometry], inputs: np.ndarray, ends: float
+) -> Iterator[str]:
     """What is claimed and is not so.
 
     Args:
         inputs: `[2 + elements, examples, ...]`: without content, with it, and with it moved by each element.
+        ends: the part of the output at each end that is left out.
     """
     batches = jnp.asarray(inputs.reshape(-1, BATCH, *inputs.shape[2:]))
     y = np.asarray(jax.jit(lambda all_: jax.lax.map(fn, all_), compiler_options=PLAINLY)(batches))
@@ -154,7 +163,7 @@ def _refuted(fn: Function, claim: Claim, elements: Sequence[eq.Isometry], inputs
         said = [("strict", claim.action(g) if claim.output.dim else None)]
         said += [("invariance", None)] * (g in claim.invariance and bool(claim.output.dim))
         for name, image in said:
-            where = _compared(shows[1], showing, image) if claim.output.dim else None
+            where = _compared(shows[1], showing, image, ends) if claim.output.dim else None
             want, got = (y[1], after) if where is None else _at(y[1], after, *where)
             worst = excess(_flattened(fn, where), want, got, still, _lookup(still, x))
             if worst:
@@ -162,7 +171,9 @@ def _refuted(fn: Function, claim: Claim, elements: Sequence[eq.Isometry], inputs
                 return
 
 
-def _compared(before: np.ndarray, after: np.ndarray, image: eq.Isometry | None) -> tuple[np.ndarray, np.ndarray]:
+def _compared(
+    before: np.ndarray, after: np.ndarray, image: eq.Isometry | None, ends: float
+) -> tuple[np.ndarray, np.ndarray]:
     """Nodes of the output far from its ends, and the nodes they go to, where the content shows at one of both.
 
     Args:
@@ -171,7 +182,7 @@ def _compared(before: np.ndarray, after: np.ndarray, image: eq.Isometry | None) 
     n = np.asarray(before.shape)[:, None]
     places = np.indices(before.shape).reshape(before.ndim, -1)
     moved = places if image is None else np.asarray(image.matrix) @ places + np.asarray(image.shift)[:, None]
-    inside = [((p >= 3 * n / 16) & (p < n - 3 * n / 16)).all(0) for p in (places, moved)]
+    inside = [((p >= ends * n) & (p < n - ends * n)).all(0) for p in (places, moved)]
     kept = inside[0] & inside[1]
     here, there = places[:, kept], moved[:, kept]
     shown = before[tuple(here)] | after[tuple(there)]

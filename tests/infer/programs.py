@@ -36,8 +36,21 @@ Draw = Callable[[Dice, Value], Made | None]
 CHANNELS = 2
 LARGEST = (60, 400)
 """Nodes and entries of the largest array, per example."""
-ON_THE_PLANE = {1: 64, 2: 24}
+ON_THE_PLANE = {1: 64, 2: 28}
 """Nodes along each axis of an input that stands for a part of the plane."""
+REACH = {
+    "convolution": 4,
+    "pool": 4,
+    "layer": 6,
+    "resizing": 4,
+    "looped": 4,
+    "until_settled": 4,
+    "scanned": 3,
+    "wrapped": 2,
+    "roll": 2,
+    "padding": 2,
+}
+"""How many nodes windows of a step reach at most; 1 unless said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +82,15 @@ class Program:
         """Nodes and entries of the largest array allowed, per example."""
         many = int(np.prod(self.sizes))
         return LARGEST if self.domain.is_finite else (2 * many, 8 * many)
+
+    @property
+    def reach(self) -> float:
+        """How far windows reach at most, as a part of the input."""
+        total, values = 0.0, self.values()
+        for step in self.steps:
+            sizes = [values[at].shape[axis] for at in step.args for axis in values[at].space]
+            total += REACH.get(getattr(step.made.fn, "__qualname__", "").split(".")[0], 1) / max(min(sizes, default=1), 1)
+        return total
 
     @property
     def bent(self) -> bool:
