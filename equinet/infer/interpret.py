@@ -18,7 +18,7 @@ from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
-from equinet.infer.rows import picked
+from equinet.infer.rows import cut, picked
 from equinet.infer.rules import RULES, NoRule
 from equinet.infer.rules.concatenation import concatenated
 from equinet.infer.rules.fourier import settled, spectral
@@ -139,6 +139,9 @@ class Interpreter:
             found = spectral(equation, arguments)
             if found is not None:
                 return found
+        scaled = _scaled_part(equation, arguments)
+        if scaled is not None:
+            return [scaled]
         if equation.name not in CUTS:
             # What is computed of the ends of an axis alone depends on the ends alone.
             at_ends = all(a.at_ends if isinstance(a, Cut) else isinstance(a, Constant) for a in arguments)
@@ -247,6 +250,23 @@ class Interpreter:
         for other in results[1:]:
             made = [_met(a, b) for a, b in zip(made, other, strict=True)]
         return [_decided(a, which) for a in made]
+
+
+def _scaled_part(equation: Equation, arguments: Sequence[Held]) -> Held | None:
+    """A part of an array times a number, as that part of the array times the number."""
+    parts = [a for a in arguments if isinstance(a, Cut)]
+    if equation.name not in ("mul", "div", "neg") or len(parts) != 1 or parts[0].source is None:
+        return None
+    whole: list[Atom] = []
+    for a in arguments:
+        if isinstance(a, Cut):
+            whole.append(parts[0].source)
+        elif isinstance(a, Constant) and not a.shape:
+            whole.append(a)
+        else:
+            return None
+    [made] = RULES[equation.name](equation, whole)
+    return cut(made, parts[0].axis, np.asarray(parts[0].rows)) if isinstance(made, Value) else None
 
 
 def _below(atom: Value | Spectrum | Cut) -> Value:

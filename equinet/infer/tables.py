@@ -25,6 +25,8 @@ _ULPS = 8
 """Units in the last place by which weights may differ that count as equal: what rounding leaves of equal ones."""
 _SIMPLE = 5040
 """The largest denominator of a simple fraction."""
+_LARGEST = 1 << 40
+"""Random integers that stand for weights are larger than integers that are their weights."""
 _ONE = 1 << 20
 """How the weight 1 is written beside weights that are no simple fractions."""
 
@@ -209,19 +211,20 @@ def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
     simple = [Fraction(float(v)).limit_denominator(_SIMPLE) for v in sizes]
     close = all(abs(float(f) - v) <= 2.0**-44 * v for f, v in zip(simple, sizes, strict=True))
     scale = lcm(*(f.denominator for f in simple)) if close and len(set(simple)) == len(sizes) else 0
-    if 0 < scale <= _ONE:
+    if 0 < scale <= _ONE and max(simple, default=0) * scale < _LARGEST:
         numbers = [int(f * scale) for f in simple]
     else:
         scale = _ONE
         exact = [Fraction(float(v)) * _ONE for v in sizes]
-        numbers = [int(f) if f.denominator == 1 else _name(v) for f, v in zip(exact, sizes, strict=True)]
+        short = [f.denominator == 1 and f < _LARGEST for f in exact]
+        numbers = [int(f) if is_short else _name(v) for f, is_short, v in zip(exact, short, sizes, strict=True)]
     signs = np.sign(weights).ravel().astype(np.int64)
     return (np.asarray(numbers, np.int64)[where.ravel()] * signs).reshape(weights.shape), scale
 
 
 def _name(weight: float) -> int:
-    """A random integer of 40 bits, the same for the same weight wherever it occurs."""
-    return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | 1 << 40
+    """A random integer of 41 bits, the same for the same weight wherever it occurs."""
+    return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | _LARGEST
 
 
 def continued(table: Table, inside: np.ndarray) -> Table | None:

@@ -51,8 +51,6 @@ class Digit:
 
 
 Layout = tuple[tuple[Digit, ...], ...]
-_LOWEST = -1e37
-"""Less than this counts as −∞: in a maximum it is not there."""
 
 
 def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
@@ -132,6 +130,17 @@ class Constant:
             return None
         first = self.array.ravel()[0]
         return float(first) if np.isrealobj(first) and np.issubdtype(self.array.dtype, np.number) else None
+
+    @cached_property
+    def fill(self) -> float | None:
+        """Its value as padding: −∞ if nothing is less, which maxima do not see."""
+        if self.scalar is None or self.lazy is None:
+            return None
+        kind = self.lazy.value.dtype
+        if jnp.issubdtype(kind, jnp.floating):
+            return -np.inf if self.scalar <= jnp.finfo(kind).min else self.scalar
+        least = jnp.iinfo(kind).min if jnp.issubdtype(kind, jnp.integer) else None
+        return -np.inf if self.scalar == least else self.scalar
 
     @cached_property
     def actually_varies(self) -> tuple[bool, ...]:
@@ -257,7 +266,7 @@ class Value:
             return self.stem if self.factor > 0 else self.stem.pointwise("affine")
         maximum = self.kind == "max"
         tables = self.tables
-        if maximum and self.fill < _LOWEST:
+        if maximum and self.fill == -np.inf:
             tables = tuple(table.present for table in tables)
         readings = [table.reading(maximum) for table in tables]
         other = not same_number(self.fill, 0.0) and any(table.has_constants for table in tables)
@@ -291,6 +300,14 @@ class Value:
         extents = [self.extents[i] for i in axes] if extents is None else extents
         canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
         return Value(made, tuple(extents), self.layout if layout is None else layout, canvas=tuple(canvas))
+
+    def same(self, other: Value) -> bool:
+        """Whether another array is known to be this one."""
+        if self is other:
+            return True
+        alike = self.token is other.token and self.kind == other.kind and self.factor == other.factor
+        alike = alike and self.layout == other.layout and same_number(self.fill, other.fill)
+        return alike and all(a.same(b) for a, b in zip(self.tables, other.tables, strict=True))
 
     def endless(self, axis: int) -> bool:
         """Whether a grid axis is infinite."""

@@ -173,9 +173,9 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
         if isinstance(p, Value):
             tables.append(p.tables[axis])
             continue
-        if p.scalar is None or first.kind != "gather" or first.factor != 1:
+        if p.fill is None or first.kind != "gather" or first.factor != 1:
             return None
-        fills.append(p.scalar)
+        fills.append(p.fill)
         tables.append(Table(np.full((p.shape[at], 1), FILL), np.ones((p.shape[at], 1))))
     if not all(same_number(fill, fills[0]) for fill in fills):
         return None
@@ -213,15 +213,17 @@ def _put_together(parts: Sequence[Atom | Cut], at: int, shape: Sequence[int]) ->
     """Parts that were cut out of one array along an infinite axis, one after the other."""
     if any(isinstance(p, Value) for p in parts):
         return _between_ends(parts, at, shape)
-    sources = {id(p.source): p.source for p in parts if isinstance(p, Cut) and not p.at_ends}
-    source = sources.popitem()[1] if len(sources) == 1 else None
+    source = next((p.source for p in parts if isinstance(p, Cut) and not p.at_ends), None)
     if source is None:
         return None
     rows: list[int] = []
     for p in parts:
-        if isinstance(p, Chosen) or (isinstance(p, Cut) and p.source is source and p.axis != at):
+        if isinstance(p, Cut) and p.axis == at and p.source is not None and p.source.same(source):
+            rows += p.rows
+        elif isinstance(p, Constant) or (isinstance(p, Cut) and p.at_ends):
+            rows += [FILL] * p.shape[at]
+        else:
             return None
-        rows += p.rows if isinstance(p, Cut) and p.source is source else [FILL] * p.shape[at]
     made = cut(source, at, np.asarray(rows))
     return made if isinstance(made, Value) else None
 

@@ -82,10 +82,16 @@ def _convert(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     """
     value, old, new = _only(arguments), equation.inputs[0].aval.dtype, equation.params["new_dtype"]
     if _is_rounded(old) and _is_rounded(new):
-        return [value if jnp.promote_types(old, new) == new else pointwise(value, "monotone")]
+        return [value if _holds_all(old, new) else pointwise(value, "monotone")]
     whole = jnp.issubdtype(old, jnp.integer) or jnp.issubdtype(old, jnp.bool_)
     exact = whole and (_is_rounded(new) or (jnp.issubdtype(new, jnp.integer) and np.can_cast(old, new, "safe")))
     return [pointwise(value, "monotone" if exact else "any")]
+
+
+def _holds_all(old: Any, new: Any) -> bool:
+    """Whether a type of floats has all numbers of another one."""
+    small, large = jnp.finfo(old), jnp.finfo(new)
+    return small.nmant <= large.nmant and small.maxexp <= large.maxexp and small.minexp >= large.minexp
 
 
 def _is_rounded(kind: Any) -> bool:

@@ -15,7 +15,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.rows import cut, picked
 from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Value
+from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Value, same_number
 from equinet.infer.views import freed
 from equinet.windows import FILL
 
@@ -175,9 +175,10 @@ def _fill(equation: Equation, operand: Atom) -> float | None:
     """What is where no update lands, and nothing else is: None if that is no number, or if updates change it."""
     if isinstance(operand, Value):
         return 0.0
-    if not isinstance(operand, Constant) or operand.scalar is None:
+    if not isinstance(operand, Constant) or operand.fill is None:
         return None
-    return operand.scalar if equation.name in _SETS or (equation.name == "scatter-add" and not operand.scalar) else None
+    adds = equation.name == "scatter-add" and same_number(operand.fill, 0.0)
+    return operand.fill if equation.name in _SETS or adds else None
 
 
 def _placed(

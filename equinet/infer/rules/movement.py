@@ -10,7 +10,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.rows import cut, picked
 from equinet.infer.rules.table import NoRule, part_of, rule, value_of
 from equinet.infer.tables import Kernel
-from equinet.infer.values import Atom, Constant, Cut, Digit, Value
+from equinet.infer.values import Atom, Constant, Cut, Digit, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.windows import FILL
 
@@ -90,7 +90,7 @@ def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     config = equation.params["padding_config"]
     if not isinstance(value, Value) or not isinstance(constant, Constant):
         raise NoRule("it pads with a value that depends on the input")
-    fill = constant.scalar
+    fill = constant.fill
     value = value if fill is not None else value.restem()
     for i, (lo, hi, between) in enumerate(config):
         if not (lo or hi or between):
@@ -105,6 +105,7 @@ def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
             reading = Kernel(1, 1, 1, between + 1, lo, hi, Kernel.free(1))
             whole = _with_digit(value, i, Digit(len(rows), axis))
             value = read_axis(whole, axis, reading, len(rows), {}, "sum")
+            value = value if fill is not None and same_number(fill, 0.0) else value.known(value.field.aged())
         else:
             value = picked(value, i, rows, float("nan") if fill is None else fill)
             value = value.restem() if fill is None else value

@@ -237,9 +237,11 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: str) 
     if kind == "min" and any(line.maximum for line in value.field.lines):
         # A minimum of maxima is no maximum of anything; a minimum of anything else is matched as a maximum is.
         value = value.known(value.field.rebase())
+    if equation.name == "reduce_window":
+        # The start of the reduction is one more entry of every window, and what lies beyond the border.
+        value = value.known(value.field.aged())
     made = slid(value, slides, shape, reduce, taps)
     if equation.name == "reduce_window" and reduce != "taps":
-        # The start of the reduction is one more entry of every window.
         made = pointwise(made, "affine" if kind == "sum" else "monotone")
     return made if kind in ("sum", "max") else pointwise(made, "any")
 
