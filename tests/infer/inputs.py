@@ -19,7 +19,16 @@ def gaussian(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 def few_valued(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Two or three of −1, 0 and 1."""
     sets = ((-1.0, 0.0), (0.0, 1.0), (-1.0, 1.0), (-1.0, 0.0, 1.0))
-    return np.stack([rng.choice(sets[rng.integers(len(sets))], shape[1:]) for _ in range(shape[0])])
+    return np.stack([rng.choice(sets[i % len(sets)], shape[1:]) for i in range(shape[0])])
+
+
+def blocks(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    """The same, in blocks of two or three nodes along each axis, moved by any number of nodes."""
+    x = few_valued(rng, shape)
+    for axis in range(1, len(shape) - 1):
+        size, shift = int(rng.integers(2, 4)), int(rng.integers(shape[axis]))
+        x = x.take(((np.arange(shape[axis]) + shift) % shape[axis]) // size, axis)
+    return x
 
 
 def sparse(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -49,7 +58,7 @@ def integer(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 
 def quarters(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     """Multiples of 1/4 around the domain of an arcsine, mostly negative."""
-    return rng.integers(-5, 4, shape) / 4
+    return rng.integers(-7, 4, shape) / 4
 
 
 def striped(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -72,5 +81,17 @@ def signed_zeros(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray
 
 KINDS: dict[str, Draw] = {
     draw.__name__: draw
-    for draw in (gaussian, few_valued, sparse, positive, negative, large, integer, quarters, striped, signed_zeros)
+    for draw in (
+        gaussian,
+        few_valued,
+        blocks,
+        sparse,
+        positive,
+        negative,
+        large,
+        integer,
+        quarters,
+        striped,
+        signed_zeros,
+    )
 }

@@ -26,10 +26,10 @@ PLAINLY = QUICKLY | {"xla_disable_hlo_passes": "algsimp"} | OLDER
 versions do not have the second."""
 DRAWS, BATCH = 4, 2
 """Batches tried on each function, and examples in each: functions may mix the examples of a batch."""
-FLOOR, CLEARLY, CLOSELY = 1e-14, 100, 3
-"""Relative to the input, what is nothing; how much more than rounding is needed to refute; of how many of the worst
-examples that is asked."""
-EVERY_KIND = {kind: 2 for kind in KINDS if kind != "gaussian"}
+FLOOR, CLEARLY, CLOSELY = 1e-14, 100, 6
+"""Relative to the input, what is nothing; how much more than rounding is needed to refute; in how many parts of the
+examples the worst is asked for that."""
+EVERY_KIND = {kind: 6 for kind in KINDS if kind != "gaussian"}
 """Batches of each kind of input, for functions that are aimed at something."""
 
 
@@ -131,7 +131,8 @@ def excess(
     scale = np.nan_to_num(np.abs(np.stack([want, got])), nan=0, posinf=0).max((0, 2), initial=0)
     floor = FLOOR * np.maximum(np.abs(inputs).reshape(count, -1).max(1), 1)
     ratio = (wrong / (TOLERANCE * scale + floor[:, None])[:, None]).max((1, 2), initial=0)
-    for example in np.argsort(-ratio)[:CLOSELY]:
+    worst_of_each = [part[ratio[part].argmax()] for part in np.array_split(np.arange(count), min(CLOSELY, count))]
+    for example in sorted(worst_of_each, key=lambda at: -ratio[at]):
         if ratio[example] <= 1:
             return 0.0
         first = int(example) - int(example) % BATCH

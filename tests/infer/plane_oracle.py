@@ -47,9 +47,7 @@ class Canvas:
         width = (n * self.margin).astype(int)
         return width, n - width
 
-    def draw(
-        self, rng: np.random.Generator, channels: int, kinds: Iterable[str]
-    ) -> tuple[np.ndarray, np.ndarray, Box]:
+    def draw(self, rng: np.random.Generator, channels: int, kinds: Iterable[str]) -> tuple[np.ndarray, np.ndarray, Box]:
         """Contents and backgrounds `[examples, *nodes, channels]`, one batch of each kind, and where contents lie."""
         dim = len(self.sizes)
         shape = (BATCH, *(CONTENT[dim],) * dim, channels)

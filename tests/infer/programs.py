@@ -89,7 +89,9 @@ class Program:
         total, values = 0.0, self.values()
         for step in self.steps:
             sizes = [values[at].shape[axis] for at in step.args for axis in values[at].space]
-            total += REACH.get(getattr(step.made.fn, "__qualname__", "").split(".")[0], 1) / max(min(sizes, default=1), 1)
+            total += REACH.get(getattr(step.made.fn, "__qualname__", "").split(".")[0], 1) / max(
+                min(sizes, default=1), 1
+            )
         return total
 
     @property

@@ -19,10 +19,54 @@ Random = np.random.Generator | None
 DISTURBANCE = 2.0**-49
 """Relative; a few units in the last place of a float64."""
 PICKS = frozenset(
-    "max min select_n clamp reshape transpose squeeze expand_dims broadcast_in_dim slice split dynamic_slice rev pad "
-    "concatenate stack tile gather dynamic_update_slice scatter copy copy_p device_put stop_gradient sort top_k neg abs "
-    "reduce_max reduce_min reduce_window_max reduce_window_min cummax cummin sign floor ceil round real imag conj "
-    "optimization_barrier reduce_precision convert_element_type complex select_and_scatter_add".split()
+    [
+        "max",
+        "min",
+        "select_n",
+        "clamp",
+        "reshape",
+        "transpose",
+        "squeeze",
+        "expand_dims",
+        "broadcast_in_dim",
+        "slice",
+        "split",
+        "dynamic_slice",
+        "rev",
+        "pad",
+        "concatenate",
+        "stack",
+        "tile",
+        "gather",
+        "dynamic_update_slice",
+        "scatter",
+        "copy",
+        "copy_p",
+        "device_put",
+        "stop_gradient",
+        "sort",
+        "top_k",
+        "neg",
+        "abs",
+        "reduce_max",
+        "reduce_min",
+        "reduce_window_max",
+        "reduce_window_min",
+        "cummax",
+        "cummin",
+        "sign",
+        "floor",
+        "ceil",
+        "round",
+        "real",
+        "imag",
+        "conj",
+        "optimization_barrier",
+        "reduce_precision",
+        "convert_element_type",
+        "complex",
+        "select_and_scatter_add",
+    ]
 )
 """Primitives whose result holds, up to a sign, entries of what they read, or whole numbers."""
 
@@ -37,7 +81,9 @@ def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4) -> np.ndarray
     """
     program, _ = trace(fn, [jax.ShapeDtypeStruct(x.shape, x.dtype)])
     rng = np.random.default_rng(0)
-    runs = [np.asarray(_run(program, [jnp.asarray(x)], [True], rng if draw else None)[0][0]) for draw in range(draws + 1)]
+    runs = [
+        np.asarray(_run(program, [jnp.asarray(x)], [True], rng if draw else None)[0][0]) for draw in range(draws + 1)
+    ]
     first = runs[0]
     with np.errstate(invalid="ignore"):
         changes = [np.where(one == first, 0.0, np.abs(one - first)) for one in runs[1:]]
@@ -60,7 +106,9 @@ def _disturbed(array: Any, rng: np.random.Generator) -> Any:
     return jnp.asarray(np.where(exact, values, changed).astype(values.dtype))
 
 
-def _run(program: Program, arguments: Sequence[Any], moving: Sequence[bool], rng: Random) -> tuple[list[Any], list[bool]]:
+def _run(
+    program: Program, arguments: Sequence[Any], moving: Sequence[bool], rng: Random
+) -> tuple[list[Any], list[bool]]:
     """The outputs for given arrays, and which depend on the input; only these are disturbed."""
     held: dict[Any, tuple[Any, bool]] = {var: (array, False) for var, array in program.constants}
     held.update(zip(program.inputs, zip(arguments, moving, strict=True), strict=True))

@@ -55,9 +55,7 @@ def carrying(dice: Dice, value: Value) -> Made:
         return lax.while_loop(lambda s: s[0] < turns, lambda s: (s[0] + 1, s[1] * 1.5), (0 * turns, one))[1]
 
     def nested(x: Any, turns: Any) -> Any:
-        return lax.fori_loop(
-            0, 2, lambda i, c: lax.fori_loop(0, turns, lambda j, d: d + 0.5, c), jnp.ones((), x.dtype)
-        )
+        return lax.fori_loop(0, 2, lambda i, c: lax.fori_loop(0, turns, lambda j, d: d + 0.5, c), jnp.ones((), x.dtype))
 
     def rolled(x: Any, turns: Any) -> Any:
         return lax.fori_loop(0, turns, lambda i, c: jnp.roll(c, 1), like(row, x)).reshape(shape)

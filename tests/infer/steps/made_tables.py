@@ -105,7 +105,9 @@ def near_table(dice: Dice, value: Value) -> Made:
 def near_weights(dice: Dice, value: Value) -> Made:
     """A sum with both neighbours whose weights are nearly alike, the large part taken off and the rest made to show."""
     axis = dice.pick(value.space or value.axes("c"))
-    a, b = dice.pick([(1e-9, 1e-9), (1e-9, 3e-9), (1e-12, 0.0), (1 / 3, float(np.float32(1 / 3))), (0.5, 0.5), (1.0, 1 + 1e-9)])
+    a, b = dice.pick(
+        [(1e-9, 1e-9), (1e-9, 3e-9), (1e-12, 0.0), (1 / 3, float(np.float32(1 / 3))), (0.5, 0.5), (1.0, 1 + 1e-9)]
+    )
     how = dice.pick(["rolls", "matrix", "convolution"])
     n = value.shape[axis]
     i = np.arange(n)

@@ -13,7 +13,7 @@ from tests.infer.steps.dice import Dice, Made, Value
 
 KINDS: dict[str, Any] = {
     kind: getattr(jnp, kind)
-    for kind in "bool_ int8 uint8 int16 uint16 int32 uint32 float16 bfloat16 float32".split()
+    for kind in ["bool_", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float16", "bfloat16", "float32"]
 }
 
 

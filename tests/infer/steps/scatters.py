@@ -40,7 +40,9 @@ def repeated(dice: Dice, value: Value) -> Made:
     n = value.shape[axis]
     name, places = _places(dice, n)
     method = dice.pick(["add", "multiply", "min", "max", "set", "subtract", "apply", "power", "divide"])
-    kind = dice.pick(["int8", "uint8", "int32", "float32"]) if dice.chance(0.3) and method in ("add", "min", "max") else ""
+    kind = (
+        dice.pick(["int8", "uint8", "int32", "float32"]) if dice.chance(0.3) and method in ("add", "min", "max") else ""
+    )
     what = dice.pick(["a number", "a table", "parts of it"]) if method not in ("set", "apply", "power") else "a number"
     number, row = dice.normal(), dice.normal(len(places))
     if what == "a table" and dice.chance(0.5):
