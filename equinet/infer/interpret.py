@@ -18,12 +18,12 @@ from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
-from equinet.infer.rows import cut, picked
+from equinet.infer.rows import picked
 from equinet.infer.rules import RULES, NoRule
 from equinet.infer.rules.concatenation import concatenated
 from equinet.infer.rules.fourier import settled, spectral
-from equinet.infer.rules.movement import CUTS
-from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Held, Spectrum, Value, free
+from equinet.infer.rules.movement import SEES_ENDS
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Held, Spectrum, Value, free
 from equinet.infer.views import freed, without_spare_axes
 
 UNROLLED = 64
@@ -139,19 +139,15 @@ class Interpreter:
             found = spectral(equation, arguments)
             if found is not None:
                 return found
-        scaled = _scaled_part(equation, arguments)
-        if scaled is not None:
-            return [scaled]
-        if equation.name not in CUTS:
-            # What is computed of the ends of an axis alone depends on the ends alone.
-            at_ends = all(a.at_ends if isinstance(a, Cut) else isinstance(a, Constant) for a in arguments)
+        # What is computed of the ends of an axis alone depends on the ends alone.
+        at_ends = all(isinstance(a, Constant | Ends) for a in arguments)
+        if at_ends or equation.name not in SEES_ENDS:
             arguments = [settled(a) for a in arguments]
         else:
-            at_ends = False
-            arguments = [a if isinstance(a, Cut) else settled(a) for a in arguments]
+            arguments = [a if isinstance(a, Ends) else settled(a) for a in arguments]
         results = self._apply_rule(equation, arguments)
         kept = [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
-        return [Cut(a, at_ends=True) if at_ends and isinstance(a, Value) else a for a in kept]
+        return [Ends(a) if at_ends and isinstance(a, Value) else a for a in kept]
 
     def _apply_rule(self, equation: Equation, arguments: Sequence[Any]) -> Sequence[Held]:
         region = declaration(equation.eqn)
@@ -169,8 +165,8 @@ class Interpreter:
         return rule(equation, arguments)
 
     def _record(self, equation: Equation, arguments: Sequence[Held], results: Sequence[Held], gap: str) -> None:
-        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Cut)]
-        after = [_below(r) for r in results if isinstance(r, Value | Spectrum | Cut)]
+        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Ends)]
+        after = [_below(r) for r in results if isinstance(r, Value | Spectrum | Ends)]
         if before and after:
             constants = [a for a in arguments if isinstance(a, Constant)]
             self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))
@@ -252,24 +248,7 @@ class Interpreter:
         return [_decided(a, which) for a in made]
 
 
-def _scaled_part(equation: Equation, arguments: Sequence[Held]) -> Held | None:
-    """A part of an array times a number, as that part of the array times the number."""
-    parts = [a for a in arguments if isinstance(a, Cut)]
-    if equation.name not in ("mul", "div", "neg") or len(parts) != 1 or parts[0].source is None:
-        return None
-    whole: list[Atom] = []
-    for a in arguments:
-        if isinstance(a, Cut):
-            whole.append(parts[0].source)
-        elif isinstance(a, Constant) and not a.shape:
-            whole.append(a)
-        else:
-            return None
-    [made] = RULES[equation.name](equation, whole)
-    return cut(made, parts[0].axis, np.asarray(parts[0].rows)) if isinstance(made, Value) else None
-
-
-def _below(atom: Value | Spectrum | Cut) -> Value:
+def _below(atom: Value | Spectrum | Ends) -> Value:
     return atom if isinstance(atom, Value) else atom.value
 
 

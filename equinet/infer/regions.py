@@ -11,6 +11,7 @@ from equinet.fibre import Fibre
 from equinet.field import Field
 from equinet.infer.compat import Equation
 from equinet.infer.fields import permuted, restrict_source
+from equinet.infer.join import held
 from equinet.infer.rules.table import NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
 from equinet.infer.views import freed, plain
@@ -73,6 +74,7 @@ def _on_grid(value: Value, mapped: int) -> Value:
     value = freed(value, [i for i in others if any(d.axis is not None for d in value.layout[i])])
     for i in spatial:
         value = plain(value, i)
+    value = held(value, {axis for axis in range(value.dim) if value.is_partial(axis)})
     axes = [axis for axis in map(value.grid_axis, spatial) if axis is not None]
     if value.dim and len(axes) == len(spatial) == value.dim:
         layout = tuple(

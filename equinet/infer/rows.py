@@ -9,7 +9,7 @@ import numpy as np
 from equinet.infer.fields import fix_axes, reflected
 from equinet.infer.join import mixed
 from equinet.infer.tables import Table, continued
-from equinet.infer.values import Cut, Digit, Layout, Strip, Value, same_number
+from equinet.infer.values import Digit, Ends, Layout, Strip, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.windows import FILL
 
@@ -107,27 +107,31 @@ def _held_rows(value: Value, array_axis: int, axis: int, count: int) -> Value:
 
 
 def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value | None:
-    """Rows that stand for all of an infinite axis: they read its inner nodes in order, each or every so many of them.
+    """Rows that are a view of an infinite axis: its inner nodes in order, each or every so many of them.
 
-    What they read of its ends is padding. None if they read the inner nodes otherwise, or leave some out.
+    What they read of its ends is padding. None if they read inner nodes otherwise, or one node alone.
     """
-    inside = np.flatnonzero(value.inside(axis))
-    here = np.flatnonzero(np.isin(rows, inside))
-    if not here.size or value.dim > MOST_AXES:
+    inside = value.inside(axis)
+    here = np.flatnonzero((rows != FILL) & inside[rows])
+    if value.dim > MOST_AXES or len(rows) == 1:
         return None
-    first, inner = int(here[0]), rows[here[0] : here[-1] + 1]
+    first, inner = (int(here[0]), rows[here[0] : here[-1] + 1]) if here.size else (0, rows)
     # The step shows between inner rows; where there is but one, in all rows.
     steps = np.unique(np.diff(inner if len(inner) > 1 else rows))
     if len(steps) == 1 and steps[0] and FILL not in inner:
         step = int(steps[0])
-        if not np.isin((inner[0] - step, inner[-1] + step), inside).any():
+        # Beyond what is read in order, other rows may take the place of inner nodes.
+        before, after = inner[0] - step * np.arange(1, first + 1), inner[-1] + step * np.arange(1, len(rows) - first)
+        after = after[: len(rows) - first - len(inner)]
+        replaced = np.concatenate([before, after])
+        if not inside[replaced[(replaced >= 0) & (replaced < len(inside))]].any():
             return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
-    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), value.inside(axis))
+    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), inside)
     if table is None:
         return None
     value = value.restem()
     tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
-    return retabled(value, array_axis, axis, tables, len(rows))
+    return retabled(value, array_axis, axis, tables, len(rows), value.canvas[axis].reading(*table.course))
 
 
 def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:
@@ -146,17 +150,12 @@ def with_axis(layout: Layout, array_axis: int, size: int) -> Layout:
     return tuple((Digit(size),) if i == array_axis else old for i, old in enumerate(layout))
 
 
-def cut(part: Value | Cut, array_axis: int, rows: np.ndarray) -> Value | Cut:
-    """Elements of an array axis by their numbers: a `Cut`, if they do not stand for the infinite axis they are of."""
-    if isinstance(part, Cut):
-        if part.source is not None and part.axis == array_axis:
-            return cut(part.source, array_axis, np.asarray(part.rows)[rows])
-        made = cut(part.value, array_axis, rows)
-        if isinstance(made, Cut):
-            return Cut(made.value, part.at_ends or made.at_ends)
-        return Cut(made, part.at_ends)
+def part_of(part: Value | Ends, array_axis: int, rows: np.ndarray) -> Value | Ends:
+    """Elements of an array axis by their numbers, which may be of the ends of an infinite axis alone."""
+    if isinstance(part, Ends):
+        return Ends(picked(part.value, array_axis, rows))
+    if _one_phase(part, array_axis, rows) is None:
+        part = plain(part, array_axis)
     axis = part.grid_axis(array_axis)
-    if axis is None or not part.endless(axis) or _picked_endless(part, array_axis, axis, rows) is not None:
-        return picked(part, array_axis, rows)
-    at_ends = not part.inside(axis)[rows[rows != FILL]].any()
-    return Cut(picked(part, array_axis, rows), at_ends, part, array_axis, tuple(rows.tolist()))
+    at_ends = axis is not None and part.endless(axis) and not part.inside(axis)[rows[rows != FILL]].any()
+    return Ends(picked(part, array_axis, rows)) if at_ends else picked(part, array_axis, rows)

@@ -56,6 +56,14 @@ class Table:
         """How a constant is written."""
         return MISSING if self.advance else FILL
 
+    @property
+    def course(self) -> tuple[Fraction, Fraction]:
+        """On an infinite axis: the place that row 0 is centred on, and how far each row moves on."""
+        stride = Fraction(self.advance, len(self.nodes))
+        read = self.nodes[(self.weights != 0) & (self.nodes != MISSING)]
+        middle = Fraction(int(read.sum()), max(read.size, 1))
+        return middle - stride * (len(self.nodes) - 1) / 2, stride
+
     @cached_property
     def is_identity(self) -> bool:
         """Whether every node is itself (of the first ones, on a finite axis)."""
@@ -364,6 +372,12 @@ class Kernel(Reading):
         nodes = np.where(absent, MISSING if n is None else FILL, nodes)
         weights = np.broadcast_to(weights, nodes.shape)
         return nodes, np.where(absent, 0, weights) if self.maximum else weights, np.zeros_like(nodes)
+
+    @property
+    def course(self) -> tuple[Fraction, Fraction]:
+        """The place in the input that output 0 is centred on, and how far each output moves on."""
+        middle = Fraction((self.extent - 1) * self.dilation - 2 * self.lo, 2 * self.base)
+        return middle, Fraction(self.stride, self.base)
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         last = (self.extent - 1) * self.dilation

@@ -167,9 +167,9 @@ class Chosen:
 class Strip:
     """Where the nodes of an axis lie in the traced input, from 0 to 1: node i fills `[at + step i, at + step (i + 1)]`.
 
-    On an infinite axis an array stands for all of it, and its ends play no part: what an operation does there may be
-    padding. An operation that tells inner nodes apart, or leaves some out, does so on the infinite axis too. An end is
-    an eighth of the input, or the three nodes that a padding may reach to, but no more than a quarter.
+    On an infinite axis an array is a view of all of it, and the ends of the input play no part: what an operation does
+    there may be padding. An operation that tells inner nodes apart, or sums over a view that lacks some, does so on the
+    infinite axis too. An end is an eighth of the input, or the three nodes that padding may reach to; at most a quarter.
     """
 
     at: Fraction
@@ -184,6 +184,10 @@ class Strip:
         """That of every so many nodes from one on."""
         return Strip(self.at + self.step * (start if step > 0 else start + 1), self.step * step)
 
+    def reading(self, centre: Fraction, stride: Fraction) -> Strip:
+        """That of windows so many nodes apart, the first one centred on a node."""
+        return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
+
     def cut_into(self, size: int, before: int) -> Strip:
         """The same part of the input, in so many nodes."""
         return self if size == before else Strip(self.at, self.step * before / max(size, 1))
@@ -197,12 +201,20 @@ class Strip:
         width = (high - low) / max(size, 1)
         return Strip(low, width) if self.step > 0 else Strip(high, -width)
 
+    @property
+    def end(self) -> Fraction:
+        """How much of the input an end is."""
+        return max(Fraction(1, 8), min(Fraction(1, 4), 3 * abs(self.step)))
+
     def inside(self, size: int) -> np.ndarray:
         """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
         edges = [self.at + self.step * i for i in range(size + 1)]
-        low = max(Fraction(1, 8), min(Fraction(1, 4), 3 * abs(self.step)))
-        high = 1 - low
-        return np.asarray([min(a, b) < high and max(a, b) > low for a, b in pairwise(edges)], bool)
+        return np.asarray([min(a, b) < 1 - self.end and max(a, b) > self.end for a, b in pairwise(edges)], bool)
+
+    def covers(self, size: int) -> bool:
+        """Whether so many nodes are all between the ends, or more."""
+        low, high = sorted((self.at, self.at + self.step * size))
+        return low <= self.end and high >= 1 - self.end
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,24 +302,19 @@ class Value:
         layout: Layout | None = None,
         extents: Sequence[int] | None = None,
         axes: Sequence[int] | None = None,
+        canvas: Sequence[Strip] | None = None,
     ) -> Value:
         """A new stem of the given symmetry, laid out as this value unless said otherwise.
 
         Args:
             axes: the grid axes of this value that the new one's are; all, in order, unless given.
+            canvas: of the new one; the strips of those axes, unless given.
         """
         axes = range(self.dim) if axes is None else axes
         extents = [self.extents[i] for i in axes] if extents is None else extents
-        canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
+        if canvas is None:
+            canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
         return Value(made, tuple(extents), self.layout if layout is None else layout, canvas=tuple(canvas))
-
-    def same(self, other: Value) -> bool:
-        """Whether another array is known to be this one."""
-        if self is other:
-            return True
-        alike = self.token is other.token and self.kind == other.kind and self.factor == other.factor
-        alike = alike and self.layout == other.layout and same_number(self.fill, other.fill)
-        return alike and all(a.same(b) for a, b in zip(self.tables, other.tables, strict=True))
 
     def endless(self, axis: int) -> bool:
         """Whether a grid axis is infinite."""
@@ -316,6 +323,10 @@ class Value:
     def inside(self, axis: int) -> np.ndarray:
         """Which nodes along a grid axis are not at its ends."""
         return self.canvas[axis].inside(self.extents[axis])
+
+    def is_partial(self, axis: int) -> bool:
+        """Whether the array is a view of an infinite axis that lacks some of its inner nodes."""
+        return self.endless(axis) and not self.canvas[axis].covers(self.extents[axis])
 
     def laid_out(self, layout: Layout) -> Value:
         """The same value as another view of its nodes."""
@@ -347,21 +358,14 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
-class Cut:
-    """A part of an array along an infinite axis, which does not stand for the axis.
+class Ends:
+    """An array that depends on nothing but the ends of an infinite axis: what isometries move is not in it.
 
     Attributes:
-        value: the part as an array like any other, of which no node along the axis is moved.
-        source, axis, rows: an array, and the numbers along one of its axes that this is, until something is computed of
-            it (then no source is left).
-        at_ends: whether it depends on nothing but the ends of the axis.
+        value: the same as an array like any other.
     """
 
     value: Value
-    at_ends: bool
-    source: Value | None = None
-    axis: int = 0
-    rows: tuple[int, ...] = ()
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -393,7 +397,7 @@ class Spectrum:
 
 
 Atom = Value | Constant | Chosen
-Held = Atom | Spectrum | Cut
+Held = Atom | Spectrum | Ends
 Order = Literal["linear", "any"]
 
 

@@ -113,7 +113,11 @@ def read_axis(
     field = value.field.read(readings, reduce)
     layout = tuple(tuple(new for digit in old for new in (digits.get(digit, (digit,)))) for old in value.layout)
     extents = [extent if i == axis else n for i, n in enumerate(value.extents)]
-    return value.known(field, layout, extents)
+    canvas = list(value.canvas)
+    canvas[axis] = value.canvas[axis].cut_into(extent, value.extents[axis])
+    if isinstance(reading, Kernel):
+        canvas[axis] = value.canvas[axis].reading(*reading.course)
+    return value.known(field, layout, extents, canvas=canvas)
 
 
 def plain(value: Value, array_axis: int) -> Value:

@@ -11,16 +11,16 @@ from equinet.fibre import Fibre, concatenate
 from equinet.field import Field
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
-from equinet.infer.rows import cut, retabled, strided, with_axis
+from equinet.infer.rows import retabled, strided, with_axis
 from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.tables import Table, interleaved, stacked
-from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Value, same_number
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.windows import FILL
 
 
 @rule("concatenate")
-def _concatenate(equation: Equation, arguments: Sequence[Atom | Cut]) -> list[Atom]:
+def _concatenate(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Atom]:
     return [concatenated(arguments, equation.params["dimension"], equation.shapes[0])]
 
 
@@ -46,13 +46,13 @@ def _with_new_axis(constant: Constant, at: int) -> Constant:
     return constant.mapped(lambda array: np.expand_dims(np.asarray(array), at), shape, varies)
 
 
-def concatenated(parts: Sequence[Atom | Cut], at: int, shape: Sequence[int]) -> Value:
+def concatenated(parts: Sequence[Atom | Ends], at: int, shape: Sequence[int]) -> Value:
     """Arrays one after the other along an axis; at least one of them depends on the input."""
     parts = [p for p in parts if isinstance(p, Chosen) or 0 not in p.shape]
-    whole = _put_together(parts, at, shape) if any(isinstance(p, Cut) for p in parts) else None
+    whole = _between_ends(parts, at, shape) if any(isinstance(p, Ends) for p in parts) else None
     if whole is not None:
         return whole
-    arguments = [p.value if isinstance(p, Cut) else p for p in parts]
+    arguments = [p.value if isinstance(p, Ends) else p for p in parts]
     values = [a for a in arguments if isinstance(a, Value)]
     if any(isinstance(v.stem.fibre, Fibre) for v in values):
         return _fibres_beside(values, at)
@@ -192,40 +192,45 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
     return replace(retabled(replace(first, fill=fill), at, axis, made, shape[at]), again=again)
 
 
-def _between_ends(parts: Sequence[Atom | Cut], at: int, shape: Sequence[int]) -> Value | None:
-    """On an infinite axis one part stands for all of it; the others are padding, if they depend on its ends at most."""
-    values = [p for p in parts if isinstance(p, Value)]
-    others = [p for p in parts if not isinstance(p, Value)]
-    axis = values[0].grid_axis(at) if len(values) == 1 else None
-    if axis is None or not values[0].endless(axis) or values[0].dim > MOST_AXES:
-        return None
-    if not all(isinstance(p, Constant) or (isinstance(p, Cut) and p.at_ends) for p in others):
-        return None
+def _between_ends(parts: Sequence[Atom | Ends], at: int, shape: Sequence[int]) -> Value | None:
+    """On an infinite axis one part that is a view of all of it, or several that are so together; the others are padding
+    that depends on its ends at most."""
+    joined: list[tuple[int, Value | None, bool]] = []
     start = 0
     for p in parts:
-        if isinstance(p, Value):
-            break
-        start += 0 if isinstance(p, Chosen) else p.shape[at]
-    return strided(values[0], at, axis, -start, 1, shape[at])
-
-
-def _put_together(parts: Sequence[Atom | Cut], at: int, shape: Sequence[int]) -> Value | None:
-    """Parts that were cut out of one array along an infinite axis, one after the other."""
-    if any(isinstance(p, Value) for p in parts):
-        return _between_ends(parts, at, shape)
-    source = next((p.source for p in parts if isinstance(p, Cut) and not p.at_ends), None)
-    if source is None:
-        return None
-    rows: list[int] = []
-    for p in parts:
-        if isinstance(p, Cut) and p.axis == at and p.source is not None and p.source.same(source):
-            rows += p.rows
-        elif isinstance(p, Constant) or (isinstance(p, Cut) and p.at_ends):
-            rows += [FILL] * p.shape[at]
-        else:
+        if isinstance(p, Chosen):
             return None
-    made = cut(source, at, np.asarray(rows))
-    return made if isinstance(made, Value) else None
+        one = p.value if isinstance(p, Ends) else p if isinstance(p, Value) else None
+        last = joined[-1][1] if joined else None
+        both = None if one is None or last is None else _continued(last, one, at)
+        if both is not None:
+            joined[-1] = joined[-1][0], both, joined[-1][2] or isinstance(p, Value)
+        else:
+            joined.append((start, one, isinstance(p, Value)))
+        start += p.shape[at]
+    inner = [(start, v) for start, v, is_inner in joined if v is not None and is_inner]
+    if len(inner) != 1:
+        return None
+    [(start, whole)] = inner
+    axis = whole.grid_axis(at)
+    if axis is None or whole.dim > MOST_AXES or whole.is_partial(axis):
+        return None
+    return strided(whole, at, axis, -start, 1, shape[at])
+
+
+def _continued(one: Value, two: Value, at: int) -> Value | None:
+    """Two parts of one array along an infinite axis as one, if the second begins where the first ends."""
+    axis = one.grid_axis(at)
+    alike = one.token is two.token and one.kind == two.kind and one.factor == two.factor
+    if axis is None or not alike or two.grid_axis(at) != axis or not one.endless(axis) or one.dim != two.dim:
+        return None
+    if any(a != b for i, (a, b) in enumerate(zip(one.layout, two.layout, strict=True)) if i != at):
+        return None
+    count = one.shape[at]
+    for i, (a, b) in enumerate(zip(one.tables, two.tables, strict=True)):
+        if not (a.strided(count, 1) if i == axis else a).same(b):
+            return None
+    return strided(one, at, axis, 0, 1, count + two.shape[at])
 
 
 def _apart(parts: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:

@@ -17,15 +17,15 @@ from equinet.infer.fields import fix_axes, forget_axes
 from equinet.infer.join import mixed
 from equinet.infer.rules.indexing import landed
 from equinet.infer.rules.table import RULES, NoRule
-from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Frequencies, Held, Layout, Spectrum, Value
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Frequencies, Held, Layout, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 
 Axes = tuple[tuple[int, Frequencies] | None, ...]
 
 
 def settled(atom: Held) -> Atom:
-    """A spectrum as an array like any other: only what turns no phase is kept. A part of an array likewise."""
-    if isinstance(atom, Cut):
+    """A spectrum as an array like any other: only what turns no phase is kept. Ends as what they are."""
+    if isinstance(atom, Ends):
         return atom.value
     return _without(atom, range(len(atom.axes))).value if isinstance(atom, Spectrum) else atom
 
@@ -58,7 +58,7 @@ def _as_atom(spectrum: Spectrum) -> Held:
 
 def _transform(equation: Equation, atom: Held) -> Held:
     """The transform along the last axes, or its inverse."""
-    if isinstance(atom, Chosen | Constant | Cut):
+    if isinstance(atom, Chosen | Constant | Ends):
         raise NoRule("it is applied to the phase that a polyphase layer chose")
     kind = str(getattr(equation.params["fft_type"], "name", equation.params["fft_type"])).upper()
     kind = {"0": "FFT", "1": "IFFT", "2": "RFFT", "3": "IRFFT"}.get(kind, kind)
@@ -125,7 +125,7 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
 
 def spectral(equation: Equation, arguments: Sequence[Held]) -> list[Held] | None:
     """What a linear operation does to a spectrum; None for any other operation."""
-    arguments = [a.value if isinstance(a, Cut) else a for a in arguments]
+    arguments = [a.value if isinstance(a, Ends) else a for a in arguments]
     if equation.name == "fft":
         return [_transform(equation, arguments[0])]
     step = _STEPS.get(equation.name)
@@ -135,7 +135,7 @@ def spectral(equation: Equation, arguments: Sequence[Held]) -> list[Held] | None
 
 def _by_rule(equation: Equation, arguments: Sequence[Held]) -> Value | None:
     """The value under a spectrum after the ordinary rule of an operation."""
-    plainly: list[Atom] = [a.value if isinstance(a, Spectrum | Cut) else a for a in arguments]
+    plainly: list[Atom] = [a.value if isinstance(a, Spectrum | Ends) else a for a in arguments]
     (made,) = RULES[equation.name](equation, plainly)
     return made if isinstance(made, Value) else None
 

@@ -13,15 +13,15 @@ from jax.lax import GatherScatterMode
 
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, pointwise, with_constant
-from equinet.infer.rows import cut, picked
+from equinet.infer.rows import part_of, picked
 from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.values import Atom, Chosen, Constant, Cut, Digit, Value, same_number
+from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Value, same_number
 from equinet.infer.views import freed
 from equinet.windows import FILL
 
 
 @rule("gather", "dynamic_slice")
-def _gather(equation: Equation, arguments: Sequence[Atom]) -> list[Value | Cut]:
+def _gather(equation: Equation, arguments: Sequence[Atom]) -> list[Value | Ends]:
     value, *indices = arguments
     if not isinstance(value, Value) or not all(isinstance(i, Constant) and i.array is not None for i in indices):
         return [_unordered(equation, arguments)]
@@ -82,7 +82,7 @@ def _places(equation: Equation, indices: Sequence[np.ndarray]) -> list[_Places]:
     return found
 
 
-def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value | Cut:
+def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value | Ends:
     """A copy of elements, given the place that each comes from, where each axis is indexed by itself."""
     varying = [read.varying for read in places]
     taken = [axis for axes in varying for axis in axes]
@@ -101,7 +101,7 @@ def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Val
     }
     if len(changed) == 1 and sources == list(range(len(shape))):
         [(i, row)] = changed.items()
-        return cut(value, i, row)
+        return part_of(value, i, row)
     for i, row in changed.items():
         value = picked(value, i, row)
     spent = [i for i, axis in enumerate(sources) if axis is None]

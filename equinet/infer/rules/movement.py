@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.rows import cut, picked
-from equinet.infer.rules.table import NoRule, part_of, rule, value_of
+from equinet.infer.rows import part_of, picked
+from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel
-from equinet.infer.values import Atom, Constant, Cut, Digit, Value, same_number
+from equinet.infer.values import Atom, Constant, Digit, Ends, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.windows import FILL
 
@@ -52,36 +52,40 @@ def _broadcast(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [value.laid_out(tuple(layout))]
 
 
+def _part(atom: Atom | Ends) -> Value | Ends:
+    return atom if isinstance(atom, Ends) else value_of(atom)
+
+
 @rule("slice")
-def _slice(equation: Equation, arguments: Sequence[Atom | Cut]) -> list[Value | Cut]:
-    value, shape = part_of(arguments[0]), equation.input_shape(0)
+def _slice(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value | Ends]:
+    value, shape = _part(arguments[0]), equation.input_shape(0)
     starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
     steps = equation.params["strides"] or (1,) * len(shape)
     for i, (start, limit, step) in enumerate(zip(starts, limits, steps, strict=True)):
         if (start, limit, step) != (0, shape[i], 1):
-            value = cut(value, i, np.arange(start, limit, step))
+            value = part_of(value, i, np.arange(start, limit, step))
     return [value]
 
 
 @rule("split")
-def _split(equation: Equation, arguments: Sequence[Atom | Cut]) -> list[Value | Cut]:
-    value, axis, start, made = part_of(arguments[0]), equation.params["axis"], 0, []
+def _split(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value | Ends]:
+    value, axis, start, made = _part(arguments[0]), equation.params["axis"], 0, []
     for size in equation.params["sizes"]:
-        made.append(cut(value, axis, np.arange(start, start + size)))
+        made.append(part_of(value, axis, np.arange(start, start + size)))
         start += size
     return made
 
 
 @rule("rev")
-def _reverse(equation: Equation, arguments: Sequence[Atom | Cut]) -> list[Value | Cut]:
-    value = part_of(arguments[0])
+def _reverse(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value | Ends]:
+    value = _part(arguments[0])
     for i in equation.params["dimensions"]:
-        value = cut(value, i, np.arange(value.shape[i])[::-1])
+        value = part_of(value, i, np.arange(value.shape[i])[::-1])
     return [value]
 
 
-CUTS = ("slice", "split", "rev", "concatenate")
-"""Operations whose rules take parts of arrays as what they are; any other sees arrays like any other."""
+SEES_ENDS = ("slice", "split", "rev", "concatenate")
+"""Operations whose rules take ends of an axis as what they are; any other sees arrays like any other."""
 
 
 @rule("pad")

@@ -13,7 +13,7 @@ from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.rules.reductions import reduced
 from equinet.infer.rules.table import rule, value_of
 from equinet.infer.tables import Table, continued, snapped
-from equinet.infer.values import Atom, Constant, Digit, Value, bits
+from equinet.infer.values import Atom, Constant, Digit, Strip, Value, bits
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain
 
 
@@ -129,7 +129,8 @@ def _along_an_axis(
     size = matrix.shape[1]
     layout = tuple((Digit(size, axis),) if i == at else digits for i, digits in enumerate(value.layout))
     extents = tuple(size if i == axis else n for i, n in enumerate(value.extents))
-    canvas = tuple(s.cut_into(n, old) for s, n, old in zip(value.canvas, extents, value.extents, strict=True))
+    strip = value.canvas[axis].reading(*made.course) if value.endless(axis) else Strip.whole(size)
+    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
     return replace(value, tables=tables, kind="sum", layout=layout, extents=extents, canvas=canvas), at
 
 

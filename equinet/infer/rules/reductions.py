@@ -41,6 +41,7 @@ def reduced(value: Value, array_axes: Sequence[int], kind: Kind) -> Value:
 
 def _collapsed(value: Value, axes: set[int], kind: Kind, layout: tuple[tuple[Digit, ...], ...]) -> Value:
     kept = [i for i in range(value.dim) if i not in axes]
+    value = held(value, {axis for axis in axes if value.is_partial(axis)})
     if not kept and kind != "other" and value.dim <= MOST_AXES:
         field = value.field.collapse(maximum=kind == "max")
     else:

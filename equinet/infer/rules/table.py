@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from equinet.infer.compat import Equation
-from equinet.infer.values import Atom, Cut, Value
+from equinet.infer.values import Atom, Ends, Value
 
-Rule = Callable[[Equation, Sequence[Atom]], Sequence[Atom | Cut]]
+Rule = Callable[[Equation, Sequence[Atom]], Sequence[Atom | Ends]]
 RULES: dict[str, Rule] = {}
 
 
@@ -41,12 +41,3 @@ def value_of(atom: Atom) -> Value:
     if not isinstance(atom, Value):
         raise NoRule("it is applied to the phase that a polyphase layer chose")
     return atom
-
-
-def part_of(atom: Atom | Cut) -> Value | Cut:
-    """An operand that depends on the input, or a part of one.
-
-    Raises:
-        NoRule: if it is a phase.
-    """
-    return atom if isinstance(atom, Cut) else value_of(atom)

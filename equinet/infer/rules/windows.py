@@ -11,7 +11,7 @@ import numpy as np
 from equinet.field import Reduce
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
-from equinet.infer.join import mixed, pointwise
+from equinet.infer.join import held, mixed, pointwise
 from equinet.infer.rows import picked
 from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel, equal, snapped, whole
@@ -65,10 +65,13 @@ def slid(
         axis = value.grid_axis(i)
         if axis is not None and value.endless(axis) and min(slide.lo, slide.hi) < 0:
             value, slides[i] = _cropped(value, i, slide)
+        axis = value.grid_axis(i)
+        if axis is not None and value.is_partial(axis) and max(slides[i].lo, slides[i].hi) >= slide.base:
+            value = held(value, {axis})  # padding takes the place of nodes in the middle of the axis
     if value.dim > MOST_AXES:
         value = freed(value, [i for i, slide in slides.items() if not slide.is_still])
     readings: list[Reading] = [Rolled(0)] * value.dim
-    layout, extents, loose = list(value.layout), list(value.extents), False
+    layout, extents, canvas, loose = list(value.layout), list(value.extents), list(value.canvas), False
     for i, slide in slides.items():
         if slide.is_still:
             continue
@@ -77,13 +80,14 @@ def slid(
             layout[i], loose = (Digit(shape[i]),), True
             continue
         offsets, scale = taps[i]
-        readings[axis] = slide.kernel(offsets, scale, maximum=reduce == "max")
+        readings[axis] = kernel = slide.kernel(offsets, scale, maximum=reduce == "max")
+        canvas[axis] = canvas[axis].reading(*kernel.course)
         layout[i], extents[axis] = (Digit(shape[i], axis),), shape[i]
     if loose:
         value = mixed(value, "affine" if reduce != "max" else "any")
     moves = any(not isinstance(reading, Rolled) for reading in readings)
     field = value.field.read(readings, reduce, crossable=crossable) if moves else value.field
-    return value.known(field, tuple(layout), extents)
+    return value.known(field, tuple(layout), extents, canvas=canvas)
 
 
 def _cropped(value: Value, array_axis: int, slide: _Slide) -> tuple[Value, _Slide]:

@@ -1,0 +1,473 @@
+"""The rules of inference: for each what it claims, and what refutes it outside its condition.
+
+`docs/theory.md` has the same rows in words. A case inside a rule's condition is claimed, and holds; one outside is not
+claimed, and an input shows why: the rule would be wrong there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+import equinet as eq
+
+Function = Callable[[Any], Any]
+T8, B8, P1 = eq.torus(8), eq.box(8), eq.plane(1)
+ALL, FLIPS = "Z ⋊ m (index 1)", "m at (7/2) (order 2)"
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A function of `[batch, 8, 1]` and the group that is claimed: strict, or invariance where the output has no grid.
+
+    On the plane it is traced at 32 nodes.
+    """
+
+    fn: Function
+    group: str = ALL
+    domain: eq.Domain = T8
+    params: Any = None
+
+
+@dataclass(frozen=True)
+class Outside:
+    """A function, a shift that is not claimed, and an input that shows why: `f(x)` moved by `moved` is not `f(g·x)`.
+
+    Attributes:
+        moved: how far the output would move; None if not at all.
+        flips: whether the element is the reversal of all nodes rather than a shift.
+    """
+
+    fn: Function
+    x: Sequence[float]
+    shift: int = 1
+    moved: int | None = 1
+    flips: bool = False
+    domain: eq.Domain = T8
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A row: the name that the page gives it, its primitives, and cases inside and outside its condition."""
+
+    name: str
+    primitives: tuple[str, ...]
+    inside: tuple[Inside, ...]
+    outside: tuple[Outside, ...] = ()
+
+
+def halves(x):
+    """The maximum of each two nodes."""
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 1), (1, 2, 1), "VALID")
+
+
+def means(x):
+    """The mean of each two nodes."""
+    return (x[:, ::2] + x[:, 1::2]) / 2
+
+
+def table(*values: float):
+    """One number for each node."""
+    return jnp.asarray(values, jnp.float32)[None, :, None]
+
+
+def whole(x):
+    """As integers."""
+    return x.astype(jnp.int32)
+
+
+def count(x):
+    """A number of turns that the first node decides."""
+    return jnp.clip(x[0, 0, 0], 0, 5).astype(int)
+
+
+UP = [0.0, 1, 2, 3, 4, 5, 6, 7]
+ONE = [1.0, 0, 0, 0, 0, 0, 0, 0]
+SIGNS = [1.0, -1, -1, 1, 1, -1, -1, 1]
+REPEATED = jnp.asarray([0, 0, 1, 2, 3, 4, 5, 6, 7])
+STRIPED = [1.0, 2, 1, 2, 1, 2, 1, 2]
+CONVOLVED = ("NWC", "WIO", "NWC")
+
+
+def convolved(x, kernel, padding="SAME"):
+    """A convolution with the given weights."""
+    kernel = jnp.asarray(kernel)[:, None, None]
+    return lax.conv_general_dilated(x, kernel, (1,), padding, dimension_numbers=CONVOLVED)
+
+
+def tied(x):
+    """Which of the nodes is the largest."""
+    return jnp.argmax(x, 1).astype(x.dtype)
+
+
+@eq.declare(lambda field: field.pointwise("any"))
+def declared(x):
+    """Declared a function of each node."""
+    return jnp.cumsum(jnp.zeros_like(x), 1) + x**2
+
+
+RULES: tuple[Rule, ...] = (
+    Rule("the same number", ("copy", "stop_gradient", "…"), (Inside(lambda x: lax.stop_gradient(x)),)),
+    Rule(
+        "increasing functions",
+        ("exp", "tanh", "…"),
+        (Inside(lambda x: jnp.tanh(halves(x)).max(1)), Inside(lambda x: jnp.round(halves(x)).max(1))),
+        (
+            Outside(lambda x: jnp.tan(halves(x)).max(1), [0, 2, 1, 0, 0, 0, 0, 0], moved=None),
+            Outside(lambda x: jnp.nan_to_num(jnp.log(halves(x)).max(1), nan=9.0), SIGNS, moved=None),
+            Outside(lambda x: jnp.nan_to_num(jnp.sqrt(halves(x)).max(1), nan=9.0), SIGNS, moved=None),
+        ),
+    ),
+    Rule(
+        "functions of one number",
+        ("abs", "log", "…"),
+        (Inside(lambda x: jnp.log(jnp.abs(x) + 1)), Inside(lambda x: (x**2).mean(1))),
+        (Outside(lambda x: (means(x) ** 2).mean(1), [1, 1, 0, 0, 0, 0, 0, 0], moved=None),),
+    ),
+    Rule(
+        "conversions",
+        ("convert_element_type",),
+        (
+            Inside(lambda x: whole(x).astype(x.dtype)),
+            Inside(
+                lambda x: (
+                    lax.reduce_window(whole(x), np.int32(-(2**31)), lax.max, (1, 2, 1), (1, 2, 1), "VALID")
+                    .astype(jnp.float32)
+                    .max(1)
+                )
+            ),
+        ),
+        (
+            Outside(lambda x: halves(x).astype(bool).astype(x.dtype).max(1), [0, 0, -1, -1] * 2, moved=None),
+            Outside(
+                lambda x: (
+                    lax.reduce_window(whole(x), np.int32(-(2**31)), lax.max, (1, 2, 1), (1, 2, 1), "VALID")
+                    .astype(jnp.uint8)
+                    .max(1)
+                    .astype(x.dtype)
+                ),
+                [0, 256, 7, 0, 0, 0, 0, 0],
+                moved=None,
+            ),
+            Outside(
+                lambda x: means(x).astype(jnp.float16).astype(x.dtype).sum(1),
+                [4096, 2, 0, 0, 0, 0, 0, 0],
+                moved=None,
+            ),
+        ),
+    ),
+    Rule(
+        "negation",
+        ("neg",),
+        (Inside(lambda x: -x), Inside(lambda x: (-means(x)).mean(1))),
+        (Outside(lambda x: (-halves(x)).max(1), [2, 2, 1, 1, 3, 3, 4, 4], moved=None),),
+    ),
+    Rule(
+        "multiples",
+        ("mul", "div"),
+        (
+            Inside(lambda x: x * 3),
+            Inside(lambda x: (3 * means(x)).sum(1)),
+            Inside(lambda x: x * table(*STRIPED), "2Z ⋊ m at (0) (index 2)"),
+            Inside(lambda x: x / (1 + x.mean(1, keepdims=True) ** 2)),
+        ),
+        (
+            Outside(lambda x: lax.div(whole(x)[:, ::2] + whole(x)[:, 1::2], 2).sum(1), [1, 1] + [0] * 6, moved=None),
+            Outside(
+                lambda x: (
+                    lax.reduce_window(whole(x), np.int32(-(2**31)), lax.max, (1, 2, 1), (1, 2, 1), "VALID")
+                    * jnp.int32(2**24)
+                ).max(1),
+                [0, 130, 100, 0, 0, 0, 0, 0],
+                moved=None,
+            ),
+            Outside(lambda x: jnp.log(jnp.abs(x * table(*[1, 1e-8, 1, 2e-8] * 2))), [1.0] * 8, shift=2, moved=2),
+            Outside(lambda x: jnp.arctan2(jnp.abs(x) * table(*[0.0, -0.0] * 4), -jnp.abs(x) - 1), [1.0] * 8),
+        ),
+    ),
+    Rule(
+        "sums of two",
+        ("add", "sub", "add_any"),
+        (
+            Inside(lambda x: x + jnp.roll(x, 2, 1), ALL),
+            Inside(lambda x: x + 1),
+            Inside(lambda x: (means(x) + 1).mean(1)),
+        ),
+        (
+            Outside(lambda x: x + x[:, :1], UP),
+            Outside(lambda x: x + table(*UP), UP),
+        ),
+    ),
+    Rule(
+        "maxima of two",
+        ("max", "min"),
+        (
+            Inside(lambda x: jnp.maximum(x[:, ::2], x[:, 1::2]).max(1)),
+            Inside(lambda x: jnp.maximum(halves(x), 0).max(1)),
+        ),
+        (
+            Outside(
+                lambda x: jnp.minimum(halves(x), jnp.roll(halves(x), 1, 1)).max(1), [5, 5, 4, 0, 0, 0, 0, 0], moved=None
+            ),
+        ),
+    ),
+    Rule(
+        "functions of two numbers",
+        ("pow", "atan2", "…"),
+        (Inside(lambda x: jnp.arctan2(x, jnp.roll(x, 1, 1)), "Z (index 1)"),),
+        (Outside(lambda x: jnp.arctan2(x, table(*UP)), UP),),
+    ),
+    Rule(
+        "choices",
+        ("select_n", "clamp"),
+        (Inside(lambda x: jnp.where(x > 0, x, 2 * x)), Inside(lambda x: jnp.clip(halves(x), -1, 1).max(1))),
+        (Outside(lambda x: jnp.where(jnp.arange(8)[None, :, None] < 4, x, 2 * x), UP),),
+    ),
+    Rule(
+        "views",
+        ("reshape", "squeeze", "expand_dims", "transpose", "broadcast_in_dim"),
+        (
+            Inside(lambda x: jnp.tanh(x.reshape(-1, 4, 2)).reshape(x.shape)),
+            Inside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).max(1)[..., None], "2Z ⋊ m (index 2)"),
+        ),
+        (Outside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).reshape(x.shape), UP),),
+    ),
+    Rule(
+        "parts of an axis",
+        ("slice", "split", "rev", "gather", "dynamic_slice"),
+        (
+            Inside(lambda x: x[:, ::2], "2Z ⋊ m at (0) (index 2)"),
+            Inside(lambda x: x[:, ::-1]),
+            Inside(lambda x: x[:, jnp.asarray([1, 2, 3, 4, 5, 6, 7, 0])]),
+            Inside(lambda x: x[:, 1:-1], domain=P1),
+        ),
+        (
+            Outside(lambda x: x[:, :4].max(1), UP, moved=None),
+            Outside(lambda x: x[:, x[0, :, 0].argsort()], UP),
+            Outside(lambda x: x[:, :16].max(1), [0.0] * 14 + [1, 2] + [0] * 16, shift=2, moved=None, domain=P1),
+            Outside(lambda x: x[:, 12:20].max(1), [0.0] * 18 + [1, 2] + [0] * 12, shift=2, moved=None, domain=P1),
+        ),
+    ),
+    Rule(
+        "padding and joints",
+        ("pad", "concatenate", "stack"),
+        (
+            Inside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="reflect"), FLIPS, B8),
+            Inside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), domain=P1),
+            Inside(lambda x: jnp.concatenate([x[:, 3:], x[:, :3]], 1)),
+        ),
+        (
+            Outside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)))[:, 1:] * 1, ONE, flips=True, domain=B8, moved=None),
+            Outside(lambda x: jnp.concatenate([x[:, :4], 2 * x[:, 4:]], 1), UP),
+            Outside(
+                lambda x: jnp.concatenate([x[:, :20], 2 * x[:, 20:]], 1),
+                [0.0] * 17 + [1, 2] + [0] * 13,
+                shift=3,
+                moved=3,
+                domain=P1,
+            ),
+            Outside(
+                lambda x: jnp.tanh(
+                    1 / jnp.concatenate([jnp.zeros_like(x[:, :1]), x**2 + 1, -jnp.zeros_like(x[:, :1])], 1)
+                ),
+                UP,
+                flips=True,
+                domain=B8,
+            ),
+        ),
+    ),
+    Rule(
+        "scatters",
+        ("scatter", "scatter-add", "dynamic_update_slice", "…"),
+        (
+            Inside(lambda p, x: x.at[:, jnp.arange(8)].add(p), params=1.0),
+            Inside(lambda x: jnp.zeros_like(x).at[:, jnp.asarray([1, 2, 3, 4, 5, 6, 7, 0])].set(x)),
+            Inside(lambda x: x.at[:, ::2].set(0), "2Z ⋊ m at (0) (index 2)"),
+            Inside(lambda p, x: x.at[:, REPEATED].min(p), params=1.0),
+        ),
+        (
+            Outside(lambda x: x.at[:, REPEATED].add(1.0), UP),
+            Outside(lambda x: x.at[:, REPEATED].multiply(2.0), UP),
+            Outside(lambda x: x.at[:, jnp.asarray([0, 0])].apply(lambda v: 2 * v), UP),
+            Outside(lambda x: x.astype(jnp.int8).at[:, 0].min(jnp.int8(3)).astype(x.dtype), [7.0] * 8),
+        ),
+    ),
+    Rule(
+        "products",
+        ("dot_general",),
+        (
+            Inside(lambda x: x @ jnp.ones((1, 1))),
+            Inside(lambda x: jnp.einsum("bnc,bmc->bnm", x, x).max(2)[..., None]),
+            Inside(lambda x: jnp.einsum("bnc,nm->bmc", x, jnp.repeat(jnp.eye(4), 2, 0)), "2Z ⋊ m (index 2)"),
+        ),
+        (
+            Outside(lambda x: jnp.einsum("bnc,nm->bmc", x, jnp.asarray(np.tri(8))), ONE),
+            Outside(
+                lambda x: jnp.tanh(1e8 * (x @ jnp.ones((1, 1)) - jnp.einsum("bnc,nm->bmc", x, _nearly_identical()))),
+                ONE,
+                flips=True,
+            ),
+        ),
+    ),
+    Rule(
+        "reductions",
+        ("reduce_sum", "reduce_max", "…"),
+        (
+            Inside(lambda x: x.sum(1)),
+            Inside(lambda x: halves(x).max(1)),
+            Inside(lambda x: means(x).mean(1)),
+            Inside(lambda x: jnp.prod(x, 1)),
+        ),
+        (
+            Outside(lambda x: halves(x).sum(1), [1, 1, 0, 0, 0, 0, 0, 0], moved=None),
+            Outside(lambda x: means(x).max(1), [1, 1, 0, 0, 0, 0, 0, 0], moved=None),
+        ),
+    ),
+    Rule(
+        "places",
+        ("argmax", "argmin"),
+        (Inside(lambda x: jnp.argmax(jnp.concatenate([x, x**2], -1), -1, keepdims=True)),),
+        (Outside(tied, ONE, moved=None),),
+    ),
+    Rule(
+        "running totals",
+        ("cumsum", "cumprod", "…"),
+        (Inside(lambda x: jnp.cumsum(jnp.concatenate([x, x**2], -1), -1)),),
+        (Outside(lambda x: jnp.cumsum(x, 1), ONE),),
+    ),
+    Rule(
+        "sorting",
+        ("sort", "top_k"),
+        (Inside(lambda x: jnp.sort(x, 1)[:, -1]), Inside(lambda x: lax.top_k(x[..., 0], 3)[0])),
+        (
+            Outside(lambda x: lax.top_k(x[..., 0], 3)[1].astype(x.dtype), UP, moved=None),
+            Outside(lambda x: jnp.sort(x, 1)[:, :4] * x[:, :4], UP),
+        ),
+    ),
+    Rule(
+        "convolutions",
+        ("conv_general_dilated",),
+        (
+            Inside(lambda x: convolved(jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), [1.0, 2, 1], "VALID")),
+            Inside(lambda x: convolved(x, [1.0, 2, 3]), "Z (index 1)", P1),
+        ),
+        (
+            Outside(lambda x: convolved(x, [1.0, 2, 1]), [1.0] * 8),
+            Outside(lambda x: convolved(x, [1.0, 2, 3]), ONE, flips=True, domain=B8),
+            Outside(
+                lambda x: jnp.log(jnp.abs(convolved(x, [1e-8, 1.0, 2e-8]))),
+                [0, 0, 0, 1, 0, 0, 0, 0],
+                flips=True,
+                domain=B8,
+            ),
+            Outside(
+                lambda x: convolved(x, [1.0], [(-16, 0)]).max(1),
+                [0.0] * 14 + [1, 2] + [0] * 16,
+                shift=2,
+                moved=None,
+                domain=P1,
+            ),
+        ),
+    ),
+    Rule(
+        "windows",
+        ("reduce_window", "reduce_window_max", "reduce_window_sum", "reduce_window_min"),
+        (
+            Inside(lambda x: halves(x), "2Z ⋊ m (index 2)"),
+            Inside(
+                lambda x: lax.reduce_window((x, x), (-jnp.inf, 0.0), _largest_and_sum, (1, 2, 1), (1, 2, 1), "VALID")[
+                    0
+                ],
+                "2Z ⋊ m (index 2)",
+            ),
+        ),
+        (
+            Outside(
+                lambda x: lax.reduce_window(x, 0.0, lambda a, b: b + b, (1, 3, 1), (1, 1, 1), ((0, 0), (1, 1), (0, 0))),
+                [0, 0, 1, 0, 0, 0, 0, 0],
+                flips=True,
+                domain=B8,
+            ),
+        ),
+    ),
+    Rule(
+        "spectra",
+        ("fft",),
+        (
+            Inside(
+                lambda x: jnp.fft.irfft(
+                    jnp.fft.rfft(x, axis=1) * table(1, 2, 3, 4, 5).astype(jnp.complex64), 8, axis=1
+                ),
+                "Z (index 1)",
+            ),
+            Inside(lambda x: jnp.abs(jnp.fft.fft(x, axis=1)).sum(1), "Z (index 1)"),
+        ),
+        (Outside(lambda x: jnp.real(jnp.fft.fft(x, axis=1))[:, 1], ONE, moved=None),),
+    ),
+    Rule(
+        "loops and branches",
+        ("scan", "while", "cond"),
+        (
+            Inside(lambda x: lax.fori_loop(0, 3, lambda i, c: jnp.tanh(c), x)),
+            Inside(lambda x: lax.while_loop(lambda c: (c**2).sum() > 1, lambda c: c / 2, x)),
+            Inside(lambda x: lax.cond(x.sum() > 0, jnp.tanh, jnp.exp, x)),
+        ),
+        (
+            Outside(lambda x: x * lax.fori_loop(0, count(x), lambda i, c: c + 1.0, 1.0), UP[1:] + UP[:1]),
+            Outside(lambda x: lax.cond(x[0, 0, 0] > 0, jnp.tanh, jnp.exp, x), [1.0, -1] * 4),
+            Outside(
+                lambda x: jax.vmap(lambda k, r: lax.fori_loop(0, k, lambda i, c: 2 * c, r), (0, 1), 1)(
+                    jnp.arange(8), x
+                ),
+                UP,
+            ),
+        ),
+    ),
+    Rule(
+        "calls",
+        ("jit", "custom_jvp_call", "…"),
+        (Inside(lambda x: jax.jit(jax.nn.relu)(x)),),
+        (Outside(lambda x: jax.jit(lambda v: jnp.cumsum(v, 1))(x), ONE),),
+    ),
+    Rule("declared regions", ("declared",), (Inside(declared),)),
+    Rule(
+        "constants",
+        ("iota", "random_bits", "…"),
+        (
+            Inside(lambda x: x * jnp.ones((1, 8, 1)).cumsum(1)[:, -1:]),
+            Inside(lambda x: x * jnp.tile(table(1.0, 2.0), (1, 4, 1)), "2Z ⋊ m at (0) (index 2)"),
+        ),
+        (
+            Outside(lambda x: x * jax.random.gamma(jax.random.key(0), 1.0, (1, 8, 1)), UP),
+            Outside(lambda x: x * lax.top_k(jnp.ones(8), 8)[1].astype(x.dtype)[None, :, None], UP),
+            Outside(lambda x: x * jnp.linalg.qr(jnp.ones((8, 8)))[0][None, :, 1:2], UP),
+            Outside(
+                lambda x: x + jnp.pad(jnp.ones(8), 12)[None, :, None],
+                [0.0] * 16 + [1] + [0] * 15,
+                shift=3,
+                moved=3,
+                domain=P1,
+            ),
+        ),
+    ),
+    Rule(
+        "anything else",
+        ("no rule",),
+        (),
+        (Outside(lambda x: lax.linalg.cholesky(jnp.eye(8)[None] + x @ x.swapaxes(1, 2))[..., :1], UP),),
+    ),
+)
+
+
+def _nearly_identical() -> jax.Array:
+    return jnp.eye(8) + 9e-8 * jnp.roll(jnp.eye(8), 1, 1)
+
+
+def _largest_and_sum(a, b):
+    return jnp.maximum(a[0], b[0]), a[1] + b[1]

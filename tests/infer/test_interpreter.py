@@ -1,0 +1,127 @@
+"""The interpreter itself: deep programs, errors that are not its own, answers that depend on nothing else."""
+
+import signal
+
+import jax
+import jax.numpy as jnp
+import pytest
+from jax import lax
+from jax.extend.core import Primitive
+
+import equinet as eq
+from equinet.infer.interpret import InferenceError
+from equinet.infer.lazy import Lazy
+from equinet.infer.rules import RULES, rule
+
+T8, T16 = eq.torus(8), eq.torus(16, 16)
+
+
+def primitive(name: str) -> Primitive:
+    made = Primitive(name)
+    made.def_abstract_eval(lambda x: x)
+    return made
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: jax.jit(lambda t, v: lax.fori_loop(0, 300, lambda i, s: jnp.sin(s), t) * v)(jnp.float32(1), x),
+        lambda x: lax.while_loop(lambda s: s[1] < 300, lambda s: (s[0], s[1] + 1, s[2] * 1.01), (x, 0, 1.0))[2] * x,
+        lambda x: lax.fori_loop(0, 900, lambda i, c: c, x) * 2,
+    ],
+)
+def test_constants_are_computed_however_deep(fn):
+    assert eq.infer(fn, T8).strict == T8.group
+
+
+def test_a_chain_of_operations_on_constants():
+    def chained(t, x):
+        for _ in range(2000):
+            t = jnp.sin(t)
+        return t * x
+
+    assert eq.infer(lambda x: jax.jit(chained)(jnp.float32(1), x), T8).strict == T8.group
+
+
+def test_lazy_values_are_computed_once_and_only_if_asked_for():
+    calls = []
+    one = Lazy(lambda: calls.append(1) or 1)
+    both = Lazy(lambda a, b: a + b, one, one)
+    assert not calls
+    assert (both.value, both.value, one.value) == (2, 2, 1)
+    assert calls == [1]
+
+
+@pytest.mark.parametrize("dead", [0, 1, 62, 63, 64, 65, 200])
+def test_operations_that_nothing_reads_change_nothing(dead):
+    """Two views of one value are known to belong together whatever else the program does."""
+
+    def fn(x):
+        for i in range(dead):
+            jnp.tanh(x.reshape(-1, 8, 2)[:, :, 0] * (i + 1.0))
+        y = x.reshape(-1, 8, 2, 1)
+        return jnp.concatenate([y[:, :, 0], y[:, :, 1]], -1)
+
+    assert str(eq.infer(fn, eq.torus(16)).strict) == "2Z (index 2)"
+
+
+@pytest.mark.parametrize("error", [TimeoutError, KeyboardInterrupt, MemoryError, type("Alarm", (Exception,), {})])
+def test_interrupts_are_the_users_own(error):
+    name = f"interrupted_{error.__name__}"
+    interrupted = primitive(name)
+
+    @rule(name)
+    def interrupt(equation, arguments):
+        signal.raise_signal(signal.SIGALRM)
+        return arguments
+
+    def handler(number, frame):
+        raise error("enough")
+
+    before = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(error, match="enough"):
+            eq.infer(lambda x: interrupted.bind(x), T8)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+        RULES.pop(name)
+
+
+def test_a_mistake_of_a_rule_says_where():
+    mistaken = primitive("mistaken")
+    rule("mistaken")(lambda equation, arguments: [arguments[3]])
+    try:
+        with pytest.raises(
+            InferenceError, match=r"the rule of mistaken failed at test_interpreter.py:\d+ .*IndexError"
+        ):
+            eq.infer(lambda x: mistaken.bind(x), T8)
+    finally:
+        RULES.pop("mistaken")
+
+
+@pytest.mark.parametrize(
+    ("fn", "group"),
+    [
+        (lambda x: x.mean((1, 2), keepdims=True) * jnp.ones_like(x), "Z × Z ⋊ 4mm (p4m, index 1)"),
+        (lambda x: jnp.ones_like(x) / (1 + x.max((1, 2), keepdims=True) ** 2), "Z × Z ⋊ 4mm (p4m, index 1)"),
+        (lambda x: x[..., :1] * jnp.ones((1, 1, 1, 5)), "Z × Z ⋊ 4mm (p4m, index 1)"),
+        (lambda x: x.mean((1, 2), keepdims=True) - jnp.ones_like(x), "Z × Z ⋊ 4mm (p4m, index 1)"),
+    ],
+)
+def test_constants_larger_than_what_they_meet(fn, group):
+    assert str(eq.infer(fn, T16, 2).strict) == group
+
+
+def test_one_row_many_times_on_the_plane():
+    for fn in (lambda x: x[:, jnp.zeros(16, int)], lambda x: jnp.repeat(x[:, 3:4], 16, 1)):
+        assert str(eq.infer(fn, eq.plane(2), size=16).strict) == "0 × Z ⋊ m_y"
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "linear_ramp", "maximum", "mean", "reflect", "symmetric", "wrap"])
+@pytest.mark.parametrize("domain", [eq.torus(8), eq.box(8), eq.plane(1)], ids=str)
+def test_every_padding_has_a_ledger_that_prints(mode, domain):
+    pad = lambda x: jnp.pad(x, ((0, 0), (2, 2), (0, 0)), mode=mode)  # noqa: E731
+    certificate = eq.infer(pad, domain, size=None if domain.is_finite else 16)
+    assert str(certificate.strict) in str(certificate)
+    if not domain.is_finite and mode not in ("maximum", "mean"):
+        assert certificate.strict == domain.group

@@ -1,0 +1,105 @@
+"""Each rule of inference inside its condition, where it claims what holds, and outside, where an input refutes it."""
+
+import re
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinet as eq
+from equinet.infer.compat import CALLS
+from equinet.infer.rules import RULES as RULED
+from tests.infer.rule_table import RULES, Inside, Outside, Rule
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "theory.md"
+INSIDE = [pytest.param(case, id=f"{rule.name} {i}") for rule in RULES for i, case in enumerate(rule.inside)]
+OUTSIDE = [pytest.param(case, id=f"{rule.name} {i}") for rule in RULES for i, case in enumerate(rule.outside)]
+TRACED = 32
+
+
+def certificate(case: Inside | Outside) -> eq.Certificate:
+    params = getattr(case, "params", None)
+    return eq.infer(case.fn, case.domain, 1, size=TRACED, params=params)
+
+
+def inputs(size: int):
+    """Gaussian, tied, sparse, positive, large and whole numbers."""
+    rng = np.random.default_rng(0)
+    normal = rng.standard_normal((6, 1, size, 1))
+    normal[1] = rng.integers(0, 2, (1, size, 1))
+    normal[2] *= rng.random((1, size, 1)) < 0.3
+    normal[3] = np.abs(normal[3])
+    normal[4] *= 1e3
+    normal[5] = np.round(3 * normal[5])
+    return normal.astype(np.float32)
+
+
+def moved(x, g: eq.Isometry, domain: eq.Domain):
+    """An array moved by an isometry of its grid; on the plane one whose content is far from the ends."""
+    if domain.is_finite:
+        out = np.empty_like(x)
+        out[:, domain.index_map(g)] = x
+        return out
+    [[sign]], [shift] = g.matrix, g.shift
+    out = np.zeros_like(x)
+    for p in range(x.shape[1]):
+        if 0 <= sign * p + shift < x.shape[1]:
+            out[:, sign * p + shift] = x[:, p]
+    return out
+
+
+@pytest.mark.parametrize("case", INSIDE)
+def test_inside_its_condition_a_rule_claims_what_holds(case: Inside):
+    made = certificate(case)
+    assert str(made.strict if made.output.dim else made.invariance) == case.group
+    fn = case.fn if case.params is None else (lambda x: case.fn(case.params, x))
+    if not case.domain.is_finite:
+        return
+    for x in inputs(8):
+        before = np.asarray(fn(jnp.asarray(x)), np.float64)
+        for g in made.strict.elements():
+            after = np.asarray(fn(jnp.asarray(moved(x, g, case.domain))), np.float64)
+            image = made.action(g)
+            want = moved(before, image, made.output) if made.output.dim else before
+            np.testing.assert_allclose(after, want, rtol=1e-4, atol=1e-4 * np.abs(want).max())
+
+
+@pytest.mark.parametrize("case", OUTSIDE)
+def test_outside_its_condition_a_rule_claims_nothing_and_would_be_refuted(case: Outside):
+    size = len(case.x)
+    g = eq.Isometry(((-1,),), (size - 1,)) if case.flips else eq.Isometry.translation((case.shift,))
+    made = certificate(case)
+    claimed = made.invariance if case.moved is None and not case.flips else made.strict
+    assert g not in claimed
+    x = np.asarray(case.x, np.float32).reshape(1, size, 1)
+    before, after = (np.asarray(case.fn(jnp.asarray(v)), np.float64) for v in (x, moved(x, g, case.domain)))
+    want = before if case.moved is None else np.roll(before, case.moved, 1)
+    want = before[:, ::-1] if case.flips else want
+    assert after.shape == want.shape
+    assert not np.allclose(after, want, rtol=1e-5, atol=1e-6)
+
+
+def test_every_primitive_has_a_row():
+    """Those of rules that are for many by their family's first ones."""
+    named = {name for rule in RULES for name in rule.primitives}
+    families: dict[object, set[str]] = {}
+    for name, function in RULED.items():
+        families.setdefault(function, set()).add(name)
+    for names in families.values():
+        assert names & named, f"no row of the table has any of {sorted(names)}"
+    assert {"scan", "while", "cond", "declared", "fft"} <= named
+    assert named & set(CALLS)
+
+
+def test_the_page_has_the_same_rows():
+    section = PAGE.read_text().split("### Rules of inference", 1)[1].split("\n##", 1)[0]
+    rows = re.findall(r"^\| \*\*(.+?)\*\* ", section, re.M)
+    assert rows == [rule.name for rule in RULES]
+
+
+@pytest.mark.parametrize("rule", [rule for rule in RULES if not rule.outside], ids=lambda rule: rule.name)
+def test_only_rules_without_a_condition_have_no_case_outside(rule: Rule):
+    section = PAGE.read_text().split("### Rules of inference", 1)[1].split("\n##", 1)[0]
+    row = next(line for line in section.splitlines() if line.startswith(f"| **{rule.name}**"))
+    assert "| none |" in row or "| trusted |" in row
