@@ -16,13 +16,41 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinet as eq
-from tests.infer.steps import contractions, control, indexing, layers, pointwise, reductions, shapes, windows
+from tests.infer.steps import (
+    contractions,
+    control,
+    indexing,
+    layers,
+    loops,
+    made_tables,
+    numbers,
+    pointwise,
+    reductions,
+    scatters,
+    shapes,
+    windows,
+)
 from tests.infer.steps.dice import Dice, Made, Value, like
 
 Draw = Callable[[Dice, Value], Made | None]
 CHANNELS = 2
 LARGEST = (60, 400)
 """Nodes and entries of the largest array, per example."""
+ON_THE_PLANE = {1: 64, 2: 28}
+"""Nodes along each axis of an input that stands for a part of the plane."""
+REACH = {
+    "convolution": 4,
+    "pool": 4,
+    "layer": 6,
+    "resizing": 4,
+    "looped": 4,
+    "until_settled": 4,
+    "scanned": 3,
+    "wrapped": 2,
+    "roll": 2,
+    "padding": 2,
+}
+"""How many nodes windows of a step reach at most; 1 unless said."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,6 +72,33 @@ class Program:
     steps: tuple[Step, ...]
     channels: int = CHANNELS
 
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the input's spatial axes."""
+        return tuple(n or ON_THE_PLANE[self.domain.dim] for n in self.domain.sizes)
+
+    @property
+    def largest(self) -> tuple[int, int]:
+        """Nodes and entries of the largest array allowed, per example."""
+        many = int(np.prod(self.sizes))
+        return LARGEST if self.domain.is_finite else (2 * many, 8 * many)
+
+    @property
+    def reach(self) -> float:
+        """How far windows reach at most, as a part of the input."""
+        total, values = 0.0, self.values()
+        for step in self.steps:
+            sizes = [values[at].shape[axis] for at in step.args for axis in values[at].space]
+            total += REACH.get(getattr(step.made.fn, "__qualname__", "").split(".")[0], 1) / max(
+                min(sizes, default=1), 1
+            )
+        return total
+
+    @property
+    def bent(self) -> bool:
+        """Whether its inputs must have no ties: there is no way to choose between phases that are alike."""
+        return "olyphase" in str(self)
+
     def pool(self, x: jax.Array) -> list[jax.Array]:
         """Every array."""
         arrays = [x]
@@ -57,7 +112,7 @@ class Program:
     @property
     def example(self) -> jax.ShapeDtypeStruct:
         """Shape and type of an input, a batch of two."""
-        return jax.ShapeDtypeStruct((2, *(n or 1 for n in self.domain.sizes), self.channels), jnp.float64)
+        return jax.ShapeDtypeStruct((2, *self.sizes, self.channels), jnp.float64)
 
     @property
     def roles(self) -> list[str]:
@@ -75,16 +130,17 @@ class Program:
         return [Value(shape, roles) for shape, roles in zip(shapes_, self.roles, strict=True)]
 
     def redrawn(self, seed: int) -> Program:
-        """The same program with other arrays of real numbers closed over: arbitrary ones.
+        """The same program with other arrays of real numbers closed over: arbitrary ones, peculiar ones for odd seeds.
 
         Single numbers stay, since tracing does not tell them from those in the code.
         """
         rng = np.random.default_rng(seed)
+        dice = Dice(rng, 0, 1.0 if seed % 2 else 0.0)
 
         def draw(constant: np.ndarray) -> np.ndarray:
             if not constant.ndim or not np.issubdtype(constant.dtype, np.floating):
                 return constant
-            return rng.standard_normal(constant.shape) * (np.abs(constant).mean() if constant.size else 1)
+            return dice.normal(*constant.shape) * (np.abs(constant).mean() if constant.size else 1)
 
         steps = (replace(s, made=replace(s.made, constants=tuple(map(draw, s.made.constants)))) for s in self.steps)
         return replace(self, steps=tuple(steps))
@@ -174,6 +230,19 @@ ONE: dict[Draw, float] = {
     control.branched: 1.5,
     control.chained: 1,
     layers.layer: 3,
+    numbers.conversion: 2,
+    numbers.integers: 3,
+    numbers.counts: 1,
+    loops.carrying: 2.5,
+    loops.of_each: 2,
+    loops.stepping: 1,
+    loops.until_settled: 1,
+    scatters.repeated: 3,
+    scatters.segments: 1,
+    made_tables.made_table: 2,
+    made_tables.near_table: 2.5,
+    made_tables.near_weights: 1,
+    made_tables.steep: 3,
 }
 TWO: dict[Draw, float] = {pointwise.two: 3, pointwise.gate: 1}
 
@@ -200,7 +269,8 @@ def random_program(seed: int, most: int = 8, domain: eq.Domain | None = None) ->
     """
     rng = np.random.default_rng(seed)
     domain = domain or random_domain(rng)
-    dice = Dice(rng, float(rng.choice([0.0, 0.05, 0.15, 0.5], p=[0.35, 0.3, 0.25, 0.1])))
+    wild = float(rng.choice([0.0, 0.05, 0.15, 0.5], p=[0.35, 0.3, 0.25, 0.1]))
+    dice = Dice(rng, wild, float(rng.choice([0.0, 0.3])))
     program = Program(domain, ())
     wanted = dice.number(min(2, most), most)
     values = program.values()
@@ -213,6 +283,11 @@ def random_program(seed: int, most: int = 8, domain: eq.Domain | None = None) ->
     return _finished(dice, program, values).pruned()
 
 
+def random_program_on_the_plane(seed: int) -> Program:
+    """A random program of a few steps on an array that stands for a part of the plane."""
+    return random_program(seed, 4, eq.plane(1 + seed % 2))
+
+
 def _sound(program: Program) -> list[Value] | None:
     """The values of a program that runs and stays small."""
     try:
@@ -223,9 +298,10 @@ def _sound(program: Program) -> list[Value] | None:
     if last.roles.count("b") != 1:
         return None
     nodes = np.prod([last.shape[a] for a in last.space])
-    if 0 in last.shape or nodes > LARGEST[0] or np.prod(last.shape[1:]) > LARGEST[1] or len(last.shape) > 6:
+    most_nodes, most = program.largest
+    if 0 in last.shape or nodes > most_nodes or np.prod(last.shape[1:]) > most or len(last.shape) > 6:
         return None
-    if last.shape[last.roles.index("b")] != 2 or max(last.shape) > 32:
+    if last.shape[last.roles.index("b")] != 2 or max(last.shape) > max(32, 2 * max(program.sizes)):
         return None
     return values
 

@@ -83,7 +83,7 @@ def mixing_nodes(dice: Dice, value: Value) -> Made:
 
 def mixing_tokens(dice: Dice, value: Value) -> Made | None:
     """An MLP over all nodes, as in a mixer: free, or built to commute with shifts."""
-    if not value.is_map or np.prod(value.shape[1:-1]) > 40:
+    if not value.is_map or np.prod(value.shape[1:-1]) > 80:
         return None
     sizes = value.shape[1:-1]
     count = int(np.prod(sizes))
@@ -146,7 +146,7 @@ def resizing(dice: Dice, value: Value) -> Made:
 
 def attention(dice: Dice, value: Value) -> Made | None:
     """Softmax attention of all nodes to all, or along one axis; with a table of relative positions or without."""
-    if not value.is_map or np.prod(value.shape[1:-1]) > 40:
+    if not value.is_map or np.prod(value.shape[1:-1]) > 80:
         return None
     sizes, channels = value.shape[1:-1], value.shape[-1]
     q, k, v = (dice.normal(channels, 3, scale=channels**-0.5) for _ in range(3))

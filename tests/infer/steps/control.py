@@ -16,7 +16,7 @@ from tests.infer.steps.pointwise import UNARY
 Inner = Callable[[Any, Any], Any]
 
 
-def _inner(dice: Dice, value: Value) -> tuple[str, Inner]:
+def keeping(dice: Dice, value: Value) -> tuple[str, Inner]:
     """A function that keeps the shape, with one weight: of single entries, of neighbours, or telling places apart."""
     axis = dice.pick(value.space or value.axes("c"))
     if dice.goes_wild():
@@ -58,7 +58,7 @@ _straight_through.defvjp(lambda x: (_straight_through(x), ()), lambda _, g: (g,)
 
 def wrapped(dice: Dice, value: Value) -> Made:
     """A call of a function that a transformation made."""
-    name, inner = _inner(dice, value)
+    name, inner = keeping(dice, value)
     weight = np.asarray(dice.normal())
     calls: dict[str, Inner] = {
         "jit": jax.jit(inner),
@@ -78,7 +78,7 @@ def wrapped(dice: Dice, value: Value) -> Made:
 def scanned(dice: Dice, value: Value) -> Made:
     """A scan over a stack of weights, or over the nodes of an axis."""
     weights = dice.normal(3)
-    name, inner = _inner(dice, value)
+    name, inner = keeping(dice, value)
     if not dice.goes_wild() or not value.space:
         unroll = dice.number(1, 2)
         return Made(
@@ -124,7 +124,7 @@ def mapped(dice: Dice, value: Value) -> Made:
 
 def looped(dice: Dice, value: Value) -> Made:
     """fori_loop and while_loop, the number of steps constant or from the data."""
-    name, inner = _inner(dice, value)
+    name, inner = keeping(dice, value)
     weight = np.asarray(0.7 + abs(dice.normal()))
     corner = (slice(None),) + (0,) * (len(value.roles) - 1)
     conditions: dict[str, Callable[[Any], Any]] = {
@@ -160,7 +160,7 @@ def looped(dice: Dice, value: Value) -> Made:
 
 def branched(dice: Dice, value: Value) -> Made:
     """cond and switch, on the data or on a constant; or both computed and one selected."""
-    (name_a, a), (name_b, b) = _inner(dice, value), _inner(dice, value)
+    (name_a, a), (name_b, b) = keeping(dice, value), keeping(dice, value)
     weight = np.asarray(dice.normal())
     corner = (0,) * len(value.roles)
     tests: dict[str, Callable[[Any, Any], Any]] = {

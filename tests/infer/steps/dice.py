@@ -46,10 +46,16 @@ class Made:
 
 @dataclass(frozen=True)
 class Dice:
-    """Random choices; `wild` is how often one is made that breaks symmetry for sure."""
+    """Random choices.
+
+    Attributes:
+        wild: how often one is made that breaks symmetry for sure.
+        peculiar: how often weights are: equal, zero, symmetric, whole, tiny beside huge, nearly equal.
+    """
 
     rng: np.random.Generator
     wild: float
+    peculiar: float = 0.0
 
     def chance(self, p: float) -> bool:
         """Whether something of probability p happens."""
@@ -75,8 +81,27 @@ class Dice:
         return [options[i] for i in sorted(self.rng.choice(len(options), count, replace=False))]
 
     def normal(self, *shape: int, scale: float = 1.0) -> np.ndarray:
-        """Random numbers of order `scale`."""
-        return self.rng.standard_normal(shape) * scale
+        """Random numbers of order `scale`, peculiar ones now and then."""
+        made = self.rng.standard_normal(shape)
+        if self.peculiar and made.size > 1 and self.chance(self.peculiar):
+            made = self._made_peculiar(made)
+        return made * scale
+
+    def _made_peculiar(self, made: np.ndarray) -> np.ndarray:
+        axis = self.number(0, made.ndim - 1)
+        return self.pick(
+            [
+                lambda: np.full(made.shape, made.flat[0]),
+                lambda: np.zeros(made.shape),
+                lambda: (made + np.flip(made, axis)) / 2,
+                lambda: (made - np.flip(made, axis)) / 2,
+                lambda: np.rint(2 * made),
+                lambda: np.where(self.rng.random(made.shape) < 0.5, made, 1e-9 * made),
+                lambda: made.flat[0] * (1 + 1e-9 * np.rint(2 * made)),
+                lambda: np.where(self.rng.random(made.shape) < 0.5, made.flat[0], np.float32(made.flat[0])),
+                lambda: np.where(self.rng.random(made.shape) < 0.6, 0.0, made),
+            ]
+        )()
 
     def pattern(self, n: int) -> tuple[str, np.ndarray]:
         """For a table along an axis of n nodes: a name, and which nodes have equal entries."""
