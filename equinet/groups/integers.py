@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Set
 from operator import index
 from typing import Any, TypeGuard
 
+_INT = frozenset({int})
+
 
 def as_integer(value: Any, what: str, least: int | None = None) -> int:
     """An exact integer as an `int`: no bool, no float (whole or not), no text.
@@ -39,7 +41,7 @@ def as_integers(values: Iterable[Any], what: str) -> tuple[int, ...]:
     Raises:
         ValueError: if some value is no exact integer; the message names `what`.
     """
-    if type(values) is tuple and all(type(v) is int for v in values):
+    if type(values) is tuple and _INT.issuperset(map(type, values)):
         return values
     if isinstance(values, str | bytes | bytearray | Set | Mapping) or not _is_iterable(values):
         raise ValueError(f"{what} must be a sequence of whole numbers; got {values!r}")

@@ -39,6 +39,9 @@ def from_fn(fn: Callable[..., Any], init: Init | None = None, *, symmetry: Rule 
 
         f(θ, h·x) = φ(h)·f(θ, x)   for every x, every h in H and every θ.
 
+    What it does to channels that operations move is not known: no operation that moves one survives it, and a
+    `GroupConv` does not take its output for scalars (see `Mask`, `Pointwise`, `AsFibre`).
+
     Args:
         fn: `x -> y`, or `(params, x) -> y` where `init` is given; arrays are `[batch, *spatial, channels]`. The output
             keeps the spatial axes or has none.

@@ -60,6 +60,14 @@ def test_query_as_json() -> None:
     assert found["suggestions"][0]["strict"] == "Z × Z (p1, index 1)"
 
 
+def test_query_says_why_nothing_is_found_and_what_would_help() -> None:
+    done = call("query", *SMALL, "--require=4mm", "--suggest", "--nomeasure", "--legal_sizes", "--sizes=8:12")
+    assert done.returncode == 0, done.stderr
+    assert "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0" in done.stdout
+    assert "no suggestion: on torus(8, 8) it is lost at layer stage 0.0" in done.stdout
+    assert done.stdout.count("would help: a group network: it holds with GroupConv over 4mm in place of Conv") == 2
+
+
 def test_query_of_a_config_on_a_mixed_domain() -> None:
     done = call("query", "--config=configs/fashion.py:max", "--domain=periodic:32,bounded:33")
     assert done.returncode == 0, done.stderr
@@ -101,6 +109,7 @@ def test_sweep_discovers() -> None:
         (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py"),
         (("--model=fcn", "--model_args=group=p5"), "fcn: group must be a symbol"),
         ((*SMALL, "--domain=tours"), "no domain 'tours': did you mean torus"),
+        ((*SMALL, "--size=1_6"), "--size needs whole numbers, such as 32 or 32,48; got '1_6'"),
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
         ((*SMALL, "--size=1"), "stage 0"),
         ((*SMALL, "--suggest"), "--legal_sizes and --suggest need --require"),
