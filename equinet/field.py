@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 from equinet.domain import Axis, Domain
 from equinet.fibre import Fibre, agree
-from equinet.groups import Matrix, SpaceGroup
+from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.homomorphism import Homomorphism
 from equinet.lines import (
     Line,
@@ -36,6 +36,7 @@ from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
 Pointwise = Literal["linear", "affine", "monotone", "any"]
+Tied = Literal["", "by operations", "by shifts"]
 Lost = frozenset[str]
 """What a layer loses: any of "translations" and "operations"."""
 
@@ -535,29 +536,35 @@ class Field:
         kept = tuple(line for line in lines if line is not None)
         return kept if kept and len(kept) == len(lines) else None
 
-    @property
-    def is_tied(self) -> bool:
-        """Whether some isometry that moves nodes leaves the value as it is for every input, for all that is known."""
+    @cached_property
+    def tied(self) -> Tied:
+        """What leaves the value as it is for every input, for all that is known, and moves nodes."""
         if self.trial is not None and self.trial.apart:
-            return False
-        known = strict_action(self.action, self.variables, output_fixed=True)
-        return not known.stabiliser.is_trivial or self.trial is None or self.trial.is_tied(self.grid, self.fibre)
+            return ""
+        known = strict_action(self.action, self.variables, output_fixed=True).stabiliser
+        if self.trial is None or self.trial.is_tied(self.grid, self.fibre, by_shifts=True):
+            return "by shifts"
+        if known.is_trivial and not self.trial.is_tied(self.grid, self.fibre):
+            return ""
+        return "by shifts" if known.lattice != known.periods else "by operations"
 
-    def polyphase(self, stride: tuple[int, ...], *, tied: bool, translations_only: bool = False) -> Field:
+    def polyphase(self, stride: tuple[int, ...], *, tied: Tied = "", translations_only: bool = False) -> Field:
         """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
 
         Appends the phase to `phases`.
 
         Args:
-            tied: whether the value that the rule looks at is tied (`is_tied`).
+            tied: how the value that the rule looks at is tied.
             translations_only: whether the rule knows no reflection or rotation.
         """
         if max(stride) == 1:
             return changed(self, phases=(*self.phases, Phase(stride, self.grid)))
         if tied:
-            # No rule commutes with isometries that always leave the value as it is: only what moves nothing is kept.
+            # No rule commutes with isometries that exchange what others, or they themselves, always leave as it is.
             kept = self.under(self.fibre.kernel) if isinstance(self.fibre, Fibre) else self
-            return kept.fix_positions().polyphase(stride, tied=False)
+            unit = Isometry.identity(self.source.dim).matrix
+            kept = kept.under([unit]) if tied == "by operations" else kept.fix_positions()
+            return kept.polyphase(stride)
         grid = Domain(
             tuple(
                 axis if axis.size is None else Axis(axis.size // s, axis.boundary)

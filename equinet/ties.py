@@ -118,16 +118,20 @@ class Trial:
         made = Later(lambda: mapped(lambda x: np.asarray(run(x)), self.drawn()))
         return Trial(windows_apart(readings, shape, self.apart), drawn=made)
 
-    def is_tied(self, grid: Domain, fibre: int) -> bool:
-        """Whether the value, on that grid, is tied for all that is known."""
+    def is_tied(self, grid: Domain, fibre: int, by_shifts: bool = False) -> bool:
+        """Whether the value, on that grid, is tied for all that is known; or whether a shift ties it."""
         if self.apart:
             return False
         drawn = self.drawn()
-        return drawn is None or any(is_tied(arrays, grid, fibre) for arrays in drawn)
+        channels = int(fibre) if by_shifts else fibre
+        return drawn is None or any(is_tied(arrays, grid, channels, by_shifts) for arrays in drawn)
 
 
-def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int) -> bool:
+def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int, by_shifts: bool = False) -> bool:
     """Whether all arrays `[examples, *spatial, channels]` are left as they are by some isometry that moves nodes.
+
+    Args:
+        by_shifts: whether by a shift.
 
     On an infinite grid: whether the change that a change of one input node makes fails to fade away.
     """
@@ -141,7 +145,9 @@ def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int) -> bool:
     scale = np.abs(flat).max(1, keepdims=True, initial=0)
     nodes = np.arange(flat.shape[1])
     group = fibre.group if isinstance(fibre, Fibre) else [None]
+    unit = Isometry.identity(torus_.dim).matrix
     operations = [a for a in signed_permutations(torus_.dim) if torus_.shift_of(a) is not None]
+    operations = [unit] if by_shifts else operations
     for b in group:
         moved, bound = flat, scale
         if b is not None and isinstance(fibre, Fibre):

@@ -110,7 +110,7 @@ class _Polyphase(Layer):
                     f"{self}: takes over a phase chosen with stride {phase.stride} on sizes {phase.grid.sizes}; "
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
-        tied = max(strides) > 1 and self.looks_at(field).is_tied
+        tied = self.looks_at(field).tied if max(strides) > 1 else ""
         made = self._smooth(field).polyphase(
             strides, tied=tied, translations_only=self._knows_translations_only(field.fibre)
         )
@@ -119,10 +119,10 @@ class _Polyphase(Layer):
     def reason(self, before: Field, lost: Lost) -> str:
         del lost
         seen = before.unmoved() if before.raw else before
-        if self.looks_at(seen).is_tied:
-            return (
-                "an isometry may leave what is chosen from as it is, for every input: only what moves no node is kept"
-            )
+        tied = self.looks_at(seen).tied
+        if tied:
+            kept = "shifts only" if tied == "by operations" else "only what moves no node is kept"
+            return f"an isometry may leave what is chosen from as it is, for every input: {kept}"
         return "the data choose which nodes are kept, so how far the output moves is known only for some shifts"
 
 
