@@ -202,10 +202,12 @@ def stabiliser(x: np.ndarray, sizes: tuple[int, ...], group: SpaceGroup, fibre: 
 
 def _fixing(x: np.ndarray, group: SpaceGroup, fibre: Any) -> Iterator[Isometry]:
     axes, one = tuple(range(x.ndim - 1)), Isometry.identity(x.ndim - 1)
-    spectrum, energy = np.fft.fftn(x, axes=axes), float((x**2).sum())
+    # One channel leaves few to be compared in full.
+    first = x[..., 0]
+    spectrum, energy = np.fft.rfftn(first), float((first**2).sum())
     for matrix, _ in group.operations:
         turned = _turned(x, matrix, fibre)
-        alike = np.fft.ifftn(spectrum * np.conj(np.fft.fftn(turned, axes=axes)), axes=axes).real.sum(axis=-1)
+        alike = np.fft.irfftn(spectrum * np.conj(np.fft.rfftn(turned[..., 0])), first.shape, axes)
         for shift in np.argwhere(alike >= energy * (1 - 1e-9)):
             g = Isometry(matrix, tuple(map(int, shift)))
             if g != one and g in group and np.array_equal(np.roll(turned, g.shift, axes), x):
