@@ -47,9 +47,11 @@ class Claim:
     def moves(self) -> ChannelAction | None:
         """What point operations do to the channels of the output, None where none of them moves any."""
         f: Any = self.fibre
-        if not callable(f) or (hasattr(f, "group") and all(_is_still(f(matrix)) for matrix in f.group)):
+        if not callable(f):
             return None
-        return f
+        known: Any = getattr(f, "group", ())
+        moves: Any = f
+        return None if known and all(_is_still(moves(matrix)) for matrix in known) else moves
 
     @property
     def whole(self) -> SpaceGroup:

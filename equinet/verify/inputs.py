@@ -94,9 +94,7 @@ def _nudged(x: np.ndarray, signs: np.ndarray) -> np.ndarray:
     return x + x * signs * np.asarray(jnp.finfo(x.dtype).eps, x.dtype)
 
 
-def drawn(
-    key: jax.Array | int, trials: int, batch: int, sizes: tuple[int, ...], channels: int, dtype: Any
-) -> Inputs:
+def drawn(key: jax.Array | int, trials: int, batch: int, sizes: tuple[int, ...], channels: int, dtype: Any) -> Inputs:
     """`trials` batches in which up to half of the examples, the last ones, are of other kinds than normal.
 
     Normal batches follow, none of which is nudged, until there are `SETTLED` normal examples.

@@ -121,7 +121,8 @@ class Canvas:
             ]
             if room:
                 found += [
-                    Isometry.translation(tuple((1 << k) * v for v in row)) for k in range(1, int(min(room)).bit_length())
+                    Isometry.translation(tuple((1 << k) * v for v in row))
+                    for k in range(1, int(min(room)).bit_length())
                 ]
         return found
 

@@ -17,6 +17,7 @@ import pytest
 import equinet as eq
 from equinet.layers.base import Context, Layer, Params, Shape, State
 from equinet.verify import MODES, Report, assert_equivariant, discover, verify
+from equinet.verify.gauge import Channel
 
 LINE, LONG = eq.torus(12), eq.torus(64)
 STEP = eq.Isometry.translation((1,))
@@ -151,11 +152,11 @@ def test_right_claims_are_discovered(kind: str) -> None:
 def test_a_verdict_names_channel_and_part() -> None:
     report = reports("complex", "generators", True, range(1))[0]
     assert report.verdict == "failed"
-    assert (report.culprit.index, report.culprit.part) == (0, "imaginary")
+    assert report.culprit == Channel(0, "imaginary")
     assert "in channel 0 (imaginary part)" in str(report)
     assert report.as_dict()["worst"]["part"] == "imaginary"
     report = reports("quiet", "sweep", True, range(1))[0]
-    assert (report.culprit.index, report.culprit.part) == (1, "")
+    assert report.culprit == Channel(1)
     assert report.as_dict()["worst"]["channel"] == 1
 
 
