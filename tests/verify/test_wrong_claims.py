@@ -134,6 +134,17 @@ def test_300_right_claims_pass_or_float32_cannot_tell(kind: str, mode: str) -> N
             assert report.passed, (seed, str(report))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:up to stage:UserWarning", "ignore:a stage keeps its group:UserWarning")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", BODIES)
+def test_many_more(kind: str, mode: str) -> None:
+    seeds = range(30, 230)
+    assert not [seed for seed, report in zip(seeds, reports(kind, mode, True, seeds), strict=True) if report.passed]
+    right = reports(kind, mode, False, seeds)
+    assert not [seed for seed, report in zip(seeds, right, strict=True) if report.sound is False]
+
+
 @pytest.mark.parametrize("kind", ["offset", "chaotic", "noisy"])
 def test_float64_tells(kind: str) -> None:
     for wrong in (True, False):
