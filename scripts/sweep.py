@@ -33,8 +33,8 @@ def define_flags() -> None:
         "generators",
         [*MODES, "discover"],
         "generators: those of the certified group, and far elements. sweep: every element of the domain's group. "
-        "cosets: generators, and one element of each coset outside. shared: the same, each part of the network run once "
-        "per coset of the group it keeps. discover: find the group without looking at the certificate.",
+        "cosets: generators, and one element of each coset outside. shared: the same, each part of the network run "
+        "once per coset of the group it keeps. discover: find the group without looking at the certificate.",
     )
     flags.DEFINE_string("workdir", None, "Use the weights trained there by scripts.train; random weights by default.")
     flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")
@@ -70,7 +70,7 @@ def main() -> None:
         show(asked, certificate, found, agrees)
     else:
         report = verify(bound, certificate, mode=args.mode, shifts_only=args.shifts_only, **options)
-        agrees = report.sound
+        agrees = report.sound is True
         show(asked, certificate, report, agrees)
         if args.figure:
             report.plot(args.figure)

@@ -108,7 +108,7 @@ class Bench:
             acts: whether φ is known; if not, no input is kept that any element fixes.
         """
         probe, left = self.probe, []
-        if self.canvas is not None:
+        if self.canvas is not None or self.claim.is_adaptive is False:
             return
         for place in np.argwhere(np.isin(probe.inputs.kinds[: probe.trials], FEW_VALUED)):
             entry, example = map(int, place)

@@ -39,9 +39,9 @@ class Claim:
         return replace(self, group=group, shifts_only=True)
 
     @property
-    def is_adaptive(self) -> bool:
-        """Whether the claim excepts inputs from which no equivariant choice is possible, as a certificate says."""
-        return bool(getattr(self.source, "adaptive", False))
+    def is_adaptive(self) -> bool | None:
+        """Whether the claim excepts inputs from which no equivariant choice is possible; None if it does not say."""
+        return getattr(self.source, "adaptive", None)
 
     @property
     def moves(self) -> ChannelAction | None:

@@ -83,8 +83,9 @@ def verify(
 
     A certificate of a network that chooses by the data which nodes to keep excepts inputs from which no choice is
     possible, those that an isometry which exchanges the choices leaves as they are. So few-valued inputs that an
-    element of H fixes are left out unless their outputs are fixed too, and under such a certificate those on which
-    `f(g·x)` is another isometry of `f(x)`, if claimed elements fail nowhere else.
+    element of H fixes are left out unless their outputs are fixed too (not under a certificate that says it excepts
+    none), and under such a certificate those on which `f(g·x)` is another isometry of `f(x)`, if claimed elements fail
+    nowhere else.
 
     On a domain with infinite axes, `plane` above all, elements are applied on a canvas sized from the claim's
     `receptive_field` and outputs compared only where they see none of its border (modes "generators" and "cosets");
