@@ -153,7 +153,10 @@ def _made(rng: np.random.Generator, kind: str, sizes: tuple[int, ...], x: np.nda
 
 
 def _tied(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    """The same values in every polyphase component, in another order in each: all norms are equal."""
+    """The same values in every polyphase component, in another order in each: all norms are equal.
+
+    Values are multiples of 1/16, whose squares are summed without rounding.
+    """
     factors = [next((p for p in (2, 3) if n % p == 0), 1) for n in sizes]
     phase = np.zeros(sizes, int)
     for places, factor in zip(np.indices(sizes), factors, strict=True):
@@ -161,7 +164,7 @@ def _tied(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np
     made = np.empty_like(x)
     count = len(x) // int(np.prod(factors))
     for component in range(int(np.prod(factors))):
-        made[np.flatnonzero(phase.ravel() == component)] = x[rng.permutation(count)]
+        made[np.flatnonzero(phase.ravel() == component)] = np.round(16 * x[rng.permutation(count)]) / 16
     return made
 
 
@@ -177,7 +180,9 @@ def _dithered(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -
         # Equally many on even and odd diagonals, so that the components have equal norms.
         flipped[parity::2] = rng.permutation(np.arange(around // 2) < around // 4)
     i, j = np.indices(sizes)
-    return x[((i + flipped[(i + j) % around]) % 2).ravel()]
+    values = np.round(16 * x[:2]) / 16
+    values[1] += values[0] == values[1]
+    return values[((i + flipped[(i + j) % around]) % 2).ravel()]
 
 
 def stabiliser(x: np.ndarray, sizes: tuple[int, ...], group: SpaceGroup, fibre: Any) -> list[Isometry]:
