@@ -4,7 +4,7 @@
     python -m scripts.sweep --config=configs/fashion.py:aps --workdir=runs/aps --mode=cosets
     python -m scripts.sweep --model=small_cnn --model_args=down=max --size=16 --mode=discover
 
-Ends with status 1 if the measurement contradicts the certificate.
+Ends with status 1 if the measurement contradicts the certificate, or rounding hides whether it does.
 """
 
 import json
@@ -32,9 +32,9 @@ def define_flags() -> None:
         "mode",
         "generators",
         [*MODES, "discover"],
-        "generators: those of the certified group. sweep: every element of the domain's group. cosets: generators, and "
-        "one element of each coset outside. shared: the same, each part of the network run once per coset of the group "
-        "it keeps. discover: find the group without looking at the certificate.",
+        "generators: those of the certified group, and far elements. sweep: every element of the domain's group. "
+        "cosets: generators, and one element of each coset outside. shared: the same, each part of the network run "
+        "once per coset of the group it keeps. discover: find the group without looking at the certificate.",
     )
     flags.DEFINE_string("workdir", None, "Use the weights trained there by scripts.train; random weights by default.")
     flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")
@@ -70,7 +70,7 @@ def main() -> None:
         show(asked, certificate, found, agrees)
     else:
         report = verify(bound, certificate, mode=args.mode, shifts_only=args.shifts_only, **options)
-        agrees = report.sound
+        agrees = report.sound is True
         show(asked, certificate, report, agrees)
         if args.figure:
             report.plot(args.figure)
@@ -117,6 +117,7 @@ def show(asked: Subject, certificate: eq.Certificate, measured: Report | Discove
         else:
             made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
             made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
+            made.update(hidden=[str(part.channel) for part in measured.hidden])
         print(json.dumps(made, indent=1, ensure_ascii=False))
         return
     print(f"{asked.name}\ncertified  {certificate.strict}")

@@ -44,17 +44,19 @@ class Claim:
         return replace(self, group=group, shifts_only=True)
 
     @property
-    def is_adaptive(self) -> bool:
-        """Whether the claim excepts inputs from which no equivariant choice is possible, as a certificate says."""
-        return bool(getattr(self.source, "adaptive", False))
+    def is_adaptive(self) -> bool | None:
+        """Whether the claim excepts inputs from which no equivariant choice is possible; None if it does not say."""
+        return getattr(self.source, "adaptive", None)
 
     @property
     def moves(self) -> ChannelAction | None:
         """What point operations do to the channels of the output, None where none of them moves any."""
         f: Any = self.fibre
-        if not callable(f) or (hasattr(f, "group") and all(_is_still(f(matrix)) for matrix in f.group)):
+        if not callable(f):
             return None
-        return f
+        known: Any = getattr(f, "group", ())
+        moves: Any = f
+        return None if known and all(_is_still(moves(matrix)) for matrix in known) else moves
 
     @property
     def whole(self) -> SpaceGroup:

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 from equinet.domain import Domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.verify.act import ChannelAction
+from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Claim
 from equinet.verify.gauge import Hidden, hidden_lines
 from equinet.verify.probe import MEMORY
 from equinet.verify.program import precision
-from equinet.verify.sweep import Bench, make_bench
 
 Holds = Callable[[Sequence[Isometry]], list[bool]]
 

@@ -153,7 +153,10 @@ def _made(rng: np.random.Generator, kind: str, sizes: tuple[int, ...], x: np.nda
 
 
 def _tied(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np.ndarray:
-    """The same values in every polyphase component, in another order in each: all norms are equal."""
+    """The same values in every polyphase component, in another order in each: all norms are equal.
+
+    Values are multiples of 1/16, whose squares are summed without rounding.
+    """
     factors = [next((p for p in (2, 3) if n % p == 0), 1) for n in sizes]
     phase = np.zeros(sizes, int)
     for places, factor in zip(np.indices(sizes), factors, strict=True):
@@ -161,7 +164,7 @@ def _tied(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np
     made = np.empty_like(x)
     count = len(x) // int(np.prod(factors))
     for component in range(int(np.prod(factors))):
-        made[np.flatnonzero(phase.ravel() == component)] = x[rng.permutation(count)]
+        made[np.flatnonzero(phase.ravel() == component)] = np.round(16 * x[rng.permutation(count)]) / 16
     return made
 
 
@@ -177,7 +180,9 @@ def _dithered(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -
         # Equally many on even and odd diagonals, so that the components have equal norms.
         flipped[parity::2] = rng.permutation(np.arange(around // 2) < around // 4)
     i, j = np.indices(sizes)
-    return x[((i + flipped[(i + j) % around]) % 2).ravel()]
+    values = np.round(16 * x[:2]) / 16
+    values[1] += values[0] == values[1]
+    return values[((i + flipped[(i + j) % around]) % 2).ravel()]
 
 
 def stabiliser(x: np.ndarray, sizes: tuple[int, ...], group: SpaceGroup, fibre: Any) -> list[Isometry]:
@@ -200,10 +205,12 @@ def stabiliser(x: np.ndarray, sizes: tuple[int, ...], group: SpaceGroup, fibre: 
 
 def _fixing(x: np.ndarray, group: SpaceGroup, fibre: Any) -> Iterator[Isometry]:
     axes, one = tuple(range(x.ndim - 1)), Isometry.identity(x.ndim - 1)
-    spectrum, energy = np.fft.fftn(x, axes=axes), float((x**2).sum())
+    # One channel leaves few to be compared in full.
+    first = x[..., 0]
+    spectrum, energy = np.fft.rfftn(first), float((first**2).sum())
     for matrix, _ in group.operations:
         turned = _turned(x, matrix, fibre)
-        alike = np.fft.ifftn(spectrum * np.conj(np.fft.fftn(turned, axes=axes)), axes=axes).real.sum(axis=-1)
+        alike = np.fft.irfftn(spectrum * np.conj(np.fft.rfftn(turned[..., 0])), first.shape, axes)
         for shift in np.argwhere(alike >= energy * (1 - 1e-9)):
             g = Isometry(matrix, tuple(map(int, shift)))
             if g != one and g in group and np.array_equal(np.roll(turned, g.shift, axes), x):

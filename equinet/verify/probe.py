@@ -14,27 +14,17 @@ import numpy as np
 
 from equinet.groups import Isometry
 from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, within
+from equinet.verify.chunks import default_chunk as default_chunk
+from equinet.verify.chunks import fitting_chunk as fitting_chunk
 from equinet.verify.gauge import BREAKING, COARSE, STILL, Channel, Gauge, Hidden, gauge
-from equinet.verify.inputs import draw as draw
 from equinet.verify.inputs import FEW_VALUED, drawn, given
+from equinet.verify.inputs import draw as draw
 from equinet.verify.program import Program, Spread
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
 
-EXAMPLES = {"cpu": 32}
-"""Examples in a chunk of large inputs, where the chunk is chosen here; more do not run faster on a CPU."""
-
-MANY = 256
-"""The same on an accelerator."""
-
-SMALL = 1 << 15
-"""Entries up to which a chunk of small inputs grows."""
-
 MEMORY = 4 << 30
 """Bytes that a compiled step may take for intermediate values unless a caller says otherwise."""
-
-STARTING = 4
-"""Elements that take as long as it takes to start a chunk, about."""
 
 LONG = 50
 """Chunks from which a sweep is long enough for a progress bar."""
@@ -54,8 +44,8 @@ class Job:
 class Probe:
     """Evaluates a function on transformed random inputs, in chunks through one compiled step.
 
-    The *bank* holds `trials` batches. Up to half of their examples, the last ones, are few-valued, large, sparse, of one
-    sign, or tied between polyphase components; the others standard normal (see `inputs`; or all are the user's own).
+    The *bank* holds `trials` batches. Up to half of their examples, the last ones, are few-valued, large, sparse, of
+    one sign, or tied between polyphase components; the others standard normal (see `inputs`; or all are the user's).
     Those on which the function is not finite are replaced by normal ones. For each example there is a copy with every
     entry moved by one unit in the last place.
 
@@ -63,16 +53,16 @@ class Probe:
     deviation of an entry from the channel's mean on normal inputs, and on an input of another kind also its deviation
     there. So an error of 1 is as large as what the inputs change.
 
-    The *noise* of a channel needs no claim. It is the larger of: the response to the perturbed copies (the third quartile
-    over the examples that respond, so that one flip of a near tie in a data-dependent layer does not count), and ε of the
-    channel's magnitude. The first is the condition of f times ε, which is what another order of summation costs; a
-    function that cancels large values inside itself, unseen in its input and output, may need float64 or `tol`. Noise
-    over variation is the channel's *floor*, and its tolerance the geometric mean of the floor and `BREAKING` = 1e-3, as
-    far from rounding as from breaking, at least `HEADROOM` = 4 times the floor: about 1e-9 in float64, where nine
-    orders lie between, and 1e-5 in float32.
+    The *noise* of a channel needs no claim. It is the larger of: the response to the perturbed copies (the third
+    quartile over the examples that respond, so that one flip of a near tie in a data-dependent layer does not count),
+    and ε of the channel's magnitude. The first is the condition of f times ε, which is what another order of summation
+    costs; a function that cancels large values inside itself, unseen in its input and output, may need float64 or
+    `tol`. Noise over variation is the channel's *floor*, and its tolerance the geometric mean of the floor and
+    `BREAKING` = 1e-3, as far from rounding as from breaking, at least `HEADROOM` = 4 times the floor: about 1e-9 in
+    float64, where nine orders lie between, and 1e-5 in float32.
 
-    No tolerance may exceed `BREAKING` (or `COARSE` = 64 units in the last place, which is more in bfloat16 and float16).
-    A channel whose floor would need more is *hidden*: of what is not broken beyond its noise nothing can be told. All
+    No tolerance may exceed `BREAKING` (or `COARSE` = 64 units in the last place: more, in bfloat16 and float16). A
+    channel whose floor would need more is *hidden*: of what is not broken beyond its noise nothing can be told. All
     others share the largest of their tolerances. A channel that is constant up to `STILL` = 4 units in the last place,
     on all inputs and on inputs 10^8 and 10^16 times as large, is held to be constant up to twice that.
 
@@ -197,9 +187,9 @@ class Probe:
     def _measure_references(self, tol: float | None) -> Gauge:
         inputs, entries = self.inputs, len(self.inputs.batches)
         outputs = self._evaluated(range(len(inputs.bank)))
-        defined = np.isfinite(outputs).all(axis=(2, 3))
-        undefined = ~defined[:entries]
-        undefined[: self.trials] |= ~defined[entries:]
+        undefined = np.asarray(~np.isfinite(outputs).all(axis=(2, 3)))
+        undefined, nudged = undefined[:entries], undefined[entries:]
+        undefined[: self.trials] |= nudged
         self.check_finite(not undefined[inputs.generic].any(), Isometry.identity(len(self.sizes)))
         if undefined.any():
             self.inputs = inputs = inputs.without(undefined)
@@ -216,7 +206,8 @@ class Probe:
         def measure(varying: frozenset[int] = frozenset()) -> Gauge:
             return gauge(
                 kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps,
-                exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying, name=self.dtype.name,
+                exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying,
+                name=self.dtype.name,
             )  # fmt: skip
 
         found = measure()
@@ -415,38 +406,3 @@ def progress_bar(total: int, wanted: bool | None) -> Any:
         except ImportError:
             pass
     return nullcontext(lambda: None)
-
-
-def default_chunk(jobs: int, batch: int, entries: int) -> int:
-    """Elements per step: all of few, 64 at most (256 on an accelerator), fewer with many examples or entries.
-
-    Args:
-        jobs: elements to measure.
-        batch: examples of each.
-        entries: of the inputs of each.
-
-    >>> default_chunk(5, 2, 128), default_chunk(5000, 2, 128), default_chunk(5000, 2, 2 * 32 * 32 * 3)
-    (8, 64, 16)
-    """
-    examples = EXAMPLES.get(jax.default_backend(), MANY)
-    room = max(1, examples // batch, min(64, SMALL // entries))
-    return min(1 << (jobs - 1).bit_length(), 1 << (room.bit_length() - 1))
-
-
-def fitting_chunk(runs: Sequence[int], most: int) -> int:
-    """Elements per step for several runs of few: what the last chunk of a run lacks is evaluated all the same.
-
-    The power of two c that takes least, with `c + STARTING` for each chunk.
-
-    Args:
-        runs: how many elements each run measures.
-        most: the largest chunk.
-
-    >>> fitting_chunk([1, 4, 16, 63], 32), fitting_chunk([1024], 32)
-    (16, 32)
-    """
-
-    def taken(chunk: int) -> int:
-        return sum(-(-run // chunk) * (chunk + STARTING) for run in runs)
-
-    return min((1 << k for k in reversed(range(most.bit_length()))), key=taken)

@@ -24,8 +24,8 @@ class Program:
     Args:
         variables: weights passed to the compiled code as arguments, or None if they are part of it.
         evaluate: `(variables, x) -> y`.
-        step: `(variables, bank, refs, unit, which, g, h, into, back, sizes=, out_sizes=, bounds=) -> (errors, finite, y)`;
-            see `compare`.
+        step: `(variables, bank, refs, unit, which, g, h, into, back, sizes=, out_sizes=, bounds=)` to
+            `(errors, finite, y)`; see `compare`.
         traced: whether `evaluate` is JAX code under `jit`.
         stages: the functions that `evaluate` applies one after the other, each compiled apart, `variables` being a
             tuple of theirs; none if it is compiled as a whole.

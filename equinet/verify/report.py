@@ -35,9 +35,9 @@ class Report:
         dtype: of the arithmetic.
         sizes: of the array that was fed, the domain's or a canvas's.
         measured_outside: whether elements outside the claimed group were measured.
-        bound: the most to which errors of claimed elements can add up in any element of the claimed group, on the inputs
-            tried (None where it is infinite). In mode "cosets" an element's error can differ by that much from its
-            representative's.
+        bound: the most to which the errors of claimed elements can add up in any element of the claimed group, on the
+            inputs tried; None where it is infinite. In mode "cosets" an element's error can differ by that much from
+            its representative's.
         examples: examples per generator.
         far: errors of claimed elements far from the generators, one batch each, where all of the generators hold.
         hidden: channels of which nothing can be told, since rounding hides errors in them.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
+from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
-from math import prod
 from typing import Any
 
 import jax
@@ -17,228 +15,19 @@ import numpy as np
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
-from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, sources
-from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
+from equinet.verify.act import ChannelAction
+from equinet.verify.bench import Bench, make_bench
+from equinet.verify.claims import Action, Claim, read_claim
 from equinet.verify.cosets import doublings, half_turns, outside_cosets, word_length
-from equinet.verify.gauge import Channel
-from equinet.verify.inputs import FEW_VALUED, stabiliser
-from equinet.verify.interior import Canvas
-from equinet.verify.match import Matcher
-from equinet.verify.probe import MEMORY, Job, Probe, default_chunk, fitting_chunk
-from equinet.verify.program import difference, make_program, make_staged, precision
+from equinet.verify.probe import MEMORY, Job
+from equinet.verify.program import precision
 from equinet.verify.report import Report
-from equinet.verify.shared import Amplified, Shared, Stage, runs
+from equinet.verify.shared import Amplified, Shared, Stage
 
 MODES = ("generators", "sweep", "cosets", "shared")
 
 KEPT = 1 << 14
 """Groups up to this order keep their list of elements for the next sweep."""
-
-
-@dataclass
-class Bench:
-    """A claim, its function under measurement, and where outputs are compared."""
-
-    claim: Claim
-    grid: Domain
-    probe: Probe
-    canvas: Canvas | None
-
-    @cached_property
-    def action(self) -> Action:
-        """The claimed action on the output."""
-        return output_action(self.claim, self.grid)
-
-    def explain(
-        self, elements: Sequence[Isometry], tol: float, seen: Iterable[tuple[float, np.ndarray]] | None = None
-    ) -> list[tuple[float, Isometry]]:
-        """The smallest error of each element over all output isometries, and the isometry that gives it.
-
-        An element that one batch cannot tell from a symmetry is tested on all trials, with one and the same isometry:
-        that is what tells a data-dependent shift from an action.
-
-        Args:
-            elements: the elements.
-            tol: the largest error of a match.
-            seen: what `Probe.measure` says of each on the first batch, under the identity, if known.
-        """
-        probe, one = self.probe, Isometry.identity(self.grid.dim)
-        if seen is None:
-            seen = probe.measure([Job(g, one) for g in elements])
-        if self.grid.dim == 0:
-            errors = [error for error, _ in seen]
-            again = [at for at, error in enumerate(errors) if error <= tol]
-            for at, error in zip(again, self.worst([elements[at] for at in again], [one] * len(again)), strict=True):
-                errors[at] = error
-            return [(error, one) for error in errors]
-        # In units of an error, of which a channel that is compared no more has infinitely few.
-        unit, trials = probe.unit, range(probe.trials)
-        match = Matcher(probe.references / unit, probe.out_sizes, self.grid, probe.bounds, tol)
-        found = [match(y[None] / unit[:1], [0]) for _, y in seen]
-        again = [at for at, (error, _) in enumerate(found) if error <= tol]
-        outputs = probe.outputs([Job(elements[at], one, k) for at in again for k in trials])
-        for at in again:
-            found[at] = match(np.stack(list(islice(outputs, len(trials)))) / unit, trials)
-        return found
-
-    def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry], *, still: bool = False) -> list[float]:
-        """The error of each element under a given output isometry, over all trials.
-
-        Args:
-            still: whether output channels are compared as they are.
-        """
-        trials = range(self.probe.trials)
-        jobs = [Job(g, h, k, still) for g, h in zip(elements, images, strict=True) for k in trials]
-        errors = self.errors(jobs)
-        return [max(errors[at * len(trials) :][: len(trials)]) for at in range(len(elements))]
-
-    def errors(self, jobs: Sequence[Job]) -> list[float]:
-        """`Probe.errors`, and an unmoved input among moved ones, to see that its output is what it was.
-
-        Raises:
-            ValueError: if it is not.
-        """
-        if not len(jobs) % self.probe.chunk:
-            return self.probe.errors(jobs)
-        # There is room for it in the last chunk.
-        *errors, again = self.probe.errors([*jobs, self.probe.unmoved()])
-        self.probe.check_slots(again)
-        return errors
-
-    def leave_out_inputs_without_a_choice(self, group: SpaceGroup, *, acts: bool = True) -> None:
-        """Compare no more on inputs that elements s of a group fix, unless φ(s) fixes their outputs.
-
-        From such an input a layer that chooses between its values by what they are cannot choose.
-
-        Args:
-            group: whose elements.
-            acts: whether φ is known; if not, no input is kept that any element fixes.
-        """
-        probe, left = self.probe, []
-        if self.canvas is not None:
-            return
-        for place in np.argwhere(np.isin(probe.inputs.kinds[: probe.trials], FEW_VALUED)):
-            entry, example = map(int, place)
-            fixing = stabiliser(probe.inputs.batches[entry, example], probe.sizes, group, probe.into)
-            if fixing and not (acts and self._fix_output(fixing, entry, example)):
-                left.append((entry, example))
-        probe.leave_out(left)
-
-    def _fix_output(self, elements: Sequence[Isometry], entry: int, example: int) -> bool:
-        probe, images = self.probe, [self.action(s) for s in elements]
-        refs = probe.references[entry : entry + 1, example : example + 1]
-        y = refs
-        if probe.is_complex:
-            real, imaginary = np.split(refs, 2, axis=-1)
-            y = real + 1j * imaginary
-        back = None if probe.back is None else pack_channels(probe.back, [s.inverse() for s in elements])
-        errors, _, _ = difference(
-            np, np.repeat(y, len(elements), axis=0), refs, probe.gauge.unit[entry : entry + 1, example : example + 1],
-            np.zeros(len(elements), np.int32), pack(images), back, out_sizes=probe.out_sizes, bounds=probe.bounds,
-        )  # fmt: skip
-        return bool(errors.max() <= probe.tol)
-
-    def leave_out_where_only_the_choice_differs(self, report: Report) -> bool:
-        """Compare no more on few-valued inputs on which claimed elements move the output along its orbit.
-
-        Where an adaptive layer meets a map that an isometry s leaves as it is, it may keep either of what s exchanges,
-        and f(g·x) is φ(g) φ(s) f(x). What no isometry explains is no such choice, and stays.
-
-        Returns:
-            Whether there are any, and no other inputs on which one of the five worst elements fails.
-        """
-        probe, trials, left = self.probe, range(self.probe.trials), set()
-        for g in report.counterexamples[:5]:
-            if g not in report.group:
-                break
-            outputs = np.stack(list(probe.outputs([Job(g, report.actions[g], k) for k in trials]))) / probe.unit
-            refs = probe.references / probe.unit
-            target, _ = sources(probe.out_sizes, *pack([report.actions[g]]))
-            errors = np.abs(outputs - refs[:, :, target[0]]).max(axis=(2, 3))
-            for entry, example in np.argwhere(errors > probe.tol).tolist():
-                match = Matcher(
-                    refs[entry : entry + 1, example : example + 1], probe.out_sizes, self.grid, probe.bounds, probe.tol
-                )
-                few = probe.inputs.kinds[entry, example] in FEW_VALUED
-                if not few or match(outputs[entry, example][None], [0])[0] > probe.tol:
-                    return False
-                left.add((entry, example))
-        probe.leave_out(sorted(left))
-        return bool(left)
-
-    def blame(self, g: Isometry, h: Isometry) -> Channel:
-        """The channel in which an element's error is largest."""
-        probe, trials = self.probe, range(self.probe.trials)
-        outputs = np.stack(list(probe.outputs([Job(g, h, k) for k in trials])))
-        target, mask = sources(probe.out_sizes, *pack([h]), probe.bounds)
-        gaps = np.abs(outputs - probe.references[:, :, target[0]]) / probe.unit
-        if mask is not None:
-            gaps = gaps[:, :, mask[0]]
-        return probe.channel(int(gaps.max(axis=(0, 1, 2)).argmax()))
-
-
-def _takes_one(fn: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(fn).bind(None)
-    except TypeError:
-        return False
-    except ValueError:  # it does not say
-        return True
-    return True
-
-
-def make_bench(
-    fn: Callable[[Any], Any],
-    claim: Claim,
-    canvas_domain: Domain | None,
-    jobs: int | None,
-    *,
-    stages: Sequence[Stage] = (),
-    chunk: int | None,
-    batch: int,
-    trials: int,
-    dtype: Any,
-    jit: bool,
-    **options: Any,
-) -> Bench:
-    """Evaluate the references of `fn` and settle its output grid; call within `precision`.
-
-    Args:
-        fn, claim, canvas_domain: what is measured, for what, and on what canvas where the domain is infinite.
-        jobs: how many elements there are to measure, if they are few.
-        stages: the parts of `fn`, if it is to be evaluated part by part.
-        chunk, batch, trials, dtype, jit: as for `verify`.
-        **options: for `Probe`.
-    """
-    if not callable(fn) or not _takes_one(fn):
-        raise TypeError(f"what is measured is a function of one array; got {fn}: of a layer, net.bind(variables)")
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"dtype must be a floating-point type, such as jnp.float32; got {jnp.dtype(dtype).name}")
-    counts = {"batch": batch, "trials": trials, "chunk": 1 if chunk is None else chunk, "channels": claim.channels}
-    if min(counts.values()) < 1:
-        shown = ", ".join(f"{name}={int(count)}" for name, count in counts.items())
-        raise ValueError(f"batch, trials, chunk and channels must be at least 1; got {shown}")
-    finite = claim.domain.is_finite
-    canvas = None if finite else Canvas(claim.domain, claim.group, claim.source, canvas_domain)
-    sizes = tuple(n for n in claim.domain.sizes if n is not None) if canvas is None else canvas.sizes
-    settled: list[Domain] = []
-
-    def grid(spatial: tuple[int, ...]) -> tuple[tuple[int, ...], Bounds | None]:
-        settled.append(output_grid(claim, spatial))
-        bounds = None if canvas is None else canvas.bounds(spatial)
-        return (spatial if settled[0].dim else ()), bounds
-
-    if chunk is None:
-        chunk = default_chunk(max(jobs or 64, 3 * trials), batch, batch * prod(sizes) * claim.channels)
-        if stages:
-            measured = 3 * trials, trials * max(1, len(claim.group.generators))
-            chunk = fitting_chunk([*measured, *runs(stages, claim.whole, claim.group, trials)], chunk)
-    program = make_staged([stage.fn for stage in stages], dtype) if stages else make_program(fn, dtype, jit)
-    probe = Probe(
-        program, sizes, claim.channels, grid,
-        fibre=claim.moves, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
-    )  # fmt: skip
-    return Bench(claim, settled[0], probe, canvas)
 
 
 def verify(
@@ -265,27 +54,38 @@ def verify(
 ) -> Report:
     """Measure whether `f(g·x) = φ(g)·f(x)` for every g of a claimed group H, and for no g outside it.
 
-    The error of g is `max |f(g·x) − φ(g)·f(x)|` over batch, positions and channels, divided by the scale of f, the
-    largest deviation of its outputs from their channel means; `Probe` says how scale, noise floor and tolerance are
-    derived. Inputs are standard normal.
+    The error of g is `max |f(g·x) − φ(g)·f(x)|` over batch and positions, divided by how much the channel varies, the
+    largest over channels, real and imaginary parts apart; `Probe` says how variation, noise floor and tolerance are
+    derived. Inputs are standard normal, and for up to half of the examples few-valued, large, sparse, of one sign, or
+    tied between polyphase components; or your own (`inputs`). The verdict is "passed", "failed", or "cannot tell" where
+    rounding hides errors above 1e-3 of some channel's variation (64 units in the last place in bfloat16 and float16).
+    It is a verdict about these inputs: a function that fails on none of them passes.
 
     - `"generators"`: each generator of H on `trials` batches. If they hold, so does H, since φ is a homomorphism (where
-      φ(g k) is not φ(g) φ(k) for generators g and k, their product is measured too). Says nothing about elements
-      outside H.
+      φ(g k) is not φ(g) φ(k) for generators g and k, their product is measured too), but their errors add up. So the
+      2nd, 4th, 8th, … powers of its translations and those half way around are measured too, on one batch or two each:
+      `bound` = ε·L, ε the largest of these errors and L the number of elements needed for any h in H, is the most that
+      any h can have (on the inputs tried). Says nothing about elements outside H.
     - `"sweep"`: every element of the domain's group. Those of H are tested with φ. One outside H holds if *some*
-      isometry of the output grid explains it, so that the report says sound and tight at once.
-    - `"cosets"`: H by its generators and the 2nd, 4th, 8th, … powers of its translations, then one element g of each
-      right coset `H g` outside. For h in H, `f(h g x) = φ(h) f(g x)` up to h's error at `g x`, and φ(h) only permutes
-      entries, so the errors of `h g` under `φ(h) ψ` and of g under ψ differ by at most `bound` = ε·L, ε the largest
-      error of those elements of H (on the inputs tried) and L the number of them needed for any h. Hence if g fails at
-      `tol + bound` the whole coset fails at `tol`, and if g holds the whole coset holds at `tol + bound`: the full
-      sweep's verdict, for one element per coset, unless errors lie within `bound` of the tolerance.
+      isometry of the output grid explains it, so that the report says sound and tight at once. Elements of H take
+      the batches in turn, generators take all.
+    - `"cosets"`: H as by its generators, then one element g of each right coset `H g` outside. For h in H,
+      `f(h g x) = φ(h) f(g x)` up to h's error at `g x`, and φ(h) only permutes entries, so the errors of `h g` under
+      `φ(h) ψ` and of g under ψ differ by at most `bound` = ε·L. Hence if g fails at `tol + bound` the whole coset fails
+      at `tol`, and if g holds the whole coset holds at `tol + bound`: the full sweep's verdict, for one element per
+      coset, unless errors lie within `bound` of the tolerance.
     - `"shared"`: the same elements, for a bound network and its certificate. A part of the network whose output a group
       K acts on runs once per coset of K, and its output is moved as K acts on it. Each K is measured before it is
       relied on (its generators, on two batches, at the part's own tolerance), and a chunk of elements without sharing
       too; where K does not hold, or these differ, with a warning, or the values of its cosets would take more than
       `memory`, nothing is shared. `bound` includes the errors of these groups, as if the rest of the network passed
       them on as they are. Needs a finite domain.
+
+    A certificate of a network that chooses by the data which nodes to keep excepts inputs from which no choice is
+    possible, those that an isometry which exchanges the choices leaves as they are. So few-valued inputs that an
+    element of H fixes are left out unless their outputs are fixed too (not under a certificate that says it excepts
+    none), and under such a certificate those on which `f(g·x)` is another isometry of `f(x)`, if claimed elements fail
+    nowhere else.
 
     On a domain with infinite axes, `plane` above all, elements are applied on a canvas sized from the claim's
     `receptive_field` and outputs compared only where they see none of its border (modes "generators" and "cosets");
@@ -306,15 +106,17 @@ def verify(
         fibre: what point operations do to the channels of the output, by default the certificate's, or nothing.
         batch: examples per element.
         trials: batches for each generator, and for elements outside H that one batch cannot tell from a symmetry.
-        dtype: float32, float64 (needs no global flag) or bfloat16; weights of a bound network are cast to it. In
-            bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
+        dtype: float32, float64 (needs no global flag), bfloat16 or float16; weights of a bound network are cast to it.
+            In bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
         chunk: elements per compiled step; by default 32 examples of them on a CPU (more if they are small), where more
             run no faster, and 256 on an accelerator; in mode "shared" as few as the cosets of its parts fill.
         memory: bytes that a compiled step may take for intermediate values, on each device; by default 4 GiB. The chunk
             shrinks until it takes no more. Mode "shared" counts those within the parts of a network, and keeps values
             between two parts if they take no more than this; while they are moved there are up to three copies.
-        tol: overrides the derived tolerance.
+        tol: overrides the derived tolerance: an error, relative to a channel's variation, that you accept. Nothing is
+            hidden then.
+        inputs: your own examples `[n, *sizes, channels]` to measure on, in place of random ones.
         shifts_only: test what the claim says of translations, and no other isometries.
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 
@@ -410,11 +212,11 @@ def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shar
     claim, probe = bench.claim, bench.probe
     align = (lambda g: g) if bench.canvas is None else bench.canvas.align
     aligned = [align(g) for g in generators]
-    if bench.canvas is not None:
+    if bench.canvas is None:
+        far, halves = doublings(claim.group), half_turns(claim.group)
+    else:
         bench.canvas.check_overlap([bench.action(g) for g in aligned], probe.out_sizes)
-    finite = bench.canvas is None
-    far = doublings(claim.group) if finite else bench.canvas.far(probe.out_sizes)
-    halves = half_turns(claim.group) if finite else far
+        far = halves = bench.canvas.far(probe.out_sizes)
     actions = {g: bench.action(g) for g in aligned}
     actions.update({g: bench.action(g) for g in map(align, _doubtful_products(bench, aligned))})
     beyond = {g: bench.action(g) for g in (*far, *halves) if g not in actions}

@@ -17,6 +17,7 @@ import pytest
 import equinet as eq
 from equinet.layers.base import Context, Layer, Params, Shape, State
 from equinet.verify import MODES, Report, assert_equivariant, discover, verify
+from equinet.verify.gauge import Channel
 
 LINE, LONG = eq.torus(12), eq.torus(64)
 STEP = eq.Isometry.translation((1,))
@@ -133,6 +134,17 @@ def test_300_right_claims_pass_or_float32_cannot_tell(kind: str, mode: str) -> N
             assert report.passed, (seed, str(report))
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:up to stage:UserWarning", "ignore:a stage keeps its group:UserWarning")
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("kind", BODIES)
+def test_many_more(kind: str, mode: str) -> None:
+    seeds = range(30, 230)
+    assert not [seed for seed, report in zip(seeds, reports(kind, mode, True, seeds), strict=True) if report.passed]
+    right = reports(kind, mode, False, seeds)
+    assert not [seed for seed, report in zip(seeds, right, strict=True) if report.sound is False]
+
+
 @pytest.mark.parametrize("kind", ["offset", "chaotic", "noisy"])
 def test_float64_tells(kind: str) -> None:
     for wrong in (True, False):
@@ -151,11 +163,11 @@ def test_right_claims_are_discovered(kind: str) -> None:
 def test_a_verdict_names_channel_and_part() -> None:
     report = reports("complex", "generators", True, range(1))[0]
     assert report.verdict == "failed"
-    assert (report.culprit.index, report.culprit.part) == (0, "imaginary")
+    assert report.culprit == Channel(0, "imaginary")
     assert "in channel 0 (imaginary part)" in str(report)
     assert report.as_dict()["worst"]["part"] == "imaginary"
     report = reports("quiet", "sweep", True, range(1))[0]
-    assert (report.culprit.index, report.culprit.part) == (1, "")
+    assert report.culprit == Channel(1)
     assert report.as_dict()["worst"]["channel"] == 1
 
 

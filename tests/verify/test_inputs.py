@@ -1,0 +1,101 @@
+"""What is drawn to measure on, and which inputs are left out where nothing can be chosen."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import equinet as eq
+from equinet.domain import Domain, box, torus
+from equinet.groups import Lattice, SpaceGroup
+from equinet.verify import act, discover, verify
+from equinet.verify.inputs import FEW_VALUED, KINDS, drawn, stabiliser
+
+GRIDS = (torus(4), torus(5), torus(4, 4), torus(3, 5), box(4, 4), box(5), torus(2, 2, 2))
+
+
+def test_half_of_the_examples_are_of_other_kinds_and_the_first_batch_is_normal() -> None:
+    made = drawn(0, 8, 2, (12, 12), 3, np.float32)
+    assert made.batches.shape == (8, 2, 144, 3)
+    assert set(made.kinds.ravel()) == {"normal", *KINDS}
+    assert (made.kinds[0] == "normal").all()
+    examples = {kind: made.batches[made.kinds == kind][0] for kind in KINDS}
+    assert len(np.unique(examples["few-valued"])) == 5
+    assert np.abs(examples["large"]).max() > 1e3
+    assert (examples["sparse"] == 0).mean() > 0.8
+    assert (examples["negative"] < 0).all()
+    assert (examples["positive"] > 0).all()
+    # The norms of all components are equal, and the components are not.
+    for kind in ("tied", "dithered"):
+        grid = examples[kind].reshape(12, 12, 3)
+        parts = [np.sort(grid[i::2, j::2], axis=None) for i in (0, 1) for j in (0, 1)]
+        assert all(np.array_equal(part, parts[0]) for part in parts)
+        assert not np.array_equal(grid[::2, ::2], grid[1::2, ::2])
+
+
+def test_few_examples_are_normal_first_and_enough_are_normal() -> None:
+    made = drawn(0, 2, 2, (8,), 1, np.float32)
+    assert sorted(made.kinds[:2].ravel()) == ["few-valued", "large", "normal", "normal"]
+    assert (made.kinds == "normal").sum() >= 6
+    assert len(made.nudged) == 2
+
+
+@pytest.mark.parametrize("domain", GRIDS, ids=str)
+def test_the_stabiliser_is_that_of_brute_force(domain: Domain) -> None:
+    sizes = tuple(n or 0 for n in domain.sizes)
+    rng = np.random.default_rng(0)
+    for seed in range(12):
+        x = rng.integers(0, 2 + seed % 2, size=(int(np.prod(sizes)), 1 + seed % 2)).astype(float)
+        found = stabiliser(x, sizes, domain.group, None)
+        made = SpaceGroup.generate(domain.dim, found, domain.group.periods)
+        image = x.reshape(1, *sizes, -1)
+        for g in domain.group.elements():
+            assert (g in made) == np.array_equal(act(g, image, domain), image)
+
+
+def chosen(x: jax.Array) -> jax.Array:
+    """The component of largest norm, the others set to zero; of equal ones the first, whatever it holds."""
+    parts = jnp.stack([x[:, ::2], x[:, 1::2]], 1)
+    keep = jax.nn.one_hot((parts**2).sum((2, 3)).argmax(1), 2)[:, :, None, None]
+    return (parts * keep).swapaxes(1, 2).reshape(x.shape)
+
+
+def test_a_choice_by_index_is_seen_on_ties_alone() -> None:
+    domain = torus(12)
+    shifts = SpaceGroup.of_translations(Lattice.full(1), domain.periods)
+    for key in range(4):
+        for mode in ("generators", "sweep", "cosets"):
+            assert not verify(chosen, shifts, domain, mode=mode, key=key).sound
+        assert discover(chosen, domain, key=key).strict.lattice != Lattice.full(1)
+    normal = np.random.default_rng(0).normal(size=(8, 12, 1))
+    assert verify(chosen, shifts, domain, key=0, inputs=normal).passed
+
+
+@pytest.mark.parametrize("domain", [torus(4), torus(4, 4), torus(6, 6)], ids=str)
+def test_inputs_from_which_nothing_can_be_chosen_are_no_failure(domain: Domain) -> None:
+    hourglass = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))
+    for first in (eq.Identity(), eq.Relu(), eq.MaxPool(3, 1, padding="circular")):
+        net = eq.Sequential(first, hourglass)
+        certificate = eq.certify(net, domain)
+        assert certificate.adaptive
+        fn = net.bind(net.init(0, (*(n or 1 for n in domain.sizes), 1)))
+        for key in range(3):
+            assert verify(fn, certificate, key=key).sound is True
+    assert not eq.certify(eq.Relu(), domain).adaptive
+
+
+def test_what_is_left_out_hides_no_wrong_claim() -> None:
+    """A ramp after the choice fails on every input, and few-valued ones are not what decides."""
+    domain = torus(8)
+    net = eq.Sequential(eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2)))
+    fn = net.bind(net.init(0, (8, 1)))
+    ramp = 1 + jnp.arange(8.0)[None, :, None]
+    assert eq.verify(fn, eq.certify(net, domain), key=0).passed
+    assert not eq.verify(lambda x: fn(x) * ramp, eq.certify(net, domain), key=0).sound
+
+
+def test_kinds_with_equal_values_are_known() -> None:
+    made = drawn(3, 8, 2, (12, 12), 1, np.float32)
+    for place in np.argwhere(made.kinds != "normal"):
+        values = made.batches[tuple(place)]
+        assert (len(np.unique(values)) < len(values)) == (made.kinds[tuple(place)] in FEW_VALUED)
