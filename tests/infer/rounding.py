@@ -71,16 +71,16 @@ PICKS = frozenset(
 """Primitives whose result holds, up to a sign, entries of what they read, or whole numbers."""
 
 
-def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4) -> np.ndarray:
+def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4, seed: int = 0) -> np.ndarray:
     """Per entry of the output, the largest change that disturbances made; infinite where NaN or infinity came or went.
 
     Args:
         fn: of one array.
         x: that array.
-        draws: of the disturbances.
+        draws, seed: of the disturbances.
     """
     program, _ = trace(fn, [jax.ShapeDtypeStruct(x.shape, x.dtype)])
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     runs = [
         np.asarray(_run(program, [jnp.asarray(x)], [True], rng if draw else None)[0][0]) for draw in range(draws + 1)
     ]
@@ -98,7 +98,7 @@ def _disturbed(array: Any, rng: np.random.Generator) -> Any:
     if kind not in (np.float32, np.float64, np.complex64, np.complex128) or not array.size:
         return array
     values = np.asarray(array)
-    scaled = np.stack([values.real, values.imag]) * 2.0**20
+    scaled = np.stack([np.real(values), np.imag(values)]) * 2.0**20
     with np.errstate(invalid="ignore"):
         exact = ((scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0**50)).all(0) | ~np.isfinite(values)
     size = DISTURBANCE * (2.0**29 if values.dtype in (np.float32, np.complex64) else 1)

@@ -63,63 +63,57 @@ WHOLE = {
     "loops": {"a uniform table rolled", "a loop with an array of conditions"},
     "scatters": set(),
     "constants": {"a uniform table of random.gamma, one number"},
-    "monotone": set(
-        [
-            "three times",
-            "log of relu",
-            "times 0",
-            "clamped backwards",
-            "cube",
-            "nextafter",
-            "floor",
-            "minimum with a number",
-            "erf",
-            "cbrt",
-            "to int8",
-            "to uint8",
-            "to int16",
-            "to uint16",
-            "to int32",
-            "to uint32",
-            "to float16",
-            "whole numbers shifted right",
-            "whole numbers over 0",
-            "whole numbers to the power 3",
-            "whole numbers to int16",
-            "whole numbers sign",
-            "a maximum of conversions of a joint maximum",
-        ]
-    ),
+    "monotone": {
+        "three times",
+        "log of relu",
+        "times 0",
+        "clamped backwards",
+        "cube",
+        "nextafter",
+        "floor",
+        "minimum with a number",
+        "erf",
+        "cbrt",
+        "to int8",
+        "to uint8",
+        "to int16",
+        "to uint16",
+        "to int32",
+        "to uint32",
+        "to float16",
+        "whole numbers shifted right",
+        "whole numbers over 0",
+        "whole numbers to the power 3",
+        "whole numbers to int16",
+        "whole numbers sign",
+        "a maximum of conversions of a joint maximum",
+    },
     "integers": {"a window sum of halves"},
-    "weights": set(
-        [
-            "differences by a table of 1e12 and 1e12 + 1",
-            "mixed_by by [1e-12, 1, 0]",
-            "mixed_by by [1e-30, 1, 2e-30]",
-            "convolved by [1e-30, 1, 2e-30]",
-            "zero weights",
-            "opposite weights",
-        ]
-    ),
+    "weights": {
+        "differences by a table of 1e12 and 1e12 + 1",
+        "mixed_by by [1e-12, 1, 0]",
+        "mixed_by by [1e-30, 1, 2e-30]",
+        "convolved by [1e-30, 1, 2e-30]",
+        "zero weights",
+        "opposite weights",
+    },
     "zeros": set(),
-    "reducers": set(
-        [
-            "windows by a + a",
-            "windows by a",
-            "windows by a − b",
-            "windows by a + 2b",
-            "windows by a + 1",
-            "windows by max(a, 0)",
-            "windows by 2ab",
-            "windows by min(a, max)",
-            "a reduction by a",
-            "a reduction by a − b",
-            "a reduction by a + b",
-            "a scan by an associative b",
-            "running sums and back",
-            "the gradient of a maximum",
-        ]
-    ),
+    "reducers": {
+        "windows by a + a",
+        "windows by a",
+        "windows by a − b",
+        "windows by a + 2b",
+        "windows by a + 1",
+        "windows by max(a, 0)",
+        "windows by 2ab",
+        "windows by min(a, max)",
+        "a reduction by a",
+        "a reduction by a − b",
+        "a reduction by a + b",
+        "a scan by an associative b",
+        "running sums and back",
+        "the gradient of a maximum",
+    },
 }
 """Functions, beside those of which all must be claimed, that keep the whole group as far as any input shows."""
 
@@ -151,9 +145,13 @@ def test_on_the_plane_no_claim_is_refuted(case: Aimed):
         assert str(claimed).split(" (")[0] == case.tight
 
 
-WHOLE_PLANE = set(
-    ["a Fourier filter", "halves exchanged by blocks", "padded far on one side", "top 3", "minus its last node"]
-)
+WHOLE_PLANE = {
+    "a Fourier filter",
+    "halves exchanged by blocks",
+    "padded far on one side",
+    "top 3",
+    "minus its last node",
+}
 """Functions, beside those of which something must be claimed, that keep the whole group as far as moved content
 shows."""
 

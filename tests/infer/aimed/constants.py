@@ -61,7 +61,9 @@ TABLES = {
     "map": lambda: lax.map(lambda i: i * 2, jnp.arange(8)),
     "while": lambda: lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.cumsum(s[1])), (0, jnp.ones(8)))[1],
     "one-hot": lambda: jax.nn.one_hot(3, 8),
-    "padded windows": lambda: lax.reduce_window(jnp.ones(8), np.float32(0)[()], lax.add, (3,), (1,), ((1, 1),)),
+    "padded windows": lambda: lax.reduce_window(
+        jnp.ones(8), np.asarray(0, np.float32)[()], lax.add, (3,), (1,), ((1, 1),)
+    ),
     "convolve": lambda: jnp.convolve(jnp.ones(8), jnp.ones(3), mode="same"),
     "cummax": lambda: lax.cummax(jnp.arange(8)),
     "gradient of a pool": lambda: jax.grad(

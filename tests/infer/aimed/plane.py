@@ -123,9 +123,9 @@ PLANE = (
         "a window sum of ones as wide as a half",
         lambda x: (
             x
-            * lax.reduce_window(jnp.ones(32), np.float32(0)[()], lax.add, (21,), (1,), "SAME").astype(x.dtype)[
-                None, :, None
-            ]
+            * lax.reduce_window(jnp.ones(32), np.asarray(0, np.float32)[()], lax.add, (21,), (1,), "SAME").astype(
+                x.dtype
+            )[None, :, None]
         ),
     ),
     plane1("running sums", lambda x: jnp.cumsum(x, 1)),
