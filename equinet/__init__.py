@@ -3,6 +3,7 @@
 from equinet import models as models
 from equinet.advise import LegalSizes as LegalSizes
 from equinet.advise import Suggestion as Suggestion
+from equinet.advise import Suggestions as Suggestions
 from equinet.advise import legal_sizes as legal_sizes
 from equinet.advise import suggest as suggest
 from equinet.certify import Certificate as Certificate
@@ -53,6 +54,7 @@ from equinet.layers import LayerError as LayerError
 from equinet.layers import LayerNorm as LayerNorm
 from equinet.layers import LeakyRelu as LeakyRelu
 from equinet.layers import LearnedPolyphasePool as LearnedPolyphasePool
+from equinet.layers import Mask as Mask
 from equinet.layers import MaxBlurPool as MaxBlurPool
 from equinet.layers import MaxPool as MaxPool
 from equinet.layers import Named as Named

@@ -11,7 +11,7 @@ from math import ceil, floor
 from typing import Any
 
 from equinet.domain import Domain
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, as_channels
 from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.names import point_group_symbol
@@ -91,6 +91,11 @@ class Certificate:
     def invariance(self) -> SpaceGroup:
         """ker φ: all g with `f(g·x) = f(x)`."""
         return self.field.invariance
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether a layer chooses by the data which nodes to keep, so that inputs without a choice are excepted."""
+        return any(row.after.variables or row.after.phases for row in self.field.rows)
 
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of `output`.
@@ -209,8 +214,10 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         )
     if not isinstance(net, Layer):
         raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
-    if not isinstance(channels, int) or channels < 1:
-        raise LayerError(f"certify needs a whole number of input channels, at least one; got {channels!r}")
+    try:
+        channels = as_channels(channels, "certify")
+    except ValueError as error:
+        raise LayerError(str(error)) from None
     if isinstance(channels, Fibre) and len(channels.group[0]) != domain.dim:
         raise LayerError(
             f"certify: the group of the input's channels {channels} acts on dimension {len(channels.group[0])}; "

@@ -10,13 +10,18 @@ from typing import Literal
 import numpy as np
 
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, axis_images, signed_permutations
+from equinet.groups.integers import as_integer, is_integer
 
 Boundary = Literal["periodic", "bounded", "infinite"]
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis of a grid: its size (None if infinite) and what lies beyond its ends."""
+    """One axis of a grid: its size (None if infinite) and what lies beyond its ends.
+
+    Raises:
+        ValueError: if the boundary is none, or the size no exact integer of at least 1.
+    """
 
     size: int | None
     boundary: Boundary
@@ -26,8 +31,8 @@ class Axis:
             raise ValueError(f"an axis is 'periodic', 'bounded' or 'infinite'; got {self.boundary!r}")
         if (self.size is None) != (self.boundary == "infinite"):
             raise ValueError(f"a periodic or bounded axis needs a size and an infinite one has none; got {self}")
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"the size of an axis must be at least 1; got {self.size}")
+        if self.size is not None:
+            object.__setattr__(self, "size", as_integer(self.size, "the size of an axis", least=1))
 
     def __str__(self) -> str:
         return "Z" if self.size is None else f"{self.size}" + ("°" if self.boundary == "periodic" else "")
@@ -62,7 +67,10 @@ class Domain:
     axes: tuple[Axis, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "axes", tuple(self.axes))
+        axes = tuple(self.axes) if isinstance(self.axes, Iterable) else (self.axes,)
+        if not all(isinstance(axis, Axis) for axis in axes):
+            raise ValueError(f"a domain is made of axes, such as (periodic(8), bounded(9)); got {self.axes!r}")
+        object.__setattr__(self, "axes", axes)
 
     @property
     def dim(self) -> int:
@@ -141,8 +149,8 @@ class Domain:
 
 def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:
     kept = tuple(sizes)
-    if not 1 <= len(kept) <= 3 or not all(isinstance(size, int) and size >= 1 for size in kept):
-        raise ValueError(f"{name} needs one to three sizes, integers of at least 1; got {kept}")
+    if not 1 <= len(kept) <= 3 or not all(is_integer(size) and size >= 1 for size in kept):
+        raise ValueError(f"{name} needs one to three sizes, integers of at least 1; got {kept}: write {name}(32, 32)")
     return Domain(tuple(Axis(size, boundary) for size in kept))
 
 
@@ -162,6 +170,6 @@ def plane(dim: int) -> Domain:
     Raises:
         ValueError: unless dim is 1, 2 or 3.
     """
-    if dim not in (1, 2, 3):
-        raise ValueError(f"plane needs a dimension of 1, 2 or 3; got {dim}")
+    if not is_integer(dim) or dim not in (1, 2, 3):
+        raise ValueError(f"plane needs a dimension of 1, 2 or 3; got {dim!r}")
     return Domain(tuple(infinite() for _ in range(dim)))

@@ -13,6 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from equinet.groups import Matrix, point_group_symbol
+from equinet.groups.integers import as_integer, is_integer
 from equinet.groups.point_groups import PointGroup
 from equinet.groups.representation import (
     Images,
@@ -48,9 +49,10 @@ class Fibre(int):
     """
 
     terms: Terms
+    __array_ufunc__ = None  # or numpy's integers would multiply the number of channels, and drop how they move
 
     def __new__(cls, terms: Terms) -> Fibre:
-        if not terms or min(copies for copies, _ in terms) < 1:
+        if not terms or not all(is_integer(copies) and copies >= 1 for copies, _ in terms):
             raise ValueError(f"a fibre needs terms with at least one copy each; got {terms}")
         if len({rep.group for _, rep in terms}) > 1:
             raise ValueError(
@@ -60,7 +62,7 @@ class Fibre(int):
         for copies, rep in terms:
             if merged and merged[-1][1] == rep:
                 copies += merged.pop()[0]
-            merged.append((copies, rep))
+            merged.append((int(copies), rep))
         made = super().__new__(cls, sum(copies * rep.size for copies, rep in merged))
         made.terms = tuple(merged)
         return made
@@ -145,8 +147,28 @@ class Fibre(int):
         """For each channel, its entry ±1 in the invariant vector of its orbit; 0 if that has none."""
         return tuple(entry for _, rep in self._blocks for entry in rep.invariants)
 
+    @cached_property
+    def split(self) -> tuple[Fibre, tuple[int, ...]]:
+        """A sum of representations that permute their channels transitively (or change signs), and the order for it.
+
+        Channel c of that fibre is channel `order[c]` of this one.
+
+        >>> fibre, order = Fibre.regular("4mm").restrict("4").split
+        >>> print(fibre, order)
+        2·regular(4) (0, 3, 4, 7, 1, 5, 2, 6)
+        """
+        terms: list[tuple[int, Representation]] = []
+        order: list[int] = []
+        start = 0
+        for copies, rep in self.terms:
+            for part, vectors in rep.split():
+                terms.append((copies, part))
+                order += [start + copy * rep.size + v for copy in range(copies) for v in vectors]
+            start += copies * rep.size
+        return Fibre(tuple(terms)), tuple(order)
+
     def restrict(self, group: Group) -> Fibre:
-        """The same channels under a subgroup.
+        """The same channels under a subgroup, in the same order.
 
         Raises:
             ValueError: if it is no subgroup.
@@ -173,12 +195,14 @@ class Fibre(int):
     def _terms_of(self, other: int) -> Terms:
         if isinstance(other, Fibre):
             return other.terms
-        return ((other, trivial_representation(self.group)),) if other else ()
+        scalars = as_integer(other, "what is added to a fibre", least=0)
+        return ((scalars, trivial_representation(self.group)),) if scalars else ()
 
     def __mul__(self, copies: int) -> Fibre:
         """So many copies of the whole sum, one after the other."""
-        if not isinstance(copies, int) or isinstance(copies, Fibre) or copies < 1:
+        if not is_integer(copies) or isinstance(copies, Fibre) or copies < 1:
             raise ValueError(f"a fibre is repeated a whole number of times, at least once; got {copies!r}")
+        copies = int(copies)
         if len(self.terms) == 1:
             return Fibre(((copies * self.terms[0][0], self.terms[0][1]),))
         return Fibre(self.terms * copies)
@@ -217,6 +241,54 @@ class Fibre(int):
         return format(str(self), spec)
 
 
+class Forgotten(int):
+    """A number of channels that operations moved, until a layer told them apart, for all that is known of it.
+
+    A plain number, but that it says so: a layer that reads fibres refuses it, rather than become another network.
+
+    Attributes:
+        fibre: what they were.
+        by: the layer, as text.
+    """
+
+    fibre: Fibre
+    by: str
+
+    @staticmethod
+    def of(channels: int | None, by: object) -> int | None:
+        """What a layer that tells channels apart makes of as many: plain numbers stay what they are."""
+        if not isinstance(channels, Fibre) or channels.is_trivial:
+            return channels if channels is None or isinstance(channels, Forgotten) else int(channels)
+        made = Forgotten(channels)
+        made.fibre, made.by = channels, str(by)
+        return made
+
+    def __eq__(self, other: object) -> bool:
+        return int(self) == other
+
+    def __ne__(self, other: object) -> bool:
+        return int(self) != other
+
+    __hash__ = int.__hash__
+
+
+def as_channels(channels: int, asker: str) -> int:
+    """A number of channels as an int, and a fibre as it is.
+
+    Args:
+        channels: an exact integer (numpy's too) of at least 1, or a `Fibre`.
+        asker: who needs it, for the error.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if isinstance(channels, Fibre):
+        return channels
+    if not is_integer(channels) or channels < 1:
+        raise ValueError(f"{asker} needs a whole number of input channels, at least one; got {channels!r}")
+    return int(channels)
+
+
 def agree(a: int, b: int) -> int:
     """What is known of the channels of a sum of two values: their fibre if it is one, under the operations of both."""
     if a == b:
@@ -225,7 +297,7 @@ def agree(a: int, b: int) -> int:
         common = tuple(m for m in a.group if m in set(b.group))
         if len(common) > 1 and a.restrict(common) == b.restrict(common):
             return a.restrict(common)
-    return int(a)
+    return next((channels for channels in (a, b) if isinstance(channels, Forgotten)), int(a))
 
 
 def concatenate(fibres: Sequence[int]) -> int:

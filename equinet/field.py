@@ -24,13 +24,14 @@ from equinet.lines import (
     collapse_line,
     compose_lines,
     identity_line,
+    is_even,
     join_lines,
     pool_rows,
     reading_line,
 )
 from equinet.matching import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
 from equinet.phases import Phase, polyphase_action, strict_action
-from equinet.ties import has_ties, is_short
+from equinet.ties import Trial
 from equinet.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
@@ -96,10 +97,11 @@ class Field:
         lines: per axis, what the value reads of the base.
         unmixed: whether the taps of `lines` are channels of their own (space to depth), not yet mixed with each other.
         closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
+        balanced: whether the value is affine in the base, whose mean over all nodes is the same for all inputs.
         unfolded: after space to depth by a factor, that factor and this value at its old places.
         regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
         parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
-        tied: whether a group convolution may have made values equal or opposite that lie at different nodes.
+        trial: how the value varies with the input and the weights; None where nothing says so.
         variables: the phases that parameters of `base` belong to, with their axis.
         phases: phases chosen so far in the enclosing scope, for matching layers to use.
         replay, restoring: phases of another part of the network to use, or None; and whether they are there for layers
@@ -115,9 +117,10 @@ class Field:
     base_grid: Domain
     lines: tuple[Line, ...]
     raw: bool = False
-    tied: bool = False
+    trial: Trial | None = field(default=None, repr=False)
     unmixed: bool = False
     closed: bool = False
+    balanced: bool = False
     variables: tuple[tuple[Phase, int], ...] = ()
     phases: tuple[Phase, ...] = ()
     replay: tuple[Phase, ...] | None = None
@@ -134,7 +137,8 @@ class Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
         lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
         spans = tuple(Span() for _ in source.axes)
-        made = Field(source, channels, source, channels, wrapping(source), source.wrapped, lines, spans=spans)
+        trial, base = Trial.input(source, channels), wrapping(source)
+        made = Field(source, channels, source, channels, base, source.wrapped, lines, trial=trial, spans=spans)
         return changed(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
 
     @property
@@ -148,7 +152,8 @@ class Field:
         keys = [key for key, _ in self.base.operations if key[0] in kept]
         if len(keys) == len(self.base.operations):
             return self
-        return changed(self, base=self.base.only(keys), unfolded=None, regathered=None, parts=None)
+        base = self.base.only(keys)
+        return changed(self, base=base, unfolded=None, regathered=None, parts=None, trial=self.trial)
 
     def unmoved(self) -> Field:
         """The same field under the operations that move no channel; from here on channels are numbers."""
@@ -157,7 +162,8 @@ class Field:
         kept = changed(self, raw=False).under(self.fibre.kernel)
         if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
-            kept = changed(kept, base=same_moves(self.source).then(kept.base), regathered=None, parts=None)
+            base = same_moves(self.source).then(kept.base)
+            kept = changed(kept, base=base, regathered=None, parts=None, trial=self.trial)
         return changed(kept, fibre=int(self.fibre))
 
     def typed(self, fibre: int) -> Field:
@@ -200,8 +206,12 @@ class Field:
 
     @cached_property
     def invariance(self) -> SpaceGroup:
-        """The isometries that leave every node and every channel of the output as it is."""
-        return self.unmoved().strict.kernel
+        """The isometries of `strict` that leave every node and every channel of the output as it is.
+
+        One that moves the nodes like the identity, on axes of one or two nodes, leaves all as it is too; it is left out
+        where a `Fibre` does not say what its matrix does to channels.
+        """
+        return self.unmoved().strict.kernel & self.strict.source
 
     def at(self, path: tuple[str, ...]) -> Field:
         """The same field, seen from another place in the network."""
@@ -227,11 +237,14 @@ class Field:
         """The same field in the scope of phases that `other` is in."""
         return self.scoped(other.replay, other.phases, other.restoring)
 
+    def forked(self) -> Field:
+        """The same field at the start of a branch."""
+        return self if self.trial is None else changed(self, trial=self.trial.forked())
+
     def rebase(self) -> Field:
         """The same field with this value as the base."""
-        if self.at_base:
-            return changed(self, closed=False)
-        return self.based(self.action, self.variables)
+        made = changed(self, closed=False) if self.at_base else self.based(self.action, self.variables)
+        return changed(made, trial=self.trial)
 
     def based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
         """This value as a base that moves by the given action."""
@@ -243,6 +256,7 @@ class Field:
             lines=lines,
             unmixed=False,
             closed=False,
+            balanced=False,
             variables=variables,
             unfolded=None,
             regathered=None,
@@ -298,6 +312,7 @@ class Field:
             lines=lines,
             unmixed=self.unmixed and not mixes,
             closed=closed,
+            balanced=self.balanced and affine,
             unfolded=unfolded,
             regathered=again,
             parts=self.parts if affine else None,
@@ -308,6 +323,14 @@ class Field:
         """Apply a function of each node and of all nodes in no order (statistics over space, attention)."""
         spans = tuple(replace(span, everything=True) for span in self.spans)
         return changed(self.rebase(), spans=spans, unfolded=None).pointwise("any")
+
+    def normalised(self) -> Field:
+        """Take the mean over all nodes from each channel, and divide by a function of all nodes.
+
+        The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
+        """
+        made = self.globally()
+        return made if isinstance(self.fibre, Fibre) else changed(made.rebase(), balanced=True)
 
     def scaled(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
@@ -320,7 +343,7 @@ class Field:
                 return self.globally()
             base = base.restrict(averages.source)
         spans = tuple(replace(span, everything=True) for span in self.spans)
-        return changed(self, base=base, spans=spans, regathered=None).pointwise("affine")
+        return changed(self, base=base, spans=spans, regathered=None, balanced=False).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -382,24 +405,11 @@ class Field:
             inner, kept = inner.rebase(), tuple(outer)
         grid = self.moved_grid(readings)
         action = tap_action(inner.base, kept, inner.base_grid, grid.wrapped)
-        tied = self.tied or inner._makes_ties(readings, tuple(kept), fibre, grid)
         spans = tuple(
             span.through(reading.reach(axis.size))
             for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
         )
-        return changed(inner, grid=grid, fibre=fibre, spans=spans, tied=tied).based(action, inner.variables)
-
-    def _makes_ties(self, readings: Sequence[Reading], lines: tuple[Line, ...], fibre: Fibre, grid: Domain) -> bool:
-        """Whether kernels that commute with the group of `fibre` may make values of different nodes equal or opposite.
-
-        Args:
-            readings, lines, grid: the layer's, what they read of the base of this field, and the grid after them.
-        """
-        sizes = zip(self.grid.sizes, self.base_grid.sizes, grid.sizes, strict=True)
-        if not (isinstance(self.fibre, Fibre) and len(fibre.group) > 1) or not any(map(is_short, readings, sizes)):
-            return False
-        taps = tuple(reading.table(n)[0].shape[1] for reading, n in zip(readings, self.grid.sizes, strict=True))
-        return any(line.advance for line in lines) or has_ties(lines, taps, self.fibre.terms, fibre.terms)
+        return changed(inner, grid=grid, fibre=fibre, spans=spans).based(action, inner.variables)
 
     def _composes(self, maximum: bool, gathers: bool = False) -> bool:
         if gathers or self.copies:
@@ -422,6 +432,7 @@ class Field:
             base_grid=other.base_grid,
             unmixed=other.unmixed,
             closed=other.closed,
+            balanced=other.balanced,
             variables=other.variables,
         )
 
@@ -440,6 +451,14 @@ class Field:
             return made.with_rows(self.rows).at(self.path)
         lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
         kept = tuple(line for line in lines if line is not None)
+        if (
+            self.balanced
+            and not maximum
+            and len(kept) == len(self.lines)
+            and all(map(is_even, kept, self.base_grid.axes))
+        ):
+            still = Field.input(self.source, self.input_fibre).unmoved()
+            return changed(self, grid=self.source).based(still.base, ())._without_axes()
         if len(kept) < len(self.lines):
             kept = tuple(pool_rows(line, maximum) for line in self.lines)
         point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
@@ -495,10 +514,11 @@ class Field:
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
         spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = changed(self, fibre=fibre, spans=spans, tied=self.tied or other.tied, parts=None)
+        made = changed(self, fibre=fibre, spans=spans, parts=None)
         lines = self._joined_lines(other) if linear and not chosen else None
         if lines is not None:
-            read = changed(made, lines=lines, unmixed=False, unfolded=None, regathered=None)
+            balanced = self.balanced and other.balanced
+            read = changed(made, lines=lines, unmixed=False, balanced=balanced, unfolded=None, regathered=None)
             if read.action & action == action:
                 return read
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
@@ -515,21 +535,29 @@ class Field:
         kept = tuple(line for line in lines if line is not None)
         return kept if kept and len(kept) == len(lines) else None
 
-    def polyphase(self, stride: tuple[int, ...], *, translations_only: bool = False) -> Field:
+    @property
+    def is_tied(self) -> bool:
+        """Whether some isometry that moves nodes leaves the value as it is for every input, for all that is known."""
+        if self.trial is not None and self.trial.apart:
+            return False
+        known = strict_action(self.action, self.variables, output_fixed=True)
+        return not known.stabiliser.is_trivial or self.trial is None or self.trial.is_tied(self.grid, self.fibre)
+
+    def polyphase(self, stride: tuple[int, ...], *, tied: bool, translations_only: bool = False) -> Field:
         """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
 
         Appends the phase to `phases`.
 
         Args:
+            tied: whether the value that the rule looks at is tied (`is_tied`).
             translations_only: whether the rule knows no reflection or rotation.
         """
         if max(stride) == 1:
             return changed(self, phases=(*self.phases, Phase(stride, self.grid)))
-        known = strict_action(self.action, self.variables, output_fixed=True)
-        if self.tied or not known.stabiliser.is_trivial:
+        if tied:
             # No rule commutes with isometries that always leave the value as it is: only what moves nothing is kept.
             kept = self.under(self.fibre.kernel) if isinstance(self.fibre, Fibre) else self
-            return changed(kept, tied=False).fix_positions().polyphase(stride)
+            return kept.fix_positions().polyphase(stride, tied=False)
         grid = Domain(
             tuple(
                 axis if axis.size is None else Axis(axis.size // s, axis.boundary)
@@ -591,6 +619,8 @@ class Field:
 
 
 _NAMES = tuple(f.name for f in fields(Field))
+_VALUE = ("base", "lines", "grid", "closed")
+"""Attributes by which fields of different values differ: how the one varies says nothing of how the other does."""
 
 
 def changed(value: Field, **changes: Any) -> Field:
@@ -599,6 +629,8 @@ def changed(value: Field, **changes: Any) -> Field:
     if unknown:
         raise TypeError(f"a field has no {', '.join(sorted(unknown))}")
     made, held = object.__new__(Field), vars(value)
+    if "trial" not in changes and not changes.keys().isdisjoint(_VALUE):
+        changes["trial"] = None
     # Not by setting attributes, which a frozen class refuses; and without what the old one has cached.
     vars(made).update({name: held[name] for name in _NAMES} | changes)
     return made

@@ -258,6 +258,12 @@ def collapse_line(line: Line, maximum: bool) -> Line | None:
     return _make(codes, weights, 1, maximum, line.ordered, 0, line.advance or line.modulus)
 
 
+def is_even(total: Line, axis: Axis) -> bool:
+    """Whether a total over all rows has every node of an axis, each as often as the others."""
+    count = axis.size or total.modulus
+    return bool((is_node(total.codes).sum(-1) == count).all() and (np.ptp(total.weights, axis=-1) == 0).all())
+
+
 def _separate_sums(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The sums that a total over all rows consists of, one tap each: one for each tap and label.
 

@@ -8,13 +8,14 @@ t + A c − c, and elsewhere both of two values, s apart, occur.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from equinet.domain import Domain
 from equinet.groups import Lattice, Matrix
 from equinet.groups.homomorphism import Homomorphism
 from equinet.matching import Images, canonical_operations, fixes_nodes, matrix_of
+from equinet.ties import Later
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,11 +26,13 @@ class Phase:
         stride: s, per axis.
         grid: the grid it was chosen on.
         operations: for each point operation of the network's input, the one that acts on that grid.
+        chosen: the offsets that were chosen in each run of the network (`equinet.ties.Trial`).
     """
 
     stride: tuple[int, ...]
     grid: Domain
     operations: tuple[tuple[Matrix, Matrix], ...] = ()
+    chosen: Later = field(default_factory=Later, repr=False)
 
 
 def polyphase_action(

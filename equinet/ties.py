@@ -1,107 +1,219 @@
-"""Values that a constrained kernel always makes equal or opposite, on maps of a few nodes.
+"""Values that a network makes equal whatever its input: there nothing can be chosen by what they are.
 
-Free weights tell all nodes apart, equivariant kernels may not: with the edge repeated, an odd kernel of three taps
-makes `w (x[0] − x[1])` of both nodes of a line of two. The window rule sees nothing of it, since the taps differ. It
-matters where a layer chooses between values: see "Where no adaptive claim can hold" in docs/theory.md.
+A map is *tied* if some isometry that moves nodes, with some operation on channels, leaves it as it is for every input:
+`y[h p] = ρ(B) y[p]`. See "Where no adaptive claim can hold" in docs/theory.md. That a map is not tied is proved by its
+layers (`equinet.layers.trials`), or by running the network: one input on which the two sides differ is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
-from equinet.domain import torus
-from equinet.fibre import Fibre, Terms
+from equinet.domain import Domain, torus
+from equinet.fibre import Fibre
 from equinet.groups import Isometry, signed_permutations
-from equinet.kernels import kernel_basis
-from equinet.lines import Line, is_node
-from equinet.windows import Reading
+from equinet.windows import FILL, Reading, Window
+
+DRAWS = 4
+"""How often a network is run with drawn weights, each time others."""
+EXAMPLES = 4
+"""Inputs in each run."""
+TOLERANCE = 1e-3
+"""Values that differ by less, relative to the largest of their channel, count as equal: then less is claimed."""
+ROUNDING = 1000
+"""Times what is lost of numbers of order 1, as inputs and weights are: what is smaller counts as zero."""
+STAND_IN = (64, 64, 24)
+"""Size of the torus that stands for an infinite grid of one, two or three axes."""
+
+NOT_KNOWN, APART, FREE = range(3)
+
+Cases = list[list[np.ndarray]]
+"""Arrays `[examples, *spatial, channels]` in which a value must not look tied in any case, and does not in one if it
+does not in some array: the initial weights are a case, all drawn ones another; and so is each turn of a loop."""
 
 
-def is_short(reading: Reading, sizes: Sequence[int | None]) -> bool:
-    """Whether some of the sizes is finite and so small that a window may reach around to what others read.
+def mapped(fn: Callable[..., Any], *cases: Sequence[Sequence[Any]] | None) -> Any:
+    """`fn` of each array, or of those in the same place; None where one is."""
+    if any(one is None for one in cases):
+        return None
+    return [[fn(*arrays) for arrays in zip(*case, strict=True)] for case in zip(*cases, strict=True)]  # pyright: ignore
 
-    On a torus of n nodes a set of nodes is moved to itself by some shift only if it reaches over n / 2 or more.
+
+def drawn_weights(rng: np.random.Generator, shape: Sequence[int], name: str) -> np.ndarray:
+    """Numbers for a parameter of that shape and name: none is zero, and variances are positive."""
+    value = rng.standard_normal(tuple(shape))
+    if len(shape) > 1:
+        value = value * (1.5 / np.sqrt(max(np.prod(shape[:-1]), 1)))
+    return np.exp(0.3 * value) if "var" in name else value
+
+
+class Later:
+    """Something that is computed when it is first asked for, or None where nothing says how."""
+
+    def __init__(self, make: Callable[[], Any] | None = None) -> None:
+        self.make = make
+
+    def __call__(self) -> Any:
+        """Its value."""
+        if self.make is not None:
+            self.value, self.make = self.make(), None
+        return getattr(self, "value", None)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a value varies with input and weights.
+
+    Attributes:
+        apart: FREE if for some weights and a family of inputs `y[p] = F(u_p)`, with numbers u_p that are independent of
+            each other, where F grows in all channels of some copy of a permutation representation (a plain channel is
+            one); APART if at least no node's number is a function of another's. Both say that the value is not tied.
+        spare: whether in addition all channels but one may be constants, and not all the same.
+        mute: whether some weights, used since branches parted, make the value the same constant at all nodes.
+        drawn: what it was in runs of the network, as `Cases`; None where it could not be run.
     """
-    _, lo, hi = reading.reach(None)
-    return any(size is not None and size <= 2 * (hi - lo) + 4 for size in sizes)
+
+    apart: int = NOT_KNOWN
+    spare: bool = False
+    mute: bool = False
+    drawn: Later = field(default_factory=Later)
+
+    @staticmethod
+    def input(domain: Domain, channels: int, stand_in: Sequence[int] | None = None) -> Trial:
+        """Gaussian inputs; where the domain is infinite, two that differ at one node in the middle.
+
+        Args:
+            stand_in: sizes of the arrays.
+        """
+
+        sizes = stand_in or [STAND_IN[domain.dim - 1] if n is None else n for n in domain.sizes]
+
+        def draw(seed: int) -> np.ndarray:
+            x = np.random.default_rng(seed).standard_normal((EXAMPLES, *sizes, int(channels)))
+            if not domain.is_finite:
+                x[1:] = x[:1]
+                x[(slice(1, None), *(n // 2 for n in sizes))] += 1.0
+            return x
+
+        return Trial(
+            FREE, int(channels) > 2, drawn=Later(lambda: [[draw(0)], [draw(seed) for seed in range(1, DRAWS + 1)]])
+        )
+
+    def forked(self) -> Trial:
+        """The same value at the start of a branch."""
+        return replace(self, mute=False)
+
+    def filtered(self, readings: Sequence[Reading], shape: Sequence[int | None], run: Callable[[Any], Any]) -> Trial:
+        """A sum over windows of the value.
+
+        Args:
+            readings, shape: of the sum and of the value.
+            run: makes its array.
+        """
+        made = Later(lambda: mapped(lambda x: np.asarray(run(x)), self.drawn()))
+        return Trial(windows_apart(readings, shape, self.apart), drawn=made)
+
+    def is_tied(self, grid: Domain, fibre: int) -> bool:
+        """Whether the value, on that grid, is tied for all that is known."""
+        if self.apart:
+            return False
+        drawn = self.drawn()
+        return drawn is None or any(is_tied(arrays, grid, fibre) for arrays in drawn)
 
 
-@lru_cache(maxsize=1 << 10)
-def has_ties(lines: tuple[Line, ...], taps: tuple[int, ...], source: Terms, target: Terms) -> bool:
-    """Whether `y[h p] = ρ(B) y[p]` for all inputs and all equivariant kernels, with an isometry h that moves nodes.
+def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int) -> bool:
+    """Whether all arrays `[examples, *spatial, channels]` are left as they are by some isometry that moves nodes.
 
-    Evaluates a layer on one input: random words instead of weights and values, with arithmetic modulo 2⁶⁴. What always
-    holds, holds for these; what does not holds by chance, once in 2⁶⁴ times, in which case less is claimed.
-
-    The input's channels may be equal themselves (a kernel of one tap makes them so), so we try scalars as well.
-
-    Args:
-        lines: what each output reads, per axis, all of them finite.
-        taps: of the kernel.
-        source, target: the terms of the fibres of input and output, of one group.
+    On an infinite grid: whether the change that a change of one input node makes fails to fade away.
     """
-    read, made = (Fibre(tuple((1, rep) for _, rep in terms)) for terms in (source, target))
-    scalars = Fibre.trivial(made.group, len(taps))
-    return any(_is_tied(_values(lines, taps, fibre, made), lines, made) for fibre in {read, scalars})
-
-
-def _is_tied(values: np.ndarray, lines: Sequence[Line], fibre: Fibre) -> bool:
-    """Whether some isometry that moves nodes takes values `[nodes, channels]` to those of ρ(B)."""
-    sizes = [line.rows for line in lines]
-    grid = torus(*sizes)
-    operations = [a for a in signed_permutations(grid.dim) if grid.shift_of(a) is not None]
-    nodes = np.arange(len(values))
-    for b in fibre.group:
-        moved = np.empty_like(values)
-        for channel, (image, sign) in enumerate(fibre(b)):
-            moved[:, image] = values[:, channel] if sign > 0 else -values[:, channel]
-        for there in np.flatnonzero((values == moved[0]).all(1)):
+    if not grid.is_finite:
+        return not any(_fades(x, grid) for x in drawn)
+    relative, least = _tolerances(drawn[0])
+    x = np.concatenate([np.asarray(one, np.float64) for one in drawn])
+    x = x[np.isfinite(x).reshape(len(x), -1).all(1)]
+    sizes = x.shape[1:-1]
+    torus_, flat = torus(*sizes), x.reshape(len(x), -1, x.shape[-1])
+    scale = np.abs(flat).max(1, keepdims=True, initial=0)
+    nodes = np.arange(flat.shape[1])
+    group = fibre.group if isinstance(fibre, Fibre) else [None]
+    operations = [a for a in signed_permutations(torus_.dim) if torus_.shift_of(a) is not None]
+    for b in group:
+        moved, bound = flat, scale
+        if b is not None and isinstance(fibre, Fibre):
+            moved, bound = np.empty_like(flat), np.empty_like(scale)
+            for channel, (image, sign) in enumerate(fibre(b)):
+                moved[..., image], bound[..., image] = sign * flat[..., channel], scale[..., channel]
+        close = np.maximum(relative * np.maximum(scale, bound), least)
+        for there in np.flatnonzero((np.abs(flat - moved[:, :1]) <= close).all((0, 2))):
             shift = tuple(map(int, np.unravel_index(there, sizes)))
             for a in operations:
-                images = grid.index_map(Isometry(a, shift))
-                if (images != nodes).any() and (values[images] == moved).all():
+                images = torus_.index_map(Isometry(a, shift))
+                if (images != nodes).any() and (np.abs(flat[:, images] - moved) <= close).all():
                     return True
     return False
 
 
-def _values(lines: Sequence[Line], taps: tuple[int, ...], source: Fibre, target: Fibre) -> np.ndarray:
-    """The output `[nodes, channels]` for random words: one copy of each term, constants of padding left out."""
-    random = np.random.default_rng(0)
-    total = np.zeros((int(np.prod([line.rows for line in lines])), int(target)), np.uint64)
-    for number, (_, rep) in enumerate(source.terms):
-        read = [_words(lines, taps, number * len(rep.group) + channel) for channel in range(rep.size)]
-        start = 0
-        for _, out in target.terms:
-            basis = kernel_basis(taps, rep, out)
-            weights = random.integers(1 << 63, size=max(basis.coefficients, 1), dtype=np.uint64)
-            kernel = weights[basis.index] * basis.sign.astype(np.int64).view(np.uint64)
-            for channel, words in enumerate(read):
-                flat = kernel[..., channel, :].reshape(-1, out.size)
-                total[:, start : start + out.size] += words @ flat
-            start += out.size
-    return total
+def _fades(x: np.ndarray, grid: Domain) -> bool:
+    """Whether two maps that a local change of the input made differ somewhere, and at most nodes not at all.
+
+    Then an isometry that leaves every map as it is sends the places where they differ to themselves, wherever the input
+    is changed, and so moves no node. Said of grids without ends only.
+    """
+    if any(axis.size is not None for axis in grid.axes) or len(x) < 2 or not np.isfinite(x).all():
+        return False
+    relative, least = _tolerances(x)
+    change, scale = np.abs(x[1] - x[0]).max(-1), np.abs(x).max()
+    return bool(change.max() > max(relative * scale, least) and (change <= least * scale).mean() > 0.5)
 
 
-def _words(lines: Sequence[Line], taps: tuple[int, ...], channel: int) -> np.ndarray:
-    """What every tap of every output reads in one channel, `[nodes, taps]`: each base node has a word of its own."""
-    dim = len(lines)
-    names, weights = np.full((1,) * (3 * dim), channel, np.uint64), np.ones((1,) * (3 * dim), np.int64)
-    for axis, (line, count) in enumerate(zip(lines, taps, strict=True)):
-        shape = [1] * (3 * dim)
-        shape[axis::dim] = line.rows, count, line.codes.shape[2]
-        codes, read = (np.broadcast_to(part, (line.rows, count, part.shape[2])) for part in (line.codes, line.weights))
-        names = _mixed(names + codes.astype(np.uint64).reshape(shape))
-        weights = weights * np.where(is_node(codes), read, 0).reshape(shape)
-    sums = (names * weights.view(np.uint64)).sum(axis=tuple(range(2 * dim, 3 * dim)), dtype=np.uint64)
-    return sums.reshape(-1, int(np.prod(taps)))
+def _tolerances(x: np.ndarray) -> tuple[float, float]:
+    """What counts as equal, relative to the largest value, and absolutely."""
+    lost = {2: 2.0**-7, 4: 2.0**-23}.get(x.dtype.itemsize, 2.0**-52)
+    return max(TOLERANCE, 16 * lost), min(ROUNDING * lost, 0.1)
 
 
-def _mixed(words: np.ndarray) -> np.ndarray:
-    """A bijection of 64-bit words that spreads every bit (the finaliser of SplitMix64)."""
-    words = words + np.uint64(0x9E3779B97F4A7C15)
-    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return words ^ (words >> np.uint64(31))
+def windows_apart(readings: Sequence[Reading], shape: Sequence[int | None], apart: int) -> int:
+    """How apart sums or maxima over windows are, of values that are `apart`."""
+    kinds = [_kind(reading, n) for reading, n in zip(readings, shape[:-1], strict=True)]
+    if all(kind == "gather" for kind in kinds):
+        return apart
+    if apart < FREE or "alike" in kinds:
+        return NOT_KNOWN
+    return APART if "overlapping" in kinds else FREE
+
+
+@lru_cache(maxsize=1 << 12)
+def _kind(reading: Reading, n: int | None) -> str:
+    """How the windows of a pool along an axis differ from each other."""
+    nodes, weights, _ = reading.table(n)
+    nodes, weights = nodes[:, 0], weights[:, 0]
+    if n is None:
+        if len(nodes) > 1:
+            return "alike"  # for all that is looked at
+        used = nodes[0][weights[0] != 0]
+        return "gather" if used.size == 1 else "overlapping" if np.ptp(used) >= reading.advance else "disjoint"
+    reads = np.zeros((len(nodes), n), np.int64)
+    rows = np.broadcast_to(np.arange(len(nodes))[:, None], nodes.shape)
+    present = (nodes != FILL) & (weights != 0)
+    np.add.at(reads, (rows[present], nodes[present]), weights[present])
+    if not present.any(1).all() or len(np.unique(reads, axis=0)) < len(reads):
+        return "alike"
+    if (np.count_nonzero(reads, axis=0) <= 1).all():
+        return "gather" if (np.count_nonzero(reads, axis=1) == 1).all() else "disjoint"
+    # Averages of unequal totals might be proportional.
+    same = reading.reduce == "max" if isinstance(reading, Window) else False
+    return "overlapping" if same or np.unique(reads.sum(1)).size == 1 else "alike"
+
+
+@lru_cache(maxsize=1 << 12)
+def taps_apart(reading: Reading, n: int | None) -> tuple[bool, ...]:
+    """For each tap, whether it reads a node of its own at every place."""
+    nodes = reading.table(n)[0][:, :, 0]
+    if n is None:
+        return (len(nodes) == 1,) * nodes.shape[1]
+    return tuple((tap != FILL).all() and np.unique(tap).size == tap.size for tap in nodes.T)

@@ -15,7 +15,7 @@ from typing import Any
 from absl import flags
 
 import equinet as eq
-from equinet.advise import LegalSizes, Requirement, Suggestion, legal_sizes, suggest
+from equinet.advise import LegalSizes, Requirement, Suggestions, legal_sizes, suggest
 from scripts import subject
 from scripts.command import run
 from scripts.subject import Subject, define_subject_flags, read_sizes, read_subject
@@ -59,12 +59,12 @@ def main() -> None:
         print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
     if sizes is not None:
         print(f"\nlegal sizes  {sizes}")
-    if suggestions is not None:
+    if suggestions is not None and suggestions.lack is not None:
+        print(f"\n{suggestions}")
+    elif suggestions is not None:
         print("\nsuggestions, cheapest first")
         for suggestion in suggestions:
             print(f"  {suggestion}")
-        if not suggestions:
-            print("  none found")
 
 
 def find_sizes(asked: Subject) -> LegalSizes:
@@ -90,7 +90,7 @@ def as_dict(
     certificate: eq.Certificate,
     met: bool | None,
     sizes: LegalSizes | None,
-    suggestions: list[Suggestion] | None,
+    suggestions: Suggestions | None,
 ) -> dict[str, Any]:
     """All that was found, in plain types."""
     made: dict[str, Any] = {"network": asked.name, **json.loads(certificate.to_json())}
@@ -105,10 +105,12 @@ def as_dict(
                 "domain": str(each.domain),
                 "strict": str(each.certificate.strict),
                 "orbit": str(each.certificate.orbit),
+                "invariance": str(each.certificate.invariance),
                 "measured_error": None if each.report is None else each.report.worst[1],
             }
             for each in suggestions
         ]
+        made["lack"] = None if suggestions.lack is None else dataclasses.asdict(suggestions.lack)
     return made
 
 

@@ -195,7 +195,7 @@ def _axis(text: str) -> eq.Axis:
 
 
 def _numbers(text: str, flag: str) -> list[int]:
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise ValueError(f"{flag} needs whole numbers, such as 32 or 32,48; got {text!r}") from None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isascii() and part.removeprefix("-").isdecimal() for part in parts):
+        raise ValueError(f"{flag} needs whole numbers, such as 32 or 32,48; got {text!r}")
+    return [int(part) for part in parts]

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinet as eq
+from equinet.interop import from_fn
 
 Random = np.random.Generator
 MODES = ("circular", "zero", "zero_lower", "valid", "reflect", "edge")
@@ -243,3 +244,61 @@ def random_network(rng: Random, domain: eq.Domain, channels: int = 2) -> eq.Laye
     elif readout < 0.45:
         layers += [eq.Flatten(), eq.Dense(3)]
     return eq.Sequential(*layers)
+
+
+def _woven(rng: Random, shape):
+    """A value joined with a shift, an image or an average of itself: such joins may look alike all over."""
+    half = [n // 2 for n in shape[:-1]]
+    image = [
+        eq.Roll(tuple(half)),
+        eq.Roll(tuple(h if rng.random() < 0.6 else 0 for h in half)),
+        eq.Roll(int(rng.integers(1, 4))),
+        from_fn(_flipped),
+        eq.AvgPool(_ints(rng, len(half), 1, 3), 1, "circular"),
+    ][int(rng.integers(5))]
+    if rng.random() < 0.3:
+        image = eq.Sequential(eq.AvgPool(3, 1, "circular"), image)
+    join = str(rng.choice(["add", "mul", "concat"]))
+    return eq.Residual(image) if rng.random() < 0.4 else eq.Parallel(eq.Identity(), image, join=join)  # pyright: ignore
+
+
+def _flipped(x):
+    return x[:, ::-1]
+
+
+def adaptive_end(rng: Random, sizes, channels):
+    """An hourglass or a pool that chooses phases, on sizes that 2 or 4 divides; and perhaps a readout."""
+    stride = 4 if all(n % 4 == 0 for n in sizes) and rng.random() < 0.3 else 2
+    blur = 3 if rng.random() < 0.2 else None
+    pool = eq.PolyphasePool(stride, 2, blur, blur_first=bool(rng.random() < 0.5))
+    if rng.random() < 0.15:
+        pool = eq.LearnedPolyphasePool(stride, 4)
+    if rng.random() < 0.6:
+        return [eq.Hourglass(pool, eq.Identity(), eq.PolyphaseUpsample(stride))]
+    shortcut = eq.Residual(pool, eq.PolyphasePool(stride)) if rng.random() < 0.3 and channels else pool
+    return [shortcut, eq.Gelu(), [eq.GlobalAvgPool(), eq.GlobalMaxPool(), eq.Identity()][int(rng.integers(3))]]
+
+
+def adaptive_domain(rng: Random) -> eq.Domain:
+    """A torus or a box of one or two axes whose sizes 2 divides, of two nodes and up."""
+    dim = 1 if rng.random() < 0.6 else 2
+    sizes = [int(n) for n in rng.choice([2, 4, 6, 8] if dim == 1 else [2, 4, 6], dim)]
+    sizes = [sizes[0]] * dim if rng.random() < 0.6 else sizes
+    return eq.torus(*sizes) if rng.random() < 0.7 else eq.box(*sizes)
+
+
+def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -> eq.Layer:
+    """Some layers that may make values equal by construction, and one that chooses between them."""
+    draws = (_woven, _woven, _conv_keeping, _norm, _pointwise, _max_pool, _resample)
+    shape, layers = (*(n or 1 for n in domain.sizes), channels), []
+    wanted = int(rng.integers(1, 4))
+    while len(layers) < wanted:
+        layer = draws[int(rng.integers(len(draws)))](rng, shape)
+        try:
+            after = layer.output_shape(shape)
+        except eq.LayerError:
+            continue
+        if len(after) == len(shape) and all(n and n % 2 == 0 for n in after[:-1]) and max(after[:-1]) <= 12:
+            layers.append(layer)
+            shape = after
+    return eq.Sequential(*layers, *adaptive_end(rng, shape[:-1], False))

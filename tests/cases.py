@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import jax.numpy as jnp
+import numpy as np
 
 import equinet as eq
 
@@ -24,6 +25,10 @@ def turning(dim: int) -> eq.Fibre:
 LIFT = eq.GroupConv(turning(2), 3, padding="circular")
 VECTORS = eq.GroupConv(2 * eq.Fibre.vector("4mm") + 2 * eq.Fibre.trivial("4mm"), 3)
 SQUARES = (T2, B2, MIXED)
+FOURS = (T2, MIXED, eq.box(4, 4))
+STRIPES = np.arange(4)[:, None] % 2 + np.full(4, 0.5)
+FRAME = np.pad(np.ones((2, 2)), 1)
+WINDOW = np.array([0.0, 0.25, 1.0, 1.0, 0.25, 0.0])
 
 CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Conv": (lambda: eq.Conv(3, 3, stride=2, padding="circular"), EVERYWHERE),
@@ -73,6 +78,16 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Flatten": (lambda: eq.Sequential(eq.MaxPool(2), eq.Flatten()), EVERYWHERE),
     "Dense": (lambda: eq.Dense(3), EVERYWHERE),
     "PositionalEmbedding": (lambda: eq.Sequential(eq.AvgPool(2), eq.PositionalEmbedding()), EVERYWHERE),
+    "Mask": (lambda: eq.Mask(STRIPES), FOURS),
+    "Mask of a window": (
+        lambda: eq.Sequential(CIRCULAR, eq.Mask(WINDOW), eq.AvgPool(2, 1, "circular")),
+        (D1, eq.box(6)),
+    ),
+    "Mask of a frame": (lambda: eq.Sequential(eq.MaxPool(3, 1, "circular"), eq.Mask(FRAME), eq.MaxPool(2)), FOURS),
+    "Mask along one axis": (lambda: eq.Mask(STRIPES[:, :1]), FOURS),
+    "Mask of one number": (lambda: eq.Sequential(eq.MaxPool(2), eq.Mask([[-2]]), eq.GlobalAvgPool()), FOURS),
+    "Mask on a fibre": (lambda: eq.Sequential(LIFT, eq.Relu(), eq.Mask(FRAME), LIFT, eq.GroupPool()), FOURS),
+    "Mask before sampling": (lambda: eq.Sequential(CIRCULAR, eq.Mask(FRAME + 1), eq.PolyphasePool(2)), FOURS),
     "Sequential": (lambda: eq.Sequential(CIRCULAR, eq.Relu(), eq.MaxPool(2)), EVERYWHERE),
     "Residual": (lambda: eq.Residual(eq.MaxPool(3, 1, "zero")), EVERYWHERE),
     "Residual sharing a phase": (
@@ -103,6 +118,10 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "GroupPool norm": (lambda: eq.Sequential(VECTORS, eq.GroupPool("norm")), SQUARES),
     "CosetPool": (lambda: eq.Sequential(LIFT, eq.CosetPool("2"), eq.GroupConv(turning(2), 3)), SQUARES),
     "Restrict": (lambda: eq.Sequential(LIFT, eq.Restrict("2"), eq.GroupConv(eq.Fibre.sign("2", "1"), 3)), SQUARES),
+    "Restrict of mirrors": (
+        lambda: eq.Sequential(eq.GroupConv(eq.Fibre.regular("4mm"), 3), eq.Restrict("4"), eq.CosetPool("2"), LIFT),
+        SQUARES,
+    ),
     "Restrict and norms": (
         lambda: eq.Sequential(LIFT, eq.Restrict("2"), eq.BatchNorm(), eq.NormRelu(), eq.LayerNorm(), eq.GroupPool()),
         SQUARES,

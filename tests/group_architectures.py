@@ -216,6 +216,25 @@ def random_network(rng: Random, domain: eq.Domain) -> tuple[eq.Layer, int]:
         return eq.Sequential(*layers), channels
 
 
+def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -> eq.Layer:
+    """Group convolutions between any fibres, also such that no kernel commutes with both, and a choice after them."""
+    shape: Shape = (*(n or 1 for n in domain.sizes), channels)
+    group = random_group(rng, domain.dim)
+    layers: list[eq.Layer] = []
+    while len(layers) < 2 or rng.random() < 0.4:
+        padding = str(rng.choice(["circular", "circular", "edge", "reflect"]))
+        stride = 2 if rng.random() < 0.2 else 1
+        layer = eq.GroupConv(random_fibre(rng, group, most=8), int(rng.integers(1, 4)), stride, 1, padding)
+        if not _runs(layer, shape) or any(n is None or n % 2 for n in layer.output_shape(shape)[:-1]):
+            continue
+        shape = layer.output_shape(shape)  # pyright: ignore[reportAssignmentType]
+        layers.append(layer)
+        if rng.random() < 0.4:
+            layers.append(_nonlinearity(rng, shape))
+    ends = [end for end in architectures.adaptive_end(rng, shape[:-1], True) if _runs(end, shape)]
+    return eq.Sequential(*layers, *ends)
+
+
 def _runs(layer: eq.Layer, shape: Shape) -> bool:
     try:
         layer.output_shape(shape)

@@ -18,10 +18,13 @@ import numpy as np
 import equinet as eq
 from equinet.groups import Matrix
 from equinet.layers import polyphase, selection
+from tests.inputs import structured
 
 Function = TypeVar("Function", bound=Callable)
 TOLERANCE = 1e-9
 BATCH = 128
+STRUCTURED = 8
+"""Images beside the Gaussian ones, one of each family."""
 QUICKLY = {"xla_backend_optimization_level": 0}
 """Each program runs a few times: compiling it is most of the work."""
 
@@ -100,19 +103,26 @@ def _with_channels(arrays: np.ndarray, fibre: int, matrix: Matrix) -> np.ndarray
     return moved
 
 
-def _symmetric(values: np.ndarray, stride: tuple[int, ...]) -> np.ndarray:
-    """The maps `[batch]` that some isometry of the torus which exchanges phases leaves as they are."""
+def _undecidable(values: np.ndarray, stride: tuple[int, ...], leading: np.ndarray, fibre: int) -> np.ndarray:
+    """The maps `[batch]` on which no equivariant rule can choose one of the leading phases, `[batch, phases]`.
+
+    There isometries of the torus leave the map as it is, and no leading phase is left alone by all of them.
+    """
     grid = eq.torus(*values.shape[1:-1])
-    offsets = [np.asarray(o) for o in np.ndindex(*stride)]
-    moving = [
-        g
-        for g in grid.group.elements()
-        if any(((np.asarray(g.matrix) @ o + np.asarray(g.shift) - o) % np.asarray(stride)).any() for o in offsets)
-    ]
+    offsets = np.asarray(list(np.ndindex(*stride)))
     flat = values.reshape(len(values), -1, values.shape[-1])
     close = TOLERANCE * np.abs(flat).max((1, 2), initial=1e-300)
-    fixed = [np.abs(flat[:, grid.index_map(g)] - flat).max((1, 2)) <= close for g in moving]
-    return np.any([np.zeros(len(flat), bool), *fixed], axis=0)
+    moving = fibre if isinstance(fibre, eq.Fibre) and not fibre.is_trivial else None
+    alone = leading.astype(bool)
+    for g in grid.group.elements():
+        images = (offsets @ np.asarray(g.matrix).T + np.asarray(g.shift)) % np.asarray(stride)
+        stays = (images == offsets).all(1)
+        if stays.all() or (moving is not None and g.matrix not in moving.group):
+            continue
+        turned = flat if moving is None else _with_channels(flat, moving, g.matrix)
+        fixed = np.abs(flat[:, grid.index_map(g)] - turned).max((1, 2)) <= close
+        alone &= stays | ~fixed[:, None]
+    return np.logical_not(alone.any(1))
 
 
 def _undeclared(*_: object, **__: object) -> Callable[[Function], Function]:
@@ -120,41 +130,42 @@ def _undeclared(*_: object, **__: object) -> Callable[[Function], Function]:
 
 
 @lru_cache(maxsize=8)
-def _program(net: eq.Layer, shape: tuple[int, ...]) -> tuple[Callable[..., Any], list[tuple[int, ...]]]:
-    """What gives a network's output and every map that a polyphase layer chose from; and, once it ran, their strides.
+def _program(net: eq.Layer, shape: tuple[int, ...]) -> tuple[Callable[..., Any], list[tuple[tuple[int, ...], int]]]:
+    """What gives a network's output, and every map that a polyphase layer chose from with the phases that led; and,
+    once it ran, their strides and fibres.
 
     Args:
         shape: of an example; programs are kept for each.
     """
     del shape
-    strides: list[tuple[int, ...]] = []
+    kinds: list[tuple[tuple[int, ...], int]] = []
 
     def run(variables, x):
         maps = []
-        strides.clear()
+        kinds.clear()
 
         def watched(values, stride, first, fibre):
-            maps.append(values)
-            strides.append(stride)
+            maps.append((values, first))
+            kinds.append((stride, fibre))
             return selection.choose(values, stride, first, fibre)
 
         # Within a declared region the maps would belong to a program of its own.
         with mock.patch.object(polyphase, "choose", watched), mock.patch.object(polyphase, "declare", _undeclared):
             return net.apply(variables, x), maps
 
-    return jax.jit(run, compiler_options=QUICKLY), strides
+    return jax.jit(run, compiler_options=QUICKLY), kinds
 
 
-def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[np.ndarray, tuple[int, ...]]]]:
-    """The output for `x`, and every map that a polyphase layer chose from, with the stride.
+def _watched(net: eq.Layer, variables, x: np.ndarray) -> tuple[np.ndarray, list[tuple[Any, ...]]]:
+    """The output for `x`, and of every choice of a polyphase layer the map, its stride, the leading phases, its fibre.
 
     All batches have one size, so that other groups, seeds and numbers of examples run the same program.
     """
-    run, strides = _program(net, x.shape[1:])
+    run, kinds = _program(net, x.shape[1:])
     full = np.concatenate([x, np.zeros((-len(x) % BATCH, *x.shape[1:]), x.dtype)])
     parts = [jax.device_get(run(variables, full[start : start + BATCH])) for start in range(0, len(full), BATCH)]
     y, maps = jax.tree.map(lambda *some: np.concatenate(some)[: len(x)], *parts)
-    return y, list(zip(maps, strides, strict=True))
+    return y, [(values, stride, leading, fibre) for (values, leading), (stride, fibre) in zip(maps, kinds, strict=True)]
 
 
 def truth(
@@ -169,22 +180,27 @@ def truth(
     """Try every pair of isometries on random inputs and weights; runs under 64-bit floats.
 
     The input's channels move as `channels` says and the output's as `fibre` does; point operations that are not of the
-    input's fibre are not tried. Inputs that a polyphase layer cannot choose from are left out, since there no layer of
-    this kind can be equivariant; unless all are: that a value is always symmetric is for the certificate to know.
+    input's fibre are not tried. Inputs are Gaussian, and structured ones beside them. Those that a polyphase layer
+    cannot choose from are left out, since there no layer of this kind can be equivariant; unless all Gaussian ones are:
+    that a value is always symmetric is for the certificate to know.
     """
     rng = np.random.default_rng(seed)
     elements = [g for g in domain.group.elements() if not isinstance(channels, eq.Fibre) or g.matrix in channels.group]
     shape = (*(n or 1 for n in domain.sizes), channels)
     variables = random_weights(net, shape, rng)
     x = rng.standard_normal((batch, *shape)) + 2 * rng.standard_normal((batch, *(1,) * domain.dim, int(channels)))
+    gaussian = np.arange(batch + STRUCTURED) < batch
+    x = np.concatenate([x, structured(rng, shape[:-1], int(channels), STRUCTURED)])
+    batch = len(x)
     inputs = acted(x, domain, elements)
     inputs = np.stack([_with_channels(one, channels, g.matrix) for g, one in zip(elements, inputs, strict=True)])
     inputs = inputs.reshape(len(elements) * batch, *shape)
     y, maps = _watched(net, variables, np.concatenate([x, inputs]))
     if not np.isfinite(y).all():
         raise FloatingPointError(f"{net} gives NaN or infinity")
-    clear = ~np.any([np.zeros(batch, bool), *(_symmetric(values[:batch], stride) for values, stride in maps)], axis=0)
-    clear = clear if clear.any() else ~clear
+    unclear = [_undecidable(values[:batch], stride, leading[:batch], of) for values, stride, leading, of in maps]
+    clear = ~np.any([np.zeros(batch, bool), *unclear], axis=0)
+    clear = clear if (clear & gaussian).any() else gaussian
     before, after = y[:batch], y[batch:].reshape(len(elements), batch, *y.shape[1:])
     return matched(before[clear], after[:, clear], elements, output, fibre, scale=np.abs(y).max())
 

@@ -51,6 +51,10 @@ def test_the_plane_contains_what_large_tori_keep(case):
     """Where the stride divides the size and padding is circular, the torus keeps what the plane keeps; never more."""
     make, domains = CASES[case]
     dim = max(domain.dim for domain in domains)
+    if "Mask" in case and "one number" not in case:
+        with pytest.raises(eq.LayerError, match="on an axis without ends a table has no place"):
+            eq.certify(make(), eq.plane(dim), 2)
+        return
     plane = eq.certify(make(), eq.plane(dim), 2).strict
     torus = eq.certify(make(), eq.torus(*(24,) * dim), 2).strict
     if "Flatten" in case or "PositionalEmbedding" in case or "Global" in case or "BatchNorm" in case:

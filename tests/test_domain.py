@@ -135,7 +135,7 @@ def test_axes_of_different_kind_never_swap() -> None:
         (lambda: plane(4), "plane needs a dimension of 1, 2 or 3; got 4"),
         (lambda: Axis(3, cast(Boundary, "round")), "an axis is 'periodic', 'bounded' or 'infinite'; got 'round'"),
         (lambda: Axis(None, "periodic"), "needs a size"),
-        (lambda: Axis(0, "bounded"), "the size of an axis must be at least 1; got 0"),
+        (lambda: Axis(0, "bounded"), "the size of an axis must be a whole number of at least 1; got 0"),
         (lambda: plane(2).index_map(Isometry.identity(2)), r"plane\(2\) has no finite index map"),
     ],
 )

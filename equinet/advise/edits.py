@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from equinet.domain import Axis, Domain
+from equinet.fibre import Fibre
+from equinet.groups.point_groups import PointGroup
 from equinet.layers import (
     AvgPool,
     BlurPool,
@@ -16,8 +18,10 @@ from equinet.layers import (
     ConvTranspose,
     Flatten,
     GlobalAvgPool,
+    GlobalMaxPool,
     GroupConv,
     GroupConvTranspose,
+    GroupPool,
     Hourglass,
     Identity,
     Layer,
@@ -43,11 +47,11 @@ WINDOWED = (*CONVS, *TRANSPOSES, MaxPool, AvgPool, BlurPool, MaxBlurPool)
 
 
 def _maximum(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else max(value)
+    return max(value) if isinstance(value, tuple) else value
 
 
 def _minimum(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else min(value)
+    return min(value) if isinstance(value, tuple) else value
 
 
 def _extent(layer: Layer) -> int | tuple[int, ...]:
@@ -102,7 +106,7 @@ def centred(layer: Layer, upward: bool) -> Layer | None:
     """Pool over windows of odd size, centred on nodes and padded alike on both sides."""
     del upward
     stride = _stride(layer)
-    if not isinstance(layer, POOLS) or not isinstance(stride, int) or stride == 1:
+    if not isinstance(layer, POOLS) or isinstance(stride, tuple) or stride == 1:
         return None
     made = replace(layer, window=stride // 2 * 2 + 1, stride=stride, padding=stride // 2)
     return None if made == layer else made
@@ -198,6 +202,35 @@ def _inside(layer: Layer, path: Path, change: Change, upward: bool) -> Layer:
     return with_children(layer, new)
 
 
+def over_group(net: Layer, operations: PointGroup) -> Layer | None:
+    """The network with group convolutions over a point group in place of its convolutions; None if it has none.
+
+    Each gives copies of the regular representation, about as many channels as before; the last one, where a map comes
+    out, scalars. Global pooling and flattening pool over the group first.
+    """
+    convolutions: list[Path] = []
+    rewrite(net, lambda path, leaf, upward: convolutions.append(path) if isinstance(leaf, Conv) else None)
+    if not convolutions:
+        return None
+    dim = len(operations[0])
+    regular, scalar = Fibre.regular(operations), Fibre.trivial(operations, dim)
+    leaves: list[Layer] = []
+    rewrite(net, lambda path, leaf, upward: leaves.append(leaf))
+    readout = any(isinstance(leaf, GlobalAvgPool | GlobalMaxPool | Flatten) for leaf in leaves)
+
+    def change(path: Path, leaf: Layer, upward: bool) -> Layer | None:
+        del upward
+        if isinstance(leaf, GlobalAvgPool | GlobalMaxPool | Flatten):
+            return Sequential(GroupPool(), leaf)
+        if not isinstance(leaf, Conv) or leaf.groups != 1:
+            return None
+        last = path == convolutions[-1] and not readout
+        out = leaf.features * scalar if last else max(leaf.features // int(regular), 1) * regular
+        return GroupConv(out, leaf.kernel, leaf.stride, leaf.dilation, leaf.padding, bias=leaf.bias)
+
+    return rewrite(net, change)
+
+
 def leaf_edits(net: Layer) -> Iterator[Edit]:
     """One edit per rule that changes any leaf: every leaf at once."""
     for rule, cost, kind in RULES:
@@ -234,7 +267,11 @@ def size_edits(domain: Domain) -> Iterator[Edit]:
 
     for new in sorted(found, key=lambda new: (distance(new), new)):
         moved = [n for n, axis in zip(new, domain.axes, strict=True) if axis.size is not None]
-        if min(moved) < 1 or not 0 < distance(new) <= 0.5:
+        # On a circle of one or two nodes reflections are shifts, and little is asked.
+        if (
+            min(moved) < min(3, *(axis.size for axis in domain.axes if axis.size is not None))
+            or not 0 < distance(new) <= 0.5
+        ):
             continue
         axes = tuple(
             axis if axis.size is None else Axis(n, axis.boundary) for n, axis in zip(new, domain.axes, strict=True)

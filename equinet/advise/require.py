@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from equinet.certify import Certificate
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.names import solve_centre
+from equinet.groups.integers import as_integer
+from equinet.groups.names import says_where, solve_centre
 
 Of = Literal["strict", "orbit", "invariance"]
 Require = SpaceGroup | str | Callable[[Certificate], bool]
@@ -43,14 +45,24 @@ class Requirement:
             raise ValueError(f"of must be 'strict', 'orbit' or 'invariance'; got {self.of!r}")
         if not isinstance(self.require, (SpaceGroup, str)) and not callable(self.require):
             raise ValueError(f"require is a SpaceGroup, a name such as '4mm' or a predicate; got {self.require!r}")
-        dim = self.dim
-        if isinstance(self.require, SpaceGroup):
-            dim = self.require.dim
-        elif isinstance(self.require, str):
-            dim = self._read_name(self.require).dim
+        if self.dim is not None:
+            object.__setattr__(self, "dim", as_integer(self.dim, "dim", least=1))
+        dim = self.dim if self.named is None else self.named.dim
         if self.dim is not None and dim != self.dim:
             raise ValueError(f"{self} is about dimension {dim}; dim={self.dim}")
         object.__setattr__(self, "dim", 2 if dim is None else dim)
+
+    @cached_property
+    def named(self) -> SpaceGroup | None:
+        """The group that is required; None for a function of the certificate."""
+        if isinstance(self.require, str):
+            return self._read_name(self.require)
+        return self.require if isinstance(self.require, SpaceGroup) else None
+
+    @cached_property
+    def says_where(self) -> bool:
+        """Whether point operations are required where they are said to be, rather than about some common centre."""
+        return isinstance(self.require, SpaceGroup) or (isinstance(self.require, str) and says_where(self.require))
 
     def _read_name(self, name: str) -> SpaceGroup:
         if name.strip() == "trivial":
@@ -68,18 +80,20 @@ class Requirement:
         Raises:
             ValueError: if the requirement is about another dimension.
         """
-        require = self.require
-        if callable(require):
-            return bool(require(certificate))
+        if callable(self.require):
+            return bool(self.require(certificate))
         group: SpaceGroup = getattr(certificate, self.of)
         if group.dim != self.dim:
             raise ValueError(f"{self} is about dimension {self.dim}; the domain {certificate.domain} has {group.dim}")
-        if isinstance(require, SpaceGroup):
-            return all(g in group for g in require.generators)
-        named = self._read_name(require)
-        if "{" in require or " at " in f" {require}":
-            return all(g in group for g in named.generators)
-        return contains_somewhere(group, named)
+        return self.within(group)
+
+    def within(self, group: SpaceGroup) -> bool:
+        """Whether a group contains the required one; that of a function of the certificate is not known: False."""
+        if self.named is None:
+            return False
+        if self.says_where:
+            return all(g in group for g in self.named.generators)
+        return contains_somewhere(group, self.named)
 
     def __str__(self) -> str:
         if callable(self.require):

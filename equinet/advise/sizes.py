@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from equinet.advise.period import Period, classes, coarsest, likely, period
 from equinet.advise.require import Of, Require, Requirement
+from equinet.advise.why import Lack, lack
 from equinet.certify import certify
 from equinet.domain import Domain, box, plane, torus
+from equinet.fibre import as_channels
+from equinet.groups.integers import as_integers
 from equinet.layers import Layer, LayerError
 
 
@@ -18,10 +22,12 @@ class LegalSizes:
 
     Attributes:
         sizes: the legal sizes among those tried, ascending.
-        tried: all sizes tried, ascending.
+        tried: all sizes asked for, ascending.
         modulus, residues: the smallest modulus m such that, from `start` on, n is legal exactly if n mod m is one of
-            the residues; 0 and () if no modulus up to half the number of sizes tried explains the list.
+            the residues; 0 and () if none is known.
         start: where the rule begins.
+        next: the first legal size beyond those asked for, where none of them is legal; None if none is known.
+        lack: where no size is legal, why, and what would help.
     """
 
     sizes: tuple[int, ...]
@@ -29,12 +35,14 @@ class LegalSizes:
     modulus: int
     residues: tuple[int, ...]
     start: int
+    next: int | None = None
+    lack: Lack | None = None
 
     @property
     def congruence(self) -> str:
-        """The rule as text: `n ≡ 1 (mod 8)`, `every n`, `no n`."""
+        """The rule as text: `n ≡ 1 (mod 8)`, `every n`, `no n`; `no n tried` if it is not known of others."""
         if not self.modulus:
-            return "no congruence"
+            return "no congruence" if self.sizes or self.next else "no n tried"
         if not self.residues:
             return "no n"
         if self.modulus == 1:
@@ -44,17 +52,21 @@ class LegalSizes:
     @property
     def exceptions(self) -> tuple[int, ...]:
         """Sizes below `start` that are legal although the rule does not give them."""
-        return tuple(n for n in self.sizes if n < self.start and (n % (self.modulus or 1)) not in self.residues)
+        legal = self.sizes if self.next is None else (*self.sizes, self.next)
+        return tuple(n for n in legal if n < self.start and (n % (self.modulus or 1)) not in self.residues)
 
     def __str__(self) -> str:
         rule = self.congruence
         follows = {n for n in self.tried if n < self.start and n % (self.modulus or 1) in self.residues}
-        if not follows <= set(self.sizes):
+        if not follows <= set(self.sizes) or self.next in self.exceptions:
             rule += f" from {self.start} on"
         if self.exceptions:
             rule += f", also {', '.join(map(str, self.exceptions))}"
+        if self.next is not None:
+            rule += f": none of the sizes tried, {self.tried[0]} to {self.tried[-1]}; the next is {self.next}"
         shown = ", ".join(map(str, self.sizes[:12])) + (", …" if len(self.sizes) > 12 else "")
-        return f"{rule}: {shown}" if self.sizes else rule
+        rule = f"{rule}: {shown}" if self.sizes else rule
+        return rule if self.lack is None else f"{rule}: {self.lack}"
 
 
 def explain(legal: Iterable[int], tried: Sequence[int], first: int) -> tuple[int, tuple[int, ...], int]:
@@ -101,7 +113,8 @@ def legal_sizes(
         net: any layer.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool: see `Requirement` for what
             a name asks for. On a box, point groups are about the image's centre.
-        sizes: the sizes to try.
+        sizes: the sizes to try. Where they show no rule, or none is legal, others are tried until each class of sizes
+            has been, modulo the strides of the network and the steps of the required group.
         boundary: the domain at each size; on the plane the size plays no part, so all are legal or none.
         channels: of the input.
         dim: of the domain, if `require` does not tell; 2 by default.
@@ -113,22 +126,64 @@ def legal_sizes(
     >>> import equinet as eq
     >>> print(legal_sizes(eq.MaxPool(3, stride=2, padding=1), "4mm", range(8, 40), boundary="box").congruence)
     n ≡ 1 (mod 2)
+    >>> print(legal_sizes(eq.MaxPool(323), "323Z", range(8, 257), dim=1))
+    n ≡ 0 (mod 323): none of the sizes tried, 8 to 256; the next is 323
     """
     if boundary not in ("torus", "box", "plane"):
         raise ValueError(f"boundary must be 'torus', 'box' or 'plane'; got {boundary!r}")
-    tried = tuple(sorted(set(sizes)))
+    channels = as_channels(channels, "legal_sizes")
+    tried = tuple(sorted(set(as_integers(tuple(sizes), "legal_sizes: the sizes"))))
     if not tried or tried[0] < 1:
         raise ValueError("legal_sizes needs sizes of at least 1")
     requirement = Requirement(require, of, dim)
     axes = requirement.dim or 2
     if boundary == "plane":
         met = _met(net, plane(axes), channels, requirement)
-        return LegalSizes(tried if met else (), tried, 1, (0,) if met else (), tried[0])
+        why = None if met else lack(net, plane(axes), channels, requirement)
+        return LegalSizes(tried if met else (), tried, 1, (0,) if met else (), tried[0], None, why)
     made = torus if boundary == "torus" else box
-    verdicts = {n: _met(net, made(*(n,) * axes), channels, requirement) for n in tried}
+
+    def verdict(n: int) -> bool | None:
+        return _met(net, made(*(n,) * axes), channels, requirement)
+
+    verdicts = {n: verdict(n) for n in tried}
     first = next((n for n in tried if verdicts[n] is not None), tried[0])
     legal = tuple(n for n in tried if verdicts[n])
-    return LegalSizes(legal, tried, *explain(legal, tried, first))
+    rule = explain(legal, tried, first)
+    if legal and rule[0]:
+        return LegalSizes(legal, tried, *rule)
+    held = {n: bool(met) for n, met in verdicts.items()}
+    known = period(net, channels, requirement)
+    found = _beyond(held, verdict, known, first, requirement)
+    if legal or found.next is not None:
+        return found
+    modulus = 1 if known is None else known.modulus
+    even_first = sorted(tried, key=lambda n: (n % modulus > 0, -n))
+    runs = next((n for n in even_first if verdicts[n] is not None), likely(modulus, tried[-1], requirement)[0])
+    return replace(found, lack=lack(net, made(*(runs,) * axes), channels, requirement))
+
+
+def _beyond(
+    tried: dict[int, bool],
+    verdict: Callable[[int], bool | None],
+    known: Period | None,
+    first: int,
+    requirement: Requirement,
+) -> LegalSizes:
+    """What the sizes given do not show by themselves: the classes of sizes that are legal, and the next such size."""
+    legal, sizes = tuple(n for n, held in tried.items() if held), tuple(tried)
+    if known is None:
+        return LegalSizes(legal, sizes, 0, (), first)
+    modulus = known.modulus
+    found, beyond = classes(modulus, tried, lambda n: bool(verdict(n)), requirement)
+    following = None if legal else min((n for n, held in beyond.items() if held), default=None)
+    if not any(found.values()) and (legal or (len(found) < modulus and known.on_the_plane)):
+        return LegalSizes(legal, sizes, 0, (), first, following)
+    coarse = coarsest(modulus, found)
+    residues = tuple(sorted({r % coarse for r, held in found.items() if held}))
+    wrong = [n for n, held in (tried | beyond).items() if n >= first and held != (n % coarse in residues)]
+    start = next((n for n in sorted(tried | beyond) if n > max(wrong, default=first - 1)), first)
+    return LegalSizes(legal, sizes, coarse, residues, start, following)
 
 
 def _met(net: Layer, domain: Domain, channels: int, requirement: Requirement) -> bool | None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 from equinet.advise.edits import Edit, circular, leaf_edits, rewrite, size_edits
+from equinet.advise.period import likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
+from equinet.advise.why import Lack, is_vacuous, lack
 from equinet.certify import Certificate, certify
-from equinet.domain import Domain, periodic
+from equinet.domain import Axis, Domain, periodic
+from equinet.fibre import as_channels
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.verify import Report, verify
 
@@ -25,6 +28,7 @@ class Suggestion:
         net, domain: after the edits.
         certificate: of these.
         report: the measurement on random weights; None if it was not asked for.
+        of: which group of the certificate was asked.
     """
 
     edits: tuple[str, ...]
@@ -33,15 +37,33 @@ class Suggestion:
     domain: Domain
     certificate: Certificate
     report: Report | None
+    of: Of = "strict"
 
     def __repr__(self) -> str:
         return f"Suggestion({self})"
 
     def __str__(self) -> str:
         what = " and ".join(self.edits) or "nothing to change"
-        if self.report is None:
-            return f"{what} → {self.certificate.strict}"
-        return f"{what} → {self.certificate.strict}; measured error {self.report.worst[1]:.0e}"
+        kind = "" if self.of == "strict" else f"{self.of} "
+        found = f"{what} → {kind}{getattr(self.certificate, self.of)}"
+        return found if self.report is None else f"{found}; measured error {self.report.worst[1]:.0e}"
+
+
+class Suggestions(list[Suggestion]):
+    """Suggestions, cheapest first; where there is none, why, and what would help.
+
+    Attributes:
+        lack: the reason and the remedies; None where there are suggestions.
+    """
+
+    def __init__(self, found: Iterable[Suggestion] = (), lack: Lack | None = None) -> None:
+        super().__init__(found)
+        self.lack = lack
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self)) if self.lack is None else f"no suggestion: {self.lack}"
+
+    __repr__ = __str__
 
 
 @dataclass
@@ -62,6 +84,8 @@ class _Search:
         net, domain = self.net, self.domain
         for edit in edits:
             net, domain = edit.apply(net, domain)
+        if domain != self.domain and is_vacuous(self.requirement, domain, self.domain):
+            return None
         try:
             certificate = certify(net, domain, self.channels)
         except LayerError:
@@ -130,7 +154,7 @@ def suggest(
     budget: int = 400,
     measure: bool = True,
     seed: int = 0,
-) -> list[Suggestion]:
+) -> Suggestions:
     """The smallest edits of a network, or of the size of its input, after which a required group holds.
 
     Tried: another size; circular padding; windows of pools that tile or are centred on nodes; global pooling instead
@@ -153,24 +177,27 @@ def suggest(
         seed: of the weights and inputs of the measurement.
 
     Returns:
-        Suggestions, cheapest first; one without edits if the requirement holds already; none if nothing was found.
+        Suggestions, cheapest first; one without edits if the requirement holds already. If nothing was found, none,
+        with the reason and what else would help: another size, another boundary, another readout, a group network.
 
     Raises:
         ValueError: if the requirement cannot be read or is about another dimension.
         LayerError: if the network cannot run on the domain, and no edit was found.
     """
+    channels = as_channels(channels, "suggest")
     search = _Search(net, domain, channels, Requirement(require, of, domain.dim), budget)
     cannot_run = None
     try:
         certificate = certify(net, domain, channels)
         if search.requirement.met(certificate):
-            return [Suggestion((), 0.0, net, domain, certificate, None)]
+            return Suggestions([Suggestion((), 0.0, net, domain, certificate, None, of)])
     except LayerError as error:
         cannot_run = error
     found = sorted(dict.fromkeys(search.successes()), key=_price)
     if cannot_run is not None and not found:
         raise cannot_run
     shown: list[Suggestion] = []
+    left = search.budget
     for edits in found:
         if len(shown) == limit:
             break
@@ -180,8 +207,20 @@ def suggest(
             continue
         report = _measured(made[0], made[2], search.requirement, seed) if measure else None
         if not measure or (report is not None and report.passed):
-            shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report))
-    return shown
+            shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report, of))
+    if shown:
+        return Suggestions(shown)
+    return Suggestions((), lack(net, domain, channels, search.requirement, _larger(search), left))
+
+
+def _larger(search: _Search) -> Iterator[Domain]:
+    """Larger sizes of a domain whose finite axes have one size, those first that the network's strides divide."""
+    sizes = {axis.size for axis in search.domain.axes if axis.size is not None}
+    known = period(search.net, search.channels, search.requirement)
+    if known is None or len(sizes) != 1:
+        return
+    for size in likely(known.modulus, max(sizes), search.requirement):
+        yield Domain(tuple(axis if axis.size is None else Axis(size, axis.boundary) for axis in search.domain.axes))
 
 
 def _measured(net: Layer, certificate: Certificate, requirement: Requirement, seed: int) -> Report | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import permutations, product
+
+from equinet.groups.integers import as_integer, as_integers
 
 Vector = tuple[int, ...]
 Matrix = tuple[Vector, ...]
@@ -74,16 +76,27 @@ def is_signed_permutation(a: Matrix) -> bool:
     )
 
 
+def as_rows(matrix: Iterable[Iterable[int]], what: str) -> Matrix:
+    """A matrix of exact integers as nested tuples.
+
+    Raises:
+        ValueError: if it has no rows of exact integers; the message names `what`.
+    """
+    if isinstance(matrix, str | bytes) or not isinstance(matrix, Iterable):
+        raise ValueError(f"{what} must be whole numbers in rows, such as ((0, -1), (1, 0)); got {matrix!r}")
+    return tuple(as_integers(row, what) for row in matrix)
+
+
 @dataclass(frozen=True, slots=True)
 class Isometry:
     """The map `p ↦ A p + t` of the grid Z^d.
 
     Args:
         matrix: A, a signed permutation matrix as nested tuples of ints.
-        shift: t, a tuple of ints.
+        shift: t, a tuple of ints. (Numpy's integers are taken too, floats never, whole or not.)
 
     Raises:
-        ValueError: if `matrix` is no signed permutation, or the sizes differ.
+        ValueError: if an entry is no exact integer, `matrix` is no signed permutation, or the sizes differ.
 
     >>> quarter = Isometry(((0, -1), (1, 0)), (7, 0))
     >>> quarter((2, 3))
@@ -98,8 +111,9 @@ class Isometry:
     shift: Vector
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "matrix", tuple(tuple(int(v) for v in row) for row in self.matrix))
-        object.__setattr__(self, "shift", tuple(int(v) for v in self.shift))
+        rows = as_rows(self.matrix, "an isometry moves nodes to nodes: the entries of its matrix")
+        object.__setattr__(self, "matrix", rows)
+        object.__setattr__(self, "shift", as_integers(self.shift, "an isometry moves nodes to nodes: its shift"))
         if len(self.matrix) != len(self.shift):
             raise ValueError(
                 f"an isometry needs a d × d matrix and d shifts; got {len(self.matrix)} rows and shift {self.shift}"
@@ -111,15 +125,23 @@ class Isometry:
             )
 
     @staticmethod
-    @cache
     def identity(dim: int) -> Isometry:
         """The identity of Z^dim."""
-        return Isometry(identity_matrix(dim), (0,) * dim)
+        return _identity(as_integer(dim, "the dimension of a grid", least=0))
 
     @staticmethod
     def translation(shift: Sequence[int]) -> Isometry:
-        """The translation by `shift`."""
-        return Isometry(identity_matrix(len(shift)), tuple(shift))
+        """The translation by `shift`, whole numbers of nodes.
+
+        Raises:
+            ValueError: if a number is not whole: the grid has no node there.
+
+        >>> Isometry.translation((0.5, 0))
+        Traceback (most recent call last):
+        ValueError: a translation moves nodes to nodes: its entries must be whole numbers; got (0.5, 0): round ...
+        """
+        kept = as_integers(shift, "a translation moves nodes to nodes: its entries")
+        return Isometry(identity_matrix(len(kept)), kept)
 
     @property
     def dim(self) -> int:
@@ -147,6 +169,7 @@ class Isometry:
 
     def __pow__(self, exponent: int) -> Isometry:
         """Repeated composition; negative exponents invert."""
+        exponent = as_integer(exponent, "the exponent of an isometry")
         base = self if exponent >= 0 else self.inverse()
         result = Isometry.identity(self.dim)
         for _ in range(abs(exponent)):
@@ -166,3 +189,8 @@ class Isometry:
             column = next(i for i, v in enumerate(row) if v)
             parts.append(("-" if row[column] < 0 else "") + letters[column] + (f"{t:+d}" if t else ""))
         return ", ".join(parts) if parts else "identity"
+
+
+@cache
+def _identity(dim: int) -> Isometry:
+    return Isometry(identity_matrix(dim), (0,) * dim)

@@ -1,9 +1,10 @@
 """Groups as text and back: `2Z × 2Z ⋊ 4mm (p4m, index 4)`.
 
-The text is `trivial`, a plane symbol alone, or up to six parts in this order:
+The text is `trivial`, a plane symbol, or up to six parts in this order:
 
 - *translations*: `2Z × Z`, or a basis `⟨(1, 1), (0, 2)⟩`; absent if the periods are the only translations;
-- `⋊` where some point is fixed by a copy of the point group (modulo the translations), `·` where none is;
+- `⋊` where some point is fixed by a copy of the point group (modulo the translations), `·` where none is; between
+  translations and point operations, nowhere else;
 - *point group*: an oriented Hermann–Mauguin symbol, see `equinet.groups.point_groups`;
 - *centre*, such a fixed point: `at (7/2, 0)`. Absent, it is the centre of the cell {0 … s_i − 1} along each axis, s_i
   the smallest translation along it, and 0 where there is none. On a torus that is the centre of the image; on a box
@@ -12,7 +13,9 @@ The text is `trivial`, a plane symbol alone, or up to six parts in this order:
   coordinate triplet: `{-x, y+1}`;
 - *notes* in parentheses: the plane group and the index of the translations in Z^d, or the order. Checked when read.
 
-The periods are not in the text: they belong to the domain. `x` is read as `×`, `:` as `⋊`, `.` as `·`.
+The periods are not in the text: they belong to the domain. `x` is read as `×`, `:` as `⋊`, `.` as `·`. A plane symbol
+stands for the smallest instance in the standard setting, `p4m` for Z² ⋊ 4mm; generators after it place the point
+operations elsewhere, modulo its translations: `pg {-x+1, y+1}`. Text is read from left to right, in linear time.
 """
 
 from __future__ import annotations
@@ -21,23 +24,31 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
+from equinet.groups.integers import as_integer
 from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
 from equinet.groups.lattice import Lattice
 from equinet.groups.plane_groups import full_plane_symbol, is_plane_symbol, parse_plane_group, plane_group_symbol
-from equinet.groups.point_groups import parse_point_group, point_group_symbol
+from equinet.groups.point_groups import parse_point_group, point_group_symbol, quoted
 from equinet.groups.space_group import SpaceGroup, lift
 
-_STEP = r"(?:\d*Z|0)"
-_GROUP = re.compile(
-    rf"""(?P<lattice>⟨[^⟩]*⟩|<[^>]*>|{_STEP}(?:\s*[×x]\s*{_STEP})*)? \s*
-    (?:[⋊:·.]\s*)?
-    (?P<symbol>(?!at\b)-?\w[-\w/]*)? \s*
-    (?:at\s*\((?P<centre>[^)]*)\))? \s*
-    (?:\{{(?P<generators>[^}}]*)\}})? \s*
-    (?:\((?P<notes>[^)]*)\))?""",
-    re.VERBOSE,
-)
-_COORDINATE = re.compile(r"(-?)(x\d+|[xyz])([+-]\d+)?")
+MOST_AXES = 4
+"""Axes that the text of a group may have."""
+
+_STEP = r"(?:[0-9]{0,30}Z|0)"
+_INTEGER = r"[+-]?[0-9]{1,30}"
+_VECTOR = rf"\( ?{_INTEGER}(?: ?, ?{_INTEGER})*+ ?\)"
+_SPAN = re.compile(rf" ?{_VECTOR}(?: ?, ?{_VECTOR})*+ ?")
+# The parts of a text in order, each read where the last one ended. Possessive quantifiers: nothing is read twice.
+_PARTS = {
+    "lattice": re.compile(rf"⟨[^⟨⟩]*+⟩|<[^<>]*+>|{_STEP}(?: ?[×x] ?{_STEP})*+"),
+    "joint": re.compile(r"[⋊:·.]"),
+    "symbol": re.compile(r"(?!at\b)-?[0-9A-Za-z][-0-9A-Za-z_/]*+"),
+    "centre": re.compile(r"at ?\(([^()]*+)\)"),
+    "generators": re.compile(r"\{([^{}]*+)\}"),
+    "notes": re.compile(r"\(([^()]*+)\)"),
+}
+_COORDINATE = re.compile(r"(-?) ?(x[0-9]|[xyz])(?: ?([+-]) ?([0-9]{1,30}))?+")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,30}(?:/[0-9]{1,30}|\.[0-9]{1,30})?+")
 
 
 def _default_centre(lattice: Lattice) -> Vector:
@@ -103,6 +114,17 @@ def format_group(group: SpaceGroup) -> str:
     return " ".join(parts)
 
 
+def _spaced(text: str, what: str) -> str:
+    """Text with single blanks.
+
+    Raises:
+        ValueError: if it is no text.
+    """
+    if not isinstance(text, str):
+        raise ValueError(f"{what} is read from text; got {text!r}")
+    return " ".join(text.split())
+
+
 def parse_isometry(text: str) -> Isometry:
     """The isometry that `str` prints as a coordinate triplet.
 
@@ -112,41 +134,84 @@ def parse_isometry(text: str) -> Isometry:
     >>> parse_isometry("-y+7, x")
     Isometry(matrix=((0, -1), (1, 0)), shift=(7, 0))
     """
-    parts = [part.replace(" ", "") for part in text.split(",")]
+    if _spaced(text, "an isometry") == "identity":
+        return Isometry.identity(0)
+    parts = [part.strip() for part in _spaced(text, "an isometry").split(",")]
     letters = list("xyz")[: len(parts)] if len(parts) <= 3 else [f"x{i}" for i in range(len(parts))]
     rows, shift = [], []
     for part in parts:
         found = _COORDINATE.fullmatch(part)
-        if found is None or found[2] not in letters:
-            raise ValueError(f"cannot read {text!r} as an isometry; write a coordinate triplet such as '-y+7, x'")
+        if found is None or found[2] not in letters or len(parts) > 10:
+            raise ValueError(f"cannot read {quoted(text)} as an isometry; write a coordinate triplet such as '-y+7, x'")
         rows.append(tuple((-1 if found[1] else 1) * (letter == found[2]) for letter in letters))
-        shift.append(int(found[3] or 0))
+        shift.append(int(f"{found[3]}{found[4]}") if found[3] else 0)
     return Isometry(tuple(rows), tuple(shift))
 
 
 def _numbers(text: str) -> tuple[Fraction, ...]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(map(_NUMBER.fullmatch, parts)):
+        raise ValueError(f"cannot read {quoted(text)} as coordinates; write numbers such as '7/2, 0'")
     try:
-        return tuple(Fraction(part.strip()) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise ValueError(f"cannot read {text!r} as coordinates; write numbers such as '7/2, 0'") from None
+        return tuple(map(Fraction, parts))
+    except ZeroDivisionError:
+        raise ValueError(f"cannot read {quoted(text)} as coordinates: a denominator is 0") from None
+
+
+def _read_parts(text: str) -> dict[str, str] | None:
+    """The parts of a group's text that are there, or None if it does not consist of them."""
+    found: dict[str, str] = {}
+    at = 0
+    for name, pattern in _PARTS.items():
+        match = pattern.match(text, at)
+        if match is not None:
+            found[name] = match[match.lastindex or 0].strip()
+            at = match.end() + text.startswith(" ", match.end())
+    operations = "symbol" in found or "generators" in found
+    if at < len(text) or not ("lattice" in found or operations):
+        return None
+    joint = found.get("joint", "")
+    if bool(joint) != ("lattice" in found and operations) or (joint in tuple("·.") and "generators" not in found):
+        return None
+    if "centre" in found and ("symbol" not in found or "generators" in found):
+        return None
+    return None if "" in found.values() or ("trivial" in found.values() and len(found) > 1) else found
+
+
+def says_where(text: str) -> bool:
+    """Whether the name of a group says where its point operations are: by a centre, or by generators.
+
+    >>> says_where("4mm at (0, 0)"), says_where("4mm")
+    (True, False)
+    """
+    found = _read_parts(_spaced(text, "a group")) or {}
+    return "centre" in found or "generators" in found
 
 
 def _parse_translations(text: str) -> Lattice:
     if text[0] in "⟨<":
-        rows = [tuple(map(int, _numbers(row))) for row in re.findall(r"\(([^)]*)\)", text)]
-        if not rows or len({len(row) for row in rows}) > 1:
-            raise ValueError(f"cannot read {text!r} as a lattice; write its basis, such as ⟨(1, 1), (0, 2)⟩")
+        inside = text[1:-1] if _SPAN.fullmatch(text[1:-1]) else ""
+        rows = [tuple(map(int, row.split(","))) for row in re.findall(r"\(([^)]*+)\)", inside)]
+        if len({len(row) for row in rows}) != 1:
+            raise ValueError(f"cannot read {quoted(text)} as a lattice; write its basis, such as ⟨(1, 1), (0, 2)⟩")
         return Lattice.span(rows, len(rows[0]))
     steps = [step.strip() for step in re.split("[×x]", text)]
+    _check_axes(text, len(steps))
     return Lattice.diagonal([0 if step == "0" else int(step[:-1] or 1) for step in steps])
+
+
+def _check_axes(text: str, axes: int) -> None:
+    if axes > MOST_AXES:
+        raise ValueError(f"cannot read {quoted(text)}: it has {axes} axes; groups are read in up to {MOST_AXES}")
 
 
 def _one_dimension(text: str, claims: Iterable[int]) -> int:
     dims = set(claims)
     if not dims:
-        raise ValueError(f"{text!r} does not tell its dimension: pass dim= or periods=")
+        raise ValueError(f"{quoted(text)} does not tell its dimension: pass dim= or periods=")
     if len(dims) > 1:
-        raise ValueError(f"{text!r} mixes dimensions {', '.join(map(str, sorted(dims)))}; check dim= and periods=")
+        shown = ", ".join(map(str, sorted(dims)))
+        raise ValueError(f"{quoted(text)} mixes dimensions {shown}; check dim= and periods=")
     return dims.pop()
 
 
@@ -157,7 +222,7 @@ def _about(centre: Sequence[Fraction], point_group: Iterable[Matrix], text: str)
         shift = [c - i for c, i in zip(centre, image, strict=True)]
         if any(t.denominator != 1 for t in shift):
             shown = ", ".join(map(str, centre))
-            raise ValueError(f"{text!r}: the point group about ({shown}) does not map the grid to itself")
+            raise ValueError(f"{quoted(text)}: the point group about ({shown}) does not map the grid to itself")
         found.append(Isometry(matrix, tuple(int(t) for t in shift)))
     return found
 
@@ -167,13 +232,13 @@ def _check_notes(text: str, notes: str, group: SpaceGroup) -> None:
     accepted = {*true, *(full_plane_symbol(note) for note in true if is_plane_symbol(note))}
     wrong = [note.strip() for note in notes.split(",") if note.strip() not in accepted]
     if wrong:
-        raise ValueError(f"{text!r}: the note {wrong[0]!r} is not true of this group; it has {', '.join(true)}")
+        raise ValueError(
+            f"{quoted(text)}: the note {quoted(wrong[0])} is not true of this group; it has {', '.join(true)}"
+        )
 
 
 def parse_group(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
     """The group with a name; the smallest one that contains it together with the periods.
-
-    A plane symbol alone is the smallest instance on Z², in the standard setting: `p4m` is Z² ⋊ 4mm.
 
     Args:
         text: see the module; notes in parentheses may be left out.
@@ -181,30 +246,68 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
         periods: the translations that act as the identity; none by default.
 
     Raises:
-        ValueError: if the text cannot be read, a symbol is unknown (the near ones are listed), dimensions differ, the
-            point group does not map the translations or the periods to themselves, or a note is wrong.
+        ValueError: if the text is not such a name, a symbol is unknown (the near ones are listed), dimensions differ,
+            the point group does not map the translations or the periods to themselves, or a note is wrong.
 
     >>> parse_group("2Z × 2Z ⋊ 4mm") == parse_group("2Z x 2Z : 4mm (p4m, index 4)")
     True
     >>> print(parse_group("p4g"), "|", parse_group("4mm", periods=Lattice.diagonal((8, 8))))
     2Z × 2Z · 4mm {-y, x; -x+1, y+1} (p4g, index 4) | 4mm (order 8)
     """
-    found = _GROUP.fullmatch(text.strip())
-    if found is None or not text.strip():
-        raise ValueError(f"cannot read {text!r} as a group; write '2Z × 2Z ⋊ 4mm', 'Z × 2Z', '4mm', 'p4m' or 'trivial'")
-    symbol = found["symbol"] or ""
-    lattice = _parse_translations(found["lattice"]) if found["lattice"] else None
-    centre = _numbers(found["centre"]) if found["centre"] else None
-    explicit = [parse_isometry(part) for part in found["generators"].split(";")] if found["generators"] else []
+    found = _read_parts(_spaced(text, "a group"))
+    if found is None:
+        raise ValueError(
+            f"cannot read {quoted(text)} as a group; "
+            f"write '2Z × 2Z ⋊ 4mm', 'Z × 2Z', '4mm at (0, 0)', 'p4m' or 'trivial'"
+        )
+    symbol = found.get("symbol", "")
+    lattice = _parse_translations(found["lattice"]) if "lattice" in found else None
+    centre = _numbers(found["centre"]) if "centre" in found else None
+    explicit = [parse_isometry(part) for part in found["generators"].split(";")] if "generators" in found else []
     named = parse_plane_group(symbol) if is_plane_symbol(symbol) else None
     claims = [thing.dim for thing in (lattice, named, periods, *explicit) if thing is not None]
-    size = _one_dimension(text, [*claims, *([len(centre)] if centre else []), *([] if dim is None else [dim])])
+    _check_axes(text, max(claims, default=0))
+    given = [] if dim is None else [as_integer(dim, "dim", least=0)]
+    size = _one_dimension(text, [*claims, *([len(centre)] if centre else []), *given])
     kept = Lattice.zero(size) if periods is None else periods
+    if named is not None and (lattice or centre):
+        raise ValueError(
+            f"{quoted(text)}: a plane symbol stands alone, or with generators; write the point group after translations"
+        )
+    if named is not None and explicit:
+        return _placed(named, explicit, kept, text)
     if named is not None:
-        if lattice or centre or explicit:
-            raise ValueError(f"{text!r}: a plane symbol stands alone; write the point group after translations")
-        return SpaceGroup.generate(size, named.generators, kept)
-    translations = kept if lattice is None else lattice + kept
+        group = SpaceGroup.generate(size, named.generators, kept)
+    else:
+        group = _assembled(text, symbol, kept if lattice is None else lattice + kept, centre, explicit, kept)
+    if "notes" in found:
+        _check_notes(text, found["notes"], group)
+    return group
+
+
+def _placed(named: SpaceGroup, explicit: Sequence[Isometry], kept: Lattice, text: str) -> SpaceGroup:
+    """A plane group with other representatives of its point operations."""
+    moved = [Isometry.translation(row) for row in named.lattice.basis]
+    group = SpaceGroup.generate(2, [*moved, *explicit])
+    wanted, made = plane_group_symbol(named), plane_group_symbol(group)
+    if (made, group.lattice) != (wanted, named.lattice):
+        raise ValueError(
+            f"{quoted(text)}: with the translations {named.lattice} of {wanted} these generators make "
+            f"{made} on {group.lattice}; write the translations: {group}"
+        )
+    return SpaceGroup.generate(2, group.generators, kept)
+
+
+def _assembled(
+    text: str,
+    symbol: str,
+    translations: Lattice,
+    centre: Sequence[Fraction] | None,
+    explicit: list[Isometry],
+    kept: Lattice,
+) -> SpaceGroup:
+    """A group from its translations and its point group, about a centre or by generators."""
+    size = translations.dim
     point_group = None if symbol in ("", "trivial") else parse_point_group(symbol, size)
     operations = explicit
     if point_group and not explicit:
@@ -213,9 +316,9 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
     moved = [Isometry.translation(row) for row in translations.basis]
     group = SpaceGroup.generate(size, [*moved, *operations], kept)
     if group.lattice != translations:
-        raise ValueError(f"{text!r}: the operations generate more translations: {group.lattice}, not {translations}")
+        raise ValueError(
+            f"{quoted(text)}: the operations generate more translations: {group.lattice}, not {translations}"
+        )
     if point_group and group.point_group != point_group:
-        raise ValueError(f"{text!r}: the generators have point group {point_group_symbol(group.point_group)}")
-    if found["notes"]:
-        _check_notes(text, found["notes"], group)
+        raise ValueError(f"{quoted(text)}: the generators have point group {point_group_symbol(group.point_group)}")
     return group

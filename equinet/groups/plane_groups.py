@@ -9,7 +9,7 @@ from difflib import get_close_matches
 
 from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
 from equinet.groups.lattice import Lattice
-from equinet.groups.point_groups import determinant, order_of
+from equinet.groups.point_groups import determinant, order_of, quoted
 from equinet.groups.space_group import SpaceGroup
 
 # Short symbol: (full symbol, lattice basis, coset representatives), the smallest instance in the standard setting.
@@ -99,4 +99,4 @@ def parse_plane_group(symbol: str) -> SpaceGroup:
             return SpaceGroup.generate(2, [*translations, *(Isometry(a, t) for a, t in operations)])
     known = [*_STANDARD, *(full for full, _, _ in _STANDARD.values())]
     near = list(dict.fromkeys(get_close_matches(symbol, known, n=6, cutoff=0.5))) or list(_STANDARD)
-    raise ValueError(f"unknown plane group {symbol!r}; did you mean one of {', '.join(near)}?")
+    raise ValueError(f"unknown plane group {quoted(symbol)}; did you mean one of {', '.join(near)}?")

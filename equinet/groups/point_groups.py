@@ -4,6 +4,8 @@ A subscript names a direction, the axis of a rotation or the *normal* of a mirro
 and y, `4_z` turns about z. A symbol without subscripts stands for the standard setting (main axis along z, or along
 x + y + z for a threefold one; then x; then the diagonal). `m` in 2-D and `2`, `m`, `2/m` in 3-D have none.
 
+In one and two dimensions Schoenflies' `C1`, `C2`, `C4`, `D1` (in 1-D), `D2` and `D4` are read too: `D4` is `4mm`.
+
 Reference: International Tables for Crystallography A, chapter 3.2, and D, section 3.4 (oriented symbols).
 """
 
@@ -29,6 +31,10 @@ _SETTINGS = {
     "3_xyz -3_xyz 3_xyz2_x-y 3_xyzm_x-y -3_xyzm_x-y 2_z3_xyz m_z-3_xyz 4_z3_xyz2_xy -4_z3_xyzm_xy m_z-3_xyzm_xy",
 }
 _NO_STANDARD_SETTING = {(2, "m"), (3, "2"), (3, "m"), (3, "2/m")}
+_SCHOENFLIES = {
+    **{(1, "C1"): "1", (1, "D1"): "m"},
+    **{(2, "C1"): "1", (2, "C2"): "2", (2, "C4"): "4", (2, "D1"): "m", (2, "D2"): "2mm", (2, "D4"): "4mm"},
+}
 _SUBSCRIPT = r"_((?:-?[xyz])+)"
 _TOKEN = re.compile(rf"(/?)(-?\d|m)(?:{_SUBSCRIPT})?")
 
@@ -191,8 +197,9 @@ def parse_point_group(symbol: str, dim: int) -> PointGroup:
     (((-1, 0), (0, 1)), ((1, 0), (0, 1)))
     """
     if dim not in _SETTINGS:
-        raise ValueError(f"point groups have symbols in 0 to 3 dimensions; got {symbol!r} in {dim}")
+        raise ValueError(f"point groups have symbols in 0 to 3 dimensions; got {quoted(symbol)} in {dim}")
     names, groups = _tables(dim)
+    symbol = _SCHOENFLIES.get((dim, symbol), symbol)
     if symbol in groups:
         return groups[symbol]
     shown = list(dict.fromkeys(names.values()))
@@ -200,4 +207,9 @@ def parse_point_group(symbol: str, dim: int) -> PointGroup:
         oriented = [name for name in shown if re.sub(_SUBSCRIPT, "", name) == symbol]
         raise ValueError(f"{symbol!r} has several orientations in {dim}-D; say which: {', '.join(oriented)}")
     near = get_close_matches(symbol, groups, n=6, cutoff=0.5) or [name for name in shown if "_" not in name]
-    raise ValueError(f"unknown point group {symbol!r} in {dim}-D; did you mean one of {', '.join(near)}?")
+    raise ValueError(f"unknown point group {quoted(symbol)} in {dim}-D; did you mean one of {', '.join(near)}?")
+
+
+def quoted(text: str) -> str:
+    """Text as errors quote it."""
+    return repr(text if len(text) <= 80 else text[:77] + "…")

@@ -6,11 +6,12 @@ the image and sign of each basis vector: `ρ(A) e_c = sign · e_image`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from equinet.groups.isometry import Matrix, axis_images, inverse_matrix, matmul, signed_permutations
+from equinet.groups.integers import as_integer, is_integer
+from equinet.groups.isometry import Matrix, as_rows, axis_images, inverse_matrix, matmul, signed_permutations
 from equinet.groups.plane_groups import is_plane_symbol, parse_plane_group
 from equinet.groups.point_groups import PointGroup, closure, determinant, parse_point_group, point_group_symbol
 
@@ -33,7 +34,10 @@ def point_group(group: str | Sequence[Matrix], dim: int = 2) -> PointGroup:
     (8, 48, 2)
     """
     if not isinstance(group, str):
-        matrices = tuple(tuple(tuple(int(v) for v in row) for row in matrix) for matrix in group)
+        if not isinstance(group, Iterable):
+            hint = f': write "{group}"' if is_integer(group) else ""
+            raise ValueError(f'a point group needs a symbol, such as "4mm", or matrices; got {group!r}{hint}')
+        matrices = tuple(as_rows(matrix, "a point operation: its entries") for matrix in group)
         if not matrices:
             raise ValueError('a point group needs a symbol or matrices; got none: the trivial group is "1"')
         known = signed_permutations(len(matrices[0])) if len(matrices[0]) <= 3 else ()
@@ -44,6 +48,7 @@ def point_group(group: str | Sequence[Matrix], dim: int = 2) -> PointGroup:
                 f"one dimension up to 3; got {wrong}"
             )
         return closure(matrices, len(matrices[0]))
+    dim = as_integer(dim, "the dimension of a point group", least=0)
     if dim == 2 and is_plane_symbol(group):
         return parse_plane_group(group).point_group
     return parse_point_group(group, dim)
@@ -133,8 +138,32 @@ class Representation:
             made.append(signs.pop() if len(signs) == 1 else 0)
         return tuple(made)
 
+    def split(self) -> tuple[tuple[Representation, tuple[int, ...]], ...]:
+        """Representations whose sum this one is, each with its basis vectors in order.
+
+        A permutation is split into its orbits, each the quotient P / K by the stabiliser K of a basis vector: of these
+        groups, which are conjugate, and then of the vectors with that one, the first. What changes signs is left whole.
+
+        >>> regular = quotient_representation(point_group("4mm"), point_group("1"))
+        >>> [(str(part), vectors) for part, vectors in regular.restrict(point_group("4")).split()]
+        [('regular(4)', (0, 3, 4, 7)), ('regular(4)', (1, 5, 2, 6))]
+        """
+        if not self.is_permutation:
+            return ((self, tuple(range(self.size))),)
+        made = []
+        for number in range(max(self.orbits) + 1):
+            members = [c for c in range(self.size) if self.orbits[c] == number]
+            options = []
+            for c in members:
+                fixing = tuple(a for a in self.group if self(a)[c][0] == c)
+                options.append((fixing, tuple(self(g)[c][0] for g, _ in _cosets(self.group, fixing))))
+            fixing, vectors = min(options)
+            alone = trivial_representation(self.group) if len(members) == 1 else None
+            made.append((alone or quotient_representation(self.group, fixing), vectors))
+        return tuple(made)
+
     def restrict(self, group: PointGroup) -> Representation:
-        """The same action of a subgroup.
+        """The same action of a subgroup, on the same basis vectors in the same order; see `split`.
 
         Raises:
             ValueError: if it is no subgroup.

@@ -6,7 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, inverse_matrix, matmul, matvec
+from equinet.groups.integers import as_integer, as_integers
+from equinet.groups.isometry import (
+    Isometry,
+    Matrix,
+    Vector,
+    as_rows,
+    identity_matrix,
+    inverse_matrix,
+    is_signed_permutation,
+    matmul,
+    matvec,
+)
 from equinet.groups.lattice import Lattice
 from equinet.groups.point_groups import closure, order_of
 
@@ -35,6 +46,18 @@ def meet_cosets(a: Lattice, at: Sequence[int], b: Lattice, bt: Sequence[int]) ->
     return None if found is None else _add(at, found)
 
 
+def _operation(matrix: Matrix, shift: Vector, dim: int) -> tuple[Matrix, Vector]:
+    """A point operation with its shift, if they are one."""
+    rows = as_rows(matrix, "a point operation: its entries")
+    kept = as_integers(shift, "the shift of a point operation")
+    if len(rows) != dim or len(kept) != dim or not is_signed_permutation(rows):
+        raise ValueError(
+            f"a group of isometries of Z^{dim} holds signed permutation matrices and shifts of that size; "
+            f"got {rows} and {kept}"
+        )
+    return rows, kept
+
+
 @dataclass(frozen=True, repr=False)
 class SpaceGroup:
     """A group of isometries of Z^d: translations L, and for each point operation A one shift `t_A` modulo L.
@@ -47,6 +70,10 @@ class SpaceGroup:
         lattice: the translations L.
         operations: pairs `(A, t_A)`, one per point operation.
         periods: a sublattice of L, mapped to itself by every operation.
+
+    Raises:
+        ValueError: if the periods do not lie in L, or an operation is no isometry of Z^d with exact integers. That
+            the operations form a group is not checked.
 
     Reference: International Tables for Crystallography A, sections 1.4 and 8.1.
 
@@ -61,7 +88,11 @@ class SpaceGroup:
     periods: Lattice
 
     def __post_init__(self) -> None:
-        reduced = sorted((matrix, self.lattice.reduce(shift)) for matrix, shift in self.operations)
+        for held in (self.lattice, self.periods):
+            if not isinstance(held, Lattice) or held.dim != self.lattice.dim:
+                raise ValueError(f"a group of isometries needs two lattices in the same Z^d; got {held!r}")
+        kept = [_operation(matrix, shift, self.dim) for matrix, shift in self.operations]
+        reduced = sorted((matrix, self.lattice.reduce(shift)) for matrix, shift in kept)
         object.__setattr__(self, "operations", tuple(reduced))
         if not self.periods <= self.lattice:
             raise ValueError(f"the periods {self.periods} must lie in the translation lattice {self.lattice}")
@@ -96,6 +127,7 @@ class SpaceGroup:
         Raises:
             ValueError: if a generator has another dimension, or does not map `periods` to itself.
         """
+        dim = as_integer(dim, "the dimension of a grid", least=0)
         gens = tuple(generators)
         kept = Lattice.zero(dim) if periods is None else periods
         for g in gens:
@@ -153,6 +185,8 @@ class SpaceGroup:
         return self._shift_of.get(matrix)
 
     def __contains__(self, g: Isometry) -> bool:
+        if not isinstance(g, Isometry):
+            raise ValueError(f"a group of isometries holds isometries, such as Isometry.translation((1, 0)); got {g!r}")
         if g.dim != self.dim:
             raise ValueError(f"{g} is an isometry of Z^{g.dim}; this group acts on Z^{self.dim}")
         shift = self._shift_of.get(g.matrix)

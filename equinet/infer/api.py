@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from math import prod
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from equinet.certify import Certificate
 from equinet.domain import Domain
-from equinet.fibre import Fibre
-from equinet.field import Field, Lost, Row, Span
+from equinet.fibre import Fibre, as_channels
+from equinet.field import Field, Lost, Row, Span, changed
+from equinet.groups.integers import is_integer
 from equinet.infer.compat import trace
+from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, permuted
 from equinet.infer.interpret import Interpreter
 from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.fourier import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.ties import Trial, drawn_weights
 
 LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
 BATCH = 2
@@ -82,12 +87,13 @@ def infer(
         raise TypeError(
             f"infer needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}"
         )
-    if isinstance(channels, Fibre) or not isinstance(channels, int) or channels < 1:
+    if isinstance(channels, Fibre):
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
+    channels = as_channels(channels, "infer")
     if layout not in LAYOUTS:
         raise ValueError(f"infer: a layout is one of {', '.join(LAYOUTS)}; got {layout!r}")
     sizes = _sizes(domain, size)
-    start = Field.input(domain, channels)
+    start = changed(Field.input(domain, channels), trial=Trial.input(domain, channels, sizes))
     value, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
     field = _as_output(value, domain.dim, layout)
     ledger = rows(steps)
@@ -102,14 +108,17 @@ def _read_otherwise(before: Field, lost: Lost) -> str:
 
 
 def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:
-    given = (size,) * domain.dim if size is None or isinstance(size, int) else tuple(size)
+    given = (size,) * domain.dim if size is None or is_integer(size) else size
+    if not isinstance(given, Iterable) or not all(one is None or (is_integer(one) and one >= 1) for one in given):
+        raise ValueError(f"infer: size is an integer of at least 1, or one per axis; got {size!r}")
+    given = tuple(given)
     if len(given) != domain.dim:
         raise ValueError(f"infer: size {size} has {len(given)} entries, the domain {domain} {domain.dim} axes")
     sizes = []
     for axis, one in zip(domain.axes, given, strict=True):
         if axis.size is None and one is None:
             raise ValueError(f"infer: {domain} has no size: say with size= at which one to trace the function")
-        sizes.append(axis.size or one)
+        sizes.append(axis.size or int(one or 1))
     return tuple(sizes)
 
 
@@ -159,13 +168,45 @@ def _pushed(
     if len(leaves) != 1:
         raise TypeError(f"infer needs a function that returns one array; it returns {len(leaves)}: {out}")
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
-    interpreter = Interpreter(Field.input(start.source, start.input_fibre), generic)
+    runs = Runs.of(program, lambda: _arguments(start, layout, held, shape, dtype))
+    interpreter = Interpreter(Field.input(start.source, start.input_fibre), runs, generic)
     arbitrary = [Constant.arbitrary(leaf.shape) for leaf in jax.tree.leaves(held)]
     (result,) = interpreter.run(program, [*arbitrary, value])
     result = settled(result)
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
     return result, interpreter.steps
+
+
+def _arguments(
+    start: Field, layout: str, held: Any, shape: tuple[int, ...], dtype: Any
+) -> list[list[list[np.ndarray]]] | None:
+    """Drawn parameters, and an input of that shape, for each run."""
+    drawn = None if start.trial is None else start.trial.drawn()
+    if drawn is None:
+        return None
+
+    def arguments(x: np.ndarray, seed: int) -> list[Any]:
+        rng = np.random.default_rng(seed)
+        draw = lambda path, leaf: drawn_weights(rng, leaf.shape, jax.tree_util.keystr(path))  # noqa: E731
+        leaves = jax.tree.leaves(jax.tree_util.tree_map_with_path(draw, held))
+        like = jax.tree.leaves(held)
+        given = [leaf.astype(wanted.dtype) for leaf, wanted in zip(leaves, like, strict=True)]
+        x = _laid_out(x[:BATCH], layout).astype(dtype)
+        if x.shape != shape:
+            raise ValueError(f"the input of a run has shape {x.shape}, the program's {shape}")
+        return [*given, x]
+
+    return [[arguments(x, seed) for seed, x in enumerate(chain.from_iterable(drawn))]]
+
+
+def _laid_out(x: np.ndarray, layout: str) -> np.ndarray:
+    """An array `[batch, *spatial, channels]` in another layout."""
+    if layout.endswith("CS"):
+        x = np.moveaxis(x, -1, 1)
+    elif "C" not in layout:
+        x = x[..., 0]
+    return x if "B" in layout else x[0]
 
 
 def _takes_two(fn: Callable[..., Any]) -> bool:

@@ -105,11 +105,15 @@ class Equation:
 
     def run(self, arguments: Sequence[Any]) -> list[Any]:
         """Its outputs for given arrays."""
+        with jax.ensure_compile_time_eval():
+            return self.bind(arguments)
+
+    def bind(self, arguments: Sequence[Any]) -> list[Any]:
+        """The operation once more, as part of what is traced now."""
         bound = self.eqn.primitive.get_bind_params(self.eqn.params)
         # Older versions give the functions among the parameters apart.
         functions, params = ((), bound) if isinstance(bound, dict) else bound
-        with jax.ensure_compile_time_eval():
-            found = self.eqn.primitive.bind(*functions, *arguments, **params)
+        found = self.eqn.primitive.bind(*functions, *arguments, **params)
         return list(found) if self.eqn.primitive.multiple_results else [found]
 
     def called(self) -> Program | None:

@@ -1,8 +1,8 @@
-"""What inference does to fields that layers do not: axes that come and go, and tables of values along them."""
+"""What inference does to fields that layers do not: axes that come and go."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +13,7 @@ from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images
 from equinet.groups.homomorphism import Homomorphism, Key, merge_operations
 from equinet.groups.space_group import meet_cosets
 from equinet.lines import Line
+from equinet.tables import submatrix
 
 
 def irregular(field: Field, axes: Sequence[bool]) -> Field:
@@ -39,13 +40,9 @@ def permuted(field: Field, order: Sequence[int]) -> Field:
     coordinates = [*range(d), *(d + i for i in order), *range(d + field.grid.dim, action.lattice.dim)]
     operations = []
     for (a, b), shift in action.operations:
-        operations.append(((a, _submatrix(b, order)), tuple(shift[i] for i in coordinates)))
+        operations.append(((a, submatrix(b, order)), tuple(shift[i] for i in coordinates)))
     grid = Domain(tuple(field.grid.axes[i] for i in order))
     return _on(field, grid, action.lattice.project(coordinates), operations, [field.spans[i] for i in order])
-
-
-def _submatrix(matrix: Matrix, order: Sequence[int]) -> Matrix:
-    return tuple(tuple(matrix[i][j] for j in order) for i in order)
 
 
 def _on(
@@ -69,23 +66,10 @@ def forget_axes(field: Field, axes: Collection[int]) -> Field:
     operations = []
     for (a, b), shift in action.operations:
         if all((image in axes) == (axis in axes) for axis, (image, _) in enumerate(axis_images(b))):
-            operations.append(((a, _submatrix(b, kept)), tuple(shift[i] for i in coordinates)))
+            operations.append(((a, submatrix(b, kept)), tuple(shift[i] for i in coordinates)))
     grid = Domain(tuple(field.grid.axes[i] for i in kept))
     spans = [replace(field.spans[i], everything=True) for i in kept]
     return _on(field, grid, action.lattice.project(coordinates), operations, spans)
-
-
-def fix_axes(field: Field, axes: Collection[int]) -> Field:
-    """Keep only what leaves every node in place along some axes."""
-    if not axes:
-        return field
-    dim, action = field.grid.dim, field.action
-    units = [tuple(int(i == j) for j in range(dim)) for i in range(dim) if i not in axes]
-    periods = field.grid.wrapped.periods
-    lattice = Lattice.span([*units, *periods.basis], dim)
-    still = {b for (_, b), _ in action.operations if all(b[i][i] == 1 for i in axes)}
-    group = SpaceGroup(lattice, tuple((b, (0,) * dim) for b in sorted(still)), periods)
-    return field.based(action.restrict_target(group), field.variables)
 
 
 def reflected(field: Field, axis: int, last: int) -> Field:
@@ -146,7 +130,7 @@ def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field
                 operations.append(((matrix, joint), met))
     grid = Domain((*a.grid.axes, *(b.grid.axes[j] for j in extra)))
     spans = [Span(everything=True)] * dim
-    made = replace(a, variables=tuple(variables), tied=a.tied or b.tied, parts=None)
+    made = replace(a, variables=tuple(variables), parts=None)
     return _on(made, grid, first & second, operations, spans)
 
 
@@ -192,90 +176,6 @@ def _alike(a: Line, b: Line) -> bool:
     names = [np.unique(line.codes[line.codes < 0]) for line in (a, b)]
     mine, theirs = (np.where(line.codes < 0, -1, line.codes) for line in (a, b))
     return max(map(len, names)) <= 1 and np.array_equal(mine, theirs)
-
-
-def restrict_to_table(field: Field, table: np.ndarray) -> Field:
-    """Keep only what leaves a table of values, one per node, as it is.
-
-    Args:
-        table: `[*sizes]`, equal integers for equal values; 1 along an axis where it is constant.
-    """
-    dim = field.grid.dim
-    varying = [axis for axis in range(dim) if table.shape[axis] > 1]
-    if not varying:
-        return field
-    if any(field.grid.axes[axis].size is None for axis in varying):
-        return fix_axes(field, varying)
-    action = field.action
-    small = table.reshape([n for n in table.shape if n > 1])
-    lattice_here, found = _symmetries(small, {_restriction(b, varying) for (_, b), _ in action.operations} - {None})
-    periods = field.grid.wrapped.periods
-    rows = [_spread(row, varying, dim) for row in lattice_here.basis]
-    rows += [tuple(int(i == j) for j in range(dim)) for i in range(dim) if i not in varying]
-    lattice = Lattice.span([*rows, *periods.basis], dim)
-    operations = []
-    for b in sorted({b for (_, b), _ in action.operations}):
-        shift = found.get(_restriction(b, varying))
-        if shift is not None:
-            operations.append((b, _spread(shift, varying, dim)))
-    return field.based(action.restrict_target(SpaceGroup(lattice, tuple(operations), periods)), field.variables)
-
-
-def _restriction(matrix: Matrix, axes: Sequence[int]) -> Matrix | None:
-    """What an operation does to some axes, if it keeps them among themselves."""
-    if any((image in axes) != (axis in axes) for axis, (image, _) in enumerate(axis_images(matrix))):
-        return None
-    return _submatrix(matrix, axes)
-
-
-def _spread(vector: Vector, axes: Sequence[int], dim: int) -> Vector:
-    made = [0] * dim
-    for value, axis in zip(vector, axes, strict=True):
-        made[axis] = value
-    return tuple(made)
-
-
-def _symmetries(table: np.ndarray, matrices: Collection[Matrix | None]) -> tuple[Lattice, dict[Matrix | None, Vector]]:
-    """All translations of a torus that leave a table as it is, and for each operation a shift with which it does."""
-    dim = table.ndim
-    steps = [_period(table, axis) for axis in range(dim)]
-    cell = table[tuple(slice(step) for step in steps)]
-    sizes = np.asarray(cell.shape)
-    values, counts = np.unique(cell, return_counts=True)
-    rare = np.argwhere(cell == values[counts.argmin()])
-    rows = [tuple(step if i == axis else 0 for i in range(dim)) for axis, step in enumerate(steps)]
-
-    def fits(matrix: np.ndarray) -> Iterator[Vector]:
-        grid = np.indices(cell.shape).reshape(dim, -1)
-        turned = matrix @ grid
-        for place in rare:
-            shift = (place - matrix @ rare[0]) % sizes
-            moved = (turned + shift[:, None]) % sizes[:, None]
-            if np.array_equal(cell[tuple(moved)], cell.ravel()):
-                yield tuple(int(v) for v in shift)
-
-    rows += list(fits(np.eye(dim, dtype=int)))
-    found: dict[Matrix | None, Vector] = {}
-    for matrix in matrices:
-        if matrix is None:
-            continue
-        images = axis_images(matrix)
-        if all(
-            steps[axis] == steps[image] and table.shape[axis] == table.shape[image]
-            for axis, (image, _) in enumerate(images)
-        ):
-            shift = next(fits(np.asarray(matrix)), None)
-            if shift is not None:
-                found[matrix] = shift
-    return Lattice.span(rows, dim), found
-
-
-def _period(table: np.ndarray, axis: int) -> int:
-    size = table.shape[axis]
-    for step in range(1, size):
-        if size % step == 0 and np.array_equal(np.roll(table, step, axis), table):
-            return step
-    return size
 
 
 def restrict_source(field: Field, other: Field) -> Field:

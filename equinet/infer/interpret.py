@@ -13,6 +13,7 @@ from equinet.fibre import Fibre
 from equinet.field import Field
 from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
+from equinet.infer.evaluate import Runs
 from equinet.infer.fields import nothing, restrict_source
 from equinet.infer.join import join, mixed, pointwise, with_constant
 from equinet.infer.lazy import Lazy
@@ -50,12 +51,14 @@ class Interpreter:
 
     Attributes:
         source: the input's field.
+        runs: of the program on drawn inputs.
         generic: whether closed-over arrays are taken to have arbitrary values.
         steps: what was done, for the ledger.
         place: where the program that is being run was called.
     """
 
     source: Field
+    runs: Runs = field(default_factory=Runs)
     generic: bool = False
     steps: list[Step] = field(default_factory=list)
     place: Place = ((), "")
@@ -152,7 +155,7 @@ class Interpreter:
     def _apply_rule(self, equation: Equation, arguments: Sequence[Any]) -> Sequence[Held]:
         region = declaration(equation.eqn)
         if region is not None:
-            return push_declared(region, equation, arguments, self.source)
+            return push_declared(region, equation, arguments, self.source, self.runs)
         control = {"scan": self._scan, "while": self._while, "cond": self._cond}.get(equation.name)
         if control is not None:
             return [settled(a) for a in self._inside(equation, lambda: list(control(equation, list(arguments))))]

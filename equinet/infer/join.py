@@ -11,9 +11,10 @@ import numpy as np
 
 from equinet.fibre import Fibre
 from equinet.field import Field, Span
-from equinet.infer.fields import fix_axes, natural_join, restrict_to_table, same_lines
+from equinet.infer.fields import natural_join, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value, bits
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
+from equinet.tables import fix_axes, restrict_to_table
 
 How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]
@@ -133,7 +134,7 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
         if same_lines(one, two):
             opens = linear and not (one.closed or two.closed)
-            both = replace(two if one.closed else one, tied=one.tied or two.tied)
+            both = two if one.closed else one
             return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
         if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
             two = replace(two, fibre=one.fibre)

@@ -8,8 +8,9 @@ from functools import reduce
 
 from equinet.declare import Declared
 from equinet.fibre import Fibre
-from equinet.field import Field
+from equinet.field import Field, changed
 from equinet.infer.compat import Equation
+from equinet.infer.evaluate import Runs
 from equinet.infer.fields import permuted, restrict_source
 from equinet.infer.join import held
 from equinet.infer.rules.table import NoRule
@@ -18,8 +19,15 @@ from equinet.infer.views import freed, plain
 from equinet.phases import Phase
 
 
-def push_declared(region: Declared, equation: Equation, arguments: Sequence[Atom], source: Field) -> list[Atom]:
-    """What a region's rule says of its outputs."""
+def push_declared(
+    region: Declared, equation: Equation, arguments: Sequence[Atom], source: Field, runs: Runs
+) -> list[Atom]:
+    """What a region's rule says of its outputs.
+
+    Args:
+        source: the input's field.
+        runs: of the program that it is in.
+    """
     if any(not isinstance(a, Constant) for a in arguments[: region.held]):
         raise NoRule(
             f"{region.name} closes over an array that depends on the input, of which its declaration is silent"
@@ -34,6 +42,11 @@ def push_declared(region: Declared, equation: Equation, arguments: Sequence[Atom
         met = reduce(_met, [a for a in tracked if isinstance(a, Value)])
         return [Value(met.field.pointwise("any"), (), free(*shape)) for shape in equation.shapes]
     given = [_shown(argument) for argument in shown[region.held :]]
+    for at, value in enumerate(given):
+        if isinstance(value, Field):
+            operand = region.held + at
+            vmapped = sum(axes[operand] for axes in region.mapped_in)
+            given[at] = changed(value, trial=runs.into(equation, operand, vmapped))
     results = region.push(given)
     kept = [phase for phase in given if isinstance(phase, Phase)]
     fresh = [phase for phase in results if isinstance(phase, Phase)]

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from equinet.infer.fields import fix_axes, reflected
+from equinet.infer.fields import reflected
 from equinet.infer.join import mixed
 from equinet.infer.tables import Table, continued
 from equinet.infer.values import Digit, Ends, Layout, Strip, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.tables import fix_axes
 from equinet.windows import FILL
 
 

@@ -169,7 +169,7 @@ class Strip:
 
     On an infinite axis an array is a view of all of it, and the ends of the input play no part: what an operation does
     there may be padding. An operation that tells inner nodes apart, or sums over a view that lacks some, does so on the
-    infinite axis too. An end is an eighth of the input, or the three nodes that padding may reach to; at most a quarter.
+    infinite axis too. An end is an eighth of the input, or the three nodes that padding may reach; a quarter at most.
     """
 
     at: Fraction

@@ -9,9 +9,10 @@ from math import gcd
 import numpy as np
 
 from equinet.field import Reduce
-from equinet.infer.fields import fix_axes, forget_axes
+from equinet.infer.fields import forget_axes
 from equinet.infer.tables import Kernel
 from equinet.infer.values import Digit, Layout, Value
+from equinet.tables import fix_axes
 from equinet.windows import Nearest, Reading, Rolled, Shuffle
 
 

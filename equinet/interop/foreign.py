@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Forgotten
 from equinet.field import Field, Lost
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Shape
@@ -49,7 +50,8 @@ class Foreign(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         made = _traced_shape(self, self._concrete(shape))
         if len(made) == len(shape):
-            return (*(None if n is None else m for n, m in zip(shape[:-1], made[:-1], strict=True)), made[-1])
+            channels = Forgotten.of(shape[-1], self) if made[-1] == int(shape[-1] or 0) else made[-1]
+            return (*(None if n is None else m for n, m in zip(shape[:-1], made[:-1], strict=True)), channels)
         if len(made) != 1:
             raise LayerError(
                 f"{self} turns an input of shape {self._concrete(shape)} into one of shape {made}: "

@@ -24,6 +24,7 @@ from equinet.layers.fibres import NormRelu as NormRelu
 from equinet.layers.fibres import Restrict as Restrict
 from equinet.layers.group_conv import GroupConv as GroupConv
 from equinet.layers.group_conv import GroupConvTranspose as GroupConvTranspose
+from equinet.layers.mask import Mask as Mask
 from equinet.layers.norm import BatchNorm as BatchNorm
 from equinet.layers.norm import GroupNorm as GroupNorm
 from equinet.layers.norm import InstanceNorm as InstanceNorm

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis, whole
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
 from equinet.windows import Blocks
@@ -46,8 +46,7 @@ class SqueezeExcite(Layer):
     ratio: int = 4
 
     def output_shape(self, shape: Shape) -> Shape:
-        if self.ratio < 1:
-            raise LayerError(f"{self}: ratio must be at least 1")
+        whole(self.ratio, "ratio", self)
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
         return shape
@@ -103,14 +102,15 @@ class _Attention(Layer):
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
         fibre = shape[-1] or 0
+        whole(self.heads, "heads", self)
         if isinstance(fibre, Fibre) and self.heads != 1:
             copies = [count for count, _ in fibre.terms]
-            if len(copies) > 1 or self.heads < 1 or copies[0] % self.heads:
+            if len(copies) > 1 or copies[0] % self.heads:
                 raise LayerError(
                     f"{self}: a head holds whole copies of a representation, so heads={self.heads} must divide the "
                     f"copies of a single one; got {fibre}"
                 )
-        if self.heads < 1 or fibre % self.heads:
+        if fibre % self.heads:
             raise LayerError(f"{self}: heads={self.heads} must divide the channels; got {shape[-1]}")
         return shape
 

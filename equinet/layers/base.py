@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from operator import index
 from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from equinet.declare import declare
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
+from equinet.groups.integers import is_integer
 
 Shape = tuple[int | None, ...]
 Params = Any
@@ -150,8 +150,9 @@ class Layer:
             LayerError: if some layer cannot run on an input of this shape.
         """
         sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-        if len(sizes) < 1 or not all(isinstance(n, int) and n >= 1 for n in sizes):
+        if len(sizes) < 1 or not all(is_integer(n) and n >= 1 for n in sizes):
             raise LayerError(f"init needs a shape (*spatial, channels) of positive integers; got {shape}")
+        sizes = tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
         self.output_shape(sizes)
         params, state = self.setup(jax.random.key(key) if isinstance(key, int) else key, sizes)
         return {"params": params, "state": state}
@@ -194,7 +195,7 @@ class Layer:
     def typed_shape(self, shape: Shape) -> Shape:
         """`output_shape`; the channels of a layer that tells them apart are a plain number, whatever it says."""
         made = self.output_shape(shape)
-        if self.children or self.unnamed.treats_channels != "apart":
+        if self.children or self.unnamed.treats_channels != "apart" or isinstance(made[-1], Forgotten):
             return made
         return (*made[:-1], None if made[-1] is None else int(made[-1]))
 
@@ -268,6 +269,17 @@ class Bound:
         return self.layer.apply(self.variables, x)
 
 
+def whole(value: int, what: str, layer: Layer, least: int = 1) -> int:
+    """A hyperparameter that is a whole number.
+
+    Raises:
+        LayerError: if it is no exact integer, or below `least`.
+    """
+    if not is_integer(value) or value < least:
+        raise LayerError(f"{layer}: {what} must be an integer of at least {least}; got {value!r}")
+    return int(value)
+
+
 def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer, least: int = 1) -> tuple[int, ...]:
     """One value per spatial axis of `shape`, from an int or a tuple.
 
@@ -277,10 +289,10 @@ def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer
     dim = len(shape) - 1
     if not 1 <= dim <= 3:
         raise LayerError(f"{layer} needs an input with one to three spatial axes; got shape {shape}")
-    try:
-        values = (index(value),) * dim if not isinstance(value, Sequence) else tuple(index(v) for v in value)
-    except TypeError:
-        raise LayerError(f"{layer}: {what} must be an integer or one per axis; got {value!r}") from None
+    values = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * dim
+    if not all(map(is_integer, values)):
+        raise LayerError(f"{layer}: {what} must be an integer or one per axis; got {value!r}")
+    values = tuple(map(int, values))
     if len(values) != dim:
         raise LayerError(f"{layer}: {what} {value} has {len(values)} entries, the input of shape {shape} {dim} axes")
     if min(values) < least:

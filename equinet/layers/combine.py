@@ -12,9 +12,11 @@ import jax
 import jax.numpy as jnp
 
 from equinet.fibre import Fibre, agree, concatenate
-from equinet.field import Field, Lost
+from equinet.field import Field, Lost, changed
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
 from equinet.layers.fibres import AsFibre
+from equinet.layers.trials import joined as joined_trials
+from equinet.layers.trials import through
 from equinet.phases import Phase
 
 Join = Literal["add", "concat", "mul"]
@@ -45,7 +47,9 @@ def step(name: str, layer: Layer, field: Field) -> Field:
         if not layer.children:
             shown = layer.unnamed
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
-            return layer.conform(seen, layer.symmetry(seen)).recorded(shown, path, field, layer.reason)
+            made = layer.conform(seen, layer.symmetry(seen.at(path)))
+            made = changed(made, trial=through(layer, seen.at(path), made))
+            return made.recorded(shown, path, field, layer.reason)
         return layer.conform(field, layer.symmetry(field.at(path))).at(field.path)
 
 
@@ -111,13 +115,13 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
                     f"{name}: branches 0 and {i} step over {a.stride} and {b.stride} input nodes along axis {axis}: "
                     f"make their strides agree"
                 )
-    joined = first
+    joined, trial = first, joined_trials([field.trial for field in fields], join)
     for other in fields[1:]:
         if join == "mul":
             joined, other = (f if f.fibre == _unsigned(f.fibre) else f.unmoved() for f in (joined, other))
         both = concatenate([joined.fibre, other.fibre]) if join == "concat" else None
         joined = joined.joined(other, both, shared, linear=join != "mul")
-    return joined.recorded(
+    return changed(joined, trial=trial).recorded(
         name, (*first.path, "join"), first, lambda _, __: "the branches move their outputs differently"
     )
 
@@ -254,8 +258,8 @@ class Parallel(Layer):
 
 
 def _fork(field: Field, children: Sequence[tuple[str, Layer]], name: str, join: Join) -> Field:
-    start = len(field.rows)
-    fields = [step(child, layer, field.scoped(field.replay, (), field.restoring)) for child, layer in children]
+    start, root = len(field.rows), field.forked()
+    fields = [step(child, layer, root.scoped(field.replay, (), field.restoring)) for child, layer in children]
     rows = field.rows + tuple(row for f in fields for row in f.rows[start:])
     first, *others = fields
     joined = join_fields(name, [first.with_rows(rows), *others], join)
@@ -312,10 +316,11 @@ class Residual(Layer):
         return z + y, (new, other)
 
     def symmetry(self, field: Field) -> Field:
-        body = step("body", self.body, field.scoped(None))
-        other, shared = field.scoped(None), ()
+        start = field.forked().scoped(None)
+        body = step("body", self.body, start)
+        other, shared = start, ()
         if self.shortcut is not None:
-            other = step("shortcut", self.shortcut, field.scoped(body.phases).with_rows(body.rows))
+            other = step("shortcut", self.shortcut, start.scoped(body.phases).with_rows(body.rows))
             shared = tuple(zip(body.phases, other.phases, strict=False))
             body = body.with_rows(other.rows)
         joined = join_fields("Residual(join=add)", [body, other], "add", shared)
@@ -377,11 +382,11 @@ class Hourglass(Layer):
         return (y if self.skip is None else join_arrays([x, y], self.skip)), (down, inner, up)
 
     def symmetry(self, field: Field) -> Field:
-        down = step("down", self.down, field.scoped(None))
+        down = step("down", self.down, field.forked().scoped(None))
         inner = step("inner", self.inner, down.scoped(None))
         up = step("up", self.up, inner.scoped(down.phases[::-1], restoring=True))
         if self.skip is not None:
-            skipped = field.with_rows(up.rows)
+            skipped = field.forked().with_rows(up.rows)
             up = join_fields(f"Hourglass(skip={self.skip})", [skipped, up], self.skip)
         return up.in_scope_of(field)
 

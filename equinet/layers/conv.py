@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis, whole
 from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, taps, window_reason, windows
 from equinet.linear import with_transposes
 from equinet.windows import Transposed, Window
@@ -135,9 +135,8 @@ def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> No
 
 
 def _check_groups(layer: Layer, groups: int, features: int, channels: int) -> None:
-    if not isinstance(features, int) or features < 1:
-        raise LayerError(f"{layer}: features must be an integer of at least 1; got {features!r}")
-    if groups < 1 or channels % groups or features % groups:
+    features, groups = whole(features, "features", layer), whole(groups, "groups", layer)
+    if channels % groups or features % groups:
         raise LayerError(f"{layer}: groups={groups} must divide the {channels} input channels and {features} features")
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.fibre import Fibre, Group
-from equinet.field import Field, Lost
+from equinet.field import Field, Lost, changed
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
 from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_means, spread
@@ -217,13 +217,19 @@ class CosetPool(Layer):
 
 @dataclass(frozen=True)
 class Restrict(Layer):
-    """The same values, of which only a subgroup of the operations is asked from here on.
+    """Ask for a subgroup of the operations only, from here on.
+
+    The values stay as they are; channels that the subgroup permutes among themselves come to lie side by side, so that
+    the fibre is a sum of its representations again: `regular(4mm)` becomes `2·regular(4)`.
 
     Args:
         group: the subgroup, as for `Fibre.regular`.
 
     Raises:
         LayerError: from init and apply, if the channels are plain numbers, or it is no subgroup of their group.
+
+    >>> Restrict("4").output_shape((8, 8, Fibre.regular("4mm")))
+    (8, 8, 2·regular(4))
     """
 
     treats_channels = "by fibre"
@@ -234,19 +240,29 @@ class Restrict(Layer):
         if not isinstance(self.group, str):
             object.__setattr__(self, "group", point_group(self.group))
 
-    def output_shape(self, shape: Shape) -> Shape:
-        fibre = _needs_fibre(self, shape[-1])
+    def _split(self, channels: int | None) -> tuple[Fibre, tuple[int, ...]]:
+        """The fibre of the output, and for each of its channels that of the input."""
+        fibre = _needs_fibre(self, channels)
         try:
-            return (*shape[:-1], fibre.restrict(self.group))
+            restricted = fibre.restrict(self.group)
         except ValueError as error:
             raise LayerError(f"{self}: {error}") from None
+        return restricted.split
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*shape[:-1], self._split(shape[-1])[0])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        del params, context
-        return x, state
+        del params
+        _, order = self._split(context.fibre)
+        return (x if order == tuple(range(len(order))) else jnp.take(x, np.asarray(order), axis=-1)), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.typed(self.output_shape(field.shape)[-1] or 0)
+        fibre, order = self._split(field.shape[-1])
+        made = field.typed(fibre)
+        moved = order != tuple(range(len(order)))
+        # Channels that were nodes before are not where a matching layer would look for them.
+        return changed(made, unfolded=None, unmixed=False) if moved else made
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
 from equinet.kernels import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
@@ -28,9 +28,16 @@ def source_fibre(layer: Layer, channels: int, group: tuple[Matrix, ...]) -> Fibr
     """The fibre that a layer over a point group reads: the input's, restricted to the group.
 
     Raises:
-        LayerError: if the input's fibre is one of a group without the layer's.
+        LayerError: if the input's fibre is one of a group without the layer's, or was forgotten on the way.
     """
     dim = len(group[0])
+    if isinstance(channels, Forgotten) and len(group) > 1:
+        raise LayerError(
+            f"{layer}: operations move the channels before {channels.by}, {channels.fibre}, and what that does to them "
+            f"is not known: this would be a network on {int(channels)} scalars. Write what it does as a layer that "
+            f"treats channels alike (Mask for a table of factors, Pointwise for a function of one number), or say by "
+            f"AsFibre what its channels are: nothing is then claimed under what moves them"
+        )
     if not isinstance(channels, Fibre):
         return Fibre.trivial(group, dim) * channels
     if len(channels.group[0]) != dim:
@@ -160,7 +167,7 @@ class _GroupConvolution(FibreLayer):
             dim: number of spatial axes.
         """
         source = self.source_of(channels)
-        taps = (self.kernel,) * dim if isinstance(self.kernel, int) else self.kernel
+        taps = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * dim
         blocks = list(self._blocks(source, taps))
         expected = [_shape(m, n, basis, self.depthwise) for m, n, basis in blocks]
         given = params["kernel"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from equinet.domain import Axis
 from equinet.field import Field, Lost
+from equinet.groups.integers import is_integer
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
 from equinet.linear import with_transposes
 from equinet.windows import FILL, MODES, Padding, Reading, Window, pad_table
@@ -28,10 +29,12 @@ def axis_padding(padding: PaddingSpec, dim: int, layer: Layer) -> tuple[Padding,
             raise LayerError(f"{layer}: unknown padding {padding!r}; use one of {', '.join(MODES)} or pairs (lo, hi)")
         return (padding,) * dim
     try:
-        pairs = ((padding, padding),) * dim if isinstance(padding, int) else tuple((lo, hi) for lo, hi in padding)
-    except TypeError:
+        pairs = (
+            ((padding, padding),) * dim if not isinstance(padding, Sequence) else tuple((lo, hi) for lo, hi in padding)
+        )
+    except (TypeError, ValueError):
         pairs = ()
-    if len(pairs) != dim or not all(isinstance(v, int) and v >= 0 for pair in pairs for v in pair):
+    if len(pairs) != dim or not all(is_integer(v) and v >= 0 for pair in pairs for v in pair):
         raise LayerError(
             f"{layer}: explicit padding needs one pair (lo, hi) of integers ≥ 0 for each of {dim} axes; got {padding!r}"
         )

@@ -11,8 +11,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.fibre import Fibre
+from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field
+from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
 
@@ -144,7 +145,7 @@ class LayerNorm(_Scaled):
 
     def symmetry(self, field: Field) -> Field:
         if self.axes == "all":
-            return field.globally()
+            return field.normalised() if field.channels == 1 else field.globally()
         return field.mixed("any")
 
 
@@ -167,13 +168,13 @@ class GroupNorm(_Scaled):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.groups < 1 or self.epsilon <= 0:
+        if not is_integer(self.groups) or self.groups < 1 or self.epsilon <= 0:
             raise ValueError(f"GroupNorm: groups must be at least 1 and epsilon positive; got {self}")
 
     def output_shape(self, shape: Shape) -> Shape:
         if (shape[-1] or 0) % self.groups:
             raise LayerError(f"{self}: groups={self.groups} must divide the channels; got {shape[-1]}")
-        return (*shape[:-1], int(shape[-1] or 0))
+        return (*shape[:-1], Forgotten.of(shape[-1], self))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return super().setup(key, (*shape[:-1], int(shape[-1])))
@@ -186,7 +187,7 @@ class GroupNorm(_Scaled):
         return _affine(params, normal.reshape(x.shape), x.shape[-1], x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.globally()
+        return field.normalised() if self.groups == field.channels else field.globally()
 
 
 @dataclass(frozen=True)
@@ -222,4 +223,4 @@ class InstanceNorm(_Scaled):
         return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), context.fibre, x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.globally()
+        return field.normalised()

@@ -11,13 +11,15 @@ import jax.numpy as jnp
 
 from equinet.declare import declare
 from equinet.fibre import Fibre
-from equinet.field import Field, Lost
+from equinet.field import Field, Lost, changed
+from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
 from equinet.phases import Phase
+from equinet.windows import Window
 
 Ints = int | tuple[int, ...]
 
@@ -49,6 +51,14 @@ class _Polyphase(Layer):
         """Whether the choice commutes with translations alone, rather than with what moves nodes and channels."""
         del fibre
         return False
+
+    def looks_at(self, field: Field) -> Field:
+        """What the choice depends on."""
+        return field
+
+    def _smooth(self, field: Field) -> Field:
+        """What a component of is kept, as far as it moves with what the choice depends on."""
+        return field
 
     def _replayed(self, context: Context) -> jax.Array | None:
         """The phase to keep instead of choosing, if this layer runs in a shortcut."""
@@ -100,13 +110,19 @@ class _Polyphase(Layer):
                     f"{self}: takes over a phase chosen with stride {phase.stride} on sizes {phase.grid.sizes}; "
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
-        made = field.polyphase(strides, translations_only=self._knows_translations_only(field.fibre))
+        tied = max(strides) > 1 and self.looks_at(field).is_tied
+        made = self._smooth(field).polyphase(
+            strides, tied=tied, translations_only=self._knows_translations_only(field.fibre)
+        )
         return made.scoped(replay, made.phases, field.restoring)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del lost
-        if before.tied:
-            return "kernels under a group may tie values on so few nodes: only what moves none is kept"
+        seen = before.unmoved() if before.raw else before
+        if self.looks_at(seen).is_tied:
+            return (
+                "an isometry may leave what is chosen from as it is, for every input: only what moves no node is kept"
+            )
         return "the data choose which nodes are kept, so how far the output moves is known only for some shifts"
 
 
@@ -146,7 +162,7 @@ class PolyphasePool(_Polyphase):
     def __post_init__(self) -> None:
         if self.norm not in (1, 2, inf):
             raise ValueError(f"PolyphasePool: norm must be 1, 2 or math.inf; got {self.norm!r}")
-        if self.blur is not None and (self.blur not in (1, 3, 5, 7)):
+        if self.blur is not None and not (is_integer(self.blur) and self.blur in (1, 3, 5, 7)):
             raise ValueError(
                 f"PolyphasePool: blur must be an odd filter size from 1 to 7 (an even one moves the image by half a "
                 f"node), or None; got {self.blur!r}"
@@ -165,13 +181,30 @@ class PolyphasePool(_Polyphase):
 
         return self._sampled(sample, params, x, context), state
 
-    def symmetry(self, field: Field) -> Field:
-        if self.blur is not None:
-            smooth = field.read(blur_windows(self, field.shape, self.blur, 1, "circular"), "sum")
-            # A choice that looks at the input itself commutes with what moves it and the filtered input alike.
-            chooses = not self.blur_first and max(per_axis(self.stride, field.shape, "stride", self)) > 1
-            field = field.joined(smooth) if chooses else smooth
-        return super().symmetry(field)
+    def filters(self, shape: Shape) -> tuple[Window, ...]:
+        """What the filter reads along each axis; nothing without one."""
+        return () if self.blur is None else blur_windows(self, shape, self.blur, 1, "circular")
+
+    def _filtered(self, field: Field) -> Field:
+        readings = self.filters(field.shape)
+        if not readings:
+            return field
+
+        def smooth(x: jax.Array) -> jax.Array:
+            with jax.ensure_compile_time_eval():
+                return blur(jnp.asarray(x), readings)
+
+        trial = None if field.trial is None else field.trial.filtered(readings, field.shape, smooth)
+        return changed(field.read(readings, "sum"), trial=trial)
+
+    def looks_at(self, field: Field) -> Field:
+        return self._filtered(field) if self.blur_first else field
+
+    def _smooth(self, field: Field) -> Field:
+        smooth = self._filtered(field)
+        # A choice that looks at the input itself commutes with what moves it and the filtered input alike.
+        chooses = not self.blur_first and max(per_axis(self.stride, field.shape, "stride", self)) > 1
+        return field.joined(smooth) if chooses and self.blur is not None else smooth
 
 
 @dataclass(frozen=True)

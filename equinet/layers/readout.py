@@ -8,8 +8,9 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
+from equinet.fibre import Forgotten
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, whole
 from equinet.layers.conv import add_bias
 
 
@@ -48,9 +49,7 @@ class Dense(Layer):
     bias: bool = True
 
     def output_shape(self, shape: Shape) -> Shape:
-        if not isinstance(self.features, int) or self.features < 1:
-            raise LayerError(f"{self}: features must be an integer of at least 1; got {self.features!r}")
-        return (*shape[:-1], self.features)
+        return (*shape[:-1], whole(self.features, "features", self))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         kernel = jax.random.normal(key, (shape[-1], self.features)) * (1.0 / shape[-1]) ** 0.5
@@ -78,7 +77,7 @@ class PositionalEmbedding(Layer):
     scale: float = 0.02
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*shape[:-1], int(shape[-1] or 0))
+        return (*shape[:-1], Forgotten.of(shape[-1], self))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return {"table": self.scale * jax.random.normal(key, shape)}, ()

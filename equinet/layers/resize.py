@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
 from equinet.field import Field, Lost
+from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import merge_tiles, pad_axis, read_shape, split_tiles
 from equinet.layers.pointwise import check_signs
@@ -198,13 +199,14 @@ def _pairs(layer: Layer, width: Widths, shape: Shape) -> tuple[tuple[int, int], 
         LayerError: if they are malformed or negative.
     """
     dim = len(per_axis(1, shape, "width", layer))
-    if isinstance(width, int):
-        pairs: tuple[Sequence[int], ...] = ((width, width),) * dim
-    elif all(isinstance(v, int) for v in width):
-        pairs = (width,) * dim  # pyright: ignore[reportAssignmentType]
+    if not isinstance(width, Sequence):
+        pairs: tuple[Any, ...] = ((width, width),) * dim
+    elif all(map(is_integer, width)):
+        pairs = (width,) * dim
     else:
-        pairs = tuple(width)  # pyright: ignore[reportAssignmentType]
-    if len(pairs) != dim or not all(len(pair) == 2 and min(pair) >= 0 for pair in pairs):
+        pairs = tuple(width)
+    sound = all(isinstance(pair, Sequence) and len(pair) == 2 and all(map(is_integer, pair)) for pair in pairs)
+    if len(pairs) != dim or not sound or min(map(min, pairs)) < 0:
         raise LayerError(
             f"{layer}: width must be an int, a pair (lo, hi) ≥ 0 or {dim} pairs, one per axis; got {width}"
         )

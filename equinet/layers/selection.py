@@ -12,8 +12,10 @@ from math import prod
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from equinet.fibre import Fibre
+from equinet.groups import axis_images, signed_permutations
 from equinet.layers.local import merge_tiles, split_tiles
 from equinet.linear import with_transposes
 
@@ -210,47 +212,73 @@ def _mix(h: jax.Array) -> jax.Array:
     return h ^ (h >> _u32(16))
 
 
-def _content(x: jax.Array, places: Sequence[int]) -> jax.Array:
-    """A word per node `[batch, *spatial]` from its vector of channels, in single precision; 0 and −0 count the same.
+def _renamed(stride: tuple[int, ...], sizes: tuple[int, ...], fibre: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What the point operations of a grid do to directions and channels, the identity first.
 
-    Channels of one place may be exchanged. Beyond single precision there may be nothing but rounding, which would tell
-    apart what is equal by construction.
+    They are all that respect sizes and strides, of the group of a fibre that any of its operations moves.
+
+    Returns:
+        For each operation: the number of the image of each direction (forwards and backwards along axis 0, then 1, …),
+        and of each channel its image and its sign.
     """
-    x = _single(x)
-    x = jnp.where(x == 0, jnp.zeros((), x.dtype), x)
-    place = _mix(jnp.asarray(places, jnp.uint32) + _u32(1))
-    hashed = _mix(_bits(x) ^ place.reshape((1,) * (x.ndim - 1) + (-1,)))
-    return _mix(hashed.sum(-1, dtype=jnp.uint32))
+    dim, channels = len(sizes), int(fibre)
+    moving = fibre if isinstance(fibre, Fibre) and not fibre.is_trivial else None
+    directions, places, signs = [], [], []
+    for matrix in signed_permutations(dim) if moving is None else moving.group:
+        images = axis_images(matrix)
+        if any((sizes[i], stride[i]) != (sizes[axis], stride[axis]) for axis, (i, _) in enumerate(images)):
+            continue
+        directions.append([2 * image + (step * sign < 0) for image, sign in images for step in (1, -1)])
+        entries = [(channel, 1) for channel in range(channels)] if moving is None else moving(matrix)
+        places.append([image for image, _ in entries])
+        signs.append([sign for _, sign in entries])
+    first = next(i for i, numbers in enumerate(directions) if numbers == sorted(numbers))
+    order = [first, *(i for i in range(len(directions)) if i != first)]
+    return np.asarray(directions)[order], np.asarray(places)[order], np.asarray(signs)[order]
+
+
+def _salts(count: int) -> jax.Array:
+    """Words, one a number, to tell what is hashed at one place from what is at another."""
+    return _mix(jnp.arange(1, count + 1, dtype=jnp.uint32))
 
 
 def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: int = 0) -> list[jax.Array]:
-    """Statistics `[batch, phases]` of what `x` holds, seen from the nodes of each phase.
+    """Two statistics `[batch, phases]` of what `x` holds, seen from the nodes of each phase.
 
-    Words per node are refined by sums over neighbours, wrapped around, until each has seen the whole map, and then
-    added over the nodes of a phase. The first key treats all directions alike, and all channels that operations send to
-    each other, up to signs, so that flips, rotations and transposes do not change it; the second tells directions and
-    channels apart, so that it differs (hashes aside) unless a shift that exchanges the phases leaves x as it is.
+    Words per node are refined by sums over neighbours, each hashed with its direction, wrapped around, until each has
+    seen the whole map, and then added over the nodes of a phase: the key K(o; x). It differs between phases (hashes
+    aside) unless a shift that exchanges them leaves x as it is. It is the second statistic; the first is
+    `Σ_A mix(K(A o; A x))` over the point operations A, so that no operation changes it, and equal values imply an
+    isometry that leaves x as it is and sends one of the phases to the other. (A statistic that treats all directions
+    alike would not do: on maps where all nodes of one value have equally many neighbours of each, it is the same
+    everywhere.) Rather than move x by A, its directions and channels are called what A makes of them.
+
+    Channels are read in single precision, 0 and −0 alike: beyond it there may be nothing but rounding, which would tell
+    apart what is equal by construction.
     """
     axes = tuple(range(1, x.ndim - 1))
-    rounds = sum(x.shape[axis] // 2 for axis in axes)
-    plain = range(x.shape[-1])
-    alike = fibre.orbits if isinstance(fibre, Fibre) else plain
-    unsigned = jnp.abs(x) if isinstance(fibre, Fibre) and not fibre.is_permutation else x
+    channels = fibre if isinstance(fibre, Fibre) else x.shape[-1]
+    values, last = _single(x), (*(1,) * (x.ndim - 1), -1)
+    directions, places, signs = _renamed(stride, tuple(x.shape[axis] for axis in axes), channels)
 
-    def refined(directions: bool) -> jax.Array:
-        nodes = _content(x, plain) if directions else _content(unsigned, alike)
+    def key(directions: jax.Array, places: jax.Array, signs: jax.Array) -> jax.Array:
+        signed = values * signs.reshape(last)
+        bits = _bits(jnp.where(signed == 0, jnp.zeros((), signed.dtype), signed))
+        nodes = _mix(_mix(bits ^ _salts(x.shape[-1])[places].reshape(last)).sum(-1, dtype=jnp.uint32))
+        salts = _salts(2 * len(axes))[directions]
 
         def turn(_: int, h: jax.Array) -> jax.Array:
             total = h * _u32(0x9E3779B1)
             for number, (axis, step) in enumerate((axis, step) for axis in axes for step in (1, -1)):
-                salt = _u32(0x27D4EB2F * (number + 1) & 0xFFFFFFFF) if directions else _u32(0x27D4EB2F)
-                total = total + _mix(jnp.roll(h, step, axis) ^ salt)
+                total = total + _mix(jnp.roll(h, step, axis) ^ salts[number])
             return _mix(total)
 
-        words = _mix(jax.lax.fori_loop(0, rounds, turn, nodes))
+        words = _mix(jax.lax.fori_loop(0, sum(x.shape[axis] // 2 for axis in axes), turn, nodes))
         return stack_phases(words[..., None], stride).sum((*(axis + 1 for axis in axes), -1), dtype=jnp.uint32)
 
-    return [refined(False), refined(True)]
+    named = (jnp.asarray(directions), jnp.asarray(places), jnp.asarray(signs, values.dtype))
+    keys = jax.lax.map(lambda operation: key(*operation), named)
+    return [_mix(keys).sum(0, dtype=jnp.uint32), keys[0]]
 
 
 def leaders(keys: Sequence[jax.Array], among: jax.Array | None = None) -> jax.Array:
@@ -263,13 +291,20 @@ def leaders(keys: Sequence[jax.Array], among: jax.Array | None = None) -> jax.Ar
 
 
 def choose(x: jax.Array, stride: tuple[int, ...], first: jax.Array, fibre: int = 0) -> jax.Array:
-    """The offset `[batch, d]` (int32) of the component that is `first`, `[batch, phases]`; `content_keys` break ties.
+    """The offset `[batch, d]` (int32) of the component that is `first`, `[batch, phases]`; what x holds breaks ties.
 
-    Only phases that a shift of x exchanges without changing it still tie: then no rule commutes with shifts, and the
-    first is kept.
+    Phases that isometries of x exchange have equal statistics. Of the others, if there are any, one is chosen; then
+    the choice commutes with isometries. Phases that a shift of x exchanges without changing it tie to the end: then no
+    rule commutes with shifts, and the one of the smallest offset is kept.
     """
+
+    def apart(among: jax.Array) -> jax.Array:
+        whole, directed = content_keys(x, stride, fibre)
+        alike = ((whole[:, :, None] == whole[:, None, :]) & among[:, None, :]).sum(-1, dtype=jnp.uint32)
+        return leaders([~alike, whole, directed], among)
+
     tied = (first.sum(1, dtype=jnp.int32) > 1).any()
-    found = jax.lax.cond(tied, lambda among: leaders(content_keys(x, stride, fibre), among), lambda among: among, first)
+    found = jax.lax.cond(tied, apart, lambda among: among, first)
     flat = jnp.argmax(found, axis=1).astype(jnp.int32)
     return jnp.stack(jnp.unravel_index(flat, stride), axis=-1).astype(jnp.int32)
 

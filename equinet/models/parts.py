@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Literal, get_args
 
+from equinet.groups.integers import is_integer
 from equinet.layers import (
     AvgPool,
     BatchNorm,
@@ -47,8 +48,8 @@ def check_choice(model: str, argument: str, value: object, choices: tuple[object
 
 def check_counts(model: str, argument: str, counts: int | Sequence[int], least: int = 1) -> None:
     """Raise a ValueError unless there are counts and all are integers of at least `least`."""
-    listed = (counts,) if isinstance(counts, int) else tuple(counts)
-    if not listed or not all(isinstance(count, int) and count >= least for count in listed):
+    listed = tuple(counts) if isinstance(counts, Sequence) else (counts,)
+    if not listed or not all(is_integer(count) and count >= least for count in listed):
         raise ValueError(f"{model}: {argument} must be integers of at least {least}; got {counts!r}")
 
 

@@ -73,6 +73,15 @@ def sources(sizes: Sequence[int], matrices: Any, shifts: Any, bounds: Bounds | N
     return index, mask
 
 
+def within(sizes: Sequence[int], bounds: Bounds | None) -> np.ndarray:
+    """Which points of a grid lie within the bounds, `[P]`."""
+    kept = np.ones(prod(sizes), bool)
+    for place, limit in zip(np.indices(tuple(sizes)).reshape(len(sizes), prod(sizes)), bounds or (), strict=False):
+        if limit is not None:
+            kept &= (place >= limit[0]) & (place < limit[1])
+    return kept
+
+
 def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain, fibre: ChannelAction | None = None) -> Any:
     """`g·x`: the array with `(g·x)[b, g p, :] = ρ(A) x[b, p, :]`.
 

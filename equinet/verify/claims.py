@@ -8,6 +8,7 @@ from typing import Any
 
 from equinet.domain import Axis, Domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.integers import as_integer
 from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]
@@ -33,10 +34,27 @@ class Claim:
     fibre: ChannelAction | None = None
     shifts_only: bool = False
 
+    def __post_init__(self) -> None:
+        if not callable(self.channels):
+            object.__setattr__(self, "channels", as_integer(self.channels, "the number of input channels"))
+
     def about_shifts(self) -> Claim:
         """What the claim says of translations; nothing is said of other isometries."""
         group = SpaceGroup.of_translations(self.group.lattice, self.group.periods)
         return replace(self, group=group, shifts_only=True)
+
+    @property
+    def is_adaptive(self) -> bool:
+        """Whether the claim excepts inputs from which no equivariant choice is possible, as a certificate says."""
+        return bool(getattr(self.source, "adaptive", False))
+
+    @property
+    def moves(self) -> ChannelAction | None:
+        """What point operations do to the channels of the output, None where none of them moves any."""
+        f: Any = self.fibre
+        if not callable(f) or (hasattr(f, "group") and all(_is_still(f(matrix)) for matrix in f.group)):
+            return None
+        return f
 
     @property
     def whole(self) -> SpaceGroup:
@@ -45,6 +63,8 @@ class Claim:
         if self.shifts_only:
             return SpaceGroup.of_translations(group.lattice, group.periods)
         known = [set(getattr(f, "group", group.point_group)) for f in (self.channels, self.fibre) if callable(f)]
+        if callable(self.fibre) and self.moves is None:
+            known[-1] |= set(self.group.point_group)
         kept = tuple((a, t) for a, t in group.operations if all(a in operations for operations in known))
         return group if len(kept) == len(group.operations) else SpaceGroup(group.lattice, kept, group.periods)
 
@@ -100,6 +120,10 @@ def _on_its_domain(claim: Claim) -> Claim:
     if strange is not None:
         raise ValueError(f"the claim contains {strange}, and the fibre does not say what it does to channels")
     return made
+
+
+def _is_still(images: Any) -> bool:
+    return all((image, sign) == (channel, 1) for channel, (image, sign) in enumerate(images))
 
 
 def output_grid(claim: Claim, sizes: tuple[int, ...]) -> Domain:

@@ -52,6 +52,15 @@ def doublings(group: SpaceGroup) -> list[Isometry]:
     ]
 
 
+def half_turns(group: SpaceGroup) -> list[Isometry]:
+    """The translations of a finite group half way around along each basis vector, the farthest there are."""
+    return [
+        Isometry.translation(group.periods.reduce(tuple(half * v for v in row)))
+        for row, half in _half_turns(group)
+        if half
+    ]
+
+
 def _half_turns(group: SpaceGroup) -> Iterator[tuple[Vector, int]]:
     """Each basis vector of the translations, with half the number of steps that lead around."""
     pivots = {next(i for i, v in enumerate(row) if v): row for row in group.periods.basis}

@@ -15,6 +15,7 @@ from equinet.domain import Domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.verify.act import ChannelAction
 from equinet.verify.claims import Claim
+from equinet.verify.gauge import Hidden, hidden_lines
 from equinet.verify.probe import MEMORY
 from equinet.verify.program import precision
 from equinet.verify.sweep import Bench, make_bench
@@ -35,7 +36,10 @@ class Discovered:
         output: the output grid.
         measured: how many elements were evaluated.
         tol: the largest relative error taken for rounding.
+        dtype: of the arithmetic.
         fibre: what point operations do to the channels of the output, as it was given.
+        hidden: channels of which nothing can be told, since rounding hides errors in them. Where there are any, no
+            element but the identity is reported.
     """
 
     domain: Domain
@@ -46,7 +50,9 @@ class Discovered:
     output: Domain
     measured: int
     tol: float
+    dtype: str
     fibre: ChannelAction | None = None
+    hidden: tuple[Hidden, ...] = ()
 
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of the output grid: the product of the images along a word for g in the generators.
@@ -74,6 +80,7 @@ class Discovered:
     def __str__(self) -> str:
         lines = [f"{self.strict} on {self.domain}, invariant under {self.invariance} ({self.measured} measured)"]
         lines += [f"  ({g}) acts on the output as ({h})" for g, h in self.images]
+        lines += hidden_lines(self.hidden, self.dtype)
         return "\n".join(lines)
 
 
@@ -92,6 +99,7 @@ def discover(
     chunk: int | None = None,
     memory: int = MEMORY,
     tol: float | None = None,
+    inputs: Any = None,
     progress: bool | None = None,
 ) -> Discovered:
     """Find the largest group of isometries that act on the output of `fn`, and how.
@@ -109,7 +117,7 @@ def discover(
         channels: of the input; a `Fibre` if point operations move them, which are then those of its group.
         fibre: what point operations do to the channels of the output; None: nothing.
         output: the output grid, if it is not of the output array's sizes with the input's boundaries.
-        batch, trials, dtype, jit, chunk, memory, tol, progress: as for `verify`.
+        batch, trials, dtype, jit, chunk, memory, tol, inputs, progress: as for `verify`.
 
     Raises:
         ValueError: if the domain is infinite, or as for `verify`.
@@ -128,15 +136,16 @@ def discover(
         bench = make_bench(
             fn, Claim(domain, channels, trivial, output=output, fibre=fibre), None, None,
             key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
-            progress=progress,
+            own=inputs, progress=progress,
         )  # fmt: skip
-        tol = bench.probe.tol
+        tol, hidden = bench.probe.tol, bench.probe.hidden
         bench.probe.check_apart()
+        bench.leave_out_inputs_without_a_choice(bench.claim.whole, acts=False)
 
         def acts(elements: Sequence[Isometry]) -> list[bool]:
             nonlocal counted
             counted += len(elements)
-            return [error <= tol for error, _ in bench.explain(elements, tol)]
+            return [error <= tol and not hidden for error, _ in bench.explain(elements, tol)]
 
         def fixes(elements: Sequence[Isometry]) -> list[bool]:
             nonlocal counted
@@ -157,6 +166,8 @@ def discover(
         output=bench.grid,
         measured=counted,
         tol=tol,
+        dtype=bench.probe.dtype.name,
+        hidden=hidden,
     )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup, axis_images
-from equinet.verify.act import Bounds
+from equinet.verify.act import Bounds, pack, sources
 
 COMPARED = 8
 """Trusted outputs along an axis of a canvas sized here."""
@@ -95,6 +95,36 @@ class Canvas:
                 )
             found.append(limit if infinite else None)
         return tuple(found)
+
+    def check_overlap(self, images: Sequence[Isometry], out_sizes: tuple[int, ...]) -> None:
+        """Raise an error if an output isometry leaves nothing to compare.
+
+        Raises:
+            ValueError: if nothing of the trusted outputs is moved to trusted outputs.
+        """
+        for h in images:
+            _, mask = sources(out_sizes, *pack([h]), self.bounds(out_sizes))
+            if mask is not None and not mask.any():
+                raise ValueError(
+                    f"on a canvas of {self.sizes} nothing can be compared: ({h}) moves all outputs that see only the "
+                    "inside to where none does. Use a larger canvas, or leave domain= out"
+                )
+
+    def far(self, out_sizes: tuple[int, ...]) -> list[Isometry]:
+        """The claimed translations by 2, 4, 8, … steps along infinite axes that leave half of an axis to compare."""
+        found = []
+        for row in self.group.lattice.basis:
+            room = [
+                (limit[1] - limit[0]) * self.strides[axis] / 2 / abs(row[axis])
+                for axis, limit in enumerate(self.bounds(out_sizes))
+                if limit is not None and row[axis]
+            ]
+            if room:
+                found += [
+                    Isometry.translation(tuple((1 << k) * v for v in row))
+                    for k in range(1, int(min(room)).bit_length())
+                ]
+        return found
 
     def align(self, g: Isometry) -> Isometry:
         """`g` times a claimed translation, such that it maps the canvas nearly onto itself."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, identity_matrix
-from equinet.verify.act import Bounds, pack, sources
+from equinet.verify.act import Bounds, pack, sources, within
 
 BLOCK = 256
 """Candidates examined at once."""
@@ -43,8 +43,8 @@ class Matcher:
         self.weights = weights / weights.sum()
         self.signals = references @ self.weights
         self.points = np.indices(sizes).reshape(len(sizes), -1).T
-        self.trusted = self._within(bounds)
-        central = self._within(bounds and tuple(_third(limit) for limit in bounds))
+        self.trusted = within(sizes, bounds)
+        central = within(sizes, bounds and tuple(_third(limit) for limit in bounds))
         self.anchors = central if central.any() else self.trusted
         group, one = grid.group, identity_matrix(len(sizes))
         operations = sorted(group.operations, key=lambda operation: operation[0] != one)
@@ -52,13 +52,6 @@ class Matcher:
         self.fixed = np.array([axis.boundary == "bounded" for axis in grid.axes])
         few = group.order is not None and group.order <= FEW
         self.everything = pack(sorted(group.elements(), key=lambda g: (not g.is_translation, g.shift))) if few else None
-
-    def _within(self, bounds: Bounds | None) -> np.ndarray:
-        kept = np.ones(len(self.points), bool)
-        for axis, limit in enumerate(bounds or ()):
-            if limit is not None:
-                kept &= (self.points[:, axis] >= limit[0]) & (self.points[:, axis] < limit[1])
-        return kept
 
     def __call__(self, y: np.ndarray, trials: Sequence[int]) -> tuple[float, Isometry]:
         """The smallest error found and its isometry: within `tol` if any isometry is.

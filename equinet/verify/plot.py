@@ -51,16 +51,21 @@ def plot_report(report: Report, path: str | Path, *, title: str | None = None) -
         _curves(figure, report, parts)
     else:
         _maps(figure, report, parts)
-    verdict = ", ".join(
-        [
-            "sound" if report.sound else "NOT sound",
-            {True: "tight", False: "NOT tight", None: "tightness not measured"}[report.tight],
-        ]
-    )
-    figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {verdict}", fontsize=11)
+    figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {_verdict(report)}", fontsize=11)
     target = Path(path)
     figure.savefig(target, dpi=150)
     return target
+
+
+def _verdict(report: Report) -> str:
+    words = {True: "", False: "NOT ", None: "cannot tell whether "}
+    parts = [f"{words[report.sound]}sound"]
+    if report.culprit is not None:
+        parts[0] += f" in {report.culprit}"
+    parts.append(f"{words[report.tight]}tight" if report.measured_outside else "tightness not measured")
+    if report.hidden:
+        parts.append(f"rounding hides errors of {report.hidden[0].channel}")
+    return ", ".join(parts)
 
 
 def _name(matrix: Matrix) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from math import prod, sqrt
+from math import prod
 from typing import Any
 
 import jax
@@ -13,16 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.groups import Isometry
-from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels
+from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, within
+from equinet.verify.gauge import BREAKING, COARSE, STILL, Channel, Gauge, Hidden, gauge
+from equinet.verify.inputs import draw as draw
+from equinet.verify.inputs import FEW_VALUED, drawn, given
 from equinet.verify.program import Program, Spread
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
-
-BREAKING = 1e-3
-"""The smallest relative error taken for a broken symmetry."""
-
-HEADROOM = 4.0
-"""The least ratio of the tolerance to the noise floor."""
 
 EXAMPLES = {"cpu": 32}
 """Examples in a chunk of large inputs, where the chunk is chosen here; more do not run faster on a CPU."""
@@ -57,18 +54,27 @@ class Job:
 class Probe:
     """Evaluates a function on transformed random inputs, in chunks through one compiled step.
 
-    The *bank* holds `trials` batches x_k of standard normal inputs, and for each a copy with every entry moved by one
-    unit in the last place. The *scale* of all errors is the largest deviation of an output entry on the bank from its
-    channel's mean, so that an error of 1 is as large as what the inputs change (where an output hardly varies, √ε of
-    its magnitude is taken instead).
+    The *bank* holds `trials` batches. Up to half of their examples, the last ones, are few-valued, large, sparse, of one
+    sign, or tied between polyphase components; the others standard normal (see `inputs`; or all are the user's own).
+    Those on which the function is not finite are replaced by normal ones. For each example there is a copy with every
+    entry moved by one unit in the last place.
 
-    The *noise floor* needs no claim. It is the largest of: the response of f to the perturbed copies (the median over
-    k, so that one flip of a near tie in a data-dependent layer does not count), the difference between evaluations of
-    one input in different slots of a batch, and ε of the output's magnitude. The first is the condition of f times ε,
-    which is what another order of summation costs; a function that cancels large values inside itself, unseen in its
-    input and output, may need float64 or `tol`. The *tolerance* is the geometric mean of the floor and `BREAKING` =
-    1e-3, as far from rounding as from breaking: about 1e-9 in float64, where nine orders lie between, and 1e-5 in
-    float32. In bfloat16 the floor itself is above 1e-3 and the tolerance is `HEADROOM` = 4 times the floor.
+    Errors are measured channel by channel, real and imaginary parts apart. The *variation* of a channel is the largest
+    deviation of an entry from the channel's mean on normal inputs, and on an input of another kind also its deviation
+    there. So an error of 1 is as large as what the inputs change.
+
+    The *noise* of a channel needs no claim. It is the larger of: the response to the perturbed copies (the third quartile
+    over the examples that respond, so that one flip of a near tie in a data-dependent layer does not count), and ε of the
+    channel's magnitude. The first is the condition of f times ε, which is what another order of summation costs; a
+    function that cancels large values inside itself, unseen in its input and output, may need float64 or `tol`. Noise
+    over variation is the channel's *floor*, and its tolerance the geometric mean of the floor and `BREAKING` = 1e-3, as
+    far from rounding as from breaking, at least `HEADROOM` = 4 times the floor: about 1e-9 in float64, where nine
+    orders lie between, and 1e-5 in float32.
+
+    No tolerance may exceed `BREAKING` (or `COARSE` = 64 units in the last place, which is more in bfloat16 and float16).
+    A channel whose floor would need more is *hidden*: of what is not broken beyond its noise nothing can be told. All
+    others share the largest of their tolerances. A channel that is constant up to `STILL` = 4 units in the last place,
+    on all inputs and on inputs 10^8 and 10^16 times as large, is held to be constant up to twice that.
 
     Args:
         program: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.
@@ -84,12 +90,15 @@ class Probe:
             shared out among them.
         memory: bytes that a compiled step may take for intermediate values on a device: the chunk shrinks until it
             takes no more.
-        tol: overrides the derived tolerance.
+        tol: overrides the derived tolerance; nothing is hidden then.
+        own: the user's examples `[n, *sizes, channels]` to measure on, or None.
         progress: whether to show a progress bar; None: on long sweeps in a terminal.
 
     Attributes:
-        references: f on the bank's unperturbed inputs, `[trials, batch, P', C']`, float64.
-        scale, floor, tol: as above.
+        references: f on the bank's unperturbed inputs, `[trials, batch, P', C']`, float64. Of a complex output the
+            imaginary parts follow as further channels.
+        gauge: variation, noise and tolerance.
+        inputs: the bank.
 
     Raises:
         ValueError: if the output is no array with the input's batch size, or mixes the examples of a batch, or takes
@@ -112,6 +121,7 @@ class Probe:
         chunk: int,
         memory: int,
         tol: float | None,
+        own: Any = None,
         progress: bool | None,
     ) -> None:
         self.into: Any = channels if callable(channels) else None
@@ -125,16 +135,24 @@ class Probe:
         self.chunk = -(-chunk // self._devices) * self._devices
         if self._spread is not None:
             self.program = replace(self.program, variables=self._spread.everywhere(self.program.variables))
-        self.bank: Any = self.kept(draw(key, (trials, batch, prod(sizes), channels), self.dtype))
-        shape = self._output_shape()
+        if own is None:
+            self.inputs = drawn(key, trials, batch, sizes, channels, self.dtype)
+        else:
+            self.inputs = given(own, trials, batch, sizes, channels, self.dtype)
+        self.bank: Any = self.kept(self.inputs.bank)
+        shape, made = self._output_shape()
         self.out_sizes, self.bounds = grid(shape[1:-1])
-        refs = 2 * trials, batch, self.out_points, prod(shape[1:]) // self.out_points
-        self._refs: Any = self.kept(np.zeros(refs, np.float64 if self.dtype == np.float64 else np.float32))
+        self.is_complex = jnp.issubdtype(made, jnp.complexfloating)
+        self.eps = max(float(jnp.finfo(t).eps) for t in (self.dtype, made) if jnp.issubdtype(t, jnp.inexact))
+        entries, features = len(self.inputs.bank), (1 + self.is_complex) * (prod(shape[1:]) // self.out_points)
+        wide = np.float64 if self.dtype == np.float64 else np.float32
+        self._refs: Any = self.kept(np.zeros((entries, batch, self.out_points, features), wide))
+        self._unit: Any = self.kept(np.ones((entries, batch, features), wide))
         self._fit_into(memory)
-        self._measure_references()
-        self.tol = tolerance(self.floor, self.dtype) if tol is None else tol
+        self.gauge = self._measure_references(tol)
+        self._settle()
 
-    def _output_shape(self) -> tuple[int, ...]:
+    def _output_shape(self) -> tuple[tuple[int, ...], Any]:
         asked = (self.chunk * self.batch, *self.sizes, self.channels)
         if self.program.traced:
             y = jax.eval_shape(self.program.evaluate, self.program.variables, jax.ShapeDtypeStruct(asked, self.dtype))
@@ -149,7 +167,7 @@ class Probe:
             )
         if prod(shape) == 0:
             raise ValueError(f"the function's output is empty: input {asked}, output {shape}")
-        return tuple(shape)
+        return tuple(shape), jnp.dtype(y.dtype)
 
     def _fit_into(self, memory: int) -> None:
         job = Job(Isometry.identity(len(self.sizes)), Isometry.identity(len(self.out_sizes)))
@@ -176,17 +194,97 @@ class Probe:
         """Number of points of the output grid."""
         return prod(self.out_sizes)
 
-    def _measure_references(self) -> None:
-        one = Isometry.identity(len(self.sizes))
-        same = Isometry.identity(len(self.out_sizes))
-        order = [*range(2 * self.trials), *range(self.trials)]
-        parts = [np.asarray(y) for _, _, y in self._run([Job(one, same, k) for k in order], outputs=True)]
-        outputs = np.concatenate(parts)[: len(order)]
-        refs = outputs[: 2 * self.trials]
-        self._refs = self.kept(refs)
-        kept, nudged, again = np.split(outputs, 3)
-        self.references = kept.astype(np.float64)
-        self.scale, self.floor = noise(kept, again, nudged, self.dtype)
+    def _measure_references(self, tol: float | None) -> Gauge:
+        inputs, entries = self.inputs, len(self.inputs.batches)
+        outputs = self._evaluated(range(len(inputs.bank)))
+        defined = np.isfinite(outputs).all(axis=(2, 3))
+        undefined = ~defined[:entries]
+        undefined[: self.trials] |= ~defined[entries:]
+        self.check_finite(not undefined[inputs.generic].any(), Isometry.identity(len(self.sizes)))
+        if undefined.any():
+            self.inputs = inputs = inputs.without(undefined)
+            self.bank = self.kept(inputs.bank)
+            again = np.flatnonzero(undefined.any(axis=1))
+            again = np.concatenate([again, entries + again[again < self.trials]])
+            outputs[again] = self._evaluated(again)
+            self.check_finite(bool(np.isfinite(outputs).all()), Isometry.identity(len(self.sizes)))
+        self._refs = self.kept(outputs)
+        kept, nudged = outputs[:entries], outputs[entries:]
+        self.references = kept[: self.trials].astype(np.float64)
+        trusted = within(self.out_sizes, self.bounds)
+
+        def measure(varying: frozenset[int] = frozenset()) -> Gauge:
+            return gauge(
+                kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps,
+                exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying, name=self.dtype.name,
+            )  # fmt: skip
+
+        found = measure()
+        varying = self._varying(kept[0], found.still)
+        return measure(varying) if varying else found
+
+    def _evaluated(self, entries: Sequence[int] | np.ndarray) -> np.ndarray:
+        """f on entries of the bank, finite or not, imaginary parts apart."""
+        one, same = Isometry.identity(len(self.sizes)), Isometry.identity(len(self.out_sizes))
+        jobs = [Job(one, same, int(k)) for k in entries]
+        parts = [np.asarray(y) for _, _, y in self._run(jobs, outputs=True, check=False)]
+        return np.concatenate(parts)[: len(jobs)]
+
+    def _varying(self, kept: np.ndarray, still: tuple[int, ...]) -> frozenset[int]:
+        """The channels, of those that seem constant, that inputs of other magnitudes change."""
+        found: set[int] = set()
+        if not still:
+            return frozenset()
+        bank, level = self.inputs.bank, kept.mean(axis=(0, 1))
+        for factor in (1e8, 1e16):
+            with np.errstate(over="ignore"):
+                self.bank = self.kept(bank * np.asarray(factor, bank.dtype))
+            outputs = self._evaluated([0])[0]
+            gaps = np.abs(outputs[np.isfinite(outputs).all(axis=(1, 2))] - level).max(axis=(0, 1), initial=0.0)
+            found |= {c for c in still if gaps[c] > 2 * STILL * self.eps * abs(level[c])}
+        self.bank = self.kept(bank)
+        return frozenset(found)
+
+    def _settle(self) -> None:
+        """Compare with the gauge's units from here on."""
+        unit = np.ones(self._unit.shape, self._unit.dtype)
+        unit[: len(self.gauge.unit)] = np.minimum(self.gauge.unit, np.finfo(unit.dtype).max)
+        self._unit = self.kept(np.maximum(unit, np.finfo(unit.dtype).tiny))
+
+    def leave_out(self, examples: Sequence[tuple[int, int]]) -> None:
+        """Compare no more on some examples, `(entry, place in the batch)`."""
+        unit = self.gauge.unit.copy()
+        for place in examples:
+            unit[place] = np.inf
+        self.gauge = replace(self.gauge, unit=unit)
+        self._settle()
+
+    @property
+    def tol(self) -> float:
+        """The largest error taken for rounding."""
+        return self.gauge.tol
+
+    @property
+    def scale(self) -> float:
+        """How much the loudest channel varies."""
+        return self.gauge.scale
+
+    @property
+    def unit(self) -> np.ndarray:
+        """What an error of 1 is, `[trials, batch, 1, C']`."""
+        return self.gauge.unit[: self.trials, :, None, :]
+
+    @property
+    def hidden(self) -> tuple[Hidden, ...]:
+        """The channels of which nothing can be told."""
+        return tuple(Hidden(self.channel(c), error) for c, error in self.gauge.hidden)
+
+    def channel(self, index: int) -> Channel:
+        """The channel of the output that one of the references' is."""
+        count = self.references.shape[-1] // 2
+        if not self.is_complex:
+            return Channel(index)
+        return Channel(index % count, "imaginary" if index >= count else "real")
 
     def check_apart(self) -> None:
         """Raise an error if an input among copies of itself gives another output than among others.
@@ -194,15 +292,22 @@ class Probe:
         Raises:
             ValueError: the function mixes the examples of a batch.
         """
-        one, same = Isometry.identity(len(self.sizes)), Isometry.identity(len(self.out_sizes))
         # What is left of a chunk is filled with copies.
-        _check_slots(max(self.errors([Job(one, same, k)])[0] for k in range(min(2, self.trials))), self.dtype)
+        self.check_slots(max(self.errors([self.unmoved(k)])[0] for k in range(min(2, self.trials))))
+
+    def unmoved(self, which: int = 0) -> Job:
+        """The evaluation of an entry of the bank as it is."""
+        return Job(Isometry.identity(len(self.sizes)), Isometry.identity(len(self.out_sizes)), which)
+
+    def check_slots(self, difference: float) -> None:
+        """Raise an error if an unmoved input's output differs by more than rounding from what it was before."""
+        _check_slots(difference, self.eps)
 
     def errors(self, jobs: Sequence[Job]) -> list[float]:
-        """The error of each job: `max |f(g·x) − h·f(x)|` over batch, positions and channels, over the scale."""
+        """The error of each job: `max |f(g·x) − h·f(x)|` over positions, over batch and channels in their units."""
         found: list[float] = []
         for part, errors, _ in self._run(jobs):
-            found.extend(float(e) / self.scale for e in np.asarray(errors)[: len(part)])
+            found.extend(float(e) for e in np.asarray(errors)[: len(part)])
         return found
 
     def outputs(self, jobs: Sequence[Job]) -> Iterator[np.ndarray]:
@@ -214,9 +319,11 @@ class Probe:
         for part, errors, y in self._run(jobs, outputs=True):
             values, gaps = np.asarray(y), np.asarray(errors)
             for at in range(len(part)):
-                yield float(gaps[at]) / self.scale, values[at]
+                yield float(gaps[at]), values[at]
 
-    def _run(self, jobs: Sequence[Job], outputs: bool = False) -> Iterator[tuple[Sequence[Job], Any, Any]]:
+    def _run(
+        self, jobs: Sequence[Job], outputs: bool = False, check: bool = True
+    ) -> Iterator[tuple[Sequence[Job], Any, Any]]:
         parts = self.chunks(jobs)
         with progress_bar(len(parts), self.progress) as advance:
             previous = None
@@ -224,11 +331,11 @@ class Probe:
             for part in parts:
                 current = (part, *self._step(part))
                 if previous is not None:
-                    yield self._checked(*previous, outputs)
+                    yield self._checked(*previous, outputs, check)
                     advance()
                 previous = current
             if previous is not None:
-                yield self._checked(*previous, outputs)
+                yield self._checked(*previous, outputs, check)
                 advance()
 
     def _step(self, part: Sequence[Job]) -> tuple[Any, Any, Any]:
@@ -247,7 +354,7 @@ class Probe:
             still = [Isometry.identity(job.g.dim) if job.still else job.g.inverse() for job in padded]
             back = pack_channels(self.back, still)
         elements = which, pack([job.g for job in padded]), pack([job.h for job in padded]), into, back
-        return (self.program.variables, self.bank, self._refs, *self.placed(elements))
+        return (self.program.variables, self.bank, self._refs, self._unit, *self.placed(elements))
 
     def chunks(self, things: Sequence[Any]) -> list[Sequence[Any]]:
         """Parts that one step takes."""
@@ -258,10 +365,10 @@ class Probe:
         return elements if self._spread is None else self._spread.shared(elements)
 
     def _checked(
-        self, part: Sequence[Job], errors: Any, finite: Any, y: Any, outputs: bool
+        self, part: Sequence[Job], errors: Any, finite: Any, y: Any, outputs: bool, check: bool
     ) -> tuple[Sequence[Job], Any, Any]:
         for ok, job in zip(np.asarray(finite), part, strict=False):
-            self.check_finite(bool(ok), job.g)
+            self.check_finite(bool(ok) or not check, job.g)
         return part, errors, y if outputs else None
 
     def check_finite(self, ok: bool, g: Isometry) -> None:
@@ -275,65 +382,12 @@ class Probe:
             raise FloatingPointError(f"the function returned NaN or inf on standard normal inputs {on}")
 
 
-def noise(kept: np.ndarray, again: np.ndarray, nudged: np.ndarray, dtype: Any) -> tuple[float, float]:
-    """The scale of a function's outputs and the noise floor relative to it; see `Probe`.
-
-    Args:
-        kept, again, nudged: outputs `[trials, batch, P', C']` for the same inputs in two slots of a batch each, and for
-            perturbed ones.
-        dtype: of the arithmetic.
-
-    Raises:
-        ValueError: if the slots differ by more than rounding.
-    """
-    kept = kept.astype(np.float64)
-    eps = float(jnp.finfo(dtype).eps)
-    magnitude = float(np.abs(kept).max())
-    spread = float(np.abs(kept - kept.mean(axis=(0, 1, 2))).max())
-    scale = max(spread, sqrt(eps) * magnitude) or 1.0
-    slots = float(np.abs(again - kept).max()) / scale
-    _check_slots(slots, dtype)
-    moved = np.abs(nudged.astype(np.float64) - kept).max(axis=(1, 2, 3)) / scale
-    return scale, max(float(np.median(moved)), slots, eps * max(1.0, magnitude / scale))
-
-
-def _check_slots(difference: float, dtype: Any) -> None:
-    if difference > max(BREAKING, 64 * float(jnp.finfo(dtype).eps)):
+def _check_slots(difference: float, eps: float) -> None:
+    if difference > max(BREAKING, COARSE * eps):
         raise ValueError(
             f"the function mixes the examples of a batch: one input evaluated in two slots differs by "
             f"{difference:.1e}. Use it in evaluation mode, without randomness"
         )
-
-
-def tolerance(floor: float, dtype: Any) -> float:
-    """The largest error taken for rounding above a noise floor; see `Probe`.
-
-    Raises:
-        ValueError: if none separates rounding from a broken symmetry.
-    """
-    tol = max(sqrt(floor * BREAKING), HEADROOM * floor)
-    if tol >= 0.5:
-        raise ValueError(
-            f"the noise floor of this function in {jnp.dtype(dtype).name} is {floor:.1e} of its output's variation: "
-            "no tolerance separates rounding from a broken symmetry. Use a wider dtype, or give tol="
-        )
-    return tol
-
-
-def draw(key: jax.Array | int, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Standard normal inputs of a shape, then the same with every entry moved by about one unit in the last place.
-
-    Drawn on the host from the words of the key: nothing is compiled.
-    """
-    if isinstance(key, int | np.integer):
-        key = int(key)
-        words = [(key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF]
-    else:
-        words = np.asarray(jax.random.key_data(key)).ravel().tolist()
-    rng = np.random.default_rng(words)
-    x = rng.normal(size=shape).astype(dtype)
-    signs = rng.choice([-1.0, 1.0], size=shape).astype(dtype)
-    return np.concatenate([x, x + x * signs * np.asarray(jnp.finfo(dtype).eps, dtype)])
 
 
 class _Bar:

@@ -24,7 +24,7 @@ class Program:
     Args:
         variables: weights passed to the compiled code as arguments, or None if they are part of it.
         evaluate: `(variables, x) -> y`.
-        step: `(variables, bank, refs, which, g, h, into, back, sizes=, out_sizes=, bounds=) -> (errors, finite, y)`;
+        step: `(variables, bank, refs, unit, which, g, h, into, back, sizes=, out_sizes=, bounds=) -> (errors, finite, y)`;
             see `compare`.
         traced: whether `evaluate` is JAX code under `jit`.
         stages: the functions that `evaluate` applies one after the other, each compiled apart, `variables` being a
@@ -77,6 +77,7 @@ def difference(
     xp: Any,
     y: Any,
     refs: Any,
+    unit: Any,
     which: Any,
     h: tuple[Any, Any],
     back: tuple[Any, Any] | None,
@@ -87,12 +88,14 @@ def difference(
     """What `compare` returns, from `y = f(g·x)`."""
     count, batch = which.shape[0], refs.shape[1]
     rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
-    y = exchanged(xp, y.reshape(count, batch, *refs.shape[2:]).astype(refs.dtype), back)
+    y = y.reshape(count, batch, refs.shape[2], -1)
+    parts = (y.real, y.imag) if xp.iscomplexobj(y) else (y,)
+    y = xp.concatenate([exchanged(xp, part.astype(refs.dtype), back) for part in parts], axis=-1)
     target, mask = sources(out_sizes, *h, bounds)
     gap = xp.abs(y - refs[(*rows, target[:, None, :])])
     if mask is not None:
         gap = xp.where(mask[:, None, :, None], gap, xp.zeros((), gap.dtype))
-    return gap.max(axis=(1, 2, 3)), xp.isfinite(y).all(axis=(1, 2, 3)), y
+    return (gap.max(axis=2) / unit[which]).max(axis=(1, 2)), xp.isfinite(y).all(axis=(1, 2, 3)), y
 
 
 def compare(
@@ -101,6 +104,7 @@ def compare(
     variables: Any,
     bank: Any,
     refs: Any,
+    unit: Any,
     which: Any,
     g: tuple[Any, Any],
     h: tuple[Any, Any],
@@ -117,7 +121,9 @@ def compare(
         xp: numpy or jax.numpy.
         evaluate, variables: the function, `[n·batch, *sizes, C] -> [n·batch, *out_sizes, C']`.
         bank: `[inputs, batch, P, C]`.
-        refs: `[inputs, batch, P', C']`, the function's outputs on the bank.
+        refs: `[inputs, batch, P', C']`, the function's outputs on the bank, of complex ones the real parts and then the
+            imaginary parts.
+        unit: `[inputs, batch, C']`, by how much they differ where the error is 1.
         which: `[n]`, the entry of the bank that each element is tested on.
         g, h: matrices and shifts of the n input isometries and their n output isometries.
         into, back: for each of them where every channel comes from and with what sign, `[n, C]` each: of the inputs,
@@ -126,11 +132,11 @@ def compare(
         bounds: trusted output positions, as in `sources`.
 
     Returns:
-        `max |f(g·x) − h·f(x)|` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
+        `max |f(g·x) − h·f(x)| / unit` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
         `[n, batch, P', C']`, its channels moved back.
     """
     y = evaluate(variables, transformed(xp, bank, which, g, into, sizes=sizes))
-    return difference(xp, y, refs, which, h, back, out_sizes=out_sizes, bounds=bounds)
+    return difference(xp, y, refs, unit, which, h, back, out_sizes=out_sizes, bounds=bounds)
 
 
 def exchanged(xp: Any, x: Any, channels: tuple[Any, Any] | None) -> Any:
@@ -158,6 +164,7 @@ def _step_in_stages(
     variables: Any,
     bank: Any,
     refs: Any,
+    unit: Any,
     which: Any,
     g: Any,
     h: Any,
@@ -169,7 +176,7 @@ def _step_in_stages(
     bounds: Bounds | None,
 ) -> tuple[Any, Any, Any]:
     y = evaluate(variables, move(bank, which, g, into, sizes=sizes))
-    return _differ(y, refs, which, h, back, out_sizes=out_sizes, bounds=bounds)
+    return _differ(y, refs, unit, which, h, back, out_sizes=out_sizes, bounds=bounds)
 
 
 @lru_cache(maxsize=64)

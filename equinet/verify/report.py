@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, Matrix, SpaceGroup
+from equinet.verify.gauge import Channel, Hidden, hidden_lines
 
 LISTED = 12
 """Counterexamples and elements listed by `str`."""
@@ -27,14 +28,20 @@ class Report:
         errors: relative error of each element measured: for one in the claimed group under the claimed action, for one
             outside it the smallest over the output isometries tried.
         actions: the output isometry of each element: the claimed one, or the best that was found.
-        tol: the largest error taken for rounding.
+        tol: the largest error taken for rounding. Errors are relative to how much the channel varies, the largest over
+            channels.
         floor: the noise floor that `tol` was derived from.
-        scale: what errors are relative to, in units of the output.
+        scale: how much the channel varies that varies most, in units of the output.
         dtype: of the arithmetic.
         sizes: of the array that was fed, the domain's or a canvas's.
         measured_outside: whether elements outside the claimed group were measured.
-        bound: in mode "cosets", by how much an element's error can differ from its representative's.
+        bound: the most to which errors of claimed elements can add up in any element of the claimed group, on the inputs
+            tried (None where it is infinite). In mode "cosets" an element's error can differ by that much from its
+            representative's.
         examples: examples per generator.
+        far: errors of claimed elements far from the generators, one batch each, where all of the generators hold.
+        hidden: channels of which nothing can be told, since rounding hides errors in them.
+        culprit: the channel in which the worst claimed element fails, if it does.
     """
 
     mode: str
@@ -50,11 +57,18 @@ class Report:
     measured_outside: bool
     bound: float | None = None
     examples: int = 0
+    far: Mapping[Isometry, float] = field(default_factory=dict)
+    hidden: tuple[Hidden, ...] = ()
+    culprit: Channel | None = None
+
+    @cached_property
+    def _all(self) -> dict[Isometry, float]:
+        return {**self.errors, **self.far}
 
     @cached_property
     def claimed(self) -> dict[Isometry, float]:
-        """Errors of the measured elements of the claimed group."""
-        return {g: e for g, e in self.errors.items() if g in self.group}
+        """Errors of the measured elements of the claimed group, far ones included."""
+        return {g: e for g, e in self._all.items() if g in self.group}
 
     @cached_property
     def outside(self) -> dict[Isometry, float]:
@@ -64,19 +78,35 @@ class Report:
     @cached_property
     def counterexamples(self) -> tuple[Isometry, ...]:
         """Claimed elements that fail, worst first, then elements outside the claim that hold."""
-        failing = sorted((g for g, e in self.claimed.items() if e > self.tol), key=lambda g: -self.errors[g])
+        failing = sorted((g for g, e in self.claimed.items() if e > self.tol), key=lambda g: -self.claimed[g])
         holding = [g for g, e in self.outside.items() if e <= self.tol]
         return (*failing, *holding)
 
     @property
-    def sound(self) -> bool:
-        """Whether every claimed element measured holds."""
-        return all(e <= self.tol for e in self.claimed.values())
+    def sound(self) -> bool | None:
+        """Whether every claimed element measured holds; None if none fails, but rounding may hide that one does."""
+        if any(e > self.tol for e in self.claimed.values()):
+            return False
+        return None if self.hidden else True
 
     @property
     def tight(self) -> bool | None:
-        """Whether no element outside the claimed group holds; None if none was measured."""
-        return all(e > self.tol for e in self.outside.values()) if self.measured_outside else None
+        """Whether no element outside the claimed group holds.
+
+        None if none was measured, or if some hold as far as can be told and rounding hides more.
+        """
+        if not self.measured_outside:
+            return None
+        if all(e > self.tol for e in self.outside.values()):
+            return True
+        return None if self.hidden else False
+
+    @property
+    def verdict(self) -> str:
+        """ "passed", "failed" or "cannot tell", which is no pass."""
+        if self.sound is False or self.tight is False:
+            return "failed"
+        return "passed" if self.sound else "cannot tell"
 
     @property
     def separation(self) -> tuple[float | None, float | None]:
@@ -84,14 +114,18 @@ class Report:
 
         The further apart, the surer the verdict; where they are within an order of one another, measure in float64.
         """
-        held = [e for e in self.errors.values() if e <= self.tol]
-        broken = [e for e in self.errors.values() if e > self.tol]
+        errors = self._all.values()
+        held = [e for e in errors if e <= self.tol]
+        broken = [e for e in errors if e > self.tol]
         return max(held, default=None), min(broken, default=None)
 
     @property
     def passed(self) -> bool:
-        """Whether the claim agrees with all that was measured: sound, and not known to be loose."""
-        return self.sound and self.tight is not False
+        """Whether the claim agrees with all that was measured: sound, and not known to be loose.
+
+        False too where the verdict is "cannot tell".
+        """
+        return self.verdict == "passed"
 
     @cached_property
     def worst(self) -> tuple[Isometry, float]:
@@ -106,11 +140,13 @@ class Report:
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        words = {True: "yes", False: "NO", None: "not measured"}
+        words = {True: "yes", False: "NO", None: "cannot tell"}
+        tight = words[self.tight] if self.measured_outside else "not measured"
         element, error = self.worst
-        yield f"{'PASSED' if self.passed else 'FAILED'}: {self.group} on {self.domain}, mode {self.mode}, {self.dtype}"
-        yield f"  sound: {words[self.sound]}   tight: {words[self.tight]}   elements measured: {len(self.errors)}"
-        yield f"  worst claimed error {error:.1e} at ({element})"
+        yield f"{self.verdict.upper()}: {self.group} on {self.domain}, mode {self.mode}, {self.dtype}"
+        yield f"  sound: {words[self.sound]}   tight: {tight}   elements measured: {len(self._all)}"
+        yield f"  worst claimed error {error:.1e} at ({element}){f', in {self.culprit}' if self.culprit else ''}"
+        yield from hidden_lines(self.hidden, self.dtype)
         yield f"  tolerance {self.tol:.1e}, noise floor {self.floor:.1e}"
         held, broken = self.separation
         parts = [f"those that hold reach {held:.1e}"] if held is not None else []
@@ -118,11 +154,13 @@ class Report:
         yield f"  errors: {', '.join(parts)}"
         if not self.domain.is_finite:
             yield f"  compared away from the border of a canvas of {' × '.join(map(str, self.sizes))}"
-        if self.bound is not None:
+        if self.bound is not None and self.mode == "generators":
+            yield f"  errors of the other claimed elements add up to at most {self.bound:.1e} on these inputs"
+        elif self.bound is not None:
             yield f"  errors of other elements differ from their representative's by at most {self.bound:.1e}"
         for g in self.counterexamples[:LISTED]:
             kind = "claimed, fails" if g in self.group else "not claimed, holds"
-            yield f"  {kind}: ({g}) with output ({self.actions[g]}), error {self.errors[g]:.1e}"
+            yield f"  {kind}: ({g}) with output ({self.actions[g]}), error {self._all[g]:.1e}"
         if len(self.counterexamples) > LISTED:
             yield f"  … and {len(self.counterexamples) - LISTED} more"
         yield from self._table()
@@ -171,6 +209,7 @@ class Report:
             "mode": self.mode,
             "domain": str(self.domain),
             "group": str(self.group),
+            "verdict": self.verdict,
             "passed": self.passed,
             "sound": self.sound,
             "tight": self.tight,
@@ -182,7 +221,12 @@ class Report:
             "sizes": list(self.sizes),
             "examples": self.examples,
             "bound": self.bound,
-            "worst": {"element": str(self.worst[0]), "error": self.worst[1]},
+            "hidden": [{**_described(part.channel), "hides": part.error} for part in self.hidden],
+            "worst": {
+                "element": str(self.worst[0]),
+                "error": self.worst[1],
+                **(_described(self.culprit) if self.culprit else {}),
+            },
             "counterexamples": [str(g) for g in self.counterexamples],
             "elements": [
                 {
@@ -193,7 +237,7 @@ class Report:
                     "action": str(self.actions[g]),
                     "error": e if e < float("inf") else None,
                 }
-                for g, e in self.errors.items()
+                for g, e in self._all.items()
             ],
         }
 
@@ -203,6 +247,10 @@ class Report:
         if path is not None:
             Path(path).write_text(text + "\n", encoding="utf-8")
         return text
+
+
+def _described(channel: Channel) -> dict[str, Any]:
+    return {"channel": channel.index, "part": channel.part or None}
 
 
 def _columns(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

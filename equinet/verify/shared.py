@@ -20,7 +20,8 @@ from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import ChannelAction, pack, pack_channels
 from equinet.verify.cosets import coset, word_length
-from equinet.verify.probe import Job, Probe, noise, progress_bar, tolerance
+from equinet.verify.gauge import gauge
+from equinet.verify.probe import Job, Probe, progress_bar
 from equinet.verify.program import difference, move
 
 CHECKED = 2
@@ -129,8 +130,9 @@ class Shared:
         probe, trials = self.probe, range(min(CHECKED, self.probe.trials))
         one = Isometry.identity(len(probe.sizes))
         asked = _asked(cuts)
-        which = [*trials, *(probe.trials + k for k in trials), *trials, *(k for _ in asked for k in trials)]
-        elements = [one] * (3 * len(trials)) + [g for g in asked for _ in trials]
+        first = len(probe.inputs.batches)
+        which = [*trials, *(first + k for k in trials), *(k for _ in asked for k in trials)]
+        elements = [one] * (2 * len(trials)) + [g for g in asked for _ in trials]
         values, start, moves = probe.bank, 0, Moves(which, elements, elements)
         sizes, channels = probe.sizes, probe.into
         for cut in cuts:
@@ -141,7 +143,7 @@ class Shared:
             moves = Moves(list(range(len(elements))), [Isometry.identity(len(sizes))] * len(elements), elements)
 
     def _error(self, cut: Cut, values: np.ndarray, asked: Sequence[Isometry], trials: int) -> float | None:
-        kept, nudged, again, moved = np.split(values, [trials, 2 * trials, 3 * trials])
+        kept, nudged, moved = np.split(values, [trials, 2 * trials])
         generators = [g for g in asked if g in cut.group.generators]
         if not generators:
             return 0.0
@@ -150,13 +152,15 @@ class Shared:
         sources = [g.inverse() for g in generators for _ in range(trials)]
         back = None if cut.channels is None else pack_channels(cut.channels, sources)
         which = np.array(list(range(trials)) * len(generators))
-        gaps, _, _ = difference(np, moved[of], kept, which, pack(images), back, out_sizes=cut.sizes, bounds=None)
+        probe = self.probe
         try:
-            scale, floor = noise(kept, again, nudged, self.probe.dtype)
-            tol = tolerance(floor, self.probe.dtype)
+            found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.eps, name=probe.dtype.name)
         except ValueError:
             return None
-        error = float(gaps.max()) / scale
+        errors, _, _ = difference(
+            np, moved[of], kept, found.unit, which, pack(images), back, out_sizes=cut.sizes, bounds=None
+        )
+        error, tol = float(errors.max()), found.tol
         if error <= tol:
             return error
         warnings.warn(
@@ -200,15 +204,15 @@ class Shared:
             ):
                 back = None if probe.back is None else pack_channels(probe.back, [g.inverse() for g in part])
                 first = np.zeros(len(part), np.int32)
-                gaps, finite, y = difference(
-                    np, y, probe.references, first, pack([still] * len(part)), back,
+                errors, finite, y = difference(
+                    np, y, probe.references, probe.gauge.unit, first, pack([still] * len(part)), back,
                     out_sizes=probe.out_sizes, bounds=probe.bounds,
                 )  # fmt: skip
                 for at, g in enumerate(part):
                     probe.check_finite(bool(finite[at]), g)
-                    if g in direct and np.abs(y[at] - direct[g]).max() > (probe.tol + self.slack) * probe.scale:
+                    if g in direct and (np.abs(y[at] - direct[g]) / probe.unit[0]).max() > probe.tol + self.slack:
                         raise Amplified
-                    yield float(gaps[at]) / probe.scale, y[at]
+                    yield float(errors[at]), y[at]
 
     def _through(
         self,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import islice
 from math import prod
@@ -17,13 +17,15 @@ import numpy as np
 
 from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
-from equinet.verify.act import Bounds, ChannelAction
+from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, sources
 from equinet.verify.claims import Action, Claim, output_action, output_grid, read_claim
-from equinet.verify.cosets import doublings, outside_cosets, word_length
+from equinet.verify.cosets import doublings, half_turns, outside_cosets, word_length
+from equinet.verify.gauge import Channel
+from equinet.verify.inputs import FEW_VALUED, stabiliser
 from equinet.verify.interior import Canvas
 from equinet.verify.match import Matcher
 from equinet.verify.probe import MEMORY, Job, Probe, default_chunk, fitting_chunk
-from equinet.verify.program import make_program, make_staged, precision
+from equinet.verify.program import difference, make_program, make_staged, precision
 from equinet.verify.report import Report
 from equinet.verify.shared import Amplified, Shared, Stage, runs
 
@@ -69,14 +71,15 @@ class Bench:
             for at, error in zip(again, self.worst([elements[at] for at in again], [one] * len(again)), strict=True):
                 errors[at] = error
             return [(error, one) for error in errors]
-        match = Matcher(probe.references, probe.out_sizes, self.grid, probe.bounds, tol * probe.scale)
-        found = [match(y, [0]) for _, y in seen]
-        again = [at for at, (error, _) in enumerate(found) if error / probe.scale <= tol]
-        trials = range(probe.trials)
+        # In units of an error, of which a channel that is compared no more has infinitely few.
+        unit, trials = probe.unit, range(probe.trials)
+        match = Matcher(probe.references / unit, probe.out_sizes, self.grid, probe.bounds, tol)
+        found = [match(y[None] / unit[:1], [0]) for _, y in seen]
+        again = [at for at, (error, _) in enumerate(found) if error <= tol]
         outputs = probe.outputs([Job(elements[at], one, k) for at in again for k in trials])
         for at in again:
-            found[at] = match(np.stack(list(islice(outputs, len(trials)))), trials)
-        return [(error / probe.scale, h) for error, h in found]
+            found[at] = match(np.stack(list(islice(outputs, len(trials)))) / unit, trials)
+        return found
 
     def worst(self, elements: Sequence[Isometry], images: Sequence[Isometry], *, still: bool = False) -> list[float]:
         """The error of each element under a given output isometry, over all trials.
@@ -86,8 +89,92 @@ class Bench:
         """
         trials = range(self.probe.trials)
         jobs = [Job(g, h, k, still) for g, h in zip(elements, images, strict=True) for k in trials]
-        errors = self.probe.errors(jobs)
+        errors = self.errors(jobs)
         return [max(errors[at * len(trials) :][: len(trials)]) for at in range(len(elements))]
+
+    def errors(self, jobs: Sequence[Job]) -> list[float]:
+        """`Probe.errors`, and an unmoved input among moved ones, to see that its output is what it was.
+
+        Raises:
+            ValueError: if it is not.
+        """
+        if not len(jobs) % self.probe.chunk:
+            return self.probe.errors(jobs)
+        # There is room for it in the last chunk.
+        *errors, again = self.probe.errors([*jobs, self.probe.unmoved()])
+        self.probe.check_slots(again)
+        return errors
+
+    def leave_out_inputs_without_a_choice(self, group: SpaceGroup, *, acts: bool = True) -> None:
+        """Compare no more on inputs that elements s of a group fix, unless φ(s) fixes their outputs.
+
+        From such an input a layer that chooses between its values by what they are cannot choose.
+
+        Args:
+            group: whose elements.
+            acts: whether φ is known; if not, no input is kept that any element fixes.
+        """
+        probe, left = self.probe, []
+        if self.canvas is not None:
+            return
+        for place in np.argwhere(np.isin(probe.inputs.kinds[: probe.trials], FEW_VALUED)):
+            entry, example = map(int, place)
+            fixing = stabiliser(probe.inputs.batches[entry, example], probe.sizes, group, probe.into)
+            if fixing and not (acts and self._fix_output(fixing, entry, example)):
+                left.append((entry, example))
+        probe.leave_out(left)
+
+    def _fix_output(self, elements: Sequence[Isometry], entry: int, example: int) -> bool:
+        probe, images = self.probe, [self.action(s) for s in elements]
+        refs = probe.references[entry : entry + 1, example : example + 1]
+        y = refs
+        if probe.is_complex:
+            real, imaginary = np.split(refs, 2, axis=-1)
+            y = real + 1j * imaginary
+        back = None if probe.back is None else pack_channels(probe.back, [s.inverse() for s in elements])
+        errors, _, _ = difference(
+            np, np.repeat(y, len(elements), axis=0), refs, probe.gauge.unit[entry : entry + 1, example : example + 1],
+            np.zeros(len(elements), np.int32), pack(images), back, out_sizes=probe.out_sizes, bounds=probe.bounds,
+        )  # fmt: skip
+        return bool(errors.max() <= probe.tol)
+
+    def leave_out_where_only_the_choice_differs(self, report: Report) -> bool:
+        """Compare no more on few-valued inputs on which claimed elements move the output along its orbit.
+
+        Where an adaptive layer meets a map that an isometry s leaves as it is, it may keep either of what s exchanges,
+        and f(g·x) is φ(g) φ(s) f(x). What no isometry explains is no such choice, and stays.
+
+        Returns:
+            Whether there are any, and no other inputs on which one of the five worst elements fails.
+        """
+        probe, trials, left = self.probe, range(self.probe.trials), set()
+        for g in report.counterexamples[:5]:
+            if g not in report.group:
+                break
+            outputs = np.stack(list(probe.outputs([Job(g, report.actions[g], k) for k in trials]))) / probe.unit
+            refs = probe.references / probe.unit
+            target, _ = sources(probe.out_sizes, *pack([report.actions[g]]))
+            errors = np.abs(outputs - refs[:, :, target[0]]).max(axis=(2, 3))
+            for entry, example in np.argwhere(errors > probe.tol).tolist():
+                match = Matcher(
+                    refs[entry : entry + 1, example : example + 1], probe.out_sizes, self.grid, probe.bounds, probe.tol
+                )
+                few = probe.inputs.kinds[entry, example] in FEW_VALUED
+                if not few or match(outputs[entry, example][None], [0])[0] > probe.tol:
+                    return False
+                left.add((entry, example))
+        probe.leave_out(sorted(left))
+        return bool(left)
+
+    def blame(self, g: Isometry, h: Isometry) -> Channel:
+        """The channel in which an element's error is largest."""
+        probe, trials = self.probe, range(self.probe.trials)
+        outputs = np.stack(list(probe.outputs([Job(g, h, k) for k in trials])))
+        target, mask = sources(probe.out_sizes, *pack([h]), probe.bounds)
+        gaps = np.abs(outputs - probe.references[:, :, target[0]]) / probe.unit
+        if mask is not None:
+            gaps = gaps[:, :, mask[0]]
+        return probe.channel(int(gaps.max(axis=(0, 1, 2)).argmax()))
 
 
 def _takes_one(fn: Callable[..., Any]) -> bool:
@@ -149,7 +236,7 @@ def make_bench(
     program = make_staged([stage.fn for stage in stages], dtype) if stages else make_program(fn, dtype, jit)
     probe = Probe(
         program, sizes, claim.channels, grid,
-        fibre=claim.fibre, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
+        fibre=claim.moves, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
     )  # fmt: skip
     return Bench(claim, settled[0], probe, canvas)
 
@@ -172,6 +259,7 @@ def verify(
     chunk: int | None = None,
     memory: int = MEMORY,
     tol: float | None = None,
+    inputs: Any = None,
     shifts_only: bool = False,
     progress: bool | None = None,
 ) -> Report:
@@ -260,12 +348,20 @@ def verify(
         bench = make_bench(
             fn, read, canvas_domain, jobs, stages=stages,
             key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
-            progress=progress,
+            own=inputs, progress=progress,
         )  # fmt: skip
-        if mode == "sweep":
-            return _sweep(bench)
-        shared = Shared(bench.probe, stages, read.whole, read.group, memory) if stages else None
-        return _by_generators(bench, generators, mode, shared)
+        bench.leave_out_inputs_without_a_choice(read.group)
+
+        def measured() -> Report:
+            if mode == "sweep":
+                return _sweep(bench)
+            shared = Shared(bench.probe, stages, read.whole, read.group, memory) if stages else None
+            return _by_generators(bench, generators, mode, shared)
+
+        report = measured()
+        while read.is_adaptive and report.sound is False and bench.leave_out_where_only_the_choice_differs(report):
+            report = measured()
+        return report
 
 
 def _stages(fn: Any, claim: Claim) -> Sequence[Stage]:
@@ -284,9 +380,16 @@ def _sweep(bench: Bench) -> Report:
     claimed, outside = split(whole, claim.group)
     point = Isometry.identity(bench.grid.dim)
     actions = {g: bench.action(g) for g in claimed}
-    # One run for both, so that all chunks but the last are full.
-    measured = probe.measure([*(Job(g, h) for g, h in actions.items()), *(Job(g, point) for g in outside)])
-    errors = {g: error for g, (error, _) in zip(claimed, islice(measured, len(claimed)), strict=True)}
+    # Elements take the batches in turn, in no order of their own; generators take all, for what fails seldom.
+    turns = np.random.default_rng(0).integers(probe.trials, size=len(claimed)).tolist()
+    sure = [g for g in claim.group.generators if g in actions]
+    jobs = [Job(g, h, k) for (g, h), k in zip(actions.items(), turns, strict=True)]
+    jobs += [Job(g, actions[g], k) for g in sure for k in range(probe.trials)]
+    # One run for all, so that all chunks but the last are full.
+    measured = probe.measure([*jobs, *(Job(g, point) for g in outside)])
+    errors: dict[Isometry, float] = {}
+    for job, (error, _) in zip(jobs, islice(measured, len(jobs)), strict=True):
+        errors[job.g] = max(error, errors.get(job.g, 0.0))
     explained = dict(zip(outside, bench.explain(outside, probe.tol, measured), strict=True))
     errors.update({g: error for g, (error, _) in explained.items()})
     actions.update({g: h for g, (_, h) in explained.items()})
@@ -306,31 +409,50 @@ def _split(whole: SpaceGroup, claimed: SpaceGroup) -> tuple[tuple[Isometry, ...]
 def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shared: Shared | None = None) -> Report:
     claim, probe = bench.claim, bench.probe
     align = (lambda g: g) if bench.canvas is None else bench.canvas.align
-    far = doublings(claim.group) if mode != "generators" and bench.canvas is None else []
     aligned = [align(g) for g in generators]
-    actions = {g: bench.action(g) for g in (*aligned, *far)}
+    if bench.canvas is not None:
+        bench.canvas.check_overlap([bench.action(g) for g in aligned], probe.out_sizes)
+    finite = bench.canvas is None
+    far = doublings(claim.group) if finite else bench.canvas.far(probe.out_sizes)
+    halves = half_turns(claim.group) if finite else far
+    actions = {g: bench.action(g) for g in aligned}
     actions.update({g: bench.action(g) for g in map(align, _doubtful_products(bench, aligned))})
-    errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))
+    beyond = {g: bench.action(g) for g in (*far, *halves) if g not in actions}
+    jobs = [Job(g, h, k) for g, h in actions.items() for k in range(probe.trials)]
+    # Errors of generators add up; what they add up to is seen on one batch for each element far away. Which of equal
+    # values comes first is seen from farthest away.
+    once = [Job(g, h, at % probe.trials) for at, (g, h) in enumerate(beyond.items()) if g not in halves]
+    once += [Job(g, beyond[g], k) for g in halves if g in beyond for k in probe.inputs.entries_of("few-valued", "tied")]
+    found = bench.errors([*jobs, *once])
+    errors: dict[Isometry, float] = {}
+    for job, error in zip(jobs, found, strict=False):
+        errors[job.g] = max(error, errors.get(job.g, 0.0))
+    seen: dict[Isometry, float] = {}
+    if max(errors.values()) <= probe.tol:
+        for job, error in zip(once, found[len(jobs) :], strict=True):
+            seen[job.g] = max(error, seen.get(job.g, 0.0))
+    actions.update({g: beyond[g] for g in seen})
+    worst = max((*errors.values(), *seen.values()))
+    length = word_length(claim.group, doubled=bench.canvas is None)
+    bound = None if length is None else length * worst
     if mode == "generators":
-        return _report(bench, mode, errors, actions, measured_outside=False)
-    length = word_length(claim.group, doubled=True) if bench.canvas is None else word_length(claim.group)
-    bound = None if length is None else length * max(errors.values())
+        return _report(bench, mode, errors, actions, far=seen, measured_outside=False, bound=bound)
     if shared is not None:
         bound = (bound or 0.0) + shared.slack
-    slack = probe.tol + (bound or 0.0) if max(errors.values()) <= probe.tol else probe.tol
+    slack = probe.tol + (bound or 0.0) if worst <= probe.tol else probe.tol
     outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.whole, claim.group)))
     try:
-        found = bench.explain(outside, slack, None if shared is None else shared.measure(outside))
+        explained = bench.explain(outside, slack, None if shared is None else shared.measure(outside))
     except Amplified:
         warnings.warn(
             "a stage keeps its group to its own tolerance, and what it leaves is amplified by those that follow: no "
             "work is shared",
             stacklevel=3,
         )
-        found = bench.explain(outside, slack)
-    for g, (error, h) in zip(outside, found, strict=True):
+        explained = bench.explain(outside, slack)
+    for g, (error, h) in zip(outside, explained, strict=True):
         errors[g], actions[g] = error, h
-    return _report(bench, mode, errors, actions, measured_outside=True, bound=bound)
+    return _report(bench, mode, errors, actions, far=seen, measured_outside=True, bound=bound)
 
 
 def _doubtful_products(bench: Bench, generators: Sequence[Isometry]) -> list[Isometry]:
@@ -356,6 +478,7 @@ def _report(
     actions: dict[Isometry, Isometry],
     *,
     measured_outside: bool,
+    far: dict[Isometry, float] | None = None,
     bound: float | None = None,
 ) -> Report:
     claim, probe = bench.claim, bench.probe
@@ -366,18 +489,23 @@ def _report(
         errors=errors,
         actions=actions,
         tol=probe.tol,
-        floor=probe.floor,
+        floor=probe.gauge.floor,
         scale=probe.scale,
         dtype=probe.dtype.name,
         sizes=probe.sizes,
         measured_outside=measured_outside,
         bound=bound,
         examples=probe.batch * probe.trials,
+        far=far or {},
+        hidden=probe.hidden,
     )
     if not report.passed:
         # Elements of one chunk are not moved alike.
         probe.check_apart()
-    return report
+    if report.sound is not False:
+        return report
+    worst, _ = report.worst
+    return replace(report, culprit=bench.blame(worst, actions[worst]))
 
 
 def assert_equivariant(
@@ -440,14 +568,16 @@ def _verify_elements(
     chunk: int | None = None,
     memory: int = MEMORY,
     tol: float | None = None,
+    inputs: Any = None,
 ) -> Report:
     read, _ = read_claim(claimed, domain, channels, action, output, fibre)
     with precision(dtype):
         bench = make_bench(
             fn, read, None, len(elements) * trials,
             key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
-            progress=False,
+            own=inputs, progress=False,
         )  # fmt: skip
+        bench.leave_out_inputs_without_a_choice(read.group)
         actions = {g: bench.action(g) for g in elements}
         errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))
         return _report(bench, "elements", errors, actions, measured_outside=False)

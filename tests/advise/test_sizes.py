@@ -111,3 +111,72 @@ def test_wrong_input(arguments: dict, message: str) -> None:
 def test_a_requirement_of_another_dimension() -> None:
     with pytest.raises(ValueError, match=r"Z × Z is about dimension 2; the domain torus\(8\) has 1"):
         Requirement("Z × Z").met(eq.certify(POOL, eq.torus(8)))
+
+
+def pools(*windows: int) -> eq.Layer:
+    return eq.Sequential(*(eq.MaxPool(window) for window in windows))
+
+
+@pytest.mark.parametrize(
+    ("net", "require", "boundary", "sizes", "congruence", "following"),
+    [
+        (pools(17, 19), "323Z", "torus", range(8, 257), "n ≡ 0 (mod 323)", 323),
+        (pools(323), "323Z × 323Z", "torus", range(8, 257), "n ≡ 0 (mod 323)", 323),
+        (pools(17, 19), "17Z", "torus", range(8, 257), "no n", 323),
+        (pools(2, 2, 2, 2), "16Z", "torus", range(8, 12), "n ≡ 0 (mod 16)", 16),
+        (pools(2, 2, 2, 2), "m", "box", range(17, 30), "n ≡ 0 (mod 16)", 32),
+        (eq.Sequential(*[POOL] * 4), "m", "box", range(18, 30), "n ≡ 1 (mod 16)", 33),
+        (pools(2, 2), "4Z", "torus", [100], "n ≡ 0 (mod 4)", None),
+        (pools(2, 2), "4Z", "torus", [101], "n ≡ 0 (mod 4)", 104),
+        (eq.Conv(2, 3, padding="valid"), "300Z", "torus", range(301, 400), "no n tried", None),
+    ],
+    ids=str,
+)
+def test_the_rule_is_found_beyond_the_sizes_tried(net, require, boundary, sizes, congruence, following) -> None:
+    dim = 2 if "×" in require else 1
+    requirement = Requirement(require, dim=dim)
+    found = legal_sizes(net, require, sizes, boundary, dim=dim)
+    assert (found.congruence, found.next) == (congruence, following)
+    assert found.tried == tuple(sizes)
+    made = eq.torus if boundary == "torus" else eq.box
+    if following is not None:
+        assert f"none of the sizes tried, {sizes[0]} to {sizes[-1]}; the next is {following}" in str(found)
+        assert requirement.met(eq.certify(net, made(*(following,) * dim)))
+        between = range(sizes[-1] + 1, following)
+        for n in between:
+            try:
+                assert not requirement.met(eq.certify(net, made(*(n,) * dim)))
+            except eq.LayerError:
+                continue
+
+
+def test_a_single_legal_size_makes_no_rule() -> None:
+    """On 323 nodes one window holds all: its maximum moves with nothing. On 646 there are two."""
+    found = legal_sizes(pools(17, 19), "17Z", range(8, 257), dim=1)
+    assert str(found) == "no n from 646 on, also 323: none of the sizes tried, 8 to 256; the next is 323"
+
+
+def test_a_size_on_which_nothing_is_asked_makes_no_rule() -> None:
+    """On torus(10) a shift by 300 is the identity, which every network has."""
+    found = legal_sizes(eq.Conv(2, 3), "300Z", range(8, 100), dim=1)
+    assert found.sizes == (10, 12, 15, 20, 25, 30, 50, 60, 75)
+    assert found.congruence == "no congruence"
+
+
+def test_of_a_function_nothing_is_known_beyond() -> None:
+    found = legal_sizes(pools(2), lambda c: c.domain.sizes[0] == 300, range(8, 20), dim=1)
+    assert (found.congruence, found.sizes, found.next) == ("no n tried", (), None)
+    assert "is false of the certificate on torus(19)" in str(found)
+
+
+def test_no_size_says_why_and_what_would_help() -> None:
+    found = legal_sizes(eq.Sequential(CIRCULAR, eq.MaxPool(2)), "Z × Z", range(8, 24))
+    assert found.lack is not None
+    assert str(found).startswith(
+        "no n: on torus(22, 22) it is lost at layer 1, MaxPool(2): translations Z × Z → 2Z × 2Z"
+    )
+    assert any("GlobalAvgPool() at the end, with polyphase sampling" in remedy for remedy in found.lack.remedies)
+    assert legal_sizes(CIRCULAR, "Z × Z", range(8, 12)).lack is None
+
+
+CIRCULAR = eq.Conv(2, 3, padding="circular")

@@ -10,6 +10,7 @@ import equinet as eq
 from equinet import models
 from equinet.advise import Requirement, suggest
 from equinet.advise.edits import leaf_edits, rewrite
+from equinet.advise.why import lack
 
 POOL = eq.MaxPool(3, stride=2, padding=1)
 
@@ -168,3 +169,63 @@ def test_strided_group_convolutions_are_mended() -> None:
     assert first.certificate.strict == eq.SpaceGroup.parse("p4", periods=eq.torus(8, 8).periods)
     assert first.report is not None
     assert first.report.passed
+
+
+def test_no_size_on_which_nothing_is_asked() -> None:
+    """On torus(3, 3) a shift by 3 is the identity."""
+    for net, n in ((conv(stride=2), 4), (conv(padding="zero"), 5)):
+        for suggestion in suggest(net, eq.torus(n, n), "3Z × 3Z", measure=False):
+            assert suggestion.domain != eq.torus(3, 3)
+            assert not suggestion.certificate.strict.is_trivial
+    found = suggest(conv(padding="zero"), eq.torus(4, 4), "3Z × 3Z", measure=False)
+    assert [each.domain for each in found] == [eq.torus(4, 4)], "the padding is changed, not the question"
+
+
+def test_the_group_that_was_asked_is_shown() -> None:
+    (found,) = suggest(eq.Sequential(conv(), eq.MaxPool(2)), eq.torus(8, 8), "Z × Z", of="orbit", measure=False)
+    assert str(found).endswith("→ orbit Z × Z (p1, index 1)")
+    pooled = eq.Sequential(conv(padding="zero"), eq.GlobalAvgPool())
+    (found, *_) = suggest(pooled, eq.torus(8, 8), "Z × Z", of="invariance", measure=False)
+    assert str(found).endswith("→ invariance Z × Z ⋊ 4mm (p4m, index 1)")
+
+
+def remedies(net: eq.Layer, domain: eq.Domain, require: str, **options: Any) -> tuple[str, tuple[str, ...]]:
+    found = suggest(net, domain, require, measure=False, **options)
+    assert found == []
+    assert found.lack is not None
+    assert str(found) == f"no suggestion: {found.lack}"
+    return found.lack.reason, found.lack.remedies
+
+
+def test_a_group_network_helps_where_kernels_tell_directions_apart() -> None:
+    reason, help_ = remedies(eq.Sequential(conv(), eq.Relu(), eq.MaxPool(2)), eq.torus(8, 8), "4mm")
+    assert reason.startswith("on torus(8, 8) it is lost at layer 0, Conv(2, 3, padding=circular): point group 4mm → 1")
+    assert help_ == ("a group network: it holds with GroupConv over 4mm in place of Conv",)
+
+
+def test_a_readout_helps_where_the_output_moves() -> None:
+    reason, help_ = remedies(conv(), eq.torus(8, 8), "Z × Z", of="invariance")
+    assert reason == "on torus(8, 8) it moves the output, a map on torus(8, 8): nothing has pooled over its nodes"
+    assert help_[0] == "another readout: it holds after a GlobalAvgPool() at the end"
+    assert help_[1].startswith("another question: the strict group has it")
+
+
+def test_a_boundary_helps_where_the_domain_has_no_shifts() -> None:
+    reason, help_ = remedies(conv(), eq.box(8, 8), "Z × Z")
+    assert reason == "box(8, 8) has no such isometries: its own group is 4mm at (7/2, 7/2) (order 8)"
+    assert help_ == ("another boundary: it holds on torus(8, 8)",)
+
+
+def test_another_size_helps_where_strides_do_not_go_in() -> None:
+    net, requirement = eq.Sequential(conv(stride=2), conv(stride=2)), Requirement("4Z × 4Z")
+    found = lack(net, eq.torus(9, 9), 1, requirement, larger=[eq.torus(11, 11), eq.torus(12, 12)])
+    assert "stride 2 does not divide 9" in found.reason
+    assert found.remedies[0] == "another size: it holds on torus(12, 12)"
+    assert lack(net, eq.torus(9, 9), 1, requirement, larger=[eq.torus(12, 12)], budget=2).remedies == ()
+
+
+def test_every_remedy_of_a_group_is_certified() -> None:
+    """The network that is described, written out."""
+    regular = eq.Fibre.regular("4mm")
+    net = eq.Sequential(eq.GroupConv(regular, 3, padding="circular"), eq.Relu(), eq.MaxPool(2))
+    assert Requirement("4mm").met(eq.certify(net, eq.torus(8, 8)))

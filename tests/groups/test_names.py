@@ -1,16 +1,31 @@
 """Text of groups: what it says, that it parses back, and what is refused."""
 
+from contextlib import suppress
 from functools import cache
+from time import perf_counter
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, format_group, parse_group, signed_permutations
-from equinet.groups.point_groups import parse_point_group
+from equinet.groups import (
+    Isometry,
+    Lattice,
+    Matrix,
+    SpaceGroup,
+    format_group,
+    parse_group,
+    parse_isometry,
+    plane_group_symbol,
+    signed_permutations,
+)
+from equinet.groups.names import says_where
+from equinet.groups.plane_groups import full_plane_symbol
+from equinet.groups.point_groups import _tables, parse_point_group
 from tests.groups.brute import TorusGroup
 
+SHORT = ("p1", "p2", "pm", "pg", "cm", "pmm", "pmg", "pgg", "cmm", "p4", "p4m", "p4g")
 FLIP, TURN = ((-1, 0), (0, 1)), ((0, -1), (1, 0))
 
 
@@ -107,6 +122,15 @@ def test_the_unwritten_centre_is_the_centre_of_the_image(dim: int, step: int, ti
         ("Z × Z ⋊ 4mm (p4mm)", "p4m"),
         ("p4mm", "p4m"),
         ("Z × Z ⋊ 4mm (index 1)", "Z × Z ⋊ 4mm"),
+        ("p4m (p4mm, index 1)", "p4m"),
+        ("  2Z  ×\t2Z\n⋊ 4mm at( 1/2 , 0.5 ) ( index 4 )", "2Z × 2Z ⋊ 4mm"),
+        ("pg {-x, y+1}", "pg"),
+        ("pg {-x+1, y + 1}", "Z × 2Z · m_x {-x+1, y+1}"),
+        ("p4m {-y+4, x; y, x}", "Z × Z ⋊ 4mm"),
+        ("Z × Z ⋊ D4", "p4m"),
+        ("C4", "4"),
+        ("⟨(+1, 1),(0,2) , (2, 0)⟩", "⟨(1, 1), (0, 2)⟩"),
+        ("{-x, y}", "m_x"),
     ],
 )
 def test_other_spellings(text: str, same: str) -> None:
@@ -148,8 +172,150 @@ def test_names_as_requirements() -> None:
         ("4", {"periods": Lattice.diagonal((4, 6))}, "rotate or swap only axes of equal size|does not map the grid"),
         ("2Z × 2Z ⋊ 4mm (p4g, index 4)", {}, "the note 'p4g' is not true of this group; it has p4m, index 4"),
         ("2Z × 2Z (index 2)", {}, "the note 'index 2' is not true of this group; it has p1, index 4"),
+        ("p4m (index 2)", {}, "the note 'index 2' is not true of this group; it has p4m, index 1"),
+        ("pg {x+1, -y}", {}, "with the translations Z × 2Z of pg these generators make pm on Z × 2Z"),
+        ("⟨1, 1), (0, 2)⟩", {}, "as a lattice; write its basis"),
+        ("⟨(1/2, 1), (0, 2)⟩", {}, "as a lattice; write its basis"),
+        ("⟨(1, 1) (0, 2)⟩", {}, "as a lattice; write its basis"),
+        ("4mm at (1_0, 0)", {}, "cannot read '1_0, 0' as coordinates"),
+        ("4mm at (1,, 0)", {}, "cannot read '1,, 0' as coordinates"),
+        ("4mm at (\u0661, 0)", {}, "as coordinates"),
+        ("4mm at (1e9, 0)", {}, "as coordinates"),
+        ("4mm at (1/0, 0)", {}, "a denominator is 0"),
+        ("m_x {-x, y+1_0}", {}, "as an isometry"),
+        ("m_x {-x 1, y}", {}, "as an isometry"),
+        ("Z × Z × Z × Z × Z", {}, "it has 5 axes; groups are read in up to 4"),
+        (4, {}, "a group is read from text; got 4"),
+        ("4mm", {"dim": 2.0}, "dim must be a whole number of at least 0; got 2.0: write 2"),
     ],
 )
 def test_errors_say_what_was_wrong(text: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         parse_group(text, **options)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "⋊",
+        "()",
+        "{}",
+        "at (0, 0)",
+        "(order 1)",
+        "⋊ 4mm",
+        "Z × Z ⋊",
+        "Z × Z 4mm",
+        "Z × Z · 4mm",
+        "Z × Z ⋊ trivial",
+        "trivial (order 1)",
+        "trivial at (0, 0)",
+        "4mm ()",
+        "4mm at ()",
+        "4mm at (0, 0) {-y, x}",
+        "Z × Z at (0, 0)",
+        "<(1, 1), (0, 2)⟩",
+        "\u0662Z × Z",
+        "²Z × Z",
+        "4 mm",
+        "4mm at (0, 0",
+        "Z ×",
+    ],
+)
+def test_what_means_nothing_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="cannot read .* as a group; write"):
+        parse_group(text, 2)
+
+
+FRAGMENTS = [
+    *(
+        "Z",
+        "2Z",
+        "0",
+        " ",
+        "×",
+        "x",
+        "⋊",
+        ":",
+        "·",
+        ".",
+        "4mm",
+        "m_x",
+        "pg",
+        "p4m",
+        "trivial",
+        "at",
+        "(",
+        ")",
+        "1",
+        ",",
+    ),
+    *("1/2", "-", "+", "{", "}", ";", "-x", "y", "y+1", "⟨", "⟩", "<", ">", "index", "4", "_", "/", "1_0"),
+]
+
+
+@settings(max_examples=400, deadline=200)
+@given(st.one_of(st.lists(st.sampled_from(FRAGMENTS), max_size=14).map("".join), st.text(max_size=30)))
+def test_any_text_is_a_group_or_refused(text: str) -> None:
+    for dim in (None, 1, 2, 3):
+        try:
+            found = parse_group(text, dim)
+        except ValueError:
+            continue
+        assert parse_group(str(found), found.dim) == found
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        " ",
+        "2Z x ",
+        "2Zx",
+        "m",
+        "-",
+        "(",
+        "⟨(1,",
+        "(1,1), ",
+        "1,",
+        "{x,",
+        "{-x, y; ",
+        "4mm at (1,",
+        "p4",
+        "9",
+        "x ",
+        "Z ⋊ ",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "{}!", "Z {}", "⟨{}⟩", "4mm at ({})", "Z × Z ⋊ 4mm {}", "4mm ({})"])
+def test_reading_is_linear(text: str, around: str) -> None:
+    long = around.format(text * 4000)
+    begun = perf_counter()
+    with suppress(ValueError):
+        parse_group(long, 2)
+    assert perf_counter() - begun < 1, "400 blanks took 21 s when blanks could be read in several ways"
+    with pytest.raises(ValueError, match="cannot read"):
+        parse_isometry(long)
+    assert perf_counter() - begun < 2
+
+
+@pytest.mark.parametrize("dim", [0, 1, 2, 3])
+def test_every_symbol_names_a_group(dim: int) -> None:
+    _, symbols = _tables(dim)
+    for symbol, operations in symbols.items():
+        assert parse_group(symbol, dim).point_group == operations
+        steps = " × ".join(["4Z"] * dim)
+        assert not dim or parse_group(f"{steps} ⋊ {symbol}", dim).point_group == operations
+
+
+@pytest.mark.parametrize("short", SHORT)
+def test_every_plane_symbol_names_a_group(short: str) -> None:
+    full = full_plane_symbol(short)
+    found = parse_group(short)
+    assert plane_group_symbol(found) == short
+    assert parse_group(full) == found == parse_group(f"{short} ({full})")
+    operations = "; ".join(str(g) for g in found.generators if not g.is_translation)
+    assert not operations or parse_group(f"{full} {{{operations}}}") == found
+
+
+def test_a_name_says_where_however_it_is_spaced() -> None:
+    assert all(map(says_where, ("4mm at (0, 0)", "4mm at(0,0)", "4mm\tat (0, 0)", "pg {-x, y+1}", "Z×2Z·m_x{-x, y+1}")))
+    assert not any(map(says_where, ("4mm", "p4m", "Z × Z ⋊ 4mm (index 1)", "trivial", "2Z")))

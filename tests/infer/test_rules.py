@@ -1,6 +1,7 @@
 """Each rule of inference inside its condition, where it claims what holds, and outside, where an input refutes it."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -53,7 +54,7 @@ def moved(x, g: eq.Isometry, domain: eq.Domain):
 def test_inside_its_condition_a_rule_claims_what_holds(case: Inside):
     made = certificate(case)
     assert str(made.strict if made.output.dim else made.invariance) == case.group
-    fn = case.fn if case.params is None else (lambda x: case.fn(case.params, x))
+    fn = case.fn if case.params is None else partial(case.fn, case.params)
     if not case.domain.is_finite:
         return
     for x in inputs(8):

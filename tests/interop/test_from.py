@@ -174,6 +174,39 @@ def test_operations_do_not_move_channels_past_it():
     assert str(certificate.strict) == "Z × Z (p1, index 1)"
 
 
+def test_a_fibre_is_not_forgotten_without_a_word():
+    """The group convolution after a mask would be one on scalars: another network than the one that is meant."""
+    lift, mask = eq.GroupConv(eq.Fibre.regular("4"), 3, padding="circular"), jnp.ones((4, 4))
+    masked = from_fn(lambda x: x * mask[None, ..., None])
+    relu = eq.Relu()
+    refused = r"operations move the channels before from_fn\(<lambda>\), regular\(4\), and what that does .*Mask for a"
+    for between in (masked, eq.Sequential(masked, relu), eq.Residual(masked), from_fn(jnp.tanh, symmetry=lambda f: f)):
+        net = eq.Sequential(lift, between, lift)
+        for call in (net.output_shape, lambda shape, net=net: net.init(0, shape)):
+            with pytest.raises(eq.LayerError, match=refused.replace(r"<lambda>", ".*")):
+                call((4, 4, 1))
+        with pytest.raises(eq.LayerError, match=refused.replace(r"<lambda>", ".*")):
+            eq.certify(net, eq.torus(4, 4))
+    for between in (eq.GroupNorm(1), eq.PositionalEmbedding()):
+        with pytest.raises(eq.LayerError, match="and what that does to them is not known"):
+            eq.Sequential(lift, between, lift).output_shape((4, 4, 1))
+
+
+def test_what_follows_a_function_may_mix_channels_or_say_what_they_are():
+    regular = eq.Fibre.regular("4")
+    lift = eq.GroupConv(regular, 3, padding="circular")
+    half = from_fn(lambda x: x / 2)
+    assert eq.Sequential(lift, half, eq.Conv(4, 3), eq.Relu()).output_shape((4, 4, 1)) == (4, 4, 4)
+    assert eq.Sequential(lift, half, eq.GlobalAvgPool(), eq.Dense(3)).output_shape((4, 4, 1)) == (3,)
+    assert eq.Sequential(eq.GroupConv(2 * eq.Fibre.trivial("4"), 3), half, lift).output_shape((4, 4, 1))[-1] == regular
+    said = eq.Sequential(lift, half, eq.AsFibre(regular), lift)
+    meant = eq.Sequential(lift, eq.Pointwise(lambda x: x / 2, odd=True), lift)
+    for net, order in ((said, 1), (meant, 4)):
+        assert len(eq.certify(net, eq.torus(4, 4)).strict.point_group) == order
+    shapes = [[p["kernel"][0].shape for p in net.init(0, (4, 4, 1))["params"] if p] for net in (said, meant)]
+    assert shapes[0] == shapes[1], "the same network, of which less is known"
+
+
 def test_modes_have_many_names():
     class Silent(nn.Module):
         @nn.compact

@@ -13,12 +13,13 @@ from dataclasses import replace
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.fields import fix_axes, forget_axes
+from equinet.infer.fields import forget_axes
 from equinet.infer.join import mixed
 from equinet.infer.rules.indexing import landed
 from equinet.infer.rules.table import RULES, NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Frequencies, Held, Layout, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.tables import fix_axes
 
 Axes = tuple[tuple[int, Frequencies] | None, ...]
 
