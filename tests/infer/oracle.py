@@ -138,7 +138,7 @@ def excess(
             return 0.0
         at = int(example) % BATCH
         x = inputs[int(example) - at : int(example) - at + BATCH]
-        # What changes by half of the disturbances must not pass for what never does: few show most, many the rest.
+        # A few disturbances dismiss most; before anything is refuted, many must leave it as it is.
         if not any(_explains(fn, (x, moved(x)), at, wrong[example], draws) for draws in (3, 15)):
             return float((wrong[example] / np.maximum(scale[example], 1e-300)).max())
     return 0.0

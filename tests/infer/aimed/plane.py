@@ -194,7 +194,8 @@ PLANE = (
         lambda x: lax.scan(lambda h, row: (0.5 * h + row, None), jnp.zeros_like(x[:, 0]), jnp.moveaxis(x, 1, 0))[0],
     ),
     plane1("two crops added", lambda x: x[:, :24] + x[:, 8:]),
-    plane1("two crops multiplied, then the maximum", lambda x: (x[:, :24] * x[:, 8:]).max(1), tight="Z"),
+    plane1("two crops multiplied, then the maximum", lambda x: (x[:, :24] * x[:, 8:]).max(1)),
+    plane1("two crops of the ends multiplied, then the maximum", lambda x: (x[:, :30] * x[:, 2:]).max(1), tight="Z"),
     plane1("cropped to the middle, then the maximum", lambda x: x[:, 12:20].max(1)),
     plane1("cropped to the middle", lambda x: x[:, 12:20]),
     plane1(
