@@ -118,16 +118,14 @@ def _pointwise(rng: Random, shape):
 
 
 def _norm(rng: Random, shape):
-    """A normalisation of more than two numbers (of two, only the order would be left), then a nonlinearity.
-
-    Without one, the mean of what is normalised over space is a constant.
-    """
+    """A normalisation of more than two numbers (of two, only the order would be left), and a nonlinearity or none."""
     options = [eq.BatchNorm()]
     if np.prod(shape[:-1]) > 2:
         options += [eq.LayerNorm(axes="all"), eq.InstanceNorm(), eq.GroupNorm(shape[-1]), eq.GroupNorm(1)]
     if shape[-1] > 2:
         options += [eq.LayerNorm(), eq.LayerNorm()]
-    return eq.Sequential(options[int(rng.integers(len(options)))], eq.Gelu())
+    norm = options[int(rng.integers(len(options)))]
+    return eq.Sequential(norm, eq.Gelu()) if rng.random() < 0.7 else norm
 
 
 def _mixing(rng: Random, shape):

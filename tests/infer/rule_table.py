@@ -17,7 +17,7 @@ from jax import lax
 
 import equinet as eq
 
-Function = Callable[[Any], Any]
+Function = Callable[..., Any]
 T8, B8, P1 = eq.torus(8), eq.box(8), eq.plane(1)
 ALL, FLIPS = "Z ⋊ m (index 1)", "m at (7/2) (order 2)"
 
