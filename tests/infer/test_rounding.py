@@ -51,6 +51,14 @@ def test_a_difference_by_rounding_refutes_nothing():
     assert judge(lambda x: jnp.sign(x[:, 0]), domain, claim=invariant(domain), kinds=EVERY_KIND).unsound
 
 
+@pytest.mark.parametrize("kind", [jnp.float32, jnp.float16, jnp.bfloat16])
+def test_rounding_is_that_of_the_type(kind):
+    unit = float(jnp.finfo(kind).eps)
+    assert unit < noise_of(lambda x: (x.astype(kind) / kind(3)).astype(x.dtype), 1, 5).max() < 50 * unit
+    assert not noise_of(lambda x: (x.astype(kind) + kind(3)).astype(x.dtype), 1, 5).any()
+    assert not noise_of(lambda x: (x / 4).astype(kind).astype(x.dtype), 1, 5).any()
+
+
 def test_quiet_channels_and_infinities_count():
     domain = eq.torus(4)
 
