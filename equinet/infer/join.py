@@ -128,7 +128,7 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     names |= {axis: a.dim + i for i, axis in enumerate(extra)}
     layout = tuple(tuple(_met(one, two, names) for one, two in zip(mine, theirs, strict=True)) for mine, theirs in cuts)
     extents = (*a.extents, *(b.extents[axis] for axis in extra))
-    met = [a.canvas[i].common(b.canvas[pairs[i]], a.extents[i]) if i in pairs else a.canvas[i] for i in range(a.dim)]
+    met = [a.canvas[i].common([b.canvas[pairs[i]]], a.extents[i]) if i in pairs else a.canvas[i] for i in range(a.dim)]
     canvas = (*met, *(b.canvas[axis] for axis in extra))
     one, two = a.field, b.field
     if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):

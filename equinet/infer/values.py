@@ -182,7 +182,7 @@ class Strip:
 
     def picked(self, start: int, step: int) -> Strip:
         """That of every so many nodes from one on."""
-        return Strip(self.at + self.step * (start if step > 0 else start + 1), self.step * step)
+        return self.reading(Fraction(start), Fraction(step))
 
     def reading(self, centre: Fraction, stride: Fraction) -> Strip:
         """That of windows so many nodes apart, the first one centred on a node."""
@@ -192,14 +192,22 @@ class Strip:
         """The same part of the input, in so many nodes."""
         return self if size == before else Strip(self.at, self.step * before / max(size, 1))
 
-    def common(self, other: Strip, size: int) -> Strip:
-        """What two strips of so many nodes both cover, as far as it goes; in the direction of this one."""
-        one, two = (sorted((s.at, s.at + s.step * size)) for s in (self, other))
-        if (self.step < 0) != (other.step < 0):
-            two = [1 - two[1], 1 - two[0]]
-        low, high = max(one[0], two[0]), max(min(one[1], two[1]), max(one[0], two[0]))
-        width = (high - low) / max(size, 1)
-        return Strip(low, width) if self.step > 0 else Strip(high, -width)
+    def common(self, others: Sequence[Strip], size: int) -> Strip:
+        """What strips of so many nodes all cover, as far as it goes; in the direction of this one.
+
+        Where they are less than a node apart, as those of the offsets within blocks are, it is the strip in the middle.
+        """
+        places = [self.at, *(other.at for other in others)]
+        if all(other.step == self.step for other in others) and max(places) - min(places) <= abs(self.step):
+            return Strip((max(places) + min(places)) / 2, self.step)
+        low, high = sorted((self.at, self.at + self.step * size))
+        for other in others:
+            edges = sorted((other.at, other.at + other.step * size))
+            if (self.step < 0) != (other.step < 0):
+                edges = [1 - edges[1], 1 - edges[0]]
+            low, high = max(low, edges[0]), min(high, edges[1])
+        width = max(high - low, Fraction(0)) / max(size, 1)
+        return Strip(low, width) if self.step > 0 else Strip(low + width * size, -width)
 
     @property
     def end(self) -> Fraction:

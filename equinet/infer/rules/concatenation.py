@@ -133,9 +133,12 @@ def _beside(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
     """Arrays one after the other along an axis that is free in all of them."""
     values = [plain(a, at) for a in arguments if isinstance(a, Value)]
     values = [v.laid_out(with_axis(v.layout, at, shape[at])) for v in values]
-    made = values[0]
-    for other in values[1:]:
+    made, *others = values
+    for other in others:
         made = join(made, other, linear=True)
+    if all(other.layout == values[0].layout for other in others) and made.layout == values[0].layout:
+        places = zip(*(v.canvas for v in values), made.extents, strict=True)
+        made = replace(made, canvas=tuple(first.common(rest, size) for first, *rest, size in places))
     for constant in arguments:
         if isinstance(constant, Constant):
             made = with_constant(made, _widened(constant, at, shape[at]), "affine")
