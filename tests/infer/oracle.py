@@ -17,7 +17,7 @@ import numpy as np
 import equinet as eq
 from tests.infer.inputs import KINDS, gaussian
 from tests.infer.rounding import noise
-from tests.oracle import QUICKLY, TOLERANCE, Claim, Truth, Verdict, acted, compare, matched, merged
+from tests.oracle import QUICKLY, TOLERANCE, Claim, Truth, Verdict, _with_channels, acted, compare, matched, merged
 
 Function = Callable[[Any], Any]
 OLDER = {"xla_cpu_use_fusion_emitters": False} if jax.__version_info__ < (0, 11) else {}
@@ -94,15 +94,16 @@ class Values:
             raise FloatingPointError(f"{self.fn} gives NaN or infinity")
         return matched(before, after, self.elements, output, fibre, np.abs(before).max(initial=0))
 
-    def error(self, g: eq.Isometry, image: eq.Isometry | None, output: eq.Domain) -> float:
+    def error(self, g: eq.Isometry, image: eq.Isometry | None, output: eq.Domain, fibre: int = 0) -> float:
         """The largest difference between f(g·x) and g'·f(x) that is not due to rounding, relative to its channel.
 
         Args:
             image: g'; None if the output stays as it is.
+            fibre: how the output's channels move.
         """
         after = self.after[self.elements.index(g)]
-        lies = image is not None and output.dim
-        want = acted(self.before, output, [image])[0] if lies else self.before
+        want = acted(self.before, output, [image])[0] if image is not None and output.dim else self.before
+        want = want if image is None else _with_channels(want, fibre, g.matrix)
         return excess(self.fn, want, after, self.inputs, lambda x: acted(x, self.domain, [g])[0].reshape(x.shape))
 
     @property
@@ -135,14 +136,19 @@ def excess(
     for example in sorted(worst_of_each, key=lambda at: -ratio[at]):
         if ratio[example] <= 1:
             return 0.0
-        first = int(example) - int(example) % BATCH
-        x = inputs[first : first + BATCH]
-        with jax.enable_x64(True):
-            rounding = [noise(fn, one)[int(example) - first] for one in (x, moved(x))]
-        worst = [one.reshape(-1, want.shape[-1]).max(0, initial=0) for one in rounding]
-        if (wrong[example].max(0) > CLEARLY * np.max(worst, axis=0)).any():
+        at = int(example) % BATCH
+        x = inputs[int(example) - at : int(example) - at + BATCH]
+        # A few disturbances dismiss most; before anything is refuted, many must leave it as it is.
+        if not any(_explains(fn, (x, moved(x)), at, wrong[example], draws) for draws in (3, 15)):
             return float((wrong[example] / np.maximum(scale[example], 1e-300)).max())
     return 0.0
+
+
+def _explains(fn: Function, batches: Sequence[np.ndarray], at: int, wrong: np.ndarray, draws: int) -> bool:
+    """Whether rounding explains a difference `[nodes, channels]` between the examples of that number in two batches."""
+    with jax.enable_x64(True):
+        found = [noise(fn, x, draws, seed=draws)[at].reshape(-1, wrong.shape[-1]).max(0, initial=0) for x in batches]
+    return bool((wrong.max(0) <= CLEARLY * np.max(found, axis=0)).all())
 
 
 def differences(want: np.ndarray, got: np.ndarray) -> np.ndarray:
@@ -258,11 +264,11 @@ def refuted(claim: Claim, values: Sequence[Values]) -> list[str]:
         said: dict[str, eq.Isometry | None] = {}
         if g in claim.strict:
             image = claim.action(g)
-            said[f"strict claims {g} ↦ {image}"] = image if claim.output.dim else None
+            said[f"strict claims {g} ↦ {image}"] = image
         if g in claim.invariance:
             said[f"invariance claims {g}"] = None
         for line, image in said.items():
-            worst = max(one.error(g, image, claim.output) for one in values)
+            worst = max(one.error(g, image, claim.output, claim.fibre) for one in values)
             if worst:
                 lines.append(f"{line} (off by {worst:.1e})")
                 if len(lines) > 1:

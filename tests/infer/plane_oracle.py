@@ -155,7 +155,7 @@ def _refuted(
     y = np.asarray(jax.jit(lambda all_: jax.lax.map(fn, all_), compiler_options=PLAINLY)(batches))
     y = y.reshape(*inputs.shape[:2], *y.shape[2:])
     y = y if np.iscomplexobj(y) else y.astype(float)
-    shows = (differences(y, y[:1]) > 0).any((1, -1))
+    shows = np.any(differences(y, y[:1]) > 0, axis=(1, -1))
     still = inputs[1]
     for g, x, after, showing in zip(elements, inputs[2:], y[2:], shows[2:], strict=True):
         said = [("strict", claim.action(g) if claim.output.dim else None)]

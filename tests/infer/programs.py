@@ -95,7 +95,7 @@ class Program:
         return total
 
     @property
-    def bent(self) -> bool:
+    def is_adaptive(self) -> bool:
         """Whether its inputs must have no ties: there is no way to choose between phases that are alike."""
         return "olyphase" in str(self)
 

@@ -1,6 +1,6 @@
 """What rounding can do to a function's output: the same program with every inexact result disturbed in its last bits.
 
-A difference that is no larger than this says nothing. Results that are small dyadic numbers are exact, and what only
+A difference that is no larger than this says nothing. Small dyadic numbers are taken for exact, and what only
 moves or picks entries repeats them, so that ties between such numbers stay ties.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 from equinet.infer.compat import Equation, Program, is_literal, trace
 
 Random = np.random.Generator | None
-DISTURBANCE = 2.0**-49
-"""Relative; a few units in the last place of a float64."""
+LAST_PLACES = 8
+"""Units in the last place by which results are disturbed."""
 PICKS = frozenset(
     [
         "max",
@@ -71,16 +71,16 @@ PICKS = frozenset(
 """Primitives whose result holds, up to a sign, entries of what they read, or whole numbers."""
 
 
-def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4) -> np.ndarray:
+def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4, seed: int = 0) -> np.ndarray:
     """Per entry of the output, the largest change that disturbances made; infinite where NaN or infinity came or went.
 
     Args:
         fn: of one array.
         x: that array.
-        draws: of the disturbances.
+        draws, seed: of the disturbances.
     """
     program, _ = trace(fn, [jax.ShapeDtypeStruct(x.shape, x.dtype)])
-    rng = np.random.default_rng(0)
+    rng = np.random.default_rng(seed)
     runs = [
         np.asarray(_run(program, [jnp.asarray(x)], [True], rng if draw else None)[0][0]) for draw in range(draws + 1)
     ]
@@ -93,17 +93,17 @@ def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4) -> np.ndarray
 
 
 def _disturbed(array: Any, rng: np.random.Generator) -> Any:
-    """The entries that are no multiples of 2⁻²⁰ and small, each changed a little."""
+    """The entries that are no small dyadic numbers, each changed by a few units in its last place."""
     kind = getattr(array, "dtype", None)
-    if kind not in (np.float32, np.float64, np.complex64, np.complex128) or not array.size:
+    if kind is None or not jnp.issubdtype(kind, jnp.inexact) or not array.size:
         return array
-    values = np.asarray(array)
-    scaled = np.stack([values.real, values.imag]) * 2.0**20
+    digits = jnp.finfo(kind).nmant
+    wide = np.asarray(array).astype(np.complex128 if jnp.issubdtype(kind, jnp.complexfloating) else np.float64)
+    scaled = np.stack([np.real(wide), np.imag(wide)]) * 2.0 ** (digits * 2 // 5)
     with np.errstate(invalid="ignore"):
-        exact = ((scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0**50)).all(0) | ~np.isfinite(values)
-    size = DISTURBANCE * (2.0**29 if values.dtype in (np.float32, np.complex64) else 1)
-    changed = values * (1 + size * rng.uniform(-1, 1, values.shape))
-    return jnp.asarray(np.where(exact, values, changed).astype(values.dtype))
+        exact = ((scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0 ** (digits - 1))).all(0) | ~np.isfinite(wide)
+    changed = wide * (1 + LAST_PLACES * 2.0**-digits * rng.uniform(-1, 1, wide.shape))
+    return jnp.asarray(np.where(exact, wide, changed)).astype(kind)
 
 
 def _run(

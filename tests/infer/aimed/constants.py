@@ -21,7 +21,7 @@ def table(made: Callable[[], Any]) -> Function:
 
 def matrix_table(made: Callable[[Any], Any]) -> Function:
     """Times a matrix made of a uniform one."""
-    return lambda x: x * made(jnp.ones((8, 8), x.dtype)).astype(x.dtype)[None, :, :, None]
+    return lambda x: x * made(jnp.ones((4, 4), x.dtype)).astype(x.dtype)[None, :, :, None]
 
 
 KEY = jax.random.key(0)
@@ -61,7 +61,9 @@ TABLES = {
     "map": lambda: lax.map(lambda i: i * 2, jnp.arange(8)),
     "while": lambda: lax.while_loop(lambda s: s[0] < 3, lambda s: (s[0] + 1, jnp.cumsum(s[1])), (0, jnp.ones(8)))[1],
     "one-hot": lambda: jax.nn.one_hot(3, 8),
-    "padded windows": lambda: lax.reduce_window(jnp.ones(8), np.float32(0)[()], lax.add, (3,), (1,), ((1, 1),)),
+    "padded windows": lambda: lax.reduce_window(
+        jnp.ones(8), np.asarray(0, np.float32)[()], lax.add, (3,), (1,), ((1, 1),)
+    ),
     "convolve": lambda: jnp.convolve(jnp.ones(8), jnp.ones(3), mode="same"),
     "cummax": lambda: lax.cummax(jnp.arange(8)),
     "gradient of a pool": lambda: jax.grad(
@@ -80,7 +82,7 @@ MATRICES = {
     "eigh": lambda a: lax.linalg.eigh(a)[0],
     "qr": lambda a: jnp.linalg.qr(a)[0],
     "svd": lambda a: jnp.linalg.svd(a)[0],
-    "cholesky": lambda a: jnp.nan_to_num(jnp.linalg.cholesky(a + jnp.eye(8, dtype=a.dtype))),
+    "cholesky": lambda a: jnp.nan_to_num(jnp.linalg.cholesky(a + jnp.eye(4, dtype=a.dtype))),
     "triangular": lambda a: jnp.tril(a),
     "expm": lambda a: jax.scipy.linalg.expm(jnp.triu(a)),
     "lu pivots": lambda a: lax.linalg.lu(a)[1].astype(a.dtype)[:, None] * a,
@@ -88,7 +90,7 @@ MATRICES = {
 CONSTANTS = (
     *(Aimed(f"a table of random.{name}", table(made)) for name, made in RANDOM.items() if name != "bernoulli"),
     *(Aimed(f"a table by {name}", table(made)) for name, made in TABLES.items()),
-    *(Aimed(f"a matrix by {name}", matrix_table(made), eq.torus(8, 8)) for name, made in MATRICES.items()),
+    *(Aimed(f"a matrix by {name}", matrix_table(made), eq.torus(4, 4)) for name, made in MATRICES.items()),
     Aimed("a uniform table of random.gamma, one number", lambda x: scalar(x, jax.random.gamma(KEY, 1.0))),
     Aimed("a uniform table", lambda x: by(x, jnp.full(8, 2.0)), tight=True),
     Aimed("a uniform table, by arithmetic", lambda x: by(x, jnp.tanh(jnp.ones(8)) * 3 + 1), tight=True),

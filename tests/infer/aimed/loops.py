@@ -81,7 +81,7 @@ LOOPS = (
     Aimed(
         "a long scan that stacks a constant",
         lambda x: scalar(
-            x, lax.scan(lambda c, w: (jnp.where(x[0, 0, 0] > 0, 1, 0) + c, c), 0, jnp.zeros(100))[1].sum()
+            x, lax.scan(lambda c, w: (jnp.where(x[0, 0, 0] > 0, 1, 0) + c, c), jnp.asarray(0), jnp.zeros(100))[1].sum()
         ),
     ),
     Aimed(
@@ -115,7 +115,9 @@ LOOPS = (
             by(x, 1)
             * jax.vmap(
                 jax.vmap(
-                    lambda v: lax.while_loop(lambda c: c[1] > 0.1, lambda c: (c[0] + 1.0, c[1] * 0.5), (0.0, v))[0]
+                    lambda v: lax.while_loop(
+                        lambda c: c[1] > 0.1, lambda c: (c[0] + 1.0, c[1] * 0.5), (jnp.zeros(()), v)
+                    )[0]
                 )
             )(x[..., 0])[..., None].astype(x.dtype)
         ),

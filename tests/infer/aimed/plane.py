@@ -123,9 +123,9 @@ PLANE = (
         "a window sum of ones as wide as a half",
         lambda x: (
             x
-            * lax.reduce_window(jnp.ones(32), np.float32(0)[()], lax.add, (21,), (1,), "SAME").astype(x.dtype)[
-                None, :, None
-            ]
+            * lax.reduce_window(jnp.ones(32), np.asarray(0, np.float32)[()], lax.add, (21,), (1,), "SAME").astype(
+                x.dtype
+            )[None, :, None]
         ),
     ),
     plane1("running sums", lambda x: jnp.cumsum(x, 1)),
@@ -194,7 +194,8 @@ PLANE = (
         lambda x: lax.scan(lambda h, row: (0.5 * h + row, None), jnp.zeros_like(x[:, 0]), jnp.moveaxis(x, 1, 0))[0],
     ),
     plane1("two crops added", lambda x: x[:, :24] + x[:, 8:]),
-    plane1("two crops multiplied, then the maximum", lambda x: (x[:, :24] * x[:, 8:]).max(1), tight="Z"),
+    plane1("two crops multiplied, then the maximum", lambda x: (x[:, :24] * x[:, 8:]).max(1)),
+    plane1("two crops of the ends multiplied, then the maximum", lambda x: (x[:, :30] * x[:, 2:]).max(1), tight="Z"),
     plane1("cropped to the middle, then the maximum", lambda x: x[:, 12:20].max(1)),
     plane1("cropped to the middle", lambda x: x[:, 12:20]),
     plane1(

@@ -99,7 +99,7 @@ def of_each(dice: Dice, value: Value) -> Made:
         turned = lax.while_loop(
             lambda s: (s[0] < 4) & ((s[0] < k) if by_table else (s[1] > 0.1131)),
             lambda s: (s[0] + 1, s[1] * 0.5, jnp.sin(1.3 * s[2])),
-            (0, level, row),
+            (jnp.asarray(0), level, row),
         )
         return turned[2] if own else row * turned[0].astype(row.dtype)
 

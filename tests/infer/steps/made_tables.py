@@ -27,8 +27,12 @@ OF_ONES: dict[str, Callable[[int], Any]] = {
     "qr": lambda n: jnp.linalg.qr(jnp.ones((n, n)))[0][:, 0],
     "lu": lambda n: lax.linalg.lu(jnp.ones((n, n)))[0][:, -1],
     "eigh": lambda n: jnp.abs(lax.linalg.eigh(jnp.ones((n, n)))[0][:, -1]),
-    "padded windows": lambda n: lax.reduce_window(jnp.ones(n), np.float32(0)[()], lax.add, (3,), (1,), ((1, 1),)),
-    "wide windows": lambda n: lax.reduce_window(jnp.ones(n), np.float32(0)[()], lax.add, (n // 2 + 1,), (1,), "SAME"),
+    "padded windows": lambda n: lax.reduce_window(
+        jnp.ones(n), np.asarray(0, np.float32)[()], lax.add, (3,), (1,), ((1, 1),)
+    ),
+    "wide windows": lambda n: lax.reduce_window(
+        jnp.ones(n), np.asarray(0, np.float32)[()], lax.add, (n // 2 + 1,), (1,), "SAME"
+    ),
     "padded": lambda n: jnp.pad(jnp.ones(max(n // 3, 1)), (n // 3, n - n // 3 - max(n // 3, 1))),
     "a scan": lambda n: lax.scan(lambda c, w: (c + w, c), 0.0, jnp.ones(n))[1],
     "a while": lambda n: lax.while_loop(
@@ -39,7 +43,7 @@ OF_ONES: dict[str, Callable[[int], Any]] = {
     ),
     "a uniform loop": lambda n: lax.fori_loop(0, 3, lambda i, c: 2 * c + 1, jnp.ones(n)),
     "uniform windows": lambda n: lax.reduce_window(
-        jnp.ones(2 * n), np.float32(0)[()], lax.add, (n + 1,), (1,), "VALID"
+        jnp.ones(2 * n), np.asarray(0, np.float32)[()], lax.add, (n + 1,), (1,), "VALID"
     ),
     "a histogram": lambda n: jnp.zeros(n).at[jnp.arange(n)].add(1.0),
     "a histogram of repeated places": lambda n: jnp.zeros(n).at[jnp.arange(n + 1) % n].add(1.0),
