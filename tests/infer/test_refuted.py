@@ -13,8 +13,8 @@ import equinet as eq
 from tests.infer.aimed.common import Function
 
 P1, T8, T44, B8 = eq.plane(1), eq.torus(8), eq.torus(4, 4), eq.box(8)
-SHIFT, FLIP, EXCHANGE = eq.Isometry.translation((1,)), eq.Isometry(((-1,),), (7,)), eq.Isometry(((0, 1), (1, 0)), (0, 0))
-TWO = eq.Isometry.translation((2,))
+SHIFT, TWO = eq.Isometry.translation((1,)), eq.Isometry.translation((2,))
+FLIP, EXCHANGE = eq.Isometry(((-1,),), (7,)), eq.Isometry(((0, 1), (1, 0)), (0, 0))
 
 
 def convolved(x, kernel):
@@ -39,7 +39,7 @@ COMPLEX = np.asarray([[1, 2j], [5j, 3]], np.complex64)
 LEAST = np.finfo(np.float32).min
 CASES: dict[str, tuple[Function, eq.Domain, eq.Isometry, dict]] = {
     "whole weights, 2 and 1": (lambda x: convolved(x, np.asarray([2, 1], np.int32)), T8, FLIP, {"dtype": np.int32}),
-    "complex weights": (lambda x: convolved(x, COMPLEX + 0), T44, EXCHANGE, {"dtype": np.complex64}),
+    "complex weights": (lambda x: convolved(x, COMPLEX), T44, EXCHANGE, {"dtype": np.complex64}),
     "−∞ and the least number": (
         lambda x: jnp.concatenate([jnp.full((2, 2, 1), -np.inf), x, jnp.full((2, 2, 1), LEAST)], 1),
         B8,
