@@ -15,7 +15,7 @@ from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import nothing, restrict_source
-from equinet.infer.join import join, mixed, pointwise, with_constant
+from equinet.infer.join import held, join, mixed, pointwise, with_constant
 from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.regions import push_declared
@@ -184,6 +184,8 @@ class Interpreter:
         same, carried = equation.loop()
         held, carry, rows = arguments[:same], arguments[same : same + carried], arguments[same + carried :]
         outputs: list[list[Atom]] = []
+        if not length:
+            return [*carry, *(Constant(shape, None, (False,) * len(shape)) for shape in equation.shapes[carried:])]
         if length <= UNROLLED:
             order = range(length - 1, -1, -1) if params["reverse"] else range(length)
             for at in order:
@@ -191,8 +193,7 @@ class Interpreter:
                 carry = made[: len(carry)]
                 outputs.append(made[len(carry) :])
             outputs = outputs[::-1] if params["reverse"] else outputs
-            stacks = zip(*outputs, strict=True) if outputs else []
-            return [*carry, *(_stack(stack) for stack in stacks)]
+            return [*carry, *(_stack(stack) for stack in zip(*outputs, strict=True))]
         some = [_some_row(row) for row in rows]
         carry = self._settled(carry, lambda now: self._plainly(body, [*held, *now, *some])[: len(carry)])
         made = self._plainly(body, [*held, *carry, *some])
@@ -203,7 +204,7 @@ class Interpreter:
         carry = [pointwise(c, "any") if isinstance(c, Value) else c for c in carry]
         for _ in range(SETTLED):
             after = turn(carry)
-            met = [_met(a, b) for a, b in zip(carry, after, strict=True)]
+            met = [_in_view(a, _met(a, b)) for a, b in zip(carry, after, strict=True)]
             if all(_same(a, b) for a, b in zip(carry, met, strict=True)):
                 return met
             carry = met
@@ -316,6 +317,15 @@ def _met(a: Atom, b: Atom) -> Atom:
         varies = tuple(x or y for x, y in zip(a.varies, b.varies, strict=True))
         return Constant(a.shape, None, varies)
     raise NoRule("a loop or a branch carries the phase that a polyphase layer chose")
+
+
+def _in_view(before: Atom, after: Atom) -> Atom:
+    """What a turn of a loop leaves of an array. Where the view of an infinite axis moves on, as it may with every turn,
+    nodes are kept in place."""
+    if not isinstance(before, Value) or not isinstance(after, Value) or before.layout != after.layout:
+        return after
+    drifting = {i for i in range(after.dim) if after.endless(i) and before.canvas[i] != after.canvas[i]}
+    return held(after, drifting)
 
 
 def _same(a: Atom, b: Atom) -> bool:

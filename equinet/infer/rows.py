@@ -121,11 +121,13 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
     steps = np.unique(np.diff(inner if len(inner) > 1 else rows))
     if len(steps) == 1 and steps[0] and FILL not in inner:
         step = int(steps[0])
-        # Beyond what is read in order, other rows may take the place of inner nodes.
+        # Beyond what is read in order, other rows may take the place of inner nodes, of the array or of what it lacks.
         before, after = inner[0] - step * np.arange(1, first + 1), inner[-1] + step * np.arange(1, len(rows) - first)
         after = after[: len(rows) - first - len(inner)]
         replaced = np.concatenate([before, after])
-        if not inside[replaced[(replaced >= 0) & (replaced < len(inside))]].any():
+        low, high = int(min([0, *replaced])), int(max([0, *replaced]))
+        within = value.canvas[axis].picked(low, 1).inside(high - low + 1)
+        if not within[replaced - low].any():
             return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
     table = continued(Table(rows[:, None], np.ones((len(rows), 1))), inside)
     if table is None:

@@ -57,9 +57,14 @@ class Table:
         return MISSING if self.advance else FILL
 
     @property
+    def pace(self) -> Fraction:
+        """On an infinite axis, how far each row moves on; 0 on a finite one."""
+        return Fraction(self.advance, len(self.nodes))
+
+    @property
     def course(self) -> tuple[Fraction, Fraction]:
         """On an infinite axis: the place that row 0 is centred on, and how far each row moves on."""
-        stride = Fraction(self.advance, len(self.nodes))
+        stride = self.pace
         read = self.nodes[(self.weights != 0) & (self.nodes != MISSING)]
         middle = Fraction(int(read.sum()), max(read.size, 1))
         return middle - stride * (len(self.nodes) - 1) / 2, stride
@@ -183,7 +188,11 @@ def stacked(tables: Sequence[Table]) -> Table:
 
 def equal(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether numbers are equal, each but for a few units in its last place."""
-    rounding = _ULPS * float(jnp.finfo(a.dtype).eps) if a.dtype.kind == "f" else 0.0
+    if a.dtype.kind == "c":
+        return equal(a.real, b.real) and equal(a.imag, b.imag)
+    if a.dtype.kind != "f":
+        return bool((a == b).all())
+    rounding = _ULPS * float(jnp.finfo(a.dtype).eps)
     one, two = a.astype(np.float64), b.astype(np.float64)
     return bool((np.abs(one - two) <= rounding * np.minimum(np.abs(one), np.abs(two))).all())
 

@@ -6,6 +6,7 @@ A `Constant` does not depend on the network's input. A `Value` does; it says how
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -51,6 +52,8 @@ class Digit:
 
 
 Layout = tuple[tuple[Digit, ...], ...]
+LEAST = -sys.float_info.max
+"""How the least finite number of a type of floats is written as padding, which is another one than −∞."""
 
 
 def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
@@ -133,12 +136,12 @@ class Constant:
 
     @cached_property
     def fill(self) -> float | None:
-        """Its value as padding: −∞ if nothing is less, which maxima do not see."""
+        """Its value as padding: −∞, or `LEAST` of finite ones, if no number is less: maxima do not see it."""
         if self.scalar is None or self.lazy is None:
             return None
         kind = self.lazy.value.dtype
         if jnp.issubdtype(kind, jnp.floating):
-            return -np.inf if self.scalar <= jnp.finfo(kind).min else self.scalar
+            return LEAST if self.scalar == float(jnp.finfo(kind).min) else self.scalar
         least = jnp.iinfo(kind).min if jnp.issubdtype(kind, jnp.integer) else None
         return -np.inf if self.scalar == least else self.scalar
 
@@ -187,6 +190,12 @@ class Strip:
     def reading(self, centre: Fraction, stride: Fraction) -> Strip:
         """That of windows so many nodes apart, the first one centred on a node."""
         return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
+
+    def read_as(self, old: Table, new: Table) -> Strip:
+        """That of another table over one stem, given that this is the strip of a table over it."""
+        (centre, stride), (other, pace) = old.course, new.course
+        step = self.step / stride
+        return Strip(self.at - step * (centre + (1 - stride) / 2), step).reading(other, pace)
 
     def cut_into(self, size: int, before: int) -> Strip:
         """The same part of the input, in so many nodes."""
@@ -286,7 +295,7 @@ class Value:
             return self.stem if self.factor > 0 else self.stem.pointwise("affine")
         maximum = self.kind == "max"
         tables = self.tables
-        if maximum and self.fill == -np.inf:
+        if maximum and self.fill <= LEAST:
             tables = tuple(table.present for table in tables)
         readings = [table.reading(maximum) for table in tables]
         other = not same_number(self.fill, 0.0) and any(table.has_constants for table in tables)

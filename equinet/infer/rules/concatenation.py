@@ -114,6 +114,8 @@ def _woven(values: Sequence[Value], at: int) -> Value | None:
     if len(apart) > 1:
         return None
     (axis,) = apart or {0}
+    if first.endless(axis) and len({v.tables[axis].pace for v in values}) > 1:
+        return None
     if any(digit.stride != 1 for digit in first.digits_of(axis)) or len(first.digits_of(axis)) != 1:
         return None
     count = len(values)
@@ -122,10 +124,20 @@ def _woven(values: Sequence[Value], at: int) -> Value | None:
     layout = [tuple(replace(d, stride=count) if d.axis == axis else d for d in digits) for digits in first.layout]
     layout[at] = (Digit(count, axis),)
     extents = tuple(n * count if i == axis else n for i, n in enumerate(first.extents))
-    canvas = tuple(s.cut_into(n, old) for s, n, old in zip(first.canvas, extents, first.extents, strict=True))
+    canvas = list(first.canvas)
+    if first.endless(axis):
+        canvas[axis] = canvas[axis].read_as(first.tables[axis], tables[axis])
+    else:
+        canvas[axis] = canvas[axis].cut_into(extents[axis], first.extents[axis])
     kind = first.kind if all(v.kind == first.kind and v.factor == first.factor for v in values) else "sum"
     return replace(
-        first, again=None, tables=tuple(tables), layout=tuple(layout), extents=extents, canvas=canvas, kind=kind
+        first,
+        again=None,
+        tables=tuple(tables),
+        layout=tuple(layout),
+        extents=extents,
+        canvas=tuple(canvas),
+        kind=kind,
     )
 
 

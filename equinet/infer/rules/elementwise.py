@@ -12,8 +12,8 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.join import How, broadcast, common_shape, join, pointwise, with_constant
 from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.tables import beside, snapped
-from equinet.infer.values import Atom, Chosen, Constant, Value, same_number
+from equinet.infer.tables import Table, beside, snapped
+from equinet.infer.values import LEAST, Atom, Chosen, Constant, Strip, Value, same_number
 
 # fmt: off
 INCREASING = (
@@ -27,7 +27,7 @@ UNARY = (
 )
 BINARY = (
     "and", "atan2", "complex", "eq", "eq_to", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "le", "le_to", "lt",
-    "lt_to", "ne", "nextafter", "or", "polygamma", "pow", "random_gamma_grad", "regularized_incomplete_beta", "rem",
+    "lt_to", "ne", "nextafter", "or", "polygamma", "pow", "random_gamma_grad", "rem",
     "shift_left", "shift_right_arithmetic", "shift_right_logical", "xor", "zeta",
 )
 SAME = (
@@ -38,6 +38,7 @@ SAME = (
 ELEMENTWISE = {
     *(set(INCREASING) | set(UNARY) | set(BINARY) | set(SAME)) - {"bitcast_convert_type"},
     *("add", "add_any", "clamp", "convert_element_type", "div", "max", "min", "mul", "neg", "select_n", "sub"),
+    "regularized_incomplete_beta",
 }
 """Operations that do the same at every place, so that of operands that do not vary along an axis nothing varies."""
 
@@ -82,7 +83,9 @@ def _convert(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     """
     value, old, new = _only(arguments), equation.inputs[0].aval.dtype, equation.params["new_dtype"]
     if _is_rounded(old) and _is_rounded(new):
-        return [value if _holds_all(old, new) else pointwise(value, "monotone")]
+        # Padding that is the least number of the old type is not that of the new one.
+        exact = _holds_all(old, new) and (old == new or value.fill != LEAST)
+        return [value if exact else pointwise(value, "monotone")]
     whole = jnp.issubdtype(old, jnp.integer) or jnp.issubdtype(old, jnp.bool_)
     exact = whole and (_is_rounded(new) or (jnp.issubdtype(new, jnp.integer) and np.can_cast(old, new, "safe")))
     return [pointwise(value, "monotone" if exact else "any")]
@@ -190,7 +193,7 @@ def _binary(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [_with(arguments, "any")]
 
 
-@rule("clamp", "select_n")
+@rule("clamp", "select_n", "regularized_incomplete_beta")
 def _several(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     if equation.name == "clamp" and not any(isinstance(a, Value) for a in (arguments[0], arguments[2])):
         lo, value, hi = arguments
@@ -234,7 +237,17 @@ def _one_axis_apart(a: Value, b: Value) -> int | None:
     if a.token is not b.token or a.layout != b.layout or a.extents != b.extents or a.dim == 0:
         return None
     apart = [i for i, (one, two) in enumerate(zip(a.tables, b.tables, strict=True)) if not one.same(two)]
+    if any(a.tables[i].pace != b.tables[i].pace for i in apart if a.endless(i)):
+        return None
     return None if len(apart) > 1 else (apart or [0])[0]
+
+
+def _canvas(value: Value, axis: int, table: Table) -> tuple[Strip, ...]:
+    """The strips of a value that is read through another table along one axis."""
+    if not value.endless(axis):
+        return value.canvas
+    strip = value.canvas[axis].read_as(value.tables[axis], table)
+    return tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
 
 
 def _summed(a: Value, b: Value) -> Value | None:
@@ -249,7 +262,7 @@ def _summed(a: Value, b: Value) -> Value | None:
     tables[axis] = beside([a.tables[axis], b.tables[axis].scaled(b.factor / a.factor)])
     if not (tables[axis].weights != 0).any(1).all():
         return None  # a row that cancels out
-    return replace(a, tables=tuple(tables), kind="sum", fill=0.0)
+    return replace(a, tables=tuple(tables), kind="sum", fill=0.0, canvas=_canvas(a, axis, tables[axis]))
 
 
 def _greatest(a: Value, b: Value) -> Value | None:
@@ -266,5 +279,6 @@ def _greatest(a: Value, b: Value) -> Value | None:
     tables = list(a.tables)
     made = beside([a.tables[axis], b.tables[axis]])
     tables[axis] = replace(made, weights=(made.weights != 0).astype(float))
-    made = replace(a, tables=tuple(tables), kind="max", fill=filled[0].fill if filled else 0.0, again=None)
+    fill, canvas = filled[0].fill if filled else 0.0, _canvas(a, axis, tables[axis])
+    made = replace(a, tables=tuple(tables), kind="max", fill=fill, again=None, canvas=canvas)
     return replace(made, again=made.restem())

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.join import held
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel
@@ -107,6 +108,8 @@ def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
         axis = value.grid_axis(i)
         if axis is not None and value.endless(axis) and between and min(lo, hi) >= 0 and value.dim <= MOST_AXES:
             reading = Kernel(1, 1, 1, between + 1, lo, hi, Kernel.free(1))
+            if value.is_partial(axis) and max(lo, hi) > between:
+                value = held(value, {axis})  # what is put beside it takes the place of nodes in the middle of the axis
             whole = _with_digit(value, i, Digit(len(rows), axis))
             value = read_axis(whole, axis, reading, len(rows), {}, "sum")
             value = value if fill is not None and same_number(fill, 0.0) else value.known(value.field.aged())

@@ -187,11 +187,16 @@ def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, i
 
 
 def _proportion(row: np.ndarray, other: np.ndarray) -> float:
-    """The factor by which one row of numbers is another, each but for its rounding; 0 if it is not."""
+    """The factor by which one row of numbers is another, each but for its rounding; 0 if it is not. Of integers it is
+    one too."""
     at = int(np.abs(other).argmax())
     if not other[at] or not np.isfinite(row[at]):
         return 0.0
     factor = float(row[at]) / float(other[at])
+    if row.dtype.kind != "f":
+        exact = factor.is_integer() and abs(factor) < 2**31
+        exact = exact and bool((row.astype(np.int64) == int(factor) * other.astype(np.int64)).all())
+        return factor if exact else 0.0
     return factor if equal(row, (factor * other.astype(np.float64)).astype(row.dtype)) else 0.0
 
 
