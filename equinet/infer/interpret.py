@@ -139,7 +139,9 @@ class Interpreter:
 
     def _apply(self, equation: Equation, arguments: list[Held]) -> list[Held]:
         if equation.name == "fft" or any(isinstance(a, Spectrum) for a in arguments):
-            found = spectral(equation, arguments)
+            # Frequencies are not followed through choices.
+            still = [_without_choices(a) if isinstance(a, Value) and a.field.variables else a for a in arguments]
+            found = spectral(equation, still)
             if found is not None:
                 return found
         # What is computed of the ends of an axis alone depends on the ends alone.
@@ -148,7 +150,7 @@ class Interpreter:
             arguments = [settled(a) for a in arguments]
         else:
             arguments = [a if isinstance(a, Ends) else settled(a) for a in arguments]
-        results = self._apply_rule(equation, arguments)
+        results = [_with_common_choices(equation, arguments, a) for a in self._apply_rule(equation, arguments)]
         kept = [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
         return [Ends(a) if at_ends and isinstance(a, Value) else a for a in kept]
 
@@ -250,6 +252,31 @@ class Interpreter:
         for other in results[1:]:
             made = [_met(a, b) for a, b in zip(made, other, strict=True)]
         return [_decided(a, which) for a in made]
+
+
+def _with_common_choices(equation: Equation, arguments: Sequence[Held], result: Held) -> Held:
+    """A result that mixes parts of an array for which an adaptive layer chose apart, as examples are.
+
+    Each part moves by a shift of its own, so only isometries are kept under which no choice changes. Where no node is
+    left, nothing moves.
+    """
+    if not isinstance(result, Value) or not result.field.variables:
+        return result
+    summed = equation.params["dimension_numbers"][0] if equation.name == "dot_general" else [()] * len(arguments)
+    for argument, axes in zip(arguments, summed, strict=True):
+        if not isinstance(argument, Value) or not argument.dim or not argument.field.variables:
+            continue
+        if argument.choices > result.choices or any(digit.chooses for i in axes for digit in argument.layout[i]):
+            return _without_choices(result)
+    return result
+
+
+def _without_choices(value: Value) -> Value:
+    """The same value under isometries that change no choice of an adaptive layer."""
+    action = value.field.action
+    for parameter in reversed(range(action.parameters)):
+        action = action.fix(parameter)
+    return value.known(value.field.based(action, ()))
 
 
 def _below(atom: Value | Spectrum | Ends) -> Value:

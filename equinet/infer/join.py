@@ -150,7 +150,7 @@ def _met(one: Digit, two: Digit, names: dict[int, int]) -> Digit:
         return one
     if two.axis is not None:
         return replace(two, axis=names[two.axis])
-    return replace(one, uniform=one.uniform and two.uniform)
+    return replace(one, uniform=one.uniform and two.uniform, chooses=one.chooses or two.chooses)
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,8 @@ def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...],
     dim = made.grid.dim
     if made.source != source.source:
         raise ValueError(f"the rule of {region.name} returns a field of another input")
-    layout: Layout = tuple((Digit(n),) for n in shape)
+    adaptive = bool(made.variables)
+    layout: Layout = tuple((Digit(n, chooses=adaptive and i <= mapped),) for i, n in enumerate(shape))
     if not dim:
         return Value(made, (), layout)
     first = mapped + 1
@@ -132,5 +133,8 @@ def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...],
     spatial = shape[first : first + dim]
     if any(n is not None and n != size for n, size in zip(made.grid.sizes, spatial, strict=True)):
         raise ValueError(f"the rule of {region.name} returns a field on {made.grid}; the array has shape {shape}")
-    layout = tuple((Digit(n, i - first),) if first <= i < first + dim else (Digit(n),) for i, n in enumerate(shape))
+    layout = tuple(
+        (Digit(n, i - first),) if first <= i < first + dim else old
+        for i, (n, old) in enumerate(zip(shape, layout, strict=True))
+    )
     return Value(made, tuple(spatial), layout)

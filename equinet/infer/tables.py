@@ -189,7 +189,7 @@ def stacked(tables: Sequence[Table]) -> Table:
 def equal(a: np.ndarray, b: np.ndarray) -> bool:
     """Whether numbers are equal, each but for a few units in its last place."""
     if a.dtype.kind == "c":
-        return equal(a.real, b.real) and equal(a.imag, b.imag)
+        return equal(np.real(a), np.real(b)) and equal(np.imag(a), np.imag(b))
     if a.dtype.kind != "f":
         return bool((a == b).all())
     rounding = _ULPS * float(jnp.finfo(a.dtype).eps)

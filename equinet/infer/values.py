@@ -36,12 +36,14 @@ class Digit:
         axis: the field's axis whose nodes it counts; None if isometries do not move along it.
         stride: how many nodes of that axis it steps over.
         uniform: whether the array is the same all along it (only where `axis` is None).
+        chooses: whether an adaptive layer made a choice of its own for each index (of the examples, say).
     """
 
     size: int
     axis: int | None = None
     stride: int = 1
     uniform: bool = False
+    chooses: bool = False
 
     def split(self, minor: int) -> tuple[Digit, Digit]:
         """Two digits for one, the less significant of size `minor`."""
@@ -63,7 +65,12 @@ def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
         if digit.size == 1 and digit.axis is None:
             continue
         last = made[-1] if made else None
-        if last is not None and last.axis == digit.axis and last.uniform == digit.uniform:
+        alike = last is not None and (last.axis, last.uniform, last.chooses) == (
+            digit.axis,
+            digit.uniform,
+            digit.chooses,
+        )
+        if last is not None and alike:
             if digit.axis is None:
                 made[-1] = replace(last, size=last.size * digit.size)
                 continue
@@ -367,6 +374,11 @@ class Value:
         if len(digits) == 1 and self.is_whole(digits[0]):
             return digits[0].axis
         return None
+
+    @cached_property
+    def choices(self) -> int:
+        """How many choices of their own adaptive layers made for parts of the array."""
+        return prod(digit.size for digits in self.layout for digit in digits if digit.chooses)
 
     @cached_property
     def moved_axes(self) -> tuple[int, ...]:
