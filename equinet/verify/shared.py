@@ -154,7 +154,7 @@ class Shared:
         which = np.array(list(range(trials)) * len(generators))
         probe = self.probe
         try:
-            found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.eps, name=probe.dtype.name)
+            found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.eps)
         except ValueError:
             return None
         errors, _, _ = difference(
