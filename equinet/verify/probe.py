@@ -209,7 +209,8 @@ class Probe:
         def measure(varying: frozenset[int] = frozenset(), rounded: frozenset[int] = frozenset()) -> Gauge:
             return gauge(
                 kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps,
-                exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying, rounded=rounded,
+                exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying,
+                rounded=rounded,
             )  # fmt: skip
 
         found = measure()
