@@ -207,13 +207,15 @@ def _kind(reading: Reading, n: int | None) -> str:
     rows = np.broadcast_to(np.arange(len(nodes))[:, None], nodes.shape)
     present = (nodes != FILL) & (weights != 0)
     np.add.at(reads, (rows[present], nodes[present]), weights[present])
+    maximum = isinstance(reading, Window) and reading.reduce == "max"
+    if maximum:
+        reads = np.minimum(reads, 1)  # what is in a window twice is no larger for that
     if not present.any(1).all() or len(np.unique(reads, axis=0)) < len(reads):
         return "alike"
     if (np.count_nonzero(reads, axis=0) <= 1).all():
         return "gather" if (np.count_nonzero(reads, axis=1) == 1).all() else "disjoint"
     # Averages of unequal totals might be proportional.
-    same = reading.reduce == "max" if isinstance(reading, Window) else False
-    return "overlapping" if same or np.unique(reads.sum(1)).size == 1 else "alike"
+    return "overlapping" if maximum or np.unique(reads.sum(1)).size == 1 else "alike"
 
 
 @lru_cache(maxsize=1 << 12)

@@ -47,6 +47,8 @@ TIED = (
     (eq.Sequential(eq.LayerNorm(), eq.Gelu(), GLASS), eq.torus(6)),
     (eq.Sequential(eq.Residual(eq.Roll(3)), eq.PolyphasePool(2, blur=3), eq.GlobalMaxPool()), eq.torus(6)),
     (eq.Sequential(eq.Residual(eq.Roll(3)), eq.LearnedPolyphasePool(2), eq.GlobalMaxPool()), eq.torus(6)),
+    (eq.Sequential(eq.MaxPool(3, 1, "edge"), GLASS), eq.box(2)),
+    (eq.Sequential(eq.MaxPool(3, 1, "circular"), eq.Tanh(), GLASS), eq.torus(2)),
 )
 """Networks whose maps are tied for all inputs, by kernels, by joins, by norms."""
 

@@ -25,6 +25,9 @@ LISTED = 4
 """Hidden channels listed."""
 
 
+ROUNDED = 2.0**-20
+"""The largest ratio of what double and single precision show of a channel that shows nothing but rounding."""
+
 SPECK = 16
 """Units in the last place of the loudest channel below which one that shows nothing but noise is taken for zero."""
 
@@ -73,6 +76,8 @@ class Gauge:
         tol: the largest error taken for rounding.
         hidden: the channels, by their index, whose floor is too high, with the error that it hides.
         still: the channels, by their index, that are constant up to rounding, and not zero.
+        chaotic: the channels, by their index, that vary hardly more than rounding makes them vary: nothing they show
+            counts as an error.
     """
 
     unit: np.ndarray
@@ -81,6 +86,7 @@ class Gauge:
     tol: float
     hidden: tuple[tuple[int, float], ...]
     still: tuple[int, ...]
+    chaotic: tuple[int, ...] = ()
 
 
 def resolution(eps: float) -> float:
@@ -98,7 +104,7 @@ def gauge(
     louder: np.ndarray | None = None,
     tol: float | None = None,
     varying: frozenset[int] = frozenset(),
-    name: str = "this type",
+    rounded: frozenset[int] = frozenset(),
 ) -> Gauge:
     """Measure a function by its outputs; `Probe` says how.
 
@@ -112,10 +118,7 @@ def gauge(
         louder: by how much each example's input is larger than normal ones; so is at least the noise.
         tol: a tolerance to use instead; nothing is hidden then.
         varying: channels known to vary where these inputs show none of it.
-        name: of the arithmetic, for errors.
-
-    Raises:
-        ValueError: if noise drowns every channel.
+        rounded: channels known to be constant but for the rounding of what they are made of.
     """
     kept = kept.astype(np.float64)
     normal, nudged_too = kept[generic], slice(len(nudged))
@@ -129,6 +132,7 @@ def gauge(
     noise = np.maximum(condition, eps * loud)
     still = (deviation <= STILL * eps * magnitude).all(axis=(0, 1)) & (magnitude.max(axis=(0, 1)) > 0)
     still[list(varying)] = False
+    still[list(rounded)] = True
     loudest = float(varies[~still].max(initial=0.0)) or 1.0
     # What is zero, behind a relu or up to the rounding of other channels, is compared with what is not.
     speck = (loud <= SPECK * eps * loud.max()) & (HEADROOM * noise > resolution(eps) * varies) & (varies < loudest)
@@ -136,12 +140,7 @@ def gauge(
     varies, noise = np.where(silent, loudest, varies), np.where(silent, eps * loudest, noise)
     relative = np.where(varies > 0, np.minimum(noise, varies) / np.where(varies > 0, varies, 1.0), 1.0)
     drowned = (HEADROOM * relative > resolution(eps)) & ~still
-    chaotic = drowned & (HEADROOM * relative >= 0.5) & (condition > STILL * eps * loud)
-    if tol is None and chaotic.any() and (chaotic | still).all():
-        raise ValueError(
-            f"the noise floor of this function in {name} is {relative[drowned].min():.1e} of its output's variation: "
-            "no tolerance separates rounding from a broken symmetry. Use a wider dtype, or give tol="
-        )
+    chaotic = drowned & (HEADROOM * relative >= 0.5) & (tol is None)
     floor = max(eps, float(relative[~drowned & ~still].max(initial=0.0)))
     limit = float(tolerance(floor, 1.0)) if tol is None else tol
     size = np.where(generic[:, :, None], varies, np.maximum(np.where(silent & ~speck, 0.0, varies), deviation))
@@ -152,8 +151,12 @@ def gauge(
         own = own if louder is None else np.maximum(own, np.minimum(noise * louder[:, :, None], size))
         own[nudged_too] = _at_special(own[nudged_too], response, size[nudged_too], generic[nudged_too])
         unit = np.maximum(size, tolerance(own, size) / limit)
+    unit = np.where(chaotic, np.inf, np.where(still, 2 * STILL * eps * magnitude.max(axis=(0, 1)) / limit, unit))
+    for c in rounded:
+        shown = max(varies[c], deviation[..., c].max(), STILL * eps * magnitude[..., c].max())
+        unit[..., c] = 2 * HEADROOM * shown / limit
     return Gauge(
-        unit=np.where(still, 2 * STILL * eps * magnitude.max(axis=(0, 1)) / limit, unit),
+        unit=unit,
         scale=loudest,
         floor=floor,
         tol=limit,
@@ -161,6 +164,7 @@ def gauge(
             (int(c), min(1.0, float(HEADROOM * relative[c]))) for c in np.flatnonzero(drowned & (tol is None))
         ),
         still=tuple(np.flatnonzero(still).tolist()),
+        chaotic=tuple(np.flatnonzero(chaotic).tolist()),
     )
 
 

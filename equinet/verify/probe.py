@@ -16,10 +16,10 @@ from equinet.groups import Isometry
 from equinet.verify.act import Bounds, ChannelAction, pack, pack_channels, within
 from equinet.verify.chunks import default_chunk as default_chunk
 from equinet.verify.chunks import fitting_chunk as fitting_chunk
-from equinet.verify.gauge import BREAKING, COARSE, STILL, Channel, Gauge, Hidden, gauge
+from equinet.verify.gauge import BREAKING, COARSE, ROUNDED, STILL, Channel, Gauge, Hidden, gauge
 from equinet.verify.inputs import FEW_VALUED, drawn, given
 from equinet.verify.inputs import draw as draw
-from equinet.verify.program import Program, Spread
+from equinet.verify.program import Program, Spread, precision
 
 Grid = Callable[[tuple[int, ...]], tuple[tuple[int, ...], Bounds | None]]
 
@@ -64,7 +64,10 @@ class Probe:
     No tolerance may exceed `BREAKING` (or `COARSE` = 64 units in the last place: more, in bfloat16 and float16). A
     channel whose floor would need more is *hidden*: of what is not broken beyond its noise nothing can be told. All
     others share the largest of their tolerances. A channel that is constant up to `STILL` = 4 units in the last place,
-    on all inputs and on inputs 10^8 and 10^16 times as large, is held to be constant up to twice that.
+    on all inputs and on inputs 10^8 and 10^16 times as large, is held to be constant up to twice that. One that varies
+    less than eight times its noise shows nothing: it is *chaotic*, and hidden whatever its errors. But if single and
+    double precision differ in how much it varies as their units do, it is a constant but for the rounding of what it is
+    made of, and held to be one.
 
     Args:
         program: `[batch, *sizes, channels] -> [batch, *out_sizes, channels']`, or `[batch, channels']`.
@@ -92,7 +95,7 @@ class Probe:
 
     Raises:
         ValueError: if the output is no array with the input's batch size, or mixes the examples of a batch, or takes
-            too much memory, or no tolerance separates rounding from breaking.
+            too much memory.
         FloatingPointError: if an output is NaN or infinite.
     """
 
@@ -203,16 +206,46 @@ class Probe:
         self.references = kept[: self.trials].astype(np.float64)
         trusted = within(self.out_sizes, self.bounds)
 
-        def measure(varying: frozenset[int] = frozenset()) -> Gauge:
+        def measure(varying: frozenset[int] = frozenset(), rounded: frozenset[int] = frozenset()) -> Gauge:
             return gauge(
                 kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, self.eps,
                 exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol, varying=varying,
-                name=self.dtype.name,
+                rounded=rounded,
             )  # fmt: skip
 
         found = measure()
         varying = self._varying(kept[0], found.still)
-        return measure(varying) if varying else found
+        found = measure(varying) if varying else found
+        rounded = self._rounded(kept[:, :, trusted], (*found.chaotic, *found.still), trusted)
+        return measure(varying, rounded) if rounded else found
+
+    def _rounded(self, kept: np.ndarray, among: tuple[int, ...], trusted: np.ndarray) -> frozenset[int]:
+        """The channels, of those that vary with rounding, that vary with nothing else.
+
+        What they show shrinks on all inputs as the unit in the last place does, from single to double precision.
+        """
+        if not among or self.dtype.itemsize < 4:
+            return frozenset()
+        other = np.float32 if self.dtype == np.float64 else np.float64
+        entries = self.inputs.bank[: len(kept)].astype(other).reshape(*kept.shape[:2], *self.sizes, self.channels)
+        try:
+            with precision(other):
+                made = [self.program.evaluate(self.program.variables, jnp.asarray(x) if self.program.traced else x)
+                        for x in entries]  # fmt: skip
+            made = np.stack([np.asarray(y) for y in made])
+        except Exception:
+            # A function may be made for one type only: then nothing is known.
+            return frozenset()
+        if np.iscomplexobj(made):
+            made = np.concatenate([made.real, made.imag], axis=-1)
+        made = made.reshape(*kept.shape[:2], self.out_points, -1)[:, :, trusted].astype(np.float64)
+        if made.shape != kept.shape or not np.isfinite(made).all():
+            return frozenset()
+        generic = self.inputs.generic
+        coarse, fine = (kept.astype(np.float64), made) if other == np.float64 else (made, kept.astype(np.float64))
+        moved, left = (np.abs(y - y[generic].mean((0, 1))).max(2) for y in (coarse, fine))
+        bound = ROUNDED * np.maximum(moved, moved[generic].max(0))
+        return frozenset(c for c in among if (left <= bound)[..., c].all())
 
     def _evaluated(self, entries: Sequence[int] | np.ndarray) -> np.ndarray:
         """f on entries of the bank, finite or not, imaginary parts apart."""

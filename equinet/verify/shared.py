@@ -153,9 +153,8 @@ class Shared:
         back = None if cut.channels is None else pack_channels(cut.channels, sources)
         which = np.array(list(range(trials)) * len(generators))
         probe = self.probe
-        try:
-            found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.eps, name=probe.dtype.name)
-        except ValueError:
+        found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.eps)
+        if found.chaotic:
             return None
         errors, _, _ = difference(
             np, moved[of], kept, found.unit, which, pack(images), back, out_sizes=cut.sizes, bounds=None
