@@ -237,7 +237,7 @@ class Probe:
             # A function may be made for one type only: then nothing is known.
             return frozenset()
         if np.iscomplexobj(made):
-            made = np.concatenate([made.real, made.imag], axis=-1)
+            made = np.concatenate([np.real(made), np.imag(made)], axis=-1)
         made = made.reshape(*kept.shape[:2], self.out_points, -1)[:, :, trusted].astype(np.float64)
         if made.shape != kept.shape or not np.isfinite(made).all():
             return frozenset()
