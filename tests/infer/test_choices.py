@@ -1,4 +1,4 @@
-"""Adaptive layers choose for each example, and each slice that is mapped, apart: what mixes these knows no one shift."""
+"""Adaptive layers choose for each example, and each mapped slice, apart: what mixes these knows no one shift."""
 
 import jax
 import jax.numpy as jnp
