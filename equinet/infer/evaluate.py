@@ -64,6 +64,8 @@ class Runs:
             try:
                 with jax.ensure_compile_time_eval():
                     return mapped(run, inputs())
+            except (TimeoutError, MemoryError):
+                raise
             except Exception:
                 # Whatever a function of the user's raises on drawn numbers: then nothing is known.
                 return None

@@ -97,6 +97,8 @@ def _run(layer: Layer, field: Field) -> list[list[tuple[np.ndarray, list[Any]]]]
                     variables = _drawn(initial, seed + run) if case else initial
                     replay = None if replayed is None else [offsets[case][run] for offsets in replayed]
                     made[-1].append(jax.device_get(compiled(variables, np.asarray(x, np.float64), replay)))
+    except (TimeoutError, MemoryError):
+        raise
     except Exception:
         # Whatever a layer of the user's raises on drawn weights: then nothing is known.
         return None

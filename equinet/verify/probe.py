@@ -233,6 +233,8 @@ class Probe:
                 made = [self.program.evaluate(self.program.variables, jnp.asarray(x) if self.program.traced else x)
                         for x in entries]  # fmt: skip
             made = np.stack([np.asarray(y) for y in made])
+        except (TimeoutError, MemoryError):
+            raise
         except Exception:
             # A function may be made for one type only: then nothing is known.
             return frozenset()
