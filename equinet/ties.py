@@ -30,6 +30,9 @@ ROUNDING = 1000
 STAND_IN = (64, 64, 24)
 """Size of the torus that stands for an infinite grid of one, two or three axes."""
 
+QUICKLY = {"xla_backend_optimization_level": 0}
+"""What is compiled runs a few times."""
+
 NOT_KNOWN, APART, FREE = range(3)
 
 Cases = list[list[np.ndarray]]

@@ -16,13 +16,10 @@ import jax.numpy as jnp
 
 from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, is_literal
-from equinet.ties import Cases, Later, Trial, mapped
+from equinet.ties import QUICKLY, Cases, Later, Trial, mapped
 
 TURNS = 64
 """Turns of a loop that are followed; of a longer one nothing is said."""
-
-QUICKLY = {"xla_backend_optimization_level": 0}
-"""What is compiled runs a few times."""
 
 Seen = dict[int, list[list[Any]]]
 """For each marked equation the operands of all times that it ran."""

@@ -140,7 +140,7 @@ class Interpreter:
     def _apply(self, equation: Equation, arguments: list[Held]) -> list[Held]:
         if equation.name == "fft" or any(isinstance(a, Spectrum) for a in arguments):
             # Frequencies are not followed through choices.
-            still = [_without_choices(a) if isinstance(a, Value) and a.field.variables else a for a in arguments]
+            still = [_without_choices(a) if isinstance(a, Value) and a.stem.variables else a for a in arguments]
             found = spectral(equation, still)
             if found is not None:
                 return found
@@ -260,11 +260,11 @@ def _with_common_choices(equation: Equation, arguments: Sequence[Held], result: 
     Each part moves by a shift of its own, so only isometries are kept under which no choice changes. Where no node is
     left, nothing moves.
     """
-    if not isinstance(result, Value) or not result.field.variables:
+    if not isinstance(result, Value) or not result.stem.variables:
         return result
     summed = equation.params["dimension_numbers"][0] if equation.name == "dot_general" else [()] * len(arguments)
     for argument, axes in zip(arguments, summed, strict=True):
-        if not isinstance(argument, Value) or not argument.dim or not argument.field.variables:
+        if not isinstance(argument, Value) or not argument.dim or not argument.stem.variables:
             continue
         if argument.choices > result.choices or any(digit.chooses for i in axes for digit in argument.layout[i]):
             return _without_choices(result)

@@ -12,7 +12,7 @@ import numpy as np
 from equinet.fibre import Fibre
 from equinet.field import Field, Span
 from equinet.infer.fields import natural_join, same_lines
-from equinet.infer.values import Constant, Digit, Layout, Value, bits
+from equinet.infer.values import Constant, Digit, Layout, Value, named
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
 from equinet.tables import fix_axes, restrict_to_table
 
@@ -115,8 +115,7 @@ def table_of(value: Value, array: np.ndarray, axes: set[int]) -> np.ndarray:
     wide = wide[tuple(slice(None) if at is None else slice(at, at + 1) for at in middle)]
     rest = [i for i in range(len(digits)) if i not in order]
     flat = wide.transpose(*order, *rest).reshape(prod(sizes), -1)
-    _, names = np.unique(bits(flat).reshape(prod(sizes), -1), axis=0, return_inverse=True)
-    return names.reshape(sizes)
+    return named(flat).reshape(sizes)
 
 
 def join(a: Value, b: Value, *, linear: bool) -> Value:

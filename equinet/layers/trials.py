@@ -28,11 +28,9 @@ from equinet.layers.polyphase import LearnedPolyphasePool, PolyphasePool
 from equinet.layers.pool import AvgPool, MaxPool
 from equinet.layers.readout import Dense, PositionalEmbedding
 from equinet.layers.resize import Roll
-from equinet.ties import NOT_KNOWN, Later, Trial, drawn_weights, mapped, taps_apart, windows_apart
+from equinet.ties import NOT_KNOWN, QUICKLY, Later, Trial, drawn_weights, mapped, taps_apart, windows_apart
 from equinet.windows import Reading
 
-QUICKLY = {"xla_backend_optimization_level": 0}
-"""What is compiled runs a few times."""
 GROWING = (Relu, LeakyRelu, Elu, Softplus, Sigmoid, Tanh, Gelu, Silu)
 """Functions that grow strictly on positive numbers, and are positive there."""
 STILL = (Identity, Dropout, BatchNorm, NormRelu, PositionalEmbedding, SqueezeExcite, Dense, Restrict, Roll)

@@ -56,9 +56,9 @@ def _same(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return list(arguments)
 
 
-def _is_real(equation: Equation, at: int = 0) -> bool:
-    """Whether an operand is of real floats."""
-    return bool(jnp.issubdtype(equation.inputs[at].aval.dtype, jnp.floating))
+def _is_real(equation: Equation) -> bool:
+    """Whether the operand is of real floats."""
+    return bool(jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.floating))
 
 
 @rule(*INCREASING)

@@ -231,8 +231,7 @@ def _combined(equation: Equation, updates: np.ndarray, indices: Sequence[np.ndar
         neutral = 1 if equation.name == "scatter-mul" else 0
     operand, updates = np.full(equation.shapes[0], neutral, kind), updates.astype(kind)
     slicing = equation.name == "dynamic_update_slice"
-    found = np.asarray(equation.run([operand, updates, *indices] if slicing else [operand, *indices, updates])[0])
-    return found if found.dtype.kind in "biufc" else found.astype(np.float32)
+    return np.asarray(equation.run([operand, updates, *indices] if slicing else [operand, *indices, updates])[0])
 
 
 def _scattered(equation: Equation, arguments: Sequence[Atom]) -> tuple[Atom, Atom, list[Atom]]:

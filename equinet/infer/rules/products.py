@@ -10,10 +10,11 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
+from equinet.infer.rows import retabled
 from equinet.infer.rules.reductions import reduced
 from equinet.infer.rules.table import rule, value_of
 from equinet.infer.tables import Table, continued, snapped
-from equinet.infer.values import Atom, Constant, Digit, Strip, Value, bits
+from equinet.infer.values import Atom, Constant, Digit, Value, named
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain
 
 
@@ -84,9 +85,7 @@ def _restricted(value: Value, weights: Constant, batch: Sequence[int], places: S
         shape = tuple(value.shape[i] if i in batch else 1 for i in range(len(value.layout)))
         wide = Constant.arbitrary(shape)
     else:
-        flat = array.reshape(*array.shape[:count], -1)
-        flat = bits(flat).reshape(prod(array.shape[:count]), -1)
-        _, names = np.unique(flat, axis=0, return_inverse=True)
+        names = named(array.reshape(prod(array.shape[:count]), -1))
         shape = [1] * len(value.layout)
         for i in batch:
             shape[i] = value.shape[i]
@@ -127,11 +126,8 @@ def _along_an_axis(
             return None
     tables = tuple(made if i == axis else table for i, table in enumerate(value.tables))
     size = matrix.shape[1]
-    layout = tuple((Digit(size, axis),) if i == at else digits for i, digits in enumerate(value.layout))
-    extents = tuple(size if i == axis else n for i, n in enumerate(value.extents))
-    strip = value.canvas[axis].reading(*made.course) if value.endless(axis) else Strip.whole(size)
-    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
-    return replace(value, tables=tables, kind="sum", layout=layout, extents=extents, canvas=canvas), at
+    strip = value.canvas[axis].reading(*made.course) if value.endless(axis) else None
+    return replace(retabled(value, at, axis, tables, size, strip), kind="sum"), at
 
 
 def _of_values(
