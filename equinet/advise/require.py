@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 from equinet.certify import Certificate
+from equinet.checks import as_integer
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.integers import as_integer
 from equinet.groups.names import says_where, solve_centre
 
 Of = Literal["strict", "orbit", "invariance"]

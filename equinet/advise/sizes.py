@@ -10,9 +10,9 @@ from equinet.advise.period import Period, classes, coarsest, likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
 from equinet.certify import certify
+from equinet.checks import as_integers
 from equinet.domain import Domain, box, plane, torus
 from equinet.fibre import as_channels
-from equinet.groups.integers import as_integers
 from equinet.layers import Layer, LayerError
 
 

@@ -14,10 +14,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.certify import Certificate
+from equinet.checks import is_integer
 from equinet.domain import Domain
 from equinet.fibre import Fibre, as_channels
 from equinet.field import Field, Lost, Row, Span, changed
-from equinet.groups.integers import is_integer
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, permuted

@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import is_integer
 from equinet.declare import declare
 from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
-from equinet.groups.integers import is_integer
 
 Shape = tuple[int | None, ...]
 Params = Any

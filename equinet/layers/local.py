@@ -8,9 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.checks import is_integer
 from equinet.domain import Axis
 from equinet.field import Field, Lost
-from equinet.groups.integers import is_integer
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
 from equinet.linear import with_transposes
 from equinet.windows import FILL, MODES, Padding, Reading, Window, pad_table

@@ -11,9 +11,9 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import is_integer
 from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field
-from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
 

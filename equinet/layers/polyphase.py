@@ -9,10 +9,10 @@ from math import inf
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import is_integer
 from equinet.declare import declare
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost, changed
-from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import Conv

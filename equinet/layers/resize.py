@@ -10,8 +10,8 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import is_integer
 from equinet.field import Field, Lost
-from equinet.groups.integers import is_integer
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
 from equinet.layers.local import merge_tiles, pad_axis, read_shape, split_tiles
 from equinet.layers.pointwise import check_signs

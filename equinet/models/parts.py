@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Literal, get_args
 
-from equinet.groups.integers import is_integer
+from equinet.checks import is_integer
 from equinet.layers import (
     AvgPool,
     BatchNorm,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from equinet.checks import as_integer
 from equinet.domain import Axis, Domain
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.integers import as_integer
 from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]
