@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Set
+from itertools import islice
 from numbers import Real
 from operator import index
 from typing import Any, TypeGuard, TypeVar
@@ -21,7 +22,11 @@ MOST_AXES = 64
 MOST = 1 << 24
 """Channels, taps, steps and nodes along an axis that a layer may ask for: beyond it, a slip of the pen."""
 
+MOST_ITEMS = 1 << 20
+"""Entries of a sequence from outside."""
+
 _INT = frozenset({int})
+_NONE = object()
 _LONGEST = 80
 
 
@@ -84,7 +89,10 @@ def as_items(values: Any, rule: str) -> tuple[Any, ...]:
         return values
     if isinstance(values, str | bytes | bytearray | memoryview | Set | Mapping) or not is_iterable(values):
         raise ValueError(f"{rule}; got {shown(values)}")
-    return tuple(values)
+    given = tuple(islice(values, MOST_ITEMS + 1))
+    if len(given) > MOST_ITEMS:
+        raise ValueError(f"{rule}, at most {MOST_ITEMS} of them; got {shown(values)}")
+    return given
 
 
 def as_real(value: Any, what: str, least: float = -math.inf, most: float = math.inf) -> float:
@@ -122,9 +130,9 @@ def as_choice(value: Any, choices: Collection[Any], what: str) -> Any:
     Raises:
         ValueError: for anything else; the message lists the choices.
     """
-    for choice in choices:
-        if value is choice or (type(value) is type(choice) and value == choice):
-            return choice
+    found = next((choice for choice in choices if is_choice(value, (choice,))), _NONE)
+    if found is not _NONE:
+        return found
     *first, last = [repr(choice) for choice in choices]
     listed = f"{', '.join(first)} or {last}" if first else last
     raise ValueError(f"{what} must be {listed}; got {shown(value)}")
@@ -144,6 +152,16 @@ def as_kind(value: Any, kind: type[Kind] | tuple[type[Kind], ...], what: str) ->
     if not isinstance(value, kind):
         raise TypeError(f"{what}; got {shown(value)} of type {type(value).__name__}")
     return value
+
+
+def is_choice(value: Any, choices: Collection[Any]) -> bool:
+    """Whether a value is one of some texts or numbers; no bool is a number, and nothing is compared with an array."""
+    for choice in choices:
+        if value is choice or (type(value) is type(choice) and value == choice):
+            return True
+        if is_integer(choice) and is_integer(value) and int(value) == choice:
+            return True
+    return False
 
 
 def is_integer(value: Any) -> TypeGuard[int]:

@@ -21,6 +21,9 @@ MOST_AXES = 4
 
 _MADE_OF = f"a domain is made of at most {MOST_AXES} axes, such as (periodic(8), bounded(9))"
 
+MOST_ALONG = 1 << 22
+"""Nodes along an axis that are listed."""
+
 MOST_NODES = 1 << 26
 """Of a grid whose nodes are listed."""
 
@@ -165,6 +168,32 @@ class Domain:
             name = "torus" if kinds == {"periodic"} else "box"
             return f"{name}({', '.join(str(axis.size) for axis in self.axes)})"
         return "domain(" + ", ".join(str(axis) for axis in self.axes) + ")" if self.axes else "point"
+
+
+def as_domain(domain: Domain, asker: str, *, finite: bool = False) -> Domain:
+    """A domain of an input, along whose axes nodes are listed.
+
+    Args:
+        domain: what was given.
+        asker: who needs it, for the error.
+        finite: whether it must have a size along every axis.
+
+    Raises:
+        TypeError: if it is no domain, or one without axes.
+        ValueError: if it is infinite where it must not be, or too large to be listed.
+    """
+    if not isinstance(domain, Domain) or not domain.dim:
+        raise TypeError(
+            f"{asker} needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {shown(domain)}"
+        )
+    if finite and not domain.is_finite:
+        raise ValueError(f"{asker} needs a finite domain, such as torus(32, 32); got {domain}")
+    if any(size is not None and size > MOST_ALONG for size in domain.sizes):
+        raise ValueError(
+            f"{asker}: {domain} has more than {MOST_ALONG} nodes along an axis, which are listed one by one: ask on a "
+            f"smaller size with the same remainder modulo the strides, or on plane({domain.dim})"
+        )
+    return domain
 
 
 def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:

@@ -12,7 +12,7 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
-from equinet.checks import as_integer, as_items, is_integer, shown
+from equinet.checks import as_integer, as_items, as_kind, is_integer, shown
 from equinet.groups import Matrix, point_group_symbol
 from equinet.groups.point_groups import PointGroup
 from equinet.groups.representation import (
@@ -236,8 +236,7 @@ class Fibre(int):
         Raises:
             ValueError: if the groups differ.
         """
-        if not isinstance(other, Fibre):
-            return NotImplemented
+        as_kind(other, Fibre, "a tensor product needs another fibre")
         _check_size(int(self) * int(other))
         return Fibre(tuple((m * n, a @ b) for m, a in self.terms for n, b in other.terms))
 

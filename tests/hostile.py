@@ -12,6 +12,7 @@ import json
 import math
 import operator
 import random
+import re
 import resource
 import signal
 import sys
@@ -19,7 +20,8 @@ import time
 import types
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
 from functools import cache
@@ -47,6 +49,7 @@ LONGEST = 2000
 """Characters of a message."""
 
 PAGES: list[types.ModuleType] = [eq, equinet.groups, equinet.models, equinet.verify, equinet.runtime]
+REFERENCE = "\n".join(page.read_text() for page in (Path(PACKAGE).parent / "docs" / "api").glob("*.md"))
 try:
     import equinet.interop
 
@@ -75,7 +78,18 @@ NOT_CALLED = {
 }
 """Public names that are not called, and why."""
 
-OF_AUTHORS = {"setup", "forward", "symmetry", "reason", "chain", "typed_shape", "conform", "run", "plain"}
+OF_AUTHORS = {
+    "output_shape",
+    "setup",
+    "forward",
+    "symmetry",
+    "reason",
+    "chain",
+    "typed_shape",
+    "conform",
+    "run",
+    "plain",
+}
 """Methods that layers define for equinet to call, with arguments of its own making."""
 
 OPERATORS = {
@@ -375,6 +389,8 @@ def targets() -> tuple[Target, ...]:
         for name, thing in vars(page).items():
             if name.startswith("_") or isinstance(thing, types.ModuleType) or name in NOT_CALLED:
                 continue
+            if page is equinet.groups and not re.search(rf":: (?:\w+\.)*{name}$", REFERENCE, re.M):
+                continue
             if not callable(thing):
                 raise TypeError(f"{page.__name__}.{name} is public and cannot be called: say in NOT_CALLED what it is")
             found.setdefault(name, _target(name, thing))
@@ -384,7 +400,7 @@ def targets() -> tuple[Target, ...]:
         ):
             member = inspect.getattr_static(kind, name)
             label = f"{kind.__name__}.{name}"
-            if isinstance(member, staticmethod):
+            if isinstance(member, staticmethod) and name[0] != "_":
                 found[label] = _target(label, getattr(kind, name))
             elif name in OPERATORS and kind is not eq.Layer:
                 found[label] = Target(label, OPERATORS[name], ("other",), 1, itself=kind)
@@ -393,15 +409,12 @@ def targets() -> tuple[Target, ...]:
             ):
                 found[label] = _target(label, member, kind)
     found["Fibre.__rmul__"] = Target("Fibre.__rmul__", lambda fibre, k: k * fibre, ("exponent",), 1, itself=eq.Fibre)
-    found["Layer in a network"] = Target(
-        "Layer in a network",
-        lambda layer, shape: eq.Sequential(layer).output_shape(shape),
-        ("shape",),
-        1,
-        itself=eq.Layer,
-    )
     found["models.build"] = Target("models.build", _build, ("name", "padding", "norm", "group", "width"), 1)
     return tuple(found.values())
+
+
+def _method(name: str) -> Callable[..., Any]:
+    return lambda itself, *args, **named: getattr(itself, name)(*args, **named)
 
 
 def _build(name: Any, **arguments: Any) -> Any:
@@ -451,6 +464,11 @@ class Call:
             return next(made, None)
         if isinstance(made, type | types.FunctionType) or made is NotImplemented:
             return made
+        if isinstance(made, eq.Layer) and isinstance(self.target.fn, type):
+            # What a layer refuses only when it is used, it must refuse well.
+            for use in (lambda: made.init(0, (4, 4, 1)), lambda: eq.certify(made, eq.torus(4, 4)).strict):
+                with suppress(eq.LayerError):
+                    use()
         if type(made).__module__.startswith("equinet"):
             str(made), repr(made)
         return made
@@ -490,7 +508,7 @@ def drawn(seed: int, number: int) -> Call:
         # Operators and methods of objects take their arguments in order.
         first = [name for name in kept if name in names[: target.needed]]
         positional += [values.pop(name) for name in first]
-    odd = rng.random()
+    odd = rng.random() if target.fn not in OPERATORS.values() else 1.0
     if odd < 0.02:
         values["no_such_argument"] = 1
     elif odd < 0.04 and values:
@@ -514,7 +532,7 @@ def _raises(path: str) -> frozenset[int]:
 
 PYTHONS_OWN = (
     *("unexpected keyword argument", "missing", "positional argument", "multiple values for argument"),
-    *("unsupported operand type", "not supported between", "is not subscriptable"),
+    *("unsupported operand type", "not supported between", "can't multiply sequence by non-int"),
 )
 
 

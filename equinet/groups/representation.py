@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from equinet.checks import as_integer, as_items, is_integer, shown
+from equinet.checks import as_integer, as_items, as_kind, is_integer, shown
 from equinet.groups.isometry import Matrix, as_rows, axis_images, inverse_matrix, matmul, signed_permutations
 from equinet.groups.plane_groups import is_plane_symbol, parse_plane_group
 from equinet.groups.point_groups import PointGroup, closure, determinant, parse_point_group, point_group_symbol
@@ -213,8 +213,7 @@ class Representation:
         Raises:
             ValueError: if the groups differ.
         """
-        if not isinstance(other, Representation):
-            return NotImplemented
+        as_kind(other, Representation, "a tensor product needs another representation")
         if self.group != other.group:
             raise ValueError(f"a tensor product needs one group; got {self} and {other}: restrict one of them")
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.arrays import as_key
 from equinet.checks import MOST, as_choice, as_flag, as_real, is_integer, shown
 from equinet.declare import declare
 from equinet.fibre import Fibre, Forgotten
@@ -152,12 +153,14 @@ class Layer:
             LayerError: if some layer cannot run on an input of this shape.
         """
         sizes = as_shape(shape, "init")
-        random = as_key(key, "init")
+        seed = as_key(key, "init")
         self.output_shape(sizes)
-        params, state = self.setup(random, sizes)
+        params, state = self.setup(jax.random.key(seed) if isinstance(seed, int) else seed, sizes)
         return {"params": params, "state": state}
 
-    def apply(self, variables: Variables, x: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> Any:
+    def apply(
+        self, variables: Variables, x: jax.Array, *, train: bool = False, key: jax.Array | int | None = None
+    ) -> Any:
         """The output `[batch, *spatial, channels]`; with `train=True` the pair (output, new state).
 
         Raises:
@@ -176,7 +179,8 @@ class Layer:
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
         train = as_flag(train, "apply: train")
-        context = Context(train, None if key is None else as_key(key, "apply"), fibre=x.shape[-1])
+        seed = None if key is None else as_key(key, "apply")
+        context = Context(train, jax.random.key(seed) if isinstance(seed, int) else seed, fibre=x.shape[-1])
         held = as_variables(variables, "apply")
         self.output_shape(x.shape[1:])
         try:
@@ -184,32 +188,11 @@ class Layer:
         except LayerError:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            wrong = self._misfit(held, x.shape[1:])
+            wrong = misfit(self, held, x.shape[1:])
             if wrong:
                 raise LayerError(f"apply: {wrong}") from None
             raise
         return (y, state) if train else y
-
-    def _misfit(self, variables: Mapping[str, Any], shape: tuple[int, ...]) -> str:
-        """What tells variables from those that `init` makes for inputs of a shape; nothing if they are like them.
-
-        Asked where a layer could not run, so that what runs pays nothing for it.
-        """
-        made = jax.eval_shape(lambda: self.init(0, shape))
-        for part in ("params", "state"):
-            given, like = (dict(jax.tree_util.tree_flatten_with_path(tree[part])[0]) for tree in (variables, made))
-            for path in like.keys() | given.keys():
-                place = f"{part}{jax.tree_util.keystr(path)}"
-                found = jnp.shape(given[path]) if isinstance(given.get(path), jax.Array | np.ndarray) else None
-                wanted = like[path].shape if path in like else None
-                if found != wanted:
-                    came = shown(given[path]) if found is None and path in given else f"shape {found}"
-                    return (
-                        f"the variables are those of another network or input: {place} should be "
-                        f"{'absent' if wanted is None else f'an array of shape {wanted}'}; got "
-                        f"{came if path in given else 'nothing'}: make them with init on an input of shape {shape}"
-                    )
-        return ""
 
     def bind(self, variables: Variables) -> Bound:
         """The layer with its variables: a function of x, in evaluation mode.
@@ -324,26 +307,6 @@ def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
     return tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
 
 
-def as_key(key: jax.Array | int, asker: str) -> jax.Array:
-    """A JAX random key, from a key or an int seed.
-
-    Raises:
-        TypeError: for anything else.
-        ValueError: for a seed that does not fit into 64 bits.
-    """
-    if is_integer(key):
-        seed = int(key)
-        if not -(1 << 63) <= seed < 1 << 63:
-            raise ValueError(f"{asker}: a seed is an integer of at most 63 bits; got {shown(seed)}")
-        return jax.random.key(seed)
-    if isinstance(key, jax.Array) and (
-        (jnp.issubdtype(key.dtype, jax.dtypes.prng_key) and key.ndim == 0)
-        or (key.dtype == jnp.uint32 and key.ndim == 1)
-    ):
-        return key
-    raise TypeError(f"{asker} needs a random key, jax.random.key(0), or an int seed; got {shown(key)}")
-
-
 def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
     """Variables as `init` makes them.
 
@@ -355,6 +318,28 @@ def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
             f'{asker} needs variables {{"params": …, "state": …}}, as init makes them; got {shown(variables)}'
         )
     return variables
+
+
+def misfit(layer: Layer, variables: Mapping[str, Any], shape: tuple[int, ...]) -> str:
+    """What tells variables from those that `init` makes for inputs of a shape; nothing if they are like them.
+
+    Asked where a layer could not run, so that what runs pays nothing for it.
+    """
+    made = jax.eval_shape(lambda: layer.init(0, shape))
+    for part in ("params", "state"):
+        given, like = (dict(jax.tree_util.tree_flatten_with_path(tree[part])[0]) for tree in (variables, made))
+        for path in like.keys() | given.keys():
+            place = f"{part}{jax.tree_util.keystr(path)}"
+            found = jnp.shape(given[path]) if isinstance(given.get(path), jax.Array | np.ndarray) else None
+            wanted = like[path].shape if path in like else None
+            if found != wanted:
+                came = shown(given[path]) if found is None and path in given else f"shape {found}"
+                return (
+                    f"the variables are those of another network or input: {place} should be "
+                    f"{'absent' if wanted is None else f'an array of shape {wanted}'}; got "
+                    f"{came if path in given else 'nothing'}: make them with init on an input of shape {shape}"
+                )
+    return ""
 
 
 Check = Callable[[Any, str], Any]
