@@ -440,8 +440,8 @@ def _mutated(rng: random.Random, value: Any) -> Any:
         return rng.choice(
             [-value, value * 10**9, float(value), value + 0.5, np.int32(value), np.float64(value), str(value)]
         )
-    if isinstance(value, np.ndarray | jax.Array) and turn < 0.4:
-        return rng.choice([value[..., 0], value[None], np.asarray(value).astype("int8"), np.asarray(value) * np.nan])
+    if isinstance(value, np.ndarray | jax.Array) and value.ndim and value.dtype != object and turn < 0.4:
+        return rng.choice([value[..., 0], value[None], np.zeros(value.shape, np.int8), np.full(value.shape, np.nan)])
     if turn < 0.2:
         return (value,)
     if turn < 0.4:
