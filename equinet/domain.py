@@ -21,7 +21,7 @@ MOST_AXES = 4
 
 _MADE_OF = f"a domain is made of at most {MOST_AXES} axes, such as (periodic(8), bounded(9))"
 
-MOST_ALONG = 1 << 22
+MOST_ALONG = 1 << 20
 """Nodes along an axis that are listed."""
 
 MOST_NODES = 1 << 26

@@ -34,12 +34,12 @@ def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
     return np.where(present, label * LABEL + moved + ORIGIN, codes)
 
 
-def _moved(line: Line, sign: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-    codes = _act(line, line.codes, sign, shift)
+def _moved(line: Line, sign: int, shift: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    codes, weights = _act(line, line.codes[rows], sign, shift), line.weights[rows]
     if codes.shape[-1] == 1:
-        return codes, line.weights
+        return codes, weights
     order = np.argsort(codes, axis=-1, kind="stable")
-    return np.take_along_axis(codes, order, -1), np.take_along_axis(line.weights, order, -1)
+    return np.take_along_axis(codes, order, -1), np.take_along_axis(weights, order, -1)
 
 
 def _same(line: Line, sign: int, first: int, codes: np.ndarray, weights: np.ndarray) -> bool:
@@ -121,12 +121,14 @@ def _images(a: Line, b: Line, sign: int, shift: int) -> list[Signs]:
 
     Of those that differ by a period of b's rows, one.
     """
+    row = _rarest(a)
+    [sought] = _numbers(*_moved(a, sign, shift, slice(row, row + 1)))
+    places = np.flatnonzero(_row_numbers(b) == sought)
+    if not places.size:
+        return []
     codes, weights = _moved(a, sign, shift)
     if a.pooled:
         return [(1, 0)] if _content(a, codes, weights) == _content(b, b.codes, b.weights) else []
-    row = _rarest(a)
-    [sought] = _numbers(codes[row : row + 1], weights[row : row + 1])
-    places = np.flatnonzero(_row_numbers(b) == sought)
     found = []
     for s in (1, -1):
         starts = np.unique((places - s * row) % b.rows % _row_period(b)).tolist()

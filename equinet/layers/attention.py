@@ -12,6 +12,7 @@ from equinet.fibre import Fibre
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, per_axis
 from equinet.layers.group_conv import GroupConv
+from equinet.layers.local import read_shape
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
 from equinet.windows import Blocks
 
@@ -202,8 +203,8 @@ class WindowedAttention(_Attention):
         return windows
 
     def output_shape(self, shape: Shape) -> Shape:
-        self._windows(self._check(shape))
-        return shape
+        windows = self._windows(self._check(shape))
+        return (*read_shape(self, shape, [Blocks(window) for window in windows]), shape[-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         windows = self._windows(x.shape[1:])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import MOST, is_integer, shown
-from equinet.domain import Axis
+from equinet.domain import MOST_ALONG, Axis
 from equinet.field import Field, Lost
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
 from equinet.linear import with_transposes
@@ -81,6 +81,22 @@ def windows(
     )
 
 
+MOST_READ = 1 << 22
+"""Taps of all outputs along an axis, which are listed to be matched."""
+
+
+MOST_PERIOD = 1 << 12
+"""Outputs in one period along an infinite axis."""
+
+
+def _check_listed(layer: Layer, shape: Shape, axis: int, reading: Reading, outputs: int, most: int) -> None:
+    if outputs > most or outputs * reading.reads > MOST_READ:
+        raise LayerError(
+            f"{layer}: {outputs} outputs that read {reading.reads} nodes each, along axis {axis} of an input of shape "
+            f"{shape}, are too many to be listed: at most {most}, and {MOST_READ} nodes in all"
+        )
+
+
 def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple[int | None, ...]:
     """Spatial sizes after `readings`.
 
@@ -90,6 +106,7 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
     sizes = []
     for axis, (n, reading) in enumerate(zip(shape[:-1], readings, strict=True)):
         if n is None:
+            _check_listed(layer, shape, axis, reading, reading.period, MOST_PERIOD)
             sizes.append(None)
             continue
         if isinstance(reading, Window):
@@ -112,6 +129,7 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
         size = reading.size(n)
         if size < 1:
             raise LayerError(f"{layer}: nothing is left along axis {axis} of an input of shape {shape}")
+        _check_listed(layer, shape, axis, reading, size, MOST_ALONG)
         sizes.append(size)
     return tuple(sizes)
 

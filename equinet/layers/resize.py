@@ -122,8 +122,10 @@ class PixelUnshuffle(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
-        spatial = (None if n is None else n // f for n, f in zip(shape[:-1], factors, strict=True))
-        return (*spatial, int(shape[-1] or 1) * prod(factors))
+        channels = int(shape[-1] or 1) * prod(factors)
+        if channels > MOST:
+            raise LayerError(f"{self} makes {channels} channels of {shape[-1]}; at most {MOST}: use a smaller factor")
+        return (*read_shape(self, shape, [Window(f, f) for f in factors]), channels)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
@@ -172,7 +174,7 @@ class PixelShuffle(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
-        spatial = (None if n is None else n * f for n, f in zip(shape[:-1], factors, strict=True))
+        spatial = read_shape(self, shape, [Nearest(f) for f in factors])
         return (*spatial, (shape[-1] or 1) // prod(factors))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.arrays import as_dtype
-from equinet.checks import MOST, as_flag, as_integer, as_items, shown
+from equinet.checks import as_flag, as_integer, as_items, shown
 from equinet.domain import Domain, as_domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import ChannelAction
@@ -27,6 +27,9 @@ from equinet.verify.report import Report
 from equinet.verify.shared import Amplified, Shared, Stage
 
 MODES = ("generators", "sweep", "cosets", "shared")
+
+MOST_TRIALS = 1 << 12
+"""Batches for each generator."""
 
 KEPT = 1 << 14
 """Groups up to this order keep their list of elements for the next sweep."""
@@ -139,7 +142,10 @@ def verify(
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"unknown mode {shown(mode)}: choose one of {', '.join(MODES)}")
     jit, shifts_only = as_flag(jit, "verify: jit"), as_flag(shifts_only, "verify: shifts_only")
-    dtype, trials = as_dtype(dtype, "verify", floating=True), as_integer(trials, "verify: trials", least=1, most=MOST)
+    dtype, trials = (
+        as_dtype(dtype, "verify", floating=True),
+        as_integer(trials, "verify: trials", least=1, most=MOST_TRIALS),
+    )
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
     if mode == "shared" and not jit:
         raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")
@@ -382,7 +388,10 @@ def _verify_elements(
     tol: float | None = None,
     inputs: Any = None,
 ) -> Report:
-    dtype, trials = as_dtype(dtype, "verify", floating=True), as_integer(trials, "verify: trials", least=1, most=MOST)
+    dtype, trials = (
+        as_dtype(dtype, "verify", floating=True),
+        as_integer(trials, "verify: trials", least=1, most=MOST_TRIALS),
+    )
     read, _ = read_claim(claimed, domain, channels, action, output, fibre)
     with precision(dtype):
         bench = make_bench(
