@@ -7,6 +7,7 @@ is a `LayerError`, which is one. Every message is one line: what is asked, what 
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Collection, Iterable, Mapping, Set
 from itertools import islice
@@ -18,6 +19,9 @@ Kind = TypeVar("Kind")
 
 MOST_AXES = 64
 """Dimensions of a grid that are taken by number alone, where a matrix of that size is made."""
+
+MOST_DIMENSIONS = 1 << 12
+"""Of a lattice, which may hold many parameters beside the axes of a grid."""
 
 MOST = 1 << 24
 """Channels, taps, steps and nodes along an axis that a layer may ask for: beyond it, a slip of the pen."""
@@ -152,6 +156,28 @@ def as_kind(value: Any, kind: type[Kind] | tuple[type[Kind], ...], what: str) ->
     if not isinstance(value, kind):
         raise TypeError(f"{what}; got {shown(value)} of type {type(value).__name__}")
     return value
+
+
+def as_function(value: Any, what: str, remedy: str = "") -> Any:
+    """Something that can be called with one argument.
+
+    Args:
+        value: the function.
+        what: who needs what, with an example, for the error.
+        remedy: what to do, likewise.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if callable(value):
+        try:
+            inspect.signature(value).bind(None)
+            return value
+        except ValueError:  # it does not say
+            return value
+        except TypeError:
+            pass
+    raise TypeError(f"{what}; got {shown(value)}{remedy}")
 
 
 def is_choice(value: Any, choices: Collection[Any]) -> bool:

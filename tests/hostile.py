@@ -16,6 +16,7 @@ import re
 import resource
 import signal
 import sys
+import tempfile
 import time
 import types
 import warnings
@@ -173,8 +174,8 @@ INTS = (1, 2, 3, (2, 2), (1, 3), (3,))
 RIGHT: dict[str, Any] = {
     **dict.fromkeys(["domain", "source", "grid"], DOMAINS),
     **dict.fromkeys(["net", "layer", "body", "shortcut", "down", "inner", "up", "layers", "branches"], layers),
-    **dict.fromkeys(["fn", "model"], lambda: [held()["bound"], *FUNCTIONS]),
-    "claim": lambda: [held()["certificate"], *GROUPS],
+    **dict.fromkeys(["fn", "model"], lambda: [*[held()["bound"]] * 4, *FUNCTIONS]),
+    "claim": lambda: [*[held()["certificate"]] * 8, *GROUPS],
     "require": lambda: ["4mm", "Z × Z", "p4m", "2Z", "trivial", GROUPS[1], lambda certificate: True],
     **dict.fromkeys(["kernel", "stride", "dilation", "factor", "window", "shift", "width", "size"], INTS),
     **dict.fromkeys(["features", "groups", "heads", "hidden", "ratio", "trials", "batch", "limit", "chunk"], (1, 2, 4)),
@@ -240,7 +241,7 @@ RIGHT: dict[str, Any] = {
     "options": (),
     "images": lambda: [Representation("odd", point_group([((-1,),)]), (((0, -1),), ((0, 1),))).images],
     "isometries": lambda: [list(ISOMETRIES[:3])],
-    "path": ("/nonexistent/picture.png", "/nonexistent/record.json"),
+    "path": lambda: ["/nonexistent/picture.png", f"{tempfile.gettempdir()}/equinet-picture.png"],
     "title": (None, "title"),
     "classes": (2,),
     "depth": (11, 18, 1),
@@ -376,8 +377,9 @@ def _target(name: str, fn: Callable[..., Any], itself: type | None = None) -> Ta
     if itself is not None:
         parameters = parameters[1:]
     plain = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
-    needed = [p for p in plain if p.default is p.empty]
-    ordered = needed + [p for p in plain if p.default is not p.empty]
+    # By default 249 sizes are tried.
+    needed = [p for p in plain if p.default is p.empty or (name, p.name) == ("legal_sizes", "sizes")]
+    ordered = needed + [p for p in plain if p not in needed]
     star = next((p.name for p in parameters if p.kind == p.VAR_POSITIONAL), "")
     return Target(name, fn, (*(p.name for p in ordered), *([star] if star else [])), len(needed), bool(star), itself)
 
@@ -450,6 +452,16 @@ def _mutated(rng: random.Random, value: Any) -> Any:
     return rng.choice(wrong())
 
 
+def _fitting(rng: random.Random, name: str, kind: type | None, itself: list[Any]) -> Any:
+    """A right argument, most often one of the dimension of the object whose method is called."""
+    pool = _of(kind) if name == "other" and kind is not None else right(name)
+    dims = [getattr(one, "dim", getattr(getattr(one, "domain", None), "dim", None)) for one in itself]
+    alike = [
+        value for value in pool if dims and getattr(value, "dim", len(value) if type(value) is tuple else None) in dims
+    ]
+    return rng.choice(alike if alike and rng.random() < 0.7 else pool)
+
+
 @dataclass
 class Call:
     """One call: of what, and with what."""
@@ -494,9 +506,9 @@ def drawn(seed: int, number: int) -> Call:
     names = list(target.names)
     star = names.pop() if target.star else ""
     kept = names[: target.needed] + [name for name in names[target.needed :] if rng.random() < 0.25]
-    values = {name: rng.choice(right(name)) for name in kept}
-    more = [rng.choice(right(star)) for _ in range(rng.randrange(1, 3))] if star else []
     itself = [] if target.itself is None else [rng.choice(_of(target.itself))]
+    values = {name: _fitting(rng, name, target.itself, itself) for name in kept}
+    more = [rng.choice(right(star)) for _ in range(rng.randrange(1, 3))] if star else []
     places: list[Any] = [*kept, *range(len(more))]
     changed = rng.choices([0, 1, 2], [4, 5, 1])[0] if places else 0
     for place in rng.sample(places, min(changed, len(places))):

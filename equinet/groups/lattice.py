@@ -9,7 +9,7 @@ from math import prod
 
 from flint import fmpz_mat
 
-from equinet.checks import MOST_AXES, as_integer, as_integers, as_items, as_kind, shown
+from equinet.checks import MOST_AXES, MOST_DIMENSIONS, as_integer, as_integers, as_items, as_kind, shown
 from equinet.groups.isometry import Matrix, Vector, as_rows, matvec
 
 Rows = tuple[Vector, ...]
@@ -55,7 +55,8 @@ class Lattice:
     __array_ufunc__ = None  # or numpy's arrays would take `&` and `+` to their entries
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dim", as_integer(self.dim, "the dimension of a lattice", least=0))
+        dim = as_integer(self.dim, "the dimension of a lattice", least=0, most=MOST_DIMENSIONS)
+        object.__setattr__(self, "dim", dim)
         basis = as_rows(self.basis, "the basis of a lattice")
         object.__setattr__(self, "basis", basis)
         if not _is_hermite(basis, self.dim):

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from equinet.checks import as_kind, shown
+from equinet.checks import as_function, as_kind, shown
 from equinet.domain import Domain
 from equinet.groups import Isometry, Matrix
 
@@ -104,8 +104,8 @@ def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain, fibre: ChannelAc
         raise ValueError(f"{g} is an isometry of Z^{g.dim}; {domain} has dimension {domain.dim}")
     if not isinstance(x, jax.Array | np.ndarray):
         raise TypeError(f"act moves an array [batch, *spatial, channels]; got {shown(x)} of type {type(x).__name__}")
-    if fibre is not None and not callable(fibre):
-        raise TypeError(f"act: fibre is a function of a point operation, such as a Fibre; got {shown(fibre)}")
+    if fibre is not None:
+        as_function(fibre, "act: fibre is a function of a point operation, such as a Fibre")
     if fibre is not None and (x.ndim < 1 or len(fibre(g.matrix)) != x.shape[-1]):
         raise ValueError(f"act: the fibre has {len(fibre(g.matrix))} channels; got an array of shape {x.shape}")
     if fibre is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.arrays import as_key
-from equinet.checks import as_flag, as_integer, as_real, is_integer, shown
+from equinet.checks import as_flag, as_function, as_integer, as_real, is_integer, shown
 from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import Bounds, pack, pack_channels, sources
@@ -175,16 +174,6 @@ class Bench:
         return probe.channel(int(gaps.max(axis=(0, 1, 2)).argmax()))
 
 
-def _takes_one(fn: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(fn).bind(None)
-    except TypeError:
-        return False
-    except ValueError:  # it does not say
-        return True
-    return True
-
-
 def make_bench(
     fn: Callable[[Any], Any],
     claim: Claim,
@@ -209,10 +198,7 @@ def make_bench(
         chunk, batch, trials, dtype, jit, memory: as for `verify`.
         **options: for `Probe`.
     """
-    if not callable(fn) or not _takes_one(fn):
-        raise TypeError(
-            f"what is measured is a function of one array; got {shown(fn)}: of a layer, net.bind(variables)"
-        )
+    as_function(fn, "what is measured is a function of one array", ": of a layer, net.bind(variables)")
     counts = {"batch": batch, "trials": trials, "chunk": 1 if chunk is None else chunk, "channels": claim.channels}
     if not all(is_integer(count) and count >= 1 for count in counts.values()):
         listed = ", ".join(f"{name}={shown(count)}" for name, count in counts.items())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from equinet.checks import MOST, as_integer, as_kind, shown
+from equinet.checks import MOST, as_function, as_integer, as_kind, shown
 from equinet.domain import Axis, Domain, as_domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import ChannelAction
@@ -86,8 +86,8 @@ def read_claim(
         TypeError: if it is neither a group nor has `domain`, `strict` and `action`.
     """
     for name, given in (("action", action), ("fibre", fibre)):
-        if given is not None and not callable(given):
-            raise TypeError(f"{name} is a function of a point operation or isometry; got {shown(given)}")
+        if given is not None:
+            as_function(given, f"{name} is a function of one point operation or isometry")
     if output is not None:
         as_kind(output, Domain, "output is the output's grid, such as torus(16, 16)")
     if domain is not None:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from equinet.arrays import as_dtype
-from equinet.checks import as_kind, shown
+from equinet.checks import as_function, as_kind
 from equinet.domain import Domain, as_domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.verify.act import ChannelAction
@@ -132,8 +132,8 @@ def discover(
     """
     as_domain(domain, "discover", finite=True)
     dtype = as_dtype(dtype, "discover", floating=True)
-    if fibre is not None and not callable(fibre):
-        raise TypeError(f"discover: fibre is a function of a point operation, such as a Fibre; got {shown(fibre)}")
+    if fibre is not None:
+        as_function(fibre, "discover: fibre is a function of a point operation, such as a Fibre")
     if output is not None:
         as_kind(output, Domain, "discover: output is the output's grid, such as torus(16, 16)")
     trivial = SpaceGroup.trivial(domain.dim, domain.periods)

@@ -256,6 +256,7 @@ def as_target(path: str | Path, asker: str) -> Path:
 
     Raises:
         TypeError: if it is no path.
+        ValueError: if no file can have such a name.
         FileNotFoundError: if there is no such folder.
         IsADirectoryError: if it is a folder itself.
     """
@@ -264,9 +265,13 @@ def as_target(path: str | Path, asker: str) -> Path:
             f"{asker} writes to a path, such as 'report.json'; got {shown(path)} of type {type(path).__name__}"
         )
     target = Path(path)
-    if not target.parent.is_dir():
+    try:
+        within, taken = target.parent.is_dir(), target.is_dir()
+    except OSError as error:
+        raise ValueError(f"{asker} cannot write to {shown(str(target))}: {error.strerror}") from None
+    if not within:
         raise FileNotFoundError(f"{asker}: there is no folder {shown(str(target.parent))} to write to: make it first")
-    if target.is_dir():
+    if taken:
         raise IsADirectoryError(f"{asker}: {shown(str(target))} is a folder: name a file in it")
     return target
 
