@@ -56,10 +56,9 @@ def check_counts(
     for argument, value in counts.items():
         listed = tuple(value) if several and isinstance(value, list | tuple) else () if several else (value,)
         if not 1 <= len(listed) <= MOST_BLOCKS or not all(is_integer(n) and least <= n <= most for n in listed):
-            kind = "integers" if several else "an integer"
-            raise ValueError(
-                f"{model}: {argument} must be {kind} of at least {least} and at most {most}; got {shown(value)}"
-            )
+            large = any(is_integer(n) and n > most for n in listed)
+            bound = f"at most {most}" if large else f"at least {least}"
+            raise ValueError(f"{model}: {argument} must be integers of {bound}; got {shown(value)}")
 
 
 def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
