@@ -24,6 +24,10 @@ Matches = dict[Signs, tuple[int, int]]
 Images = tuple[tuple[int, int], ...]
 
 
+_FEW = 8
+"""Shifts that are tried one by one: to look for likely ones takes longer."""
+
+
 def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
     """Codes after the base nodes p are moved to `sign·p + shift`, in canonical order (weights: see `_moved`)."""
     present = is_node(codes)
@@ -50,13 +54,15 @@ def _same(line: Line, sign: int, first: int, codes: np.ndarray, weights: np.ndar
     return np.array_equal(line.shifted(first) if sign > 0 else line.reversed(first), codes)
 
 
+@lru_cache(maxsize=1 << 8)
+def _factors(width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(1 << 63, size=width, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+
+
 def _hashed(values: np.ndarray) -> np.ndarray:
     """A number for each row of an array: the same for the same rows, and seldom for others."""
     flat = values.reshape(len(values), -1).astype(np.uint64)
-    factors = np.random.default_rng(0).integers(1 << 63, size=flat.shape[1], dtype=np.uint64) * np.uint64(
-        2
-    ) + np.uint64(1)
-    return flat @ factors
+    return flat @ _factors(flat.shape[1])
 
 
 @lru_cache(maxsize=1 << 6)
@@ -99,6 +105,8 @@ def _shifts(a: Line, b: Line, sign: int, below: int) -> list[int]:
 
     `b[p] = a[p − t]` for all p: an occurrence of one sequence in the other, written twice. So this is linear.
     """
+    if below <= _FEW:
+        return list(range(below))
     size, (here, there) = a.modulus, (_marks(a, sign), _marks(b, 1))
     found = [0] if np.array_equal(here, there) else []
     sought, twice = there.tobytes(), np.tile(here, 2).tobytes()
