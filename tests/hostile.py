@@ -406,7 +406,8 @@ def targets() -> tuple[Target, ...]:
             if isinstance(member, staticmethod) and name[0] != "_":
                 found[label] = _target(label, getattr(kind, name))
             elif name in OPERATORS and kind is not eq.Layer:
-                found[label] = Target(label, OPERATORS[name], ("other",), 1, itself=kind)
+                argument = {eq.SpaceGroup: "g", eq.Lattice: "vector"}.get(kind) if name == "__contains__" else None
+                found[label] = Target(label, OPERATORS[name], (argument or "other",), 1, itself=kind)
             elif name == "__call__" or (
                 inspect.isfunction(member) and not name.startswith("_") and name not in OF_AUTHORS
             ):

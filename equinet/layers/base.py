@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.arrays import as_key
-from equinet.checks import MOST, as_choice, as_flag, as_real, is_integer, shown
+from equinet.checks import MOST, MOST_AXES, as_choice, as_flag, as_real, is_integer, shown
 from equinet.declare import declare
 from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
@@ -301,7 +301,8 @@ def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
         LayerError: if it is none.
     """
     rule = f"{asker} needs a shape (*spatial, channels) of positive integers"
-    sizes = tuple(shape) if isinstance(shape, Sequence) and not isinstance(shape, str | bytes) else ()
+    is_one = isinstance(shape, Sequence) and not isinstance(shape, str | bytes) and len(shape) <= MOST_AXES
+    sizes = tuple(shape) if is_one else ()
     if len(sizes) < 1 or not all(is_integer(n) and 1 <= n <= MOST for n in sizes):
         raise LayerError(f"{rule}, none above {MOST}; got {shown(shape)}")
     return tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
