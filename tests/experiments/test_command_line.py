@@ -14,10 +14,21 @@ from tests.experiments.launching import call
         (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py? Known: "),
         (("--config", "configs/fashon.py:aps"), "no config configs/fashon.py: did you mean configs/fashion.py?"),
         (("--config=configs/fashion.py:apx",), "no network in configs/fashion.py 'apx': did you mean"),
-        (("--config=configs/fashion.py:aps", "--config.sed=3"), 'Did you mean "seed" instead of "sed"?'),
+        (
+            ("--config=configs/fashion.py:aps", "--config.sed=3"),
+            'configs/fashion.py has no such entry: --config.sed=3. Did you mean "seed" instead of "sed"?',
+        ),
+        (
+            ("--config=configs/fashion.py:aps", "--config.model.group=p4"),
+            "configs/fashion.py has no such entry: --config.model.group=p4.",
+        ),
         (("--config=configs/fashion.py:aps", "--wrkdir=x"), "no flag --wrkdir: did you mean --workdir?"),
+        (("--workdir=x",), "say which experiment: --config=FILE.py"),
+        (("--config=configs/fashion.py:aps", "--workdir="), "--workdir is empty: name a folder"),
+        (("--config=configs/fashion.py:aps", "--workdir=README.md"), "/README.md is a file: name a folder"),
+        (("--config=configs/fashion.py:aps", "--workdir=x", "more"), "unexpected arguments: more"),
         (("--config=configs/fashion.py:aps",), "Flag --workdir must have a value other than None."),
-        (("--config=configs/common.py",), "has no attribute 'get_config'"),
+        (("--config=configs/common.py",), "configs/common.py has no function get_config: a config is a file with one"),
         (("--config=README.md",), "(README.md, line "),
     ],
 )
@@ -40,7 +51,7 @@ def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: 
         (("train", "--config=configs/fashion.py:aps", "--config.seed=-5"), "config.seed must be at least 0, got -5"),
         (
             ("train", "--config=configs/fashion.py:aps", "--config.optimiser.learning_rate=-1.0"),
-            "a number, 0 or more; got -1.0",
+            "config.optimiser.learning_rate must be at least 0, got -1.0",
         ),
         (
             ("train", "--config=configs/fashion.py:aps", "--coordinator=localhost", "--processes=2", "--process=0"),
@@ -52,16 +63,17 @@ def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: 
 )
 def test_a_run_that_cannot_be_is_answered_in_a_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     script, *flags = arguments
-    done = call(f"scripts.{script}", *flags, f"--workdir={tmp_path}")
-    assert done.returncode == 1
+    done = call(f"scripts.{script}", *flags, f"--workdir={tmp_path / 'run'}")
+    assert done.returncode == 2
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
 
 
 def test_unknown_model_is_answered_in_a_line(tmp_path: Path) -> None:
     config = ("--config=configs/fashion.py:aps", "--config.model.name=small_cn")
     done = call("scripts.train", *config, f"--workdir={tmp_path}")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stderr.startswith("no model 'small_cn': did you mean small_cnn?")
 
 

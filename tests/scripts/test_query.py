@@ -51,7 +51,7 @@ def test_query_over_a_point_group() -> None:
 def test_query_as_json() -> None:
     asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20", "--suggest", "--nomeasure")
     done = call("query", *SMALL, "--json", *asks)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # not met
     found = json.loads(done.stdout)
     assert found["domain"] == "torus(8, 8)"
     assert found["strict"]["name"] == "2Z × 2Z (p1, index 4)"
@@ -62,7 +62,7 @@ def test_query_as_json() -> None:
 
 def test_query_says_why_nothing_is_found_and_what_would_help() -> None:
     done = call("query", *SMALL, "--require=4mm", "--suggest", "--nomeasure", "--legal_sizes", "--sizes=8:12")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0" in done.stdout
     assert "no suggestion: on torus(8, 8) it is lost at layer stage 0.0" in done.stdout
     assert done.stdout.count("would help: a group network: it holds with GroupConv over 4mm in place of Conv") == 2
