@@ -53,7 +53,7 @@ class OptimiserSettings:
         _check_range("config.optimiser.warmup_steps", self.warmup_steps, 0, MOST)
         _check_range("config.optimiser.weight_decay", self.weight_decay, 0, 1000)
         _check_range("config.optimiser.momentum", self.momentum, 0, below=1)
-        _check_range("config.optimiser.clip", self.clip, 0, below=inf)
+        _check_range("config.optimiser.clip", self.clip, 0, 1e9)
         rising = all(a < b for a, b in pairwise((0, *self.milestones, 1)))
         if self.milestones and not rising:
             raise ValueError(
@@ -170,6 +170,8 @@ class Settings:
             for name, kind in (("optimiser", OptimiserSettings), ("augment", AugmentSettings))
         }
         model = {key: _plain(value, f"config.model.{key}") for key, value in _entries(entries, "model").items()}
+        if not isinstance(model.get("name", ""), str):
+            raise ValueError(f"config.model.name must be the name of an architecture, got {model['name']!r}")
         entries.pop("model", None)
         return Settings(**{key: _frozen(value) for key, value in entries.items()}, **parts, model=model)
 
@@ -198,7 +200,7 @@ def _plain(value: Any, name: str) -> Any:
         if isinstance(each, tuple):
             _plain(each, name)
         elif not isinstance(each, str | int | float | bool | None) or each in (inf, -inf) or each != each:
-            raise ValueError(f"{name} must be made of text and finite numbers, got {value!r}")
+            raise ValueError(f"{name} must be made of text and finite numbers, got {_shown(value)}")
     return frozen
 
 
@@ -221,7 +223,7 @@ def _check_types(settings: Any, where: str) -> None:
         else:
             fits, kind = type(value) is type(default), type(default).__name__
         if not fits:
-            raise ValueError(f"{name} must be {kind}, such as {default!r}; got {value!r}")
+            raise ValueError(f"{name} must be {kind}, such as {default!r}; got {_shown(value)}")
 
 
 def _is_number(value: Any) -> bool:
@@ -231,8 +233,17 @@ def _is_number(value: Any) -> bool:
 def _check_range(name: str, value: float, least: float, most: float = inf, below: float = inf) -> None:
     """Raise unless `value` is from `least` to `most` and below `below`; NaN is nowhere."""
     if not value >= least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+        raise ValueError(f"{name} must be at least {least}, got {_shown(value)}")
     if value > most:
-        raise ValueError(f"{name} must be at most {most}, got {value}")
+        raise ValueError(f"{name} must be at most {most}, got {_shown(value)}")
     if value >= below:
-        raise ValueError(f"{name} must be below {below}, got {value}")
+        raise ValueError(f"{name} must be below {below}, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: on a line, and short."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python prints no number of more than 4300 digits
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:100]}…"

@@ -21,6 +21,11 @@ from ml_collections import ConfigDict
 CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 LONGEST = 2000
 """Characters of an error; a name that came from outside may be as long as it likes."""
+_IN_WORDS = {
+    r"\('Non-boolean argument to boolean flag', .*\)": "say true or false",
+    r"invalid literal for int\(\) with base \d+: .*": "not a whole number",
+    r"could not convert string to float: .*": "not a number",
+}
 HELP = {"--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull", "--helpxml", "-helpxml", "-?", "--?"}
 
 
@@ -93,12 +98,18 @@ def parse(argv: Sequence[str]) -> list[str]:
         SystemExit: with status 2 after one line about a flag, config file or config entry that cannot be; with 0 after
             the help that was asked for.
     """
-    config = _config_value(argv)
+    given = [value for name, value in _values(argv) if name == "config"]
+    config = given[-1] if given else None
     logging.set_verbosity(logging.FATAL)
     try:
+        if len(given) > 1:
+            raise flags.Error(f"--config is given {len(given)} times: {', '.join(given)}; name one")
         if config is not None:
             _check_config_file(config)
         rest = flags.FLAGS(list(argv))
+        for name, value in _values(argv):
+            if value.startswith("--") and name in flags.FLAGS and not flags.FLAGS[name].boolean:
+                raise flags.Error(f"--{name} lacks a value: what follows it is {value}")
         if config is not None:
             _check_config(config, flags.FLAGS["config"].value)
     except flags.UnrecognizedFlagError as error:
@@ -106,7 +117,9 @@ def parse(argv: Sequence[str]) -> list[str]:
         near = difflib.get_close_matches(error.flagname, known, n=3, cutoff=0.5)
         hint = f"did you mean --{' or --'.join(near)}? " if near else ""
         _fail(2, f"no flag --{error.flagname}: {hint}--help lists them all")
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        _fail(130, "interrupted")
+    except BaseException as error:  # a config may raise anything
         if isinstance(error, SystemExit) and HELP & set(argv):
             raise SystemExit(0) from None
         _fail(2, _of_the_config(config, argv, error) if config is not None else _sentence(error))
@@ -115,13 +128,12 @@ def parse(argv: Sequence[str]) -> list[str]:
     return rest
 
 
-def _config_value(argv: Sequence[str]) -> str | None:
-    value = None
+def _values(argv: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Every flag with its value: what stands after `=`, or follows."""
     for flag, following in zip(argv[1:], (*argv[2:], ""), strict=False):
         name, equals, inline = flag.lstrip("-").partition("=")
-        if flag.startswith("-") and name == "config":
-            value = inline if equals else following
-    return value
+        if flag.startswith("-"):
+            yield name, inline if equals else following
 
 
 def _check_config_file(value: str) -> None:
@@ -183,7 +195,10 @@ def _sentence(error: BaseException) -> str:
     """The sentence of an error that a flag parser has wrapped in a traceback."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     useful = [line for line in lines if not line.startswith("Pass --help")]
-    return re.sub(r"^(\w+\.)*[A-Z]\w+: ", "", useful[-1]) if useful else type(error).__name__
+    text = re.sub(r"^(\w+\.)*[A-Z]\w+: ", "", useful[-1]) if useful else type(error).__name__
+    for pythons, ours in _IN_WORDS.items():
+        text = re.sub(pythons, ours, text)
+    return text
 
 
 def _of_the_main_thread(*error: Any) -> None:

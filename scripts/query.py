@@ -44,11 +44,11 @@ def define_flags() -> None:
 def main() -> int:
     args = flags.FLAGS
     asked = read_subject()
-    if (args.legal_sizes or args.suggest) and not args.require:
+    if (args.legal_sizes or args.suggest) and args.require is None:
         raise ValueError("--legal_sizes and --suggest need --require, such as --require='Z × Z'")
     certificate = eq.certify(asked.net, asked.domain, asked.channels)
     met = sizes = suggestions = None
-    if args.require:
+    if args.require is not None:
         met = Requirement(args.require, args.of, asked.domain.dim).met(certificate)
     if args.legal_sizes:
         sizes = find_sizes(asked)

@@ -12,7 +12,9 @@ import equinet as eq
 from equinet import models
 from experiments.checkpoint import Checkpoints
 from experiments.train import TrainState
+from scripts import query
 from scripts.subject import config_model, read_arguments, read_domain, read_sizes
+from tests.scripts.lines import run_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = ("--model=small_cnn", "--model_args=features=(2,2),classes=3", "--size=8")
@@ -68,6 +70,17 @@ def test_query_says_why_nothing_is_found_and_what_would_help() -> None:
     assert done.stdout.count("would help: a group network: it holds with GroupConv over 4mm in place of Conv") == 2
 
 
+@pytest.mark.parametrize(
+    ("require", "status"),
+    [("2Z × 2Z", 0), ("trivial", 0), ("Z × Z", 1), ("4mm", 1), ("5mm", 2), ("Z", 2), ("p4m at", 2), ("", 2)],
+)
+def test_a_requirement_is_a_gate(require: str, status: int, tmp_path: Path) -> None:
+    """0 where it is met, 1 where it is not, 2 where it is no group: JSON and text alike."""
+    for more in ((), ("--json",)):
+        ended = run_line(query, [*SMALL, f"--require={require}", *more], tmp_path)
+        assert (ended.status or 0, bool(ended.err)) == (status, status == 2), ended
+
+
 def test_query_of_a_config_on_a_mixed_domain() -> None:
     done = call("query", "--config=configs/fashion.py:max", "--domain=periodic:32,bounded:33")
     assert done.returncode == 0, done.stderr
@@ -112,13 +125,19 @@ def test_sweep_discovers() -> None:
         ((*SMALL, "--size=1_6"), "--size needs whole numbers, such as 32 or 32,48; got '1_6'"),
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
         ((*SMALL, "--size=1"), "stage 0"),
+        (("--model=small_cnn", "--model_args=name=fcn"), "--model_args has a name"),
+        (("--model=small_cnn", "--model_args=kernel=1000000"), "small_cnn: kernel must be at most 65536; got 1000000"),
+        (("--model", "--size=8"), "--model lacks a value: what follows it is --size=8"),
+        (("--config=configs/fashion.py", "--config=configs/sizes.py"), "--config is given 2 times"),
         ((*SMALL, "--suggest"), "--legal_sizes and --suggest need --require"),
         ((*SMALL, "--require=5mm"), "5mm"),
         ((), "say which network"),
     ],
 )
-def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    assert message in fails("query", *arguments)
+def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    ended = run_line(query, arguments, tmp_path)
+    assert (ended.status, ended.fault) == (2, "")
+    assert message in ended.err
 
 
 def test_sweep_fails_in_one_line() -> None:
@@ -134,6 +153,9 @@ def test_arguments() -> None:
         "dropout": 0.5,
         "positions": False,
     }
+    assert read_arguments("group=[[[0,1],[1,0]]],down=aps") == {"group": [[[0, 1], [1, 0]]], "down": "aps"}
+    with pytest.raises(ValueError, match="--model_args has down twice"):
+        read_arguments("down=aps,down=max")
     with pytest.raises(ValueError, match="cannot read 'depth' in --model_args: write key=value pairs"):
         read_arguments("depth")
 
@@ -150,6 +172,14 @@ def test_domains() -> None:
         read_domain("perodic:8,bounded:9", None)
     with pytest.raises(ValueError, match="the axis 'periodic' needs a size: write periodic:32"):
         read_domain("periodic,bounded:9", None)
+    with pytest.raises(ValueError, match="the axis 'infinite:3' has no size"):
+        read_domain("infinite:3", None)
+    with pytest.raises(ValueError, match="has 4 axes: give one to three"):
+        read_domain("infinite,infinite,infinite,infinite", None)
+    with pytest.raises(ValueError, match="--size goes up to 4096; got 1000000000"):
+        read_domain("torus", "1000000000")
+    with pytest.raises(ValueError, match="--size needs whole numbers"):
+        read_domain("torus", "")
     with pytest.raises(ValueError, match="one to three sizes"):
         read_domain("torus", "8,8,8,8")
 
