@@ -141,11 +141,6 @@ class Settings:
                 f"config.temperature must be empty or two positive numbers, at the start and at the end of training, "
                 f"e.g. (1.0, 0.1); got {self.temperature}"
             )
-        if self.size and self.augment.crop >= self.size:
-            raise ValueError(
-                f"config.augment.crop is {self.augment.crop}: it moves all of an example of size {self.size} away; "
-                f"make it smaller than config.size"
-            )
         entry = DATASETS[check_name(self.dataset, DATASETS, "data set")]
         if self.batch * self.size**entry.dim * entry.channels > MOST:
             shape = "×".join([str(self.size)] * entry.dim + [str(entry.channels)])

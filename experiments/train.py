@@ -16,7 +16,7 @@ import optax
 
 import equinet as eq
 from equinet import models
-from experiments.augment import augment
+from experiments.augment import augment, check_crop
 from experiments.checkpoint import Checkpoints
 from experiments.data import Dataset, load
 from experiments.devices import Layout, check_room, is_main_process
@@ -104,6 +104,7 @@ def train_and_evaluate(
     layout.share(run.batch)
     dataset = load(run.dataset, run.data_dir or None, run.size or None)
     _check_output(net, dataset)
+    check_crop(run.augment, dataset.shape)
     if run.smoke:
         dataset, run = _reduced(dataset, run, layout)
     steps_an_epoch = len(dataset.train) // run.batch

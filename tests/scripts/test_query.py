@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import pytest
@@ -12,7 +13,7 @@ import equinet as eq
 from equinet import models
 from experiments.checkpoint import Checkpoints
 from experiments.train import TrainState
-from scripts import query
+from scripts import query, sweep
 from scripts.subject import config_model, read_arguments, read_domain, read_sizes
 from tests.scripts.lines import run_line
 
@@ -25,13 +26,12 @@ def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def fails(script: str, *arguments: str) -> str:
-    """The one line of a command that fails without a traceback."""
-    done = call(script, *arguments)
-    assert done.returncode in (1, 2), done.stdout
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    return done.stderr.strip()
+def fails(script: ModuleType, folder: Path, *arguments: str) -> str:
+    """The one line of a command that is used wrongly or fails."""
+    ended = run_line(script, arguments, folder)
+    assert ended.status in (1, 2), ended
+    assert not ended.fault
+    return ended.err
 
 
 def test_query_prints_the_ledger() -> None:
@@ -135,14 +135,17 @@ def test_sweep_discovers() -> None:
     ],
 )
 def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
-    ended = run_line(query, arguments, tmp_path)
-    assert (ended.status, ended.fault) == (2, "")
-    assert message in ended.err
+    assert message in fails(query, tmp_path, *arguments)
 
 
-def test_sweep_fails_in_one_line() -> None:
-    assert "--figure draws" in fails("sweep", *SMALL, "--mode=discover", "--figure=x.png")
-    assert "no checkpoint" in fails("sweep", *SMALL, "--workdir=/nowhere")
+def test_sweep_fails_in_one_line(tmp_path: Path) -> None:
+    assert "--figure draws" in fails(sweep, tmp_path, *SMALL, "--mode=discover", "--figure=x.png")
+    assert "no checkpoint" in fails(sweep, tmp_path, *SMALL, "--notune_cpu", "--workdir=/nowhere")
+    assert "a batch of inputs would take" in fails(
+        sweep, tmp_path, "--model=small_cnn", "--size=4096", "--channels=4096", "--batch=65536", "--notune_cpu"
+    )
+    model = "--model_args=features=(8388608,8388608)"
+    assert "this network would take" in fails(sweep, tmp_path, "--model=small_cnn", model, "--notune_cpu")
 
 
 def test_arguments() -> None:
@@ -206,13 +209,23 @@ def test_a_config_is_asked_about_inputs_like_its_data(config: str, domain: str, 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"config": {"model": {"name": "small_cnn", "down": "max"}}}))
-    answer = fails("sweep", "--model=small_cnn", "--model_args=down=aps", "--size=8", f"--workdir={tmp_path}")
+    answer = fails(
+        sweep,
+        tmp_path,
+        "--notune_cpu",
+        "--model=small_cnn",
+        "--model_args=down=aps",
+        "--size=8",
+        f"--workdir={tmp_path}",
+    )
     assert "holds the weights of another network: small_cnn(down=max), not small_cnn(down=aps)" in answer
 
 
 def test_a_figure_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
-    assert "end its name in one of ." in fails("sweep", *SMALL, "--figure=errors.foo")
-    assert f"there is no folder {tmp_path / 'no'}" in fails("sweep", *SMALL, f"--figure={tmp_path / 'no' / 'a.png'}")
+    assert "end its name in one of ." in fails(sweep, tmp_path, *SMALL, "--figure=errors.foo")
+    assert f"there is no folder {tmp_path / 'no'}" in fails(
+        sweep, tmp_path, *SMALL, f"--figure={tmp_path / 'no' / 'a.png'}"
+    )
 
 
 def test_sizes() -> None:
