@@ -15,7 +15,17 @@ from experiments.train import train_and_evaluate
 from tests.experiments.launching import finish, launch
 from tests.experiments.test_train import TINY
 
-SHORT = {**TINY, "smoke": False, "epochs": 1, "batch": 400, "log_every": 1, "checkpoint_every": 10}
+SHORT = {
+    **TINY,
+    "smoke": False,
+    "epochs": 1,
+    "batch": 400,
+    "log_every": 1,
+    "checkpoint_every": 10,
+    "eval_epochs": 0,
+    "model": {"name": "wide_resnet", "depth": 10, "widen": 1, "width": 4, "dropout": 0.3},
+    "augment": {"shift": True, "crop": 2, "flip": True},
+}
 Told = Callable[[int, int], tuple[tuple[str, ...], dict[str, str]]]
 """`(port, process) -> flags, environment`: how one of two processes learns of the other."""
 
@@ -40,7 +50,7 @@ def free_port() -> int:
 
 
 def devices_of(workdir: Path) -> int:
-    return json.loads((workdir / "run.json").read_text())["device"]["count"]
+    return json.loads((workdir / "run.json").read_text())["starts"][0]["device"]["count"]
 
 
 def losses(workdir: Path) -> dict[int, float]:
