@@ -77,8 +77,9 @@ def test_a_killed_run_goes_on_bit_for_bit(whole: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ten_kills_at_random_moments(whole: Path, tmp_path: Path) -> None:
-    chance = random.Random(0)
+@pytest.mark.parametrize("seed", range(3))
+def test_ten_kills_at_random_moments(seed: int, whole: Path, tmp_path: Path) -> None:
+    chance = random.Random(seed)
     lines = sorted(chance.sample(range(1, 27), 10))
     killed_and_resumed(tmp_path / "run", [(line, chance.uniform(0.0, 0.05)) for line in lines])
     same(whole, tmp_path / "run")

@@ -23,7 +23,13 @@ FAR_APART = {**LONG, "checkpoint_every": 1000}
 """No checkpoint is due before the end."""
 
 
-@pytest.mark.parametrize(("number", "name", "lines"), [(signal.SIGTERM, "SIGTERM", 5), (signal.SIGINT, "Ctrl-C", 17)])
+@pytest.mark.parametrize(
+    ("number", "name", "lines"),
+    [
+        (signal.SIGTERM, "SIGTERM", 5),
+        pytest.param(signal.SIGINT, "Ctrl-C", 17, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_the_state_and_ends_with_a_line(
     number: signal.Signals,
     name: str,
