@@ -66,7 +66,7 @@ class Checkpoints:
             parts = ocp.args.Composite(
                 state=ocp.args.StandardSave(leaves), about=ocp.args.JsonSave(_about(leaves, step, score, self._run))
             )
-            self._manager.save(step, args=parts)
+            self._manager.save(step, args=parts, force=True)
 
     @property
     def best(self) -> int | None:

@@ -90,7 +90,7 @@ def run_study(
         since = time.perf_counter()
         config.update(progress=False, smoke=smoke)
         make = _trained if study.TRAINED else _built
-        outcome, starts = make(config, workdir / run)
+        outcome, starts = make(config, workdir / run, report)
         record = as_json(
             {
                 "run": run,
@@ -114,12 +114,12 @@ Made = tuple[Outcome, list[dict[str, Any]]]
 """The outcome of a run, and what `environment` said at each of its starts."""
 
 
-def _trained(config: ml_collections.ConfigDict, workdir: Path) -> Made:
-    outcome = train_and_evaluate(config, workdir, report=lambda _: None)
+def _trained(config: ml_collections.ConfigDict, workdir: Path, report: Callable[[str], None]) -> Made:
+    outcome = train_and_evaluate(config, workdir, report)
     return outcome, read_json(workdir / RUN)["starts"]
 
 
-def _built(config: ml_collections.ConfigDict, workdir: Path) -> Made:
+def _built(config: ml_collections.ConfigDict, *_: Any) -> Made:
     """The network of a config without weights: a run of no steps."""
     return Outcome(build_model(Settings.of(config)), {}, Measured({}), 0), [environment()]
 

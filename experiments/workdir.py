@@ -123,8 +123,9 @@ class Workdir:
                     f"{self.path} holds {' and '.join(traces)} of a run, but no {RUN} that says which: bring that file "
                     f"back, or remove the folder to start anew"
                 )
+            # Written before anything else, so that no kill leaves states of a run that nothing names.
             identity = hashlib.sha256(json.dumps([as_json(config), self._data], sort_keys=True).encode())
-            return {
+            record = {
                 "id": identity.hexdigest()[:16],
                 "config": config,
                 "seed": self._run.seed,
@@ -132,6 +133,8 @@ class Workdir:
                 **self._more,
                 "starts": [],
             }
+            write_json(path, record)
+            return record
         record = _checked(path)
         # A setting that is younger than the record was at its default.
         there = {**as_json(dataclasses.asdict(Settings())), **record["config"]}

@@ -33,6 +33,15 @@ def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
         pass
 
 
+def test_the_record_is_there_before_anything_else(tmp_path: Path) -> None:
+    """A run that is killed before its first checkpoint can be started again."""
+    with entered(tmp_path / "run"):
+        assert {path.name for path in (tmp_path / "run").iterdir()} == {"lock", "run.json"}
+    (tmp_path / "run" / "checkpoints").mkdir()
+    with entered(tmp_path / "run"):
+        pass
+
+
 def test_the_second_of_two_starts_is_refused_and_the_first_untouched(whole: Path, tmp_path: Path) -> None:
     first = launch(tmp_path / "run", LONG)
     wait_for_lines(first, tmp_path / "run", 2)
