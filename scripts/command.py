@@ -2,7 +2,8 @@
 
 A command ends with status 0 where it did what was asked, and what was asked about holds. It ends with 1 where it failed
 (a full disk, a file that is missing, training that diverged) or the answer is no, with 2 where it was used wrongly: a
-flag, a config or a value that cannot be. What was used wrongly has written nothing. With 130 it was interrupted.
+flag, a config or a value that cannot be. What was used wrongly has written nothing. A signal that stopped it is told by
+128 and its number: 130 for Ctrl-C, 143 for SIGTERM.
 """
 
 import difflib
@@ -56,9 +57,9 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
         except ValueError as error:
             _fail(2, error)
         except (OSError, RuntimeError, MemoryError) as error:
-            _fail(1, error)
+            _fail(getattr(error, "status", 1), error)
         except KeyboardInterrupt:
-            _fail(130, "interrupted")
+            _fail(130, "stopped by Ctrl-C")
 
     app.run(told, flags_parser=parse)
 
@@ -118,7 +119,7 @@ def parse(argv: Sequence[str]) -> list[str]:
         hint = f"did you mean --{' or --'.join(near)}? " if near else ""
         _fail(2, f"no flag --{error.flagname}: {hint}--help lists them all")
     except KeyboardInterrupt:
-        _fail(130, "interrupted")
+        _fail(130, "stopped by Ctrl-C")
     except BaseException as error:  # a config may raise anything
         if isinstance(error, SystemExit) and HELP & set(argv):
             raise SystemExit(0) from None
