@@ -50,10 +50,11 @@ def main() -> int:
     met = sizes = suggestions = None
     if args.require is not None:
         met = Requirement(args.require, args.of, asked.domain.dim).met(certificate)
-    if args.legal_sizes:
-        sizes = find_sizes(asked)
-    if args.suggest:
-        suggestions = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
+        if args.legal_sizes:
+            sizes = find_sizes(asked)
+        if args.suggest:
+            more = {"of": args.of, "measure": args.measure}
+            suggestions = suggest(asked.net, asked.domain, args.require, asked.channels, **more)
     if args.json:
         print(json.dumps(as_dict(asked, certificate, met, sizes, suggestions), indent=2, ensure_ascii=False))
         return int(met is False)
