@@ -3,12 +3,13 @@
 A command ends with status 0 where it did what was asked, and what was asked about holds. It ends with 1 where it failed
 (a full disk, a file that is missing, training that diverged) or the answer is no, with 2 where it was used wrongly: a
 flag, a config or a value that cannot be. What was used wrongly has written nothing. A signal that stopped it is told by
-128 and its number: 130 for Ctrl-C, 143 for SIGTERM.
+128 and its number: 130 for Ctrl-C, 143 for SIGTERM, 141 where nobody reads its output any more.
 """
 
 import difflib
 import os
 import re
+import signal
 import sys
 import threading
 import traceback
@@ -47,19 +48,19 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
     def told(_: Sequence[str]) -> int | None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.FATAL)  # what a library logs as an error it raises as well
+        status: int | None = 128 + signal.SIGPIPE
         try:
             status = main()
             sys.stdout.flush()
-            return status
         except BrokenPipeError:
-            _drop_output()  # whoever read the output has had enough
-            return None
+            _drop_output()  # whoever read the output has had enough; what it says of the status stands
         except ValueError as error:
             _fail(2, error)
         except (OSError, RuntimeError, MemoryError) as error:
             _fail(getattr(error, "status", 1), error)
         except KeyboardInterrupt:
             _fail(130, "stopped by Ctrl-C")
+        return status
 
     app.run(told, flags_parser=parse)
 

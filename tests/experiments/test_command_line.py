@@ -1,6 +1,7 @@
 """The command lines: what they say about wrong input, and that they run."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -111,6 +112,19 @@ def test_processes_end_with_a_line_and_a_status(tmp_path: Path) -> None:
     lacking = call(*asked, PYTHONIOENCODING="ascii")
     assert (lacking.returncode, lacking.stderr) == (1, "")
     assert "2Z \\xd7 2Z" in lacking.stdout  # a terminal that cannot show the sign
+
+
+def test_a_reader_that_leaves_changes_no_answer() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    asked = ("--model=fcn", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
+    command = [sys.executable, "-m", "scripts.query", *asked]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # else it ends with 141, at the first line
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, env=buffered, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="stands for a full disk")
