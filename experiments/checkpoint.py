@@ -21,7 +21,7 @@ from experiments.record import writing
 NAME, ASIDE, DESCRIPTION = "checkpoints", "damaged", "about.json"
 
 
-class CorruptCheckpoint(ValueError):
+class CorruptCheckpoint(RuntimeError):
     """No checkpoint of a run could be read."""
 
 

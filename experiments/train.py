@@ -16,11 +16,11 @@ import optax
 
 import equinet as eq
 from equinet import models
-from experiments.augment import augment
+from experiments.augment import augment, check_crop
 from experiments.checkpoint import Checkpoints
 from experiments.data import Dataset, load
 from experiments.data.fingerprint import fingerprint
-from experiments.devices import Layout, is_main_process
+from experiments.devices import Layout, check_room, is_main_process
 from experiments.metrics import Measured, Share, evaluate
 from experiments.optimiser import optimiser
 from experiments.pipeline import batches
@@ -113,6 +113,7 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
     layout.share(run.batch)
     dataset = load(run.dataset, run.data_dir or None, run.size or None)
     _check_output(net, dataset)
+    check_crop(run.augment, dataset.shape)
     if run.smoke:
         dataset, run = _reduced(dataset, run, layout)
     steps_an_epoch = len(dataset.train) // run.batch
@@ -196,7 +197,9 @@ def _reduced(dataset: Dataset, run: Settings, layout: Layout) -> tuple[Dataset, 
     devices = layout.mesh.size
     batch = max(min(run.batch, SMOKE_BATCH, len(dataset.train)) // devices, 1) * devices
     train, test = dataset.train.take(2 * batch), dataset.test.take(SMOKE_TEST)
-    return dataclasses.replace(dataset, train=train, test=test), dataclasses.replace(run, batch=batch, epochs=1)
+    rates = dataclasses.replace(run.optimiser, warmup_steps=min(run.optimiser.warmup_steps, len(train) // batch))
+    run = dataclasses.replace(run, batch=batch, epochs=1, optimiser=rates)
+    return dataclasses.replace(dataset, train=train, test=test), run
 
 
 def _check_output(net: eq.Layer, dataset: Dataset) -> None:
@@ -242,8 +245,14 @@ def init_state(
     averaged: bool,
     layout: Layout,
 ) -> TrainState:
-    """The state before the first step, on every device."""
-    return _initial(net, settings, steps, shape, averaged, layout)(key)
+    """The state before the first step, on every device.
+
+    Raises:
+        ValueError: there is not enough memory for it.
+    """
+    initial = _initial(net, settings, steps, shape, averaged, layout)
+    check_room(jax.eval_shape(initial, key), "this network with its optimiser")
+    return initial(key)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ import numpy as np
 from absl import flags
 
 from experiments.data.mnist import SUBSET, balanced, read_split
-from scripts.command import run
+from scripts.command import read_folder, run
 
 
 def make_subset(data_dir: Path, out: Path, train_per_class: int = 1000, test_per_class: int = 200) -> None:
@@ -35,7 +35,12 @@ def define_flags() -> None:
 
 
 def main() -> None:
-    make_subset(Path(flags.FLAGS.data_dir), Path(flags.FLAGS.out))
+    args = flags.FLAGS
+    out = Path(args.out)
+    if out.suffix != ".npz" or out.is_dir():
+        raise ValueError(f"--out={args.out}: name a file that ends in .npz")
+    read_folder(str(out.parent), "out")
+    make_subset(Path(args.data_dir), out)
 
 
 if __name__ == "__main__":

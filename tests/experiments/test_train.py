@@ -21,6 +21,7 @@ TINY = {
     "name": "tiny",
     "model": {"name": "small_cnn", "features": (4, 8), "down": "max"},
     "size": 16,
+    "optimiser": {"warmup_steps": 1},
     "batch": 32,
     "epochs": 2,
     "log_every": 3,
@@ -85,7 +86,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    wild = OptimiserSettings(name="sgd", learning_rate=1e30, warmup_steps=1)
+    wild = OptimiserSettings(name="sgd", learning_rate=1e3, warmup_steps=1)
     config = {**TINY, "optimiser": vars(wild), "smoke": False, "batch": 500, "epochs": 1, "checkpoint_every": 1}
     with pytest.raises(
         Diverged, match=r"the loss of tiny was NaN or infinite in .*Lower --config.optimiser.learning_rate"
