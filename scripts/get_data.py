@@ -25,7 +25,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.data.files import find_files, read_bytes
+from experiments.data.files import LARGEST, find_files, read_bytes
 from scripts.command import run
 
 
@@ -136,7 +136,7 @@ def get_data(dataset: str, data_dir: Path, source: Path | None = None) -> None:
 
 
 def _checked(path: Path, dataset: str, expected: str) -> bytes:
-    content = read_bytes(path)
+    content = read_bytes(path, LARGEST)
     digest = hashlib.sha256(content).hexdigest()
     if digest != expected:
         raise ValueError(

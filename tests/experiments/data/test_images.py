@@ -8,7 +8,7 @@ from PIL import Image
 
 from experiments.data import load
 from experiments.data.cifar import CIFAR_LABELS, read_cifar
-from experiments.data.folder import read_image
+from experiments.data.image import read_image
 from tests.experiments.data.generated import write_cifar, write_image_folder
 
 
