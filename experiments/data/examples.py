@@ -118,11 +118,10 @@ class Contract:
 
     def _refuse(self, bad: np.ndarray, values: np.ndarray, first: int, what: str, expected: str) -> None:
         if bad.any():
-            place = tuple(int(each) for each in np.argwhere(bad)[0])
-            at = f" at {place[1:]}" if len(place) > 1 else ""
-            raise ValueError(
-                f"{self.where}: example {first + place[0]} has {what} {values[place]}{at}, expected {expected}"
-            )
+            index, *point = np.argwhere(bad)[0].tolist()
+            at = f" at {point}" if point else ""
+            found = values[(index, *point)]
+            raise ValueError(f"{self.where}: example {first + index} has {what} {found}{at}, expected {expected}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

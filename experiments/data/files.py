@@ -12,6 +12,7 @@ from pathlib import Path
 
 LARGEST = 2**30
 """Bytes of one file, unzipped: what a format that states its own size may state. EMNIST takes half of it."""
+ZIPPED = (".gz", ".tgz")
 KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFIFO: "a pipe",
@@ -64,7 +65,7 @@ def read_start(path: Path, count: int) -> bytes:
     """The first `count` bytes of a file's content, fewer where it has fewer; see `read_bytes`."""
     check_regular(path)
     try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as stream:
+        with gzip.open(path) if path.suffix in ZIPPED else path.open("rb") as stream:
             return stream.read(count)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"{path} has {path.stat().st_size} bytes that are no whole gzip file: {error}") from error
@@ -73,12 +74,12 @@ def read_start(path: Path, count: int) -> bytes:
 
 
 def read_bytes(path: Path, most: int) -> bytes:
-    """The content of a regular file, unzipped when its name ends in `.gz`, of at most `most` bytes.
+    """The content of a regular file, unzipped when its name ends in `.gz` or `.tgz`, of at most `most` bytes.
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: it is no regular file, or is longer, or the system cannot read it; or its name ends in `.gz`, but
-            the content is no whole gzip stream.
+        ValueError: it is no regular file, or is longer, or the system cannot read it; or its name says that it is
+            gzipped, but the content is no whole gzip stream.
     """
     raw = read_start(path, most + 1)
     if len(raw) > most:
@@ -86,6 +87,18 @@ def read_bytes(path: Path, most: int) -> bytes:
             f"{path} holds more than {most:,} bytes{' unzipped' * (path.suffix == '.gz')}: no data set does"
         )
     return raw
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file beside `path`, then move it there: a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"{path.name}.part")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 def _is_there(path: Path) -> bool:

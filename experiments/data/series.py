@@ -8,7 +8,8 @@ import numpy as np
 
 from experiments.data.examples import Dataset, InMemory
 from experiments.data.files import find_files, read_bytes
-from experiments.data.npy import elements, numbers, read_npy_object
+from experiments.data.npy import read_npy_object
+from experiments.data.pickled import elements, numbers
 
 WATCH_FILE = "watch_dataset.npy"
 WATCH_WINDOW, WATCH_STEP, WATCH_CHANNELS = 128, 64, 6

@@ -63,7 +63,7 @@ def test_make_subset_wants_enough_examples(tmp_path: Path) -> None:
 
 def test_a_broken_subset_is_named(tmp_path: Path) -> None:
     (tmp_path / SUBSET.name).write_bytes(SUBSET.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"fashion_mnist_12k.npz has 1000 bytes that are no subset"):
+    with pytest.raises(ValueError, match=r"fashion_mnist_12k.npz has 1000 bytes that are no npz archive"):
         load("fashion_mnist_12k", tmp_path)
 
 
