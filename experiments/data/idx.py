@@ -19,7 +19,7 @@ def read_idx(path: Path) -> np.ndarray:
     The header is two zero bytes, the type code, the number of axes, then each size as a big-endian 32-bit integer.
 
     Raises:
-        ValueError: not IDX, another type than unsigned bytes, more than four axes or 2³⁰ bytes, or a body that is not
+        ValueError: not IDX, another type than unsigned bytes, more than four axes or 600 million bytes, or a body that is not
             as long as the header says.
     """
     head = read_start(path, 4 + 4 * MOST_AXES)
