@@ -97,7 +97,9 @@ def _check_size(width: int, height: int) -> None:
 def _open_jpeg(raw: bytes) -> tuple[Image.Image, int]:
     """The image, not decoded yet, and its EXIF orientation."""
     kept, orientation, position = [raw[:2]], 1, 2
-    while (marker := raw[position + 1]) != START_OF_SCAN:
+    while (marker := int.from_bytes(raw[position + 1 : position + 2])) != START_OF_SCAN:
+        if position + 4 > len(raw):
+            raise ValueError("it is cut short")
         if raw[position] != 0xFF or marker in (0x00, 0xD9):
             raise ValueError(f"it is damaged at byte {position}")
         if marker == 0xFF:  # padding

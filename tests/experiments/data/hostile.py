@@ -257,36 +257,33 @@ def replace_name(rng: np.random.Generator, path: Path) -> str:
     return what
 
 
-def random_pickle(rng: np.random.Generator) -> bytes:
-    """Operations of pickles of arrays in a random order, with the names that such pickles may use."""
-    names = [b"numpy\nndarray\n", b"numpy\ndtype\n", b"_codecs\nencode\n", b"numpy.core.multiarray\n_reconstruct\n"]
-    names += [
-        b"numpy._core.multiarray\nscalar\n",
-        b"os\nsystem\n",
-        b"builtins\ngetattr\n",
-        b"copyreg\n_reconstructor\n",
-    ]
+def operations() -> tuple[bytes, ...]:
+    """Of pickles of arrays, and others; each kind about as often as the next."""
+    names = [b"numpy\nndarray", b"numpy\ndtype", b"_codecs\nencode", b"numpy.core.multiarray\n_reconstruct"]
+    names += [b"numpy._core.multiarray\nscalar", b"os\nsystem", b"builtins\ngetattr", b"copyreg\n_reconstructor"]
     words = [b"f8", b"O8", b"V8", b"O", b"latin1", b"<", b"|", b"x" * 8, b"\xc3\xbf" * 8, b"X", b"y", b"subject"]
-    parts = [b"\x80\x04"] if rng.random() < 0.5 else []
-    for _ in range(rng.integers(3, 60)):
-        word = words[rng.integers(len(words))]
-        parts.append(
-            [
-                b"c" + names[rng.integers(len(names))],
-                b"X" + struct.pack("<I", len(word)) + word,
-                b"C" + bytes([len(word)]) + word,
-                b"K" + bytes([rng.choice([0, 1, 3, 8, 63, 255])]),
-                b"J\xff\xff\xff\xff",
-                b"q" + bytes([rng.integers(4)]),
-                b"h" + bytes([rng.integers(4)]),
-                b"r" + struct.pack("<I", int(rng.choice([5, 2**31, 2**32 - 1]))),
-                *(b"R", b"R", b"b", b"b", b"\x81", b"(", b"t", b")", b"\x85", b"\x86", b"\x87", b"]", b"a", b"e"),
-                *(b"}", b"s", b"u", b"N", b"\x88", b"\x89", b"\x94", b"\x93", b"o", b"\x92", b"2", b"0", b"1"),
-                b"\x8e" + struct.pack("<Q", 2**60),
-                b"\x96" + struct.pack("<Q", 2**40),
-            ][rng.integers(33)]
-        )
-    return b"".join(parts) + b"."
+    return (
+        *(b"c" + name + b"\n" for name in names[:4] * 3 + names[4:]),
+        *(b"X" + struct.pack("<I", len(word)) + word for word in words),
+        *(b"C" + bytes([len(word)]) + word for word in words[:8]),
+        *(b"K" + bytes([number]) for number in (0, 1, 3, 8, 63, 255)),
+        *(code + bytes([number]) for code in (b"q", b"h") for number in range(4)),
+        *(b"r" + struct.pack("<I", number) for number in (5, 2**32 - 1)),
+        *(8 * (b"R", b"b", b"(", b"t", b")", b"\x85", b"\x86", b"\x87", b"]", b"a", b"e", b"}", b"s", b"u")),
+        *(4 * (b"N", b"\x88", b"\x89", b"\x94", b"J\xff\xff\xff\xff")),
+        *(b"\x81", b"\x93", b"o", b"\x92", b"2", b"0", b"1"),
+        *(b"\x8e" + struct.pack("<Q", 2**60), b"\x96" + struct.pack("<Q", 2**40)),
+    )
+
+
+OPERATIONS = operations()
+
+
+def random_pickle(rng: np.random.Generator) -> bytes:
+    """Operations in a random order, with the names that pickles of arrays may use among others."""
+    start = b"\x80\x04" if rng.random() < 0.5 else b""
+    chosen = rng.integers(len(OPERATIONS), size=rng.integers(3, 60))
+    return start + b"".join(OPERATIONS[each] for each in chosen) + b"."
 
 
 def harm_pickle(rng: np.random.Generator, path: Path) -> None:
