@@ -62,7 +62,7 @@ def _list_images(folder: Path) -> dict[str, tuple[Path, ...]]:
     """The image files of each class, in alphabetical order."""
     listed = {}
     for label in _visible(folder) if folder.is_dir() else ():
-        if not label.is_dir():
+        if not Path(label.path).is_dir():
             raise ValueError(f"{label.path} is no folder of a class: move it into one, or away")
         if not label.name.isprintable():
             raise ValueError(f"{folder} has a class with the name {label.name!r}: rename it")
@@ -70,9 +70,9 @@ def _list_images(folder: Path) -> dict[str, tuple[Path, ...]]:
         for entry in entries:
             if Path(entry.name).suffix.lower() not in SUFFIXES:
                 raise ValueError(
-                    f"{entry.path} is no {', '.join(SUFFIXES)} file: convert or remove it, so that no image is left out"
+                    f"{entry.path} is no {', '.join(SUFFIXES)} file: convert or remove it, so that none is left out"
                 )
-            if not entry.is_file():
+            if not entry.is_file(follow_symlinks=False):
                 check_regular(Path(entry.path))
         listed[label.name] = tuple(Path(entry.path) for entry in entries)
     if not any(listed.values()):
@@ -82,6 +82,9 @@ def _list_images(folder: Path) -> dict[str, tuple[Path, ...]]:
 
 def _visible(folder: Path) -> list[os.DirEntry[str]]:
     """What lies in a folder, by name, but for hidden names and notes."""
-    with os.scandir(folder) as entries:
-        seen = [each for each in entries if not each.name.startswith(".") and not each.name.lower().endswith(NOTES)]
+    try:
+        entries = list(os.scandir(folder))
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be read: {error.strerror}") from error
+    seen = [each for each in entries if not each.name.startswith(".") and not each.name.lower().endswith(NOTES)]
     return sorted(seen, key=lambda each: each.name)

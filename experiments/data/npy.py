@@ -31,7 +31,9 @@ def read_npz(path: Path, names: Sequence[str], most: int) -> list[np.ndarray]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             return [_read_member(archive, f"{name}.npy", most) for name in names]
     except Exception as error:  # zipfile says neither all that it raises nor raises it early
-        raise ValueError(f"{path} has {len(raw)} bytes that are no npz archive of bytes: {_first_line(error)}") from error
+        raise ValueError(
+            f"{path} has {len(raw)} bytes that are no npz archive of bytes: {_first_line(error)}"
+        ) from error
 
 
 def read_npy_object(path: Path, most: int) -> Any:

@@ -226,6 +226,18 @@ def write_bomb(rng: np.random.Generator, path: Path) -> None:
     zipped.write_bytes(bomb(head, 3000))
 
 
+@contextmanager
+def limited_memory(mebibytes: int = 512) -> Iterator[None]:
+    """No more than this may be allocated beside what is."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (size + mebibytes * 2**20, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 def replace_name(rng: np.random.Generator, path: Path) -> str:
     """Something else than a regular file stands at the name of one; or nothing."""
     other = [each for each in sorted(path.parent.iterdir()) if each != path]
