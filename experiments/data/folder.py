@@ -86,5 +86,6 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
         entries = list(os.scandir(folder))
     except OSError as error:
         raise ValueError(f"{folder} cannot be read: {error.strerror}") from error
-    seen = [each for each in entries if not each.name.startswith(".") and not each.name.lower().endswith(NOTES)]
+    notes = [each for each in entries if each.name.lower().endswith(NOTES) and each.is_file(follow_symlinks=False)]
+    seen = [each for each in entries if each not in notes and not each.name.startswith(".")]
     return sorted(seen, key=lambda each: each.name)

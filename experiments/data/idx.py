@@ -19,8 +19,8 @@ def read_idx(path: Path) -> np.ndarray:
     The header is two zero bytes, the type code, the number of axes, then each size as a big-endian 32-bit integer.
 
     Raises:
-        ValueError: not IDX, another type than unsigned bytes, more than four axes or 600 million bytes, or a body that is not
-            as long as the header says.
+        ValueError: not IDX, another type than unsigned bytes, more than four axes or 600 million bytes, or a body that
+            is not as long as the header says.
     """
     head = read_start(path, 4 + 4 * MOST_AXES)
     if len(head) < 4 or head[:2] != b"\0\0":

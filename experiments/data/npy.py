@@ -31,9 +31,7 @@ def read_npz(path: Path, names: Sequence[str], most: int) -> list[np.ndarray]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             return [_read_member(archive, f"{name}.npy", most) for name in names]
     except Exception as error:  # zipfile says neither all that it raises nor raises it early
-        raise ValueError(
-            f"{path} has {len(raw)} bytes that are no npz archive of bytes: {_first_line(error)}"
-        ) from error
+        raise ValueError(f"{path} has {len(raw)} bytes that are no npz archive: {_first_line(error)}") from error
 
 
 def read_npy_object(path: Path, most: int) -> Any:
@@ -83,8 +81,11 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"it has version {version} of the npy format, expected 1.0 or 2.0")
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    with warnings.catch_warnings(action="error"):  # a header that NumPy has to mend is none that it wrote
-        shape, fortran, dtype = read(stream)
+    try:
+        with warnings.catch_warnings(action="error"):  # a header that NumPy has to mend is none that it wrote
+            shape, fortran, dtype = read(stream)
+    except Exception as error:  # of its parser, of which NumPy says nothing
+        raise ValueError("its header cannot be read") from error
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"it says it has the shape {str(shape)[:60]}")
     return shape, fortran, dtype

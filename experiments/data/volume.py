@@ -80,7 +80,7 @@ def read_nifti(path: Path) -> np.ndarray:
             f"expected unsigned bytes ({UNSIGNED_BYTE}) as they are"
         )
     if not HEADER + 4 <= offset <= LARGEST_OFFSET or offset % 1:
-        raise ValueError(f"{path} says that its data start at byte {offset}, expected {HEADER + 4} or a few more")
+        raise ValueError(f"{path} says that its data start at byte {offset:g}, expected {HEADER + 4} or a few more")
     start, expected = int(offset), math.prod(shape)
     raw = read_start(path, start + expected + 1)
     if len(raw) != start + expected:
