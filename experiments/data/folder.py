@@ -37,13 +37,13 @@ def load_folder(name: str, folder: Path, size: int | None) -> Dataset:
     empty = [label for label, files in train.items() if not files]
     if empty:
         raise ValueError(f"{folder / 'train' / empty[0]} has no images: fill or remove it")
-    classes = tuple(train)
+    numbers = {label: number for number, label in enumerate(train)}
     splits = []
     for listed in (train, val):
         files = tuple(path for label in listed for path in listed[label])
-        labels = tuple(classes.index(label) for label in listed for _ in listed[label])
+        labels = tuple(numbers[label] for label in listed for _ in listed[label])
         splits.append(Computed(ImageFiles(files, labels, side), len(files)))
-    return Dataset.of(name, "classification", splits, classes)
+    return Dataset.of(name, "classification", splits, train)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -86,6 +86,9 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
         entries = list(os.scandir(folder))
     except OSError as error:
         raise ValueError(f"{folder} cannot be read: {error.strerror}") from error
-    notes = [each for each in entries if each.name.lower().endswith(NOTES) and each.is_file(follow_symlinks=False)]
-    seen = [each for each in entries if each not in notes and not each.name.startswith(".")]
-    return sorted(seen, key=lambda each: each.name)
+    return sorted((each for each in entries if not _is_left_out(each)), key=lambda each: each.name)
+
+
+def _is_left_out(entry: os.DirEntry[str]) -> bool:
+    note = entry.name.lower().endswith(NOTES) and entry.is_file(follow_symlinks=False)
+    return note or entry.name.startswith(".")

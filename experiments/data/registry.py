@@ -117,3 +117,5 @@ def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None, si
         return entry.load(name, folder, size)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error}. {entry.how.format(folder=folder)}") from error
+    except OSError as error:
+        raise ValueError(f"{name}: {folder} cannot be read: {error.strerror or error}") from error

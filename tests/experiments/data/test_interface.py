@@ -89,6 +89,15 @@ def test_missing_files_say_how_to_get_them(name: str, tmp_path: Path) -> None:
         assert message.count(str(tmp_path / "absent")) == 2
 
 
+@pytest.mark.parametrize("name", sorted(DATASETS))
+def test_a_folder_that_the_system_does_not_read_is_named(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=rf"{name}: .*long.* cannot be read: File name too long"):
+        load(name, tmp_path / ("long" * 100))
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(FileNotFoundError, match=r"not found in|found in"):
+        load(name, tmp_path / "file")
+
+
 def test_unknown_data_set_lists_the_near_ones() -> None:
     with pytest.raises(ValueError, match=r"no data set 'fashion_mnst': did you mean fashion_mnist"):
         load("fashion_mnst")

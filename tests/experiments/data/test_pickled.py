@@ -201,7 +201,7 @@ def test_a_hidden_pointer_is_not_followed(tmp_path: Path) -> None:
     """In a process of its own, since a reader that follows it ends there."""
     write_watch(tmp_path)
     data = np.load(tmp_path / WATCH_FILE, allow_pickle=True).item()
-    data["X"] = [array_with(HIDDEN, (1,), b"A" * 8)] * 10
+    data["X"] = [array_with(HIDDEN, (128, 6), b"A" * 6144)] * 10
     np.save(tmp_path / WATCH_FILE, np.array(data, object), allow_pickle=True)
     code = f"from experiments.data import load; load('seglearn_watch', {str(tmp_path)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **HERE})
