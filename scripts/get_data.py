@@ -27,7 +27,7 @@ from pathlib import Path
 
 from absl import flags
 
-from experiments.data.files import LARGEST, find_files, read_bytes, write_whole
+from experiments.data.files import LARGEST, find_files, one_line, read_bytes, write_whole
 from experiments.record import writing
 from scripts.command import run
 
@@ -77,7 +77,7 @@ def _unpacking(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # tarfile and zipfile do not say all that they raise
-        text = (str(error) or type(error).__name__).splitlines()[0]
+        text = one_line(str(error) or type(error).__name__)
         raise RuntimeError(f"{path.name} ({path.stat().st_size} bytes) cannot be unpacked: {text}.") from error
 
 

@@ -140,6 +140,10 @@ class Checked:
             example = self.examples[place]
         except ValueError as error:
             raise ValueError(f"{self.contract.where}, example {place}: {error}") from error
+        found = example["input"].dtype, example["target"].dtype
+        if found != (np.float32, np.int32):
+            kinds = " and ".join(map(str, found))
+            raise ValueError(f"{self.contract.where}: example {place} holds {kinds}, expected float32 and int32")
         self.contract.check_shapes(example["input"].shape, example["target"].shape, place)
         self.contract.check_values(example["input"][None], example["target"][None], place)
         return example
@@ -169,6 +173,9 @@ class InMemory:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        kinds = [type(each).__name__ for each in (self.inputs, self.targets)]
+        if kinds != ["ndarray", "ndarray"]:
+            raise ValueError(f"inputs and targets must be NumPy arrays, got {' and '.join(kinds)}")
         if 0 in self.inputs.shape or self.inputs.ndim < 2:
             raise ValueError(
                 f"inputs of shape {list(self.inputs.shape)} hold nothing, expected [n, *spatial, channels]"

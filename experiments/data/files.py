@@ -101,6 +101,12 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
+def one_line(text: str, most: int = 200) -> str:
+    """The first line of a text that may quote a file, cut to `most` characters, all of which can be printed."""
+    first = next(iter(text.splitlines()), "")[:most]
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in first)
+
+
 def _is_there(path: Path) -> bool:
     """Whether the folder has this name, be it a link to nothing."""
     return path.is_symlink() or path.exists()

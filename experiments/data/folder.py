@@ -64,8 +64,6 @@ def _list_images(folder: Path) -> dict[str, tuple[Path, ...]]:
     for label in _visible(folder) if folder.is_dir() else ():
         if not Path(label.path).is_dir():
             raise ValueError(f"{label.path} is no folder of a class: move it into one, or away")
-        if not label.name.isprintable():
-            raise ValueError(f"{folder} has a class with the name {label.name!r}: rename it")
         entries = _visible(Path(label.path))
         for entry in entries:
             if Path(entry.name).suffix.lower() not in SUFFIXES:
@@ -86,7 +84,11 @@ def _visible(folder: Path) -> list[os.DirEntry[str]]:
         entries = list(os.scandir(folder))
     except OSError as error:
         raise ValueError(f"{folder} cannot be read: {error.strerror}") from error
-    return sorted((each for each in entries if not _is_left_out(each)), key=lambda each: each.name)
+    seen = sorted((each for each in entries if not _is_left_out(each)), key=lambda each: each.name)
+    for each in seen:
+        if not each.name.isprintable():
+            raise ValueError(f"{folder} holds something with the name {each.name!r}: rename it")
+    return seen
 
 
 def _is_left_out(entry: os.DirEntry[str]) -> bool:

@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from experiments.data.files import read_bytes
+from experiments.data.files import one_line, read_bytes
 
 MOST_BYTES, MOST_PIXELS = 2**26, 50_000_000
 """Of a file, and of its image."""
@@ -74,7 +74,7 @@ def read_image(path: Path, side: int) -> np.ndarray:
         square = _to_rgb(image).resize((side, side), Image.Resampling.BILINEAR, box)
         return np.asarray(square.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else square)
     except Exception as error:  # Pillow does not say all that it raises
-        text = (str(error) or type(error).__name__).splitlines()[0]
+        text = one_line(str(error) or type(error).__name__)
         raise ValueError(f"{path} ({len(raw)} bytes) cannot be read as an image: {text}") from error
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.files import read_bytes
+from experiments.data.files import one_line, read_bytes
 from experiments.data.pickled import elements, read_pickle
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -31,7 +31,9 @@ def read_npz(path: Path, names: Sequence[str], most: int) -> list[np.ndarray]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             return [_read_member(archive, f"{name}.npy", most) for name in names]
     except Exception as error:  # zipfile says neither all that it raises nor raises it early
-        raise ValueError(f"{path} has {len(raw)} bytes that are no npz archive: {_first_line(error)}") from error
+        raise ValueError(
+            f"{path} has {len(raw)} bytes that are no npz archive: {one_line(str(error) or type(error).__name__)}"
+        ) from error
 
 
 def read_npy_object(path: Path, most: int) -> Any:
@@ -52,7 +54,7 @@ def read_npy_object(path: Path, most: int) -> Any:
         return found
     except Exception as error:  # neither NumPy nor pickletools says all that it raises
         raise ValueError(
-            f"{path} has {len(raw)} bytes that are no npy file with one dict: {_first_line(error)}"
+            f"{path} has {len(raw)} bytes that are no npy file with one dict: {one_line(str(error) or type(error).__name__)}"
         ) from error
 
 
@@ -89,8 +91,3 @@ def _read_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype]:
     if any(type(length) is not int or length < 0 for length in shape):
         raise ValueError(f"it says it has the shape {str(shape)[:60]}")
     return shape, fortran, dtype
-
-
-def _first_line(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return text.splitlines()[0][:200]

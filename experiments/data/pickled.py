@@ -14,6 +14,8 @@ from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
+from experiments.data.files import one_line
+
 NUMBERS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8")
 """What the elements of an array may be, besides other objects."""
 MOST_OPCODES = 10**6
@@ -141,7 +143,7 @@ def _check_import(module: Any, name: Any) -> Name:
     if not isinstance(module, str) or not isinstance(name, str):
         raise ValueError("it asks for something without a name")
     if Name(module, name) not in NAMES:
-        raise ValueError(f"it asks for {module[:40]}.{name[:40]}, which no array needs")
+        raise ValueError(f"it asks for {one_line(module, 40)}.{one_line(name, 40)}, which no array needs")
     return Name(module, name)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from experiments.data.examples import Dataset, InMemory
-from experiments.data.files import find_files, read_bytes
+from experiments.data.files import find_files, one_line, read_bytes
 from experiments.data.npy import read_npy_object
 from experiments.data.pickled import elements, numbers
 
@@ -66,7 +66,7 @@ def load_leaf(name: str, folder: Path, size: int | None) -> Dataset:
             raise ValueError(f"{path} holds contours of length {contours.shape[1]}, expected {length} as in {paths[0]}")
         unknown = sorted(set(labels) - set(LEAF_LABELS))
         if unknown:
-            shown = ", ".join(label[:20] for label in unknown[:5])
+            shown = ", ".join(one_line(label, 20) for label in unknown[:5])
             raise ValueError(f"{path} holds the labels {shown}, expected {', '.join(LEAF_LABELS)}")
         targets = np.asarray([LEAF_LABELS.index(label) for label in labels], np.int32)
         splits.append(InMemory(resample_closed(contours, size)[..., None], targets))

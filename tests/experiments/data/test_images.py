@@ -369,7 +369,8 @@ def test_a_link_to_a_file_is_one(tmp_path: Path) -> None:
     [
         (lambda train: (train / "n03").mkdir(), "n03 has no images: fill or remove it"),
         (lambda train: (train / "a.png").write_bytes(b""), r"a\.png is no folder of a class"),
-        (lambda train: (train / "n\n3").mkdir(), r"has a class with the name 'n\\n3': rename it"),
+        (lambda train: (train / "n\n3").mkdir(), r"train holds something with the name 'n\\n3': rename it"),
+        (lambda train: (train / "n01/\033.png").touch(), r"n01 holds something with the name '\\x1b\.png': rename it"),
     ],
 )
 def test_a_split_holds_classes_alone(tmp_path: Path, change: Any, message: str) -> None:

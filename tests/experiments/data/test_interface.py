@@ -3,7 +3,7 @@
 import dataclasses
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import numpy as np
 import pytest
@@ -140,6 +140,32 @@ def test_what_cannot_be_examples_is_refused(inputs: np.ndarray, targets: np.ndar
             Computed(lambda index: (inputs[index], targets[index]), 2)[0]
     with pytest.raises(ValueError, match="there must be at least one example, got 0"):
         Computed(lambda index: (inputs[index], targets[index]), 0)
+
+
+def test_examples_are_numpy_arrays() -> None:
+    with pytest.raises(ValueError, match="inputs and targets must be NumPy arrays, got list and ndarray"):
+        InMemory([[[0.0]]], np.zeros(1, int))
+
+
+class Doubles:
+    """Examples of one's own, that keep all but the dtypes."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, index: SupportsIndex, /) -> dict[str, np.ndarray]:
+        return {"input": np.zeros((4, 1)), "target": np.ones((), int)}
+
+    def take(self, count: int) -> "Doubles":
+        return self
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.zeros((3, 4, 1)), np.ones(3, int)
+
+
+def test_examples_of_ones_own_are_checked() -> None:
+    with pytest.raises(ValueError, match="test split: example 0 holds float64 and int64, expected float32 and int32"):
+        dataset_of(WHOLE, Doubles())
 
 
 PLAIN, ONES = np.zeros((3, 4, 1), np.float32), np.ones(3, int)

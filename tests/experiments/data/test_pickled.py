@@ -110,6 +110,13 @@ def test_other_names_are_refused(name: str, stacked: bool) -> None:
         read(spelt)
 
 
+def test_a_strange_name_is_told_in_one_line_that_can_be_printed() -> None:
+    with pytest.raises(ValueError, match="^it asks for numpy.�\\[2J�, which no array needs$"):
+        read(b"cnumpy\n\033[2J\0\n.")
+    with pytest.raises(ValueError, match=f"^it asks for {'n' * 40}.a, which no array needs$"):
+        read(b"c" + b"n" * 10**6 + b"\na\n.")
+
+
 @pytest.mark.parametrize("operation", ["NEWOBJ", "NEWOBJ_EX", "OBJ", "BINPERSID", "DUP", "POP", "EXT1", "BYTEARRAY8"])
 def test_other_operations_are_refused(operation: str) -> None:
     with pytest.raises(ValueError, match=f"it uses {operation}, which no array needs"):

@@ -130,6 +130,7 @@ def test_resampling_keeps_a_contour_closed() -> None:
         ("@data\n1.0,1e999:1", "line 2: value inf, expected finite numbers up to 1e"),
         ("@data\n1.0,1e39:1", r"line 2: value 1e\+39, expected finite numbers up to 1e"),
         ("@data\n1.0:" + "long" * 100, "holds the labels longlonglonglonglong, expected 1, 2"),
+        ("@data\n1.0:\033[2J", r"holds the labels �\[2J, expected 1, 2"),
         ("@data\n1.0,2.0:7", "holds the labels 7, expected 1, 2, 3, 4, 5, 6"),
     ],
 )
