@@ -77,8 +77,8 @@ def _unpacking(path: Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # tarfile and zipfile do not say all that they raise
-        text = one_line(str(error) or type(error).__name__)
-        raise RuntimeError(f"{path.name} ({path.stat().st_size} bytes) cannot be unpacked: {text}.") from error
+        size = path.stat().st_size
+        raise RuntimeError(f"{path.name} ({size} bytes) cannot be unpacked: {one_line(error)}.") from error
 
 
 @dataclasses.dataclass(frozen=True)

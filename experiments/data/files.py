@@ -101,8 +101,9 @@ def write_whole(path: Path, content: bytes) -> None:
         raise
 
 
-def one_line(text: str, most: int = 200) -> str:
-    """The first line of a text that may quote a file, cut to `most` characters, all of which can be printed."""
+def one_line(said: str | Exception, most: int = 200) -> str:
+    """The first line of what may quote a file, cut to `most` characters, all of which can be printed."""
+    text = said if isinstance(said, str) else str(said) or type(said).__name__
     first = next(iter(text.splitlines()), "")[:most]
     return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in first)
 

@@ -74,8 +74,7 @@ def read_image(path: Path, side: int) -> np.ndarray:
         square = _to_rgb(image).resize((side, side), Image.Resampling.BILINEAR, box)
         return np.asarray(square.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else square)
     except Exception as error:  # Pillow does not say all that it raises
-        text = one_line(str(error) or type(error).__name__)
-        raise ValueError(f"{path} ({len(raw)} bytes) cannot be read as an image: {text}") from error
+        raise ValueError(f"{path} ({len(raw)} bytes) cannot be read as an image: {one_line(error)}") from error
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

@@ -31,9 +31,7 @@ def read_npz(path: Path, names: Sequence[str], most: int) -> list[np.ndarray]:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             return [_read_member(archive, f"{name}.npy", most) for name in names]
     except Exception as error:  # zipfile says neither all that it raises nor raises it early
-        raise ValueError(
-            f"{path} has {len(raw)} bytes that are no npz archive: {one_line(str(error) or type(error).__name__)}"
-        ) from error
+        raise ValueError(f"{path} has {len(raw)} bytes that are no npz archive: {one_line(error)}") from error
 
 
 def read_npy_object(path: Path, most: int) -> Any:
@@ -54,7 +52,7 @@ def read_npy_object(path: Path, most: int) -> Any:
         return found
     except Exception as error:  # neither NumPy nor pickletools says all that it raises
         raise ValueError(
-            f"{path} has {len(raw)} bytes that are no npy file with one dict: {one_line(str(error) or type(error).__name__)}"
+            f"{path} has {len(raw)} bytes that are no npy file with one dict: {one_line(error)}"
         ) from error
 
 

@@ -9,8 +9,7 @@ trees that spell one, from plain bytes and a plain type.
 import dataclasses
 import math
 import pickletools
-from collections.abc import Iterable
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -22,6 +21,11 @@ MOST_OPCODES = 10**6
 CONSTANTS = {
     *("BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
     *("SHORT_BINBYTES", "BINBYTES", "BINBYTES8"),
+}
+OPERATIONS = {each.code.encode("latin1"): each for each in pickletools.opcodes}
+ARGUMENTS = {
+    *("uint1", "uint2", "uint4", "uint8", "int4", "long1", "float8", "stringnl_noescape_pair"),
+    *("unicodestring1", "unicodestring4", "unicodestring8", "bytes1", "bytes4", "bytes8"),
 }
 EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
 KNOWN = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
@@ -71,11 +75,9 @@ def read_pickle(stream: BinaryIO) -> Any:
         taken, stack[start:] = stack[start:], []
         return taken
 
-    operations = cast(Iterable[tuple[Any, Any, Any]], pickletools.genops(stream))
-    for count, (opcode, argument, _) in enumerate(operations):
-        if count == MOST_OPCODES:
-            raise ValueError(f"it has more than {MOST_OPCODES:,} operations")
-        match opcode.name:
+    for _ in range(MOST_OPCODES):
+        operation, argument = _read_operation(stream)
+        match operation:
             case "PROTO" | "FRAME":
                 pass
             case name if name in KNOWN:
@@ -123,7 +125,18 @@ def read_pickle(stream: BinaryIO) -> Any:
                 return pop()
             case name:
                 raise ValueError(f"it uses {name}, which no array needs")
-    raise ValueError("it has no end")
+    raise ValueError(f"it has more than {MOST_OPCODES:,} operations")
+
+
+def _read_operation(stream: BinaryIO) -> tuple[str, Any]:
+    """The next operation and its argument, which is not looked at where it is of a kind that is not needed."""
+    code = stream.read(1)
+    if code not in OPERATIONS:
+        raise ValueError(f"it uses {code!r}, which is no operation" if code else "it has no end")
+    operation = OPERATIONS[code]
+    if operation.arg is None or operation.arg.name not in ARGUMENTS:
+        return operation.name, None
+    return operation.name, operation.arg.reader(stream)
 
 
 def _top(stack: list[Any], kind: type) -> Any:
