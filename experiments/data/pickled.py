@@ -24,7 +24,7 @@ CONSTANTS = {
 }
 OPERATIONS = {each.code.encode("latin1"): each for each in pickletools.opcodes}
 ARGUMENTS = {
-    *("uint1", "uint2", "uint4", "uint8", "int4", "long1", "float8", "stringnl_noescape_pair"),
+    *("uint1", "uint2", "uint4", "uint8", "int4", "long1", "float8"),
     *("unicodestring1", "unicodestring4", "unicodestring8", "bytes1", "bytes4", "bytes8"),
 }
 EMPTY = {"EMPTY_TUPLE": tuple, "EMPTY_LIST": list, "EMPTY_DICT": dict}
@@ -95,7 +95,8 @@ def read_pickle(stream: BinaryIO) -> Any:
                     raise ValueError("it takes what is not there")
                 stack.append(memo[argument])
             case "GLOBAL":
-                stack.append(_check_import(*argument.split(" ", 1)))
+                module, name = (stream.readline().decode("latin1").removesuffix("\n") for _ in range(2))
+                stack.append(_check_import(module, name))
             case "STACK_GLOBAL":
                 name, module = pop(), pop()
                 stack.append(_check_import(module, name))
