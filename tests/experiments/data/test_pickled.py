@@ -136,7 +136,7 @@ def test_other_operations_are_refused(operation: str) -> None:
         (b"N" * 1_000_001 + b".", "it has more than 1,000,000 operations"),
         (b"N", "it has no end"),
         (b"\xff.", r"it uses b'\\xff', which is no operation"),
-        (b"c\\\x1d\n.", r"it asks for \\\., which"),
+        (b"c\\\x1d\n.", r"it asks for \\\.\., which"),
         (b"S'\\\x1d'\n.", "it uses STRING, which no array needs"),
         (b"X\xff\xff\xff\xffabc", "expected 4294967295 bytes in a unicodestring4, but only 3 remain"),
         (b"r\xff\xff\xff\xff.", "it takes something for a object that is none"),
