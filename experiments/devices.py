@@ -19,8 +19,9 @@ class Layout:
 
     @staticmethod
     def of_all_devices() -> "Layout":
-        """Every device that JAX sees."""
-        return Layout(jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,)))
+        """Every device that JAX sees, those of one process beside each other, so that its examples are one block."""
+        line = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+        return Layout(Mesh(np.array(line), ("data",), axis_types=(AxisType.Auto,)))
 
     @cached_property
     def everywhere(self) -> NamedSharding:
@@ -33,7 +34,7 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec("data"))
 
     def share(self, batch: int) -> int:
-        """How many of a batch's examples this process loads.
+        """How many of a batch's examples this process loads: one block of them, the blocks in the processes' order.
 
         Raises:
             ValueError: the batch cannot be cut into equal parts.

@@ -34,7 +34,10 @@ def run(main: Callable[[], None], define_flags: Callable[[], None]) -> None:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         except (ValueError, OSError, RuntimeError) as error:
             print(error, file=sys.stderr)
-            raise SystemExit(1) from error
+            raise SystemExit(getattr(error, "status", 1)) from error
+        except KeyboardInterrupt:
+            print("stopped by Ctrl-C", file=sys.stderr)
+            raise SystemExit(130) from None
 
     app.run(no_arguments, flags_parser=parse)
 

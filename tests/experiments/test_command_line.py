@@ -78,5 +78,7 @@ def test_smoke_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "accuracy 0." in done.stdout
     assert "circular consistency" in done.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "metrics.jsonl", "checkpoints", "result.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("lock", "run.json", "metrics.jsonl", "checkpoints", "result.json")
+    }
     assert json.loads((tmp_path / "run.json").read_text())["config"]["model"]["features"] == [4, 8]

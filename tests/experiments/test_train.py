@@ -51,7 +51,9 @@ def test_a_run_leaves_its_record_metrics_and_checkpoints(tmp_path: Path) -> None
     assert (outcome.steps, outcome.share("accuracy").n) == (2, 32)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["config"]["model"]["features"] == [4, 8]
-    assert {"seed", "versions", "commit", "device", "parameters"} <= record.keys()
+    assert {"id", "seed", "data", "steps", "parameters"} <= record.keys()
+    (start,) = record["starts"]
+    assert start["step"] == 0 and {"time", "versions", "commit", "device"} <= start.keys()
     rows = metrics(tmp_path)
     assert [(row["split"], row["step"]) for row in rows] == [("train", 2), ("test", 2)]
     assert rows[-1]["circular_consistency"] == outcome.share("circular_consistency").to_json()
@@ -187,7 +189,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_workdir_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/run.json: Not a directory"):
+    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/lock: Not a directory"):
         train_and_evaluate(TINY, tmp_path / "file" / "run")
 
 
