@@ -15,6 +15,7 @@ from typing import Any
 import jax
 
 from equinet.runtime import tuning
+from experiments.data.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "run.json"
@@ -134,16 +135,9 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside `path`, then move it there: a reader sees the old file or the new one."""
-    draft = path.with_name(path.name + ".part")
+    """Write a file; a reader sees the old one or the new one, see `write_whole`."""
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(path, text.encode())
 
 
 def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import hashlib
 
 import numpy as np
 
-from experiments.data.examples import Computed, Dataset, Examples, InMemory
+from experiments.data.examples import Checked, Computed, Dataset, Examples, InMemory
 from experiments.data.folder import ImageFiles
 
 SAMPLED = 64
@@ -30,9 +30,10 @@ def _parts(split: Examples) -> list[bytes | np.ndarray]:
         described = [f"{array.dtype}{array.shape}".encode() for array in arrays]
         return [repr(split.size).encode(), *described, *map(np.ascontiguousarray, arrays)]
     parts: list[bytes | np.ndarray] = [repr(len(split)).encode()]
-    if isinstance(split, Computed) and isinstance(split.source, ImageFiles):
-        files = [f"{path.parent.name}/{path.name}" for path in split.source.files[: len(split)]]
-        parts.append(repr((files, split.source.labels[: len(split)])).encode())
+    made = split.examples if isinstance(split, Checked) else split
+    if isinstance(made, Computed) and isinstance(made.source, ImageFiles):
+        files = [f"{path.parent.name}/{path.name}" for path in made.source.files[: len(split)]]
+        parts.append(repr((files, made.source.labels[: len(split)])).encode())
     for place in np.linspace(0, len(split) - 1, min(SAMPLED, len(split))).astype(int):
         example = split[place]
         parts += [np.ascontiguousarray(example["input"]), np.ascontiguousarray(example["target"])]

@@ -60,3 +60,16 @@ def test_a_folder_of_images_may_be_moved_but_not_changed(folder: Path, tmp_path:
     assert fingerprint(load("image_folder", folder, 8)) == first
     shutil.copy(folder / "val" / "dog" / "0.png", folder / "train" / "cat" / "2.png")
     assert fingerprint(load("image_folder", folder, 8)) != first
+
+
+def test_names_and_labels_of_images_count_that_are_not_read(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("experiments.data.fingerprint.SAMPLED", 1)
+    found = {fingerprint(load("image_folder", folder, 8))}
+    for source, target in (("cat/2.png", "cat/7.png"), ("dog/2.png", "cat/8.png")):
+        (folder / "train" / source).rename(folder / "train" / target)
+        found.add(fingerprint(load("image_folder", folder, 8)))
+    dataset = load("image_folder", folder, 8)
+    found.add(fingerprint(dataclasses.replace(dataset, train=dataset.train.take(5))))
+    assert len(found) == 4
