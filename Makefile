@@ -2,6 +2,7 @@
 PYTHON ?= python3
 WORKERS ?= auto
 WORKDIR ?= runs/demo
+CONSTRAINTS ?= constraints.txt
 
 BIN := .venv/bin
 VENV := .venv/bin/activate
@@ -9,10 +10,12 @@ TRAIN := .venv/.stamp-train
 DEV := .venv/.stamp-dev
 DOCS := .venv/.stamp-docs
 BENCH := .venv/bench/.stamp
+# What setup.cfg asks for, at the versions that were tested.
+INSTALL := $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint $(CONSTRAINTS)) --editable
 # A worker that is done takes tests from another.
 SPREAD := --numprocesses $(WORKERS) --dist worksteal
 
-.PHONY: help test test-all test-plain test-jax demo lint format wheel docs bench clean
+.PHONY: help test test-all test-plain test-jax demo lint format wheel docs bench constraints clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
@@ -22,22 +25,23 @@ help:
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
 	@echo "make docs      the site, warnings as errors, in build/docs"
+	@echo "make constraints  the newest versions that setup.cfg allows, to constraints.txt; then make test-all"
 	@echo "make bench     time everything against its peers, on an idle machine; result in docs/performance.md"
 
 $(VENV):
 	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "equinet needs Python 3.11 or newer; say make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 
-$(TRAIN): setup.cfg pyproject.toml | $(VENV)
-	$(BIN)/python -m pip install --quiet --editable '.[train]'
+$(TRAIN): setup.cfg pyproject.toml $(CONSTRAINTS) | $(VENV)
+	$(INSTALL) '.[train]'
 	touch $@
 
-$(DEV): setup.cfg pyproject.toml | $(TRAIN)
-	$(BIN)/python -m pip install --quiet --editable '.[train,dev,interop]'
+$(DEV): setup.cfg pyproject.toml $(CONSTRAINTS) | $(TRAIN)
+	$(INSTALL) '.[train,dev,interop]'
 	touch $@
 
-$(DOCS): setup.cfg pyproject.toml | $(TRAIN)
-	$(BIN)/python -m pip install --quiet --editable '.[train,docs,interop]'
+$(DOCS): setup.cfg pyproject.toml $(CONSTRAINTS) | $(TRAIN)
+	$(INSTALL) '.[train,docs,interop]'
 	touch $@
 
 # The peers have environments of their own. Some ask for packages that they run without (torchvision, py3nj), and escnn
@@ -60,7 +64,7 @@ test-all: lint wheel
 test-plain: $(DEV)
 	$(BIN)/python -m pytest $(SPREAD) --plain
 
-# The oldest supported version unless another is named.
+# The oldest supported version unless another is named; beside it the newest of everything, whatever was tested before.
 JAX ?= 0.10.0
 test-jax:
 	$(PYTHON) -m venv .venv/jax-$(JAX)
@@ -94,6 +98,14 @@ docs: $(DOCS)
 
 bench: $(BENCH)
 	.venv/bench/bin/python -m benchmarks $(ARGS)
+
+# In an environment of its own, so that nothing of the present one is kept.
+constraints:
+	rm -rf .venv/newest
+	$(PYTHON) -m venv .venv/newest
+	.venv/newest/bin/python -m pip install --quiet '.[train,dev,docs,interop]'
+	{ grep '^#' constraints.txt; .venv/newest/bin/python -m pip freeze --exclude equinet-jax; } > constraints.new
+	mv constraints.new constraints.txt
 
 clean:
 	rm -rf build dist runs .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -6,6 +6,20 @@ import jax.numpy as jnp
 from experiments.settings import AugmentSettings
 
 
+def check_crop(settings: AugmentSettings, shape: tuple[int, ...]) -> None:
+    """Raise unless a crop leaves something of an example `[*spatial, channels]`.
+
+    Raises:
+        ValueError: it can move all of it away.
+    """
+    smallest = min(shape[:-1])
+    if settings.crop >= smallest:
+        raise ValueError(
+            f"config.augment.crop is {settings.crop}, of examples of size {smallest}: it can move all of one away, so "
+            f"make it smaller"
+        )
+
+
 def augment(
     settings: AugmentSettings, key: jax.Array, inputs: jax.Array, targets: jax.Array, background: float
 ) -> tuple[jax.Array, jax.Array]:

@@ -1,113 +1,139 @@
 """Training states on disk, by orbax: written beside the run without holding it up, and whole or not at all."""
 
+import dataclasses
+import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 
 import equinet as eq
+from experiments.devices import is_main_process
 from experiments.record import writing
 
-NAME = "checkpoints"
-_UNSCORED = -1.0
-"""Stands for no score: orbax complains of every state without one."""
+NAME, ASIDE, DESCRIPTION = "checkpoints", "damaged", "about.json"
 
 
-class CorruptCheckpoint(ValueError):
+class CorruptCheckpoint(RuntimeError):
     """No checkpoint of a run could be read."""
 
 
 class Checkpoints:
     """The last two states of a run, and the best by test score.
 
-    Every state is saved with a checksum of each of its arrays, so that damage is noticed; then the state before it is
-    used.
+    Beside every state lies what it is: its step, its score, the run that it is of, and the shape, type and checksum of
+    each of its arrays, with a checksum of all that. So damage is noticed, and a state that lies in another's place;
+    then the state before it is used.
+
+    Args:
+        workdir: the folder of the run.
+        run: an identity of the run, which states of other runs have not.
     """
 
-    def __init__(self, workdir: Path) -> None:
+    def __init__(self, workdir: Path, run: str = "") -> None:
         import orbax.checkpoint as ocp
-        from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
-        best = BestN(get_metric_fn=lambda metrics: metrics["score"], n=1, keep_checkpoints_without_metrics=False)
-        options = ocp.CheckpointManagerOptions(
-            best_fn=lambda metrics: metrics["score"],
-            preservation_policy=AnyPreservationPolicy([LatestN(2), best]),
-            cleanup_tmp_directories=True,
-        )
-        self.folder = (workdir / NAME).absolute()
+        self.folder, self._aside = (workdir / NAME).absolute(), workdir / ASIDE
+        self._run = run
+        self._scores: dict[int, float | None] = {}
+        options = ocp.CheckpointManagerOptions(preservation_policy=_Kept(self._scores), cleanup_tmp_directories=True)
         with _writing(self.folder):
             self._manager = _manager(self.folder, options)
 
     def save(self, step: int, state: Any, score: float | None = None) -> None:
-        """Start writing `state`; a step that is there already is left as it is.
+        """Start writing `state`; a step that is there already stays, unless it had no score and now has one.
 
         Raises:
             Unwritable: this state, or the one before it, cannot be written; those before are intact.
         """
         import orbax.checkpoint as ocp
 
-        if step in self._manager.all_steps():
-            return
-        leaves = named_leaves(state)
-        parts = ocp.args.Composite(state=ocp.args.StandardSave(leaves), checksums=ocp.args.JsonSave(_checksums(leaves)))
         with _writing(self.folder):
-            self._manager.save(step, args=parts, metrics={"score": _UNSCORED if score is None else score})
+            if step in self._manager.all_steps():
+                if score is None or self._scores.get(step) is not None:
+                    return
+                self.wait()
+                self._manager.delete(step)
+            self._scores[step] = score
+            leaves = named_leaves(state)
+            parts = ocp.args.Composite(
+                state=ocp.args.StandardSave(leaves), about=ocp.args.JsonSave(_about(leaves, step, score, self._run))
+            )
+            self._manager.save(step, args=parts, force=True)
 
     @property
     def best(self) -> int | None:
         """The step with the best score, the later of two."""
-        self.wait()
-        metrics = {step: self._manager.metrics(step) for step in self._manager.all_steps()}
-        scores = {step: found["score"] for step, found in metrics.items() if found and found["score"] > _UNSCORED}
-        return max(scores, key=lambda step: (scores[step], step)) if scores else None
+        return _best(self._scores)
+
+    def score(self, step: int) -> float | None:
+        """The score that the state of a step was saved with."""
+        return self._scores.get(step)
 
     def restore(self, like: Any, warn: Callable[[str], None] = print) -> tuple[int, Any] | None:
         """The last state that can be read, with its step; None if nothing was saved.
 
+        States that cannot be read, or are of another step or run than their place says, are moved to `damaged/`, so
+        that the run can save others in their place.
+
         Args:
             like: a tree of arrays of the shapes, types and places that the state is to have.
-            warn: called with a line of text for each state that cannot be read.
+            warn: called with a line of text for each state that is moved.
 
         Raises:
-            CorruptCheckpoint: there are states, and none can be read.
+            CorruptCheckpoint: there are states, and none can be read; they stay where they are.
             ValueError: what was saved belongs to another network or optimiser.
         """
-        faults = []
+        found, faults = None, {}
         for step in sorted(self._manager.all_steps(), reverse=True):
             try:
-                return step, self._read(step, like)
+                about = _read_about(self.folder, step, self._run)
+                if found is None:
+                    found = step, self._read(step, like, about)
             except _Mismatch:
                 raise
             except Exception as fault:  # whatever a damaged file makes of the reader
-                faults.append(_told_of(step, fault))
-                warn(f"checkpoint of {faults[-1]}: cannot be read, going back to the one before it")
-        if faults:
+                faults[step] = _told_of(step, fault)
+            else:
+                self._scores[step] = about["score"]
+        if faults and found is None:
             raise CorruptCheckpoint(
-                f"no checkpoint in {self.folder} can be read ({'; '.join(faults)}): remove the folder to start anew"
+                f"no checkpoint in {self.folder} can be read ({'; '.join(faults.values())}): remove the folder of the "
+                f"run to start anew"
             )
-        return None
+        for step, fault in faults.items():
+            warn(f"checkpoint of {fault}: moved to {self._put_aside(step)}, going on without it")
+        if faults:
+            _all_together("checkpoints put aside")
+            self._manager.reload()
+        return found
 
-    def _read(self, step: int, like: Any) -> Any:
+    def _read(self, step: int, like: Any, about: dict[str, Any]) -> Any:
         import orbax.checkpoint as ocp
 
         expected = named_leaves(like)
-        stored = self._manager.item_metadata(step).state
-        if stored is None:
-            raise ValueError("its description is missing")
-        _check_fits(dict(stored), expected, f"the checkpoint in {self.folder} belongs to another network or optimiser")
-        parts = ocp.args.Composite(
-            state=ocp.args.StandardRestore(jax.tree.map(ocp.utils.to_shape_dtype_struct, expected)),
-            checksums=ocp.args.JsonRestore(),
-        )
-        read = self._manager.restore(step, args=parts)
-        _check_intact(read)
+        _check_fits(about, expected, f"the checkpoint in {self.folder} belongs to another network or optimiser")
+        template = jax.tree.map(ocp.utils.to_shape_dtype_struct, expected)
+        read = self._manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))
+        _check_intact(read["state"], about)
         return jax.tree.unflatten(jax.tree.structure(like), [read["state"][name] for name in expected])
+
+    def _put_aside(self, step: int) -> Path:
+        place, number = self._aside / str(step), 1
+        while place.exists():
+            place, number = self._aside / f"{step}-{number}", number + 1
+        if is_main_process():
+            with writing(place):
+                self._aside.mkdir(exist_ok=True)
+                (self.folder / str(step)).rename(place)
+        return place
 
     def wait(self) -> None:
         """Wait until everything is written.
@@ -141,6 +167,29 @@ class _Mismatch(ValueError):
     pass
 
 
+@dataclasses.dataclass
+class _Kept:
+    """A policy of orbax: the last two states stay, and the one with the best score."""
+
+    scores: dict[int, float | None]
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
+        steps = [each.step for each in checkpoints]
+        stay = {*sorted(steps)[-2:], _best({step: self.scores.get(step) for step in steps})}
+        return [step in stay for step in steps]
+
+
+def _best(scores: Mapping[int, float | None]) -> int | None:
+    known = {step: score for step, score in scores.items() if score is not None}
+    return max(known, key=lambda step: (known[step], step)) if known else None
+
+
+def _all_together(what: str) -> None:
+    """Wait until every process has come to the same place."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
     """`writing`, where tensorstore tells of the system's refusal by its number, in an error of some other kind."""
@@ -164,32 +213,43 @@ def restore_variables(workdir: Path, net: eq.Layer, shape: tuple[int, ...]) -> d
         ValueError: what was saved belongs to another network.
         CorruptCheckpoint: it cannot be read.
     """
-    import orbax.checkpoint as ocp
-
-    folder = (workdir / NAME).absolute()
-    missing = f"no checkpoint in {workdir}: train first, python -m scripts.train --workdir={workdir}"
-    if not folder.is_dir():
-        raise FileNotFoundError(missing)
-    target, step = jax.eval_shape(lambda: net.init(jax.random.key(0), shape)), None
-    try:
-        with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
-            step = manager.latest_step()
-            if step is None:
-                raise FileNotFoundError(missing)
-            parts = ocp.args.Composite(state=ocp.args.StandardRestore(), checksums=ocp.args.JsonRestore())
-            read = manager.restore(step, args=parts)
-            _check_intact(read)
-    except Exception as fault:  # whatever a damaged file makes of the reader
-        if step is None and isinstance(fault, FileNotFoundError):
-            raise
-        raise CorruptCheckpoint(f"the checkpoint in {workdir} cannot be read ({_told_of(step, fault)})") from fault
-    saved = {name.removeprefix(".variables"): leaf for name, leaf in read["state"].items()}
+    target = jax.eval_shape(lambda: net.init(jax.random.key(0), shape))
+    _, read = last_state(workdir)
+    saved = {name.removeprefix(".variables"): leaf for name, leaf in read.items()}
     averages = {name: leaf for name, leaf in saved.items() if name.startswith(".average")}
     saved |= {f"['params']{name.removeprefix('.average')}": leaf for name, leaf in averages.items()}
     expected = named_leaves(target)
     kept = {name: leaf for name, leaf in saved.items() if name.startswith(("['params']", "['state']"))}
-    _check_fits(kept, expected, f"the checkpoint in {workdir} belongs to another network")
+    _check_fits({"arrays": _described(kept)}, expected, f"the checkpoint in {workdir} belongs to another network")
     return jax.tree.unflatten(jax.tree.structure(target), [np.asarray(kept[name]) for name in expected])
+
+
+def last_state(workdir: Path) -> tuple[int, dict[str, np.ndarray]]:
+    """The last state of a run: its step, and its arrays by their paths in the state.
+
+    Raises:
+        FileNotFoundError: nothing was saved there.
+        CorruptCheckpoint: it cannot be read.
+    """
+    import orbax.checkpoint as ocp
+
+    folder, step = (workdir / NAME).absolute(), None
+    try:
+        with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
+            step = manager.latest_step() if folder.is_dir() else None
+            if step is None:
+                raise FileNotFoundError(
+                    f"no checkpoint in {workdir}: train first, python -m scripts.train --workdir={workdir}"
+                )
+            about = _read_about(folder, step)
+            template = {name: np.empty(each["shape"], each["dtype"]) for name, each in about["arrays"].items()}
+            read = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))["state"]
+            _check_intact(read, about)
+    except Exception as fault:  # whatever a damaged file makes of the reader
+        if step is None and isinstance(fault, FileNotFoundError):
+            raise
+        raise CorruptCheckpoint(f"the checkpoint in {workdir} cannot be read ({_told_of(step, fault)})") from fault
+    return step, read
 
 
 def _told_of(step: int | None, fault: Exception) -> str:
@@ -197,21 +257,54 @@ def _told_of(step: int | None, fault: Exception) -> str:
     return f"step {step}: {text[0][:200] if text else type(fault).__name__}"
 
 
-def _check_fits(there: dict[str, Any], expected: dict[str, Any], otherwise: str) -> None:
+def _about(leaves: dict[str, Any], step: int, score: float | None, run: str) -> dict[str, Any]:
+    """What lies beside a state, see `Checkpoints`."""
+    arrays = _described(leaves)
+    for name, leaf in leaves.items():
+        arrays[name]["crc32"] = _checksum(leaf)
+    about = {"step": step, "score": score, "run": run, "arrays": arrays}
+    return {**about, "crc32": _seal(about)}
+
+
+def _seal(about: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(about, sort_keys=True).encode())
+
+
+def _read_about(folder: Path, step: int, run: str | None = None) -> dict[str, Any]:
+    """What lies beside the state of a step.
+
+    Raises:
+        ValueError: it has changed since it was written, or is of another step, or of another run than `run`.
+        OSError: it cannot be read.
+    """
+    about = json.loads((folder / str(step) / "about" / DESCRIPTION).read_text(encoding="utf-8"))
+    if not isinstance(about, dict) or about.pop("crc32", None) != _seal(about):
+        raise ValueError("what describes it has changed since it was written")
+    if about["step"] != step:
+        raise ValueError(f"it is the state of step {about['step']}")
+    if run is not None and about["run"] != run:
+        raise ValueError("it is the state of another run")
+    return about
+
+
+def _check_fits(about: dict[str, Any], expected: dict[str, Any], otherwise: str) -> None:
     """Raise unless both trees have arrays of the same names, shapes and types."""
     found, wanted = (
-        {name: (tuple(leaf.shape), np.dtype(leaf.dtype)) for name, leaf in leaves.items()}
-        for leaves in (there, expected)
+        {name: f"{each['dtype']}{each['shape']}" for name, each in arrays.items()}
+        for arrays in (about["arrays"], _described(expected))
     )
     if found != wanted:
         odd = min(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
-        raise _Mismatch(f"{otherwise}: {odd} is {_told(found.get(odd))} there, expected {_told(wanted.get(odd))}")
+        there, here = found.get(odd, "missing"), wanted.get(odd, "missing")
+        raise _Mismatch(f"{otherwise}: {odd} is {there} there, expected {here}")
 
 
-def _check_intact(read: Any) -> None:
-    """Raise unless every array has the checksum it was written with."""
-    for name, checksum in _checksums(read["state"]).items():
-        if read["checksums"].get(name) != checksum:
+def _check_intact(leaves: dict[str, Any], about: dict[str, Any]) -> None:
+    """Raise unless every array is there and has the checksum it was written with."""
+    if leaves.keys() != about["arrays"].keys():
+        raise ValueError("some of its arrays are missing")
+    for name, leaf in leaves.items():
+        if _checksum(leaf) != about["arrays"][name]["crc32"]:
             raise ValueError(f"{name} has changed since it was written")
 
 
@@ -221,8 +314,7 @@ def _manager(folder: Path, options: Any) -> Any:
     registry = ocp.handlers.DefaultCheckpointHandlerRegistry()
     registry.add("state", ocp.args.StandardSave, ocp.StandardCheckpointHandler())
     registry.add("state", ocp.args.StandardRestore, ocp.StandardCheckpointHandler())
-    registry.add("checksums", ocp.args.JsonSave, ocp.JsonCheckpointHandler())
-    registry.add("checksums", ocp.args.JsonRestore, ocp.JsonCheckpointHandler())
+    registry.add("about", ocp.args.JsonSave, ocp.JsonCheckpointHandler(filename=DESCRIPTION))
     return ocp.CheckpointManager(folder, options=options, handler_registry=registry)
 
 
@@ -231,14 +323,12 @@ def named_leaves(tree: Any) -> dict[str, Any]:
     return {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
-def _checksums(leaves: dict[str, Any]) -> dict[str, int]:
-    """CRC-32 of the bytes of every array; each is whole on every process."""
-    return {name: zlib.crc32(np.ascontiguousarray(_local(leaf)).tobytes()) for name, leaf in leaves.items()}
+def _described(leaves: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Shape and type of every array, as JSON."""
+    return {name: {"shape": list(leaf.shape), "dtype": str(np.dtype(leaf.dtype))} for name, leaf in leaves.items()}
 
 
-def _local(leaf: Any) -> np.ndarray:
-    return np.asarray(leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf)
-
-
-def _told(found: tuple[Any, Any] | None) -> str:
-    return "missing" if found is None else f"{found[1]}{list(found[0])}"
+def _checksum(leaf: Any) -> int:
+    """CRC-32 of the bytes of an array, which is whole on every process."""
+    local = leaf.addressable_data(0) if isinstance(leaf, jax.Array) else leaf
+    return zlib.crc32(np.ascontiguousarray(local).tobytes())

@@ -19,8 +19,9 @@ class Layout:
 
     @staticmethod
     def of_all_devices() -> "Layout":
-        """Every device that JAX sees."""
-        return Layout(jax.make_mesh((jax.device_count(),), ("data",), axis_types=(AxisType.Auto,)))
+        """Every device that JAX sees, those of one process beside each other, so that its examples are one block."""
+        line = sorted(jax.devices(), key=lambda device: (device.process_index, device.id))
+        return Layout(Mesh(np.array(line), ("data",), axis_types=(AxisType.Auto,)))
 
     @cached_property
     def everywhere(self) -> NamedSharding:
@@ -33,7 +34,7 @@ class Layout:
         return NamedSharding(self.mesh, PartitionSpec("data"))
 
     def share(self, batch: int) -> int:
-        """How many of a batch's examples this process loads.
+        """How many of a batch's examples this process loads: one block of them, the blocks in the processes' order.
 
         Raises:
             ValueError: the batch cannot be cut into equal parts.
@@ -55,6 +56,21 @@ class Layout:
     def cut(self, array: np.ndarray) -> jax.Array:
         """An array that every process holds whole, split over all devices."""
         return jax.make_array_from_callback(array.shape, self.split, lambda index: array[index])
+
+
+def check_room(tree: Any, what: str) -> None:
+    """Raise unless arrays of the shapes and types in `tree` fit into the memory of one device.
+
+    Raises:
+        ValueError: they do not; the message says how large `what` is, and how large the memory.
+    """
+    stats = jax.local_devices()[0].memory_stats()
+    room = stats["bytes_limit"] if stats else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    if needed > room:
+        raise ValueError(
+            f"{what} would take {needed / 2**30:,.1f} GiB, the memory has {room / 2**30:,.1f}: make it smaller"
+        )
 
 
 def is_main_process() -> bool:

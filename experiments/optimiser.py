@@ -1,13 +1,13 @@
 """From settings to an optimiser."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import optax
 
-from experiments.names import check_name
-from experiments.settings import OptimiserSettings
+from experiments.settings import MOST, OptimiserSettings
 
 _SCALINGS: dict[str, Callable[[OptimiserSettings], optax.GradientTransformation]] = {
     "adamw": lambda _: optax.scale_by_adam(),
@@ -22,9 +22,15 @@ def optimiser(settings: OptimiserSettings, steps: int) -> optax.GradientTransfor
     """The optimiser for a run of `steps` steps; weight decay leaves biases and norms (fewer than two axes) alone.
 
     Raises:
-        UnknownName: an optimiser or a schedule that is not known; the message lists the near ones.
+        ValueError: more steps than can be counted, or a warm-up that does not end in them.
     """
-    check_name(settings.name, _SCALINGS, "optimiser")
+    if steps > MOST:
+        raise ValueError(f"a run of {steps} steps: make it {MOST} at most, by a smaller config.epochs")
+    if settings.warmup_steps > steps:
+        raise ValueError(
+            f"config.optimiser.warmup_steps is {settings.warmup_steps}, but the run has {steps} steps: make it "
+            f"shorter, or config.epochs larger"
+        )
     scaling = _SCALINGS[settings.name](settings)
     decay = optax.add_decayed_weights(settings.weight_decay, mask=_kernels)
     parts = [optax.clip_by_global_norm(settings.clip)] if settings.clip else []
@@ -46,17 +52,17 @@ def schedule(settings: OptimiserSettings, steps: int) -> optax.Schedule:
     >>> [round(float(rate(step)), 3) for step in (0, 5, 10, 50, 75)]
     [0.0, 0.5, 1.0, 0.1, 0.01]
     """
-    peak, warmup = settings.learning_rate, min(settings.warmup_steps, steps)
+    peak, warmup = settings.learning_rate, settings.warmup_steps
     rest = max(steps - warmup, 1)
+    drops = [max(round(share * steps) - warmup, 0) for share in settings.milestones]
     after: dict[str, Callable[[], optax.Schedule]] = {
         "cosine": lambda: optax.cosine_decay_schedule(peak, rest),
         "linear": lambda: optax.linear_schedule(peak, 0.0, rest),
         "constant": lambda: optax.constant_schedule(peak),
         "step": lambda: optax.piecewise_constant_schedule(
-            peak, {max(round(share * steps) - warmup, 0): 0.1 for share in settings.milestones}
+            peak, {place: 0.1**count for place, count in Counter(drops).items()}
         ),
     }
-    check_name(settings.schedule, after, "schedule")
     return optax.join_schedules([optax.linear_schedule(0.0, peak, warmup), after[settings.schedule]()], [warmup])
 
 

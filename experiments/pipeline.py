@@ -15,12 +15,17 @@ def batches(
 ) -> Iterator[tuple[jax.Array, jax.Array]]:
     """Inputs and targets of steps `start + 1` to `steps`, split over the devices.
 
-    The examples of a row of passes, each in an order of its own, are dealt out to the processes in turn, so
-    that a batch holds the same examples on any number of them.
+    A batch holds the same examples in the same order on any number of devices and processes, since what is drawn at
+    random for an example (augmentation, dropout) goes by its place. Every process reads its own part, one block.
     """
     passes = -(-steps * batch // len(examples)) + 1
-    order = grain.MapDataset.range(len(examples)).seed(seed).shuffle().repeat(passes)
-    mine = order[jax.process_index() :: jax.process_count()].map(examples.__getitem__).batch(layout.share(batch))
-    reading = grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)
-    for row in mine[start:steps].to_iter_dataset(reading):
-        yield layout.scatter((np.asarray(row["input"]), np.asarray(row["target"])))
+    mine = layout.share(batch)
+    first = jax.process_index() * mine
+
+    def read(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        rows = [examples[place] for place in places[first : first + mine]]
+        return np.stack([row["input"] for row in rows]), np.stack([row["target"] for row in rows])
+
+    order = grain.MapDataset.range(len(examples)).seed(seed).shuffle().repeat(passes).batch(batch).map(read)
+    for row in order[start:steps].to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=4)):
+        yield layout.scatter(row)

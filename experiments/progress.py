@@ -12,7 +12,7 @@ class _PerSecond(ProgressColumn):
 def progress_bar(shown: bool) -> Progress:
     """A bar for training, counted in examples; its tasks have a field `loss`."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a name may hold brackets
         BarColumn(),
         _PerSecond(),
         TimeRemainingColumn(),

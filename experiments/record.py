@@ -1,19 +1,21 @@
 """What a run leaves behind: metrics as JSON lines, and all that is needed to make it again."""
 
 import dataclasses
+import hashlib
 import importlib.metadata
 import json
 import os
 import platform
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from equinet.runtime import tuning
+from experiments.data.files import write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "run.json"
@@ -76,13 +78,25 @@ class JsonLines:
 
 
 def read_json_lines(path: Path) -> list[dict[str, Any]]:
-    """Every row of a JSON-lines file; what a kill in the middle of a line has left of it is passed over."""
+    """Every row of a JSON-lines file; what a kill in the middle of the last line has left of it is passed over.
+
+    Raises:
+        ValueError: another line is no JSON object, or the file no text; the message names the line.
+    """
+    *whole, rest = _text(path).split("\n")
     rows = []
-    for line in path.read_text().splitlines():
+    for number, line in enumerate(whole, start=1):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _damaged(path, f"line {number}: {error}") from None
+        if not isinstance(row, dict):
+            raise _damaged(path, f"line {number} is no JSON object: {line[:40]}")
+        rows.append(row)
+    with suppress(ValueError, RecursionError):
+        row = json.loads(rest)
+        if isinstance(row, dict):
+            rows.append(row)
     return rows
 
 
@@ -92,10 +106,22 @@ def read_json(path: Path) -> Any:
     Raises:
         ValueError: it is not JSON; the message names the file.
     """
+    text = _text(path)
     try:
-        return json.loads(path.read_text())
-    except json.JSONDecodeError as error:
-        raise ValueError(f"{path} is damaged ({error}): restore it, or remove it to start anew") from None
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, error) from None
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise _damaged(path, error) from None
+
+
+def _damaged(path: Path, why: object) -> ValueError:
+    return ValueError(f"{path} is damaged ({why}): bring back a copy of it, or move it away")
 
 
 def as_json(value: Any) -> Any:
@@ -109,26 +135,27 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file beside `path`, then move it there: a reader sees the old file or the new one."""
-    draft = path.with_name(path.name + ".part")
+    """Write a file; a reader sees the old one or the new one, see `write_whole`."""
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            draft.write_text(text, encoding="utf-8")
-            draft.replace(path)
-        except OSError:
-            draft.unlink(missing_ok=True)
-            raise
+        write_whole(path, text.encode())
 
 
 def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:
     """Config, seed, versions, commit and device of this run, as JSON."""
+    return {"config": config, "seed": config.get("seed"), **environment(), **more}
+
+
+def environment() -> dict[str, Any]:
+    """Versions, commit and device, as JSON: what numbers depend on besides the config.
+
+    `changes` is a hash of what differs from the commit, empty where nothing does.
+    """
+    changes = _git("diff", "HEAD")
     return {
-        "config": config,
-        "seed": config.get("seed"),
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": _git("rev-parse", "HEAD") or "unknown",
-        "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "modified": bool(changes),
+        "changes": hashlib.sha256(changes.encode()).hexdigest()[:16] if changes else "",
         "device": {
             "platform": jax.default_backend(),
             "kinds": sorted({device.device_kind for device in jax.devices()}),
@@ -137,7 +164,6 @@ def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:
         },
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "tuning": dataclasses.asdict(tuning()),
-        **more,
     }
 
 
@@ -150,7 +176,9 @@ def _version(package: str) -> str:
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(("git", "-C", str(ROOT), *arguments), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ("git", "-C", str(ROOT), *arguments), capture_output=True, text=True, errors="replace", check=False
+        )
     except FileNotFoundError:
         return ""
     return done.stdout.strip() if done.returncode == 0 else ""

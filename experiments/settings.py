@@ -2,14 +2,22 @@
 
 import dataclasses
 from collections.abc import Mapping
+from itertools import pairwise
 from math import inf
 from typing import Any
 
 import ml_collections
 
+from experiments.data.registry import DATASETS
 from experiments.names import check_name
 
 PRECISIONS = ("float32", "bfloat16")
+OPTIMISERS = ("adamw", "adam", "lamb", "lion", "sgd")
+SCHEDULES = ("cosine", "linear", "step", "constant")
+MOST_SEED = 2**32 - 1
+"""JAX's keys and grain's orders take 32 bits: of a larger seed they would drop the rest."""
+MOST = 2**31 - 1
+"""Of everything that is counted: steps, and the numbers in a batch, are counted in 32 bits."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,8 +46,19 @@ class OptimiserSettings:
     clip: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.learning_rate < inf:
-            raise ValueError(f"config.optimiser.learning_rate must be a number, 0 or more; got {self.learning_rate}")
+        _check_types(self, "config.optimiser")
+        check_name(self.name, OPTIMISERS, "optimiser")
+        check_name(self.schedule, SCHEDULES, "schedule")
+        _check_range("config.optimiser.learning_rate", self.learning_rate, 0, 1000)
+        _check_range("config.optimiser.warmup_steps", self.warmup_steps, 0, MOST)
+        _check_range("config.optimiser.weight_decay", self.weight_decay, 0, 1000)
+        _check_range("config.optimiser.momentum", self.momentum, 0, below=1)
+        _check_range("config.optimiser.clip", self.clip, 0, 1e9)
+        rising = all(a < b for a, b in pairwise((0, *self.milestones, 1)))
+        if self.milestones and not rising:
+            raise ValueError(
+                f"config.optimiser.milestones must rise between 0 and 1, such as (0.5, 0.75); got {self.milestones}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +74,10 @@ class AugmentSettings:
     shift: bool = False
     crop: int = 0
     flip: bool = False
+
+    def __post_init__(self) -> None:
+        _check_types(self, "config.augment")
+        _check_range("config.augment.crop", self.crop, 0, MOST)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,8 +113,8 @@ class Settings:
     data_dir: str = ""
     size: int = 32
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-    optimiser: OptimiserSettings = OptimiserSettings()
-    augment: AugmentSettings = AugmentSettings()
+    optimiser: OptimiserSettings = dataclasses.field(default_factory=OptimiserSettings)
+    augment: AugmentSettings = dataclasses.field(default_factory=AugmentSettings)
     precision: str = "float32"
     temperature: tuple[float, ...] = ()
     ema: float = 0.0
@@ -105,19 +128,25 @@ class Settings:
     smoke: bool = False
 
     def __post_init__(self) -> None:
-        for field, least in (
-            *(("seed", 0), ("batch", 1), ("epochs", 1), ("log_every", 1)),
-            *(("size", 0), ("eval_epochs", 0), ("checkpoint_every", 0)),
-        ):
-            if getattr(self, field) < least:
-                raise ValueError(f"config.{field} must be at least {least}, got {getattr(self, field)}")
+        _check_types(self, "config")
+        _check_range("config.seed", self.seed, 0, MOST_SEED)
+        for field in ("batch", "epochs", "log_every"):
+            _check_range(f"config.{field}", getattr(self, field), 1, MOST)
+        for field in ("size", "eval_epochs", "checkpoint_every"):
+            _check_range(f"config.{field}", getattr(self, field), 0, MOST)
         check_name(self.precision, PRECISIONS, "precision")
-        if not 0 <= self.ema < 1:
-            raise ValueError(f"config.ema must be at least 0 and below 1, got {self.ema}")
-        if len(self.temperature) not in (0, 2) or not all(0 < value < inf for value in self.temperature):
+        _check_range("config.ema", self.ema, 0, below=1)
+        if len(self.temperature) not in (0, 2) or not all(1e-6 <= value <= 1e6 for value in self.temperature):
             raise ValueError(
                 f"config.temperature must be empty or two positive numbers, at the start and at the end of training, "
                 f"e.g. (1.0, 0.1); got {self.temperature}"
+            )
+        entry = DATASETS[check_name(self.dataset, DATASETS, "data set")]
+        if self.batch * self.size**entry.dim * entry.channels > MOST:
+            shape = "×".join([str(self.size)] * entry.dim + [str(entry.channels)])
+            raise ValueError(
+                f"config.batch is {self.batch}, of examples of {shape}: a batch holds {MOST} numbers at most; make "
+                f"config.batch or config.size smaller"
             )
 
     @staticmethod
@@ -125,27 +154,91 @@ class Settings:
         """Settings from a config; missing entries take their defaults.
 
         Raises:
-            UnknownName: an entry that no setting is called; the message lists the near ones.
+            UnknownName: an entry that no setting is called, an optimiser, a schedule, a precision or a data set that is
+                not known; the message lists the near ones.
+            ValueError: a value of another kind than the default's, or one that makes no sense.
         """
         entries = config.to_dict() if isinstance(config, ml_collections.ConfigDict) else dict(config)
-        _check(entries, Settings, "config entry")
+        _check_names(entries, Settings, "config entry")
         parts = {
             name: _part(kind, entries.pop(name, {}), name)
             for name, kind in (("optimiser", OptimiserSettings), ("augment", AugmentSettings))
         }
-        model = {key: _frozen(value) for key, value in dict(entries.pop("model", {})).items()}
+        model = {key: _plain(value, f"config.model.{key}") for key, value in _entries(entries, "model").items()}
+        if not isinstance(model.get("name", ""), str):
+            raise ValueError(f"config.model.name must be the name of an architecture, got {model['name']!r}")
+        entries.pop("model", None)
         return Settings(**{key: _frozen(value) for key, value in entries.items()}, **parts, model=model)
 
 
-def _part(kind: type, entries: Mapping[str, Any], name: str) -> Any:
-    _check(entries, kind, f"entry of config.{name}")
+def _part(kind: type, entries: Any, name: str) -> Any:
+    entries = _entries({name: entries}, name)
+    _check_names(entries, kind, f"entry of config.{name}")
     return kind(**{key: _frozen(value) for key, value in entries.items()})
 
 
+def _entries(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    found = config.get(name, {})
+    if not isinstance(found, Mapping):
+        raise ValueError(f"config.{name} must be entries by name, got {found!r}")
+    return dict(found)
+
+
 def _frozen(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
+    return tuple(_frozen(each) for each in value) if isinstance(value, list | tuple) else value
 
 
-def _check(entries: Mapping[str, Any], kind: type, what: str) -> None:
+def _plain(value: Any, name: str) -> Any:
+    """`value` with tuples for lists; it is compared and written to the record of the run, so it must be plain."""
+    frozen = _frozen(value)
+    for each in frozen if isinstance(frozen, tuple) else (frozen,):
+        if isinstance(each, tuple):
+            _plain(each, name)
+        elif not isinstance(each, str | int | float | bool | None) or each in (inf, -inf) or each != each:
+            raise ValueError(f"{name} must be made of text and finite numbers, got {_shown(value)}")
+    return frozen
+
+
+def _check_names(entries: Mapping[str, Any], kind: type, what: str) -> None:
     for name in entries:
         check_name(name, [field.name for field in dataclasses.fields(kind)], what)
+
+
+def _check_types(settings: Any, where: str) -> None:
+    """Raise unless every entry is of its default's kind; a whole number may stand for any other."""
+    for field in dataclasses.fields(settings):
+        value, name = getattr(settings, field.name), f"{where}.{field.name}"
+        default = field.default_factory() if callable(field.default_factory) else field.default
+        if isinstance(default, tuple):
+            fits, kind = isinstance(value, tuple) and all(_is_number(each) for each in value), "a tuple of numbers"
+        elif isinstance(default, float):
+            fits, kind = _is_number(value), "a number"
+        elif isinstance(default, Mapping):
+            fits, kind = isinstance(value, Mapping), "a dict"
+        else:
+            fits, kind = type(value) is type(default), type(default).__name__
+        if not fits:
+            raise ValueError(f"{name} must be {kind}, such as {default!r}; got {_shown(value)}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_range(name: str, value: float, least: float, most: float = inf, below: float = inf) -> None:
+    """Raise unless `value` is from `least` to `most` and below `below`; NaN is nowhere."""
+    if not value >= least:
+        raise ValueError(f"{name} must be at least {least}, got {_shown(value)}")
+    if value > most:
+        raise ValueError(f"{name} must be at most {most}, got {_shown(value)}")
+    if value >= below:
+        raise ValueError(f"{name} must be below {below}, got {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """A value as an error shows it: on a line, and short."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # Python prints no number of more than 4300 digits
+        text = f"a very large {type(value).__name__}"
+    return text if len(text) <= 100 else f"{text[:100]}…"

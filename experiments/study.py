@@ -5,7 +5,6 @@ cut off goes on with the same command. The records, a line of JSON for each run,
 tables, figures and the check that they match are made from these alone.
 """
 
-import dataclasses
 import importlib
 import json
 import re
@@ -18,7 +17,7 @@ import ml_collections
 
 from experiments.metrics import Measured
 from experiments.names import check_name
-from experiments.record import ROOT, RUN, as_json, read_json, read_json_lines, run_record, write_json, write_text
+from experiments.record import ROOT, RUN, as_json, environment, read_json, read_json_lines, write_json, write_text
 from experiments.settings import Settings
 from experiments.summary import Records
 from experiments.train import Outcome, build_model, train_and_evaluate
@@ -91,17 +90,16 @@ def run_study(
         since = time.perf_counter()
         config.update(progress=False, smoke=smoke)
         make = _trained if study.TRAINED else _built
-        outcome = make(config, workdir / run)
-        made = read_json(workdir / run / RUN)
+        outcome, starts = make(config, workdir / run, report)
         record = as_json(
             {
                 "run": run,
                 "seed": config.seed,
                 **outcome.metrics.to_json(),
                 **study.measure(Settings.of(config), outcome),
-                "commit": made["commit"],
-                "versions": made["versions"],
-                "platform": made["device"]["platform"],
+                "commit": ", ".join(dict.fromkeys(start["commit"] for start in starts)),
+                "versions": starts[-1]["versions"],
+                "platform": starts[-1]["device"]["platform"],
             }
         )
         write_json(path, record)
@@ -112,15 +110,18 @@ def run_study(
     return records
 
 
-def _trained(config: ml_collections.ConfigDict, workdir: Path) -> Outcome:
-    return train_and_evaluate(config, workdir, report=lambda _: None)
+Made = tuple[Outcome, list[dict[str, Any]]]
+"""The outcome of a run, and what `environment` said at each of its starts."""
 
 
-def _built(config: ml_collections.ConfigDict, workdir: Path) -> Outcome:
-    """The network of a config without weights, recorded as a run of no steps."""
-    run = Settings.of(config)
-    write_json(workdir / RUN, run_record(dataclasses.asdict(run)))
-    return Outcome(build_model(run), {}, Measured({}), 0)
+def _trained(config: ml_collections.ConfigDict, workdir: Path, report: Callable[[str], None]) -> Made:
+    outcome = train_and_evaluate(config, workdir, report)
+    return outcome, read_json(workdir / RUN)["starts"]
+
+
+def _built(config: ml_collections.ConfigDict, *_: Any) -> Made:
+    """The network of a config without weights: a run of no steps."""
+    return Outcome(build_model(Settings.of(config)), {}, Measured({}), 0), [environment()]
 
 
 def keep_records(name: str, records: Records) -> Path:

@@ -16,18 +16,21 @@ import optax
 
 import equinet as eq
 from equinet import models
-from experiments.augment import augment
+from experiments.augment import augment, check_crop
 from experiments.checkpoint import Checkpoints
 from experiments.data import Dataset, load
-from experiments.devices import Layout, is_main_process
+from experiments.data.fingerprint import fingerprint
+from experiments.devices import Layout, check_room, is_main_process
 from experiments.metrics import Measured, Share, evaluate
 from experiments.optimiser import optimiser
 from experiments.pipeline import batches
 from experiments.progress import progress_bar
-from experiments.record import RUN, JsonLines, as_json, read_json, run_record, write_json
+from experiments.record import JsonLines, write_json
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
+from experiments.stopping import Signals, Stopped
 from experiments.temperature import annealed
 from experiments.tensorboard import Events
+from experiments.workdir import Workdir
 
 METRICS, RESULT = "metrics.jsonl", "result.json"
 NO_CHANGES = AugmentSettings()
@@ -83,7 +86,7 @@ def train_and_evaluate(
     `run.json` holds what it takes to make the run again, `metrics.jsonl` a line every `config.log_every` steps and one
     for every evaluation, `checkpoints/` the last states and the best, `result.json` the final metrics. All randomness
     derives from `config.seed`. A run that was cut off goes on from its last checkpoint, to the same last bit, and one
-    that is done is only evaluated again.
+    that is done is only evaluated again. At Ctrl-C and SIGTERM the state is saved before the run ends.
 
     Args:
         config: see `Settings`.
@@ -92,18 +95,25 @@ def train_and_evaluate(
 
     Raises:
         ValueError: a model, argument, optimiser or data set that does not exist (the near ones are listed); a model
-            that does not give what the data set asks for; another config's run in `workdir`; a batch larger than the
-            data or not divisible among the devices.
+            that does not give what the data set asks for; a batch larger than the data or not divisible among the
+            devices; another run in `workdir` (another config, other data), or one whose record or log is damaged.
         FileNotFoundError: the data is not there; the message says how to get it.
+        InUse: another process works in `workdir`.
         Unwritable: `workdir` cannot be written, or no longer: the disk is full. Once it can, the run goes on.
         CorruptCheckpoint: no checkpoint of the run can be read.
         Diverged: the loss became NaN or infinite; the last checkpoint before that stays.
+        Stopped: a signal ended the run; the same call goes on from there.
     """
-    workdir, run = Path(workdir), Settings.of(config)
+    with Signals() as signals:
+        return _train(Settings.of(config), Path(workdir), report, signals)
+
+
+def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals: Signals) -> Outcome:
     layout, net = Layout.of_all_devices(), build_model(run)
     layout.share(run.batch)
     dataset = load(run.dataset, run.data_dir or None, run.size or None)
     _check_output(net, dataset)
+    check_crop(run.augment, dataset.shape)
     if run.smoke:
         dataset, run = _reduced(dataset, run, layout)
     steps_an_epoch = len(dataset.train) // run.batch
@@ -119,38 +129,62 @@ def train_and_evaluate(
     )
     state = init_state(net, run.optimiser, steps, init_key, dataset.shape, bool(run.ema), layout)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
-    _claim(workdir, run, steps=steps, parameters=parameters)
+    data = fingerprint(dataset) if is_main_process() else ""
 
     def measure(state: TrainState, **options: Any) -> Measured:
-        return evaluate(dataset, net.apply, evaluated(state), layout=layout, **options)
+        with signals.at_once():
+            return evaluate(dataset, net.apply, evaluated(state), layout=layout, **options)
 
     with ExitStack() as stack:
-        checkpoints = stack.enter_context(Checkpoints(workdir))
+        stack.enter_context(signals.held())
+        folder = stack.enter_context(Workdir(workdir, run, data, report, steps=steps, parameters=parameters))
+        checkpoints = stack.enter_context(Checkpoints(workdir, folder.id))
         found = checkpoints.restore(state, warn=report)
         start, state = found if found else (0, state)
+        log = stack.enter_context(_Log(workdir, run, start, steps))
+        folder.started(start)
         if start:
             report(f"{run.name}: goes on from step {start} of {steps}")
-        log = stack.enter_context(_Log(workdir, run, start, steps))
         bar = stack.enter_context(progress_bar(run.progress and is_main_process()))
         task = bar.add_task(run.name, total=steps * run.batch, completed=start * run.batch, loss="")
-        rows = batches(dataset.train, run.batch, run.seed, start, steps, layout)
-        for step, (inputs, targets) in enumerate(rows, start=start + 1):
-            state = step_function(state, inputs, targets, jax.random.fold_in(step_key, step), step)
-            bar.advance(task, run.batch)
-            if step % run.log_every == 0 or step == steps:
-                _check_finite(state, run, step)
-                row, state = _read_sums(state, layout)
-                log.train(step, step / steps_an_epoch, row)
-                bar.update(task, loss=f"loss {row['loss']:.3f}")
+
+        def judge_and_save(step: int, state: TrainState) -> None:
+            """What is due after a step besides the log."""
+            due = step % eval_every == 0
+            if not due and step % save_every:
+                return
+            _check_finite(state, run, step)
             score = None
-            if step % eval_every == 0 and step < steps:
+            if due:
                 reached = measure(state, quick=True)
                 score = reached.score
                 log.test(step, reached)
-            if step < steps and (step % save_every == 0 or score is not None):
+            checkpoints.save(step, state, score)
+
+        step = start
+        try:
+            if 0 < start < steps and checkpoints.score(start) is None:
+                judge_and_save(start, state)  # the run may have been stopped in the midst of it
+            rows = batches(dataset.train, run.batch, run.seed, start, steps, layout)
+            for step, (inputs, targets) in enumerate(rows, start=start + 1):
+                state = step_function(state, inputs, targets, jax.random.fold_in(step_key, step), step)
+                bar.advance(task, run.batch)
+                if step % run.log_every == 0 or step == steps:
+                    _check_finite(state, run, step)
+                    row, state = _read_sums(state, layout)
+                    log.train(step, step / steps_an_epoch, row)
+                    bar.update(task, loss=f"loss {row['loss']:.3f}")
+                if step < steps:
+                    judge_and_save(step, state)
+                signals.check(step)
+            final = measure(state, key=test_key)
+        except Stopped as stop:
+            if step:
                 _check_finite(state, run, step)
-                checkpoints.save(step, state, score)
-        final = measure(state, key=test_key)
+                checkpoints.save(step, state)
+            raise Stopped(
+                f"{run.name}: {stop} after step {step} of {steps}; the same command goes on from there", stop.number
+            ) from None
         log.test(steps, final)
         checkpoints.save(steps, state, final.score)
         if is_main_process():
@@ -163,7 +197,9 @@ def _reduced(dataset: Dataset, run: Settings, layout: Layout) -> tuple[Dataset, 
     devices = layout.mesh.size
     batch = max(min(run.batch, SMOKE_BATCH, len(dataset.train)) // devices, 1) * devices
     train, test = dataset.train.take(2 * batch), dataset.test.take(SMOKE_TEST)
-    return dataclasses.replace(dataset, train=train, test=test), dataclasses.replace(run, batch=batch, epochs=1)
+    rates = dataclasses.replace(run.optimiser, warmup_steps=min(run.optimiser.warmup_steps, len(train) // batch))
+    run = dataclasses.replace(run, batch=batch, epochs=1, optimiser=rates)
+    return dataclasses.replace(dataset, train=train, test=test), run
 
 
 def _check_output(net: eq.Layer, dataset: Dataset) -> None:
@@ -209,8 +245,14 @@ def init_state(
     averaged: bool,
     layout: Layout,
 ) -> TrainState:
-    """The state before the first step, on every device."""
-    return _initial(net, settings, steps, shape, averaged, layout)(key)
+    """The state before the first step, on every device.
+
+    Raises:
+        ValueError: there is not enough memory for it.
+    """
+    initial = _initial(net, settings, steps, shape, averaged, layout)
+    check_room(jax.eval_shape(initial, key), "this network with its optimiser")
+    return initial(key)
 
 
 @lru_cache(maxsize=64)
@@ -307,38 +349,24 @@ def _check_finite(state: TrainState, run: Settings, step: int) -> None:
     )
 
 
-def _claim(workdir: Path, run: Settings, **more: Any) -> None:
-    """Write what this run is; a folder that holds another run is refused."""
-    if not is_main_process():
-        return
-    config = dataclasses.asdict(run)
-    path = workdir / RUN
-    if path.exists():
-        # A setting that is younger than the record was at its default.
-        there = {**as_json(dataclasses.asdict(Settings())), **read_json(path).get("config", {})}
-        mine = as_json(config)
-        free = {"progress", "tensorboard", "data_dir"}
-        odd = sorted(k for k in there.keys() | mine.keys() if there.get(k) != mine.get(k) and k not in free)
-        if odd:
-            raise ValueError(
-                f"{workdir} holds another run: config.{odd[0]} is {there.get(odd[0])} there and {mine.get(odd[0])} "
-                f"here. Choose another --workdir, or remove that folder"
-            )
-        return
-    write_json(path, run_record(config, **more))
-
-
 class _Log:
     """The metrics of a run: lines of JSON, and TensorBoard events if asked for; on the main process alone."""
 
     def __init__(self, workdir: Path, run: Settings, start: int, steps: int) -> None:
+        path = workdir / METRICS
+
         def still_true(row: dict[str, Any]) -> bool:
+            if not isinstance(row.get("step"), int) or not isinstance(row.get("split"), str):
+                raise ValueError(
+                    f"{path} is damaged (a row without step or split: {str(row)[:80]}): bring back a copy of it, or "
+                    f"move it away; checkpoints are not touched by it"
+                )
             return row["step"] <= start and (row["split"], row["step"]) != ("test", steps)
 
         self._batch = run.batch
         self._since = time.perf_counter()
         main = is_main_process()
-        self._lines = JsonLines(workdir / METRICS, keep=still_true) if main else None
+        self._lines = JsonLines(path, keep=still_true) if main else None
         self._events = Events(workdir, start) if main and run.tensorboard else None
 
     def train(self, step: int, epoch: float, row: dict[str, float]) -> None:

@@ -8,7 +8,6 @@ Ends with status 1 if a computed group is not the measured one.
 """
 
 import time
-from pathlib import Path
 
 from absl import flags
 from rich.console import Console
@@ -18,27 +17,36 @@ from experiments.demo import run as run_demo
 from experiments.figures import draw_bars, draw_planes
 from experiments.record import run_record
 from experiments.report import terminal_table, write_report
-from scripts.command import run
+from experiments.settings import MOST_SEED
+from scripts.command import read_folder, run
 
 
 def define_flags() -> None:
     """The command line; not on import, so that two scripts can be imported side by side."""
     flags.DEFINE_string("workdir", "runs/demo", "The folder that the report, the figures and the runs go to.")
-    flags.DEFINE_integer("seed", 0, "Seed of weights, data order and shifts, the same for every network.")
-    flags.DEFINE_integer("epochs", 10, "Passes over the 10,000 training images.", lower_bound=1)
-    flags.DEFINE_integer("shifted_images", 100, "Test images classified under every shift.", lower_bound=1)
+    flags.DEFINE_integer(
+        "seed",
+        0,
+        "Seed of weights, data order and shifts, the same for every network.",
+        lower_bound=0,
+        upper_bound=MOST_SEED,
+    )
+    flags.DEFINE_integer("epochs", 10, "Passes over the 10,000 training images.", lower_bound=1, upper_bound=10_000)
+    flags.DEFINE_integer(
+        "shifted_images", 100, "Test images classified under every shift.", lower_bound=1, upper_bound=2000
+    )
     flags.DEFINE_bool("smoke", False, "A run of seconds on a few images: does everything work?")
     flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
 
 
 def main() -> None:
     args = flags.FLAGS
+    workdir = read_folder(args.workdir, "workdir")
     started = time.perf_counter()
     if args.tune_cpu:
         tune_cpu()
     console = Console()
     console = console if console.is_terminal else Console(width=110)
-    workdir = Path(args.workdir)
     choices = {"seed": args.seed, "epochs": args.epochs, "shifted_images": args.shifted_images, "smoke": args.smoke}
     findings = run_demo(workdir, **choices, progress=console.is_terminal, report=console.print)
     figures = [draw_planes(findings, workdir / "shift_planes.png"), draw_bars(findings, workdir / "bars.png")]

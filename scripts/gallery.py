@@ -7,7 +7,8 @@
     python -m scripts.gallery --check
 
 A model that is done is not looked at again: what was cut off goes on with the same command. At the end the records go
-to docs/studies/records, and the page is made anew from them; with --only nothing in docs changes.
+to docs/studies/records, and the page is made anew from them; with --only nothing in docs changes. --check ends with
+status 1 if the page is not what the records give.
 """
 
 import json
@@ -21,7 +22,7 @@ from absl import flags
 
 from equinet.runtime import tune_cpu
 from experiments.record import read_json, write_json, write_text
-from scripts.command import check_pattern, run
+from scripts.command import check_pattern, read_folder, run
 
 
 def define_flags() -> None:
@@ -43,12 +44,12 @@ def main() -> None:
     if args.check:
         text, made = page()
         if text != made:
-            raise ValueError(f"{PAGE} is not what the records give: python -m scripts.gallery --tables")
+            raise RuntimeError(f"{PAGE} is not what the records give: python -m scripts.gallery --tables")
         return
     if not args.tables:
         if not args.workdir:
             raise ValueError("say --workdir, or --tables or --check; --help lists all flags")
-        records = look_at(args.only, Path(args.workdir))
+        records = look_at(args.only, read_folder(args.workdir, "workdir"))
         if args.only:
             return
         print(keep(records))

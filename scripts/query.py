@@ -6,6 +6,9 @@ python -m scripts.query --model=unet --model_args=down=aps,group=m-3m --size=8 -
 python -m scripts.query --model=small_cnn --domain=periodic:32,bounded:33
 python -m scripts.query --model=unet --model_args=down=aps,padding=circular --legal_sizes --require='Z × Z'
 python -m scripts.query --model=fcn --model_args=readout=flatten --suggest --require='Z × Z'
+
+Ends with status 1 if the network lacks what --require asks for (--of=strict, orbit or invariance), so that a pipeline
+can rest on it, and with 2 for wrong use, such as a --require that is no group.
 """
 
 import dataclasses
@@ -38,22 +41,23 @@ def define_flags() -> None:
     flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
-def main() -> None:
+def main() -> int:
     args = flags.FLAGS
     asked = read_subject()
-    if (args.legal_sizes or args.suggest) and not args.require:
+    if (args.legal_sizes or args.suggest) and args.require is None:
         raise ValueError("--legal_sizes and --suggest need --require, such as --require='Z × Z'")
     certificate = eq.certify(asked.net, asked.domain, asked.channels)
     met = sizes = suggestions = None
-    if args.require:
+    if args.require is not None:
         met = Requirement(args.require, args.of, asked.domain.dim).met(certificate)
-    if args.legal_sizes:
-        sizes = find_sizes(asked)
-    if args.suggest:
-        suggestions = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
+        if args.legal_sizes:
+            sizes = find_sizes(asked)
+        if args.suggest:
+            more = {"of": args.of, "measure": args.measure}
+            suggestions = suggest(asked.net, asked.domain, args.require, asked.channels, **more)
     if args.json:
         print(json.dumps(as_dict(asked, certificate, met, sizes, suggestions), indent=2, ensure_ascii=False))
-        return
+        return int(met is False)
     print(f"{asked.name}\n\n{certificate}")
     if met is not None:
         print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
@@ -65,6 +69,7 @@ def main() -> None:
         print("\nsuggestions, cheapest first")
         for suggestion in suggestions:
             print(f"  {suggestion}")
+    return int(met is False)
 
 
 def find_sizes(asked: Subject) -> LegalSizes:

@@ -8,17 +8,16 @@
 
 A study that was cut off goes on with the same command: runs that are done are skipped. At the end its records go to
 docs/studies/records, and its page and figures are made anew from them; records that are kept of other runs stay. With
---smoke nothing in docs changes, with --only nothing unless --keep is said as well.
+--smoke nothing in docs changes, with --only nothing unless --keep is said as well. --check ends with status 1 if a page
+is not what the records give.
 """
-
-from pathlib import Path
 
 from absl import flags
 
 from equinet.runtime import tune_cpu
 from experiments.record import write_text
 from experiments.study import DOCS, STUDIES, keep_records, kept_records, load_study, pages, run_study
-from scripts.command import check_pattern, run
+from scripts.command import check_pattern, read_folder, run
 
 
 def define_flags() -> None:
@@ -41,7 +40,7 @@ def main() -> None:
     if args.check:
         odd = [str(path) for path, text, made in pages() if text != made]
         if odd:
-            raise ValueError(f"not what the records give: {', '.join(odd)}; python -m scripts.study --tables")
+            raise RuntimeError(f"not what the records give: {', '.join(odd)}; python -m scripts.study --tables")
         return
     if args.tables:
         make_pages()
@@ -49,8 +48,9 @@ def main() -> None:
     if not args.study or not args.workdir:
         raise ValueError("name --study and --workdir, or say --tables or --check; --help lists all flags")
     check_pattern(args.only, "only")
+    workdir = read_folder(args.workdir, "workdir")
     tune_cpu()
-    records = run_study(args.study, Path(args.workdir), only=args.only, smoke=args.smoke)
+    records = run_study(args.study, workdir, only=args.only, smoke=args.smoke)
     print(f"{len(records)} runs are done")
     if (args.keep or not args.only) and not args.smoke:
         print(keep_records(args.study, records))

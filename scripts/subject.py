@@ -1,7 +1,6 @@
 """What `query` and `sweep` are asked about: a network, and the domain and channels of its input."""
 
 import ast
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +13,8 @@ from equinet import models
 from experiments.data.registry import DATASETS
 from experiments.names import check_name
 
+LARGEST = 4096
+"""Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
 KINDS = ("torus", "box", "plane")
 AXES = ("periodic", "bounded", "infinite")
 
@@ -64,7 +65,11 @@ def define_subject_flags() -> None:
         upper_bound=3,
     )
     flags.DEFINE_integer(
-        "channels", None, "Channels of the input; those of the config's data by default, else 1.", lower_bound=1
+        "channels",
+        None,
+        "Channels of the input; those of the config's data by default, else 1.",
+        lower_bound=1,
+        upper_bound=2**24,
     )
 
 
@@ -86,11 +91,14 @@ def read_subject() -> Subject:
         if "dataset" in args.config:
             entry = DATASETS[check_name(args.config.dataset, DATASETS, "data set")]
             dim, channels = entry.dim, entry.channels
-        if not size and args.config.get("size") == 0:
-            raise ValueError("this config leaves examples at the size they have: say which with --size")
-        size = size or (None if _is_per_axis(args.domain) else str(args.config.get("size", 32)))
+        if size is None and not _is_per_axis(args.domain):
+            if args.config.get("size") == 0:
+                raise ValueError("this config leaves examples at the size they have: say which with --size")
+            size = str(args.config.get("size", 32))
     else:
         arguments, name = read_arguments(args.model_args), args.model
+        if "name" in arguments:
+            raise ValueError("--model_args has a name: that of the architecture goes to --model")
     domain = read_domain(args.domain, size, args.dim, dim)
     if args.config is None and "group" in arguments:
         arguments.setdefault("dim", domain.dim)
@@ -116,23 +124,41 @@ def read_arguments(text: str) -> dict[str, Any]:
     """Arguments from `key=value` pairs; values are Python literals, anything else is a string.
 
     Raises:
-        ValueError: if some part is no pair.
+        ValueError: if some part is no pair, or a key comes twice.
 
     >>> read_arguments("depth=18,down=aps,features=(8,16)")
     {'depth': 18, 'down': 'aps', 'features': (8, 16)}
     """
     found = {}
-    for part in re.split(r",(?![^(\[]*[)\]])", text):
+    for part in _split(text):
         if not part.strip():
             continue
         key, equals, value = part.partition("=")
         if not equals or not key.strip():
             raise ValueError(f"cannot read {part!r} in --model_args: write key=value pairs, such as depth=18,down=aps")
+        if key.strip() in found:
+            raise ValueError(f"--model_args has {key.strip()} twice")
         try:
             found[key.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError):
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
             found[key.strip()] = value.strip()
     return found
+
+
+def _split(text: str) -> list[str]:
+    """`text` at the commas that stand in no bracket.
+
+    >>> _split("a=(1,2),b=[[0,1],[1,0]]")
+    ['a=(1,2)', 'b=[[0,1],[1,0]]']
+    """
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts
 
 
 def read_domain(kind: str, size: str | None, dim: int | None = None, usual: int = 2) -> eq.Domain:
@@ -146,13 +172,15 @@ def read_domain(kind: str, size: str | None, dim: int | None = None, usual: int 
     ('torus(32, 48)', 'domain(8°, 9)')
     """
     if _is_per_axis(kind):
-        if size:
+        if size is not None:
             raise ValueError(f"--domain={kind} gives the size of each axis: leave out --size={size}")
         axes = tuple(_axis(part.strip()) for part in kind.split(","))
+        if len(axes) > 3:
+            raise ValueError(f"--domain={kind} has {len(axes)} axes: give one to three")
         _check_dim(dim, len(axes), f"--domain={kind}")
         return eq.Domain(axes)
     check_name(kind, KINDS, "domain")
-    sizes = _numbers(size or "32", "--size")
+    sizes = _numbers("32" if size is None else size, "--size")
     if len(sizes) == 1:
         sizes = sizes * (dim or usual)
     _check_dim(dim, len(sizes), f"--size={size}")
@@ -187,6 +215,8 @@ def _axis(text: str) -> eq.Axis:
     boundary, _, size = text.partition(":")
     check_name(boundary, AXES, "boundary")
     if boundary == "infinite":
+        if size:
+            raise ValueError(f"the axis {text!r} has no size: write infinite, or periodic:{size}")
         return eq.infinite()
     if not size:
         raise ValueError(f"the axis {text!r} needs a size: write {boundary}:32")
@@ -198,4 +228,7 @@ def _numbers(text: str, flag: str) -> list[int]:
     parts = [part.strip() for part in text.split(",")]
     if not all(part.isascii() and part.removeprefix("-").isdecimal() for part in parts):
         raise ValueError(f"{flag} needs whole numbers, such as 32 or 32,48; got {text!r}")
+    if any(len(part) > len(str(LARGEST)) or int(part) > LARGEST for part in parts):
+        given = text if len(text) < 30 else f"{text[:30]}…"
+        raise ValueError(f"{flag} goes up to {LARGEST}; got {given}: ask about a smaller one with the same remainders")
     return [int(part) for part in parts]

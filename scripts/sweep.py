@@ -4,10 +4,12 @@
     python -m scripts.sweep --config=configs/fashion.py:aps --workdir=runs/aps --mode=cosets
     python -m scripts.sweep --model=small_cnn --model_args=down=max --size=16 --mode=discover
 
-Ends with status 1 if the measurement contradicts the certificate, or rounding hides whether it does.
+Ends with status 1 if the measurement contradicts the certificate, or rounding hides whether it does; with 2 for wrong
+use.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import equinet as eq
 from equinet import models
 from equinet.runtime import tune_cpu
 from equinet.verify import MODES, Discovered, Report, discover, verify
+from experiments.devices import check_room
+from experiments.settings import MOST_SEED
 from scripts import subject
 from scripts.command import run
 from scripts.subject import Subject, called, config_model, define_subject_flags, read_subject
@@ -41,21 +45,21 @@ def define_flags() -> None:
     flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
     flags.DEFINE_bool("shifts_only", False, "Translations only.")
     flags.DEFINE_enum("dtype", "float32", ["float32", "float64", "bfloat16"], "Arithmetic of the measurement.")
-    flags.DEFINE_integer("batch", 2, "Examples for each element.", lower_bound=1)
-    flags.DEFINE_integer("trials", 8, "Batches for each generator.", lower_bound=1)
-    flags.DEFINE_integer("seed", 0, "Of the inputs, and of random weights.")
+    flags.DEFINE_integer("batch", 2, "Examples for each element.", lower_bound=1, upper_bound=2**16)
+    flags.DEFINE_integer("trials", 8, "Batches for each generator.", lower_bound=1, upper_bound=2**16)
+    flags.DEFINE_integer("seed", 0, "Of the inputs, and of random weights.", lower_bound=0, upper_bound=MOST_SEED)
     flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
 
 
-def main() -> None:
+def main() -> int:
     args = flags.FLAGS
-    if args.mode == "discover" and args.figure:
+    if args.mode == "discover" and args.figure is not None:
         raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
-    if args.figure:
+    if args.figure is not None:
         check_figure(args.figure)
+    asked = read_subject()
     if args.tune_cpu:
         tune_cpu()
-    asked = read_subject()
     certificate = eq.certify(asked.net, asked.domain, asked.channels)
     bound = asked.net.bind(weights(asked, args.workdir))
     options: dict[str, Any] = {
@@ -74,8 +78,7 @@ def main() -> None:
         show(asked, certificate, report, agrees)
         if args.figure:
             report.plot(args.figure)
-    if not agrees:
-        raise SystemExit(1)
+    return int(not agrees)
 
 
 def check_figure(path: str) -> None:
@@ -87,13 +90,18 @@ def check_figure(path: str) -> None:
         raise ValueError(f"--figure={path}: end its name in one of .{', .'.join(sorted(kinds))}")
     if not Path(path).parent.is_dir():
         raise ValueError(f"--figure={path}: there is no folder {Path(path).parent}")
+    if Path(path).is_dir() or not os.access(Path(path).parent, os.W_OK):
+        raise ValueError(f"--figure={path} cannot be written: name another file")
 
 
 def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     """Variables of the network: those saved under `workdir`, or random ones."""
     shape = (*(size or 32 for size in asked.domain.sizes), asked.channels)
+    check_room(jax.ShapeDtypeStruct((flags.FLAGS.batch, *shape), jnp.float32), "a batch of inputs")
+    key = jax.random.key(flags.FLAGS.seed)
+    check_room(jax.eval_shape(lambda: asked.net.init(key, shape)), "this network")
     if workdir is None:
-        return asked.net.init(jax.random.key(flags.FLAGS.seed), shape)
+        return asked.net.init(key, shape)
     from experiments.checkpoint import restore_variables
     from experiments.record import RUN, read_json
 

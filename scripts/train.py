@@ -11,14 +11,13 @@ All devices of this host share the work. For several hosts, run the same command
 added, elsewhere --coordinator=HOST:PORT --processes=N --process=K, with a workdir that all of them can write.
 """
 
-from pathlib import Path
-
 from absl import flags
 from ml_collections import config_flags
 
 from equinet.runtime import tune_cpu
 from experiments.devices import connect, is_main_process
-from scripts.command import run
+from experiments.settings import Settings
+from scripts.command import read_folder, run
 
 
 def define_flags() -> None:
@@ -30,20 +29,24 @@ def define_flags() -> None:
     flags.DEFINE_string("coordinator", None, "HOST:PORT of the first of several hosts.")
     flags.DEFINE_integer("processes", None, "How many processes there are, with --coordinator.", lower_bound=1)
     flags.DEFINE_integer("process", None, "The number of this process, from 0, with --coordinator.", lower_bound=0)
-    flags.mark_flags_as_required(["config", "workdir"])
+    flags.mark_flag_as_required("workdir")
 
 
 def main() -> None:
     args = flags.FLAGS
+    if args.config is None:
+        raise ValueError("say which experiment: --config=FILE.py, such as --config=configs/fashion.py:aps")
+    workdir = read_folder(args.workdir, "workdir")
+    config = args.config.to_dict()
+    Settings.of(config)
+    config["smoke"] = config.get("smoke", False) or args.smoke
     if args.tune_cpu:
         tune_cpu()
     connect(args.coordinator, args.processes, args.process)
-    config = args.config
-    config.smoke = config.get("smoke", False) or args.smoke
     # Only now: what it imports starts JAX, which must know the other hosts by then.
     from experiments.train import train_and_evaluate
 
-    outcome = train_and_evaluate(config, Path(args.workdir))
+    outcome = train_and_evaluate(config, workdir)
     if is_main_process():
         print(outcome.metrics)
 

@@ -34,7 +34,7 @@ def reason(net: eq.Layer, domain: Domain, seed: int, channels: int = 2) -> str |
 
 
 def _larger(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
-    for factor in (2, 3):
+    for factor in (2, 3, 4) if len(domain.axes) == 1 else (2, 3):
         made = Domain(tuple(Axis(factor * (axis.size or 1), axis.boundary) for axis in domain.axes))
         if (made.group.order or 0) <= LARGEST:
             yield net, made
@@ -86,6 +86,27 @@ def _without_gaps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Dom
     yield _each(net, change), domain
 
 
+def _without_repeats(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    def change(layer: eq.Layer) -> eq.Layer:
+        if not isinstance(layer, eq.Upsample) or layer.method != "nearest":
+            return layer
+        return replace(layer, method="linear", padding="circular")
+
+    changed = _each(net, change)
+    if changed != net:
+        yield changed, domain
+        yield from _larger(changed, domain)
+
+
+def _without_offsets(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    def change(layer: eq.Layer) -> eq.Layer:
+        if not isinstance(layer, eq.PixelShuffle):
+            return layer
+        return eq.Sequential(layer, eq.BlurPool(1, 3, "circular"), eq.Pointwise(_wave))
+
+    yield _each(net, change), domain
+
+
 def _more_taps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
     for more in (2, 1, 3):
 
@@ -102,6 +123,8 @@ CAUSES: dict[str, Callable[[eq.Layer, Domain], Iterator[tuple[eq.Layer, Domain]]
     "affine layers in a row do more than the engine follows": _with_nonlinearities,
     "the terms of a sum may be exchanged": _concatenating,
     "the zeros that an upsampling layer leaves between nodes are constants": _without_gaps,
+    "what mixes the values that an upsampling layer repeats gives repeated values": _without_repeats,
+    "a pool takes apart the offsets that a pixel shuffle has put together": _without_offsets,
     "a coincidence on a map this small": _larger,
     "equivariant kernels of few taps make channels equal or opposite": _more_taps,
 }

@@ -14,6 +14,7 @@ CIFAR_FILES = {
 }
 SIDE, CHANNELS = 32, 3
 RECORD = 1 + CHANNELS * SIDE * SIDE
+RECORDS = 10_000
 
 
 def load_cifar(name: str, folder: Path, size: int | None) -> Dataset:
@@ -29,14 +30,17 @@ def load_cifar(name: str, folder: Path, size: int | None) -> Dataset:
 def read_cifar(path: Path) -> tuple[np.ndarray, np.ndarray]:
     """Images `[n, 32, 32, 3]` and labels `[n]`, both unsigned bytes.
 
-    A record is 3,073 bytes: the label, then the red, the green and the blue plane, row by row.
+    A record is 3,073 bytes: the label, then the red, the green and the blue plane, row by row. A file has at most
+    10,000 of them, as in CIFAR-10.
 
     Raises:
-        ValueError: the file is no whole number of records, or holds a label above 9.
+        ValueError: the file is no whole number of records, has too many, or holds a label above 9.
     """
-    raw = np.frombuffer(read_bytes(path), np.uint8)
+    raw = np.frombuffer(read_bytes(path, RECORDS * RECORD), np.uint8)
     if len(raw) == 0 or len(raw) % RECORD:
-        raise ValueError(f"{path} has {len(raw)} bytes, expected a multiple of {RECORD} (10,000 records in CIFAR-10)")
+        raise ValueError(
+            f"{path} has {len(raw)} bytes, expected a multiple of {RECORD} ({RECORDS:,} records in CIFAR-10)"
+        )
     records = raw.reshape(-1, RECORD)
     labels = records[:, 0]
     if labels.max() >= len(CIFAR_LABELS):

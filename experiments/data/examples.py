@@ -8,6 +8,7 @@ from typing import Literal, Protocol, SupportsIndex
 import numpy as np
 
 Task = Literal["classification", "segmentation"]
+LARGEST_LABEL = 2**31 - 1
 
 
 class Examples(Protocol):
@@ -35,7 +36,10 @@ class Examples(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """A training and a test split.
+    """A training and a test split, whose examples are checked: arrays in memory here, others whenever one is read.
+
+    Every input has the shape `shape` and finite values, every target a label from 0 to `classes` − 1, or for
+    segmentation a label for every point. An error names the data set, the split and the example.
 
     Attributes:
         name: a key of `DATASETS`.
@@ -45,6 +49,9 @@ class Dataset:
         label_names: what label i stands for.
         shape: `(*spatial, channels)` of an input.
         background: what an input holds where there is nothing: −1 for images of bytes, 0 for measured values.
+
+    Raises:
+        ValueError: no labels, or an example of a split in memory that is not as above.
     """
 
     name: str
@@ -54,6 +61,13 @@ class Dataset:
     label_names: tuple[str, ...]
     shape: tuple[int, ...]
     background: float = -1.0
+
+    def __post_init__(self) -> None:
+        if not self.label_names:
+            raise ValueError(f"{self.name} names no labels, expected at least one")
+        for split in ("train", "test"):
+            contract = Contract(f"{self.name}, {split} split", self.task, self.shape, self.classes)
+            object.__setattr__(self, split, _checked(getattr(self, split), contract))
 
     @property
     def classes(self) -> int:
@@ -73,6 +87,74 @@ class Dataset:
         return cls(name, task, train, test, tuple(label_names), train[0]["input"].shape, background)
 
 
+@dataclasses.dataclass(frozen=True)
+class Contract:
+    """What all examples of a split have in common.
+
+    Attributes:
+        where: the data set and the split, for errors.
+        task, shape, classes: as for `Dataset`.
+    """
+
+    where: str
+    task: Task
+    shape: tuple[int, ...]
+    classes: int
+
+    def check_shapes(self, inputs: tuple[int, ...], targets: tuple[int, ...], index: int = 0) -> None:
+        """Raise a ValueError unless an example of these shapes is as it should be."""
+        expected = self.shape[:-1] if self.task == "segmentation" else ()
+        for what, found, wanted in (("an input", inputs, self.shape), ("a target", targets, expected)):
+            if found != wanted:
+                raise ValueError(f"{self.where}: example {index} has {what} of shape {found}, expected {wanted}")
+
+    def check_values(self, inputs: np.ndarray, targets: np.ndarray, first: int = 0) -> None:
+        """Raise a ValueError unless the inputs `[n, …]` are finite, and the targets `[n, …]` labels."""
+        if inputs.dtype != np.uint8:
+            self._refuse(~np.isfinite(inputs), inputs, first, "the value", "finite numbers")
+        if targets.min() < 0 or targets.max() >= self.classes:
+            bad = (targets < 0) | (targets >= self.classes)
+            self._refuse(bad, targets, first, "the label", f"0 to {self.classes - 1}")
+
+    def _refuse(self, bad: np.ndarray, values: np.ndarray, first: int, what: str, expected: str) -> None:
+        if bad.any():
+            index, *point = np.argwhere(bad)[0].tolist()
+            at = f" at {point}" if point else ""
+            found = values[(index, *point)]
+            raise ValueError(f"{self.where}: example {first + index} has {what} {found}{at}, expected {expected}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Checked:
+    """Examples that are checked whenever one is read; a read that fails says which it was."""
+
+    examples: Examples
+    contract: Contract
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: SupportsIndex, /) -> dict[str, np.ndarray]:
+        place = _check_index(index, len(self))
+        try:
+            example = self.examples[place]
+        except ValueError as error:
+            raise ValueError(f"{self.contract.where}, example {place}: {error}") from error
+        found = example["input"].dtype, example["target"].dtype
+        if found != (np.float32, np.int32):
+            kinds = " and ".join(map(str, found))
+            raise ValueError(f"{self.contract.where}: example {place} holds {kinds}, expected float32 and int32")
+        self.contract.check_shapes(example["input"].shape, example["target"].shape, place)
+        self.contract.check_values(example["input"][None], example["target"][None], place)
+        return example
+
+    def take(self, count: int) -> "Checked":
+        return Checked(self.examples.take(count), self.contract)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        return _gather(self)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class InMemory:
     """Examples held as arrays in the dtype of their file, and converted when they are asked for.
@@ -81,6 +163,9 @@ class InMemory:
         inputs: `[n, *spatial, channels]`, unsigned bytes or float32.
         targets: `[n]` or `[n, *spatial]`, integers.
         size: what every axis of space is padded or cropped to; None leaves it as it is.
+
+    Raises:
+        ValueError: no examples, shapes that do not fit, or numbers of another kind.
     """
 
     inputs: np.ndarray
@@ -88,12 +173,26 @@ class InMemory:
     size: int | None = None
 
     def __post_init__(self) -> None:
+        kinds = [type(each).__name__ for each in (self.inputs, self.targets)]
+        if kinds != ["ndarray", "ndarray"]:
+            raise ValueError(f"inputs and targets must be NumPy arrays, got {' and '.join(kinds)}")
+        if 0 in self.inputs.shape or self.inputs.ndim < 2:
+            raise ValueError(
+                f"inputs of shape {list(self.inputs.shape)} hold nothing, expected [n, *spatial, channels]"
+            )
+        _check_kinds(self.inputs, self.targets)
         expected = (self.inputs.shape[:1], self.inputs.shape[:-1])
         if self.targets.shape not in expected:
             raise ValueError(
                 f"inputs {list(self.inputs.shape)} need targets of shape {list(expected[0])} or {list(expected[1])}, "
                 f"got {list(self.targets.shape)}"
             )
+
+    @property
+    def shapes(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Of an input and of a target, as they are read."""
+        sizes = [length if self.size is None else self.size for length in self.inputs.shape[1:-1]]
+        return (*sizes, self.inputs.shape[-1]), (*sizes,) if self.targets.ndim > 1 else ()
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -125,6 +224,10 @@ class Computed:
     count: int
     size: int | None = None
 
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"there must be at least one example, got {self.count}")
+
     def __len__(self) -> int:
         return self.count
 
@@ -135,8 +238,7 @@ class Computed:
         return dataclasses.replace(self, count=min(_check_count(count), self.count))
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
-        inputs, targets = zip(*map(self.source, range(self.count)), strict=True)
-        return to_inputs(np.stack(inputs), self.size), to_targets(np.stack(targets), self.size)
+        return _gather(self)
 
 
 def to_inputs(inputs: np.ndarray, size: int | None = None) -> np.ndarray:
@@ -173,8 +275,44 @@ def centred(array: np.ndarray, size: int | None, axes: Sequence[int]) -> np.ndar
     return array
 
 
+def _checked(examples: Examples, contract: Contract) -> Examples:
+    """Examples that keep the contract: arrays are looked through at once, others whenever one is read."""
+    if isinstance(examples, InMemory):
+        contract.check_shapes(*examples.shapes)
+        contract.check_values(examples.inputs, examples.targets)
+        return examples
+    checked = Checked(examples.examples if isinstance(examples, Checked) else examples, contract)
+    checked[0]  # so that splits of two shapes are told apart before training
+    return checked
+
+
+def _gather(examples: Examples) -> tuple[np.ndarray, np.ndarray]:
+    """All examples, one after the other."""
+    first, count = examples[0], len(examples)
+    inputs, targets = (np.empty((count, *first[key].shape), first[key].dtype) for key in ("input", "target"))
+    for index in range(count):
+        example = examples[index]
+        for key, rows in (("input", inputs), ("target", targets)):
+            if example[key].shape != rows.shape[1:]:
+                raise ValueError(f"example {index} has the {key} shape {example[key].shape}, expected {rows.shape[1:]}")
+            rows[index] = example[key]
+    return inputs, targets
+
+
 def _example(array: np.ndarray, target: np.ndarray, size: int | None) -> dict[str, np.ndarray]:
-    return {"input": to_inputs(array[None], size)[0], "target": to_targets(np.asarray(target)[None], size)[0, ...]}
+    array, target = np.asarray(array)[None], np.asarray(target)[None]
+    _check_kinds(array, target)
+    return {"input": to_inputs(array, size)[0], "target": to_targets(target, size)[0, ...]}
+
+
+def _check_kinds(inputs: np.ndarray, targets: np.ndarray) -> None:
+    """Raise for what would change as it becomes float32 or int32."""
+    if inputs.dtype not in (np.uint8, np.float32):
+        raise ValueError(f"inputs must be unsigned bytes or float32, got {inputs.dtype}")
+    if targets.dtype.kind not in "iu":
+        raise ValueError(f"targets must be integers, got {targets.dtype}")
+    if targets.dtype.itemsize > 2 and (targets.max() > LARGEST_LABEL or targets.min() < -LARGEST_LABEL):
+        raise ValueError(f"targets must be labels below 2³¹, got {targets.min()} to {targets.max()}")
 
 
 def _check_index(index: SupportsIndex, count: int) -> int:

@@ -1,9 +1,6 @@
 """MNIST and Fashion-MNIST: the subset that ships here, the full sets from IDX files, and digits that are rotated."""
 
 import dataclasses
-import io
-import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,8 +8,9 @@ import numpy as np
 from scipy import ndimage
 
 from experiments.data.examples import Computed, Dataset, InMemory
-from experiments.data.files import find_files, read_bytes
+from experiments.data.files import find_files
 from experiments.data.idx import read_idx
+from experiments.data.npy import read_npz
 
 SUBSET = Path(__file__).resolve().parents[1] / "datasets" / "fashion_mnist_12k.npz"
 FASHION_LABELS = (
@@ -34,6 +32,10 @@ IDX_NAMES = {
 }
 SPLITS = tuple(IDX_NAMES)
 ROTATION_SEED = 20070724
+MOST_PIXELS = 1024
+"""Along a side of an image."""
+SUBSET_BYTES = 2**26
+"""Of each array of a subset: all of Fashion-MNIST takes 55 million."""
 
 Read = Callable[[Path, str], tuple[np.ndarray, np.ndarray]]
 """`(folder, split) -> images [n, height, width], labels [n]`, both unsigned bytes."""
@@ -44,17 +46,12 @@ def read_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
     Raises:
         FileNotFoundError: a file is missing.
-        ValueError: a file is broken, or the two do not belong together.
+        ValueError: a file is broken, holds a label above 9 or images without pixels or above 1,024 × 1,024; or the two
+            do not belong together.
     """
     paths = find_files(folder, IDX_NAMES[split])
     images, labels = map(read_idx, paths)
-    if images.ndim != 3 or len(images) == 0:
-        raise ValueError(f"{paths[0]} holds an array of shape {images.shape}, expected images [n, height, width]")
-    if labels.shape != images.shape[:1]:
-        raise ValueError(f"{paths[1]} holds labels of shape {labels.shape}, expected one for each of {len(images)}")
-    if labels.max() > 9:
-        raise ValueError(f"{paths[1]} holds the label {labels.max()}, expected 0 to 9")
-    return images, labels
+    return _check_split(images, labels, *map(str, paths))
 
 
 def read_subset_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -62,23 +59,43 @@ def read_subset_split(folder: Path, split: str) -> tuple[np.ndarray, np.ndarray]
 
     Raises:
         FileNotFoundError: the file is missing.
-        ValueError: the file is broken.
+        ValueError: the file is broken, or holds what `read_split` refuses.
     """
     (path,) = find_files(folder, [SUBSET.name])
-    raw = read_bytes(path)
-    try:
-        with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            return arrays[f"{split}_images"], arrays[f"{split}_labels"]
-    except (zipfile.BadZipFile, zlib.error, KeyError, EOFError, ValueError) as error:
-        raise ValueError(f"{path} has {len(raw)} bytes that are no subset: {error}") from error
+    names = f"{split}_images", f"{split}_labels"
+    images, labels = read_npz(path, names, SUBSET_BYTES)
+    return _check_split(images, labels, *(f"{path} ({name})" for name in names))
+
+
+def _check_split(images: np.ndarray, labels: np.ndarray, *sources: str) -> tuple[np.ndarray, np.ndarray]:
+    if images.ndim != 3 or 0 in images.shape:
+        raise ValueError(f"{sources[0]} holds an array of shape {images.shape}, expected images [n, height, width]")
+    if max(images.shape[1:]) > MOST_PIXELS:
+        raise ValueError(f"{sources[0]} holds images {images.shape[1:]}, expected at most {MOST_PIXELS} along a side")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"{sources[1]} holds labels of shape {labels.shape}, expected one for each of {len(images)}")
+    if labels.max() > 9:
+        raise ValueError(f"{sources[1]} holds the label {labels.max()}, expected 0 to 9: see label {labels.argmax()}")
+    return images, labels
+
+
+def read_splits(folder: Path, read: Read) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The training and the test split, with images of one size.
+
+    Raises:
+        ValueError: the test images have another size than the training images; or as `read` does.
+    """
+    train, test = (read(folder, split) for split in SPLITS)
+    if train[0].shape[1:] != test[0].shape[1:]:
+        raise ValueError(
+            f"{folder} holds test images {test[0].shape[1:]}, expected {train[0].shape[1:]} as the training images are"
+        )
+    return [train, test]
 
 
 def load_images(name: str, folder: Path, size: int | None, *, read: Read, labels: Sequence[str]) -> Dataset:
     """Images `[28, 28, 1]` with a label each."""
-    splits = []
-    for split in SPLITS:
-        images, targets = read(folder, split)
-        splits.append(InMemory(images[..., None], targets, size))
+    splits = [InMemory(images[..., None], targets, size) for images, targets in read_splits(folder, read)]
     return Dataset.of(name, "classification", splits, labels)
 
 
@@ -86,10 +103,14 @@ def load_rotated(name: str, folder: Path, size: int | None, *, right_angles: boo
     """MNIST with every image rotated, see `Rotated`. 60,000 and 10,000 images, not the older set of 12,000 and 50,000.
 
     An image is rotated at its native size and padded afterwards.
+
+    Raises:
+        ValueError: right angles for images that are not square; or as `read_splits` does.
     """
     splits = []
-    for number, split in enumerate(SPLITS):
-        images, labels = read_split(folder, split)
+    for number, (images, labels) in enumerate(read_splits(folder, read_split)):
+        if right_angles and images.shape[1] != images.shape[2]:
+            raise ValueError(f"{folder} holds images {images.shape[1:]}: only square ones can be turned by 90 degrees")
         splits.append(Computed(Rotated(images, labels, number, right_angles), len(images), size))
     return Dataset.of(name, "classification", splits, DIGITS)
 

@@ -22,6 +22,9 @@ from experiments.data.series import load_leaf, load_watch
 from experiments.data.volume import load_colin
 from experiments.names import check_name
 
+MOST_VALUES = 2**24
+"""Of an example: 4,096 × 4,096 grey pixels."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -99,14 +102,20 @@ def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None, si
 
     Raises:
         UnknownName: an unknown name; the message lists the near ones.
-        ValueError: a size below 1, or a file that is broken; the message names it, what was found and what expected.
+        ValueError: a size below 1, or that makes an example of more than 2²⁴ values; or a file that is broken, or holds
+            what no such file can need. The message names it, what was found and what expected.
         FileNotFoundError: a missing file; the message says how to get it.
     """
     entry = DATASETS[check_name(name, DATASETS, "data set")]
-    if size is not None and size < 1:
-        raise ValueError(f"size must be 1 or more, got {size}")
+    if size is not None:
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"size must be 1 or more, got {size}")
+        if size**entry.dim * entry.channels > MOST_VALUES:
+            raise ValueError(f"size {size} makes examples of {name} too large, expected at most {MOST_VALUES:,} values")
     folder = Path(data_dir) if data_dir else entry.home
     try:
         return entry.load(name, folder, size)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error}. {entry.how.format(folder=folder)}") from error
+    except OSError as error:
+        raise ValueError(f"{name}: {folder} cannot be read: {error.strerror or error}") from error

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data.examples import Computed, Dataset
-from experiments.data.mnist import FASHION_LABELS, SPLITS, SUBSET, read_split, read_subset_split
+from experiments.data.mnist import FASHION_LABELS, SUBSET, read_split, read_splits, read_subset_split
 
 CANVAS = 64
 ITEMS = (2, 4)
@@ -15,11 +15,16 @@ SCENE_LABELS = ("background", *FASHION_LABELS)
 
 
 def load_scenes(name: str, folder: Path, size: int | None) -> Dataset:
-    """As many scenes as the split has images: 10,000 and 2,000 from the shipped subset, 60,000 and 10,000 in full."""
+    """As many scenes as the split has images: 10,000 and 2,000 from the shipped subset, 60,000 and 10,000 in full.
+
+    Raises:
+        ValueError: the images of the split are larger than the canvas; or as `read_splits` does.
+    """
     read = read_subset_split if folder == SUBSET.parent else read_split
     splits = []
-    for number, split in enumerate(SPLITS):
-        images, labels = read(folder, split)
+    for number, (images, labels) in enumerate(read_splits(folder, read)):
+        if max(images.shape[1:]) > CANVAS:
+            raise ValueError(f"{folder} holds images {images.shape[1:]}, too large for scenes of {CANVAS} × {CANVAS}")
         splits.append(Computed(Scenes(images, labels, number), len(images), size))
     return Dataset.of(name, "segmentation", splits, SCENE_LABELS)
 

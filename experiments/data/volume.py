@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 
 from experiments.data.examples import Dataset, InMemory
-from experiments.data.files import find_files, read_bytes
+from experiments.data.files import find_files, read_start
 
 VOLUME_FILES = ("ch2.nii", "ch2bet.nii")
 VOLUME_LABELS = ("outside", "brain")
 BLOCK, TRAIN_STEP, FACTOR = 32, 8, 2
-HEADER, UNSIGNED_BYTE = 348, 2
+HEADER, UNSIGNED_BYTE, LARGEST_SIDE = 348, 2, 256
+LARGEST_OFFSET = 2**20
+"""Bytes before the data: extensions of the header may stand there."""
 
 
 def load_colin(name: str, folder: Path, size: int | None) -> Dataset:
@@ -31,11 +33,13 @@ def load_colin(name: str, folder: Path, size: int | None) -> Dataset:
     intensity, mask = read_nifti(head), read_nifti(brain) > 0
     if intensity.shape != mask.shape:
         raise ValueError(f"{brain} has shape {mask.shape}, expected {intensity.shape} as in {head}")
+    if len(intensity) < 2 * FACTOR or min(intensity.shape) < FACTOR:
+        raise ValueError(f"{head} has shape {intensity.shape}, expected 4 × 2 × 2 voxels or more")
     half = len(intensity) // 2
     splits = []
     for side, outer, step in ((slice(half), 0, TRAIN_STEP), (slice(-half, None), 1, BLOCK)):
-        inputs = np.rint(_blocks(downsample(intensity[side]), outer, step)).astype(np.uint8)
-        targets = (_blocks(downsample(mask[side]), outer, step) >= 0.5).astype(np.uint8)
+        inputs = _blocks(np.rint(downsample(intensity[side])).astype(np.uint8), outer, step)
+        targets = _blocks((downsample(mask[side]) >= 0.5).astype(np.uint8), outer, step)
         splits.append(InMemory(inputs[..., None], targets, size))
     return Dataset.of(name, "segmentation", splits, VOLUME_LABELS)
 
@@ -51,10 +55,10 @@ def read_nifti(path: Path) -> np.ndarray:
     """The volume `[x, y, z]` of unsigned bytes in a NIfTI-1 file, gzipped when its name ends in `.gz`.
 
     Raises:
-        ValueError: not NIfTI-1, no three axes, another type than unsigned bytes, values that are scaled, or a body that
-            is not as long as the header says.
+        ValueError: not NIfTI-1, no three axes of at most 256 voxels, another type than unsigned bytes, values that are
+            scaled, data inside the header, or a body that is not as long as the header says.
     """
-    raw = read_bytes(path)
+    raw = read_start(path, HEADER + 4)
     if len(raw) < HEADER + 4:
         raise ValueError(f"{path} is cut short: {len(raw)} bytes, a NIfTI header alone takes {HEADER + 4}")
     (length,), magic = struct.unpack_from("<i", raw), raw[344:348]
@@ -62,8 +66,12 @@ def read_nifti(path: Path) -> np.ndarray:
         raise ValueError(f"{path} is not a NIfTI-1 file: size {length} and magic {magic!r}, expected 348 and b'n+1\\0'")
     axes, *sizes = struct.unpack_from("<8h", raw, 40)
     shape = tuple(sizes[:3])
-    if axes < 3 or min(shape) < 1 or any(count > 1 for count in sizes[3:axes]):
+    if not 3 <= axes <= 7 or min(shape) < 1 or any(count > 1 for count in sizes[3:axes]):
         raise ValueError(f"{path} holds a volume of shape {tuple(sizes[: max(axes, 0)])}, expected three axes")
+    if max(shape) > LARGEST_SIDE:
+        raise ValueError(
+            f"{path} holds a volume of shape {shape}, expected at most {LARGEST_SIDE} voxels along an axis"
+        )
     (kind,) = struct.unpack_from("<h", raw, 70)
     offset, slope, intercept = struct.unpack_from("<3f", raw, 108)
     if kind != UNSIGNED_BYTE or slope not in (0.0, 1.0) or intercept != 0.0:
@@ -71,9 +79,13 @@ def read_nifti(path: Path) -> np.ndarray:
             f"{path} holds NIfTI type {kind} scaled by {slope} and {intercept}, "
             f"expected unsigned bytes ({UNSIGNED_BYTE}) as they are"
         )
+    if not HEADER + 4 <= offset <= LARGEST_OFFSET or offset % 1:
+        raise ValueError(f"{path} says that its data start at byte {offset:g}, expected {HEADER + 4} or a few more")
     start, expected = int(offset), math.prod(shape)
-    if len(raw) - start != expected:
-        raise ValueError(f"{path} has {len(raw) - start} bytes of data, expected {expected} for shape {shape}")
+    raw = read_start(path, start + expected + 1)
+    if len(raw) != start + expected:
+        found = max(len(raw) - start, 0) if len(raw) < start + expected else f"more than {expected}"
+        raise ValueError(f"{path} has {found} bytes of data, expected {expected} for shape {shape}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape, order="F")
 
 

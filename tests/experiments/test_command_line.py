@@ -1,11 +1,24 @@
 """The command lines: what they say about wrong input, and that they run."""
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from experiments.record import ROOT
 from tests.experiments.launching import call
+from tests.scripts.lines import load_scripts, run_line
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A folder that looks like the root of the repository to what is run in it."""
+    for name in ("configs", "README.md"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -14,19 +27,30 @@ from tests.experiments.launching import call
         (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py? Known: "),
         (("--config", "configs/fashon.py:aps"), "no config configs/fashon.py: did you mean configs/fashion.py?"),
         (("--config=configs/fashion.py:apx",), "no network in configs/fashion.py 'apx': did you mean"),
-        (("--config=configs/fashion.py:aps", "--config.sed=3"), 'Did you mean "seed" instead of "sed"?'),
+        (
+            ("--config=configs/fashion.py:aps", "--config.sed=3"),
+            'configs/fashion.py has no such entry: --config.sed=3. Did you mean "seed" instead of "sed"?',
+        ),
+        (
+            ("--config=configs/fashion.py:aps", "--config.model.group=p4"),
+            "configs/fashion.py has no such entry: --config.model.group=p4.",
+        ),
         (("--config=configs/fashion.py:aps", "--wrkdir=x"), "no flag --wrkdir: did you mean --workdir?"),
+        (("--workdir=x",), "say which experiment: --config=FILE.py"),
+        (("--config=configs/fashion.py:aps", "--workdir="), "--workdir is empty: name a folder"),
+        (("--config=configs/fashion.py:aps", "--workdir=README.md"), "README.md is a file: name a folder"),
+        (("--config=configs/fashion.py:aps", "--workdir=x", "more"), "unexpected arguments: more"),
         (("--config=configs/fashion.py:aps",), "Flag --workdir must have a value other than None."),
-        (("--config=configs/common.py",), "has no attribute 'get_config'"),
+        (("--config=configs/common.py",), "configs/common.py has no function get_config: a config is a file with one"),
         (("--config=README.md",), "(README.md, line "),
     ],
 )
-def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: str) -> None:
-    done = call("scripts.train", *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_wrong_input_is_answered_in_a_line(
+    arguments: tuple[str, ...], message: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = run_line(load_scripts(monkeypatch, ["train"])["train"], arguments, clone)
+    assert (ended.status, ended.fault) == (2, "")
+    assert message in ended.err
 
 
 @pytest.mark.parametrize(
@@ -40,29 +64,75 @@ def test_wrong_input_is_answered_in_a_line(arguments: tuple[str, ...], message: 
         (("train", "--config=configs/fashion.py:aps", "--config.seed=-5"), "config.seed must be at least 0, got -5"),
         (
             ("train", "--config=configs/fashion.py:aps", "--config.optimiser.learning_rate=-1.0"),
-            "a number, 0 or more; got -1.0",
+            "config.optimiser.learning_rate must be at least 0, got -1.0",
         ),
         (
             ("train", "--config=configs/fashion.py:aps", "--coordinator=localhost", "--processes=2", "--process=0"),
             "--coordinator=localhost: say HOST:PORT, such as localhost:1234",
         ),
+        (
+            ("train", "--config=configs/fashion.py:aps", "--config.model.name=small_cn"),
+            "no model 'small_cn': did you mean",
+        ),
+        (("train", "--config=configs/fashion.py:aps", "--config.batch=20000"), "a batch of 20000 is larger than the"),
+        (
+            ("train", "--config=configs/fashion.py:aps", "--config.optimiser.warmup_steps=1001"),
+            "config.optimiser.warmup_steps is 1001, but the run has 1000 steps",
+        ),
+        (("train", "--config=configs/fashion.py:aps", "--config.optimiser.clip=-1"), "clip must be at least 0, got -1"),
+        (
+            ("train", "--config=configs/fashion.py:aps", "--config.augment.crop=32"),
+            "crop is 32, of examples of size 32",
+        ),
+        (
+            ("train", "--config=configs/fashion.py:max", "--config.augment.crop=28", "--config.size=0"),
+            "config.augment.crop is 28, of examples of size 28: it can move all of one away",
+        ),
         (("study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
         (("study", "--study=sizes", "--tables"), "leave out --study=sizes"),
     ],
 )
-def test_a_run_that_cannot_be_is_answered_in_a_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+def test_a_run_that_cannot_be_is_answered_in_a_line(
+    arguments: tuple[str, ...], message: str, clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     script, *flags = arguments
-    done = call(f"scripts.{script}", *flags, f"--workdir={tmp_path}")
-    assert done.returncode == 1
-    assert message in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1
+    ended = run_line(load_scripts(monkeypatch, [script])[script], [*flags, "--workdir=run"], clone)
+    assert (ended.status, ended.fault) == (2, "")
+    assert message in ended.err
 
 
-def test_unknown_model_is_answered_in_a_line(tmp_path: Path) -> None:
-    config = ("--config=configs/fashion.py:aps", "--config.model.name=small_cn")
-    done = call("scripts.train", *config, f"--workdir={tmp_path}")
-    assert done.returncode == 1
-    assert done.stderr.startswith("no model 'small_cn': did you mean small_cnn?")
+def test_processes_end_with_a_line_and_a_status(tmp_path: Path) -> None:
+    """What the tests above see within this process."""
+    wrong = call("scripts.train", "--config=configs/fashion.py:apx", f"--workdir={tmp_path / 'run'}")
+    assert wrong.returncode == 2
+    assert wrong.stderr.startswith("no network in configs/fashion.py 'apx': did you mean")
+    assert len(wrong.stderr.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+    asked = ("scripts.query", "--model=fcn", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
+    lacking = call(*asked, PYTHONIOENCODING="ascii")
+    assert (lacking.returncode, lacking.stderr) == (1, "")
+    assert "2Z \\xd7 2Z" in lacking.stdout  # a terminal that cannot show the sign
+
+
+def test_a_reader_that_leaves_changes_no_answer() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    asked = ("--model=fcn", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
+    command = [sys.executable, "-m", "scripts.query", *asked]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # else it ends with 141, at the first line
+    done = subprocess.run(
+        command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, env=buffered, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="stands for a full disk")
+def test_output_that_finds_no_room_is_told() -> None:
+    command = [sys.executable, "-m", "scripts.query", "--model=fcn", "--model_args=features=(2,2)", "--size=8"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "[Errno 28] No space left on device\n")
 
 
 @pytest.mark.parametrize("script", ["train", "demo", "get_data", "make_subset"])
@@ -78,5 +148,7 @@ def test_smoke_run(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "accuracy 0." in done.stdout
     assert "circular consistency" in done.stdout
-    assert {path.name for path in tmp_path.iterdir()} == {"run.json", "metrics.jsonl", "checkpoints", "result.json"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *("lock", "run.json", "metrics.jsonl", "checkpoints", "result.json")
+    }
     assert json.loads((tmp_path / "run.json").read_text())["config"]["model"]["features"] == [4, 8]

@@ -1,11 +1,14 @@
 """When a process joins others, and when it must not wait for any."""
 
 import os
+from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import pytest
 
-from experiments.devices import connect
+from experiments.devices import check_room, connect
+from experiments.train import train_and_evaluate
 
 BATCH_SHELL = {"JOB_ID": "71", "NTASKS": "4", "PROCID": "0", "LOCALID": "0", "JOB_NODELIST": "n[1-2]"}
 TASK = {**BATCH_SHELL, "PROCID": "2", "STEP_ID": "0", "STEP_NODELIST": "n[1-2]", "STEP_NUM_TASKS": "4"}
@@ -53,3 +56,18 @@ def test_a_host_named_by_halves_is_refused(given: tuple[object, ...], calls: lis
     with pytest.raises(ValueError, match="--coordinator, --processes and --process go together"):
         connect(*given)
     assert calls == []
+
+
+def test_what_does_not_fit_into_memory_is_refused() -> None:
+    check_room([jax.ShapeDtypeStruct((1000, 1000), jnp.float32)], "this network")
+    with pytest.raises(
+        ValueError, match=r"this network would take 3,725,290\.3 GiB, the memory has [\d,]+\.\d: make it"
+    ):
+        check_room([jax.ShapeDtypeStruct((10**9, 10**6), jnp.float32)], "this network")
+
+
+def test_a_network_that_does_not_fit_leaves_nothing_behind(tmp_path: Path) -> None:
+    model = {"name": "small_cnn", "features": (2**23, 2**23), "down": "max"}
+    with pytest.raises(ValueError, match="this network with its optimiser would take .* GiB"):
+        train_and_evaluate({"model": model, "smoke": True, "progress": False}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -172,7 +172,7 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert record["native"]["plane"]["invariance"] == "Z × Z ⋊ 4mm"
     assert record["versions"]["flax"]
     failed = call("scripts.gallery", f"--workdir={tmp_path}", "--only=zzz")
-    assert failed.returncode == 1
+    assert failed.returncode == 2
     assert "no model matches --only='zzz'" in failed.stderr
 
 

@@ -21,6 +21,7 @@ TINY = {
     "name": "tiny",
     "model": {"name": "small_cnn", "features": (4, 8), "down": "max"},
     "size": 16,
+    "optimiser": {"warmup_steps": 1},
     "batch": 32,
     "epochs": 2,
     "log_every": 3,
@@ -51,7 +52,9 @@ def test_a_run_leaves_its_record_metrics_and_checkpoints(tmp_path: Path) -> None
     assert (outcome.steps, outcome.share("accuracy").n) == (2, 32)
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["config"]["model"]["features"] == [4, 8]
-    assert {"seed", "versions", "commit", "device", "parameters"} <= record.keys()
+    assert {"id", "seed", "data", "steps", "parameters"} <= record.keys()
+    (start,) = record["starts"]
+    assert start["step"] == 0 and {"time", "versions", "commit", "device"} <= start.keys()
     rows = metrics(tmp_path)
     assert [(row["split"], row["step"]) for row in rows] == [("train", 2), ("test", 2)]
     assert rows[-1]["circular_consistency"] == outcome.share("circular_consistency").to_json()
@@ -83,7 +86,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
-    wild = OptimiserSettings(name="sgd", learning_rate=1e30, warmup_steps=1)
+    wild = OptimiserSettings(name="sgd", learning_rate=1e3, warmup_steps=1)
     config = {**TINY, "optimiser": vars(wild), "smoke": False, "batch": 500, "epochs": 1, "checkpoint_every": 1}
     with pytest.raises(
         Diverged, match=r"the loss of tiny was NaN or infinite in .*Lower --config.optimiser.learning_rate"
@@ -187,7 +190,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_workdir_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/run.json: Not a directory"):
+    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/lock: Not a directory"):
         train_and_evaluate(TINY, tmp_path / "file" / "run")
 
 

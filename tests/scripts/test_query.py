@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import jax
 import pytest
@@ -12,7 +13,9 @@ import equinet as eq
 from equinet import models
 from experiments.checkpoint import Checkpoints
 from experiments.train import TrainState
+from scripts import query, sweep
 from scripts.subject import config_model, read_arguments, read_domain, read_sizes
+from tests.scripts.lines import run_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = ("--model=small_cnn", "--model_args=features=(2,2),classes=3", "--size=8")
@@ -23,13 +26,12 @@ def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-def fails(script: str, *arguments: str) -> str:
-    """The one line of a command that fails without a traceback."""
-    done = call(script, *arguments)
-    assert done.returncode in (1, 2), done.stdout
-    assert "Traceback" not in done.stderr
-    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
-    return done.stderr.strip()
+def fails(script: ModuleType, folder: Path, *arguments: str) -> str:
+    """The one line of a command that is used wrongly or fails."""
+    ended = run_line(script, arguments, folder)
+    assert ended.status in (1, 2), ended
+    assert not ended.fault
+    return ended.err
 
 
 def test_query_prints_the_ledger() -> None:
@@ -51,7 +53,7 @@ def test_query_over_a_point_group() -> None:
 def test_query_as_json() -> None:
     asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20", "--suggest", "--nomeasure")
     done = call("query", *SMALL, "--json", *asks)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr  # not met
     found = json.loads(done.stdout)
     assert found["domain"] == "torus(8, 8)"
     assert found["strict"]["name"] == "2Z × 2Z (p1, index 4)"
@@ -62,10 +64,21 @@ def test_query_as_json() -> None:
 
 def test_query_says_why_nothing_is_found_and_what_would_help() -> None:
     done = call("query", *SMALL, "--require=4mm", "--suggest", "--nomeasure", "--legal_sizes", "--sizes=8:12")
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0" in done.stdout
     assert "no suggestion: on torus(8, 8) it is lost at layer stage 0.0" in done.stdout
     assert done.stdout.count("would help: a group network: it holds with GroupConv over 4mm in place of Conv") == 2
+
+
+@pytest.mark.parametrize(
+    ("require", "status"),
+    [("2Z × 2Z", 0), ("trivial", 0), ("Z × Z", 1), ("4mm", 1), ("5mm", 2), ("Z", 2), ("p4m at", 2), ("", 2)],
+)
+def test_a_requirement_is_a_gate(require: str, status: int, tmp_path: Path) -> None:
+    """0 where it is met, 1 where it is not, 2 where it is no group: JSON and text alike."""
+    for more in ((), ("--json",)):
+        ended = run_line(query, [*SMALL, f"--require={require}", *more], tmp_path)
+        assert (ended.status or 0, bool(ended.err)) == (status, status == 2), ended
 
 
 def test_query_of_a_config_on_a_mixed_domain() -> None:
@@ -112,18 +125,27 @@ def test_sweep_discovers() -> None:
         ((*SMALL, "--size=1_6"), "--size needs whole numbers, such as 32 or 32,48; got '1_6'"),
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
         ((*SMALL, "--size=1"), "stage 0"),
+        (("--model=small_cnn", "--model_args=name=fcn"), "--model_args has a name"),
+        (("--model=small_cnn", "--model_args=kernel=1000000"), "small_cnn: kernel must be at most 65536; got 1000000"),
+        (("--model", "--size=8"), "--model lacks a value: what follows it is --size=8"),
+        (("--config=configs/fashion.py", "--config=configs/sizes.py"), "--config is given 2 times"),
         ((*SMALL, "--suggest"), "--legal_sizes and --suggest need --require"),
         ((*SMALL, "--require=5mm"), "5mm"),
         ((), "say which network"),
     ],
 )
-def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str) -> None:
-    assert message in fails("query", *arguments)
+def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    assert message in fails(query, tmp_path, *arguments)
 
 
-def test_sweep_fails_in_one_line() -> None:
-    assert "--figure draws" in fails("sweep", *SMALL, "--mode=discover", "--figure=x.png")
-    assert "no checkpoint" in fails("sweep", *SMALL, "--workdir=/nowhere")
+def test_sweep_fails_in_one_line(tmp_path: Path) -> None:
+    assert "--figure draws" in fails(sweep, tmp_path, *SMALL, "--mode=discover", "--figure=x.png")
+    assert "no checkpoint" in fails(sweep, tmp_path, *SMALL, "--notune_cpu", "--workdir=/nowhere")
+    assert "a batch of inputs would take" in fails(
+        sweep, tmp_path, "--model=small_cnn", "--size=4096", "--channels=4096", "--batch=65536", "--notune_cpu"
+    )
+    model = "--model_args=features=(8388608,8388608)"
+    assert "this network would take" in fails(sweep, tmp_path, "--model=small_cnn", model, "--notune_cpu")
 
 
 def test_arguments() -> None:
@@ -134,6 +156,9 @@ def test_arguments() -> None:
         "dropout": 0.5,
         "positions": False,
     }
+    assert read_arguments("group=[[[0,1],[1,0]]],down=aps") == {"group": [[[0, 1], [1, 0]]], "down": "aps"}
+    with pytest.raises(ValueError, match="--model_args has down twice"):
+        read_arguments("down=aps,down=max")
     with pytest.raises(ValueError, match="cannot read 'depth' in --model_args: write key=value pairs"):
         read_arguments("depth")
 
@@ -150,6 +175,14 @@ def test_domains() -> None:
         read_domain("perodic:8,bounded:9", None)
     with pytest.raises(ValueError, match="the axis 'periodic' needs a size: write periodic:32"):
         read_domain("periodic,bounded:9", None)
+    with pytest.raises(ValueError, match="the axis 'infinite:3' has no size"):
+        read_domain("infinite:3", None)
+    with pytest.raises(ValueError, match="has 4 axes: give one to three"):
+        read_domain("infinite,infinite,infinite,infinite", None)
+    with pytest.raises(ValueError, match="--size goes up to 4096; got 1000000000"):
+        read_domain("torus", "1000000000")
+    with pytest.raises(ValueError, match="--size needs whole numbers"):
+        read_domain("torus", "")
     with pytest.raises(ValueError, match="one to three sizes"):
         read_domain("torus", "8,8,8,8")
 
@@ -176,13 +209,23 @@ def test_a_config_is_asked_about_inputs_like_its_data(config: str, domain: str, 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text(json.dumps({"config": {"model": {"name": "small_cnn", "down": "max"}}}))
-    answer = fails("sweep", "--model=small_cnn", "--model_args=down=aps", "--size=8", f"--workdir={tmp_path}")
+    answer = fails(
+        sweep,
+        tmp_path,
+        "--notune_cpu",
+        "--model=small_cnn",
+        "--model_args=down=aps",
+        "--size=8",
+        f"--workdir={tmp_path}",
+    )
     assert "holds the weights of another network: small_cnn(down=max), not small_cnn(down=aps)" in answer
 
 
 def test_a_figure_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
-    assert "end its name in one of ." in fails("sweep", *SMALL, "--figure=errors.foo")
-    assert f"there is no folder {tmp_path / 'no'}" in fails("sweep", *SMALL, f"--figure={tmp_path / 'no' / 'a.png'}")
+    assert "end its name in one of ." in fails(sweep, tmp_path, *SMALL, "--figure=errors.foo")
+    assert f"there is no folder {tmp_path / 'no'}" in fails(
+        sweep, tmp_path, *SMALL, f"--figure={tmp_path / 'no' / 'a.png'}"
+    )
 
 
 def test_sizes() -> None:

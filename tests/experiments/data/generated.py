@@ -52,13 +52,13 @@ def write_leaf(folder: Path, length: int = 21) -> None:
         (folder / name).write_text("\n".join(["# contours", "@problemName OSULeaf", "@data", *rows]) + "\n")
 
 
-def nifti(volume: np.ndarray, kind: int = 2, slope: float = 1.0) -> bytes:
+def nifti(volume: np.ndarray, kind: int = 2, slope: float = 1.0, offset: float = 352.0) -> bytes:
     """A NIfTI-1 file of unsigned bytes `[x, y, z]`."""
     header = bytearray(352)
     struct.pack_into("<i", header, 0, 348)
     struct.pack_into("<8h", header, 40, volume.ndim, *volume.shape, *[1] * (7 - volume.ndim))
     struct.pack_into("<2h", header, 70, kind, 8)
-    struct.pack_into("<3f", header, 108, 352.0, slope, 0.0)
+    struct.pack_into("<3f", header, 108, offset, slope, 0.0)
     header[344:348] = b"n+1\0"
     return bytes(header) + volume.tobytes(order="F")
 

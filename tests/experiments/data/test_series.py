@@ -35,6 +35,16 @@ def test_windows_stay_inside_a_recording_and_splits_inside_their_subjects(tmp_pa
         ({"X": [np.zeros((200, 5))] * 10}, r"recording 0 has shape \(200, 5\), expected \[128 or more, 6\]"),
         ({"X": [np.zeros((127, 6))] * 10}, r"recording 0 has shape \(127, 6\)"),
         ({"y": np.full(10, 7)}, "labels reach from 7 to 7, of 7"),
+        ({"y": np.full(10, -1)}, "labels reach from -1 to -1, of 7"),
+        ({"y": np.full(10, 0.7)}, "y and subject must be rows of whole numbers, y_labels strings"),
+        ({"y_labels": [1, 2]}, "y and subject must be rows of whole numbers, y_labels strings"),
+        ({"X": [], "y": np.zeros(0, int), "subject": np.zeros(0, int)}, "0 recordings, 0 labels and 0 subjects"),
+        ({"X": [np.full((200, 6), np.nan)] * 10}, "recording 0: value nan, expected finite numbers up to 1e"),
+        ({"X": [np.full((200, 6), 1e300)] * 10}, r"recording 0: value 1e\+300, expected finite numbers up to 1e"),
+        ({"X": [np.full((200, 6), -(2**63))] * 10}, "recording 0: value -9.22.*, expected finite numbers up to 1e"),
+        ({"X": [np.ones((200, 6))] * 10}, "channel 0 is constant over the training subjects"),
+        ({"X": "text"}, "found str, expected a list"),
+        ({"X": [np.zeros((200, 6), complex)] * 10}, "recording 0: found an array of something else than numbers"),
         ({"subject": np.ones(10, int)}, r"has subjects \[1\], expected some of \(8, 9, 10\) and others"),
     ],
 )
@@ -70,6 +80,14 @@ class Harmful:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.mkdir, (str(self.folder),)
+
+
+def test_an_npy_file_that_goes_on_is_named(tmp_path: Path) -> None:
+    write_watch(tmp_path)
+    with (tmp_path / WATCH_FILE).open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(ValueError, match=rf"{WATCH_FILE} has \d+ bytes that are no npy .*: it goes on after its end"):
+        load("seglearn_watch", tmp_path)
 
 
 def test_a_pickle_runs_no_code(tmp_path: Path) -> None:
@@ -108,6 +126,11 @@ def test_resampling_keeps_a_contour_closed() -> None:
         ("@data\n1.0,2.0:1\n1.0,2.", "line 3: found '1.0,2.', expected VALUE,VALUE,…:LABEL"),
         ("@data\n1.0,2.0:1\n1.0,x:1", "line 3: found '1.0,x:1', expected"),
         ("@data\n1.0,2.0:1\n1.0:1", "line 3: 1 values, expected 2 as before"),
+        ("@data\n1.0,nan:1", "line 2: value nan, expected finite numbers up to 1e"),
+        ("@data\n1.0,1e999:1", "line 2: value inf, expected finite numbers up to 1e"),
+        ("@data\n1.0,1e39:1", r"line 2: value 1e\+39, expected finite numbers up to 1e"),
+        ("@data\n1.0:" + "long" * 100, "holds the labels longlonglonglonglong, expected 1, 2"),
+        ("@data\n1.0:\033[2J", r"holds the labels �\[2J, expected 1, 2"),
         ("@data\n1.0,2.0:7", "holds the labels 7, expected 1, 2, 3, 4, 5, 6"),
     ],
 )

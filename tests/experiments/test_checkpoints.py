@@ -1,0 +1,254 @@
+"""Damaged, exchanged and foreign checkpoints: no wrong resume, and the final weights can be read."""
+
+import json
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiments.checkpoint import Checkpoints, CorruptCheckpoint, restore_variables
+from experiments.settings import Settings
+from experiments.train import build_model, train_and_evaluate
+from tests.experiments.test_resume import LONG, same
+
+# orbax leaves tasks behind where it fails in the midst of reading, and Python tells of each as it is thrown away.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+SCORED = {**LONG, "batch": 500, "epochs": 10, "eval_epochs": 1, "checkpoint_every": 0, "ema": 0.0}
+"""200 steps, a score and a checkpoint at every 20th."""
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that is done; of its states the last two and the best are kept."""
+    workdir = tmp_path_factory.mktemp("whole")
+    train_and_evaluate(SCORED, workdir)
+    return workdir
+
+
+@pytest.fixture(scope="module")
+def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with another seed."""
+    workdir = tmp_path_factory.mktemp("stranger")
+    train_and_evaluate({**SCORED, "seed": 1}, workdir)
+    return workdir
+
+
+def steps_in(workdir: Path) -> list[int]:
+    return sorted(int(folder.name) for folder in (workdir / "checkpoints").iterdir())
+
+
+def flip(file: Path, dice: random.Random) -> None:
+    content = bytearray(file.read_bytes())
+    if content:
+        content[dice.randrange(len(content))] ^= 1 << dice.randrange(8)
+    file.write_bytes(content)
+
+
+def cut(file: Path, dice: random.Random) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content[: dice.randrange(len(content) + 1)])
+
+
+def empty(file: Path, dice: random.Random) -> None:
+    file.write_bytes(b"")
+
+
+def remove(file: Path, dice: random.Random) -> None:
+    file.unlink()
+
+
+def lengthen(file: Path, dice: random.Random) -> None:
+    file.write_bytes(file.read_bytes() + dice.randbytes(dice.randrange(1, 100)))
+
+
+def scramble(file: Path, dice: random.Random) -> None:
+    file.write_bytes(dice.randbytes(file.stat().st_size))
+
+
+def another_digit(file: Path, dice: random.Random) -> None:
+    """A digit of a text replaced by another, which most readers would not notice."""
+    content = bytearray(file.read_bytes())
+    digits = [place for place, byte in enumerate(content) if byte in b"0123456789"]
+    if digits:
+        place = dice.choice(digits)
+        content[place] = ord(str((int(chr(content[place])) + dice.randrange(1, 10)) % 10))
+    file.write_bytes(content)
+
+
+def swap_files(file: Path, dice: random.Random) -> None:
+    """The file of the same name in another step's folder takes its place."""
+    folder = next(parent for parent in file.parents if parent.name == "checkpoints")
+    step = file.relative_to(folder).parts[0]
+    others = [other for other in folder.iterdir() if other.name != step]
+    twin = dice.choice(others) / file.relative_to(folder / step)
+    if twin.exists():
+        content = twin.read_bytes()
+        twin.write_bytes(file.read_bytes())
+        file.write_bytes(content)
+
+
+MUTATIONS: tuple[Callable[[Path, random.Random], None], ...] = (
+    *(flip, cut, empty, remove, lengthen, scramble, another_digit, swap_files),
+)
+
+
+def mutated(whole: Path, workdir: Path, seed: int) -> str:
+    """A copy of a run with up to three of the files of its states changed."""
+    dice = random.Random(seed)
+    shutil.copytree(whole, workdir)
+    changes = []
+    for _ in range(dice.randrange(1, 4)):
+        files = [path for path in (workdir / "checkpoints").rglob("*") if path.is_file()]
+        files.sort(key=lambda path: (path.parent, path.stat().st_size))  # tensorstore names its files at random
+        file, change = dice.choice(files), dice.choice(MUTATIONS)
+        change(file, dice)
+        changes.append(f"{change.__name__} {file.relative_to(workdir)}")
+    return ", ".join(changes)
+
+
+def check(whole: Path, workdir: Path, what: str) -> str:
+    """Start the run again: it must end as it did, or say that no state can be read and leave all as it is."""
+    there = steps_in(workdir)
+    said: list[str] = []
+    try:
+        train_and_evaluate(SCORED, workdir, report=said.append)
+    except CorruptCheckpoint as error:
+        refusal = str(error)
+    except Exception as error:
+        raise AssertionError(what) from error
+    else:
+        refusal = ""
+    if refusal:
+        assert "\n" not in refusal and steps_in(workdir) == there, what
+        return "refused"
+    aside = any("moved to" in line for line in said)
+    result = json.loads((workdir / "result.json").read_text())
+    if aside:  # the best state may have been among those
+        assert result["best_step"] in steps_in(workdir), what
+        result["best_step"] = json.loads((whole / "result.json").read_text())["best_step"]
+        (workdir / "result.json").write_text(json.dumps(result))
+    same(whole, workdir)
+    restore_variables(workdir, build_model(Settings.of(SCORED)), (16, 16, 1))
+    assert all("\n" not in line for line in said), said
+    return "put aside" if aside else "not touched"
+
+
+def check_seeds(whole: Path, folder: Path, seeds: range) -> dict[str, int]:
+    outcomes: dict[str, int] = {}
+    for seed in seeds:
+        what = mutated(whole, folder / str(seed), seed)
+        outcome = check(whole, folder / str(seed), f"seed {seed}: {what}")
+        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        shutil.rmtree(folder / str(seed))
+    return outcomes
+
+
+def test_some_mutations(whole: Path, tmp_path: Path) -> None:
+    outcomes = check_seeds(whole, tmp_path, range(12))
+    assert outcomes["put aside"] >= 3, outcomes
+
+
+@pytest.mark.slow
+def test_three_hundred_mutations(whole: Path, tmp_path: Path) -> None:
+    outcomes = check_seeds(whole, tmp_path, range(1000, 1300))
+    print(outcomes)
+    assert outcomes["put aside"] >= 50, outcomes
+
+
+def exchanged(workdir: Path, first: int, second: int) -> None:
+    folder = workdir / "checkpoints"
+    (folder / str(first)).rename(folder / "between")
+    (folder / str(second)).rename(folder / str(first))
+    (folder / "between").rename(folder / str(second))
+
+
+def copied(workdir: Path, source: Path, step: int, to: int) -> None:
+    target = workdir / "checkpoints" / str(to)
+    shutil.copytree(source / "checkpoints" / str(step), workdir / "between")
+    shutil.rmtree(target, ignore_errors=True)
+    (workdir / "between").rename(target)
+
+
+def test_exchanged_folders_are_noticed(whole: Path, tmp_path: Path) -> None:
+    before, last = steps_in(whole)[-2:]
+    shutil.copytree(whole, tmp_path / "run")
+    exchanged(tmp_path / "run", before, last)
+    assert check(whole, tmp_path / "run", f"{before} and {last} exchanged") == "put aside"
+
+
+FOREIGN = {
+    "copied to a later step": lambda run, other: copied(run, run, 180, 300),
+    "copied over the last": lambda run, other: copied(run, run, 180, 200),
+    "copied to the start": lambda run, other: copied(run, run, 200, 1),
+    "the last of another run": lambda run, other: copied(run, other, 200, 200),
+    "another run's, later": lambda run, other: copied(run, other, 180, 220),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_copies_are_not_taken_for_states(name: str, whole: Path, stranger: Path, tmp_path: Path) -> None:
+    shutil.copytree(whole, tmp_path / "run")
+    FOREIGN[name](tmp_path / "run", stranger)
+    assert check(whole, tmp_path / "run", name) == "put aside"
+    put = [folder.name for folder in (tmp_path / "run" / "damaged").iterdir()]
+    assert len(put) == 1
+
+
+@pytest.mark.slow
+def test_thirty_exchanges(whole: Path, stranger: Path, tmp_path: Path) -> None:
+    for seed in range(30):
+        dice, workdir = random.Random(seed), tmp_path / str(seed)
+        shutil.copytree(whole, workdir)
+        there, others = steps_in(workdir), steps_in(stranger)
+        kind = dice.randrange(3)
+        if kind == 0:
+            exchanged(workdir, *dice.sample(there, 2))
+        else:
+            source, steps = (workdir, there) if kind == 1 else (stranger, others)
+            step = dice.choice(steps)
+            copied(
+                workdir, source, step, dice.choice([to for to in (1, 100, 180, 200, 300) if to != step or kind == 2])
+            )
+        assert check(whole, workdir, f"seed {seed}") in ("put aside", "refused")
+
+
+def test_the_best_state_is_known_by_its_sealed_score(tmp_path: Path) -> None:
+    state = {"x": np.arange(3.0)}
+    said: list[str] = []
+    with Checkpoints(tmp_path, "a") as saved:
+        for step, score in ((1, 0.5), (2, 0.75), (3, None), (4, 0.25), (5, None)):
+            saved.save(step, state, score)
+    with Checkpoints(tmp_path, "a") as saved:
+        assert saved.restore(state, warn=said.append)
+        assert saved.best == 2
+        assert steps_in(tmp_path) == [2, 4, 5]
+    file = tmp_path / "checkpoints" / "4" / "about" / "about.json"
+    text = file.read_text()
+    assert json.loads(text)["score"] == 0.25
+    file.write_text(text.replace("0.25", "0.95"))
+    with Checkpoints(tmp_path, "a") as saved:
+        assert saved.restore(state, warn=said.append)
+        assert saved.best == 2
+    assert said == [
+        f"checkpoint of step 4: what describes it has changed since it was written: moved to {tmp_path}/damaged/4, "
+        f"going on without it"
+    ]
+
+
+def test_a_state_that_got_its_score_later_is_saved_again(tmp_path: Path) -> None:
+    """As when a run was stopped in the midst of an evaluation."""
+    state: dict[str, Any] = {"x": np.arange(3.0)}
+    with Checkpoints(tmp_path) as saved:
+        saved.save(7, state)
+        assert saved.best is None
+        saved.save(7, state, 0.5)
+        saved.save(7, state, 0.1)
+    with Checkpoints(tmp_path) as saved:
+        found = saved.restore(state)
+        assert found is not None and found[0] == 7
+        assert (saved.best, saved.score(7)) == (7, 0.5)

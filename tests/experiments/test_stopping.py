@@ -1,0 +1,146 @@
+"""Ctrl-C and SIGTERM lose no step."""
+
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from experiments.checkpoint import last_state
+from experiments.record import read_json_lines
+from experiments.stopping import Signals, Stopped
+from experiments.train import train_and_evaluate
+from tests.experiments.launching import finish, launch
+from tests.experiments.test_resume import LONG, same, wait_for_lines
+from tests.experiments.test_scale import SHORT, as_flags, free_port
+from tests.experiments.test_train import TINY
+
+FAR_APART = {**LONG, "checkpoint_every": 1000}
+"""No checkpoint is due before the end."""
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "lines"),
+    [
+        (signal.SIGTERM, "SIGTERM", 5),
+        pytest.param(signal.SIGINT, "Ctrl-C", 17, marks=pytest.mark.slow),
+    ],
+)
+def test_a_signal_saves_the_state_and_ends_with_a_line(
+    number: signal.Signals,
+    name: str,
+    lines: int,
+    whole: Path,
+    tmp_path: Path,
+) -> None:
+    process = launch(tmp_path / "run", FAR_APART)
+    wait_for_lines(process, tmp_path / "run", lines)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 128 + number
+    told = re.fullmatch(
+        rf"tiny: stopped by {name} after step (\d+) of 200; the same command goes on from there\n", errors
+    )
+    assert told, errors
+    step, _ = last_state(tmp_path / "run")
+    assert step == int(told[1]) >= 7 * lines
+    finish(launch(tmp_path / "run", FAR_APART))
+    same(whole, tmp_path / "run")
+
+
+SCORED = {**TINY, "smoke": False, "batch": 500, "epochs": 2, "eval_epochs": 1, "log_every": 5}
+
+
+def stop_in_evaluation(workdir: Path, monkeypatch: pytest.MonkeyPatch, number_of_calls: int) -> None:
+    """Send this process a SIGTERM in the midst of an evaluation."""
+    from experiments import train
+
+    calls, measure = [], train.evaluate
+
+    def interrupted(*arguments: Any, **options: Any) -> Any:
+        calls.append(1)
+        if len(calls) == number_of_calls:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+        return measure(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train, "evaluate", interrupted)
+        with pytest.raises(Stopped, match=r"stopped by SIGTERM after step (20|40) of 40"):
+            train_and_evaluate(SCORED, workdir, report=lambda _: None)
+
+
+@pytest.mark.parametrize("number_of_calls", [1, 2])
+def test_an_evaluation_that_is_broken_off_is_made_up_for(
+    number_of_calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train_and_evaluate(SCORED, tmp_path / "whole")
+    since = time.monotonic()
+    stop_in_evaluation(tmp_path / "run", monkeypatch, number_of_calls)
+    assert last_state(tmp_path / "run")[0] == 20 * number_of_calls
+    assert time.monotonic() - since < 50, "the evaluation was waited for"
+    train_and_evaluate(SCORED, tmp_path / "run", report=lambda _: None)
+    rows, others = (read_json_lines(tmp_path / name / "metrics.jsonl") for name in ("whole", "run"))
+    for row in (*rows, *others):
+        row.pop("images_per_second", None)
+    assert rows == others
+    assert (tmp_path / "whole" / "result.json").read_text() == (tmp_path / "run" / "result.json").read_text()
+
+
+def test_before_the_first_step_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(*_: Any) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(60)
+
+    monkeypatch.setattr("experiments.train.load", load)
+    with pytest.raises(Stopped, match=r"^stopped by Ctrl-C$"):
+        train_and_evaluate(TINY, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_handlers_are_put_back_and_a_second_signal_is_not_held() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    reached: list[str] = []
+
+    def twice() -> None:
+        with Signals() as signals, signals.held():
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("held")
+            os.kill(os.getpid(), signal.SIGINT)
+            reached.append("not held")
+
+    def once() -> None:
+        with Signals() as signals:
+            with signals.held():
+                os.kill(os.getpid(), signal.SIGTERM)
+                reached.append("to the end")
+            reached.append("beyond it")
+
+    with pytest.raises(KeyboardInterrupt):
+        twice()
+    assert signal.getsignal(signal.SIGINT) is before
+    with pytest.raises(Stopped):
+        once()
+    assert reached == ["held", "to the end"]
+
+
+@pytest.mark.slow
+def test_two_processes_stop_after_the_same_step(tmp_path: Path) -> None:
+    """Only one of them is told."""
+    config = {**SHORT, "checkpoint_every": 1000, "epochs": 20}
+    port = free_port()
+
+    def started() -> list[subprocess.Popen[str]]:
+        return [launch(tmp_path / "two", config, *as_flags(port, process)[0], devices=4) for process in range(2)]
+
+    both = started()
+    wait_for_lines(both[0], tmp_path / "two", 30)
+    both[1].send_signal(signal.SIGTERM)
+    said = [process.communicate(timeout=300)[1] for process in both]
+    assert [process.returncode for process in both] == [143, 143], said
+    steps = {step for text in said for step in re.findall(r"stopped by SIGTERM after step (\d+) of 500", text)}
+    assert steps == {str(last_state(tmp_path / "two")[0])}, said
