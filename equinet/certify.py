@@ -10,7 +10,8 @@ from functools import cached_property
 from math import ceil, floor
 from typing import Any
 
-from equinet.domain import Domain
+from equinet.checks import as_kind
+from equinet.domain import Domain, as_domain
 from equinet.fibre import Fibre, as_channels
 from equinet.field import Field, Row, Span
 from equinet.groups import Isometry, SpaceGroup
@@ -114,6 +115,7 @@ class Certificate:
         Raises:
             LayerError: if it cannot run on such an input.
         """
+        as_kind(net, Bound, "the stages of a certificate are those of its network, net.bind(variables)")
         field = Field.input(self.domain, self.channels)
         found: list[Stage] = []
         part, fibre, group = [], self.channels, None
@@ -198,7 +200,9 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
         channels: of the input; a `Fibre` if point operations move them, which the network reads by an `AsFibre` first.
 
     Raises:
+        TypeError: if net is no layer or the domain none.
         LayerError: if the network cannot run on such an input, naming the layer.
+        ValueError: if the domain is too large for its nodes to be listed.
 
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(8, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
@@ -208,12 +212,8 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
     >>> certificate.invariance == certificate.strict
     True
     """
-    if not isinstance(domain, Domain) or not domain.dim:
-        raise TypeError(
-            f"certify needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}"
-        )
-    if not isinstance(net, Layer):
-        raise TypeError(f"certify needs an equinet layer; got {net!r} of type {type(net).__name__}")
+    as_domain(domain, "certify")
+    as_kind(net, Layer, "certify needs an equinet layer")
     try:
         channels = as_channels(channels, "certify")
     except ValueError as error:

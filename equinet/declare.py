@@ -17,6 +17,8 @@ from jax.core import Tracer, eval_jaxpr
 from jax.extend.core import Primitive, jaxpr_as_fun, valid_jaxtype
 from jax.interpreters import ad, batching, mlir
 
+from equinet.checks import shown
+
 if TYPE_CHECKING:
     from jax.extend.core import ClosedJaxpr, JaxprEqn
 
@@ -67,7 +69,14 @@ def declare(rule: Callable[..., Any], *, name: str | None = None) -> Callable[[F
     ('scale', 1, ((False, True),))
     """
 
+    if not callable(rule):
+        raise TypeError(f"declare needs a rule, a function from fields to fields; got {shown(rule)}")
+    if name is not None and not isinstance(name, str):
+        raise TypeError(f"declare: name is text, what a ledger calls the function; got {shown(name)}")
+
     def decorate(fn: Function) -> Function:
+        if not callable(fn):
+            raise TypeError(f"declare marks a function of arrays; got {shown(fn)}")
         label = name or getattr(fn, "__name__", type(fn).__name__)
 
         @wraps(fn)

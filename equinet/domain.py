@@ -5,14 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 from typing import Literal
 
 import numpy as np
 
+from equinet.checks import as_choice, as_integer, as_items, is_integer, shown
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, axis_images, signed_permutations
-from equinet.groups.integers import as_integer, is_integer
+from equinet.groups.isometry import as_rows, is_signed_permutation
 
 Boundary = Literal["periodic", "bounded", "infinite"]
+
+MOST_AXES = 4
+"""Of a domain: a grid with d axes has up to 2^d d! point operations."""
+
+_MADE_OF = f"a domain is made of at most {MOST_AXES} axes, such as (periodic(8), bounded(9))"
+
+MOST_ALONG = 1 << 20
+"""Nodes along an axis that are listed."""
+
+MOST_NODES = 1 << 26
+"""Of a grid whose nodes are listed."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +40,12 @@ class Axis:
     boundary: Boundary
 
     def __post_init__(self) -> None:
-        if self.boundary not in ("periodic", "bounded", "infinite"):
-            raise ValueError(f"an axis is 'periodic', 'bounded' or 'infinite'; got {self.boundary!r}")
+        as_choice(self.boundary, ("periodic", "bounded", "infinite"), "the boundary of an axis")
         if (self.size is None) != (self.boundary == "infinite"):
-            raise ValueError(f"a periodic or bounded axis needs a size and an infinite one has none; got {self}")
+            raise ValueError(
+                f"a periodic or bounded axis needs a size and an infinite one has none; got size {shown(self.size)} of "
+                f"a {self.boundary} axis"
+            )
         if self.size is not None:
             object.__setattr__(self, "size", as_integer(self.size, "the size of an axis", least=1))
 
@@ -67,9 +82,9 @@ class Domain:
     axes: tuple[Axis, ...]
 
     def __post_init__(self) -> None:
-        axes = tuple(self.axes) if isinstance(self.axes, Iterable) else (self.axes,)
-        if not all(isinstance(axis, Axis) for axis in axes):
-            raise ValueError(f"a domain is made of axes, such as (periodic(8), bounded(9)); got {self.axes!r}")
+        axes = as_items(self.axes, _MADE_OF)
+        if not all(isinstance(axis, Axis) for axis in axes) or len(axes) > MOST_AXES:
+            raise ValueError(f"{_MADE_OF}; got {shown(axes)}")
         object.__setattr__(self, "axes", axes)
 
     @property
@@ -103,9 +118,15 @@ class Domain:
         """The smallest shift with which a point operation maps the grid to itself, or None if none does.
 
         Along a bounded axis it is the only one: 0, or size − 1 where the axis is reversed.
+
+        Raises:
+            ValueError: if it is no signed permutation of this many axes.
         """
+        rows = as_rows(matrix, "a point operation: its entries")
+        if len(rows) != self.dim or not is_signed_permutation(rows):
+            raise ValueError(f"{self} is moved by signed permutations of {self.dim} axes; got {shown(rows)}")
         shift = [0] * self.dim
-        for axis, (image, sign) in enumerate(axis_images(matrix)):
+        for axis, (image, sign) in enumerate(axis_images(rows)):
             if self.axes[axis] != self.axes[image]:
                 return None
             if sign < 0 and self.axes[image].boundary == "bounded":
@@ -130,6 +151,8 @@ class Domain:
             raise ValueError(f"{self} has no finite index map")
         if g not in self.group:
             raise ValueError(f"{g} is not an isometry of {self}")
+        if prod(size or 1 for size in self.sizes) > MOST_NODES:
+            raise ValueError(f"{self} has too many nodes for an index map, which lists them: at most {MOST_NODES}")
         sizes = [size or 1 for size in self.sizes]
         if not sizes:
             return np.zeros(1, dtype=np.int64)
@@ -147,10 +170,38 @@ class Domain:
         return "domain(" + ", ".join(str(axis) for axis in self.axes) + ")" if self.axes else "point"
 
 
+def as_domain(domain: Domain, asker: str, *, finite: bool = False) -> Domain:
+    """A domain of an input, along whose axes nodes are listed.
+
+    Args:
+        domain: what was given.
+        asker: who needs it, for the error.
+        finite: whether it must have a size along every axis.
+
+    Raises:
+        TypeError: if it is no domain, or one without axes.
+        ValueError: if it is infinite where it must not be, or too large to be listed.
+    """
+    if not isinstance(domain, Domain) or not domain.dim:
+        raise TypeError(
+            f"{asker} needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {shown(domain)}"
+        )
+    if finite and not domain.is_finite:
+        raise ValueError(f"{asker} needs a finite domain, such as torus(32, 32); got {domain}")
+    if any(size is not None and size > MOST_ALONG for size in domain.sizes):
+        raise ValueError(
+            f"{asker}: {domain} has more than {MOST_ALONG} nodes along an axis, which are listed one by one: ask on a "
+            f"smaller size with the same remainder modulo the strides, or on plane({domain.dim})"
+        )
+    return domain
+
+
 def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:
     kept = tuple(sizes)
     if not 1 <= len(kept) <= 3 or not all(is_integer(size) and size >= 1 for size in kept):
-        raise ValueError(f"{name} needs one to three sizes, integers of at least 1; got {kept}: write {name}(32, 32)")
+        raise ValueError(
+            f"{name} needs one to three sizes, integers of at least 1; got {shown(kept)}: write {name}(32, 32)"
+        )
     return Domain(tuple(Axis(size, boundary) for size in kept))
 
 
@@ -171,5 +222,5 @@ def plane(dim: int) -> Domain:
         ValueError: unless dim is 1, 2 or 3.
     """
     if not is_integer(dim) or dim not in (1, 2, 3):
-        raise ValueError(f"plane needs a dimension of 1, 2 or 3; got {dim!r}")
+        raise ValueError(f"plane needs a dimension of 1, 2 or 3; got {shown(dim)}")
     return Domain(tuple(infinite() for _ in range(dim)))

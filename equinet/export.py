@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from equinet.checks import as_kind
 from equinet.fibre import Fibre
-from equinet.layers.base import Layer, LayerError, Shape, Variables
+from equinet.layers.base import Layer, LayerError, Shape, Variables, as_shape, as_variables, misfit
 from equinet.layers.combine import Hourglass, Named, Sequential, shape_of, with_children
 from equinet.layers.fibres import AsFibre
 from equinet.layers.group_conv import GroupConv, GroupConvTranspose
@@ -37,8 +38,13 @@ def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Laye
     >>> print(plain, weights["params"][0]["kernel"].shape)
     Sequential(Conv(8, 3), BatchNorm()) (3, 3, 1, 8)
     """
-    net.output_shape(tuple(shape))
-    layer, params, state = _exported(net, variables["params"], variables["state"], tuple(shape))
+    as_kind(net, Layer, "export needs an equinet layer")
+    sizes, held = as_shape(shape, "export"), as_variables(variables, "export")
+    net.output_shape(sizes)
+    wrong = misfit(net, held, sizes)
+    if wrong:
+        raise LayerError(f"export: {wrong}")
+    layer, params, state = _exported(net, held["params"], held["state"], sizes)
     return layer, {"params": params, "state": state}
 
 

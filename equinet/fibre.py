@@ -12,8 +12,8 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
+from equinet.checks import as_integer, as_items, as_kind, is_integer, shown
 from equinet.groups import Matrix, point_group_symbol
-from equinet.groups.integers import as_integer, is_integer
 from equinet.groups.point_groups import PointGroup
 from equinet.groups.representation import (
     Images,
@@ -27,6 +27,22 @@ from equinet.groups.representation import (
 
 Group = str | Sequence[Matrix]
 Terms = tuple[tuple[int, Representation], ...]
+
+MOST_CHANNELS = 1 << 20
+"""Of a fibre, which says of each how it moves."""
+
+
+def _is_term(term: Any) -> bool:
+    """Whether it is a number of copies and a representation."""
+    if not isinstance(term, list | tuple) or len(term) != 2:
+        return False
+    copies, rep = term
+    return is_integer(copies) and copies >= 1 and isinstance(rep, Representation)
+
+
+def _check_size(channels: int) -> None:
+    if channels > MOST_CHANNELS:
+        raise ValueError(f"a fibre has at most {MOST_CHANNELS} channels; got {shown(channels)}")
 
 
 class Fibre(int):
@@ -52,18 +68,24 @@ class Fibre(int):
     __array_ufunc__ = None  # or numpy's integers would multiply the number of channels, and drop how they move
 
     def __new__(cls, terms: Terms) -> Fibre:
-        if not terms or not all(is_integer(copies) and copies >= 1 for copies, _ in terms):
-            raise ValueError(f"a fibre needs terms with at least one copy each; got {terms}")
-        if len({rep.group for _, rep in terms}) > 1:
+        given = as_items(terms, "a fibre is made of terms, pairs (copies, representation)")
+        if not given or not all(map(_is_term, given)):
             raise ValueError(
-                f"the terms of a fibre need one group; got {', '.join(str(rep) for _, rep in terms)}: restrict some"
+                f"a fibre needs terms (copies, representation) with at least one copy each, such as those of "
+                f"Fibre.regular('4'); got {shown(given)}"
+            )
+        if len({rep.group for _, rep in given}) > 1:
+            raise ValueError(
+                f"the terms of a fibre need one group; got {', '.join(str(rep) for _, rep in given)}: restrict some"
             )
         merged: list[tuple[int, Representation]] = []
-        for copies, rep in terms:
+        for copies, rep in given:
             if merged and merged[-1][1] == rep:
                 copies += merged.pop()[0]
             merged.append((int(copies), rep))
-        made = super().__new__(cls, sum(copies * rep.size for copies, rep in merged))
+        size = sum(copies * rep.size for copies, rep in merged)
+        _check_size(size)
+        made = super().__new__(cls, size)
         made.terms = tuple(merged)
         return made
 
@@ -173,8 +195,7 @@ class Fibre(int):
         Raises:
             ValueError: if it is no subgroup.
         """
-        subgroup = point_group(group, len(self.group[0]))
-        return Fibre(tuple((copies, rep.restrict(subgroup)) for copies, rep in self.terms))
+        return Fibre(tuple((copies, rep.restrict(group)) for copies, rep in self.terms))
 
     def induce(self, group: Group) -> Fibre:
         """The fibre of a larger group on functions of its cosets with values in this one.
@@ -182,8 +203,7 @@ class Fibre(int):
         Raises:
             ValueError: if this one's group is no subgroup of it.
         """
-        larger = point_group(group, len(self.group[0]))
-        return Fibre(tuple((copies, rep.induce(larger)) for copies, rep in self.terms))
+        return Fibre(tuple((copies, rep.induce(group)) for copies, rep in self.terms))
 
     def __add__(self, other: int) -> Fibre:
         """The direct sum; a plain number stands for so many scalars."""
@@ -201,8 +221,9 @@ class Fibre(int):
     def __mul__(self, copies: int) -> Fibre:
         """So many copies of the whole sum, one after the other."""
         if not is_integer(copies) or isinstance(copies, Fibre) or copies < 1:
-            raise ValueError(f"a fibre is repeated a whole number of times, at least once; got {copies!r}")
+            raise ValueError(f"a fibre is repeated a whole number of times, at least once; got {shown(copies)}")
         copies = int(copies)
+        _check_size(copies * int(self))
         if len(self.terms) == 1:
             return Fibre(((copies * self.terms[0][0], self.terms[0][1]),))
         return Fibre(self.terms * copies)
@@ -215,12 +236,14 @@ class Fibre(int):
         Raises:
             ValueError: if the groups differ.
         """
+        as_kind(other, Fibre, "a tensor product needs another fibre")
+        _check_size(int(self) * int(other))
         return Fibre(tuple((m * n, a @ b) for m, a in self.terms for n, b in other.terms))
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Fibre) and not (self.is_trivial and other.is_trivial):
             return self.terms == other.terms
-        return int(self) == other and (isinstance(other, Fibre) or self.is_trivial)
+        return is_integer(other) and int(self) == int(other) and (isinstance(other, Fibre) or self.is_trivial)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -17,11 +17,15 @@ import numpy as np
 from equinet.domain import Axis, Domain
 from equinet.groups import Lattice, Matrix, Vector, axis_images, signed_permutations
 from equinet.groups.homomorphism import Homomorphism, merge_operations
-from equinet.lines import LABEL, ORIGIN, Line, is_node, translate
+from equinet.lines import LABEL, ORIGIN, Line, is_node
 
 Signs = tuple[int, int]
 Matches = dict[Signs, tuple[int, int]]
 Images = tuple[tuple[int, int], ...]
+
+
+_FEW = 8
+"""Shifts that are tried one by one: to look for likely ones takes longer."""
 
 
 def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
@@ -34,12 +38,12 @@ def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
     return np.where(present, label * LABEL + moved + ORIGIN, codes)
 
 
-def _moved(line: Line, sign: int, shift: int) -> tuple[np.ndarray, np.ndarray]:
-    codes = _act(line, line.codes, sign, shift)
+def _moved(line: Line, sign: int, shift: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    codes, weights = _act(line, line.codes[rows], sign, shift), line.weights[rows]
     if codes.shape[-1] == 1:
-        return codes, line.weights
+        return codes, weights
     order = np.argsort(codes, axis=-1, kind="stable")
-    return np.take_along_axis(codes, order, -1), np.take_along_axis(line.weights, order, -1)
+    return np.take_along_axis(codes, order, -1), np.take_along_axis(weights, order, -1)
 
 
 def _same(line: Line, sign: int, first: int, codes: np.ndarray, weights: np.ndarray) -> bool:
@@ -50,15 +54,69 @@ def _same(line: Line, sign: int, first: int, codes: np.ndarray, weights: np.ndar
     return np.array_equal(line.shifted(first) if sign > 0 else line.reversed(first), codes)
 
 
-def _keys(line: Line) -> dict[bytes, list[int]]:
-    """Rows by their content; on an infinite axis by their content up to a shift."""
-    found: dict[bytes, list[int]] = {}
-    for row in range(line.rows):
-        codes = line.codes[row]
-        if line.advance:
-            codes = translate(codes, np.asarray(-_anchor(codes)))
-        found.setdefault(codes.tobytes() + line.weights[row].tobytes(), []).append(row)
-    return found
+@lru_cache(maxsize=1 << 8)
+def _factors(width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(1 << 63, size=width, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
+
+
+def _hashed(values: np.ndarray) -> np.ndarray:
+    """A number for each row of an array: the same for the same rows, and seldom for others."""
+    flat = values.reshape(len(values), -1).astype(np.uint64)
+    return flat @ _factors(flat.shape[1])
+
+
+@lru_cache(maxsize=1 << 6)
+def _row_numbers(line: Line) -> np.ndarray:
+    """A number for each row, its content hashed."""
+    return _numbers(line.codes, line.weights)
+
+
+def _numbers(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    return _hashed(codes) * np.uint64(3) + _hashed(weights)
+
+
+@lru_cache(maxsize=1 << 6)
+def _rarest(line: Line) -> int:
+    """A row whose content is among the rarest: few rows of another line can be its image."""
+    _, first, counts = np.unique(_row_numbers(line), return_index=True, return_counts=True)
+    return int(first[counts.argmin()])
+
+
+def _marks(line: Line, sign: int) -> np.ndarray:
+    """A number for each node of the base: which taps of what kind of rows read it, whatever their other nodes.
+
+    A match that moves nodes by `sign·p + shift` moves these numbers alike.
+    """
+    # In a maximum over all rows a row counts once.
+    rows = np.unique(_row_numbers(line), return_index=True)[1] if line.pooled == "set" else slice(None)
+    codes, weights = line.codes[rows], line.weights[rows]
+    present = is_node(codes)
+    label, node = np.divmod(np.where(present, codes, ORIGIN), LABEL)
+    kind, tap = _hashed(np.where(present, label, codes)), _hashed(np.arange(codes.shape[1])[:, None])
+    read = kind[:, None, None] + tap[:, None] + _hashed(weights.reshape(-1, 1)).reshape(weights.shape)
+    read = (read ^ (read >> np.uint64(29))) * (label.astype(np.uint64) * np.uint64(2) + np.uint64(1))
+    made = np.zeros(line.modulus, np.uint64)
+    np.add.at(made, (sign * (node - ORIGIN))[present] % line.modulus, read[present])
+    return made
+
+
+def _shifts(a: Line, b: Line, sign: int, below: int) -> list[int]:
+    """The shifts below a bound with which a's nodes can be moved to b's, in order; others cannot match.
+
+    `b[p] = a[p − t]` for all p: an occurrence of one sequence in the other, written twice. So this is linear.
+    """
+    if below <= _FEW:
+        return list(range(below))
+    size, (here, there) = a.modulus, (_marks(a, sign), _marks(b, 1))
+    found = [0] if np.array_equal(here, there) else []
+    sought, twice = there.tobytes(), np.tile(here, 2).tobytes()
+    width = here.itemsize
+    at = twice.find(sought, width * (size - below + 1))
+    while 0 <= at < width * size:
+        if at % width == 0:
+            found.append(size - at // width)
+        at = twice.find(sought, at + 1)
+    return sorted(found)
 
 
 def _anchor(codes: np.ndarray) -> int:
@@ -66,13 +124,40 @@ def _anchor(codes: np.ndarray) -> int:
     return int(nodes[0] % LABEL) - ORIGIN if nodes.size else 0
 
 
-def _images(a: Line, b: Line, sign: int, shift: int, keys: dict[bytes, list[int]]) -> list[Signs]:
-    """All `(s', t')` with row `s' i + t'` of b equal to row i of a moved by `(sign, shift)`, on a finite axis."""
+def _images(a: Line, b: Line, sign: int, shift: int) -> list[Signs]:
+    """The `(s', t')` with row `s' i + t'` of b equal to row i of a moved by `(sign, shift)`, on a finite axis.
+
+    Of those that differ by a period of b's rows, one.
+    """
+    row = _rarest(a)
+    [sought] = _numbers(*_moved(a, sign, shift, slice(row, row + 1)))
+    places = np.flatnonzero(_row_numbers(b) == sought)
+    if not places.size:
+        return []
     codes, weights = _moved(a, sign, shift)
     if a.pooled:
         return [(1, 0)] if _content(a, codes, weights) == _content(b, b.codes, b.weights) else []
-    starts = keys.get(codes[0].tobytes() + weights[0].tobytes(), [])
-    return [(s, first) for s in (1, -1) for first in starts if _same(b, s, first, codes, weights)]
+    found = []
+    for s in (1, -1):
+        starts = np.unique((places - s * row) % b.rows % _row_period(b)).tolist()
+        found += [(s, first) for first in starts if _same(b, s, first, codes, weights)]
+    return found
+
+
+@lru_cache(maxsize=1 << 6)
+def _row_period(line: Line) -> int:
+    """After how many rows a line on a finite axis repeats itself."""
+    numbers = _row_numbers(line)
+    for period in _divisors(line.rows):
+        if np.array_equal(numbers[period:], numbers[: line.rows - period]) and (
+            period == line.rows
+            or (
+                np.array_equal(line.codes[period:], line.codes[:-period])
+                and np.array_equal(line.weights[period:], line.weights[:-period])
+            )
+        ):
+            return period
+    return line.rows
 
 
 def _content(line: Line, codes: np.ndarray, weights: np.ndarray) -> list[bytes]:
@@ -99,10 +184,9 @@ def match_axis(line: Line) -> tuple[Lattice, Matches]:
 
 
 def _periodic_lattice(line: Line) -> Lattice:
-    keys = _keys(line)
-    rows = [(line.modulus, 0), (0, line.rows)]
+    rows = [(line.modulus, 0), (0, line.rows if line.pooled else _row_period(line))]
     for t in [0, *_divisors(line.modulus)]:
-        images = [first for s, first in _images(line, line, 1, t, keys) if s == 1]
+        images = [first for s, first in _images(line, line, 1, t) if s == 1]
         rows += [(t, first) for first in images]
         if t and images:
             break
@@ -111,12 +195,12 @@ def _periodic_lattice(line: Line) -> Lattice:
 
 def _finite_matches(a: Line, b: Line, translations: Lattice) -> Matches:
     """One match for each pair of signs, given the pairs of translations of b."""
-    keys = _keys(b)
     found: Matches = {}
     step = (translations.project([0]).steps or (0,))[0] or 1
-    for sign, t in product((1, -1), range(step)):
-        for s, first in _images(a, b, sign, t, keys):
-            found.setdefault((sign, s), (t, first))
+    for sign in (1, -1):
+        for t in _shifts(a, b, sign, step):
+            for s, first in _images(a, b, sign, t):
+                found.setdefault((sign, s), (t, first))
     return found
 
 

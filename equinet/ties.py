@@ -210,19 +210,31 @@ def _kind(reading: Reading, n: int | None) -> str:
             return "alike"  # for all that is looked at
         used = nodes[0][weights[0] != 0]
         return "gather" if used.size == 1 else "overlapping" if np.ptp(used) >= reading.advance else "disjoint"
-    reads = np.zeros((len(nodes), n), np.int64)
-    rows = np.broadcast_to(np.arange(len(nodes))[:, None], nodes.shape)
-    present = (nodes != FILL) & (weights != 0)
-    np.add.at(reads, (rows[present], nodes[present]), weights[present])
     maximum = isinstance(reading, Window) and reading.reduce == "max"
-    if maximum:
-        reads = np.minimum(reads, 1)  # what is in a window twice is no larger for that
-    if not present.any(1).all() or len(np.unique(reads, axis=0)) < len(reads):
+    nodes, weights = _merged(np.where((nodes != FILL) & (weights != 0), nodes, n), weights, n)
+    weights = np.minimum(weights, 1) if maximum else weights  # what is in a window twice is no larger for that
+    present = nodes < n
+    if not present.any(1).all() or len(np.unique(np.hstack([nodes, weights]), axis=0)) < len(nodes):
         return "alike"
-    if (np.count_nonzero(reads, axis=0) <= 1).all():
-        return "gather" if (np.count_nonzero(reads, axis=1) == 1).all() else "disjoint"
+    if (np.bincount(nodes[present], minlength=n) <= 1).all():
+        return "gather" if (present.sum(1) == 1).all() else "disjoint"
     # Averages of unequal totals might be proportional.
-    return "overlapping" if maximum or np.unique(reads.sum(1)).size == 1 else "alike"
+    return "overlapping" if maximum or np.unique(weights.sum(1)).size == 1 else "alike"
+
+
+def _merged(nodes: np.ndarray, weights: np.ndarray, none: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of nodes and weights in order, each node once with all its weight; `none`, of weight 0, fills them up."""
+
+    def ordered(nodes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        order = np.argsort(nodes, axis=1, kind="stable")
+        return np.take_along_axis(nodes, order, 1), np.take_along_axis(weights, order, 1)
+
+    nodes, weights = ordered(nodes, np.where(nodes == none, 0, weights))
+    for tap in range(1, nodes.shape[1]):
+        again = nodes[:, tap] == nodes[:, tap - 1]
+        weights[:, tap] += np.where(again, weights[:, tap - 1], 0)
+        nodes[again, tap - 1], weights[again, tap - 1] = none, 0
+    return ordered(nodes, weights)
 
 
 @lru_cache(maxsize=1 << 12)

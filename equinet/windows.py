@@ -60,6 +60,16 @@ class Reading(ABC):
     def size(self, n: int) -> int:
         """Number of outputs for n inputs."""
 
+    @property
+    def reads(self) -> int:
+        """How many nodes an output reads, at most."""
+        return 1
+
+    @property
+    def period(self) -> int:
+        """How many outputs one period has along an infinite axis."""
+        return 1
+
     @abstractmethod
     def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The index table for n inputs, or one period of it."""
@@ -114,6 +124,10 @@ class Window(Reading):
     def mode(self) -> str:
         """The border rule: a mode of `pad_table`."""
         return self.padding if self.padding in ("circular", "reflect", "edge") else "zero"
+
+    @property
+    def reads(self) -> int:
+        return self.kernel
 
     def border(self, n: int | None) -> tuple[int, int]:
         """Padding before and after; for an infinite axis that of a size the stride divides."""
@@ -183,6 +197,14 @@ class Transposed(Reading):
         return (self.kernel - 1) * self.dilation + 1
 
     @property
+    def reads(self) -> int:
+        return self.kernel
+
+    @property
+    def period(self) -> int:
+        return self.stride
+
+    @property
     def lead(self) -> int:
         """How far the first tap of output 0 lies before input 0, on the fine grid."""
         return self.extent - 1 if self.padding == "valid" else self.extent // 2
@@ -219,6 +241,10 @@ class Nearest(Reading):
 
     factor: int
 
+    @property
+    def period(self) -> int:
+        return self.factor
+
     def size(self, n: int) -> int:
         return n * self.factor
 
@@ -236,6 +262,10 @@ class Linear(Reading):
 
     factor: int
     padding: str = "edge"
+
+    @property
+    def period(self) -> int:
+        return self.factor
 
     def size(self, n: int) -> int:
         return n * self.factor
@@ -262,6 +292,10 @@ class Shuffle(Reading):
     factor: int
     axis: int
 
+    @property
+    def period(self) -> int:
+        return self.factor
+
     def size(self, n: int) -> int:
         return n * self.factor
 
@@ -286,6 +320,14 @@ class Blocks(Reading):
 
     @property
     def advance(self) -> int:
+        return self.window
+
+    @property
+    def reads(self) -> int:
+        return self.window
+
+    @property
+    def period(self) -> int:
         return self.window
 
     def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

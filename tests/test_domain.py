@@ -133,7 +133,10 @@ def test_axes_of_different_kind_never_swap() -> None:
         (lambda: box(1, 2, 3, 4), "box needs one to three sizes"),
         (lambda: box(cast(int, 2.5)), "box needs one to three sizes"),
         (lambda: plane(4), "plane needs a dimension of 1, 2 or 3; got 4"),
-        (lambda: Axis(3, cast(Boundary, "round")), "an axis is 'periodic', 'bounded' or 'infinite'; got 'round'"),
+        (
+            lambda: Axis(3, cast(Boundary, "round")),
+            "the boundary of an axis must be 'periodic', 'bounded' or 'infinite'; got 'round'",
+        ),
         (lambda: Axis(None, "periodic"), "needs a size"),
         (lambda: Axis(0, "bounded"), "the size of an axis must be a whole number of at least 1; got 0"),
         (lambda: plane(2).index_map(Isometry.identity(2)), r"plane\(2\) has no finite index map"),

@@ -12,20 +12,22 @@ ROOT = Path(__file__).resolve().parent.parent
 # What each part of equinet may import from equinet, besides itself. A new part gets a row here.
 CORE = {"fibre", "kernels", "lines", "matching", "windows", "phases", "ties", "field", "tables"}
 ALLOWED: dict[str, set[str]] = {
-    "groups": set(),
-    "domain": {"groups"},
+    "checks": set(),
+    "groups": {"checks"},
+    "domain": {"checks", "groups"},
     "runtime": set(),
-    "verify": {"groups", "domain"},
-    **{name: {"groups", "domain", *CORE} for name in CORE},
-    "declare": {"phases", "field"},
+    "arrays": {"checks"},
+    "verify": {"checks", "arrays", "groups", "domain"},
+    **{name: {"checks", "groups", "domain", *CORE} for name in CORE},
+    "declare": {"checks", "phases", "field"},
     "linear": set(),
-    "layers": {"groups", "domain", *CORE, "declare", "linear"},
-    "certify": {"groups", "domain", *CORE, "layers"},
-    "infer": {"groups", "domain", *CORE, "declare", "certify"},
-    "advise": {"groups", "domain", *CORE, "layers", "certify", "verify"},
-    "export": {"groups", "domain", *CORE, "layers"},
-    "models": {"groups", "fibre", "layers"},
-    "interop": {"groups", "domain", *CORE, "layers", "infer"},
+    "layers": {"checks", "arrays", "groups", "domain", *CORE, "declare", "linear"},
+    "certify": {"checks", "groups", "domain", *CORE, "layers"},
+    "infer": {"checks", "arrays", "groups", "domain", *CORE, "declare", "certify"},
+    "advise": {"checks", "groups", "domain", *CORE, "layers", "certify", "verify"},
+    "export": {"checks", "groups", "domain", *CORE, "layers"},
+    "models": {"checks", "groups", "fibre", "layers"},
+    "interop": {"checks", "groups", "domain", *CORE, "layers", "infer"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 EXTRAS = ("optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")

@@ -8,8 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 from equinet.certify import Certificate
+from equinet.checks import as_choice, as_integer, as_kind, shown
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.integers import as_integer
 from equinet.groups.names import says_where, solve_centre
 
 Of = Literal["strict", "orbit", "invariance"]
@@ -41,10 +41,9 @@ class Requirement:
     dim: int | None = None
 
     def __post_init__(self) -> None:
-        if self.of not in ("strict", "orbit", "invariance"):
-            raise ValueError(f"of must be 'strict', 'orbit' or 'invariance'; got {self.of!r}")
+        as_choice(self.of, ("strict", "orbit", "invariance"), "of")
         if not isinstance(self.require, (SpaceGroup, str)) and not callable(self.require):
-            raise ValueError(f"require is a SpaceGroup, a name such as '4mm' or a predicate; got {self.require!r}")
+            raise ValueError(f"require is a SpaceGroup, a name such as '4mm' or a predicate; got {shown(self.require)}")
         if self.dim is not None:
             object.__setattr__(self, "dim", as_integer(self.dim, "dim", least=1))
         dim = self.dim if self.named is None else self.named.dim
@@ -80,6 +79,7 @@ class Requirement:
         Raises:
             ValueError: if the requirement is about another dimension.
         """
+        as_kind(certificate, Certificate, "a requirement is met by a certificate")
         if callable(self.require):
             return bool(self.require(certificate))
         group: SpaceGroup = getattr(certificate, self.of)
@@ -89,6 +89,8 @@ class Requirement:
 
     def within(self, group: SpaceGroup) -> bool:
         """Whether a group contains the required one; that of a function of the certificate is not known: False."""
+        if as_kind(group, SpaceGroup, "a requirement lies within a group").dim != self.dim:
+            raise ValueError(f"{self} is about dimension {self.dim}; {group} acts on Z^{group.dim}")
         if self.named is None:
             return False
         if self.says_where:

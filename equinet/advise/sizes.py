@@ -10,10 +10,13 @@ from equinet.advise.period import Period, classes, coarsest, likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
 from equinet.certify import certify
-from equinet.domain import Domain, box, plane, torus
+from equinet.checks import as_choice, as_integers, as_items, as_kind, shown
+from equinet.domain import MOST_ALONG, Domain, box, plane, torus
 from equinet.fibre import as_channels
-from equinet.groups.integers import as_integers
 from equinet.layers import Layer, LayerError
+
+MOST_SIZES = 1 << 16
+"""Sizes that are tried one by one."""
 
 
 @dataclass(frozen=True)
@@ -129,12 +132,15 @@ def legal_sizes(
     >>> print(legal_sizes(eq.MaxPool(323), "323Z", range(8, 257), dim=1))
     n ≡ 0 (mod 323): none of the sizes tried, 8 to 256; the next is 323
     """
-    if boundary not in ("torus", "box", "plane"):
-        raise ValueError(f"boundary must be 'torus', 'box' or 'plane'; got {boundary!r}")
+    as_kind(net, Layer, "legal_sizes needs an equinet layer")
+    as_choice(boundary, ("torus", "box", "plane"), "boundary")
     channels = as_channels(channels, "legal_sizes")
-    tried = tuple(sorted(set(as_integers(tuple(sizes), "legal_sizes: the sizes"))))
-    if not tried or tried[0] < 1:
-        raise ValueError("legal_sizes needs sizes of at least 1")
+    rule = f"legal_sizes needs sizes of at least 1, up to {MOST_SIZES} of them and none above {MOST_ALONG}"
+    if isinstance(sizes, range) and len(range(sizes.start, sizes.stop, sizes.step)[: MOST_SIZES + 1]) > MOST_SIZES:
+        raise ValueError(f"{rule}; got {shown(sizes)}")
+    tried = tuple(sorted(set(as_integers(as_items(sizes, rule), "legal_sizes: the sizes"))))
+    if not tried or tried[0] < 1 or tried[-1] > MOST_ALONG or len(tried) > MOST_SIZES:
+        raise ValueError(f"{rule}; got {shown(tried)}")
     requirement = Requirement(require, of, dim)
     axes = requirement.dim or 2
     if boundary == "plane":

@@ -12,7 +12,8 @@ from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
 from equinet.advise.why import Lack, is_vacuous, lack
 from equinet.certify import Certificate, certify
-from equinet.domain import Axis, Domain, periodic
+from equinet.checks import as_flag, as_integer, as_kind
+from equinet.domain import Axis, Domain, as_domain, periodic
 from equinet.fibre import as_channels
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.verify import Report, verify
@@ -184,7 +185,13 @@ def suggest(
         ValueError: if the requirement cannot be read or is about another dimension.
         LayerError: if the network cannot run on the domain, and no edit was found.
     """
+    as_kind(net, Layer, "suggest needs an equinet layer")
+    as_domain(domain, "suggest")
     channels = as_channels(channels, "suggest")
+    limit = as_integer(limit, "suggest: limit", least=0)
+    budget = as_integer(budget, "suggest: budget", least=0)
+    seed = as_integer(seed, "suggest: seed", least=0, most=(1 << 63) - 1)
+    measure = as_flag(measure, "suggest: measure")
     search = _Search(net, domain, channels, Requirement(require, of, domain.dim), budget)
     cannot_run = None
     try:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
+from equinet.checks import as_kind
 from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, matvec
 from equinet.groups.lattice import Lattice
 from equinet.groups.space_group import SpaceGroup, lift, meet_cosets
@@ -207,6 +208,8 @@ class Homomorphism:
             ValueError: if g is not in `source`.
         """
         d, e = self.source_dim, self.target_dim
+        if as_kind(g, Isometry, "an action is one of isometries").dim != d:
+            raise ValueError(f"{g} is an isometry of Z^{g.dim}; this action is one of isometries of Z^{d}")
         options = [(b, shift) for (a, b), shift in self.operations if a == g.matrix]
         for b, shift in sorted(options, key=lambda option: option[0] != g.matrix):
             tail = lift(self.lattice, d, [x - y for x, y in zip(g.shift, shift[:d], strict=True)])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import permutations, product
 
-from equinet.groups.integers import as_integer, as_integers
+from equinet.checks import MOST_AXES, as_integer, as_integers, as_items, shown
 
 Vector = tuple[int, ...]
 Matrix = tuple[Vector, ...]
@@ -82,9 +82,8 @@ def as_rows(matrix: Iterable[Iterable[int]], what: str) -> Matrix:
     Raises:
         ValueError: if it has no rows of exact integers; the message names `what`.
     """
-    if isinstance(matrix, str | bytes) or not isinstance(matrix, Iterable):
-        raise ValueError(f"{what} must be whole numbers in rows, such as ((0, -1), (1, 0)); got {matrix!r}")
-    return tuple(as_integers(row, what) for row in matrix)
+    rows = as_items(matrix, f"{what} must be whole numbers in rows, such as ((0, -1), (1, 0))")
+    return tuple(as_integers(row, what) for row in rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,18 +115,19 @@ class Isometry:
         object.__setattr__(self, "shift", as_integers(self.shift, "an isometry moves nodes to nodes: its shift"))
         if len(self.matrix) != len(self.shift):
             raise ValueError(
-                f"an isometry needs a d × d matrix and d shifts; got {len(self.matrix)} rows and shift {self.shift}"
+                f"an isometry needs a d × d matrix and d shifts; got {len(self.matrix)} rows and shift "
+                f"{shown(self.shift)}"
             )
         if not is_signed_permutation(self.matrix):
             raise ValueError(
                 f"an isometry of the grid needs a signed permutation matrix (one ±1 per row and column); "
-                f"got {self.matrix}"
+                f"got {shown(self.matrix)}"
             )
 
     @staticmethod
     def identity(dim: int) -> Isometry:
         """The identity of Z^dim."""
-        return _identity(as_integer(dim, "the dimension of a grid", least=0))
+        return _identity(as_integer(dim, "the dimension of a grid", least=0, most=MOST_AXES))
 
     @staticmethod
     def translation(shift: Sequence[int]) -> Isometry:
@@ -155,9 +155,10 @@ class Isometry:
 
     def __call__(self, point: Sequence[int]) -> Vector:
         """The image `A p + t` of a grid point."""
-        if len(point) != self.dim:
-            raise ValueError(f"an isometry of Z^{self.dim} acts on points of {self.dim} coordinates; got {point}")
-        return tuple(x + t for x, t in zip(matvec(self.matrix, point), self.shift, strict=True))
+        kept = as_integers(point, "a point of the grid")
+        if len(kept) != self.dim:
+            raise ValueError(f"an isometry of Z^{self.dim} acts on points of {self.dim} coordinates; got {shown(kept)}")
+        return tuple(x + t for x, t in zip(matvec(self.matrix, kept), self.shift, strict=True))
 
     def __mul__(self, other: Isometry) -> Isometry:
         """Composition: `(g * h)(p) = g(h(p))`."""
@@ -170,10 +171,11 @@ class Isometry:
     def __pow__(self, exponent: int) -> Isometry:
         """Repeated composition; negative exponents invert."""
         exponent = as_integer(exponent, "the exponent of an isometry")
-        base = self if exponent >= 0 else self.inverse()
-        result = Isometry.identity(self.dim)
-        for _ in range(abs(exponent)):
-            result = result * base
+        square = self if exponent >= 0 else self.inverse()
+        result, left = _identity(self.dim), abs(exponent)
+        while left:
+            result, left = result * square if left % 2 else result, left // 2
+            square = square * square if left else square
         return result
 
     def inverse(self) -> Isometry:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import prod
 
 from flint import fmpz_mat
 
-from equinet.groups.integers import as_integer, as_integers
-from equinet.groups.isometry import Matrix, Vector, matvec
+from equinet.checks import MOST_AXES, MOST_DIMENSIONS, as_integer, as_integers, as_items, as_kind, shown
+from equinet.groups.isometry import Matrix, Vector, as_rows, matvec
 
 Rows = tuple[Vector, ...]
 
@@ -52,13 +52,17 @@ class Lattice:
     dim: int
     basis: Rows
 
+    __array_ufunc__ = None  # or numpy's arrays would take `&` and `+` to their entries
+
     def __post_init__(self) -> None:
-        object.__setattr__(self, "dim", as_integer(self.dim, "the dimension of a lattice", least=0))
-        basis = tuple(as_integers(row, "a basis vector of a lattice") for row in self.basis)
+        dim = as_integer(self.dim, "the dimension of a lattice", least=0, most=MOST_DIMENSIONS)
+        object.__setattr__(self, "dim", dim)
+        basis = as_rows(self.basis, "the basis of a lattice")
         object.__setattr__(self, "basis", basis)
         if not _is_hermite(basis, self.dim):
             raise ValueError(
-                f"the basis of a lattice in Z^{self.dim} is its Hermite normal form; got {basis}: use Lattice.span"
+                f"the basis of a lattice in Z^{self.dim} is its Hermite normal form; got {shown(basis)}: "
+                f"use Lattice.span"
             )
 
     @staticmethod
@@ -68,17 +72,21 @@ class Lattice:
         Raises:
             ValueError: if an entry is no exact integer, or a row has another number of them.
         """
-        kept = tuple(as_integers(row, "a generator of a lattice") for row in rows)
+        dim = as_integer(dim, "the dimension of a lattice", least=0)
+        given = (
+            rows if type(rows) is list else as_items(rows, "a lattice is spanned by vectors, such as [(2, 0), (0, 2)]")
+        )
+        kept = tuple(as_integers(row, "a generator of a lattice") for row in given)
         for row in kept:
             if len(row) != dim:
-                raise ValueError(f"a generator of a lattice in Z^{dim} needs {dim} coordinates; got {row}")
+                raise ValueError(f"a generator of a lattice in Z^{dim} needs {dim} coordinates; got {shown(row)}")
         kept = tuple(row for row in kept if any(row))
         return Lattice(dim, _hermite(kept) if kept else ())
 
     @staticmethod
     def full(dim: int) -> Lattice:
         """Z^dim."""
-        return Lattice.diagonal((1,) * as_integer(dim, "the dimension of a lattice", least=0))
+        return Lattice.diagonal((1,) * as_integer(dim, "the dimension of a lattice", least=0, most=MOST_AXES))
 
     @staticmethod
     def zero(dim: int) -> Lattice:
@@ -109,7 +117,16 @@ class Lattice:
 
     def reduce(self, vector: Sequence[int]) -> Vector:
         """The canonical representative of `vector` modulo this lattice."""
-        rest = list(vector)
+        return self._reduced(self._vector(vector))
+
+    def _vector(self, vector: Sequence[int]) -> Vector:
+        kept = as_integers(vector, "a vector of the grid")
+        if len(kept) != self.dim:
+            raise ValueError(f"a lattice in Z^{self.dim} holds vectors of {self.dim} coordinates; got {shown(kept)}")
+        return kept
+
+    def _reduced(self, vector: Vector) -> Vector:
+        rest: Sequence[int] = vector
         for row in self.basis:
             at = _pivot(row)
             times = rest[at] // row[at]
@@ -118,40 +135,69 @@ class Lattice:
         return tuple(rest)
 
     def __contains__(self, vector: Sequence[int]) -> bool:
-        kept = as_integers(vector, "a vector of the grid")
-        if len(kept) != self.dim:
-            raise ValueError(f"a lattice in Z^{self.dim} holds vectors of {self.dim} coordinates; got {kept}")
-        return not any(self.reduce(kept))
+        return not any(self._reduced(self._vector(vector)))
 
     def __le__(self, other: Lattice) -> bool:
         """Inclusion."""
+        if not isinstance(other, Lattice):
+            return NotImplemented
         return self.dim == other.dim and all(row in other for row in self.basis)
+
+    def _check_together(self, other: Lattice) -> None:
+        if self.dim != other.dim:
+            raise ValueError(f"one lattice lies in Z^{self.dim}, the other in Z^{other.dim}: {self} and {other}")
 
     def __add__(self, other: Lattice) -> Lattice:
         """The join: all sums of an element of each."""
+        if not isinstance(other, Lattice):
+            return NotImplemented
+        self._check_together(other)
         return Lattice.span((*self.basis, *other.basis), self.dim)
 
     def __and__(self, other: Lattice) -> Lattice:
         """The meet (intersection)."""
+        if not isinstance(other, Lattice):
+            return NotImplemented
+        self._check_together(other)
         zero = (0,) * self.dim
         stacked = [row + row for row in self.basis] + [row + zero for row in other.basis]
         return Lattice.span(stacked, 2 * self.dim).fibre(self.dim)
 
     def fibre(self, leading: int) -> Lattice:
         """The tails of the elements whose first `leading` coordinates vanish."""
+        leading = as_integer(leading, "the number of leading coordinates", least=0, most=self.dim)
         rows = tuple(row[leading:] for row in self.basis if not any(row[:leading]))
         return Lattice(self.dim - leading, rows)
 
     def project(self, keep: Sequence[int]) -> Lattice:
-        """Image under the projection to the coordinates `keep`, in that order."""
-        return Lattice.span([tuple(row[i] for i in keep) for row in self.basis], len(keep))
+        """Image under the projection to the coordinates `keep`, in that order.
+
+        Raises:
+            ValueError: if there is no such coordinate.
+        """
+        kept = as_integers(keep, "the coordinates kept")
+        if not all(0 <= i < self.dim for i in kept):
+            raise ValueError(f"a lattice in Z^{self.dim} has the coordinates 0 to {self.dim - 1}; got {shown(kept)}")
+        return Lattice.span([tuple(row[i] for i in kept) for row in self.basis], len(kept))
 
     def image(self, matrix: Matrix) -> Lattice:
         """Image under `v ↦ M v`."""
-        return Lattice.span([matvec(matrix, row) for row in self.basis], len(matrix))
+        rows = self._map(matrix, self.dim)
+        return Lattice.span([matvec(rows, row) for row in self.basis], len(rows))
+
+    @staticmethod
+    def _map(matrix: Matrix, columns: int) -> Matrix:
+        rows = as_rows(matrix, "a map of lattices: its entries")
+        if any(len(row) != columns for row in rows):
+            raise ValueError(f"a map from Z^{columns} needs rows of {columns} entries; got {shown(rows)}")
+        return rows
 
     def preimage(self, matrix: Matrix, dim: int) -> Lattice:
         """All v in Z^dim with `M v` in this lattice."""
+        dim = as_integer(dim, "the dimension of a lattice", least=0, most=MOST_AXES)
+        matrix = self._map(matrix, dim)
+        if len(matrix) != self.dim:
+            raise ValueError(f"a map to Z^{self.dim} needs {self.dim} rows; got {shown(matrix)}")
         units = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
         zero = (0,) * dim
         stacked = [matvec(matrix, unit) + unit for unit in units] + [row + zero for row in self.basis]
@@ -163,23 +209,33 @@ class Lattice:
         Raises:
             ValueError: if this lattice is not contained in `other`.
         """
-        if not self <= other:
+        if not self <= as_kind(other, Lattice, "an index needs another lattice"):
             raise ValueError(f"the index of {self} in {other} needs the first to lie in the second")
         if self.rank < other.rank:
             return None
         return prod(row[_pivot(row)] for row in self.basis) // prod(row[_pivot(row)] for row in other.basis)
 
-    def representatives(self, finer: Lattice) -> Iterable[Vector]:
-        """One vector per coset of `finer` in this lattice (a finite index is required)."""
-        if finer.index_in(self) is None:
+    def representatives(self, finer: Lattice) -> Iterator[Vector]:
+        """One vector per coset of `finer` in this lattice, reduced and in order, one after the other.
+
+        Raises:
+            ValueError: if there are infinitely many, or `finer` does not lie in this lattice.
+        """
+        if as_kind(finer, Lattice, "cosets are those of a lattice").index_in(self) is None:
             raise ValueError(f"{finer} has infinite index in {self}")
-        pivots = {_pivot(row): row[_pivot(row)] for row in finer.basis}
-        seen = [(0,) * self.dim]
-        for row in reversed(self.basis):
-            at = _pivot(row)
-            count = pivots[at] // row[at]
-            seen = [tuple(x + k * y for x, y in zip(v, row, strict=True)) for k in range(count) for v in seen]
-        return (finer.reduce(v) for v in seen)
+        ends = [(row, _pivot(row), end[_pivot(row)]) for row, end in zip(self.basis, finer.basis, strict=True)]
+
+        def from_axis(vector: Vector, level: int) -> Iterator[Vector]:
+            if level == len(ends):
+                yield vector
+                return
+            row, at, end = ends[level]
+            # From the least entry that this lattice has here, up to the pivot of the finer one.
+            first = -(vector[at] // row[at])
+            for times in range(first, first + end // row[at]):
+                yield from from_axis(tuple(x + times * y for x, y in zip(vector, row, strict=True)), level + 1)
+
+        return from_axis((0,) * self.dim, 0)
 
     @property
     def steps(self) -> Vector | None:

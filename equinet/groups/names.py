@@ -24,12 +24,15 @@ import re
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from equinet.groups.integers import as_integer
+from equinet.checks import as_integer, as_kind, shown
 from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
 from equinet.groups.lattice import Lattice
 from equinet.groups.plane_groups import full_plane_symbol, is_plane_symbol, parse_plane_group, plane_group_symbol
-from equinet.groups.point_groups import parse_point_group, point_group_symbol, quoted
+from equinet.groups.point_groups import parse_point_group, point_group_symbol
 from equinet.groups.space_group import SpaceGroup, lift
+
+LONGEST = 100_000
+"""Characters of a text that is read."""
 
 MOST_AXES = 4
 """Axes that the text of a group may have."""
@@ -92,7 +95,7 @@ def format_group(group: SpaceGroup) -> str:
     >>> print(SpaceGroup.generate(2, [quarter, Isometry.translation((2, 0))]))
     2Z × 2Z ⋊ 4 (p4, index 4)
     """
-    if group.is_trivial:
+    if as_kind(group, SpaceGroup, "format_group needs a SpaceGroup").is_trivial:
         return "trivial"
     parts = [str(group.lattice)] if group.lattice != group.periods else []
     operations = [g for g in group.generators if not g.is_translation]
@@ -121,7 +124,9 @@ def _spaced(text: str, what: str) -> str:
         ValueError: if it is no text.
     """
     if not isinstance(text, str):
-        raise ValueError(f"{what} is read from text; got {text!r}")
+        raise ValueError(f"{what} is read from text; got {shown(text)}")
+    if len(text) > LONGEST:
+        raise ValueError(f"{what} is named in at most {LONGEST} characters; got {len(text)}, {shown(text)}")
     return " ".join(text.split())
 
 
@@ -142,7 +147,7 @@ def parse_isometry(text: str) -> Isometry:
     for part in parts:
         found = _COORDINATE.fullmatch(part)
         if found is None or found[2] not in letters or len(parts) > 10:
-            raise ValueError(f"cannot read {quoted(text)} as an isometry; write a coordinate triplet such as '-y+7, x'")
+            raise ValueError(f"cannot read {shown(text)} as an isometry; write a coordinate triplet such as '-y+7, x'")
         rows.append(tuple((-1 if found[1] else 1) * (letter == found[2]) for letter in letters))
         shift.append(int(f"{found[3]}{found[4]}") if found[3] else 0)
     return Isometry(tuple(rows), tuple(shift))
@@ -151,11 +156,11 @@ def parse_isometry(text: str) -> Isometry:
 def _numbers(text: str) -> tuple[Fraction, ...]:
     parts = [part.strip() for part in text.split(",")]
     if not all(map(_NUMBER.fullmatch, parts)):
-        raise ValueError(f"cannot read {quoted(text)} as coordinates; write numbers such as '7/2, 0'")
+        raise ValueError(f"cannot read {shown(text)} as coordinates; write numbers such as '7/2, 0'")
     try:
         return tuple(map(Fraction, parts))
     except ZeroDivisionError:
-        raise ValueError(f"cannot read {quoted(text)} as coordinates: a denominator is 0") from None
+        raise ValueError(f"cannot read {shown(text)} as coordinates: a denominator is 0") from None
 
 
 def _read_parts(text: str) -> dict[str, str] | None:
@@ -193,7 +198,7 @@ def _parse_translations(text: str) -> Lattice:
         inside = text[1:-1] if _SPAN.fullmatch(text[1:-1]) else ""
         rows = [tuple(map(int, row.split(","))) for row in re.findall(r"\(([^)]*+)\)", inside)]
         if len({len(row) for row in rows}) != 1:
-            raise ValueError(f"cannot read {quoted(text)} as a lattice; write its basis, such as ⟨(1, 1), (0, 2)⟩")
+            raise ValueError(f"cannot read {shown(text)} as a lattice; write its basis, such as ⟨(1, 1), (0, 2)⟩")
         return Lattice.span(rows, len(rows[0]))
     steps = [step.strip() for step in re.split("[×x]", text)]
     _check_axes(text, len(steps))
@@ -202,16 +207,16 @@ def _parse_translations(text: str) -> Lattice:
 
 def _check_axes(text: str, axes: int) -> None:
     if axes > MOST_AXES:
-        raise ValueError(f"cannot read {quoted(text)}: it has {axes} axes; groups are read in up to {MOST_AXES}")
+        raise ValueError(f"cannot read {shown(text)}: it has {axes} axes; groups are read in up to {MOST_AXES}")
 
 
 def _one_dimension(text: str, claims: Iterable[int]) -> int:
     dims = set(claims)
     if not dims:
-        raise ValueError(f"{quoted(text)} does not tell its dimension: pass dim= or periods=")
+        raise ValueError(f"{shown(text)} does not tell its dimension: pass dim= or periods=")
     if len(dims) > 1:
-        shown = ", ".join(map(str, sorted(dims)))
-        raise ValueError(f"{quoted(text)} mixes dimensions {shown}; check dim= and periods=")
+        listed = ", ".join(map(str, sorted(dims)))
+        raise ValueError(f"{shown(text)} mixes dimensions {listed}; check dim= and periods=")
     return dims.pop()
 
 
@@ -221,8 +226,8 @@ def _about(centre: Sequence[Fraction], point_group: Iterable[Matrix], text: str)
         image = [sum(a * c for a, c in zip(row, centre, strict=True)) for row in matrix]
         shift = [c - i for c, i in zip(centre, image, strict=True)]
         if any(t.denominator != 1 for t in shift):
-            shown = ", ".join(map(str, centre))
-            raise ValueError(f"{quoted(text)}: the point group about ({shown}) does not map the grid to itself")
+            listed = ", ".join(map(str, centre))
+            raise ValueError(f"{shown(text)}: the point group about ({listed}) does not map the grid to itself")
         found.append(Isometry(matrix, tuple(int(t) for t in shift)))
     return found
 
@@ -233,7 +238,7 @@ def _check_notes(text: str, notes: str, group: SpaceGroup) -> None:
     wrong = [note.strip() for note in notes.split(",") if note.strip() not in accepted]
     if wrong:
         raise ValueError(
-            f"{quoted(text)}: the note {quoted(wrong[0])} is not true of this group; it has {', '.join(true)}"
+            f"{shown(text)}: the note {shown(wrong[0])} is not true of this group; it has {', '.join(true)}"
         )
 
 
@@ -257,7 +262,7 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
     found = _read_parts(_spaced(text, "a group"))
     if found is None:
         raise ValueError(
-            f"cannot read {quoted(text)} as a group; "
+            f"cannot read {shown(text)} as a group; "
             f"write '2Z × 2Z ⋊ 4mm', 'Z × 2Z', '4mm at (0, 0)', 'p4m' or 'trivial'"
         )
     symbol = found.get("symbol", "")
@@ -265,6 +270,8 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
     centre = _numbers(found["centre"]) if "centre" in found else None
     explicit = [parse_isometry(part) for part in found["generators"].split(";")] if "generators" in found else []
     named = parse_plane_group(symbol) if is_plane_symbol(symbol) else None
+    if periods is not None:
+        as_kind(periods, Lattice, "the periods of a group are a lattice, such as Lattice.diagonal((8, 8))")
     claims = [thing.dim for thing in (lattice, named, periods, *explicit) if thing is not None]
     _check_axes(text, max(claims, default=0))
     given = [] if dim is None else [as_integer(dim, "dim", least=0)]
@@ -272,7 +279,7 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
     kept = Lattice.zero(size) if periods is None else periods
     if named is not None and (lattice or centre):
         raise ValueError(
-            f"{quoted(text)}: a plane symbol stands alone, or with generators; write the point group after translations"
+            f"{shown(text)}: a plane symbol stands alone, or with generators; write the point group after translations"
         )
     if named is not None and explicit:
         return _placed(named, explicit, kept, text)
@@ -292,7 +299,7 @@ def _placed(named: SpaceGroup, explicit: Sequence[Isometry], kept: Lattice, text
     wanted, made = plane_group_symbol(named), plane_group_symbol(group)
     if (made, group.lattice) != (wanted, named.lattice):
         raise ValueError(
-            f"{quoted(text)}: with the translations {named.lattice} of {wanted} these generators make "
+            f"{shown(text)}: with the translations {named.lattice} of {wanted} these generators make "
             f"{made} on {group.lattice}; write the translations: {group}"
         )
     return SpaceGroup.generate(2, group.generators, kept)
@@ -317,8 +324,8 @@ def _assembled(
     group = SpaceGroup.generate(size, [*moved, *operations], kept)
     if group.lattice != translations:
         raise ValueError(
-            f"{quoted(text)}: the operations generate more translations: {group.lattice}, not {translations}"
+            f"{shown(text)}: the operations generate more translations: {group.lattice}, not {translations}"
         )
     if point_group and group.point_group != point_group:
-        raise ValueError(f"{quoted(text)}: the generators have point group {point_group_symbol(group.point_group)}")
+        raise ValueError(f"{shown(text)}: the generators have point group {point_group_symbol(group.point_group)}")
     return group

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 
+from equinet.checks import as_kind, shown
 from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
 from equinet.groups.lattice import Lattice
-from equinet.groups.point_groups import determinant, order_of, quoted
+from equinet.groups.point_groups import determinant, order_of
 from equinet.groups.space_group import SpaceGroup
 
 # Short symbol: (full symbol, lattice basis, coset representatives), the smallest instance in the standard setting.
@@ -63,7 +64,7 @@ def plane_group_symbol(group: SpaceGroup) -> str | None:
     >>> plane_group_symbol(SpaceGroup.generate(2, [glide, Isometry.translation((1, 0))]))
     'pg'
     """
-    if group.dim != 2 or group.lattice.rank != 2:
+    if as_kind(group, SpaceGroup, "plane_group_symbol needs a SpaceGroup").dim != 2 or group.lattice.rank != 2:
         return None
     mirrors = [(a, t) for a, t in group.operations if determinant(a) < 0]
     turns = max(order_of(a) for a in group.point_group if determinant(a) > 0)
@@ -99,4 +100,4 @@ def parse_plane_group(symbol: str) -> SpaceGroup:
             return SpaceGroup.generate(2, [*translations, *(Isometry(a, t) for a, t in operations)])
     known = [*_STANDARD, *(full for full, _, _ in _STANDARD.values())]
     near = list(dict.fromkeys(get_close_matches(symbol, known, n=6, cutoff=0.5))) or list(_STANDARD)
-    raise ValueError(f"unknown plane group {quoted(symbol)}; did you mean one of {', '.join(near)}?")
+    raise ValueError(f"unknown plane group {shown(symbol)}; did you mean one of {', '.join(near)}?")

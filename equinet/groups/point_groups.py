@@ -17,7 +17,17 @@ from difflib import get_close_matches
 from functools import cache
 from math import gcd
 
-from equinet.groups.isometry import Matrix, Vector, identity_matrix, inverse_matrix, matmul, matvec, signed_permutations
+from equinet.checks import as_items, is_integer, shown
+from equinet.groups.isometry import (
+    Matrix,
+    Vector,
+    as_rows,
+    identity_matrix,
+    inverse_matrix,
+    matmul,
+    matvec,
+    signed_permutations,
+)
 
 PointGroup = tuple[Matrix, ...]
 
@@ -35,6 +45,7 @@ _SCHOENFLIES = {
     **{(1, "C1"): "1", (1, "D1"): "m"},
     **{(2, "C1"): "1", (2, "C2"): "2", (2, "C4"): "4", (2, "D1"): "m", (2, "D2"): "2mm", (2, "D4"): "4mm"},
 }
+_LONGEST = 100
 _SUBSCRIPT = r"_((?:-?[xyz])+)"
 _TOKEN = re.compile(rf"(/?)(-?\d|m)(?:{_SUBSCRIPT})?")
 
@@ -180,10 +191,11 @@ def point_group_symbol(matrices: Iterable[Matrix]) -> str:
     >>> [point_group_symbol(closure(gens, 2)) for gens in ([flip], [transpose], [flip, transpose])]
     ['m_x', 'm_x-y', '4mm']
     """
-    group = tuple(sorted(matrices))
+    given = as_items(matrices, "a point group is a sequence of matrices")
+    group = tuple(sorted(as_rows(matrix, "a point operation: its entries") for matrix in given))
     dim = len(group[0]) if group else -1
     if dim not in _SETTINGS or group not in _tables(dim)[0]:
-        raise ValueError(f"not a point group of the grid in 0 to 3 dimensions: {group}")
+        raise ValueError(f"not a point group of the grid in 0 to 3 dimensions: {shown(group)}")
     return _tables(dim)[0][group]
 
 
@@ -196,20 +208,19 @@ def parse_point_group(symbol: str, dim: int) -> PointGroup:
     >>> parse_point_group("m_x", 2)
     (((-1, 0), (0, 1)), ((1, 0), (0, 1)))
     """
-    if dim not in _SETTINGS:
-        raise ValueError(f"point groups have symbols in 0 to 3 dimensions; got {quoted(symbol)} in {dim}")
+    if not isinstance(symbol, str):
+        raise ValueError(f'a point group is read from its symbol, such as "4mm"; got {shown(symbol)}')
+    if not is_integer(dim) or dim not in _SETTINGS:
+        raise ValueError(f"point groups have symbols in 0 to 3 dimensions; got {shown(symbol)} in {shown(dim)}")
+    if len(symbol) > _LONGEST:
+        raise ValueError(f"no point group has a symbol of {len(symbol)} characters: {shown(symbol)}")
     names, groups = _tables(dim)
     symbol = _SCHOENFLIES.get((dim, symbol), symbol)
     if symbol in groups:
         return groups[symbol]
-    shown = list(dict.fromkeys(names.values()))
+    known = list(dict.fromkeys(names.values()))
     if (dim, symbol) in _NO_STANDARD_SETTING:
-        oriented = [name for name in shown if re.sub(_SUBSCRIPT, "", name) == symbol]
+        oriented = [name for name in known if re.sub(_SUBSCRIPT, "", name) == symbol]
         raise ValueError(f"{symbol!r} has several orientations in {dim}-D; say which: {', '.join(oriented)}")
-    near = get_close_matches(symbol, groups, n=6, cutoff=0.5) or [name for name in shown if "_" not in name]
-    raise ValueError(f"unknown point group {quoted(symbol)} in {dim}-D; did you mean one of {', '.join(near)}?")
-
-
-def quoted(text: str) -> str:
-    """Text as errors quote it."""
-    return repr(text if len(text) <= 80 else text[:77] + "…")
+    near = get_close_matches(symbol, groups, n=6, cutoff=0.5) or [name for name in known if "_" not in name]
+    raise ValueError(f"unknown point group {shown(symbol)} in {dim}-D; did you mean one of {', '.join(near)}?")

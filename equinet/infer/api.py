@@ -13,11 +13,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.arrays import as_dtype
 from equinet.certify import Certificate
-from equinet.domain import Domain
+from equinet.checks import as_choice, as_flag, is_integer, shown
+from equinet.domain import MOST_ALONG, Domain, as_domain
 from equinet.fibre import Fibre, as_channels
 from equinet.field import Field, Lost, Row, Span, changed
-from equinet.groups.integers import is_integer
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, permuted
@@ -82,16 +83,14 @@ def infer(
     False
     """
     if not callable(fn):
-        raise TypeError(f"infer needs a function of one array; got {fn!r}: bind a layer's variables with bind")
-    if not isinstance(domain, Domain) or not domain.dim:
-        raise TypeError(
-            f"infer needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {domain!r}"
-        )
+        raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
+    as_domain(domain, "infer")
     if isinstance(channels, Fibre):
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
     channels = as_channels(channels, "infer")
-    if layout not in LAYOUTS:
-        raise ValueError(f"infer: a layout is one of {', '.join(LAYOUTS)}; got {layout!r}")
+    as_choice(layout, LAYOUTS, "infer: a layout")
+    as_flag(generic, "infer: generic")
+    dtype = as_dtype(dtype, "infer")
     sizes = _sizes(domain, size)
     start = changed(Field.input(domain, channels), trial=Trial.input(domain, channels, sizes))
     value, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
@@ -110,8 +109,10 @@ def _read_otherwise(before: Field, lost: Lost) -> str:
 def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:
     given = (size,) * domain.dim if size is None or is_integer(size) else size
     if not isinstance(given, Iterable) or not all(one is None or (is_integer(one) and one >= 1) for one in given):
-        raise ValueError(f"infer: size is an integer of at least 1, or one per axis; got {size!r}")
+        raise ValueError(f"infer: size is an integer of at least 1, or one per axis; got {shown(size)}")
     given = tuple(given)
+    if any(one is not None and one > MOST_ALONG for one in given):
+        raise ValueError(f"infer: size is at most {MOST_ALONG}, to trace the function at; got {shown(size)}")
     if len(given) != domain.dim:
         raise ValueError(f"infer: size {size} has {len(given)} entries, the domain {domain} {domain.dim} axes")
     sizes = []

@@ -11,6 +11,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import is_integer, shown
+from equinet.domain import MOST_ALONG
 from equinet.fibre import Forgotten
 from equinet.field import Field, Lost
 from equinet.layers import Context, Layer, LayerError
@@ -44,8 +46,10 @@ class Foreign(Layer):
     size: int
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise ValueError(f"{self}: size must be at least 1; got {self.size}")
+        if not is_integer(self.size) or not 1 <= self.size <= MOST_ALONG:
+            raise ValueError(f"{self}: size must be at least 1; got {shown(self.size)}")
+        if self.rule is not None and not callable(self.rule):
+            raise TypeError(f"{self}: symmetry is a rule, a function from a field to one; got {shown(self.rule)}")
 
     def output_shape(self, shape: Shape) -> Shape:
         made = _traced_shape(self, self._concrete(shape))

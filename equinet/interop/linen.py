@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import as_items, as_kind, shown
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
@@ -70,7 +71,7 @@ def to_linen(layer: Layer) -> nn.Module:
     {'bias': (8,), 'kernel': (3, 3, 1, 8)}
     >>> y, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
     """
-    return LinenLayer(layer)
+    return LinenLayer(as_kind(layer, Layer, "to_linen needs an equinet layer"))
 
 
 @dataclass(frozen=True)
@@ -131,4 +132,8 @@ def from_linen(
     >>> print(eq.certify(net, eq.torus(8, 8)).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)
     """
-    return FromLinen(symmetry, size, module, tuple(streams))
+    as_kind(module, nn.Module, "from_linen needs a Linen module")
+    names = as_items(streams, "from_linen: streams are names, such as ('dropout',)")
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError(f"from_linen: streams are names, such as ('dropout',); got {shown(names)}")
+    return FromLinen(symmetry, size, module, names)

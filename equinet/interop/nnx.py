@@ -10,10 +10,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from equinet.checks import as_kind
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
-from equinet.layers.base import Params, State
+from equinet.layers.base import Params, State, as_shape
 
 
 class NnxLayer(nnx.Module):
@@ -83,7 +84,9 @@ def to_nnx(layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> nnx.Module:
     >>> model(jnp.ones((2, 8, 8, 1)), train=True).shape
     (2, 8, 8, 10)
     """
-    return NnxLayer(layer, shape, rngs)
+    as_kind(layer, Layer, "to_nnx needs an equinet layer")
+    as_kind(rngs, nnx.Rngs, "to_nnx needs random streams, such as nnx.Rngs(params=0)")
+    return NnxLayer(layer, as_shape(shape, "to_nnx"), rngs)
 
 
 @dataclass(frozen=True)
@@ -164,5 +167,6 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     >>> print(eq.certify(net, eq.torus(8, 8)).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)
     """
+    as_kind(module, nnx.Module, "from_nnx needs an NNX module")
     graph, params, rngs, state = nnx.split(module, nnx.Param, nnx.RngState, ...)
     return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))

@@ -10,8 +10,9 @@ import jax.numpy as jnp
 
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis, whole
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, per_axis
 from equinet.layers.group_conv import GroupConv
+from equinet.layers.local import read_shape
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
 from equinet.windows import Blocks
 
@@ -45,8 +46,10 @@ class SqueezeExcite(Layer):
 
     ratio: int = 4
 
+    def __post_init__(self) -> None:
+        check(self, ratio=count)
+
     def output_shape(self, shape: Shape) -> Shape:
-        whole(self.ratio, "ratio", self)
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
         return shape
@@ -102,7 +105,6 @@ class _Attention(Layer):
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
         fibre = shape[-1] or 0
-        whole(self.heads, "heads", self)
         if isinstance(fibre, Fibre) and self.heads != 1:
             copies = [count for count, _ in fibre.terms]
             if len(copies) > 1 or copies[0] % self.heads:
@@ -156,6 +158,9 @@ class SelfAttention(_Attention):
 
     heads: int
 
+    def __post_init__(self) -> None:
+        check(self, heads=count)
+
     def output_shape(self, shape: Shape) -> Shape:
         return self._check(shape)
 
@@ -185,6 +190,9 @@ class WindowedAttention(_Attention):
     window: Ints
     heads: int
 
+    def __post_init__(self) -> None:
+        check(self, window=counts, heads=count)
+
     def _windows(self, shape: Shape) -> tuple[int, ...]:
         windows = per_axis(self.window, shape, "window", self)
         if any(n is not None and n % w for n, w in zip(shape[:-1], windows, strict=True)):
@@ -195,8 +203,8 @@ class WindowedAttention(_Attention):
         return windows
 
     def output_shape(self, shape: Shape) -> Shape:
-        self._windows(self._check(shape))
-        return shape
+        windows = self._windows(self._check(shape))
+        return (*read_shape(self, shape, [Blocks(window) for window in windows]), shape[-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         windows = self._windows(x.shape[1:])

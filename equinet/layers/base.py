@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from equinet.arrays import as_key
+from equinet.checks import MOST, MOST_AXES, as_choice, as_flag, as_real, is_integer, shown
 from equinet.declare import declare
 from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
-from equinet.groups.integers import is_integer
 
 Shape = tuple[int | None, ...]
 Params = Any
@@ -149,33 +152,55 @@ class Layer:
         Raises:
             LayerError: if some layer cannot run on an input of this shape.
         """
-        sizes = tuple(shape) if isinstance(shape, Sequence) else ()
-        if len(sizes) < 1 or not all(is_integer(n) and n >= 1 for n in sizes):
-            raise LayerError(f"init needs a shape (*spatial, channels) of positive integers; got {shape}")
-        sizes = tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
+        sizes = as_shape(shape, "init")
+        seed = as_key(key, "init")
         self.output_shape(sizes)
-        params, state = self.setup(jax.random.key(key) if isinstance(key, int) else key, sizes)
+        params, state = self.setup(jax.random.key(seed) if isinstance(seed, int) else seed, sizes)
         return {"params": params, "state": state}
 
-    def apply(self, variables: Variables, x: jax.Array, *, train: bool = False, key: jax.Array | None = None) -> Any:
+    def apply(
+        self, variables: Variables, x: jax.Array, *, train: bool = False, key: jax.Array | int | None = None
+    ) -> Any:
         """The output `[batch, *spatial, channels]`; with `train=True` the pair (output, new state).
 
         Raises:
-            LayerError: if some layer cannot run on an input of this shape, or draws random numbers without a key.
+            TypeError: if x is no array.
+            LayerError: if some layer cannot run on an input of this shape, or draws random numbers without a key, or
+                the variables are those of another network.
         """
+        if not isinstance(x, jax.Array | np.ndarray):
+            raise TypeError(
+                f"apply needs an array [batch, *spatial, channels]; got {shown(x)} of type {type(x).__name__}"
+            )
         if x.ndim < 2 or 0 in x.shape:
             raise LayerError(
                 f"apply needs an array [batch, *spatial, channels] without empty axes; got shape {x.shape}"
             )
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
+        train = as_flag(train, "apply: train")
+        seed = None if key is None else as_key(key, "apply")
+        context = Context(train, jax.random.key(seed) if isinstance(seed, int) else seed, fibre=x.shape[-1])
+        held = as_variables(variables, "apply")
         self.output_shape(x.shape[1:])
-        context = Context(train, key, fibre=x.shape[-1])
-        y, state = self.run(variables["params"], variables["state"], x, context)
+        try:
+            y, state = self.run(held["params"], held["state"], x, context)
+        except LayerError:
+            raise
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+            wrong = misfit(self, held, x.shape[1:])
+            if wrong:
+                raise LayerError(f"apply: {wrong}") from None
+            raise
         return (y, state) if train else y
 
     def bind(self, variables: Variables) -> Bound:
-        """The layer with its variables: a function of x, in evaluation mode."""
+        """The layer with its variables: a function of x, in evaluation mode.
+
+        Raises:
+            LayerError: if they are no `{"params": …, "state": …}`.
+        """
+        as_variables(variables, "bind")
         return Bound(self, variables)
 
     @property
@@ -269,15 +294,128 @@ class Bound:
         return self.layer.apply(self.variables, x)
 
 
-def whole(value: int, what: str, layer: Layer, least: int = 1) -> int:
-    """A hyperparameter that is a whole number.
+def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
+    """A shape `(*spatial, channels)` as a tuple of ints; channels may be a `Fibre`.
 
     Raises:
-        LayerError: if it is no exact integer, or below `least`.
+        LayerError: if it is none.
     """
-    if not is_integer(value) or value < least:
-        raise LayerError(f"{layer}: {what} must be an integer of at least {least}; got {value!r}")
+    rule = f"{asker} needs a shape (*spatial, channels) of positive integers"
+    is_one = isinstance(shape, Sequence) and not isinstance(shape, str | bytes) and len(shape) <= MOST_AXES
+    sizes = tuple(shape) if is_one else ()
+    if len(sizes) < 1 or not all(is_integer(n) and 1 <= n <= MOST for n in sizes):
+        raise LayerError(f"{rule}, none above {MOST}; got {shown(shape)}")
+    return tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
+
+
+def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
+    """Variables as `init` makes them.
+
+    Raises:
+        LayerError: if they are none.
+    """
+    if not isinstance(variables, Mapping) or not {"params", "state"} <= set(variables):
+        raise LayerError(
+            f'{asker} needs variables {{"params": …, "state": …}}, as init makes them; got {shown(variables)}'
+        )
+    return variables
+
+
+def misfit(layer: Layer, variables: Mapping[str, Any], shape: tuple[int, ...]) -> str:
+    """What tells variables from those that `init` makes for inputs of a shape; nothing if they are like them.
+
+    Asked where a layer could not run, so that what runs pays nothing for it.
+    """
+    made = jax.eval_shape(lambda: layer.init(0, shape))
+    for part in ("params", "state"):
+        given, like = (dict(jax.tree_util.tree_flatten_with_path(tree[part])[0]) for tree in (variables, made))
+        for path in like.keys() | given.keys():
+            place = f"{part}{jax.tree_util.keystr(path)}"
+            found = jnp.shape(given[path]) if isinstance(given.get(path), jax.Array | np.ndarray) else None
+            wanted = like[path].shape if path in like else None
+            if found != wanted:
+                came = shown(given[path]) if found is None and path in given else f"shape {found}"
+                return (
+                    f"the variables are those of another network or input: {place} should be "
+                    f"{'absent' if wanted is None else f'an array of shape {wanted}'}; got "
+                    f"{came if path in given else 'nothing'}: make them with init on an input of shape {shape}"
+                )
+    return ""
+
+
+Check = Callable[[Any, str], Any]
+"""A hyperparameter, checked and held as plain numbers, from what was given and what to call it."""
+
+
+def check(layer: Layer, **checks: Check) -> None:
+    """Check hyperparameters where a layer is made: each by what a keyword of its name says.
+
+    Raises:
+        LayerError: naming the layer and the hyperparameter.
+    """
+    for name, as_checked in checks.items():
+        try:
+            found = as_checked(getattr(layer, name), name)
+        except (TypeError, ValueError) as error:
+            raise LayerError(f"{type(layer).__name__}: {error}") from None
+        object.__setattr__(layer, name, found)
+
+
+def count(value: Any, what: str) -> int:
+    """An integer from 1 on."""
+    if not is_integer(value) or not 1 <= value <= MOST:
+        raise ValueError(f"{what} must be an integer of at least 1 and at most {MOST}; got {shown(value)}")
     return int(value)
+
+
+def counts(value: Any, what: str, least: int = 1) -> int | tuple[int, ...]:
+    """An integer from `least` on, or one per axis."""
+    single = not isinstance(value, list | tuple)
+    entries = (value,) if single else tuple(value)
+    if not all(map(is_integer, entries)) or not entries:
+        raise ValueError(f"{what} must be an integer or one per axis; got {shown(value)}")
+    if not least <= min(entries) <= max(entries) <= MOST:
+        raise ValueError(f"{what} must be integers of at least {least} and at most {MOST}; got {shown(value)}")
+    return int(value) if single else tuple(map(int, entries))
+
+
+def flag(value: Any, what: str) -> bool:
+    """True or False."""
+    return as_flag(value, what)
+
+
+def choice(*choices: Any) -> Check:
+    """One of some texts or numbers."""
+    return lambda value, what: as_choice(value, choices, what)
+
+
+def number(least: float = -math.inf, most: float = math.inf) -> Check:
+    """A finite number within bounds, which are accepted."""
+    return lambda value, what: as_real(value, what, least, most)
+
+
+def positive(value: Any, what: str) -> float:
+    """A finite number above 0."""
+    if as_real(value, what) <= 0:
+        raise ValueError(f"{what} must be positive; got {shown(value)}")
+    return value
+
+
+def fraction(value: Any, what: str) -> float:
+    """A number from 0 on and below 1."""
+    if not 0 <= as_real(value, what) < 1:
+        raise ValueError(f"{what} must be in [0, 1); got {shown(value)}")
+    return value
+
+
+def channels(value: Any, what: str) -> int:
+    """A number of channels, or a `Fibre`."""
+    return value if isinstance(value, Fibre) else count(value, what)
+
+
+def optional(as_checked: Check) -> Check:
+    """None, or what passes a check."""
+    return lambda value, what: None if value is None else as_checked(value, what)
 
 
 def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer, least: int = 1) -> tuple[int, ...]:
@@ -289,12 +427,11 @@ def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer
     dim = len(shape) - 1
     if not 1 <= dim <= 3:
         raise LayerError(f"{layer} needs an input with one to three spatial axes; got shape {shape}")
-    values = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else (value,) * dim
-    if not all(map(is_integer, values)):
-        raise LayerError(f"{layer}: {what} must be an integer or one per axis; got {value!r}")
-    values = tuple(map(int, values))
+    try:
+        found = counts(value, what, least)
+    except ValueError as error:
+        raise LayerError(f"{layer}: {error}") from None
+    values = found if isinstance(found, tuple) else (found,) * dim
     if len(values) != dim:
         raise LayerError(f"{layer}: {what} {value} has {len(values)} entries, the input of shape {shape} {dim} axes")
-    if min(values) < least:
-        raise LayerError(f"{layer}: {what} must be integers of at least {least}; got {value}")
     return values

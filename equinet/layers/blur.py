@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import PaddingSpec, read_shape, taps, window_reason, windows
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, per_axis
+from equinet.layers.local import PaddingSpec, paddings, read_shape, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import maxima_shape, slide
 from equinet.windows import Extend, Window, binomial
@@ -76,6 +76,9 @@ class BlurPool(Layer):
     size: Ints = 3
     padding: PaddingSpec = "circular"
 
+    def __post_init__(self) -> None:
+        check(self, stride=counts, size=counts, padding=paddings)
+
     def _windows(self, shape: Shape) -> tuple[Window, ...]:
         return blur_windows(self, shape, self.size, self.stride, self.padding)
 
@@ -113,6 +116,9 @@ class MaxBlurPool(Layer):
     window: Ints = 2
     size: Ints = 3
     padding: PaddingSpec = "circular"
+
+    def __post_init__(self) -> None:
+        check(self, stride=counts, window=counts, size=counts, padding=paddings)
 
     def _maximum(self, shape: Shape) -> tuple[Window, ...]:
         return windows(self, shape, self.window, 1, 1, self.padding, "max")

@@ -11,9 +11,10 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import as_kind, shown
 from equinet.fibre import Fibre, agree, concatenate
 from equinet.field import Field, Lost, changed
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, choice, within
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import joined as joined_trials
 from equinet.layers.trials import through
@@ -133,6 +134,11 @@ class Named(Layer):
     name: str
     layer: Layer
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip() or not self.name.isprintable():
+            raise LayerError(f"Named: name must be text of one line; got {shown(self.name)}")
+        _check_layers("Named", (self.layer,), start=1)
+
     @property
     def unnamed(self) -> Layer:
         return self.layer
@@ -227,12 +233,11 @@ class Parallel(Layer):
 
     def __init__(self, *branches: Layer, join: Join = "add") -> None:
         _check_layers(type(self).__name__, branches)
-        if join not in ("add", "concat", "mul"):
-            raise ValueError(f"Parallel: join must be 'add', 'concat' or 'mul'; got {join!r}")
         if not branches:
-            raise ValueError("Parallel needs at least one branch")
+            raise LayerError("Parallel: needs at least one branch, got none: use Identity to change nothing")
         object.__setattr__(self, "branches", branches)
         object.__setattr__(self, "join", join)
+        check(self, join=choice("add", "concat", "mul"))
 
     @property
     def children(self) -> tuple[tuple[str, Layer], ...]:
@@ -352,8 +357,7 @@ class Hourglass(Layer):
 
     def __post_init__(self) -> None:
         _check_layers("Hourglass", (self.down, self.inner, self.up))
-        if self.skip not in (None, "add", "concat"):
-            raise ValueError(f"Hourglass: skip must be None, 'add' or 'concat'; got {self.skip!r}")
+        check(self, skip=choice(None, "add", "concat"))
 
     @property
     def children(self) -> tuple[tuple[str, Layer], ...]:
@@ -395,10 +399,9 @@ class Hourglass(Layer):
         return f"Hourglass({self.down}, {self.inner}, {self.up}{skip})"
 
 
-def _check_layers(owner: str, layers: Sequence[object]) -> None:
-    for i, layer in enumerate(layers):
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{owner}: argument {i} must be a layer; got {layer!r} of type {type(layer).__name__}")
+def _check_layers(owner: str, layers: Sequence[object], start: int = 0) -> None:
+    for i, layer in enumerate(layers, start):
+        as_kind(layer, Layer, f"{owner}: argument {i} must be a layer")
 
 
 def with_children(layer: Layer, children: Sequence[Layer]) -> Layer:

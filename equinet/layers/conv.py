@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.checks import shown
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis, whole
-from equinet.layers.local import PaddingSpec, pad_axis, pad_input, read_shape, taps, window_reason, windows
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, flag, per_axis
+from equinet.layers.local import PaddingSpec, pad_axis, pad_input, paddings, read_shape, taps, window_reason, windows
 from equinet.linear import with_transposes
 from equinet.windows import Transposed, Window
 
@@ -135,7 +137,6 @@ def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> No
 
 
 def _check_groups(layer: Layer, groups: int, features: int, channels: int) -> None:
-    features, groups = whole(features, "features", layer), whole(groups, "groups", layer)
     if channels % groups or features % groups:
         raise LayerError(f"{layer}: groups={groups} must divide the {channels} input channels and {features} features")
 
@@ -167,6 +168,10 @@ class Conv(Layer):
     groups: int = 1
     bias: bool = True
 
+    def __post_init__(self) -> None:
+        check(self, features=count, kernel=counts, stride=counts, dilation=counts)
+        check(self, padding=paddings, groups=count, bias=flag)
+
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         """What it reads of an input of that shape, a `Window` per axis."""
         return windows(self, shape, self.kernel, self.stride, self.dilation, self.padding, "taps")
@@ -192,6 +197,13 @@ class Conv(Layer):
         return window_reason(self.windows(before.shape), before, lost)
 
 
+def transposed_padding(value: Any, what: str) -> str:
+    """A padding of a transposed convolution."""
+    if not isinstance(value, str) or value not in ("zero", "circular", "valid"):
+        raise ValueError(f"unknown {what} {shown(value)}; use 'zero', 'circular' or 'valid'")
+    return value
+
+
 @dataclass(frozen=True)
 class ConvTranspose(Layer):
     """Transposed convolution: inputs `stride` apart with zeros between, then a convolution of stride 1.
@@ -209,10 +221,12 @@ class ConvTranspose(Layer):
     groups: int = 1
     bias: bool = True
 
+    def __post_init__(self) -> None:
+        check(self, features=count, kernel=counts, stride=counts, dilation=counts)
+        check(self, padding=transposed_padding, groups=count, bias=flag)
+
     def windows(self, shape: Shape) -> tuple[Transposed, ...]:
         """What it reads of an input of that shape, a `Transposed` per axis."""
-        if self.padding not in ("zero", "circular", "valid"):
-            raise LayerError(f"{self}: unknown padding {self.padding!r}; use 'zero', 'circular' or 'valid'")
         kernels = per_axis(self.kernel, shape, "kernel", self)
         strides = per_axis(self.stride, shape, "stride", self)
         dilations = per_axis(self.dilation, shape, "dilation", self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +12,19 @@ import numpy as np
 from equinet.fibre import Fibre, Group
 from equinet.field import Field, Lost, changed
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
-from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import (
+    Context,
+    FibreLayer,
+    Layer,
+    LayerError,
+    Params,
+    Shape,
+    State,
+    channels,
+    check,
+    choice,
+    positive,
+)
 from equinet.layers.orbits import orbit_count, orbit_means, spread
 from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import maximum
@@ -25,6 +37,12 @@ def _needs_fibre(layer: Layer, channels: int | None) -> Fibre:
             f"GroupConv, or drop it"
         )
     return channels
+
+
+def _symbol_or_operations(value: Any, what: str) -> Group:
+    """A symbol, which is read in the dimension of the input, or the operations of a point group."""
+    del what
+    return value if isinstance(value, str) else point_group(value)
 
 
 def _norms(x: jax.Array, fibre: int, epsilon: float) -> jax.Array:
@@ -51,8 +69,7 @@ class NormRelu(Layer):
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
-        if self.epsilon <= 0:
-            raise ValueError(f"NormRelu: epsilon must be positive; got {self.epsilon}")
+        check(self, epsilon=positive)
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape
@@ -126,8 +143,7 @@ class GroupPool(Layer):
     kind: Literal["max", "mean", "norm"] = "max"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("max", "mean", "norm"):
-            raise ValueError(f"GroupPool: kind must be 'max', 'mean' or 'norm'; got {self.kind!r}")
+        check(self, kind=choice("max", "mean", "norm"))
 
     def output_shape(self, shape: Shape) -> Shape:
         fibre = _needs_fibre(self, shape[-1])
@@ -176,10 +192,7 @@ class CosetPool(Layer):
     kind: Literal["max", "mean"] = "max"
 
     def __post_init__(self) -> None:
-        if self.kind not in ("max", "mean"):
-            raise ValueError(f"CosetPool: kind must be 'max' or 'mean'; got {self.kind!r}")
-        if not isinstance(self.subgroup, str):
-            object.__setattr__(self, "subgroup", point_group(self.subgroup))
+        check(self, subgroup=_symbol_or_operations, kind=choice("max", "mean"))
 
     def _target(self, channels: int | None) -> tuple[int, Representation]:
         """Copies, and the representation on cosets."""
@@ -237,8 +250,7 @@ class Restrict(Layer):
     group: Group
 
     def __post_init__(self) -> None:
-        if not isinstance(self.group, str):
-            object.__setattr__(self, "group", point_group(self.group))
+        check(self, group=_symbol_or_operations)
 
     def _split(self, channels: int | None) -> tuple[Fibre, tuple[int, ...]]:
         """The fibre of the output, and for each of its channels that of the input."""
@@ -287,6 +299,9 @@ class AsFibre(FibreLayer):
     treats_channels = "by fibre"
 
     fibre: int
+
+    def __post_init__(self) -> None:
+        check(self, fibre=channels)
 
     def output_shape(self, shape: Shape) -> Shape:
         fibre = _needs_fibre(self, self.fibre)

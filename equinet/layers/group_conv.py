@@ -15,9 +15,22 @@ from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
 from equinet.kernels import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
-from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.conv import Conv, ConvTranspose, add_bias
-from equinet.layers.local import PaddingSpec, window_reason
+from equinet.layers.base import (
+    Context,
+    FibreLayer,
+    Layer,
+    LayerError,
+    Params,
+    Shape,
+    State,
+    channels,
+    check,
+    counts,
+    flag,
+    per_axis,
+)
+from equinet.layers.conv import Conv, ConvTranspose, add_bias, transposed_padding
+from equinet.layers.local import PaddingSpec, paddings, window_reason
 from equinet.layers.orbits import orbit_count, spread_invariant
 from equinet.windows import Reading, Window
 
@@ -306,6 +319,10 @@ class GroupConv(_GroupConvolution):
     depthwise: bool = False
     bias: bool = True
 
+    def __post_init__(self) -> None:
+        check(self, out=channels, kernel=counts, stride=counts, dilation=counts)
+        check(self, padding=paddings, depthwise=flag, bias=flag)
+
     def plain(self, groups: int = 1, bias: bool = False) -> Conv:
         return Conv(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
 
@@ -329,6 +346,10 @@ class GroupConvTranspose(_GroupConvolution):
     padding: str = "zero"
     depthwise: bool = False
     bias: bool = True
+
+    def __post_init__(self) -> None:
+        check(self, out=channels, kernel=counts, stride=counts, dilation=counts)
+        check(self, padding=transposed_padding, depthwise=flag, bias=flag)
 
     def plain(self, groups: int = 1, bias: bool = False) -> ConvTranspose:
         return ConvTranspose(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)

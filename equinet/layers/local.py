@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.domain import Axis
+from equinet.checks import MOST, is_integer, shown
+from equinet.domain import MOST_ALONG, Axis
 from equinet.field import Field, Lost
-from equinet.groups.integers import is_integer
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
 from equinet.linear import with_transposes
 from equinet.windows import FILL, MODES, Padding, Reading, Window, pad_table
@@ -24,21 +25,37 @@ def axis_padding(padding: PaddingSpec, dim: int, layer: Layer) -> tuple[Padding,
     Raises:
         LayerError: for an unknown mode or malformed pairs.
     """
-    if isinstance(padding, str):
-        if padding not in MODES:
-            raise LayerError(f"{layer}: unknown padding {padding!r}; use one of {', '.join(MODES)} or pairs (lo, hi)")
-        return (padding,) * dim
     try:
-        pairs = (
-            ((padding, padding),) * dim if not isinstance(padding, Sequence) else tuple((lo, hi) for lo, hi in padding)
-        )
-    except (TypeError, ValueError):
-        pairs = ()
-    if len(pairs) != dim or not all(is_integer(v) and v >= 0 for pair in pairs for v in pair):
-        raise LayerError(
-            f"{layer}: explicit padding needs one pair (lo, hi) of integers ≥ 0 for each of {dim} axes; got {padding!r}"
-        )
+        found = paddings(padding, "padding")
+    except ValueError as error:
+        raise LayerError(f"{layer}: {error}") from None
+    if not isinstance(found, tuple):
+        return (found if isinstance(found, str) else (found, found),) * dim
+    if len(found) != dim:
+        raise LayerError(f"{layer}: {_PAIRS} for each of {dim} axes; got {shown(padding)}")
+    return found
+
+
+_PAIRS = "explicit padding needs one pair (lo, hi) of integers ≥ 0"
+
+
+def paddings(value: Any, what: str) -> PaddingSpec:
+    """A mode of padding, an int for all ends, or a pair (lo, hi) per axis."""
+    if isinstance(value, str):
+        if value not in MODES:
+            raise ValueError(f"unknown {what} {shown(value)}; use one of {', '.join(MODES)} or pairs (lo, hi)")
+        return value
+    if is_integer(value) and 0 <= value <= MOST:
+        return int(value)
+    pairs = tuple(value) if isinstance(value, list | tuple) else ()
+    if not pairs or not all(map(is_pair, pairs)):
+        raise ValueError(f"{_PAIRS} for each axis; got {shown(value)}")
     return tuple((int(lo), int(hi)) for lo, hi in pairs)
+
+
+def is_pair(value: Any) -> bool:
+    """Whether it is (lo, hi), numbers of nodes at the two ends of an axis."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(is_integer(v) and 0 <= v <= MOST for v in value)
 
 
 def windows(
@@ -64,6 +81,22 @@ def windows(
     )
 
 
+MOST_READ = 1 << 22
+"""Taps of all outputs along an axis, which are listed to be matched."""
+
+
+MOST_PERIOD = 1 << 12
+"""Outputs in one period along an infinite axis."""
+
+
+def _check_listed(layer: Layer, shape: Shape, axis: int, reading: Reading, outputs: int, most: int) -> None:
+    if outputs > most or outputs * reading.reads > MOST_READ:
+        raise LayerError(
+            f"{layer}: {outputs} outputs that read {reading.reads} nodes each, along axis {axis} of an input of shape "
+            f"{shape}, are too many to be listed: at most {most}, and {MOST_READ} nodes in all"
+        )
+
+
 def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple[int | None, ...]:
     """Spatial sizes after `readings`.
 
@@ -73,6 +106,7 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
     sizes = []
     for axis, (n, reading) in enumerate(zip(shape[:-1], readings, strict=True)):
         if n is None:
+            _check_listed(layer, shape, axis, reading, reading.period, MOST_PERIOD)
             sizes.append(None)
             continue
         if isinstance(reading, Window):
@@ -95,6 +129,7 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
         size = reading.size(n)
         if size < 1:
             raise LayerError(f"{layer}: nothing is left along axis {axis} of an input of shape {shape}")
+        _check_listed(layer, shape, axis, reading, size, MOST_ALONG)
         sizes.append(size)
     return tuple(sizes)
 

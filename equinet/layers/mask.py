@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.checks import shown
 from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.tables import restrict_to_table
@@ -41,11 +42,14 @@ class Mask(Layer):
     _bits: bytes = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        given = np.asarray(self.table)
+        try:
+            given = np.asarray(self.table)
+        except (RecursionError, TypeError, ValueError):
+            raise LayerError(f"Mask: a table is an array of finite real numbers; got {shown(self.table)}") from None
         if given.dtype.kind not in "biuf" or not np.isfinite(given).all():
-            raise ValueError(f"Mask: a table is an array of finite real numbers; got {_shown(given)}")
+            raise LayerError(f"Mask: a table is an array of finite real numbers; got {_shown(given)}")
         if not 1 <= given.ndim <= 3 or 0 in given.shape:
-            raise ValueError(
+            raise LayerError(
                 f"Mask: a table has one to three axes, [*spatial], and the same number for all channels; "
                 f"got {_shown(given)}"
             )

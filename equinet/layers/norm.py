@@ -13,8 +13,19 @@ import jax.numpy as jnp
 
 from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field
-from equinet.groups.integers import is_integer
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import (
+    Context,
+    Layer,
+    LayerError,
+    Params,
+    Shape,
+    State,
+    check,
+    choice,
+    count,
+    fraction,
+    positive,
+)
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
 
 
@@ -80,8 +91,7 @@ class BatchNorm(_Scaled):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.momentum < 1 or self.epsilon <= 0:
-            raise ValueError(f"BatchNorm: momentum must be in [0, 1) and epsilon positive; got {self}")
+        check(self, momentum=fraction, epsilon=positive)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         params, _ = super().setup(key, shape)
@@ -128,10 +138,7 @@ class LayerNorm(_Scaled):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.axes not in ("channels", "all"):
-            raise ValueError(f"LayerNorm: axes must be 'channels' or 'all'; got {self.axes!r}")
-        if self.epsilon <= 0:
-            raise ValueError(f"LayerNorm: epsilon must be positive; got {self.epsilon}")
+        check(self, axes=choice("channels", "all"), epsilon=positive)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         wide, fibre = _widened(x), context.fibre
@@ -168,8 +175,7 @@ class GroupNorm(_Scaled):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if not is_integer(self.groups) or self.groups < 1 or self.epsilon <= 0:
-            raise ValueError(f"GroupNorm: groups must be at least 1 and epsilon positive; got {self}")
+        check(self, groups=count, epsilon=positive)
 
     def output_shape(self, shape: Shape) -> Shape:
         if (shape[-1] or 0) % self.groups:
@@ -209,8 +215,7 @@ class InstanceNorm(_Scaled):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        if self.epsilon <= 0:
-            raise ValueError(f"InstanceNorm: epsilon must be positive; got {self.epsilon}")
+        check(self, epsilon=positive)
 
     def output_shape(self, shape: Shape) -> Shape:
         if len(shape) < 2:

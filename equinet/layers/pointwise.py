@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import shown
 from equinet.fibre import Fibre
 from equinet.field import Field
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, flag, fraction, number
 from equinet.layers.orbits import orbit_count, spread
 
 
@@ -71,8 +72,7 @@ class LeakyRelu(_Elementwise):
     _monotone = True
 
     def __post_init__(self) -> None:
-        if self.slope < 0:
-            raise ValueError(f"LeakyRelu: slope must not be negative; got {self.slope}")
+        check(self, slope=number(least=0))
 
     def _call(self, x: jax.Array) -> jax.Array:
         return jax.nn.leaky_relu(x, self.slope)
@@ -149,6 +149,11 @@ class Pointwise(_Elementwise):
     monotone: bool = False
     odd: bool = False
 
+    def __post_init__(self) -> None:
+        check(self, monotone=flag, odd=flag)
+        if not callable(self.fn):
+            raise TypeError(f"Pointwise needs a function of one array, such as jnp.tanh; got {shown(self.fn)}")
+
     @property
     def _monotone(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         return self.monotone
@@ -200,8 +205,7 @@ class Dropout(Layer):
     rate: float
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout: rate must be in [0, 1); got {self.rate}")
+        check(self, rate=fraction)
 
     def output_shape(self, shape: Shape) -> Shape:
         return shape

@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import is_integer, shown
 from equinet.declare import declare
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost, changed
-from equinet.groups.integers import is_integer
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
+from equinet.layers.base import (
+    Context,
+    Layer,
+    LayerError,
+    Params,
+    Shape,
+    State,
+    check,
+    count,
+    counts,
+    flag,
+    optional,
+    per_axis,
+    positive,
+)
 from equinet.layers.blur import blur, blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
@@ -33,6 +48,23 @@ def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
             f"got sizes {shape[:-1]}: resize or pad the input so that they become e.g. {nearest}"
         )
     return strides
+
+
+def _norm(value: Any, what: str) -> float:
+    if is_integer(value) and value in (1, 2):
+        return int(value)
+    if isinstance(value, float) and value in (1, 2, inf):
+        return value
+    raise ValueError(f"{what} must be 1, 2 or math.inf; got {shown(value)}")
+
+
+def _odd_filter(value: Any, what: str) -> int:
+    if not is_integer(value) or value not in (1, 3, 5, 7):
+        raise ValueError(
+            f"{what} must be an odd filter size from 1 to 7 (an even one moves the image by half a node), or None; "
+            f"got {shown(value)}"
+        )
+    return int(value)
 
 
 class _Polyphase(Layer):
@@ -160,13 +192,7 @@ class PolyphasePool(_Polyphase):
     blur_first: bool = True
 
     def __post_init__(self) -> None:
-        if self.norm not in (1, 2, inf):
-            raise ValueError(f"PolyphasePool: norm must be 1, 2 or math.inf; got {self.norm!r}")
-        if self.blur is not None and not (is_integer(self.blur) and self.blur in (1, 3, 5, 7)):
-            raise ValueError(
-                f"PolyphasePool: blur must be an odd filter size from 1 to 7 (an even one moves the image by half a "
-                f"node), or None; got {self.blur!r}"
-            )
+        check(self, stride=counts, norm=_norm, blur=optional(_odd_filter), blur_first=flag)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         shape = x.shape[1:]
@@ -232,6 +258,9 @@ class LearnedPolyphasePool(_Polyphase):
     stride: Ints
     hidden: int = 16
     temperature: float = 1.0
+
+    def __post_init__(self) -> None:
+        check(self, stride=counts, hidden=count, temperature=positive)
 
     def _knows_translations_only(self, fibre: int) -> bool:
         return not isinstance(fibre, Fibre)
@@ -316,6 +345,9 @@ class PolyphaseUpsample(Layer):
     marked = "inside"
 
     stride: Ints
+
+    def __post_init__(self) -> None:
+        check(self, stride=counts)
 
     def output_shape(self, shape: Shape) -> Shape:
         strides = per_axis(self.stride, shape, "stride", self)

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.layers.local import PaddingSpec, phases, read_shape, split_tiles, taps, window_reason, windows
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, flag, optional
+from equinet.layers.local import PaddingSpec, paddings, phases, read_shape, split_tiles, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.windows import FILL, Window
 
@@ -115,6 +115,9 @@ class MaxPool(Layer):
     stride: Ints | None = None
     padding: PaddingSpec = "valid"
 
+    def __post_init__(self) -> None:
+        check(self, window=counts, stride=optional(counts), padding=paddings)
+
     def _windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride
         return windows(self, shape, self.window, stride, 1, self.padding, "max")
@@ -155,6 +158,9 @@ class AvgPool(Layer):
     stride: Ints | None = None
     padding: PaddingSpec = "valid"
     count_padding: bool = True
+
+    def __post_init__(self) -> None:
+        check(self, window=counts, stride=optional(counts), padding=paddings, count_padding=flag)
 
     def _windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride

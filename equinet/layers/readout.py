@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from equinet.fibre import Forgotten
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, whole
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, flag, number
 from equinet.layers.conv import add_bias
 
 
@@ -48,8 +48,11 @@ class Dense(Layer):
     features: int
     bias: bool = True
 
+    def __post_init__(self) -> None:
+        check(self, features=count, bias=flag)
+
     def output_shape(self, shape: Shape) -> Shape:
-        return (*shape[:-1], whole(self.features, "features", self))
+        return (*shape[:-1], self.features)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         kernel = jax.random.normal(key, (shape[-1], self.features)) * (1.0 / shape[-1]) ** 0.5
@@ -75,6 +78,9 @@ class PositionalEmbedding(Layer):
     """
 
     scale: float = 0.02
+
+    def __post_init__(self) -> None:
+        check(self, scale=number(least=0))
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], Forgotten.of(shape[-1], self))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any, Literal
@@ -10,10 +9,22 @@ from typing import Any, Literal
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import MOST, is_integer, shown
 from equinet.field import Field, Lost
-from equinet.groups.integers import is_integer
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, per_axis
-from equinet.layers.local import merge_tiles, pad_axis, read_shape, split_tiles
+from equinet.layers.base import (
+    Context,
+    Layer,
+    LayerError,
+    Params,
+    Shape,
+    State,
+    check,
+    choice,
+    counts,
+    number,
+    per_axis,
+)
+from equinet.layers.local import is_pair, merge_tiles, pad_axis, read_shape, split_tiles
 from equinet.layers.pointwise import check_signs
 from equinet.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
 
@@ -44,10 +55,7 @@ class Upsample(Layer):
     padding: Literal["edge", "circular"] = "edge"
 
     def __post_init__(self) -> None:
-        if self.method not in ("nearest", "linear"):
-            raise ValueError(f"Upsample: method must be 'nearest' or 'linear'; got {self.method!r}")
-        if self.padding not in ("edge", "circular"):
-            raise ValueError(f"Upsample: padding must be 'edge' or 'circular'; got {self.padding!r}")
+        check(self, factor=counts, method=choice("nearest", "linear"), padding=choice("edge", "circular"))
 
     def _readings(self, shape: Shape) -> tuple[Nearest | Linear, ...]:
         factors = per_axis(self.factor, shape, "factor", self)
@@ -101,6 +109,9 @@ class PixelUnshuffle(Layer):
 
     factor: Ints
 
+    def __post_init__(self) -> None:
+        check(self, factor=counts)
+
     def _factors(self, shape: Shape) -> tuple[int, ...]:
         factors = per_axis(self.factor, shape, "factor", self)
         if any(n is not None and n % f for n, f in zip(shape[:-1], factors, strict=True)):
@@ -111,8 +122,10 @@ class PixelUnshuffle(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
-        spatial = (None if n is None else n // f for n, f in zip(shape[:-1], factors, strict=True))
-        return (*spatial, int(shape[-1] or 1) * prod(factors))
+        channels = int(shape[-1] or 1) * prod(factors)
+        if channels > MOST:
+            raise LayerError(f"{self} makes {channels} channels of {shape[-1]}; at most {MOST}: use a smaller factor")
+        return (*read_shape(self, shape, [Window(f, f) for f in factors]), channels)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
@@ -147,6 +160,9 @@ class PixelShuffle(Layer):
 
     factor: Ints
 
+    def __post_init__(self) -> None:
+        check(self, factor=counts)
+
     def _factors(self, shape: Shape) -> tuple[int, ...]:
         factors = per_axis(self.factor, shape, "factor", self)
         if (shape[-1] or 1) % prod(factors):
@@ -158,7 +174,7 @@ class PixelShuffle(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
-        spatial = (None if n is None else n * f for n, f in zip(shape[:-1], factors, strict=True))
+        spatial = read_shape(self, shape, [Nearest(f) for f in factors])
         return (*spatial, (shape[-1] or 1) // prod(factors))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
@@ -199,17 +215,26 @@ def _pairs(layer: Layer, width: Widths, shape: Shape) -> tuple[tuple[int, int], 
         LayerError: if they are malformed or negative.
     """
     dim = len(per_axis(1, shape, "width", layer))
-    if not isinstance(width, Sequence):
-        pairs: tuple[Any, ...] = ((width, width),) * dim
-    elif all(map(is_integer, width)):
-        pairs = (width,) * dim
-    else:
-        pairs = tuple(width)
-    sound = all(isinstance(pair, Sequence) and len(pair) == 2 and all(map(is_integer, pair)) for pair in pairs)
-    if len(pairs) != dim or not sound or min(map(min, pairs)) < 0:
+    if isinstance(width, int):
+        return ((width, width),) * dim
+    pairs: tuple[Any, ...] = (width,) * dim if isinstance(width[0], int) else width
+    if len(pairs) != dim:
         raise LayerError(
-            f"{layer}: width must be an int, a pair (lo, hi) ≥ 0 or {dim} pairs, one per axis; got {width}"
+            f"{layer}: width must be an int, a pair (lo, hi) ≥ 0 or {dim} pairs, one per axis; got {shown(width)}"
         )
+    return pairs
+
+
+def widths(value: Any, what: str) -> Widths:
+    """How many nodes are put on or taken off: an int, one pair (lo, hi) for all axes, or a pair per axis."""
+    if is_integer(value) and 0 <= value <= MOST:
+        return int(value)
+    pairs = tuple(value) if isinstance(value, list | tuple) else ()
+    if is_pair(pairs):
+        lo, hi = map(int, pairs)
+        return lo, hi
+    if not pairs or not all(map(is_pair, pairs)):
+        raise ValueError(f"{what} must be an int, a pair (lo, hi) ≥ 0 or pairs, one per axis; got {shown(value)}")
     return tuple((int(lo), int(hi)) for lo, hi in pairs)
 
 
@@ -232,8 +257,7 @@ class Pad(_Extension):
     value: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.mode not in ("zero", "circular", "reflect", "edge"):
-            raise ValueError(f"Pad: mode must be 'zero', 'circular', 'reflect' or 'edge'; got {self.mode!r}")
+        check(self, width=widths, mode=choice("zero", "circular", "reflect", "edge"), value=number())
 
     def _readings(self, shape: Shape) -> tuple[Extend, ...]:
         readings = tuple(Extend(lo, hi, self.mode) for lo, hi in _pairs(self, self.width, shape))
@@ -276,6 +300,9 @@ class Crop(_Extension):
 
     width: Widths
 
+    def __post_init__(self) -> None:
+        check(self, width=widths)
+
     def _readings(self, shape: Shape) -> tuple[Extend, ...]:
         return tuple(Extend(-lo, -hi) for lo, hi in _pairs(self, self.width, shape))
 
@@ -301,8 +328,11 @@ class Roll(Layer):
 
     shift: Ints
 
+    def __post_init__(self) -> None:
+        check(self, shift=lambda value, what: counts(value, what, least=-MOST))
+
     def _shifts(self, shape: Shape) -> tuple[int, ...]:
-        return per_axis(self.shift, shape, "shift", self, least=-(1 << 30))
+        return per_axis(self.shift, shape, "shift", self, least=-MOST)
 
     def output_shape(self, shape: Shape) -> Shape:
         self._shifts(shape)

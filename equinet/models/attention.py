@@ -20,7 +20,7 @@ from equinet.layers import (
     WindowedAttention,
 )
 from equinet.models.filters import Filters, Group, Match
-from equinet.models.parts import READOUTS, Down, Padding, Readout, check_choice, check_counts, make_parts
+from equinet.models.parts import MOST_BLOCKS, READOUTS, Down, Padding, Readout, check_choice, check_counts, make_parts
 
 
 def _block(filters: Filters, name: str, width: int, heads: int, *attention: Layer) -> tuple[Layer, ...]:
@@ -63,12 +63,14 @@ def vit(
     """
     parts = make_parts("vit", down, padding, "none", group, dim, match, keep_size=True)
     check_choice("vit", "readout", readout, READOUTS)
+    check_choice("vit", "positions", positions, (True, False))
+    check_counts("vit", width=width, heads=heads, patch=patch, classes=classes)
     if positions and group is not None:
         raise ValueError(
             f"vit: a table of positions tells every node from all others, and nothing of group={group!r} would be "
             f"left: use positions=False"
         )
-    check_counts("vit", "depth", depth)
+    check_counts("vit", most=MOST_BLOCKS, depth=depth)
     layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads)))]
     if positions:
         layers.append(PositionalEmbedding())
@@ -109,7 +111,8 @@ def swin(
     """
     parts = make_parts("swin", down, padding, "none", group, dim, match, keep_size=True)
     check_choice("swin", "readout", readout, READOUTS)
-    check_counts("swin", "depths", depths)
+    check_counts("swin", most=MOST_BLOCKS, several=True, depths=depths)
+    check_counts("swin", width=width, heads=heads, patch=patch, window=window, classes=classes)
     layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads), LayerNorm()))]
     for i, count in enumerate(depths):
         features, split = width * 2**i, heads * 2**i

@@ -8,6 +8,9 @@ from equinet.layers import Hourglass, Layer, Named, PolyphaseUpsample, Relu, Seq
 from equinet.models.filters import Group, Match
 from equinet.models.parts import READOUTS, Down, Norm, Padding, Readout, check_choice, check_counts, make_parts
 
+MOST_LEVELS = 16
+"""Of a U-Net: each has twice the channels of the one above."""
+
 
 def unet(
     depth: int = 3,
@@ -43,7 +46,8 @@ def unet(
         ValueError: for a choice that does not exist or a count that is too small.
     """
     parts = make_parts("unet", down, padding, norm, group, dim, match, keep_size=True)
-    check_counts("unet", "depth", depth, 0)
+    check_counts("unet", least=0, most=MOST_LEVELS, depth=depth)
+    check_counts("unet", width=width, classes=classes)
     check_choice("unet", "readout", readout, ("map", *READOUTS))
     check_choice("unet", "up", up, ("nearest", "linear", "transpose"))
 

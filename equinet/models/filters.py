@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Literal, get_args
 
+from equinet.checks import shown
 from equinet.fibre import Fibre
 from equinet.groups import Matrix
 from equinet.groups.point_groups import PointGroup
@@ -32,7 +33,7 @@ def read_group(model: str, group: Group, dim: int) -> PointGroup | None:
     except (TypeError, ValueError) as error:
         hint = "" if isinstance(error, TypeError) else f": {error}"
         shape = "a symbol such as 'p4m', '4mm' or (with dim=3) 'm-3m', matrices, or None"
-        raise ValueError(f"{model}: group must be {shape}; got {group!r}{hint}") from None
+        raise ValueError(f"{model}: group must be {shape}; got {shown(group)}{hint}") from None
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import gcd
 from typing import Literal, get_args
 
-from equinet.groups.integers import is_integer
+from equinet.checks import MOST, is_choice, is_integer, shown
 from equinet.layers import (
     AvgPool,
     BatchNorm,
@@ -28,6 +28,9 @@ from equinet.layers import (
 )
 from equinet.models.filters import MATCHES, Filters, Group, Match, read_group
 
+MOST_BLOCKS = 1000
+"""Blocks of a network, and stages."""
+
 Down = Literal["stride", "max", "avg", "blur", "maxblur", "aps", "lps"]
 Padding = Literal["circular", "zero", "zero_lower", "reflect", "edge", "valid"]
 Readout = Literal["gap", "gmp", "flatten"]
@@ -41,16 +44,21 @@ NORMS: tuple[str, ...] = get_args(Norm)
 
 def check_choice(model: str, argument: str, value: object, choices: tuple[object, ...]) -> None:
     """Raise a ValueError that lists the choices unless `value` is one of them."""
-    if value not in choices:
-        shown = ", ".join(repr(choice) for choice in choices)
-        raise ValueError(f"{model}: {argument} must be one of {shown}; got {value!r}")
+    if not is_choice(value, choices):
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{model}: {argument} must be one of {listed}; got {shown(value)}")
 
 
-def check_counts(model: str, argument: str, counts: int | Sequence[int], least: int = 1) -> None:
-    """Raise a ValueError unless there are counts and all are integers of at least `least`."""
-    listed = tuple(counts) if isinstance(counts, Sequence) else (counts,)
-    if not listed or not all(is_integer(count) and count >= least for count in listed):
-        raise ValueError(f"{model}: {argument} must be integers of at least {least}; got {counts!r}")
+def check_counts(
+    model: str, *, least: int = 1, most: int = MOST, several: bool = False, **counts: int | Sequence[int]
+) -> None:
+    """Raise a ValueError unless arguments are integers within bounds; where `several`, non-empty sequences of them."""
+    for argument, value in counts.items():
+        listed = tuple(value) if several and isinstance(value, list | tuple) else () if several else (value,)
+        if not 1 <= len(listed) <= MOST_BLOCKS or not all(is_integer(n) and least <= n <= most for n in listed):
+            large = any(is_integer(n) and n > most for n in listed)
+            bound = f"at most {most}" if large else f"at least {least}"
+            raise ValueError(f"{model}: {argument} must be integers of {bound}; got {shown(value)}")
 
 
 def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:

@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from equinet.checks import shown
 from equinet.layers import Layer
 from equinet.models.attention import swin, vit
 from equinet.models.encoder_decoder import unet
@@ -51,10 +52,10 @@ def build(name: str, **arguments: Any) -> Layer:
         if argument == "group" and type(value) is int:
             arguments[argument] = str(value)
         elif not _alike(value, default):
-            raise ValueError(f"{name}: {argument} must be of the kind of its default, {default!r}; got {value!r}")
+            raise ValueError(f"{name}: {argument} must be of the kind of its default, {default!r}; got {shown(value)}")
         most = MOST.get(argument, 1 << 24)
         if any(isinstance(each, int | float) and each > most for each in _flat(value)):
-            raise ValueError(f"{name}: {argument} must be at most {most}; got {value!r}")
+            raise ValueError(f"{name}: {argument} must be at most {most}; got {shown(value)}")
     return model(**arguments)
 
 
@@ -74,7 +75,9 @@ def _flat(value: object) -> Sequence[object]:
 
 def _check(name: str, known: Iterable[str], what: str) -> None:
     names = sorted(known)
+    if not isinstance(name, str):
+        raise ValueError(f"the {what} is a name, one of {', '.join(names)}; got {shown(name)}")
     if name not in names:
-        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name[:100], names, n=3, cutoff=0.5)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"no {what} {name!r}: {hint}Known: {', '.join(names)}")
+        raise ValueError(f"no {what} {shown(name)}: {hint}Known: {', '.join(names)}")

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from equinet.checks import as_real
 from equinet.layers import Dropout, Gelu, Layer, LayerNorm, Named, Relu, Residual, Sequential
 from equinet.models.filters import Group, Match
 from equinet.models.parts import (
+    MOST_BLOCKS,
     READOUTS,
     Down,
     Norm,
@@ -85,6 +87,7 @@ def resnet(
     """
     parts = make_parts("resnet", down, padding, norm, group, dim, match, keep_size=True)
     check_choice("resnet", "readout", readout, READOUTS)
+    check_counts("resnet", width=width, classes=classes)
     check_choice("resnet", "depth", depth, tuple(RESNET_STAGES))
     check_choice("resnet", "stem", stem, ("cifar", "imagenet"))
     first = parts.block(width, 3)
@@ -132,6 +135,9 @@ def wide_resnet(
     """
     parts = make_parts("wide_resnet", down, padding, norm, group, dim, match, keep_size=True)
     check_choice("wide_resnet", "readout", readout, READOUTS)
+    check_counts("wide_resnet", width=width, widen=widen, classes=classes)
+    check_counts("wide_resnet", most=MOST_BLOCKS, depth=depth)
+    as_real(dropout, "wide_resnet: dropout", least=0, most=1)
     count, rest = divmod(depth - 4, 6)
     if count < 1 or rest:
         raise ValueError(f"wide_resnet: depth must be 6 k + 4, such as 10, 16, 22 or 28; got {depth}")
@@ -190,7 +196,8 @@ def convnext(
     """
     parts = make_parts("convnext", down, padding, "none", group, dim, match, keep_size=True)
     check_choice("convnext", "readout", readout, READOUTS)
-    check_counts("convnext", "depths", depths)
+    check_counts("convnext", most=MOST_BLOCKS, several=True, depths=depths)
+    check_counts("convnext", width=width, patch=patch, kernel=kernel, classes=classes)
     filters = parts.filters
     layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), LayerNorm()))]
     for i, count in enumerate(depths):

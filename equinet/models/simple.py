@@ -66,8 +66,8 @@ def small_cnn(
     way = "stride" if down == "none" else down
     parts = make_parts("small_cnn", way, padding, norm, group, dim, match)
     check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
-    check_counts("small_cnn", "features", features)
-    check_counts("small_cnn", "head_kernel", head_kernel)
+    check_counts("small_cnn", several=True, features=features)
+    check_counts("small_cnn", head_kernel=head_kernel, kernel=kernel, classes=classes)
     stages = _stages(parts, tuple(features), kernel, 1 if down == "none" else 2)
     if readout == "conv":
         return Sequential(
@@ -102,7 +102,8 @@ def fcn(
     """
     parts = make_parts("fcn", down, padding, norm, group, dim, match)
     check_choice("fcn", "readout", readout, READOUTS)
-    check_counts("fcn", "features", features)
+    check_counts("fcn", several=True, features=features)
+    check_counts("fcn", kernel=kernel, classes=classes)
     stages = _stages(parts, tuple(features), kernel)
     scores = Named("scores", parts.filters.scores(classes))
     pools: dict[str, tuple[Layer, ...]] = {"gap": (GlobalAvgPool(),), "gmp": (GlobalMaxPool(),)}
@@ -136,6 +137,7 @@ def vgg(
     """
     parts = make_parts("vgg", down, padding, norm, group, dim, match)
     check_choice("vgg", "readout", readout, READOUTS)
+    check_counts("vgg", width=width, classes=classes)
     check_choice("vgg", "depth", depth, tuple(VGG_STAGES))
     stages = []
     for i, count in enumerate(VGG_STAGES[depth]):

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from equinet.checks import as_function, as_kind, shown
 from equinet.domain import Domain
 from equinet.groups import Isometry, Matrix
 
@@ -98,6 +99,15 @@ def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain, fibre: ChannelAc
     >>> act(Isometry.translation((1,)), np.arange(4.0).reshape(1, 4, 1), torus(4)).ravel().tolist()
     [3.0, 0.0, 1.0, 2.0]
     """
+    as_kind(domain, Domain, "act needs the domain of the array")
+    if as_kind(g, Isometry, "act needs an isometry").dim != domain.dim:
+        raise ValueError(f"{g} is an isometry of Z^{g.dim}; {domain} has dimension {domain.dim}")
+    if not isinstance(x, jax.Array | np.ndarray):
+        raise TypeError(f"act moves an array [batch, *spatial, channels]; got {shown(x)} of type {type(x).__name__}")
+    if fibre is not None:
+        as_function(fibre, "act: fibre is a function of a point operation, such as a Fibre")
+    if fibre is not None and (x.ndim < 1 or len(fibre(g.matrix)) != x.shape[-1]):
+        raise ValueError(f"act: the fibre has {len(fibre(g.matrix))} channels; got an array of shape {x.shape}")
     if fibre is not None:
         index, sign = channel_sources(fibre, g.matrix)
         x = x[..., index] * sign.astype(x.dtype)

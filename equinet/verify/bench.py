@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,19 +12,24 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.arrays import as_key
+from equinet.checks import as_flag, as_function, as_integer, as_real, is_integer, shown
 from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import Bounds, pack, pack_channels, sources
 from equinet.verify.chunks import default_chunk, fitting_chunk
 from equinet.verify.claims import Action, Claim, output_action, output_grid
 from equinet.verify.gauge import Channel
-from equinet.verify.inputs import FEW_VALUED, stabiliser
+from equinet.verify.inputs import FEW_VALUED, SETTLED, stabiliser
 from equinet.verify.interior import Canvas
 from equinet.verify.match import Matcher
 from equinet.verify.probe import Job, Probe
 from equinet.verify.program import difference, make_program, make_staged
 from equinet.verify.report import Report
 from equinet.verify.shared import Stage, runs
+
+MOST_AT_ONCE = 1 << 16
+"""Elements per compiled step, whatever is asked for."""
 
 
 @dataclass
@@ -170,16 +174,6 @@ class Bench:
         return probe.channel(int(gaps.max(axis=(0, 1, 2)).argmax()))
 
 
-def _takes_one(fn: Callable[..., Any]) -> bool:
-    try:
-        inspect.signature(fn).bind(None)
-    except TypeError:
-        return False
-    except ValueError:  # it does not say
-        return True
-    return True
-
-
 def make_bench(
     fn: Callable[[Any], Any],
     claim: Claim,
@@ -192,6 +186,7 @@ def make_bench(
     trials: int,
     dtype: Any,
     jit: bool,
+    memory: int,
     **options: Any,
 ) -> Bench:
     """Evaluate the references of `fn` and settle its output grid; call within `precision`.
@@ -200,20 +195,30 @@ def make_bench(
         fn, claim, canvas_domain: what is measured, for what, and on what canvas where the domain is infinite.
         jobs: how many elements there are to measure, if they are few.
         stages: the parts of `fn`, if it is to be evaluated part by part.
-        chunk, batch, trials, dtype, jit: as for `verify`.
+        chunk, batch, trials, dtype, jit, memory: as for `verify`.
         **options: for `Probe`.
     """
-    if not callable(fn) or not _takes_one(fn):
-        raise TypeError(f"what is measured is a function of one array; got {fn}: of a layer, net.bind(variables)")
-    if not jnp.issubdtype(dtype, jnp.floating):
-        raise ValueError(f"dtype must be a floating-point type, such as jnp.float32; got {jnp.dtype(dtype).name}")
+    as_function(fn, "what is measured is a function of one array", ": of a layer, net.bind(variables)")
     counts = {"batch": batch, "trials": trials, "chunk": 1 if chunk is None else chunk, "channels": claim.channels}
-    if min(counts.values()) < 1:
-        shown = ", ".join(f"{name}={int(count)}" for name, count in counts.items())
-        raise ValueError(f"batch, trials, chunk and channels must be at least 1; got {shown}")
+    if not all(is_integer(count) and count >= 1 for count in counts.values()):
+        listed = ", ".join(f"{name}={shown(count)}" for name, count in counts.items())
+        raise ValueError(f"batch, trials, chunk and channels must be at least 1, whole numbers; got {listed}")
+    as_integer(memory, "memory, a number of bytes,", least=1)
+    if options["tol"] is not None:
+        as_real(options["tol"], "tol", least=0)
+    if options["progress"] is not None:
+        as_flag(options["progress"], "progress")
+    options["key"] = as_key(options["key"], "a measurement")
     finite = claim.domain.is_finite
     canvas = None if finite else Canvas(claim.domain, claim.group, claim.source, canvas_domain)
     sizes = tuple(n for n in claim.domain.sizes if n is not None) if canvas is None else canvas.sizes
+    example = prod(sizes) * int(claim.channels) * jnp.dtype(dtype).itemsize
+    held = 2 * (trials + SETTLED) * batch * example
+    if held > memory:
+        raise ValueError(
+            f"the inputs to measure on take {held >> 20} MiB, more than memory={memory} bytes ({memory >> 20} MiB): "
+            f"lower batch or trials, measure on a smaller domain, or raise memory"
+        )
     settled: list[Domain] = []
 
     def grid(spatial: tuple[int, ...]) -> tuple[tuple[int, ...], Bounds | None]:
@@ -226,9 +231,11 @@ def make_bench(
         if stages:
             measured = 3 * trials, trials * max(1, len(claim.group.generators))
             chunk = fitting_chunk([*measured, *runs(stages, claim.whole, claim.group, trials)], chunk)
+    # Their moved inputs alone take as much.
+    chunk = min(chunk, max(memory // (batch * example), 1), MOST_AT_ONCE)
     program = make_staged([stage.fn for stage in stages], dtype) if stages else make_program(fn, dtype, jit)
     probe = Probe(
         program, sizes, claim.channels, grid,
-        fibre=claim.moves, chunk=chunk, batch=batch, trials=trials, dtype=dtype, **options,
+        fibre=claim.moves, chunk=chunk, batch=batch, trials=trials, dtype=dtype, memory=memory, **options,
     )  # fmt: skip
     return Bench(claim, settled[0], probe, canvas)

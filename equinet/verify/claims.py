@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from equinet.domain import Axis, Domain
+from equinet.checks import MOST, as_function, as_integer, as_kind, shown
+from equinet.domain import Axis, Domain, as_domain
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.integers import as_integer
 from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]
@@ -36,7 +36,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not callable(self.channels):
-            object.__setattr__(self, "channels", as_integer(self.channels, "the number of input channels"))
+            object.__setattr__(self, "channels", as_integer(self.channels, "the number of input channels", most=MOST))
 
     def about_shifts(self) -> Claim:
         """What the claim says of translations; nothing is said of other isometries."""
@@ -85,6 +85,13 @@ def read_claim(
         ValueError: if the claim says nothing about its domain, or contradicts the one given.
         TypeError: if it is neither a group nor has `domain`, `strict` and `action`.
     """
+    for name, given in (("action", action), ("fibre", fibre)):
+        if given is not None:
+            as_function(given, f"{name} is a function of one point operation or isometry")
+    if output is not None:
+        as_kind(output, Domain, "output is the output's grid, such as torus(16, 16)")
+    if domain is not None:
+        as_domain(domain, "verify")
     if isinstance(claim, SpaceGroup):
         if domain is None:
             raise ValueError("a claim given as a SpaceGroup needs domain=, such as torus(32, 32)")
@@ -103,7 +110,8 @@ def read_claim(
         canvas = None if own.is_finite else domain
     else:
         raise TypeError(
-            f"a claim is a SpaceGroup, or has .domain, .strict and .action as a Certificate does; got {type(claim)}"
+            f"a claim is a SpaceGroup, or has .domain, .strict and .action as a Certificate does; got {shown(claim)} "
+            f"of type {type(claim).__name__}"
         )
     return _on_its_domain(made), canvas
 
@@ -179,7 +187,7 @@ def output_action(claim: Claim, grid: Domain) -> Action:
         return lambda g: g
 
     def checked(g: Isometry) -> Isometry:
-        image = stated(g)
+        image = as_kind(stated(g), Isometry, "action gives isometries of the output grid")
         if image.dim != grid.dim or image not in grid.group:
             raise ValueError(f"action({g}) = {image} is not an isometry of the output grid {grid}")
         return image

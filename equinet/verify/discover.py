@@ -11,7 +11,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from equinet.domain import Domain
+from equinet.arrays import as_dtype
+from equinet.checks import as_function, as_kind
+from equinet.domain import Domain, as_domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
@@ -128,8 +130,12 @@ def discover(
     >>> str(found.strict.lattice), str(found.action(Isometry.translation((4,))))
     ('2Z', 'x+2')
     """
-    if not domain.is_finite:
-        raise ValueError(f"discover needs a finite domain, such as torus(32, 32); got {domain}")
+    as_domain(domain, "discover", finite=True)
+    dtype = as_dtype(dtype, "discover", floating=True)
+    if fibre is not None:
+        as_function(fibre, "discover: fibre is a function of a point operation, such as a Fibre")
+    if output is not None:
+        as_kind(output, Domain, "discover: output is the output's grid, such as torus(16, 16)")
     trivial = SpaceGroup.trivial(domain.dim, domain.periods)
     counted = 0
     with precision(dtype):

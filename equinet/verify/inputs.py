@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.checks import shown
 from equinet.groups import Isometry, SpaceGroup, axis_images
 from equinet.verify.act import channel_sources
 
@@ -84,8 +85,7 @@ def draw(key: jax.Array | int, shape: tuple[int, ...], dtype: Any) -> np.ndarray
 
 
 def _words(key: jax.Array | int) -> list[int]:
-    if isinstance(key, int | np.integer):
-        key = int(key)
+    if isinstance(key, int):
         return [(key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF]
     return np.asarray(jax.random.key_data(key)).ravel().tolist()
 
@@ -122,7 +122,12 @@ def given(inputs: Any, trials: int, batch: int, sizes: tuple[int, ...], channels
     Raises:
         ValueError: if they are not `[n, *sizes, channels]`, or not finite.
     """
-    x = np.asarray(inputs)
+    try:
+        x = np.asarray(inputs)
+    except (RecursionError, TypeError, ValueError):
+        x = np.asarray(None)
+    if not np.issubdtype(x.dtype, np.number) and x.dtype != bool:
+        raise ValueError(f"inputs are an array of numbers; got {shown(inputs)}")
     if x.ndim != len(sizes) + 2 or x.shape[1:] != (*sizes, channels) or not len(x):
         wanted = ", ".join(map(str, (*sizes, channels)))
         raise ValueError(f"inputs are examples [n, {wanted}]; got shape {x.shape}")

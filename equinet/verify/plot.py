@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from equinet.checks import shown
 from equinet.groups import Isometry, Matrix
 
 if TYPE_CHECKING:
@@ -42,8 +43,16 @@ def plot_report(report: Report, path: str | Path, *, title: str | None = None) -
     """
     from matplotlib.figure import Figure
 
-    parts = report.by_point_operation()
+    from equinet.verify.report import as_target
+
+    target = as_target(path, "plot")
     figure = Figure(layout="constrained")
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if target.suffix[1:].lower() not in known:
+        raise ValueError(f"plot: the suffix of {shown(str(target))} is none of an image: use one of {', '.join(known)}")
+    if title is not None and not isinstance(title, str):
+        raise TypeError(f"plot: the title is text; got {shown(title)}")
+    parts = report.by_point_operation()
     dense = report.domain.is_finite and len(report.errors) > 2 * len(parts)
     if not dense:
         _bars(figure, report)
@@ -52,7 +61,6 @@ def plot_report(report: Report, path: str | Path, *, title: str | None = None) -
     else:
         _maps(figure, report, parts)
     figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {_verdict(report)}", fontsize=11)
-    target = Path(path)
     figure.savefig(target, dpi=150)
     return target
 

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from equinet.checks import shown
 from equinet.domain import Domain
 from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.verify.gauge import Channel, Hidden, hidden_lines
@@ -243,10 +244,36 @@ class Report:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The report as JSON text, also written to `path` if one is given."""
+        target = None if path is None else as_target(path, "to_json")
         text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
-        if path is not None:
-            Path(path).write_text(text + "\n", encoding="utf-8")
+        if target is not None:
+            target.write_text(text + "\n", encoding="utf-8")
         return text
+
+
+def as_target(path: str | Path, asker: str) -> Path:
+    """A file to write, in a folder that is there.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if no file can have such a name.
+        FileNotFoundError: if there is no such folder.
+        IsADirectoryError: if it is a folder itself.
+    """
+    if not isinstance(path, str | Path) or "\0" in str(path):
+        raise TypeError(
+            f"{asker} writes to a path, such as 'report.json'; got {shown(path)} of type {type(path).__name__}"
+        )
+    target = Path(path)
+    try:
+        within, taken = target.parent.is_dir(), target.is_dir()
+    except OSError as error:
+        raise ValueError(f"{asker} cannot write to {shown(str(target))}: {error.strerror}") from None
+    if not within:
+        raise FileNotFoundError(f"{asker}: there is no folder {shown(str(target.parent))} to write to: make it first")
+    if taken:
+        raise IsADirectoryError(f"{asker}: {shown(str(target))} is a folder: name a file in it")
+    return target
 
 
 def _described(channel: Channel) -> dict[str, Any]:

@@ -13,7 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.domain import Domain
+from equinet.arrays import as_dtype
+from equinet.checks import as_flag, as_integer, as_items, shown
+from equinet.domain import Domain, as_domain
 from equinet.groups import Isometry, SpaceGroup
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
@@ -25,6 +27,9 @@ from equinet.verify.report import Report
 from equinet.verify.shared import Amplified, Shared, Stage
 
 MODES = ("generators", "sweep", "cosets", "shared")
+
+MOST_TRIALS = 1 << 12
+"""Batches for each generator."""
 
 KEPT = 1 << 14
 """Groups up to this order keep their list of elements for the next sweep."""
@@ -134,8 +139,13 @@ def verify(
     >>> report.sound, report.tight
     (True, True)
     """
-    if mode not in MODES:
-        raise ValueError(f"unknown mode {mode!r}: choose one of {', '.join(MODES)}")
+    if not isinstance(mode, str) or mode not in MODES:
+        raise ValueError(f"unknown mode {shown(mode)}: choose one of {', '.join(MODES)}")
+    jit, shifts_only = as_flag(jit, "verify: jit"), as_flag(shifts_only, "verify: shifts_only")
+    dtype, trials = (
+        as_dtype(dtype, "verify", floating=True),
+        as_integer(trials, "verify: trials", least=1, most=MOST_TRIALS),
+    )
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
     if mode == "shared" and not jit:
         raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")
@@ -337,11 +347,17 @@ def assert_equivariant(
     >>> flip = Isometry(((-1,),), (7,))
     >>> assert_equivariant(lambda x: x * x, flip, flip, torus(8), key=0)
     """
+    as_domain(domain, "assert_equivariant", finite=True)
     if isinstance(group, SpaceGroup):
         claimed, elements = group, None
     else:
-        elements = [group] if isinstance(group, Isometry) else list(group)
+        rule = "assert_equivariant tests an isometry, several or a SpaceGroup"
+        elements = [group] if isinstance(group, Isometry) else list(as_items(group, rule))
+        if not elements:
+            raise ValueError(f"{rule}; got none")
         claimed = SpaceGroup.generate(domain.dim, elements, domain.periods)
+    if action is not None and not isinstance(action, Isometry) and not callable(action):
+        raise TypeError(f"assert_equivariant: action is φ(g) for a single g, or φ as a function; got {shown(action)}")
     given = action
     phi = (lambda g: given) if isinstance(given, Isometry) else given
     if elements is None:
@@ -372,6 +388,10 @@ def _verify_elements(
     tol: float | None = None,
     inputs: Any = None,
 ) -> Report:
+    dtype, trials = (
+        as_dtype(dtype, "verify", floating=True),
+        as_integer(trials, "verify: trials", least=1, most=MOST_TRIALS),
+    )
     read, _ = read_claim(claimed, domain, channels, action, output, fibre)
     with precision(dtype):
         bench = make_bench(

@@ -137,7 +137,7 @@ def test_bad_shapes(layer, shape, text):
     [
         (eq.BatchNorm, (1.0,), "momentum must be in"),
         (eq.LayerNorm, ("space",), "axes must be"),
-        (eq.GroupNorm, (0,), "groups must be at least 1"),
+        (eq.GroupNorm, (0,), "groups must be an integer of at least 1"),
         (eq.InstanceNorm, (0.0,), "epsilon must be positive"),
     ],
 )

@@ -124,19 +124,19 @@ def test_roll_agrees_with_numpy(shift):
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape", "text"),
+    ("make", "shape", "text"),
     [
-        (eq.Crop(2), (4, 1), "nothing is left along axis 0"),
-        (eq.Pad(4, "reflect"), (4, 1), "to reflect"),
-        (eq.Pad(((1, 1),)), (4, 4, 1), "2 pairs, one per axis"),
-        (eq.Pad(-1), (4, 1), "width must be"),
-        (eq.Upsample(0), (4, 1), "factor must be integers of at least 1"),
-        (eq.Roll((1, 2)), (4, 1), "2 entries"),
+        (lambda: eq.Crop(2), (4, 1), "nothing is left along axis 0"),
+        (lambda: eq.Pad(4, "reflect"), (4, 1), "to reflect"),
+        (lambda: eq.Pad(((1, 1),)), (4, 4, 1), "2 pairs, one per axis"),
+        (lambda: eq.Pad(-1), (4, 1), "width must be"),
+        (lambda: eq.Upsample(0), (4, 1), "factor must be integers of at least 1"),
+        (lambda: eq.Roll((1, 2)), (4, 1), "2 entries"),
     ],
 )
-def test_bad_shapes(layer, shape, text):
+def test_bad_shapes(make, shape, text):
     with pytest.raises(eq.LayerError, match=text):
-        layer.output_shape(shape)
+        make().output_shape(shape)
 
 
 @pytest.mark.parametrize(
