@@ -103,9 +103,12 @@ def mutated(whole: Path, workdir: Path, seed: int) -> str:
     shutil.copytree(whole, workdir)
     changes = []
     for _ in range(dice.randrange(1, 4)):
-        files = [path for path in (workdir / "checkpoints").rglob("*") if path.is_file()]
-        files.sort(key=lambda path: (path.parent, path.stat().st_size))  # tensorstore names its files at random
-        file, change = dice.choice(files), dice.choice(MUTATIONS)
+        folder = workdir / "checkpoints" / str(dice.choice([*steps_in(workdir), steps_in(workdir)[-1]]))
+        # What it is, its arrays, or what orbax notes of it; tensorstore names its files at random.
+        files = sorted(
+            folder.rglob(dice.choice(["about/*", "d/*", "*"])), key=lambda path: (path.parent, path.stat().st_size)
+        )
+        file, change = dice.choice([path for path in files if path.is_file()]), dice.choice(MUTATIONS)
         change(file, dice)
         changes.append(f"{change.__name__} {file.relative_to(workdir)}")
     return ", ".join(changes)
@@ -150,7 +153,7 @@ def check_seeds(whole: Path, folder: Path, seeds: range) -> dict[str, int]:
 
 def test_some_mutations(whole: Path, tmp_path: Path) -> None:
     outcomes = check_seeds(whole, tmp_path, range(12))
-    assert outcomes["put aside"] >= 3, outcomes
+    assert outcomes["put aside"] >= 2, outcomes
 
 
 @pytest.mark.slow

@@ -145,12 +145,14 @@ def test_a_refusal_at_the_end_names_the_folder(tmp_path: Path, monkeypatch: pyte
 
 
 def damage(folder: Path) -> None:
-    """Overwrite the middle of the largest file of a checkpoint."""
-    file = max((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
-    content = bytearray(file.read_bytes())
-    middle = len(content) // 2
-    content[middle : middle + 64] = bytes(64)
-    file.write_bytes(content)
+    """Overwrite the middle of every file that holds arrays of a checkpoint."""
+    files = [path for path in folder.rglob("d/*") if path.is_file()]
+    assert files
+    for file in files:
+        content = bytearray(file.read_bytes())
+        middle = len(content) // 2
+        content[middle : middle + 64] = bytes(64)
+        file.write_bytes(content)
 
 
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(whole: Path, tmp_path: Path) -> None:
