@@ -28,7 +28,7 @@ from equinet.layers import (
 )
 from equinet.models.filters import MATCHES, Filters, Group, Match, read_group
 
-MOST_BLOCKS = 1000
+MOST_BLOCKS, MOST_TAPS = 1000, 1 << 16
 """Blocks of a network, and stages."""
 
 Down = Literal["stride", "max", "avg", "blur", "maxblur", "aps", "lps"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from equinet.checks import shown
@@ -27,16 +27,13 @@ MODELS: dict[str, Callable[..., Layer]] = {
 }
 """Every architecture of this package, by name."""
 
-MOST = {"depth": 1000, "depths": 1000, "kernel": 1 << 16, "head_kernel": 1 << 16}
-"""The largest values of arguments that a slip of the pen would make a network of for hours; of others, 2^24."""
-
 
 def build(name: str, **arguments: Any) -> Layer:
     """The architecture `name`, called with `arguments`; for `group` a number is read as its digits (4 as "4").
 
     Raises:
         ValueError: no such model, or the model has no such argument (the near matches are listed), or a value is of
-            the wrong kind or out of all proportion, or the model refuses it.
+            the wrong kind, or the model refuses it.
 
     >>> build("resnt")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -53,9 +50,6 @@ def build(name: str, **arguments: Any) -> Layer:
             arguments[argument] = str(value)
         elif not _alike(value, default):
             raise ValueError(f"{name}: {argument} must be of the kind of its default, {default!r}; got {shown(value)}")
-        most = MOST.get(argument, 1 << 24)
-        if any(isinstance(each, int | float) and each > most for each in _flat(value)):
-            raise ValueError(f"{name}: {argument} must be at most {most}; got {shown(value)}")
     return model(**arguments)
 
 
@@ -67,10 +61,6 @@ def _alike(value: object, default: object) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)
-
-
-def _flat(value: object) -> Sequence[object]:
-    return value if isinstance(value, list | tuple) else (value,)
 
 
 def _check(name: str, known: Iterable[str], what: str) -> None:

@@ -14,6 +14,7 @@ from equinet.layers import Dropout, Gelu, Layer, LayerNorm, Named, Relu, Residua
 from equinet.models.filters import Group, Match
 from equinet.models.parts import (
     MOST_BLOCKS,
+    MOST_TAPS,
     READOUTS,
     Down,
     Norm,
@@ -197,7 +198,8 @@ def convnext(
     parts = make_parts("convnext", down, padding, "none", group, dim, match, keep_size=True)
     check_choice("convnext", "readout", readout, READOUTS)
     check_counts("convnext", most=MOST_BLOCKS, several=True, depths=depths)
-    check_counts("convnext", width=width, patch=patch, kernel=kernel, classes=classes)
+    check_counts("convnext", most=MOST_TAPS, patch=patch, kernel=kernel)
+    check_counts("convnext", width=width, classes=classes)
     filters = parts.filters
     layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), LayerNorm()))]
     for i, count in enumerate(depths):

@@ -8,6 +8,7 @@ from typing import Literal
 from equinet.layers import Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
 from equinet.models.filters import Group, Match
 from equinet.models.parts import (
+    MOST_TAPS,
     READOUTS,
     Down,
     Norm,
@@ -67,7 +68,8 @@ def small_cnn(
     parts = make_parts("small_cnn", way, padding, norm, group, dim, match)
     check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
     check_counts("small_cnn", several=True, features=features)
-    check_counts("small_cnn", head_kernel=head_kernel, kernel=kernel, classes=classes)
+    check_counts("small_cnn", most=MOST_TAPS, head_kernel=head_kernel, kernel=kernel)
+    check_counts("small_cnn", classes=classes)
     stages = _stages(parts, tuple(features), kernel, 1 if down == "none" else 2)
     if readout == "conv":
         return Sequential(
@@ -103,7 +105,8 @@ def fcn(
     parts = make_parts("fcn", down, padding, norm, group, dim, match)
     check_choice("fcn", "readout", readout, READOUTS)
     check_counts("fcn", several=True, features=features)
-    check_counts("fcn", kernel=kernel, classes=classes)
+    check_counts("fcn", most=MOST_TAPS, kernel=kernel)
+    check_counts("fcn", classes=classes)
     stages = _stages(parts, tuple(features), kernel)
     scores = Named("scores", parts.filters.scores(classes))
     pools: dict[str, tuple[Layer, ...]] = {"gap": (GlobalAvgPool(),), "gmp": (GlobalMaxPool(),)}
