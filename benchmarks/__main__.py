@@ -17,11 +17,14 @@ from experiments.record import write_json
 
 SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
 
-_ONLY = flags.DEFINE_multi_enum("only", None, list(SUITES), "Run this suite; may be given several times.")
-_ROWS = flags.DEFINE_string("rows", "", "Run the rows whose titles hold this text; nothing is recorded.")
-_PAGE = flags.DEFINE_bool("page", False, "Make the page from the records that are there, and measure nothing.")
-_TUNE = flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
-_TRIES = flags.DEFINE_integer("tries", 5, "How often a row is tried while others use the machine.", lower_bound=1)
+
+def define_flags() -> None:
+    """The command line; not on import, so that other commands can be imported beside it."""
+    flags.DEFINE_multi_enum("only", None, list(SUITES), "Run this suite; may be given several times.")
+    flags.DEFINE_string("rows", "", "Run the rows whose titles hold this text; nothing is recorded.")
+    flags.DEFINE_bool("page", False, "Make the page from the records that are there, and measure nothing.")
+    flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
+    flags.DEFINE_integer("tries", 5, "How often a row is tried while others use the machine.", lower_bound=1)
 
 
 def main(argv: list[str]) -> None:
@@ -30,28 +33,32 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"unexpected arguments: {' '.join(argv[1:])}")
     # On a GPU JAX would take most of the memory for itself; its peers share the process.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
-    if not _PAGE.value:
-        if _TUNE.value:
+    if not flags.FLAGS.page:
+        if flags.FLAGS.tune_cpu:
             tune_cpu()
         # Before any record is written, which changes the tree.
         where = machine()
-        for name in _ONLY.value or SUITES:
+        for name in flags.FLAGS.only or SUITES:
             _run(name, where)
-    if not _ROWS.value:
+    if not flags.FLAGS.rows:
         page.write()
 
 
 def _run(name: str, where: dict[str, Any]) -> None:
-    rows = [row for work in SUITES[name].works() if _ROWS.value in work.title and (row := _measured(work))]
-    if _ROWS.value:
+    rows = [
+        row
+        for work in SUITES[name].works()
+        if flags.FLAGS.rows in work.title and (row := _measured(work, flags.FLAGS.tries))
+    ]
+    if flags.FLAGS.rows:
         return
     more = {"memory": networks.memory()} if name == "networks" else {}
     write_json(page.records() / f"{name}.json", {"rows": rows, **more, "machine": where})
 
 
-def _measured(work: Work) -> dict[str, Any] | None:
+def _measured(work: Work, tries: int) -> dict[str, Any] | None:
     """The row, shown; None where a peer is not installed."""
-    for left in reversed(range(_TRIES.value)):
+    for left in reversed(range(tries)):
         try:
             row = measure(work)
         except (ModuleNotFoundError, FileNotFoundError) as missing:
@@ -68,4 +75,5 @@ def _measured(work: Work) -> dict[str, Any] | None:
 
 
 if __name__ == "__main__":
+    define_flags()
     app.run(main)

@@ -1,11 +1,13 @@
 """Training states on disk, by orbax: written beside the run without holding it up, and whole or not at all."""
 
 import dataclasses
+import errno
 import json
 import os
 import re
+import shutil
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,11 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 import equinet as eq
+from experiments.data.files import one_line
 from experiments.devices import is_main_process
-from experiments.record import writing
+from experiments.record import Unreadable, read_json, write_text, writing
 
-NAME, ASIDE, DESCRIPTION = "checkpoints", "damaged", "about.json"
+NAME, ASIDE, SCORES, DESCRIPTION = "checkpoints", "damaged", "scores.json", "about.json"
 
 
 class CorruptCheckpoint(RuntimeError):
@@ -28,9 +31,9 @@ class CorruptCheckpoint(RuntimeError):
 class Checkpoints:
     """The last two states of a run, and the best by test score.
 
-    Beside every state lies what it is: its step, its score, the run that it is of, and the shape, type and checksum of
-    each of its arrays, with a checksum of all that. So damage is noticed, and a state that lies in another's place;
-    then the state before it is used.
+    Beside every state lies what it is: its step, the run that it is of, and the shape, type and checksum of each of its
+    arrays, with a checksum of all that. So damage is noticed, and a state that lies in another's place; then the state
+    before it is used. The scores lie in a file of their own, sealed likewise: a state may get its score later.
 
     Args:
         workdir: the folder of the run.
@@ -41,55 +44,56 @@ class Checkpoints:
         import orbax.checkpoint as ocp
 
         self.folder, self._aside = (workdir / NAME).absolute(), workdir / ASIDE
+        self._scores_file = workdir / SCORES
         self._run = run
-        self._scores: dict[int, float | None] = {}
+        self._scores: dict[int, float] = {}
+        self._stale = False
         options = ocp.CheckpointManagerOptions(preservation_policy=_Kept(self._scores), cleanup_tmp_directories=True)
         with _writing(self.folder):
             self._manager = _manager(self.folder, options)
 
     def save(self, step: int, state: Any, score: float | None = None) -> None:
-        """Start writing `state`; a step that is there already stays, unless it had no score and now has one.
+        """Note the score and start writing `state`; a step that is there already stays.
 
         Raises:
             Unwritable: this state, or the one before it, cannot be written; those before are intact.
         """
         import orbax.checkpoint as ocp
 
-        with _writing(self.folder):
-            if step in self._manager.all_steps():
-                if score is None or self._scores.get(step) is not None:
-                    return
-                self.wait()
-                self._manager.delete(step)
+        if score is not None:
             self._scores[step] = score
-            leaves = named_leaves(state)
-            parts = ocp.args.Composite(
-                state=ocp.args.StandardSave(leaves), about=ocp.args.JsonSave(_about(leaves, step, score, self._run))
-            )
-            self._manager.save(step, args=parts, force=True)
+        if score is not None or self._stale:
+            self._write_scores()
+        with _writing(self.folder):
+            if step not in self._manager.all_steps():
+                leaves = named_leaves(state)
+                about = _sealed({"step": step, "run": self._run, "arrays": _with_checksums(leaves)})
+                parts = ocp.args.Composite(state=ocp.args.StandardSave(leaves), about=ocp.args.JsonSave(about))
+                self._manager.save(step, args=parts, force=True)
 
     @property
     def best(self) -> int | None:
-        """The step with the best score, the later of two."""
-        return _best(self._scores)
+        """The step of the states here with the best score, the later of two."""
+        return _best(self._scores, self._manager.all_steps())
 
     def score(self, step: int) -> float | None:
-        """The score that the state of a step was saved with."""
+        """The score of the state of a step."""
         return self._scores.get(step)
 
     def restore(self, like: Any, warn: Callable[[str], None] = print) -> tuple[int, Any] | None:
         """The last state that can be read, with its step; None if nothing was saved.
 
-        States that cannot be read, or are of another step or run than their place says, are moved to `damaged/`, so
-        that the run can save others in their place.
+        States that are damaged, or are of another step or run than their place says, are moved to `damaged/`, so that
+        the run can save others in their place.
 
         Args:
             like: a tree of arrays of the shapes, types and places that the state is to have.
-            warn: called with a line of text for each state that is moved.
+            warn: called with a line of text for each state that is moved, and for scores that cannot be read.
 
         Raises:
-            CorruptCheckpoint: there are states, and none can be read; they stay where they are.
+            CorruptCheckpoint: there are states, and all are damaged; they stay where they are.
             ValueError: what was saved belongs to another network or optimiser.
+            Unreadable: the system refuses to read them.
         """
         found, faults = None, {}
         for step in sorted(self._manager.all_steps(), reverse=True):
@@ -100,20 +104,41 @@ class Checkpoints:
             except _Mismatch:
                 raise
             except Exception as fault:  # whatever a damaged file makes of the reader
+                _check_refusal(self.folder, fault)
                 faults[step] = _told_of(step, fault)
-            else:
-                self._scores[step] = about["score"]
         if faults and found is None:
             raise CorruptCheckpoint(
-                f"no checkpoint in {self.folder} can be read ({'; '.join(faults.values())}): remove the folder of the "
-                f"run to start anew"
+                f"no checkpoint in {self.folder} can be read ({'; '.join(faults.values())}): bring back a copy of one, "
+                f"or move the folder of the run away to start anew"
             )
         for step, fault in faults.items():
             warn(f"checkpoint of {fault}: moved to {self._put_aside(step)}, going on without it")
         if faults:
             _all_together("checkpoints put aside")
             self._manager.reload()
+        scores, last = self._read_scores(warn), found[0] if found else 0
+        # Those beyond it are made anew, as the states are.
+        self._scores.update({step: score for step, score in scores.items() if step <= last})
+        self._stale = scores.keys() != self._scores.keys()
         return found
+
+    def _write_scores(self) -> None:
+        if is_main_process():
+            scores = {str(step): score for step, score in self._scores.items()}
+            write_text(self._scores_file, json.dumps(_sealed({"run": self._run, "scores": scores})) + "\n")
+        self._stale = False
+
+    def _read_scores(self, warn: Callable[[str], None]) -> dict[int, float]:
+        if not self._scores_file.exists():
+            return {}
+        try:
+            read = _unsealed(read_json(self._scores_file))
+            if read["run"] != self._run:
+                raise ValueError("they are those of another run")
+            return {int(step): score for step, score in read["scores"].items()}
+        except ValueError as fault:
+            warn(f"{self._scores_file} cannot be read ({fault}): the best state is looked for among those to come")
+            return {}
 
     def _read(self, step: int, like: Any, about: dict[str, Any]) -> Any:
         import orbax.checkpoint as ocp
@@ -130,9 +155,9 @@ class Checkpoints:
         while place.exists():
             place, number = self._aside / f"{step}-{number}", number + 1
         if is_main_process():
-            with writing(place):
+            with writing(self._aside):
                 self._aside.mkdir(exist_ok=True)
-                (self.folder / str(step)).rename(place)
+                shutil.move(self.folder / str(step), place)
         return place
 
     def wait(self) -> None:
@@ -171,17 +196,28 @@ class _Mismatch(ValueError):
 class _Kept:
     """A policy of orbax: the last two states stay, and the one with the best score."""
 
-    scores: dict[int, float | None]
+    scores: dict[int, float]
 
     def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> Sequence[bool]:
         steps = [each.step for each in checkpoints]
-        stay = {*sorted(steps)[-2:], _best({step: self.scores.get(step) for step in steps})}
+        stay = {*sorted(steps)[-2:], _best(self.scores, steps)}
         return [step in stay for step in steps]
 
 
-def _best(scores: Mapping[int, float | None]) -> int | None:
-    known = {step: score for step, score in scores.items() if score is not None}
-    return max(known, key=lambda step: (known[step], step)) if known else None
+def _best(scores: Mapping[int, float], steps: Iterable[int]) -> int | None:
+    return max((step for step in steps if step in scores), key=lambda step: (scores[step], step), default=None)
+
+
+def _check_refusal(folder: Path, fault: Exception) -> None:
+    """Raise where it is the system that refuses to read: what lies there may be sound."""
+    missing = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+    refused = isinstance(fault, OSError | MemoryError) and not isinstance(fault, missing)
+    number = re.search(r"os_error_code='(\d+)'", str(fault))
+    if number is not None and int(number[1]) not in (errno.ENOENT, errno.ENOTDIR, errno.EISDIR):
+        refused, fault = True, OSError(int(number[1]), os.strerror(int(number[1])))
+    if refused or "RESOURCE_EXHAUSTED" in str(fault):
+        why = fault.strerror if isinstance(fault, OSError) and fault.strerror else one_line(fault)
+        raise Unreadable(f"cannot read {folder}: {why}. Put that right and give the same command again") from fault
 
 
 def _all_together(what: str) -> None:
@@ -248,6 +284,7 @@ def last_state(workdir: Path) -> tuple[int, dict[str, np.ndarray]]:
     except Exception as fault:  # whatever a damaged file makes of the reader
         if step is None and isinstance(fault, FileNotFoundError):
             raise
+        _check_refusal(folder, fault)
         raise CorruptCheckpoint(f"the checkpoint in {workdir} cannot be read ({_told_of(step, fault)})") from fault
     return step, read
 
@@ -257,17 +294,21 @@ def _told_of(step: int | None, fault: Exception) -> str:
     return f"step {step}: {text[0][:200] if text else type(fault).__name__}"
 
 
-def _about(leaves: dict[str, Any], step: int, score: float | None, run: str) -> dict[str, Any]:
-    """What lies beside a state, see `Checkpoints`."""
-    arrays = _described(leaves)
-    for name, leaf in leaves.items():
-        arrays[name]["crc32"] = _checksum(leaf)
-    about = {"step": step, "score": score, "run": run, "arrays": arrays}
-    return {**about, "crc32": _seal(about)}
+def _sealed(value: dict[str, Any]) -> dict[str, Any]:
+    """With a checksum of itself as JSON."""
+    return {**value, "crc32": zlib.crc32(json.dumps(value, sort_keys=True).encode())}
 
 
-def _seal(about: dict[str, Any]) -> int:
-    return zlib.crc32(json.dumps(about, sort_keys=True).encode())
+def _unsealed(value: Any) -> dict[str, Any]:
+    """What was sealed.
+
+    Raises:
+        ValueError: it has changed since.
+    """
+    held = {name: value[name] for name in value if name != "crc32"} if isinstance(value, dict) else {}
+    if not held or _sealed(held) != value:
+        raise ValueError("what describes it has changed since it was written")
+    return held
 
 
 def _read_about(folder: Path, step: int, run: str | None = None) -> dict[str, Any]:
@@ -277,9 +318,7 @@ def _read_about(folder: Path, step: int, run: str | None = None) -> dict[str, An
         ValueError: it has changed since it was written, or is of another step, or of another run than `run`.
         OSError: it cannot be read.
     """
-    about = json.loads((folder / str(step) / "about" / DESCRIPTION).read_text(encoding="utf-8"))
-    if not isinstance(about, dict) or about.pop("crc32", None) != _seal(about):
-        raise ValueError("what describes it has changed since it was written")
+    about = _unsealed(json.loads((folder / str(step) / "about" / DESCRIPTION).read_text(encoding="utf-8")))
     if about["step"] != step:
         raise ValueError(f"it is the state of step {about['step']}")
     if run is not None and about["run"] != run:
@@ -296,7 +335,10 @@ def _check_fits(about: dict[str, Any], expected: dict[str, Any], otherwise: str)
     if found != wanted:
         odd = min(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
         there, here = found.get(odd, "missing"), wanted.get(odd, "missing")
-        raise _Mismatch(f"{otherwise}: {odd} is {there} there, expected {here}")
+        raise _Mismatch(
+            f"{otherwise}: {odd} is {there} there, expected {here}. Go back to the code that it was made by, or choose "
+            f"another --workdir"
+        )
 
 
 def _check_intact(leaves: dict[str, Any], about: dict[str, Any]) -> None:
@@ -326,6 +368,11 @@ def named_leaves(tree: Any) -> dict[str, Any]:
 def _described(leaves: dict[str, Any]) -> dict[str, dict[str, Any]]:
     """Shape and type of every array, as JSON."""
     return {name: {"shape": list(leaf.shape), "dtype": str(np.dtype(leaf.dtype))} for name, leaf in leaves.items()}
+
+
+def _with_checksums(leaves: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    described = _described(leaves)
+    return {name: {**described[name], "crc32": _checksum(leaf)} for name, leaf in leaves.items()}
 
 
 def _checksum(leaf: Any) -> int:

@@ -124,15 +124,17 @@ def evaluate(
     layout: Layout | None = None,
     key: jax.Array | None = None,
     quick: bool = False,
+    between: Callable[[], None] = lambda: None,
 ) -> Measured:
     """All metrics of a data set's task on its test split; with `quick` the score alone.
 
     Args:
         layout: the devices to spread batches over.
         key: of the random shifts; needed unless `quick`.
+        between: called before every batch; what it raises ends the evaluation.
     """
     judge = _judge_masks if dataset.task == "segmentation" else _judge_labels
-    ask = partial(answers, predict, variables, layout=layout)
+    ask = partial(answers, predict, variables, layout=layout, between=between)
     parts = []
     for place, (inputs, targets) in enumerate(_parts(dataset.test)):
         part_key = None if quick else jax.random.fold_in(_needed(key), place)
@@ -249,13 +251,19 @@ def _binned(confidence: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def answers(
-    predict: Predict, variables: Any, inputs: Array, layout: Layout | None = None, batch: int = 250
+    predict: Predict,
+    variables: Any,
+    inputs: Array,
+    layout: Layout | None = None,
+    batch: int = 250,
+    between: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The most likely class of every input (or pixel), int, and the probability it is given, float."""
     devices = 1 if layout is None else layout.mesh.size
     batch += -batch % devices
     found = []
     for start in range(0, len(inputs), batch):
+        between()
         part = np.asarray(inputs[start : start + batch])
         missing = batch - len(part) if start else -len(part) % devices
         full = np.concatenate([part, np.repeat(part[-1:], missing, axis=0)])

@@ -15,7 +15,7 @@ from typing import Any
 import jax
 
 from equinet.runtime import tuning
-from experiments.data.files import write_whole
+from experiments.data.files import check_regular, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent
 RUN = "run.json"
@@ -28,6 +28,10 @@ PACKAGES = (
 
 class Unwritable(OSError):
     """The system refused to write a file: the disk is full, the quota used up, the folder not ours."""
+
+
+class Unreadable(OSError):
+    """The system refused to read a file that is there: no permission, no memory, too many open files."""
 
 
 @contextmanager
@@ -114,6 +118,7 @@ def read_json(path: Path) -> Any:
 
 
 def _text(path: Path) -> str:
+    check_regular(path)
     try:
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
@@ -146,16 +151,15 @@ def run_record(config: dict[str, Any], **more: Any) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Versions, commit and device, as JSON: what numbers depend on besides the config.
+    """Versions, commit, code and device, as JSON: what numbers depend on besides the config.
 
-    `changes` is a hash of what differs from the commit, empty where nothing does.
+    `code` is a hash of the Python files of this project, those that no commit holds included.
     """
-    changes = _git("diff", "HEAD")
     return {
         "versions": {"python": platform.python_version(), **{name: _version(name) for name in PACKAGES}},
         "commit": _git("rev-parse", "HEAD") or "unknown",
-        "modified": bool(changes),
-        "changes": hashlib.sha256(changes.encode()).hexdigest()[:16] if changes else "",
+        "modified": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "code": _code(),
         "device": {
             "platform": jax.default_backend(),
             "kinds": sorted({device.device_kind for device in jax.devices()}),
@@ -165,6 +169,14 @@ def environment() -> dict[str, Any]:
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
         "tuning": dataclasses.asdict(tuning()),
     }
+
+
+def _code() -> str:
+    digest = hashlib.sha256()
+    for folder in ("equinet", "experiments", "configs"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            digest.update(f"{path.relative_to(ROOT)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _version(package: str) -> str:

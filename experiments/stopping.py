@@ -3,8 +3,6 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
@@ -26,76 +24,49 @@ class Stopped(RuntimeError):
 
 
 class Signals:
-    """While this is entered, SIGINT (Ctrl-C) and SIGTERM (what a scheduler sends before it kills) raise `Stopped`.
+    """While this is entered, SIGINT (Ctrl-C) and SIGTERM (what a scheduler sends before it kills) are noted.
 
-    They do so at once, but in a `held` block, where `check` raises it after a whole step. A second signal of the same
-    kind does what it did before. Of several processes each may be sent a signal at another step, or only one of them:
-    there JAX's preemption service listens for SIGTERM, and finds a step for all to stop after. Outside the main thread
-    signals are left alone.
+    Nothing is raised from a handler: it may run in the midst of anything, a compilation or a callback that lets errors
+    drop. `check` raises, between steps. A second signal does what it did before. Of several processes each may be sent
+    a signal at another step, or only one of them: there JAX's preemption service listens for SIGTERM, and finds a step
+    for all to stop after. Outside the main thread, and where a signal is ignored, it is left alone.
     """
 
     def __init__(self) -> None:
         self._several = jax.process_count() > 1
         self._number: int | None = None
-        self._held = False
         self._before: dict[int, Any] = {}
 
-    def check(self, step: int) -> None:
-        """To be called after every step of a `held` block.
+    def check(self, step: int | None = None) -> None:
+        """To be called wherever a run can stop, with the step after every step.
 
         Raises:
-            Stopped: a signal came.
+            Stopped: a signal came. Of several processes, all raise it, and only after a step.
         """
-        if self._several and multihost_utils.reached_preemption_sync_point(step):
-            self._number = self._number or signal.SIGTERM
-            self._stop()
-        self._stop_unless_several()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Around what is to be whole; a signal that `check` has not seen raises `Stopped` at the end."""
-        with self._holding(True):
-            yield
-        self._stop_unless_several()
-
-    @contextmanager
-    def at_once(self) -> Iterator[None]:
-        """Around a part of a `held` block that may be broken off; of several processes, none can be alone."""
-        with self._holding(False):
-            self._stop_unless_several()
-            yield
-
-    @contextmanager
-    def _holding(self, held: bool) -> Iterator[None]:
-        before, self._held = self._held, held
-        try:
-            yield
-        finally:
-            self._held = before
-
-    def _stop_unless_several(self) -> None:
-        if self._number is not None and not self._several:
-            self._stop()
-
-    def _stop(self) -> None:
-        number, self._number = self._number or signal.SIGTERM, None
-        raise Stopped(f"stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}", number)
+        number = self._number
+        if self._several:
+            at_step = step is not None and multihost_utils.reached_preemption_sync_point(step)
+            number = signal.SIGTERM if at_step else None
+        if number is not None:
+            self._number = None
+            raise Stopped(f"stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}", number)
 
     def _note(self, number: int, _: FrameType | None) -> None:
-        signal.signal(number, self._before[number])
+        self._put_back()
         self._number = number
         if self._several:
             os.kill(os.getpid(), signal.SIGTERM)
-        elif not self._held:
-            self._held = True
-            self._stop()
+
+    def _put_back(self) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
 
     def __enter__(self) -> "Signals":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT,) if self._several else (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._note)
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._put_back()

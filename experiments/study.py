@@ -5,6 +5,7 @@ cut off goes on with the same command. The records, a line of JSON for each run,
 tables, figures and the check that they match are made from these alone.
 """
 
+import dataclasses
 import importlib
 import json
 import re
@@ -21,6 +22,7 @@ from experiments.record import ROOT, RUN, as_json, environment, read_json, read_
 from experiments.settings import Settings
 from experiments.summary import Records
 from experiments.train import Outcome, build_model, train_and_evaluate
+from experiments.workdir import first_difference
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
@@ -84,11 +86,12 @@ def run_study(
     records = []
     for number, (run, config) in enumerate(wanted, start=1):
         path = workdir / run / RECORD
+        config.update(progress=False, smoke=smoke)
+        settings = dataclasses.asdict(Settings.of(config))
         if path.exists():
-            records.append(read_json(path))
+            records.append(_done(path, settings))
             continue
         since = time.perf_counter()
-        config.update(progress=False, smoke=smoke)
         make = _trained if study.TRAINED else _built
         outcome, starts = make(config, workdir / run, report)
         record = as_json(
@@ -102,12 +105,27 @@ def run_study(
                 "platform": starts[-1]["device"]["platform"],
             }
         )
-        write_json(path, record)
+        write_json(path, {"settings": settings, "record": record})
         records.append(record)
         seconds = time.perf_counter() - since
         score = f"{outcome.metrics.score:.3f}, " if study.TRAINED else ""
         report(f"{number}/{len(wanted)} {run}: {score}{seconds:.0f} s")
     return records
+
+
+def _done(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """The record of a run that is done.
+
+    Raises:
+        ValueError: it is that of a run with other settings, a smoke run, say; or damaged.
+    """
+    held = read_json(path)
+    if not isinstance(held, dict) or not isinstance(held.get("record"), dict) or "run" not in held["record"]:
+        raise ValueError(f"{path} is no record of a run: move it away, and the run is made again")
+    odd = first_difference(held.get("settings") or {}, settings)
+    if odd:
+        raise ValueError(f"{path} is the record of another run: {odd}. Choose another --workdir")
+    return held["record"]
 
 
 Made = tuple[Outcome, list[dict[str, Any]]]

@@ -105,13 +105,16 @@ def train_and_evaluate(
         Stopped: a signal ended the run; the same call goes on from there.
     """
     with Signals() as signals:
-        return _train(Settings.of(config), Path(workdir), report, signals)
+        outcome = _train(Settings.of(config), Path(workdir), report, signals)
+        signals.check()  # one that came as the run ended is not lost on whoever starts the next
+    return outcome
 
 
 def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals: Signals) -> Outcome:
     layout, net = Layout.of_all_devices(), build_model(run)
     layout.share(run.batch)
     dataset = load(run.dataset, run.data_dir or None, run.size or None)
+    signals.check()
     _check_output(net, dataset)
     check_crop(run.augment, dataset.shape)
     if run.smoke:
@@ -130,18 +133,19 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
     state = init_state(net, run.optimiser, steps, init_key, dataset.shape, bool(run.ema), layout)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
     data = fingerprint(dataset) if is_main_process() else ""
+    signals.check()
 
     def measure(state: TrainState, **options: Any) -> Measured:
-        with signals.at_once():
-            return evaluate(dataset, net.apply, evaluated(state), layout=layout, **options)
+        return evaluate(dataset, net.apply, evaluated(state), layout=layout, between=signals.check, **options)
 
     with ExitStack() as stack:
-        stack.enter_context(signals.held())
         folder = stack.enter_context(Workdir(workdir, run, data, report, steps=steps, parameters=parameters))
         checkpoints = stack.enter_context(Checkpoints(workdir, folder.id))
         found = checkpoints.restore(state, warn=report)
         start, state = found if found else (0, state)
-        log = stack.enter_context(_Log(workdir, run, start, steps))
+        folder.check_start(start)
+        judged = checkpoints.score(start) is not None
+        log = stack.enter_context(_Log(workdir, run, start, judged))
         folder.started(start)
         if start:
             report(f"{run.name}: goes on from step {start} of {steps}")
@@ -163,7 +167,7 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
 
         step = start
         try:
-            if 0 < start < steps and checkpoints.score(start) is None:
+            if 0 < start < steps and not judged:
                 judge_and_save(start, state)  # the run may have been stopped in the midst of it
             rows = batches(dataset.train, run.batch, run.seed, start, steps, layout)
             for step, (inputs, targets) in enumerate(rows, start=start + 1):
@@ -185,8 +189,10 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
             raise Stopped(
                 f"{run.name}: {stop} after step {step} of {steps}; the same command goes on from there", stop.number
             ) from None
-        log.test(steps, final)
+        if not (start == steps and judged):
+            log.test(steps, final)
         checkpoints.save(steps, state, final.score)
+        checkpoints.wait()
         if is_main_process():
             write_json(workdir / RESULT, {"step": steps, "best_step": checkpoints.best, **final.to_json()})
     return Outcome(net, evaluated(state), final, steps)
@@ -339,20 +345,27 @@ def _read_sums(state: TrainState, layout: Layout) -> tuple[dict[str, float], Tra
 
 def _check_finite(state: TrainState, run: Settings, step: int) -> None:
     count = int(state.sums["bad_steps"])
-    if math.isfinite(state.sums["loss"]) and not count:
+    sound = math.isfinite(state.sums["loss"]) and not count
+    if sound and bool(_all_finite(state.variables["params"])):
         return
+    what, where = ("the loss", f"in {count or 'some'} of the steps up to") if not sound else ("a parameter", "by step")
     raise Diverged(
-        f"the loss of {run.name or 'the run'} was NaN or infinite in {count or 'some'} of the steps up to {step}: "
+        f"{what} of {run.name or 'the run'} was NaN or infinite {where} {step}: "
         f"training has diverged. Lower --config.optimiser.learning_rate (now {run.optimiser.learning_rate}), lengthen "
         f"--config.optimiser.warmup_steps (now {run.optimiser.warmup_steps}) or set --config.optimiser.clip; the last "
         f"checkpoint before that is kept"
     )
 
 
+@jax.jit
+def _all_finite(tree: Any) -> jax.Array:
+    return jnp.stack([jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(tree)] or [jnp.array(True)]).all()
+
+
 class _Log:
     """The metrics of a run: lines of JSON, and TensorBoard events if asked for; on the main process alone."""
 
-    def __init__(self, workdir: Path, run: Settings, start: int, steps: int) -> None:
+    def __init__(self, workdir: Path, run: Settings, start: int, judged: bool) -> None:
         path = workdir / METRICS
 
         def still_true(row: dict[str, Any]) -> bool:
@@ -361,7 +374,7 @@ class _Log:
                     f"{path} is damaged (a row without step or split: {str(row)[:80]}): bring back a copy of it, or "
                     f"move it away; checkpoints are not touched by it"
                 )
-            return row["step"] <= start and (row["split"], row["step"]) != ("test", steps)
+            return row["step"] < start or (row["step"] == start and (judged or row["split"] != "test"))
 
         self._batch = run.batch
         self._since = time.perf_counter()

@@ -1,6 +1,7 @@
 """The folder of a run: who uses it, what run it holds, and every start of that run."""
 
 import dataclasses
+import errno
 import fcntl
 import hashlib
 import json
@@ -16,13 +17,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 from experiments.devices import is_main_process
-from experiments.record import RUN, as_json, environment, read_json, write_json, writing
+from experiments.record import RUN, Unwritable, as_json, environment, read_json, write_json, writing
 from experiments.settings import Settings
 
-LOCK = "lock"
+LOCK = "run.lock"
 FREE = ("progress", "tensorboard", "data_dir")
 """Settings that may differ from start to start: they do not change what is computed."""
-TRACES = ("checkpoints", "metrics.jsonl", "result.json")
+RESULT = "result.json"
+TRACES = ("checkpoints", "metrics.jsonl", RESULT, "scores.json")
 """What shows that a folder held a run."""
 
 
@@ -56,23 +58,45 @@ class Workdir:
         self._record: dict[str, Any] = {}
 
     def __enter__(self) -> "Workdir":
-        if is_main_process():
-            self._hold()
-            try:
+        try:
+            if is_main_process():
+                self._hold()
                 self._record = self._claimed()
-            except BaseException:
-                self.__exit__()
-                raise
-            self.id = self._record["id"]
-        if jax.process_count() > 1:
-            letters = np.frombuffer(self.id.encode().ljust(16), np.uint8)
-            self.id = bytes(np.asarray(multihost_utils.broadcast_one_to_all(letters), np.uint8)).decode()
+                self._sign()
+                self.id = self._record["id"]
+        except BaseException:
+            self.__exit__()
+            self._tell()  # so that the others do not wait
+            raise
+        self._tell()
         return self
+
+    def _tell(self) -> None:
+        """The identity of the run, from the main process to the others; none where it could not start."""
+        if jax.process_count() == 1:
+            return
+        letters = np.frombuffer(self.id.encode().ljust(16), np.uint8)
+        self.id = bytes(np.asarray(multihost_utils.broadcast_one_to_all(letters), np.uint8)).decode().strip()
+        if not self.id and not is_main_process():
+            raise InUse("the first process could not start this run; its message says why")
 
     def __exit__(self, *_: object) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def check_start(self, step: int) -> None:
+        """Refuse to begin at the first step where the run has been further: its states are gone.
+
+        Raises:
+            ValueError: that is so.
+        """
+        further = any(start.get("step") for start in self._record.get("starts", ()))
+        if step == 0 and is_main_process() and (further or (self.path / RESULT).exists()):
+            raise ValueError(
+                f"{self.path} holds a run that has been further, but no checkpoint of it: bring checkpoints/ back, or "
+                f"move the folder away to start anew"
+            )
 
     def started(self, step: int) -> None:
         """Add this start to the record: from which step, when, and where."""
@@ -81,7 +105,9 @@ class Workdir:
         here = environment()
         starts = self._record["starts"]
         if starts:
-            changed = [f"{name} {there} → {now}" for name, there, now in _differences(starts[-1], here)]
+            changed = [
+                f"{name} {there or 'none'} → {now or 'none'}" for name, there, now in _differences(starts[-1], here)
+            ]
             if changed:
                 self._report(f"{self._run.name or self.path}: since its last start changed {'; '.join(changed)}")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
@@ -93,24 +119,26 @@ class Workdir:
         path = self.path / LOCK
         with writing(path):
             self.path.mkdir(parents=True, exist_ok=True)
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+            self._lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o644)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            holder = os.read(lock, 200).decode(errors="replace").strip() or "another process"
-            os.close(lock)
+            holder = os.read(self._lock, 200).decode(errors="replace").strip() or "another process"
             raise InUse(
                 f"{self.path} is in use by {holder}: wait until that has ended, or choose another --workdir"
             ) from None
         except OSError as error:
-            self._report(
-                f"{self.path}: this file system has no locks ({error.strerror}); start one run in it at a time"
-            )
-        self._lock = lock
-        with writing(path):
-            os.ftruncate(lock, 0)
+            if error.errno not in (errno.ENOSYS, errno.EOPNOTSUPP):
+                raise Unwritable(f"cannot lock {path}: {error.strerror}. Put that right and start again") from error
+            self._report(f"{self.path}: no locks on this file system ({error.strerror}); start one run in it at a time")
+
+    def _sign(self) -> None:
+        """Say in the lock who holds it."""
+        assert self._lock is not None
+        with writing(self.path / LOCK):
+            os.ftruncate(self._lock, 0)
             now = time.strftime("%Y-%m-%d %H:%M:%S")
-            os.write(lock, f"process {os.getpid()} on {platform.node() or 'this host'}, since {now}\n".encode())
+            os.write(self._lock, f"process {os.getpid()} on {platform.node() or 'this host'}, since {now}\n".encode())
 
     def _claimed(self) -> dict[str, Any]:
         """The record of the run in this folder, as it was found or new."""
@@ -124,9 +152,8 @@ class Workdir:
                     f"back, or remove the folder to start anew"
                 )
             # Written before anything else, so that no kill leaves states of a run that nothing names.
-            identity = hashlib.sha256(json.dumps([as_json(config), self._data], sort_keys=True).encode())
             record = {
-                "id": identity.hexdigest()[:16],
+                "id": _identity(as_json(config), self._data),
                 "config": config,
                 "seed": self._run.seed,
                 "data": self._data,
@@ -136,21 +163,27 @@ class Workdir:
             write_json(path, record)
             return record
         record = _checked(path)
-        # A setting that is younger than the record was at its default.
-        there = {**as_json(dataclasses.asdict(Settings())), **record["config"]}
-        mine = as_json(config)
-        odd = sorted(k for k in there.keys() | mine.keys() if there.get(k) != mine.get(k) and k not in FREE)
+        odd = first_difference(record["config"], config)
         if odd:
-            raise ValueError(
-                f"{self.path} holds another run: config.{odd[0]} is {there.get(odd[0])} there and {mine.get(odd[0])} "
-                f"here. Choose another --workdir, or remove that folder"
-            )
+            raise ValueError(f"{self.path} holds another run: {odd}. Choose another --workdir, or remove that folder")
         if record["data"] != self._data:
             raise ValueError(
                 f"{self.path} holds a run on other data: {self._run.dataset} had the fingerprint {record['data']} "
                 f"there, and has {self._data} here. Bring the data back, or choose another --workdir"
             )
         return record
+
+
+def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """What tells two configs of runs apart, in words; empty where they make the same run."""
+    # A setting that is younger than a record was at its default.
+    there, mine = {**as_json(dataclasses.asdict(Settings())), **there}, as_json(here)
+    odd = sorted(k for k in there.keys() | mine.keys() if there.get(k) != mine.get(k) and k not in FREE)
+    return f"config.{odd[0]} is {there.get(odd[0])} there and {mine.get(odd[0])} here" if odd else ""
+
+
+def _identity(config: Any, data: str) -> str:
+    return hashlib.sha256(json.dumps([config, data], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _checked(path: Path) -> dict[str, Any]:
@@ -163,7 +196,8 @@ def _checked(path: Path) -> dict[str, Any]:
         "data": isinstance(entries.get("data"), str),
         "starts": isinstance(entries.get("starts"), list) and all(isinstance(s, dict) for s in entries["starts"]),
     }
-    odd = [name for name, right in sound.items() if not right]
+    sound["id"] = all(sound.values()) and entries["id"] == _identity(entries["config"], entries["data"])
+    odd = [name for name in reversed(sound) if not sound[name]]
     if odd:
         raise ValueError(
             f"{path} is damaged ({odd[0]!r} is missing or odd): bring back a copy of it, or remove the run's folder to "
@@ -176,7 +210,7 @@ def _differences(there: Mapping[str, Any], here: Mapping[str, Any], name: str = 
     """What differs between two records of where a run was started, entry by entry."""
     found: list[tuple[str, Any, Any]] = []
     for key in sorted(there.keys() | here.keys()):
-        if name == "" and key in ("time", "step"):
+        if name == "" and key in ("time", "step", "modified"):
             continue
         a, b = there.get(key), here.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):

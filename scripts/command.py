@@ -33,6 +33,8 @@ HELP = {"--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull
 
 def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> None:
     """Define the flags, parse the command line, call `main`, and end the program with a status: see above."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         define_flags()  # that of a config looks into files of flags
     except flags.Error as error:

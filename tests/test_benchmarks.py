@@ -7,7 +7,6 @@ from typing import Any
 
 import jax
 import pytest
-from absl import flags
 
 from benchmarks import __main__ as command
 from benchmarks import common, layers, networks, page, query, sweeps
@@ -123,18 +122,16 @@ def test_a_busy_machine_is_refused(others: float, monkeypatch: pytest.MonkeyPatc
 def test_a_row_without_its_peer_is_left_out(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    flags.FLAGS.mark_as_parsed()
-
     def ways() -> dict[str, common.Way]:
         import a_peer_that_nobody_has  # pyright: ignore[reportMissingImports]
 
         return {"peer": a_peer_that_nobody_has.run}
 
-    assert command._measured(Work("against nobody", ways, "peer")) is None
+    assert command._measured(Work("against nobody", ways, "peer"), 1) is None
     assert "against nobody: left out, since a peer is not installed" in capsys.readouterr().out
     monkeypatch.setattr(command, "measure", lambda work: {"title": work.title})
     monkeypatch.setattr(command, "show", lambda row: None)
-    assert command._measured(Work("alone", lambda: {}, "equinet")) == {"title": "alone"}
+    assert command._measured(Work("alone", lambda: {}, "equinet"), 1) == {"title": "alone"}
 
 
 def test_the_page_is_what_the_records_give() -> None:

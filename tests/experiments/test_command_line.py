@@ -149,6 +149,6 @@ def test_smoke_run(tmp_path: Path) -> None:
     assert "accuracy 0." in done.stdout
     assert "circular consistency" in done.stdout
     assert {path.name for path in tmp_path.iterdir()} == {
-        *("lock", "run.json", "metrics.jsonl", "checkpoints", "result.json")
+        *("run.lock", "run.json", "metrics.jsonl", "checkpoints", "scores.json", "result.json")
     }
     assert json.loads((tmp_path / "run.json").read_text())["config"]["model"]["features"] == [4, 8]

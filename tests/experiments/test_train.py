@@ -190,7 +190,7 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
 
 def test_a_workdir_that_cannot_be_written_is_refused_at_once(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/lock: Not a directory"):
+    with pytest.raises(Unwritable, match=r"cannot write .*/file/run/run.lock: Not a directory"):
         train_and_evaluate(TINY, tmp_path / "file" / "run")
 
 

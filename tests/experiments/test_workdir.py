@@ -36,7 +36,7 @@ def test_a_folder_is_held_by_one_process(tmp_path: Path) -> None:
 def test_the_record_is_there_before_anything_else(tmp_path: Path) -> None:
     """A run that is killed before its first checkpoint can be started again."""
     with entered(tmp_path / "run"):
-        assert {path.name for path in (tmp_path / "run").iterdir()} == {"lock", "run.json"}
+        assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.lock", "run.json"}
     (tmp_path / "run" / "checkpoints").mkdir()
     with entered(tmp_path / "run"):
         pass
@@ -95,7 +95,11 @@ DAMAGED = {
     "not UTF-8": (b'{"config": "\xff"}', r"run\.json is damaged \('utf-8' codec.*\): bring back a copy"),
     "cut short": (b'{"config": ', r"run\.json is damaged \(.*\): bring back a copy"),
     "empty": (b"", r"run\.json is damaged"),
-    "a list": (b"[]", r"run\.json is damaged \('id' is missing or odd\): .* or remove the run's folder to start anew"),
+    "a list": (
+        b"[]",
+        r"damaged \('starts' is missing or odd\): .* or remove the run's folder to start anew",
+    ),
+    "another id": (b'{"id": "x", "config": {}, "data": "y", "starts": []}', r"damaged \('id' is missing or odd"),
     "without a config": (b'{"id": "x", "data": "y", "starts": []}', r"run\.json is damaged \('config' is missing"),
     "odd starts": (b'{"id": "x", "config": {}, "data": "y", "starts": [3]}', r"damaged \('starts' is missing or odd"),
     "nested": (b"[" * 100000, r"run\.json is damaged"),
@@ -113,7 +117,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name != "lock"
+        if path.is_file() and path.name != "run.lock"
     }
 
 
@@ -133,7 +137,7 @@ def test_a_missing_record_does_not_start_anew(tiny: Path, tmp_path: Path) -> Non
     shutil.copytree(tiny, tmp_path / "run")
     (tmp_path / "run" / "run.json").unlink()
     there = contents(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"checkpoints and metrics.jsonl and result.json of a run, but no run.json"):
+    with pytest.raises(ValueError, match=r"checkpoints and metrics.jsonl and .* of a run, but no run.json"):
         train_and_evaluate(TINY, tmp_path / "run")
     assert contents(tmp_path / "run") == there
     shutil.rmtree(tmp_path / "run")
@@ -159,6 +163,32 @@ def test_a_damaged_log_is_named_and_nothing_lost(kind: str, tiny: Path, tmp_path
         train_and_evaluate(TINY, tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert contents(tmp_path / "run") == there
+
+
+def test_a_run_whose_checkpoints_are_gone_does_not_begin_anew(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "checkpoints")
+    there = contents(tmp_path / "run")
+    with pytest.raises(ValueError, match=r"holds a run that has been further, but no checkpoint of it: bring"):
+        train_and_evaluate(TINY, tmp_path / "run")
+    assert contents(tmp_path / "run") == there
+
+
+def test_a_refused_start_writes_nothing_in_the_lock(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "run")
+    (tmp_path / "run" / "run.lock").write_text("mine")
+    with pytest.raises(ValueError, match="holds another run"):
+        train_and_evaluate({**TINY, "seed": 1}, tmp_path / "run")
+    assert (tmp_path / "run" / "run.lock").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["run.json", "metrics.jsonl"])
+def test_a_pipe_is_no_record(name: str, tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, tmp_path / "run")
+    (tmp_path / "run" / name).unlink()
+    os.mkfifo(tmp_path / "run" / name)
+    with pytest.raises(ValueError, match=rf"{name} is a pipe, expected a regular file"):
+        train_and_evaluate(TINY, tmp_path / "run")
 
 
 def test_what_a_kill_has_left_of_the_last_line_is_passed_over(tmp_path: Path) -> None:

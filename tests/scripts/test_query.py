@@ -126,7 +126,10 @@ def test_sweep_discovers() -> None:
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
         ((*SMALL, "--size=1"), "stage 0"),
         (("--model=small_cnn", "--model_args=name=fcn"), "--model_args has a name"),
-        (("--model=small_cnn", "--model_args=kernel=1000000"), "small_cnn: kernel must be integers of at most 65536; got 1000000"),
+        (
+            ("--model=small_cnn", "--model_args=kernel=1000000"),
+            "kernel must be integers of at most 65536; got 1000000",
+        ),
         (("--model", "--size=8"), "--model lacks a value: what follows it is --size=8"),
         (("--config=configs/fashion.py", "--config=configs/sizes.py"), "--config is given 2 times"),
         ((*SMALL, "--suggest"), "--legal_sizes and --suggest need --require"),

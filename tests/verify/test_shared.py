@@ -265,8 +265,14 @@ def test_errors() -> None:
         verify(lambda x: fn(x), eq.certify(net, domain, 2), mode="shared", key=0)
     with pytest.raises(ValueError, match="mode='shared' needs a finite domain"):
         verify(fn, eq.certify(net, eq.plane(2), 2), mode="shared", key=0)
-    with pytest.raises(ValueError, match=r"one element with batch=2 takes .* lower batch, or raise memory"):
+    with pytest.raises(ValueError, match=r"the inputs to measure on take .* lower batch or trials, .* or raise memory"):
         verify(fn, eq.certify(net, domain, 2), key=0, memory=100)
+
+    def wide(x: jax.Array) -> jax.Array:
+        return jnp.sort(jnp.tile(x[..., None], 4096))[..., 0]
+
+    with pytest.raises(ValueError, match=r"one element with batch=2 takes .* lower batch, or raise memory"):
+        verify(wide, domain.group, domain, channels=2, key=0, memory=1 << 16)
 
 
 def test_the_chunk_shrinks_to_the_memory_there_is() -> None:
