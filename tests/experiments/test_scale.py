@@ -64,7 +64,7 @@ def losses(workdir: Path) -> dict[int, float]:
 def alike(workdir: Path, reference: Path) -> None:
     ours, theirs = losses(workdir), losses(reference)
     assert list(ours) == list(theirs) == list(range(1, 26))
-    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=1e-5)
+    np.testing.assert_allclose(list(ours.values()), list(theirs.values()), rtol=2e-4)
     ours, theirs = (json.loads((folder / "result.json").read_text()) for folder in (workdir, reference))
     assert ours.keys() == theirs.keys()
     for name in ("accuracy", "circular_consistency", "crop_consistency"):

@@ -152,7 +152,7 @@ def test_an_ignored_signal_stays_ignored() -> None:
 
 def stopped_after(seconds: float, number: signal.Signals, workdir: Path) -> None:
     """Start a run, send it a signal after some time, and see that it ends in a line; from the start it goes on."""
-    process = launch(workdir, {**SCORED, "epochs": 20})
+    process = launch(workdir, {**SCORED, "epochs": 2000})
     time.sleep(seconds)
     process.send_signal(number)
     _, errors = process.communicate(timeout=300)
