@@ -30,9 +30,8 @@ from experiments.settings import AugmentSettings, OptimiserSettings, Settings
 from experiments.stopping import Signals, Stopped
 from experiments.temperature import annealed
 from experiments.tensorboard import Events
-from experiments.workdir import Workdir
+from experiments.workdir import METRICS, RESULT, Workdir
 
-METRICS, RESULT = "metrics.jsonl", "result.json"
 NO_CHANGES = AugmentSettings()
 SMOKE_BATCH, SMOKE_TEST = 16, 32
 

@@ -16,6 +16,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from experiments.checkpoint import NAME, SCORES
 from experiments.devices import is_main_process
 from experiments.record import RUN, Unwritable, as_json, environment, read_json, write_json, writing
 from experiments.settings import Settings
@@ -23,8 +24,8 @@ from experiments.settings import Settings
 LOCK = "run.lock"
 FREE = ("progress", "tensorboard", "data_dir")
 """Settings that may differ from start to start: they do not change what is computed."""
-RESULT = "result.json"
-TRACES = ("checkpoints", "metrics.jsonl", RESULT, "scores.json")
+METRICS, RESULT = "metrics.jsonl", "result.json"
+TRACES = (NAME, METRICS, RESULT, SCORES)
 """What shows that a folder held a run."""
 
 
@@ -190,14 +191,14 @@ def _checked(path: Path) -> dict[str, Any]:
     """The record of a run, if it has all that one has."""
     record = read_json(path)
     entries = record if isinstance(record, dict) else {}
+    starts = entries.get("starts")
     sound = {
-        "id": isinstance(entries.get("id"), str),
-        "config": isinstance(entries.get("config"), dict),
+        "starts": isinstance(starts, list) and all(isinstance(start, dict) for start in starts),
         "data": isinstance(entries.get("data"), str),
-        "starts": isinstance(entries.get("starts"), list) and all(isinstance(s, dict) for s in entries["starts"]),
+        "config": isinstance(entries.get("config"), dict),
     }
-    sound["id"] = all(sound.values()) and entries["id"] == _identity(entries["config"], entries["data"])
-    odd = [name for name in reversed(sound) if not sound[name]]
+    sound["id"] = all(sound.values()) and entries.get("id") == _identity(entries["config"], entries["data"])
+    odd = [name for name, right in sound.items() if not right]
     if odd:
         raise ValueError(
             f"{path} is damaged ({odd[0]!r} is missing or odd): bring back a copy of it, or remove the run's folder to "

@@ -379,11 +379,6 @@ def counts(value: Any, what: str, least: int = 1) -> int | tuple[int, ...]:
     return int(value) if single else tuple(map(int, entries))
 
 
-def flag(value: Any, what: str) -> bool:
-    """True or False."""
-    return as_flag(value, what)
-
-
 def choice(*choices: Any) -> Check:
     """One of some texts or numbers."""
     return lambda value, what: as_choice(value, choices, what)

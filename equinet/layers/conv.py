@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import shown
+from equinet.checks import as_flag, shown
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, flag, per_axis
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, per_axis
 from equinet.layers.local import PaddingSpec, pad_axis, pad_input, paddings, read_shape, taps, window_reason, windows
 from equinet.linear import with_transposes
 from equinet.windows import Transposed, Window
@@ -170,7 +170,7 @@ class Conv(Layer):
 
     def __post_init__(self) -> None:
         check(self, features=count, kernel=counts, stride=counts, dilation=counts)
-        check(self, padding=paddings, groups=count, bias=flag)
+        check(self, padding=paddings, groups=count, bias=as_flag)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         """What it reads of an input of that shape, a `Window` per axis."""
@@ -223,7 +223,7 @@ class ConvTranspose(Layer):
 
     def __post_init__(self) -> None:
         check(self, features=count, kernel=counts, stride=counts, dilation=counts)
-        check(self, padding=transposed_padding, groups=count, bias=flag)
+        check(self, padding=transposed_padding, groups=count, bias=as_flag)
 
     def windows(self, shape: Shape) -> tuple[Transposed, ...]:
         """What it reads of an input of that shape, a `Transposed` per axis."""

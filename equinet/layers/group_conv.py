@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.checks import as_flag
 from equinet.fibre import Fibre, Forgotten
 from equinet.field import Field, Lost
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
@@ -26,7 +27,6 @@ from equinet.layers.base import (
     channels,
     check,
     counts,
-    flag,
     per_axis,
 )
 from equinet.layers.conv import Conv, ConvTranspose, add_bias, transposed_padding
@@ -321,7 +321,7 @@ class GroupConv(_GroupConvolution):
 
     def __post_init__(self) -> None:
         check(self, out=channels, kernel=counts, stride=counts, dilation=counts)
-        check(self, padding=paddings, depthwise=flag, bias=flag)
+        check(self, padding=paddings, depthwise=as_flag, bias=as_flag)
 
     def plain(self, groups: int = 1, bias: bool = False) -> Conv:
         return Conv(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
@@ -349,7 +349,7 @@ class GroupConvTranspose(_GroupConvolution):
 
     def __post_init__(self) -> None:
         check(self, out=channels, kernel=counts, stride=counts, dilation=counts)
-        check(self, padding=transposed_padding, depthwise=flag, bias=flag)
+        check(self, padding=transposed_padding, depthwise=as_flag, bias=as_flag)
 
     def plain(self, groups: int = 1, bias: bool = False) -> ConvTranspose:
         return ConvTranspose(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)

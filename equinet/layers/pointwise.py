@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from equinet.checks import shown
+from equinet.checks import as_flag, shown
 from equinet.fibre import Fibre
 from equinet.field import Field
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, flag, fraction, number
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, fraction, number
 from equinet.layers.orbits import orbit_count, spread
 
 
@@ -150,7 +150,7 @@ class Pointwise(_Elementwise):
     odd: bool = False
 
     def __post_init__(self) -> None:
-        check(self, monotone=flag, odd=flag)
+        check(self, monotone=as_flag, odd=as_flag)
         if not callable(self.fn):
             raise TypeError(f"Pointwise needs a function of one array, such as jnp.tanh; got {shown(self.fn)}")
 

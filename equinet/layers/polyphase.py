@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from equinet.checks import is_integer, shown
+from equinet.checks import as_flag, is_integer, shown
 from equinet.declare import declare
 from equinet.fibre import Fibre
 from equinet.field import Field, Lost, changed
@@ -24,7 +24,6 @@ from equinet.layers.base import (
     check,
     count,
     counts,
-    flag,
     optional,
     per_axis,
     positive,
@@ -192,7 +191,7 @@ class PolyphasePool(_Polyphase):
     blur_first: bool = True
 
     def __post_init__(self) -> None:
-        check(self, stride=counts, norm=_norm, blur=optional(_odd_filter), blur_first=flag)
+        check(self, stride=counts, norm=_norm, blur=optional(_odd_filter), blur_first=as_flag)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         shape = x.shape[1:]

@@ -10,8 +10,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.checks import as_flag
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, flag, optional
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, optional
 from equinet.layers.local import PaddingSpec, paddings, phases, read_shape, split_tiles, taps, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.windows import FILL, Window
@@ -160,7 +161,7 @@ class AvgPool(Layer):
     count_padding: bool = True
 
     def __post_init__(self) -> None:
-        check(self, window=counts, stride=optional(counts), padding=paddings, count_padding=flag)
+        check(self, window=counts, stride=optional(counts), padding=paddings, count_padding=as_flag)
 
     def _windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride

@@ -8,9 +8,10 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
+from equinet.checks import as_flag
 from equinet.fibre import Forgotten
 from equinet.field import Field, Lost
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, flag, number
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, number
 from equinet.layers.conv import add_bias
 
 
@@ -49,7 +50,7 @@ class Dense(Layer):
     bias: bool = True
 
     def __post_init__(self) -> None:
-        check(self, features=count, bias=flag)
+        check(self, features=count, bias=as_flag)
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.features)

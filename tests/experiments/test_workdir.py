@@ -121,25 +121,27 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
+def check_refused(workdir: Path, message: str) -> None:
+    """A start is refused in one line, and leaves everything as it was."""
+    there = contents(workdir)
+    with pytest.raises(ValueError, match=message) as caught:
+        train_and_evaluate(TINY, workdir)
+    assert "\n" not in str(caught.value)
+    assert contents(workdir) == there
+
+
 @pytest.mark.parametrize("kind", DAMAGED)
 def test_a_damaged_record_is_named_and_nothing_lost(kind: str, tiny: Path, tmp_path: Path) -> None:
     text, message = DAMAGED[kind]
     shutil.copytree(tiny, tmp_path / "run")
     (tmp_path / "run" / "run.json").write_bytes(text)
-    there = contents(tmp_path / "run")
-    with pytest.raises(ValueError, match=message) as caught:
-        train_and_evaluate(TINY, tmp_path / "run")
-    assert "\n" not in str(caught.value)
-    assert contents(tmp_path / "run") == there
+    check_refused(tmp_path / "run", message)
 
 
 def test_a_missing_record_does_not_start_anew(tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny, tmp_path / "run")
     (tmp_path / "run" / "run.json").unlink()
-    there = contents(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"checkpoints and metrics.jsonl and .* of a run, but no run.json"):
-        train_and_evaluate(TINY, tmp_path / "run")
-    assert contents(tmp_path / "run") == there
+    check_refused(tmp_path / "run", r"checkpoints and metrics.jsonl and .* of a run, but no run.json")
     shutil.rmtree(tmp_path / "run")
     train_and_evaluate(TINY, tmp_path / "run")
 
@@ -158,20 +160,13 @@ def test_a_damaged_log_is_named_and_nothing_lost(kind: str, tiny: Path, tmp_path
     text, message = ROWS[kind]
     shutil.copytree(tiny, tmp_path / "run")
     (tmp_path / "run" / "metrics.jsonl").write_bytes(text)
-    there = contents(tmp_path / "run")
-    with pytest.raises(ValueError, match=message) as caught:
-        train_and_evaluate(TINY, tmp_path / "run")
-    assert "\n" not in str(caught.value)
-    assert contents(tmp_path / "run") == there
+    check_refused(tmp_path / "run", message)
 
 
 def test_a_run_whose_checkpoints_are_gone_does_not_begin_anew(tiny: Path, tmp_path: Path) -> None:
     shutil.copytree(tiny, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "checkpoints")
-    there = contents(tmp_path / "run")
-    with pytest.raises(ValueError, match=r"holds a run that has been further, but no checkpoint of it: bring"):
-        train_and_evaluate(TINY, tmp_path / "run")
-    assert contents(tmp_path / "run") == there
+    check_refused(tmp_path / "run", r"holds a run that has been further, but no checkpoint of it: bring")
 
 
 def test_a_refused_start_writes_nothing_in_the_lock(tiny: Path, tmp_path: Path) -> None:
