@@ -23,7 +23,7 @@ from equinet.domain import Axis, Domain
 from equinet.field import Field
 from equinet.infer.fields import irregular
 from equinet.infer.lazy import Lazy
-from equinet.infer.tables import Kind, Table
+from equinet.infer.tables import Kernel, Kind, Table
 from equinet.phases import Phase
 
 
@@ -202,6 +202,22 @@ class Strip:
     def reading(self, centre: Fraction, stride: Fraction) -> Strip:
         """That of windows so many nodes apart, the first one centred on a node."""
         return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
+
+    def under(self, size: int, kernel: Kernel, count: int) -> Strip:
+        """That of so many windows that slide over so many nodes.
+
+        Each may lie anywhere among what it reads, so that what windows cut off or move at the ends of the input is no
+        part of the axis that is lost: they reach as far on any input. One that reaches further than half of the nodes
+        is where it is centred.
+        """
+        centre, stride = kernel.course
+        slack = Fraction((kernel.extent - 1) * kernel.dilation, 2 * kernel.base)
+        if 4 * slack > size:
+            return self.reading(centre, stride)
+        first = centre + (1 - stride) / 2
+        low = min(max(Fraction(0), first - slack), first + slack)
+        high = min(max(Fraction(size), first + count * stride - slack), first + count * stride + slack)
+        return Strip(self.at + self.step * low, self.step * (high - low) / count)
 
     def read_as(self, old: Table, new: Table) -> Strip:
         """That of another table over one stem, given that this is the strip of a table over it."""

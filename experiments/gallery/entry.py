@@ -27,6 +27,8 @@ class Entry:
         local: the small network, or what is left of it without a readout of the whole image: what is measured on the
             plane. None if every output depends on the whole image.
         canvas: the sizes of the image that the plane is measured on.
+        traced: the sizes that the published network is traced at on the plane, if not its own: at those a window is
+            as large as its map, so that nothing there can move.
     """
 
     title: str
@@ -42,6 +44,7 @@ class Entry:
     layout: Layout = "BSC"
     local: Network | None = None
     canvas: tuple[int, ...] = ()
+    traced: tuple[int, ...] = ()
 
     @property
     def dim(self) -> int:

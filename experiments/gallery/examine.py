@@ -27,7 +27,8 @@ def at_its_size(entry: Entry) -> dict[str, Any]:
     found = {}
     for kind in KINDS:
         since = time.perf_counter()
-        certificate = infer(entry, kind, entry.network, entry.size, entry.channels)
+        size = entry.traced if kind == "plane" and entry.traced else entry.size
+        certificate = infer(entry, kind, entry.network, size, entry.channels)
         found[kind] = described(certificate) | {
             "losses": losses(certificate),
             "seconds": round(time.perf_counter() - since, 2),

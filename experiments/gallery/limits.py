@@ -100,6 +100,7 @@ ENTRIES = {
         P4Cnn(2, 3),
         (28, 28),
         channels=1,
+        traced=(40, 40),
     ),
     "polyphase_cnn": Entry(
         "Adaptive polyphase sampling",

@@ -31,6 +31,15 @@ def drifting(x):
     return lax.fori_loop(0, 100, lambda _, c: jnp.pad(c[:, 1:], ((0, 0), (0, 1), (0, 0))), x)
 
 
+def windows(x, taps, padding, turns=12):
+    """Windows one after the other, each with a nonlinearity."""
+    kernel = jnp.asarray(taps, x.dtype)[:, None, None]
+    for _ in range(turns):
+        x = lax.conv_general_dilated(x, kernel, (1,), [padding], dimension_numbers=("NWC", "WIO", "NWC"))
+        x = jnp.tanh(x)
+    return x
+
+
 def padded(x, *, between=0):
     return lax.pad(x[:, : x.shape[1] // 2], 0.0, ((0, 0, 0), (1, x.shape[1], between), (0, 0, 0)))
 
@@ -73,6 +82,25 @@ CASES: dict[str, tuple[Function, eq.Domain, eq.Isometry, dict]] = {
         {"size": 64},
     ),
     "a long drift": (lambda x: (drifting(x) ** 2).sum(1), P1, SHIFT, {"size": 256}),
+    "a drift by windows of which one tap counts": (
+        lambda x: windows(x, [0, 1], (0, 0), 100).sum(1),
+        P1,
+        SHIFT,
+        {"size": 256},
+    ),
+    "one tap of a window as large as the input": (
+        lambda x: windows(x, [0] * 20 + [1] + [0] * 11, (0, 0), 1).sum(1),
+        P1,
+        SHIFT,
+        {"size": 32},
+    ),
+    "a window as large as the input": (lambda x: windows(x, range(1, 33), (0, 0), 1).max(1), P1, SHIFT, {"size": 32}),
+    "windows without padding, and the middle of what they leave": (
+        lambda x: windows(x, [1, 2, 4], (0, 0))[:, 20],
+        P1,
+        SHIFT,
+        {"size": 64},
+    ),
     "a half, padded": (padded, P1, SHIFT, {"size": 32}),
     "a half, padded between its nodes": (lambda x: padded(x, between=1), P1, SHIFT, {"size": 32}),
     "a half among zeros": (
@@ -104,6 +132,15 @@ def test_a_blur_by_slices_moves_with_the_plane():
         return x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]
 
     assert eq.infer(lambda x: jnp.tanh(blur(blur(x))).sum(1), P1, size=32).invariance == P1.group
+
+
+@pytest.mark.parametrize("padding", [(0, 0), (2, 0), (0, 2), (1, 1)], ids=str)
+def test_windows_reach_as_far_on_any_input(padding):
+    """What twelve of them cut off or move, near a half of this input, is not lost from the plane."""
+    certificate = eq.infer(lambda x: windows(x, [1, 2, 4], padding), P1, size=64)
+    assert certificate.strict.translations == P1.group.translations
+    pooled = eq.infer(lambda x: windows(windows(x, [1, 2, 4], padding), [1, 3], padding, 3).max(1), P1, size=64)
+    assert pooled.invariance.translations == P1.group.translations
 
 
 def test_the_least_number_is_not_seen_by_maxima():

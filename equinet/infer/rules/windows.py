@@ -37,6 +37,14 @@ class _Slide:
         """The window as a reading."""
         return Kernel(self.extent, self.stride, self.dilation, self.base, self.lo, self.hi, taps, scale, maximum)
 
+    def among(self, rows: np.ndarray | None) -> tuple[_Slide, np.ndarray]:
+        """The window without the taps before and after some rows, if any are given; and the rows that are left."""
+        if rows is None or not rows.size or self.base > 1:
+            return self, np.arange(self.extent)
+        first, last = int(rows[0]), int(rows[-1])
+        lo, hi = self.lo - first * self.dilation, self.hi - (self.extent - 1 - last) * self.dilation
+        return replace(self, extent=last + 1 - first, lo=lo, hi=hi), np.arange(first, last + 1)
+
     @property
     def is_still(self) -> bool:
         """Whether every output reads the input at its own place alone."""
@@ -81,7 +89,7 @@ def slid(
             continue
         offsets, scale = taps[i]
         readings[axis] = kernel = slide.kernel(offsets, scale, maximum=reduce == "max")
-        canvas[axis] = canvas[axis].reading(*kernel.course)
+        canvas[axis] = canvas[axis].under(extents[axis], kernel, shape[i])
         layout[i], extents[axis] = (Digit(shape[i], axis),), shape[i]
     if loose:
         value = mixed(value, "affine" if reduce != "max" else "any")
@@ -128,7 +136,10 @@ def _convolution(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     }
     wide = any(slide.extent > 1 for slide in slides.values())
     weights = rhs.array if isinstance(rhs, Constant) and wide else None
-    taps = {axis: _shared(weights, numbers.rhs_spec[2 + i], slides[axis].extent) for i, axis in enumerate(spatial)}
+    taps = {}
+    for axis, of_kernel in zip(spatial, numbers.rhs_spec[2:], strict=True):
+        slides[axis], rows = slides[axis].among(_nonzero(weights, of_kernel))
+        taps[axis] = _shared(None if weights is None else weights.take(rows, of_kernel), of_kernel, slides[axis].extent)
     crossable = weights is not None and _is_symmetric(weights, list(numbers.rhs_spec[2:]))
     out_shape = equation.shapes[0]
     shape = [0] * len(out_shape)
@@ -157,6 +168,11 @@ def _weights_that_depend_on_the_input(equation: Equation, rhs: Value) -> tuple[V
     still = freed(rhs, list(range(len(rhs.layout))))
     shape = equation.input_shape(0)
     return still.known(still.field, free(*shape), ()), Constant(equation.input_shape(1), None, ())
+
+
+def _nonzero(weights: np.ndarray | None, axis: int) -> np.ndarray | None:
+    """The offsets along an axis of a kernel that have a weight; None if that is not known."""
+    return None if weights is None else np.flatnonzero(np.moveaxis(weights, axis, 0).any(tuple(range(1, weights.ndim))))
 
 
 def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, int]:
