@@ -89,6 +89,9 @@ class Settings:
         seed: all randomness derives from it.
         dataset: a name of `experiments.data.DATASETS`.
         data_dir: the folder with the full set's files; empty for `data/DATASET`, or what ships with the repository.
+        examples: how many of the first examples of the training split are learned from; 0 for all.
+        validation: how many of the last ones are held out. During training these are judged instead of the test split,
+            and decide which state is the best; 0 holds out none.
         size: examples are padded or cropped to this many nodes along each axis; 0 leaves them as they are.
         model: `name`, a function of `equinet.models`, and its arguments.
         optimiser: see `OptimiserSettings`.
@@ -111,6 +114,8 @@ class Settings:
     seed: int = 0
     dataset: str = "fashion_mnist_12k"
     data_dir: str = ""
+    examples: int = 0
+    validation: int = 0
     size: int = 32
     model: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     optimiser: OptimiserSettings = dataclasses.field(default_factory=OptimiserSettings)
@@ -132,7 +137,7 @@ class Settings:
         _check_range("config.seed", self.seed, 0, MOST_SEED)
         for field in ("batch", "epochs", "log_every"):
             _check_range(f"config.{field}", getattr(self, field), 1, MOST)
-        for field in ("size", "eval_epochs", "checkpoint_every"):
+        for field in ("size", "examples", "validation", "eval_epochs", "checkpoint_every"):
             _check_range(f"config.{field}", getattr(self, field), 0, MOST)
         check_name(self.precision, PRECISIONS, "precision")
         _check_range("config.ema", self.ema, 0, below=1)

@@ -26,7 +26,7 @@ from experiments.workdir import first_difference
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation", "sizes")
+STUDIES = ("why", "fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation", "sizes")
 
 
 class Study(Protocol):
@@ -94,6 +94,7 @@ def run_study(
         since = time.perf_counter()
         make = _trained if study.TRAINED else _built
         outcome, starts = make(config, workdir / run, report)
+        seconds = time.perf_counter() - since
         record = as_json(
             {
                 "run": run,
@@ -103,11 +104,11 @@ def run_study(
                 "commit": ", ".join(dict.fromkeys(start["commit"] for start in starts)),
                 "versions": starts[-1]["versions"],
                 "platform": starts[-1]["device"]["platform"],
+                "seconds": round(seconds, 1),
             }
         )
         write_json(path, {"settings": settings, "record": record})
         records.append(record)
-        seconds = time.perf_counter() - since
         score = f"{outcome.metrics.score:.3f}, " if study.TRAINED else ""
         report(f"{number}/{len(wanted)} {run}: {score}{seconds:.0f} s")
     return records

@@ -1,7 +1,6 @@
 """What the runs of one network have in common: means and spreads over the seeds, groups computed and measured."""
 
 import dataclasses
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -44,23 +43,69 @@ def spread(records: Records, key: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """The mean of one network's metric minus another's, each pair of runs of one seed, with its 95 % interval.
+    """One network's metric minus another's, in pairs of runs of one seed.
 
-    The interval is mean ± t · s / √n for n differences of standard deviation s, t being Student's at 97.5 % with n − 1
-    degrees of freedom. No correction is made for how many differences are looked at.
+    Attributes:
+        gaps: a number for each pair, two at least.
     """
 
-    mean: float
-    half: float
+    gaps: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.gaps))
+
+    def interval(self, comparisons: int = 1) -> tuple[float, float]:
+        """The 95 % interval of the mean, by Student's t with n − 1 degrees of freedom.
+
+        Args:
+            comparisons: how many intervals are to hold together: each is made at 1 − 0.05 / comparisons (Bonferroni).
+        """
+        if np.ptp(self.gaps) == 0:
+            return self.mean, self.mean
+        made: Any = stats.ttest_1samp(self.gaps, 0)
+        found = made.confidence_interval(1 - 0.05 / comparisons)
+        return float(found.low), float(found.high)
 
     @property
     def excludes_zero(self) -> bool:
-        return abs(self.mean) > self.half
+        low, high = self.interval()
+        return low > 0 or high < 0
+
+    @property
+    def p(self) -> float:
+        """The p-value of a two-sided t-test that the mean is 0."""
+        if np.ptp(self.gaps) == 0:
+            return float(self.mean == 0)
+        found: Any = stats.ttest_1samp(self.gaps, 0)
+        return float(found.pvalue)
+
+    def p_alike(self, margin: float) -> float:
+        """The p-value of two one-sided t-tests: small where the mean lies between −margin and margin for sure.
+
+        Schuirmann 1987, "A comparison of the two one-sided tests procedure and the power approach for assessing the
+        equivalence of average bioavailability".
+        """
+        if np.ptp(self.gaps) == 0:
+            return float(abs(self.mean) >= margin)
+        above: Any = stats.ttest_1samp(self.gaps, -margin, alternative="greater")
+        below: Any = stats.ttest_1samp(self.gaps, margin, alternative="less")
+        return float(max(above.pvalue, below.pvalue))
+
+    def verdict(self, margin: float, comparisons: int = 1) -> str:
+        """What can be said at 95 % of this and so many other comparisons together: "more", "less", "alike" (within the
+        margin), "more, but alike" and so on; "open" where nothing can."""
+        low, high = self.interval(comparisons)
+        said = ["more"] * (low > 0) + ["less"] * (high < 0) + ["alike"] * (self.p_alike(margin) < 0.05 / comparisons)
+        return ", but ".join(said) or "open"
+
+    def text(self, comparisons: int = 1) -> str:
+        """In points of a percent, with its interval."""
+        low, high = self.interval(comparisons)
+        return f"{100 * self.mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
 
     def __str__(self) -> str:
-        """In points of a percent."""
-        low, high = 100 * (self.mean - self.half), 100 * (self.mean + self.half)
-        return f"{100 * self.mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
+        return self.text()
 
 
 def difference(one: Records, other: Records, key: str) -> Difference:
@@ -74,8 +119,7 @@ def difference(one: Records, other: Records, key: str) -> Difference:
     if len(shared) < 2:
         raise ValueError(f"an interval needs two seeds that both networks have; in common are {shared}")
     gaps = values([first[seed] for seed in shared], key) - values([second[seed] for seed in shared], key)
-    n = len(gaps)
-    return Difference(float(gaps.mean()), float(stats.t.ppf(0.975, n - 1) * gaps.std(ddof=1)) / math.sqrt(n))
+    return Difference(tuple(gaps.tolist()))
 
 
 def extent(records: Records) -> str:

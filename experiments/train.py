@@ -113,11 +113,14 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
     layout, net = Layout.of_all_devices(), build_model(run)
     layout.share(run.batch)
     dataset = load(run.dataset, run.data_dir or None, run.size or None)
+    data = fingerprint(dataset) if is_main_process() else ""
+    dataset, held_out = split(dataset, run.examples, run.validation)
     signals.check()
     _check_output(net, dataset)
     check_crop(run.augment, dataset.shape)
     if run.smoke:
         dataset, run = _reduced(dataset, run, layout)
+        held_out = dataclasses.replace(held_out, test=held_out.test.take(SMOKE_TEST))
     steps_an_epoch = len(dataset.train) // run.batch
     if steps_an_epoch == 0:
         raise ValueError(f"a batch of {run.batch} is larger than the training split of {len(dataset.train)} examples")
@@ -131,10 +134,10 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
     )
     state = init_state(net, run.optimiser, steps, init_key, dataset.shape, bool(run.ema), layout)
     parameters = sum(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
-    data = fingerprint(dataset) if is_main_process() else ""
     signals.check()
+    judged_by = "validation" if run.validation else "test"
 
-    def measure(state: TrainState, **options: Any) -> Measured:
+    def measure(dataset: Dataset, state: TrainState, **options: Any) -> Measured:
         return evaluate(dataset, net.apply, evaluated(state), layout=layout, between=signals.check, **options)
 
     with ExitStack() as stack:
@@ -159,9 +162,9 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
             _check_finite(state, run, step)
             score = None
             if due:
-                reached = measure(state, quick=True)
+                reached = measure(held_out, state, quick=True)
                 score = reached.score
-                log.test(step, reached)
+                log.judged(judged_by, step, reached)
             checkpoints.save(step, state, score)
 
         step = start
@@ -180,7 +183,8 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
                 if step < steps:
                     judge_and_save(step, state)
                 signals.check(step)
-            final = measure(state, key=test_key)
+            final = measure(dataset, state, key=test_key)
+            reached = measure(held_out, state, quick=True) if run.validation else final
         except Stopped as stop:
             if step:
                 _check_finite(state, run, step)
@@ -189,12 +193,34 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
                 f"{run.name}: {stop} after step {step} of {steps}; the same command goes on from there", stop.number
             ) from None
         if not (start == steps and judged):
-            log.test(steps, final)
-        checkpoints.save(steps, state, final.score)
+            log.judged("test", steps, final)
+            if run.validation:
+                log.judged(judged_by, steps, reached)
+        if run.validation:
+            final = Measured({**final.values, **{f"validation_{name}": v for name, v in reached.values.items()}})
+        checkpoints.save(steps, state, reached.score)
         checkpoints.wait()
         if is_main_process():
             write_json(workdir / RESULT, {"step": steps, "best_step": checkpoints.best, **final.to_json()})
     return Outcome(net, evaluated(state), final, steps)
+
+
+def split(dataset: Dataset, examples: int, validation: int) -> tuple[Dataset, Dataset]:
+    """The data set with the first `examples` of its training split (0 for all) without the last `validation` ones, and
+    the same with these for a test split; with its own if there are none.
+
+    Raises:
+        ValueError: the training split has fewer examples than that.
+    """
+    have = len(dataset.train)
+    if examples + validation > have or validation == have:
+        asked = " and ".join(
+            f"config.{name}={n}" for name, n in (("examples", examples), ("validation", validation)) if n
+        )
+        raise ValueError(f"{dataset.name} has {have} training examples, too few for {asked}: make these smaller")
+    train = dataset.train.take(examples or have - validation)
+    test = dataset.train.take(validation, have - validation) if validation else dataset.test
+    return dataclasses.replace(dataset, train=train), dataclasses.replace(dataset, train=train, test=test)
 
 
 def _reduced(dataset: Dataset, run: Settings, layout: Layout) -> tuple[Dataset, Settings]:
@@ -373,7 +399,7 @@ class _Log:
                     f"{path} is damaged (a row without step or split: {str(row)[:80]}): bring back a copy of it, or "
                     f"move it away; checkpoints are not touched by it"
                 )
-            return row["step"] < start or (row["step"] == start and (judged or row["split"] != "test"))
+            return row["step"] < start or (row["step"] == start and (judged or row["split"] == "train"))
 
         self._batch = run.batch
         self._since = time.perf_counter()
@@ -387,8 +413,9 @@ class _Log:
         means = {name: row[name] for name in ("loss", "accuracy")}
         self._write("train", step, {"epoch": round(epoch, 4), **means, "images_per_second": round(speed)})
 
-    def test(self, step: int, measured: Measured) -> None:
-        self._write("test", step, measured.to_json())
+    def judged(self, split: str, step: int, measured: Measured) -> None:
+        """What `split`, "test" or "validation", gives."""
+        self._write(split, step, measured.to_json())
 
     def _write(self, split: str, step: int, values: dict[str, Any]) -> None:
         if self._lines:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
-from equinet.layers import Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
+from equinet.layers import BlurPool, Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
 from equinet.models.filters import Group, Match
 from equinet.models.parts import (
+    DOWNS,
     MOST_TAPS,
     READOUTS,
     Down,
@@ -18,18 +20,38 @@ from equinet.models.parts import (
     check_choice,
     check_counts,
     make_parts,
+    pool_stage,
 )
 
+MORE_CONVOLUTIONS = ("conv", "conv_max")
+"""Ways down of `small_cnn` that have one more convolution in a stage."""
 VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-def _stages(parts: Parts, widths: tuple[int, ...], kernel: int, factor: int = 2) -> list[Layer]:
-    """A block for each width; all but the last go down by `factor`."""
-    strides = [factor] * (len(widths) - 1) + [1]
+def _stages(parts: Parts, widths: tuple[int, ...], kernel: int) -> list[Layer]:
+    """A block for each width; all but the last go down by 2."""
+    strides = [2] * (len(widths) - 1) + [1]
     return [
         Named(f"stage {i}", Sequential(*parts.block(width, kernel, stride)))
         for i, (width, stride) in enumerate(zip(widths, strides, strict=True))
     ]
+
+
+def _going_down(parts: Parts, down: str, width: int, kernel: int, window: int) -> tuple[Layer, ...]:
+    """A stage that goes down by 2 in one of Springenberg's ways, so that with each a node sees the same.
+
+    Args:
+        kernel: size of a convolution.
+        window: nodes that a pool, or what stands for it, is over.
+    """
+    if down == "stride":
+        return parts.block(width, kernel + window - 1, 2)
+    if down == "conv":
+        return (*parts.block(width, kernel), *replace(parts, down="stride").block(width, window, 2))
+    more = parts.block(width, 1) if down == "conv_max" else ()
+    border = "circular" if parts.padding == "valid" else parts.padding
+    pool = (BlurPool(2, window, border),) if down == "blur" else pool_stage(parts.down, window, 2, parts.padding)
+    return (*parts.block(width, kernel), *more, *pool)
 
 
 def small_cnn(
@@ -37,7 +59,8 @@ def small_cnn(
     *,
     classes: int = 10,
     kernel: int = 3,
-    down: Down | Literal["none"] = "max",
+    down: Down | Literal["none", "conv", "conv_max"] = "max",
+    window: int = 0,
     padding: Padding = "circular",
     readout: Readout | Literal["conv"] = "gap",
     norm: Norm = "none",
@@ -55,22 +78,39 @@ def small_cnn(
         classes: numbers that come out.
         kernel: size of the convolutions.
         down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since cyclic shifts
-            are the ones that a finite image survives whole. One more way down, "none", keeps the size; one more
-            readout, "conv", is a fully connected layer written as a convolution without padding whose kernel covers
-            the last map, and global average pooling of what is left (one node, unless the input is larger).
+            are the ones that a finite image survives whole. More ways down: "none" keeps the size, and two of
+            Springenberg et al. 2015 have one more convolution a stage, "conv" a strided one in the place of a pool,
+            "conv_max" one of a single node before the max pool. One more readout, "conv", is a fully connected layer
+            written as a convolution without padding whose kernel covers the last map, and global average pooling of
+            what is left (one node, unless the input is larger).
+        window: 0 for the textbook's pools, which tile, and strides on convolutions of size `kernel`. Else pools, blurs
+            and the convolution of "conv" are over so many nodes, and with "stride" a convolution that goes down has
+            kernel + window − 1, so that a node sees the same with each. Adaptive polyphase layers have no window.
         head_kernel: size of that kernel.
         group, dim, match: see `equinet.models.parts.make_parts`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    way = "stride" if down == "none" else down
+    check_choice("small_cnn", "down", down, (*DOWNS, "none", *MORE_CONVOLUTIONS))
+    way: Down = "max" if down in ("none", *MORE_CONVOLUTIONS) else down  # pyright: ignore[reportAssignmentType]
     parts = make_parts("small_cnn", way, padding, norm, group, dim, match)
     check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
     check_counts("small_cnn", several=True, features=features)
     check_counts("small_cnn", most=MOST_TAPS, head_kernel=head_kernel, kernel=kernel)
     check_counts("small_cnn", classes=classes)
-    stages = _stages(parts, tuple(features), kernel, 1 if down == "none" else 2)
+    check_counts("small_cnn", least=0, most=MOST_TAPS, window=window)
+
+    def stage(width: int, last: bool) -> tuple[Layer, ...]:
+        if last or down == "none":
+            return parts.block(width, kernel)
+        if down in ("aps", "lps") or (not window and down not in MORE_CONVOLUTIONS):
+            return parts.block(width, kernel, 2)
+        return _going_down(parts, down, width, kernel, window or 2)
+
+    stages = [
+        Named(f"stage {i}", Sequential(*stage(width, i == len(features) - 1))) for i, width in enumerate(features)
+    ]
     if readout == "conv":
         return Sequential(
             *stages, Named("scores", parts.filters.scores(classes, head_kernel, "valid")), GlobalAvgPool()

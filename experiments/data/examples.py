@@ -25,8 +25,8 @@ class Examples(Protocol):
         """The example at `index`, from 0; an IndexError outside."""
         ...
 
-    def take(self, count: int) -> "Examples":
-        """The first `count` examples, or all where there are fewer."""
+    def take(self, count: int, start: int = 0) -> "Examples":
+        """`count` examples from `start` on, or all that follow where there are fewer."""
         ...
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -148,8 +148,8 @@ class Checked:
         self.contract.check_values(example["input"][None], example["target"][None], place)
         return example
 
-    def take(self, count: int) -> "Checked":
-        return Checked(self.examples.take(count), self.contract)
+    def take(self, count: int, start: int = 0) -> "Checked":
+        return Checked(self.examples.take(count, start), self.contract)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return _gather(self)
@@ -201,8 +201,8 @@ class InMemory:
         place = _check_index(index, len(self))
         return _example(self.inputs[place], self.targets[place], self.size)
 
-    def take(self, count: int) -> "InMemory":
-        chosen = slice(_check_count(count))
+    def take(self, count: int, start: int = 0) -> "InMemory":
+        chosen = slice(start, start + _check_count(count, start, len(self)))
         return InMemory(self.inputs[chosen], self.targets[chosen], self.size)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -218,11 +218,13 @@ class Computed:
             the same shape.
         count: how many there are.
         size: as for `InMemory`.
+        start: the index that the first one has for `source`.
     """
 
     source: Callable[[int], tuple[np.ndarray, np.ndarray]]
     count: int
     size: int | None = None
+    start: int = 0
 
     def __post_init__(self) -> None:
         if self.count < 1:
@@ -232,10 +234,11 @@ class Computed:
         return self.count
 
     def __getitem__(self, index: SupportsIndex, /) -> dict[str, np.ndarray]:
-        return _example(*self.source(_check_index(index, self.count)), self.size)
+        return _example(*self.source(self.start + _check_index(index, self.count)), self.size)
 
-    def take(self, count: int) -> "Computed":
-        return dataclasses.replace(self, count=min(_check_count(count), self.count))
+    def take(self, count: int, start: int = 0) -> "Computed":
+        count = min(_check_count(count, start, self.count), self.count - start)
+        return dataclasses.replace(self, count=count, start=self.start + start)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         return _gather(self)
@@ -322,7 +325,9 @@ def _check_index(index: SupportsIndex, count: int) -> int:
     return place
 
 
-def _check_count(count: int) -> int:
+def _check_count(count: int, start: int, have: int) -> int:
     if count < 1:
         raise ValueError(f"take needs at least one example, got {count}")
+    if not 0 <= start < have:
+        raise ValueError(f"take from example {start} of {have}: expected 0 to {have - 1}")
     return count

@@ -32,8 +32,9 @@ def _parts(split: Examples) -> list[bytes | np.ndarray]:
     parts: list[bytes | np.ndarray] = [repr(len(split)).encode()]
     made = split.examples if isinstance(split, Checked) else split
     if isinstance(made, Computed) and isinstance(made.source, ImageFiles):
-        files = [f"{path.parent.name}/{path.name}" for path in made.source.files[: len(split)]]
-        parts.append(repr((files, made.source.labels[: len(split)])).encode())
+        chosen = slice(made.start, made.start + made.count)
+        files = [f"{path.parent.name}/{path.name}" for path in made.source.files[chosen]]
+        parts.append(repr((files, made.source.labels[chosen])).encode())
     for place in np.linspace(0, len(split) - 1, min(SAMPLED, len(split))).astype(int):
         example = split[place]
         parts += [np.ascontiguousarray(example["input"]), np.ascontiguousarray(example["target"])]

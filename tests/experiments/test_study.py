@@ -6,12 +6,13 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
 from experiments import study
 from experiments.names import UnknownName
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
-from experiments.summary import difference
+from experiments.summary import Difference, difference
 from tests.experiments.data.generated import write_leaf
 
 
@@ -73,6 +74,29 @@ def record(network: str, seed: int, accuracy: float, consistency: float) -> dict
     return {"network": network, "seed": seed, "computed": "8Z × 8Z", **made}
 
 
+def test_what_can_be_said_of_a_difference() -> None:
+    rng = np.random.default_rng(0)
+    near, far, wide = (Difference(tuple(rng.normal(at, by, 10))) for at, by in ((0, 0.002), (0.03, 0.002), (0, 0.03)))
+    assert [each.verdict(0.01) for each in (near, far, wide)] == ["alike", "more", "open"]
+    assert Difference(tuple(-gap for gap in far.gaps)).verdict(0.01) == "less"
+    assert Difference(tuple(rng.normal(0.005, 0.001, 10))).verdict(0.01, 6) == "more, but alike"
+    assert Difference((0.0, 0.0)).verdict(0.01) == "alike" and Difference((0.02, 0.02)).verdict(0.01) == "more"
+    # Six intervals that hold together are wider than one, and two one-sided tests agree with the 90 % interval.
+    assert far.interval(6)[0] < far.interval()[0] < far.mean < far.interval()[1] < far.interval(6)[1]
+    low, high = stats.t.interval(0.9, 9, near.mean, stats.sem(near.gaps))
+    edge = max(-low, high)
+    assert near.p_alike(edge * 1.01) < 0.05 < near.p_alike(edge * 0.99)
+
+
+def test_intervals_hold_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(1)
+    drawn = [Difference(tuple(rng.normal(0.01, 0.02, 5))) for _ in range(400)]
+    holds = np.mean([low < 0.01 < high for low, high in (each.interval() for each in drawn)])
+    assert 0.92 < holds < 0.98
+    # Of what is not alike, at the very margin, 5 % at most are said to be.
+    assert np.mean([each.p_alike(0.01) < 0.05 for each in drawn]) < 0.08
+
+
 def test_tables_give_means_over_seeds() -> None:
     records = [record("max-circular-gap", seed, 0.8 + 0.01 * seed, 0.9) for seed in range(3)]
     records[0]["measured"] = "4Z × 4Z"
@@ -88,7 +112,9 @@ def test_differences_are_taken_seed_by_seed() -> None:
     high = [record("max-zero-gap", seed, level[seed] + above[seed], 0.5) for seed in (2, 0, 1)]
     found = difference(high, low, "accuracy")
     # t of 2 degrees of freedom at 97.5 % is 4.303; unpaired, the interval would be some 50 points wide.
-    assert (found.mean, found.half) == (pytest.approx(0.03), pytest.approx(4.3027 * 0.0264575 / 3**0.5, rel=1e-4))
+    half = 4.3027 * 0.0264575 / 3**0.5
+    assert found.interval() == pytest.approx((0.03 - half, 0.03 + half), rel=1e-4)
+    assert found.mean == pytest.approx(0.03)
     assert str(found) == "+3.0 [−3.6, +9.6]"
     assert not found.excludes_zero
     assert difference(high[:2], [{**low[0], "accuracy": 0.4}, {**low[2], "accuracy": 0.859}], "accuracy").excludes_zero

@@ -13,10 +13,12 @@ from experiments.augment import augment
 from experiments.checkpoint import named_leaves, restore_variables
 from experiments.data import load
 from experiments.devices import Layout
+from experiments.metrics import Share
 from experiments.record import Unwritable, read_json_lines
 from experiments.settings import AugmentSettings, OptimiserSettings, Settings
-from experiments.train import Diverged, TrainState, build_model, init_state, make_step, train_and_evaluate
+from experiments.train import Diverged, TrainState, build_model, init_state, make_step, split, train_and_evaluate
 
+NAMED = "fashion_mnist_12k"
 TINY = {
     "name": "tiny",
     "model": {"name": "small_cnn", "features": (4, 8), "down": "max"},
@@ -76,6 +78,44 @@ def test_the_last_two_and_the_best_checkpoint_are_kept(tmp_path: Path) -> None:
     assert list((tmp_path / "tensorboard").glob("events.*"))
     averaged = restore_variables(tmp_path, outcome.net, (16, 16, 1))
     jax.tree.map(np.testing.assert_array_equal, averaged, outcome.variables)
+
+
+def test_validation_images_judge_instead_of_the_test_split(tmp_path: Path) -> None:
+    config = {**TINY, "smoke": False, "epochs": 2, "batch": 500, "examples": 1000, "validation": 600, "dataset": NAMED}
+    outcome = train_and_evaluate(config, tmp_path)
+    rows = metrics(tmp_path)
+    assert [(row["split"], row["step"]) for row in rows] == [
+        ("validation", 2),
+        ("train", 3),
+        ("train", 4),
+        ("test", 4),
+        ("validation", 4),
+    ]
+    whole = load(NAMED, size=16)
+    last = whole.train.arrays()[0][-600:], whole.train.arrays()[1][-600:]
+    right = np.argmax(outcome.net.apply(outcome.variables, last[0]), -1) == last[1]
+    assert outcome.share("validation_accuracy") == Share(int(right.sum()) / 600, 600)
+    assert outcome.share("accuracy").n == len(whole.test)
+    scores = {row["step"]: row["accuracy"]["value"] for row in rows if row["split"] == "validation"}
+    result = json.loads((tmp_path / "result.json").read_text())
+    assert result["best_step"] == max(scores, key=lambda step: (scores[step], step))
+    # A run that is done is judged again alike, and other validation images are another run.
+    assert train_and_evaluate(config, tmp_path).metrics == outcome.metrics
+    assert metrics(tmp_path) == rows
+    with pytest.raises(ValueError, match="validation"):
+        train_and_evaluate({**config, "validation": 601}, tmp_path)
+
+
+def test_no_image_is_both_learned_from_and_held_out() -> None:
+    whole = load(NAMED)
+    dataset, held_out = split(whole, 0, 2000)
+    assert (len(dataset.train), len(held_out.test), dataset.test) == (8000, 2000, whole.test)
+    np.testing.assert_array_equal(dataset.train.arrays()[0], whole.train.arrays()[0][:8000])
+    np.testing.assert_array_equal(held_out.test.arrays()[0], whole.train.arrays()[0][8000:])
+    assert len(split(whole, 300, 0)[0].train) == 300 and split(whole, 300, 0)[1].test is whole.test
+    for examples, validation in ((9000, 1001), (0, 10_000), (10_001, 0)):
+        with pytest.raises(ValueError, match=r"has 10000 training examples, too few for config\.\w+=\d+"):
+            split(whole, examples, validation)
 
 
 def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:

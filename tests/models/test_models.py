@@ -121,7 +121,28 @@ def test_parameters_of_the_published_networks() -> None:
     assert count(models.vgg(16, norm="none"), 32) == 14_714_688 + 5_130
 
 
-MEASURED = [
+@pytest.mark.parametrize("window", [2, 3])
+@pytest.mark.parametrize("padding", ["circular", "zero"])
+def test_with_a_window_a_node_sees_the_same_whatever_the_way_down(window: int, padding: str) -> None:
+    seen, groups = {}, set()
+    for down in ("max", "avg", "blur", "stride", "conv", "conv_max"):
+        net = models.build("small_cnn", features=(2, 4, 4), down=down, window=window, padding=padding)
+        assert isinstance(net, eq.Sequential)
+        seen[down] = eq.certify(eq.Sequential(*net.layers[:-2]), eq.plane(2)).receptive_field
+        groups.add(eq.certify(net, eq.torus(16, 16)).invariance.translations)
+    assert len(set(seen.values())) == 1, seen
+    assert seen["max"] == ((3 + window - 1 + 2 * (window + 1) + 4 * 2,) * 2)
+    assert len(groups) == 1
+    one = models.small_cnn((2, 4, 4), down="stride")
+    assert isinstance(one, eq.Sequential)
+    assert eq.certify(eq.Sequential(*one.layers[:-2]), eq.plane(2)).receptive_field != seen["max"]
+
+
+MEASURED: list[tuple[str, dict, eq.Domain, str]] = [
+    ("small_cnn", {"down": "conv", "window": 3}, eq.torus(16, 16), "4Z × 4Z"),
+    ("small_cnn", {"down": "conv_max", "window": 3}, eq.torus(16, 16), "4Z × 4Z"),
+    ("small_cnn", {"down": "stride", "window": 3}, eq.torus(16, 16), "4Z × 4Z"),
+    ("small_cnn", {"down": "blur", "window": 2}, eq.torus(16, 16), "4Z × 4Z"),
     ("small_cnn", {"down": "max"}, eq.torus(16, 16), "4Z × 4Z"),
     ("fcn", {"down": "aps"}, eq.torus(16, 16), "Z × Z"),
     ("resnet", {"down": "aps", "width": 2}, eq.torus(16, 16), "Z × Z"),

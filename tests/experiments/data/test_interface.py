@@ -220,6 +220,20 @@ def test_an_example_that_cannot_be_read_is_named() -> None:
             read()
 
 
+@pytest.mark.parametrize("made", [WHOLE, Computed(lambda index: (PLAIN[index], ONES[index]), 3)], ids=["held", "made"])
+def test_examples_are_taken_from_a_place_on(made: InMemory | Computed) -> None:
+    every, labels = made.arrays()
+    for start, count in ((0, 2), (1, 1), (1, 9), (2, 1)):
+        taken = made.take(count, start)
+        assert len(taken) == len(every[start : start + count])
+        np.testing.assert_array_equal(taken.arrays()[0], every[start : start + count])
+        np.testing.assert_array_equal(taken[0]["target"], labels[start])
+    np.testing.assert_array_equal(made.take(2, 1).take(1, 1).arrays()[0], every[2:3])
+    for start in (-1, 3):
+        with pytest.raises(ValueError, match=f"take from example {start} of 3: expected 0 to 2"):
+            made.take(1, start)
+
+
 def test_examples_of_two_shapes_are_not_stacked() -> None:
     made = Computed(lambda index: (PLAIN[index, index:], ONES[index]), 3)
     with pytest.raises(ValueError, match=r"example 1 has the input shape \(3, 1\), expected \(4, 1\)"):

@@ -1,0 +1,90 @@
+"""How often a classifier is right on images that are shifted by a given distance."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+
+from experiments.data import Dataset
+from experiments.metrics import Predict, Share, answers, roll_each
+
+Border = Literal["circular", "background"]
+Drawn = Callable[[np.random.Generator, int], np.ndarray]
+"""`(random numbers, n) -> shifts [n, d]`."""
+
+
+def shifts_at(distance: int, dim: int = 2) -> np.ndarray:
+    """All shifts whose largest component is `distance`, `[count, dim]`.
+
+    >>> shifts_at(1, 1).tolist(), len(shifts_at(2)), shifts_at(0).tolist()
+    ([[-1], [1]], 16, [[0, 0]])
+    """
+    steps = np.arange(-distance, distance + 1)
+    every = np.stack(np.meshgrid(*[steps] * dim, indexing="ij"), -1).reshape(-1, dim)
+    return every[np.abs(every).max(1) == distance]
+
+
+def accuracy_at_distances(
+    dataset: Dataset, predict: Predict, variables: Any, distances: tuple[int, ...], border: Border, seed: int
+) -> dict[int, Share]:
+    """Accuracy on the test split, every image moved by a shift of its own.
+
+    The shift is drawn uniformly from those whose largest component is the distance; see `shifts_at`.
+
+    Args:
+        border: whether what leaves an image comes back at its other side, or gives way to background.
+        seed: of the shifts; each distance has its own.
+    """
+    every = {distance: shifts_at(distance, len(dataset.shape) - 1) for distance in distances}
+    return {
+        distance: _accuracy(dataset, predict, variables, border, (seed, distance), _one_of(shifts))
+        for distance, shifts in every.items()
+    }
+
+
+def _one_of(shifts: np.ndarray) -> Drawn:
+    return lambda rng, count: rng.choice(shifts, count)
+
+
+def accuracy_under_all_shifts(dataset: Dataset, predict: Predict, variables: Any, seed: int) -> Share:
+    """Accuracy on the test split, every image rolled by a shift drawn from all of its torus."""
+    sizes = dataset.shape[:-1]
+
+    def drawn(rng: np.random.Generator, count: int) -> np.ndarray:
+        return rng.integers(0, sizes, (count, len(sizes)))
+
+    return _accuracy(dataset, predict, variables, "circular", (seed,), drawn)
+
+
+def _accuracy(
+    dataset: Dataset,
+    predict: Predict,
+    variables: Any,
+    border: Border,
+    seed: tuple[int, ...],
+    drawn: Drawn,
+) -> Share:
+    rng, right = np.random.default_rng(seed), 0
+    for inputs, targets in _parts(dataset):
+        shifts = drawn(rng, len(inputs))
+        moved = roll_each(inputs, shifts) if border == "circular" else displaced(inputs, shifts, dataset.background)
+        right += int((answers(predict, variables, moved)[0] == targets).sum())
+    return Share(right / len(dataset.test), len(dataset.test))
+
+
+def displaced(inputs: np.ndarray, shifts: np.ndarray, background: float) -> np.ndarray:
+    """Every input `[n, *spatial, c]` moved by its own shift `[n, d]` against a background: the node at p goes to
+    p + shift, and what leaves the image is lost."""
+    reach = int(np.abs(shifts).max(initial=0))
+    dim = inputs.ndim - 2
+    wide = np.pad(inputs, [(0, 0), *[(reach, reach)] * dim, (0, 0)], constant_values=background)
+    made = np.empty_like(inputs)
+    for place, shift in enumerate(shifts):
+        window = tuple(slice(reach - t, reach - t + n) for t, n in zip(shift, inputs.shape[1:-1], strict=True))
+        made[place] = wide[(place, *window)]
+    return made
+
+
+def _parts(dataset: Dataset, at_once: int = 2000) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    for start in range(0, len(dataset.test), at_once):
+        yield dataset.test.take(at_once, start).arrays()

@@ -1,0 +1,347 @@
+"""Do strided networks share the invariance of max-pooling networks, and why do they perform as well?
+
+What is compared, the margin and the predictions are on the page, `docs/studies/why.md`, which was written before the
+runs.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import ml_collections
+import numpy as np
+from scipy import stats
+
+import equinet as eq
+from configs.why import CHOSEN, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
+from experiments.cost import multiply_adds, parameters
+from experiments.data import Dataset, load
+from experiments.folding import folded_energy, roughness
+from experiments.markdown import percent, table
+from experiments.settings import Settings
+from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
+from experiments.summary import Records, agreeing, difference, group_text, mean, values
+from experiments.train import Outcome, build_model
+
+TRAINED = True
+TITLES = {
+    "max": "max pooling",
+    "stride": "stride",
+    "conv": "strided convolution more",
+    "conv_max": "convolution more, max pooling",
+    "blur": "blur",
+    "aps": "APS",
+    "stride_plain": "stride, textbook",
+    "conv_plain": "strided convolution more, textbook",
+    "conv_max_plain": "convolution more, max pooling, textbook",
+}
+PRIMARY = (("max", "stride"), ("max", "conv"), ("conv_max", "conv"))
+"""Pairs of ways, the first with pooling and the second without."""
+CORE = ("circular-mean-none", "zero-flatten-none")
+"""Where the pairs are compared first: the network whose group is largest, and the textbook's."""
+MARGIN = 0.01
+DISTANCES = (1, 2, 4, 8)
+SEEDS, CORE_SEEDS = range(5), range(10)
+PILOT_SEED = 1000
+"""Of runs that choose rates and length; no run that is compared has it."""
+LENGTHS = (20, 40)
+LOOKED_AT = 256
+"""Test images that folded energy is measured on."""
+
+
+def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+    """The pilots, then seed by seed, the compared pairs first: what is done when the time is up is of use."""
+    for way, shifts, epochs in product(("max", "stride"), ("none", "all"), LENGTHS):
+        yield f"length-{epochs}-{way}-{shifts}", _config(f"{way}-circular-mean-{shifts}", PILOT_SEED, epochs=epochs)
+    for way, rate in product(WIDTHS, RATES):
+        yield f"rate-{rate:g}-{way}", _config(f"{way}-circular-mean-none", PILOT_SEED, rate=rate)
+    first = [f"{way}-{setting}" for setting in CORE for way in WIDTHS if way not in ("blur", "aps")]
+    rest = ["-".join(parts) for parts in product(WAYS, PADDINGS, READOUTS, SHIFTS)]
+    for seed in CORE_SEEDS:
+        yield from ((f"{name}-{seed}", _config(name, seed)) for name in first)
+        if seed in SEEDS:
+            yield from ((f"{name}-{seed}", _config(name, seed)) for name in rest if name not in first)
+
+
+def _config(name: str, seed: int, *, rate: float | None = None, epochs: int | None = None) -> ml_collections.ConfigDict:
+    config = get_config(name)
+    config.seed = seed
+    if rate:
+        config.update(optimiser={"learning_rate": rate})
+    config.epochs = epochs or config.epochs
+    return config
+
+
+def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
+    """Accuracy on shifted images, the group, and what is folded; of a pilot, what it was alone."""
+    way, setting = run.name.split("-", 1)
+    made: dict[str, Any] = {"network": run.name, "way": way, "setting": setting}
+    made |= {"epochs": run.epochs, "learning_rate": run.optimiser.learning_rate}
+    if run.seed == PILOT_SEED:
+        return made
+    net, variables = outcome.net, outcome.variables
+    if not isinstance(net, eq.Sequential):
+        raise TypeError(f"a stack is expected, got {net}")
+    dataset = _images()
+    if run.smoke:
+        dataset = replace(dataset, test=dataset.test.take(50))
+    judged = dataset, net.apply, variables
+    made["computed"] = _shifts(_certificate(net).invariance)
+    for border in ("circular", "background"):
+        found = accuracy_at_distances(*judged, DISTANCES, border, run.seed)  # pyright: ignore[reportArgumentType]
+        made |= {f"accuracy_{border}_{distance}": share for distance, share in found.items()}
+    made["accuracy_circular_all"] = accuracy_under_all_shifts(*judged, run.seed)
+    made["folded"] = folded_energy(net, variables, dataset.test.take(LOOKED_AT).arrays()[0])
+    made["roughness"] = roughness(net, variables)
+    if run.seed == 0:
+        found = eq.discover(net.bind(variables), eq.torus(SIZE, SIZE), key=0, progress=False)
+        made["measured"] = _shifts(found.invariance)
+    return made
+
+
+@cache
+def _images() -> Dataset:
+    return load("fashion_mnist", size=SIZE)
+
+
+@cache
+def _certificate(net: eq.Layer) -> eq.Certificate:
+    return eq.certify(net, eq.torus(SIZE, SIZE))
+
+
+def _shifts(group: eq.SpaceGroup) -> str:
+    """The translations of a group, as text."""
+    return "none" if group.lattice == group.periods else str(group.lattice)
+
+
+def tables(records: Records) -> dict[str, str]:
+    pilots = [record for record in records if record["run"].startswith(("length-", "rate-"))]
+    compared = [record for record in records if record not in pilots]
+    networks: dict[str, list[dict[str, Any]]] = {}
+    for record in compared:
+        networks.setdefault(record["network"], []).append(record)
+    return {
+        "extent": _extent(compared),
+        "costs": _costs(),
+        "lengths": _lengths(pilots),
+        "rates": _rates(pilots),
+        "groups": _groups(compared, networks),
+        "primary": _primary(networks),
+        "everywhere": _everywhere(networks),
+        "shifted": _shifted(networks, "none"),
+        "shifted_training": _shifted(networks, "all"),
+        "readouts": _readouts(networks),
+        "folding": _folding(networks),
+        "textbook": _textbook(networks),
+    }
+
+
+Networks = dict[str, list[dict[str, Any]]]
+
+
+def _extent(records: Records) -> str:
+    if not records:
+        return "No run is done yet."
+    planned = sum(not name.startswith(("length-", "rate-")) for name, _ in runs())
+    hours = sum(record["seconds"] for record in records) / 3600
+    seeds = sorted({record["seed"] for record in records})
+    return (
+        f"{len(records)} of {planned} runs are done, of {len({r['network'] for r in records})} networks, seeds "
+        f"{seeds[0]} to {seeds[-1]}, {hours:.1f} hours of one core."
+    )
+
+
+def _costs() -> str:
+    """Parameters, multiply–adds and how far a node of the last map sees; not of any run."""
+    rows = []
+    for way, widths in WIDTHS.items():
+        net, flat = (
+            build_model(Settings.of(get_config(f"{way}-circular-{readout}-none"))) for readout in ("mean", "flatten")
+        )
+        if not isinstance(net, eq.Sequential):
+            raise TypeError(f"a stack is expected, got {net}")
+        trunk = eq.Sequential(*net.layers[:-2])
+        seen = eq.certify(trunk, eq.plane(2)).receptive_field[0]
+        shape = (SIZE, SIZE, 1)
+        counts = (parameters(net, shape), parameters(flat, shape), multiply_adds(net, shape))
+        sees = "all" if seen is None else str(seen)
+        rows.append([TITLES[way], ", ".join(map(str, widths)), *(f"{count:,}" for count in counts), sees])
+    head = ["way", "widths", "parameters", "with flatten", "multiply–adds", "pixels seen along an axis"]
+    return table(head, rows)
+
+
+def _lengths(pilots: Records) -> str:
+    found = {record["run"]: record for record in pilots}
+    rows = []
+    for way, shifts in product(("max", "stride"), ("none", "all")):
+        made = [found.get(f"length-{epochs}-{way}-{shifts}") for epochs in LENGTHS]
+        rows.append([TITLES[way], shifts, *("–" if r is None else mean([r], "validation_accuracy") for r in made)])
+    return table(["way", "training shifts", *(f"{epochs} epochs" for epochs in LENGTHS)], rows)
+
+
+def _rates(pilots: Records) -> str:
+    rows = []
+    for way in WIDTHS:
+        cells = [[r for r in pilots if r["run"] == f"rate-{rate:g}-{way}"] for rate in RATES]
+        rows.append([TITLES[way], *(mean(c, "validation_accuracy") if c else "–" for c in cells), f"{CHOSEN[way]:g}"])
+    return table(["way", *(f"{rate:g}" for rate in RATES), "chosen"], rows)
+
+
+def best_rates(pilots: Records) -> dict[str, float]:
+    """The rate of each way whose pilot is right on most validation images; of equal ones the smaller."""
+    found: dict[str, float] = {}
+    for way in WIDTHS:
+        cells = {
+            r["learning_rate"]: r["validation_accuracy"]["value"]
+            for r in pilots
+            if r["run"].startswith("rate-") and r["way"] == way
+        }
+        if set(cells) == set(RATES):
+            found[way] = max(sorted(cells), key=lambda rate: cells[rate])
+    return found
+
+
+def _groups(records: Records, networks: Networks) -> str:
+    equal, measured = agreeing(records)
+    rows = []
+    for padding, readout in product(PADDINGS, READOUTS):
+        cells = [networks.get(f"{way}-{padding}-{readout}-none", []) for way in WAYS]
+        rows.append([padding, readout, *(group_text(c[0]["computed"]) if c else "–" for c in cells)])
+    return (
+        f"{table(['padding', 'readout', *(TITLES[way] for way in WAYS)], rows)}\n\nOn the trained weights of "
+        f"{measured} networks the shifts that leave the output alone were measured: they are the computed ones for "
+        f"{equal}."
+    )
+
+
+def _pairs(networks: Networks, setting: str) -> Iterator[tuple[str, str, Networks]]:
+    for pooled, strided in PRIMARY:
+        both = {way: networks.get(f"{way}-{setting}", []) for way in (pooled, strided)}
+        shared = {r["seed"] for r in both[pooled]} & {r["seed"] for r in both[strided]}
+        if len(shared) > 1:
+            yield pooled, strided, both
+
+
+def _primary(networks: Networks) -> str:
+    count, rows = len(PRIMARY) * len(CORE), []
+    for setting in CORE:
+        for pooled, strided, both in _pairs(networks, setting):
+            gap = difference(both[pooled], both[strided], "accuracy")
+            accuracies = [mean(both[way], "accuracy") for way in (pooled, strided)]
+            said = gap.verdict(MARGIN, count)
+            rows.append(
+                [
+                    *setting.split("-")[:2],
+                    TITLES[pooled],
+                    TITLES[strided],
+                    *accuracies,
+                    gap.text(count),
+                    str(len(gap.gaps)),
+                    said,
+                ]
+            )
+    head = [
+        "padding",
+        "readout",
+        "with a pool",
+        "without",
+        "accuracy",
+        "accuracy",
+        "difference",
+        "seeds",
+        "the pool is",
+    ]
+    return table(head, rows)
+
+
+def _everywhere(networks: Networks) -> str:
+    """All pairs in all settings: on images as they are, and under all circular shifts; corrected as one family."""
+    rows, tests, gaps = [], [], []
+    for setting in map("-".join, product(PADDINGS, READOUTS, SHIFTS)):
+        for pooled, strided, both in _pairs(networks, setting):
+            pair = [difference(both[pooled], both[strided], key) for key in ("accuracy", "accuracy_circular_all")]
+            gaps += pair
+            tests += [gap.p for gap in pair]
+            rows.append([*setting.split("-"), f"{TITLES[pooled]} − {TITLES[strided]}", *map(str, pair)])
+    head = ["padding", "readout", "training shifts", "pair", "accuracy", "accuracy under all shifts"]
+    if not rows:
+        return table(head, rows)
+    clear = stats.false_discovery_control(tests) < 0.05
+    counts = []
+    for title, which in (("As they are", 0), ("Under all shifts", 1)):
+        signs = [gap.mean > 0 for gap, shown in zip(gaps[which::2], clear[which::2], strict=True) if shown]
+        counts.append(f"{title}, {sum(signs)} for the pool and {len(signs) - sum(signs)} against it, of {len(rows)}")
+    return (
+        f"{table(head, rows)}\n\nDifferences that are clear, with 5 % of these false in the mean (Benjamini and "
+        f"Hochberg): {'; '.join(counts).lower()}."
+    )
+
+
+def _shifted(networks: Networks, shifts: str) -> str:
+    """Accuracy against the distance that test images are moved by."""
+    rows = []
+    for padding, readout, way in product(PADDINGS, READOUTS, WAYS):
+        found = networks.get(f"{way}-{padding}-{readout}-{shifts}", [])
+        if found:
+            keys = ["accuracy", *(f"accuracy_circular_{d}" for d in (*DISTANCES, "all"))]
+            rest = [f"accuracy_background_{d}" for d in DISTANCES]
+            rows.append([padding, readout, TITLES[way], *(mean(found, key) for key in (*keys, *rest))])
+    head = ["padding", "readout", "way", "as they are", *(f"around by {d}" for d in DISTANCES), "around by any"]
+    return table([*head, *(f"away by {d}" for d in DISTANCES)], rows)
+
+
+def _readouts(networks: Networks) -> str:
+    """Flatten and the global maximum against the global mean, by training shifts."""
+    rows = []
+    for shifts, other, way in product(SHIFTS, ("flatten", "max"), WAYS):
+        one, base = (networks.get(f"{way}-circular-{readout}-{shifts}", []) for readout in (other, "mean"))
+        if min(len(one), len(base)) > 1:
+            cells = [difference(one, base, key) for key in ("accuracy", "accuracy_circular_all")]
+            rows.append([shifts, f"{other} − mean", TITLES[way], *map(str, cells)])
+    return table(["training shifts", "readout", "way", "accuracy", "accuracy under all shifts"], rows)
+
+
+def _folding(networks: Networks) -> str:
+    rows, seen = [], []
+    for way in WAYS:
+        found = networks.get(f"{way}-circular-mean-none", [])
+        if not found:
+            continue
+        folded = np.mean([record["folded"] for record in found], axis=0)
+        rough = np.mean([np.mean(record["roughness"]) for record in found])
+        keys = ("circular_consistency", "crop_consistency")
+        seen.append((folded.mean(), *(values(found, key).mean() for key in keys)))
+        rows.append([TITLES[way], *map(percent, folded), f"{rough:.2f}", *(mean(found, key) for key in keys)])
+    head = ["way", *(f"folded at {place}, %" for place in ("first", "second", "third")), "roughness of filters"]
+    text = table([*head, "circular consistency", "crop consistency"], rows)
+    if len(seen) < 4:
+        return text
+    folded, *kept = zip(*seen, strict=True)
+    ranks = [np.corrcoef(*(stats.rankdata(each) for each in (folded, other)))[0, 1] for other in kept]
+    return (
+        f"{text}\n\nOver these {len(seen)} ways the rank correlation (Spearman) of the folded energy with circular "
+        f"consistency is {ranks[0]:+.2f}, with crop consistency {ranks[1]:+.2f}.".replace("-0.", "−0.").replace(
+            "-1.", "−1."
+        )
+    )
+
+
+def _textbook(networks: Networks) -> str:
+    """The same change of way with the widths left as they are, against the matched one."""
+    rows = []
+    for setting, way in product(CORE, ("stride", "conv", "conv_max")):
+        pool = networks.get(f"max-{setting}", [])
+        cells = [networks.get(f"{name}-{setting}", []) for name in (way, f"{way}_plain")]
+        if min(map(len, (pool, *cells))) > 1:
+            gaps = [difference(pool, each, "accuracy") for each in cells]
+            rows.append([*setting.split("-")[:2], f"max pooling − {TITLES[way]}", *map(str, gaps)])
+    return table(["padding", "readout", "pair", "matched", "textbook"], rows)
+
+
+def figures(records: Records, folder: Path) -> list[Path]:
+    """Accuracy against the distance of a shift, and the differences between ways with their intervals."""
+    del records, folder
+    return []
