@@ -85,7 +85,7 @@ def conv(inputs: int, features: int, kernel: int = 3, stride: int = 1, bias: boo
 
 
 class BasicBlock(nn.Module):
-    """Two convolutions and a shortcut (He et al. 2016), where `down` says how it goes down."""
+    """Two convolutions and a shortcut (He et al. 2016a), where `down` says how it goes down."""
 
     def __init__(self, inputs: int, width: int, stride: int) -> None:
         super().__init__()

@@ -1,11 +1,13 @@
-"""What is installed: tested versions of all that setup.cfg asks for, bounds around what is tested, named licences."""
+"""What is installed: tested versions of all that setup.cfg asks for, bounds around them, licences, citation."""
 
 import configparser
 import re
 from importlib.metadata import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -17,10 +19,15 @@ PEERS = "bench"
 FILES = ("setup.cfg", "pyproject.toml", "constraints.txt", "Makefile", ".ci/run")
 
 
-def requirements() -> dict[str, list[Requirement]]:
-    """What setup.cfg asks for, by extra; the core's under an empty name."""
+def setup() -> configparser.ConfigParser:
     config = configparser.ConfigParser()
     config.read(ROOT / "setup.cfg")
+    return config
+
+
+def requirements() -> dict[str, list[Requirement]]:
+    """What setup.cfg asks for, by extra; the core's under an empty name."""
+    config = setup()
     asked = {"": config["options"]["install_requires"], **config["options.extras_require"]}
     lines = {extra: [line for line in text.splitlines() if line] for extra, text in asked.items()}
     return {extra: [Requirement(line) for line in found] for extra, found in lines.items()}
@@ -86,3 +93,24 @@ def test_licences_are_those_the_packages_name() -> None:
         said = {"BSD-3-Clause": "BSD", "PSF-based": "Python Software Foundation|matplotlib", "Apache-2.0": "Apache"}
         for part in re.split(" AND | and | with ", table[name]):
             assert re.search(said.get(part, re.escape(part.split("-")[0])), named), (name, part, named[:300])
+
+
+def at_odds(citation: dict[str, Any]) -> set[str]:
+    """Where CITATION.cff and setup.cfg disagree."""
+    package = setup()["metadata"]
+    said = {
+        "version": citation["version"],
+        "license": citation["license"],
+        "author": " and ".join(author["name"] for author in citation["authors"]),
+    }
+    return {key for key, value in said.items() if value != package[key]}
+
+
+def test_it_is_cited_as_what_is_installed() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["cff-version"] == "1.2.0"
+    assert citation["title"] == "equinet"
+    assert citation["license"] + " License" == (ROOT / "LICENSE").read_text().partition("\n")[0]
+    assert not at_odds(citation)
+    assert at_odds(citation | {"version": "0.0.9", "license": "BSD-3-Clause"}) == {"version", "license"}
+    assert at_odds(citation | {"authors": [{"name": "Somebody"}]}) == {"author"}

@@ -32,7 +32,7 @@ def _dense(params: Params, name: str, x: jax.Array) -> jax.Array:
 class SqueezeExcite(Layer):
     """Scale every channel by a gate computed from the means of all: `y = x · sigmoid(W₂ relu(W₁ mean(x) + b₁) + b₂)`.
 
-    (Hu, Shen and Sun 2018.)
+    (Hu et al. 2018.)
 
     Args:
         ratio: the gate's hidden layer has channels / ratio units, at least one. Where operations move channels, there

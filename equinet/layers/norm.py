@@ -122,7 +122,7 @@ class LayerNorm(_Scaled):
     """Normalise each example over its channels at every node, or over channels and space together.
 
     A scale and a bias per channel follow. Where operations change the signs of channels no mean is taken away, and the
-    mean square stands for the variance. (Ba, Kiros and Hinton 2016.)
+    mean square stands for the variance. (Ba et al. 2016.)
 
     Args:
         axes: "channels" (every node by itself) or "all" (one mean and deviation per example).
@@ -200,7 +200,7 @@ class GroupNorm(_Scaled):
 class InstanceNorm(_Scaled):
     """Normalise each channel of each example over space; a scale and a bias per channel follow.
 
-    (Ulyanov, Vedaldi and Lempitsky 2016.)
+    (Ulyanov et al. 2016.)
 
     Args:
         epsilon: added to the variance.

@@ -66,7 +66,7 @@ def resnet(
     dim: int = 2,
     match: Match = "parameters",
 ) -> Layer:
-    """ResNet (He et al. 2016): basic blocks at depths 18 and 34, bottlenecks (stride on the 3×3) at 50.
+    """ResNet (He et al. 2016a): basic blocks at depths 18 and 34, bottlenecks (stride on the 3×3) at 50.
 
     Every block that goes down is convolution → norm → relu → `downsample` → convolution, as in Zhang 2019 for
     "blur" and Chaman and Dokmanić 2021 for "aps". Published with zero padding.

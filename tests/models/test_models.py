@@ -110,7 +110,7 @@ def test_resnet_with_the_imagenet_stem(depth: int, down: str) -> None:
 
 
 def test_parameters_of_the_published_networks() -> None:
-    # He et al. 2016 and Zagoruyko and Komodakis 2016 whole; of Simonyan and Zisserman 2015 the convolutions.
+    # He et al. 2016a and Zagoruyko and Komodakis 2016 whole; of Simonyan and Zisserman 2015 the convolutions.
     def count(net: eq.Layer, size: int) -> int:
         variables = jax.eval_shape(lambda: net.init(jax.random.key(0), (size, size, 3)))
         return sum(leaf.size for leaf in jax.tree.leaves(variables["params"]))
