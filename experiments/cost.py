@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 
 import equinet as eq
-from equinet.layers.base import Shape
 
 
 def parameters(net: eq.Layer, shape: Sequence[int]) -> int:
@@ -24,7 +24,7 @@ def multiply_adds(net: eq.Layer, shape: Sequence[int]) -> int:
     5472
     """
     variables, total = jax.eval_shape(lambda: net.init(0, shape)), 0
-    sizes: Shape = tuple(shape)
+    sizes: tuple[Any, ...] = tuple(shape)
     for layer, params, _ in net.chain(variables["params"], variables["state"]):
         sizes = layer.output_shape(sizes)
         if isinstance(params, dict) and "kernel" in params:
