@@ -14,7 +14,7 @@ is not what the records give.
 
 from absl import flags
 
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 from experiments.record import write_text
 from experiments.study import DOCS, STUDIES, keep_records, kept_records, load_study, pages, run_study
 from scripts.command import check_pattern, read_folder, run

@@ -7,8 +7,8 @@ from typing import cast
 import numpy as np
 import pytest
 
-from equinet.domain import Axis, Boundary, Domain, bounded, box, infinite, periodic, plane, torus
 from equinet.groups import Isometry, Lattice, SpaceGroup, signed_permutations
+from equinet.groups.domain import Axis, Boundary, Domain, bounded, box, infinite, periodic, plane, torus
 
 AXES = [periodic(1), periodic(2), periodic(3), bounded(1), bounded(2), bounded(3)]
 DOMAINS = [

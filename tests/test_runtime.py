@@ -60,7 +60,7 @@ def test_large_blocks_are_kept_until_it_is_taken_back() -> None:
     code = """
 import ctypes
 from pathlib import Path
-from equinet.runtime import tune_cpu, untune_cpu
+from equinet.ops.cpu import tune_cpu, untune_cpu
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -91,7 +91,7 @@ def test_a_tuned_process_computes() -> None:
 import os
 import equinet
 assert "ynn" not in os.environ.get("XLA_FLAGS", ""), "set on import"
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 tuning = tune_cpu()
 import jax.numpy as jnp
 kernel = jnp.ones((3, 3, 1, 32))

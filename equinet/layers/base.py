@@ -12,11 +12,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.arrays import as_key
 from equinet.checks import MOST, MOST_AXES, as_choice, as_flag, as_real, is_integer, shown
 from equinet.declare import declare
-from equinet.fibre import Fibre, Forgotten
-from equinet.field import Field, Lost
+from equinet.groups.fibre import Fibre, Forgotten
+from equinet.ops.arrays import as_key
+from equinet.symmetry.field import Field, Lost
 
 Shape = tuple[int | None, ...]
 Params = Any
