@@ -73,8 +73,8 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
         dataset = replace(dataset, test=dataset.test.take(50))
     judged = dataset, outcome.net.apply, outcome.variables
     found = accuracy_at_distances(*judged, DISTANCES, "circular", run.seed)
-    made |= {f"accuracy_circular_{distance}": share for distance, share in found.items()}
-    made[MOVED] = accuracy_under_all_shifts(*judged, run.seed)
+    made |= {f"accuracy_circular_{distance}": share.to_json() for distance, share in found.items()}
+    made[MOVED] = accuracy_under_all_shifts(*judged, run.seed).to_json()
     made["computed"] = _shifts(eq.certify(outcome.net, torus).invariance)
     if run.seed == 0:
         found = eq.discover(outcome.net.bind(outcome.variables), torus, key=0, progress=False)
@@ -92,9 +92,7 @@ Networks = dict[tuple[str, int], list[dict[str, Any]]]
 
 
 def tables(records: Records) -> dict[str, str]:
-    networks: Networks = {}
-    for record in records:
-        networks.setdefault((record["group"], record["count"]), []).append(record)
+    networks = _by_network(records)
     return {
         "extent": _extent(records),
         "costs": _costs(),
@@ -110,6 +108,13 @@ def tables(records: Records) -> dict[str, str]:
         "distances": _distances(networks),
         "figure": _figure(networks),
     }
+
+
+def _by_network(records: Records) -> Networks:
+    found: Networks = {}
+    for record in records:
+        found.setdefault((record["group"], record["count"]), []).append(record)
+    return found
 
 
 def _extent(records: Records) -> str:
