@@ -152,6 +152,8 @@ def _lengths() -> str:
 
 def _groups(records: Records) -> str:
     equal, measured = agreeing(records)
+    if not measured:
+        return "None is measured yet."
     text = (
         f"On the trained weights of {measured} networks the shifts that leave the output alone were measured: they are "
         f"the computed ones for {equal}."
@@ -336,11 +338,11 @@ def _judged_apart(factor: _Factor) -> Judged:
 def _figure(networks: Networks) -> str:
     if not networks:
         return ""
-    seeds = [len(cell) for cell in networks.values()]
+    least, most = (pick(len(cell) for cell in networks.values()) for pick in (min, max))
     return (
         f"![Accuracy and number of images](figures/coset.png)\n\nAccuracy under all shifts (left) and on images "
         f"as they are (right) against the number of training images: mean and 95 % interval, each seed faint; "
-        f"{min(seeds)} to {max(seeds)} seeds a point."
+        f"{least if least == most else f'{least} to {most}'} seeds a point."
     )
 
 
@@ -350,22 +352,31 @@ def figures(records: Records, folder: Path) -> list[Path]:
         return []
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 5), layout="constrained")
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
     panels = figure.subplots(1, 2, sharex=True)
     titles = {MOVED: "accuracy under all shifts, %", "accuracy": "accuracy as they are, %"}
     for panel, (key, title) in zip(panels, titles.items(), strict=True):
-        for group, (colour, marker) in LOOK.items():
+        for place, (group, (colour, marker)) in enumerate(LOOK.items()):
+            aside = 1.025 ** (place - len(LOOK) // 2)  # else intervals hide each other
             cells = {n: [r for r in records if (r["group"], r["count"]) == (group, n)] for n in COUNTS}
             found = {n: 100 * values(cell, key) for n, cell in cells.items() if cell}
             for n, each in found.items():
-                panel.plot([n] * len(each), each, marker, color=colour, alpha=0.25, markersize=3, markeredgewidth=0)
+                panel.plot([n * aside] * len(each), each, marker, color=colour, alpha=0.3, markersize=4, mew=0)
             half = [stats.t.ppf(0.975, len(v) - 1) * stats.sem(v) if len(v) > 1 else 0 for v in found.values()]
             panel.errorbar(
-                list(found), [v.mean() for v in found.values()], half, color=colour, marker=marker, markersize=5,
-                linewidth=1.2, capsize=2, label=TITLES[group], linestyle="--" if group.endswith("_shifts") else "-",
-            )  # fmt: skip
+                [n * aside for n in found],
+                [v.mean() for v in found.values()],
+                half,
+                color=colour,
+                marker=marker,
+                markersize=5,
+                linewidth=1.2,
+                linestyle="--" if group.endswith("_shifts") else "-",
+                capsize=2,
+                label=TITLES[group],
+            )
         panel.set_xscale("log")
-        panel.set_xticks(COUNTS, [f"{count:,}" for count in COUNTS])
+        panel.set_xticks(COUNTS, [f"{count:,}" for count in COUNTS], rotation=30)
         panel.minorticks_off()
         panel.set_xlabel("training images")
         panel.set_ylabel(title)
