@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from configs import why
 from configs.coset import COUNTS, FIXED, GROUPS, NETWORKS, STEPS, get_config
 from equinet import models
 from experiments.cost import multiply_adds, parameters
@@ -203,7 +204,7 @@ def test_the_page_names_every_prediction() -> None:
 def test_the_page_states_what_the_config_has() -> None:
     page = re.sub(r"\s+", " ", (DOCS / "coset.md").read_text())
     run = Settings.of(get_config("4-3000"))
-    assert len(coset.SEEDS) == 5
+    assert len(coset.SEEDS) == 5 and run.model["features"] == why.WIDTHS["max"]
     for said in (
         f"The first {COUNTS[0]} to {COUNTS[-1]:,} images of the training split are learned from",
         f"its last {run.validation:,} are held out",
