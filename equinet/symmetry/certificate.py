@@ -146,8 +146,12 @@ class Certificate:
     def __repr__(self) -> str:
         return f"Certificate({self.domain}: strict {self.strict}, invariance {self.invariance})"
 
+    def table(self) -> str:
+        """The ledger as text, a row per layer; printing the certificate shows the groups and what lost something."""
+        return _as_table(self)
+
     def __str__(self) -> str:
-        return _as_text(self)
+        return _answer(self)
 
 
 def _interior(span: Span, size: int | None, outputs: int | None) -> tuple[int, int] | None:
@@ -211,41 +215,59 @@ def _fraction(value: Fraction) -> str:
     return str(value) if value.denominator == 1 else f"{float(value):g}"
 
 
-def _as_text(cert: Certificate) -> str:
-    header = ("layer", "", "grid", "channels", "stride", "sees", "strict group", "lost here, and why")
-    lines: list[tuple[str, ...]] = [header]
-    for row in cert.ledger:
-        orbit = "" if row.orbit == row.strict else f" (orbit: {row.orbit})"
-        why = f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
-        stride = "×".join(_fraction(s.stride) for s in row.spans) if row.grid.dim else "–"
-        sees = "×".join("all" if (e := s.extent) is None else str(e) for s in row.spans)
-        cells = (
-            row.index,
-            row.layer,
-            _grid(row.grid),
-            str(int(row.channels)),
-            stride,
-            sees,
-            f"{row.strict}{orbit}",
-            why,
-        )
-        lines.append(cells)
-    limits = (24, 52, 12, 8, 9, 9, 60, 100)
-    widths = [min(max(len(line[i]) for line in lines), limit) for i, limit in enumerate(limits)]
-    table = []
-    for line in lines:
-        cut = [
-            cell if len(cell) <= limit else cell[: limit - 1] + "…" for cell, limit in zip(line, limits, strict=True)
-        ]
-        table.append("  ".join(cell.ljust(width) for cell, width in zip(cut, widths, strict=True)).rstrip())
-    summary = [
-        f"input        {cert.domain}, {_channels(cert.channels)}",
-        f"output       {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}",
-        f"strict       {cert.strict}",
-        f"orbit        {cert.orbit}",
-        f"invariance   {cert.invariance}",
+def _answer(cert: Certificate) -> str:
+    """The groups first, then what lost something."""
+    orbit = [] if cert.orbit == cert.strict else [f"orbit       {cert.orbit}"]
+    lines = [
+        f"strict      {cert.strict}",
+        *orbit,
+        f"invariance  {cert.invariance}",
+        f"input       {cert.domain}, {_channels(cert.channels)}",
+        f"output      {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}",
     ]
-    return "\n".join([*table, "", *summary])
+    lost = [row for row in cert.ledger if row.lost]
+    if lost:
+        cells = [(row.index, row.layer, _after(row), _why(row)) for row in lost]
+        lines += ["", *_aligned([("lost at", "", "strict group", "what, and why"), *cells], (24, 52, 60))]
+    rest = len(cert.ledger) - len(lost)
+    if lost and rest:
+        lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; table() lists all"]
+    elif rest:
+        lines += ["", f"no row loses anything; table() lists all {rest}"]
+    return "\n".join(lines)
+
+
+def _as_table(cert: Certificate) -> str:
+    """Every row of the ledger."""
+    header = ("layer", "", "grid", "channels", "stride", "sees", "strict group", "lost here, and why")
+    rows: list[tuple[str, ...]] = [header]
+    for row in cert.ledger:
+        stride = "×".join(_fraction(s.stride) for s in row.spans) if row.grid.dim else "–"
+        sees = "×".join("all" if s.extent is None else str(s.extent) for s in row.spans)
+        grid, channels = _grid(row.grid), str(int(row.channels))
+        rows.append((row.index, row.layer, grid, channels, stride, sees, _after(row), _why(row)))
+    return "\n".join(_aligned(rows, (24, 52, 12, 8, 9, 9, 60)))
+
+
+def _after(row: LedgerRow) -> str:
+    return f"{row.strict}{'' if row.orbit == row.strict else f' (orbit: {row.orbit})'}"
+
+
+def _why(row: LedgerRow) -> str:
+    return f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
+
+
+def _aligned(rows: Sequence[tuple[str, ...]], limits: tuple[int, ...]) -> list[str]:
+    """Rows with their cells below each other; those longer than their column's limit are cut. The last has none."""
+    cut = [
+        [cell if len(cell) <= most else cell[: most - 1] + "…" for cell, most in zip(row[:-1], limits, strict=True)]
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(*cut, strict=True)]
+    return [
+        "  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), row[-1]]).rstrip()
+        for cells, row in zip(cut, rows, strict=True)
+    ]
 
 
 def _channels(count: int) -> str:
