@@ -1,5 +1,7 @@
 """equinet: the exact symmetry group of an architecture, declared, composed and measured."""
 
+__version__ = "0.1.0"
+
 from equinet import models as models
 from equinet.advise import LegalSizes as LegalSizes
 from equinet.advise import Suggestion as Suggestion

@@ -8,6 +8,7 @@ from typing import Any
 from equinet.checks import MOST, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Axis
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
+from equinet.layers.spelling import PADDINGS
 from equinet.symmetry.field import Field, Lost
 from equinet.symmetry.windows import MODES, Padding, Reading, Window
 
@@ -38,7 +39,9 @@ def paddings(value: Any, what: str) -> PaddingSpec:
     """A mode of padding, an int for all ends, or a pair (lo, hi) per axis."""
     if isinstance(value, str):
         if value not in MODES:
-            raise ValueError(f"unknown {what} {shown(value)}; use one of {', '.join(MODES)} or pairs (lo, hi)")
+            meant = PADDINGS.get(value.lower())
+            hint = f": here it is called {meant!r}" if meant else f"; use one of {', '.join(MODES)} or pairs (lo, hi)"
+            raise ValueError(f"unknown {what} {shown(value)}{hint}")
         return value
     if is_integer(value) and 0 <= value <= MOST:
         return int(value)
