@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
+from itertools import combinations
 from typing import Any
 
 import jax
@@ -20,17 +21,27 @@ LARGEST = 3100
 def reason(net: eq.Layer, domain: Domain, seed: int, channels: int = 2) -> str | None:
     """Why `certify` misses an isometry that brute force finds on this network, as text; None if no cause is known.
 
-    A cause is accepted only if the certificate is tight once it is taken away.
+    A cause, or two at once, is accepted only if the certificate is tight once it is taken away.
     """
-    for cause, changes in CAUSES.items():
-        for changed, there in changes(net, domain):
+    for causes in (*((cause,) for cause in CAUSES), *combinations(CAUSES, 2)):
+        for changed, there in _without(causes, net, domain):
             try:
                 verdict = judge(changed, there, channels, seed)
             except eq.LayerError:
                 continue
             if not verdict.unsound and not verdict.loose:
-                return f"{cause}: tight for {changed} on {there}"
+                return f"{' and '.join(causes)}: tight for {changed} on {there}"
     return None
+
+
+def _without(causes: tuple[str, ...], net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    """The network with all of some causes taken away, one after the other."""
+    first, *others = causes
+    for changed, there in CAUSES[first](net, domain):
+        if others:
+            yield from _without(tuple(others), changed, there)
+        else:
+            yield changed, there
 
 
 def _larger(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
