@@ -18,7 +18,7 @@ from experiments.train import Outcome
 from experiments.turning import Matrix, turned
 
 TRAINED = False
-SIZES = range(24, 57)
+SIZES = range(24, 121)
 """Measured one by one; rules are computed from more."""
 COMPUTED = range(24, 153)
 FLIP: Matrix = ((-1, 0), (0, 1))
