@@ -12,8 +12,9 @@ import numpy as np
 import equinet as eq
 from configs.sizes import MODELS, NETWORKS, PADDINGS, get_config
 from experiments.markdown import table
+from experiments.plots import BLACK, SKY, Look, drawing, handles
 from experiments.settings import Settings
-from experiments.summary import Records, by_network
+from experiments.summary import Records, by_network, in_words
 from experiments.train import Outcome
 from experiments.turning import Matrix, turned
 
@@ -118,11 +119,15 @@ def tables(records: Records) -> dict[str, str]:
     cells = [record["questions"][q] for record in records for q in record["questions"]]
     equal = sum(cell["computed"] == cell["measured"] for cell in cells)
     first, last = records[0]["sizes"]
+    fewest = min(len(cell["measured"]) for cell in cells if cell["measured"])
     return {
         "agreement": f"{len(records)} networks, {len(cells)} questions, each measured at every size from {first} to "
-        f"{last}: computed and measured sizes are the same for {equal} of them.",
+        f"{last}: computed and measured sizes are the same for {equal} of them. Where the answer is ever yes, it was "
+        f"measured to be yes at {in_words(fewest)} sizes or more, and no at all others.",
         "box": _rules(networks, "zero", ("flip", "rotation")),
         "torus": _rules(networks, "circular", tuple(QUESTIONS)),
+        "caption": f"*Image sizes from {first} to {last} at which the answer is yes: computed (squares) and measured "
+        "on random weights (dots). Nothing was trained; one draw of weights and images at each size.*",
     }
 
 
@@ -136,25 +141,30 @@ def _rules(networks: dict[str, list[dict[str, Any]]], padding: str, questions: S
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
-    """A strip for each network and question: the sizes that are legal, a panel for each padding."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    panels = figure.subplots(1, len(PADDINGS))
+    """A strip for each network and question: the sizes at which the answer is yes, a panel for each padding."""
     networks = by_network(records)
-    for panel, padding in zip(panels, PADDINGS, strict=True):
-        rows = [(f"{m}: {q}", r["questions"][q]) for m in MODELS for r in networks.get(f"{m}-{padding}", [])
-                for q in r["questions"]]  # fmt: skip
-        for place, (_, cell) in enumerate(rows):
-            panel.plot(cell["computed"], [place] * len(cell["computed"]), "s", color="C0", markersize=5)
-            panel.plot(cell["measured"], [place] * len(cell["measured"]), ".", color="white", markersize=3)
-        panel.set_yticks(range(len(rows)), [name for name, _ in rows], fontsize=7)
-        panel.set_xlim(SIZES.start - 1, SIZES.stop)
-        panel.set_ylim(len(rows) - 0.5, -0.5)
-        panel.set_xlabel("image size")
-        panel.set_title(f"{padding} padding, {'a bounded image' if padding == 'zero' else 'a torus'}")
-        panel.grid(alpha=0.3)
+    first, last = records[0]["sizes"]
     path = folder / "sizes.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    looks: dict[str, Look] = {
+        "computed": {"color": SKY, "marker": "s", "markersize": 4.5, "label": "computed"},
+        "measured": {"color": BLACK, "marker": ".", "markersize": 3.5, "label": "measured"},
+    }
+    with drawing(path, 10.5, 6.5) as figure:
+        for panel, padding in zip(figure.subplots(1, len(PADDINGS)), PADDINGS, strict=True):
+            found = [
+                (f"{model}: {question}", answer)
+                for model in MODELS
+                for record in networks.get(f"{model}-{padding}", [])
+                for question, answer in record["questions"].items()
+            ]
+            for place, (_, answer) in enumerate(found):
+                for kind, look in looks.items():
+                    panel.plot(answer[kind], [place] * len(answer[kind]), linestyle="", **look)
+            panel.set_yticks(range(len(found)), [name for name, _ in found], fontsize=8)
+            panel.set_xticks(range(32, last + 1, 16))
+            panel.set_xlim(first - 2, last + 2)
+            panel.set_ylim(len(found) - 0.5, -0.5)
+            panel.set_xlabel("image size, pixels")
+            panel.set_title(f"{padding} padding, {'a bounded image' if padding == 'zero' else 'a torus'}")
+        figure.legend(handles=handles(looks.values()), loc="outside upper right", ncols=2)
     return [path]
