@@ -145,7 +145,7 @@ def tally(gaps: Sequence[Difference]) -> str:
 
     >>> up, down = Difference((0.1, 0.1)), Difference((-0.2, -0.2))
     >>> tally([up, up])
-    'all two 95 % intervals lie above 0'
+    'both 95 % intervals lie above 0'
     >>> tally([up, down, Difference((0.2, -0.1))])
     'of three 95 % intervals, one lies above 0, one lies below 0, one holds 0'
     """
@@ -154,7 +154,8 @@ def tally(gaps: Sequence[Difference]) -> str:
     found = [(signs.count(sign), one, several) for sign, one, several in sides if signs.count(sign)]
     if len(found) == 1:
         count, one, several = found[0]
-        return f"the 95 % interval {one}" if count == 1 else f"all {in_words(count)} 95 % intervals {several}"
+        every = "both" if count == 2 else f"all {in_words(count)}"
+        return f"the 95 % interval {one}" if count == 1 else f"{every} 95 % intervals {several}"
     said = ", ".join(f"{in_words(count)} {one if count == 1 else several}" for count, one, several in found)
     return f"of {in_words(len(gaps))} 95 % intervals, {said}"
 

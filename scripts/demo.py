@@ -14,7 +14,7 @@ from rich.console import Console
 
 from equinet.runtime import tune_cpu
 from experiments.demo import run as run_demo
-from experiments.figures import draw_shares, draw_planes
+from experiments.figures import draw_planes, draw_shares
 from experiments.record import run_record
 from experiments.report import terminal_table, write_report
 from experiments.settings import MOST_SEED

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from configs.fashion import NETWORKS
 from experiments import demo
-from experiments.figures import draw_shares, draw_planes
+from experiments.figures import draw_planes, draw_shares
 from experiments.record import run_record
 from experiments.report import terminal_table, write_report
 
