@@ -81,6 +81,8 @@ def tables(records: Records) -> dict[str, str]:
 
 def _answer(records: Records) -> str:
     """What the runs show, with its numbers."""
+    if set(by_network(records)) != {f"{down}-{padding}" for down in DOWNS for padding in PADDINGS}:
+        return "–"
     networks = [found[0] for found in by_network(records).values()]
     equal = sum(r["computed"] == r["measured"] and r["cyclic_computed"] == r["cyclic_measured"] for r in records)
     full, down = ([r for r in networks if (r["stride"] == 1) == same] for same in (True, False))

@@ -17,7 +17,7 @@ from experiments.markdown import percent, table
 from experiments.metrics import answers
 from experiments.plots import VERMILLION, drawing
 from experiments.settings import Settings
-from experiments.summary import Records, agreeing, by_network, extent, group_text, in_words
+from experiments.summary import Records, agreeing, between, by_network, extent, group_text, in_words, values
 from experiments.train import Outcome
 
 TRAINED = True
@@ -88,18 +88,13 @@ def tables(records: Records) -> dict[str, str]:
 
 
 def _moving(records: Records) -> str:
-    """In which networks every label moved, and how many did in the others."""
-    exact = {r["network"] for r in records if r["computed"] == "Z × Z"}
-    all_moved = {r["network"] for r in records if r["shift_equivariance"] == 1}
-    rest = [r["shift_equivariance"] for r in records if r["network"] not in all_moved]
-    names = ", ".join(TITLES[name] for name in TITLES if name in all_moved)
-    return (
-        f"Under a random shift of each scene every label moved with the scene in {in_words(len(all_moved))} of the "
-        f"networks ({names or 'none'}), and that is the {in_words(len(exact))} whose group has all shifts. In the runs "
-        f"of the others between {percent(min(rest))} and {percent(max(rest))} % of the labels did."
-        if all_moved == exact and rest
-        else f"Every label moved with the scene in {in_words(len(all_moved))} of the networks ({names or 'none'})."
-    )
+    """In which networks every label moved, and how many did in the runs of the others."""
+    networks = by_network(records)
+    every = [name for name, found in networks.items() if (values(found, "shift_equivariance") == 1).all()]
+    rest = [record["shift_equivariance"] for record in records if record["network"] not in every]
+    others = f" In the runs of the others {between(rest)} of the labels did." if rest else ""
+    names = ", ".join(TITLES[name] for name in TITLES if name in every)
+    return f"Under a random shift of each scene every label moved with the scene in: {names or 'none'}.{others}"
 
 
 def _networks(records: Records) -> str:

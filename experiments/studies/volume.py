@@ -18,7 +18,7 @@ from experiments.markdown import percent, scientific, table
 from experiments.metrics import Predict, answers
 from experiments.plots import BLACK, Look, drawing, handles, style
 from experiments.settings import Settings
-from experiments.summary import Records, agreeing, by_network, extent, group_text
+from experiments.summary import Records, agreeing, between, by_network, extent, group_text
 from experiments.train import Outcome
 
 TRAINED = True
@@ -173,7 +173,7 @@ def _alike(records: Records) -> str:
     for key, title in SHARES.items():
         every = [TITLES[r["network"]] for r in records if r[key] == 1]
         rest = [r[key] for r in records if r[key] < 1]
-        others = f"; in the others between {percent(min(rest))} and {percent(max(rest))} % are" if rest else ""
+        others = f"; in the others {between(rest)} are" if rest else ""
         said.append(f"Under the {title}, all voxels are labelled alike in: {', '.join(every) or 'none'}{others}.")
     return " ".join(said)
 
