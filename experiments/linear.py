@@ -123,8 +123,17 @@ def baseline(name: str) -> dict[str, Any]:
 
 
 def keep_baselines() -> None:
-    """Fit all baselines and keep their records, a line of JSON each."""
-    write_text(RECORDS, "".join(json.dumps(baseline(name), sort_keys=True) + "\n" for name in BASELINES))
+    """Fit all baselines and keep their records, a line of JSON each; each is kept as soon as it is there."""
+    kept = _kept() if RECORDS.exists() else {}
+    for name in BASELINES:
+        kept[name] = baseline(name)
+        write_text(
+            RECORDS, "".join(json.dumps(kept[each], sort_keys=True) + "\n" for each in BASELINES if each in kept)
+        )
+
+
+def _kept() -> dict[str, dict[str, Any]]:
+    return {record["name"]: record for record in read_json_lines(RECORDS)}
 
 
 @cache
@@ -134,7 +143,12 @@ def linear_accuracy(name: str, test: str = "") -> float:
     Args:
         name: a key of `BASELINES`.
         test: the data set whose test split it was judged by; the first where empty.
+
+    Raises:
+        FileNotFoundError: no baseline is kept yet.
     """
     asked = BASELINES[check_name(name, BASELINES, "baseline")]
-    kept = {record["name"]: record for record in read_json_lines(RECORDS)}
-    return kept[name]["accuracy"][check_name(test or asked.tests[0], asked.tests, "test split")]["value"]
+    split = check_name(test or asked.tests[0], asked.tests, "test split")
+    if not RECORDS.exists():
+        raise FileNotFoundError(f"{RECORDS} is not there: python -m scripts.study --linear makes it")
+    return _kept()[name]["accuracy"][split]["value"]

@@ -62,11 +62,21 @@ def test_kept_baselines_are_those_that_are_asked_for() -> None:
 
 
 def test_baselines_are_fitted_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged = linear_accuracy("subset")
     monkeypatch.setattr(linear, "RECORDS", tmp_path / "linear.jsonl")
     monkeypatch.setattr(linear, "PENALTIES", (1e-2,))
     asked = linear.Asked("fashion_mnist_12k", ("fashion_mnist_12k",), size=8, examples=500)
     monkeypatch.setattr(linear, "BASELINES", {"subset": asked})
+    linear_accuracy.cache_clear()
+    with pytest.raises(FileNotFoundError, match="python -m scripts.study --linear makes it"):
+        linear_accuracy("subset")
     linear.keep_baselines()
     (record,) = map(json.loads, (tmp_path / "linear.jsonl").read_text().splitlines())
     assert (record["name"], record["examples"], record["penalty"]) == ("subset", 500, 1e-2)
-    assert 0.4 < record["accuracy"]["fashion_mnist_12k"]["value"] < linear_accuracy("subset")
+    assert 0.4 < record["accuracy"]["fashion_mnist_12k"]["value"] == linear_accuracy("subset") < judged
+    # What is there stays until its own is made anew.
+    monkeypatch.setattr(linear, "BASELINES", {"other": linear.Asked("nothing", ("nothing",)), "subset": asked})
+    with pytest.raises(UnknownName, match="no data set 'nothing'"):
+        linear.keep_baselines()
+    assert len(read_json_lines(linear.RECORDS)) == 1
+    linear_accuracy.cache_clear()
