@@ -123,21 +123,33 @@ def tables(records: Records) -> dict[str, str]:
     networks = by_network(records)
     cells = [record["questions"][q] for record in records for q in record["questions"]]
     equal = sum(cell["computed"] == cell["measured"] for cell in cells)
-    first, last = records[0]["sizes"]
-    yes = max(record["largest_yes"] for record in records)
-    no = min(record["least_no"] for record in records)
     fewest = min(len(cell["measured"]) for cell in cells if cell["measured"])
+    judged = [record for record in records if "least_no" in record]
+    yes, no = (scientific(pick(r[key] for r in judged)) for pick, key in ((max, "largest_yes"), (min, "least_no")))
+    first, last = min(r["sizes"][0] for r in records), max(r["sizes"][1] for r in records)
     return {
-        "agreement": f"{len(records)} networks, {len(cells)} questions, each measured at every size from {first} to "
-        f"{last}: computed and measured sizes are the same for {equal} of them. Where the answer is ever yes, it was "
+        "agreement": f"{len(records)} networks, {len(cells)} questions, each measured at every size {_spans(records)}: "
+        f"computed and measured sizes are the same for {equal} of them. Where the answer is ever yes, it was "
         f"measured to be yes at {in_words(fewest)} sizes or more, and no at all others.",
-        "separation": f"The largest difference of a yes is {scientific(yes)}, the least of a no {scientific(no)} of "
-        "what outputs differ from image to image.",
+        "separation": f"The largest difference of a yes is {yes}, the least of a no {no} of what outputs differ from "
+        f"image to image ({len(judged)} networks).",
         "box": _rules(networks, "zero", ("flip", "rotation")),
         "torus": _rules(networks, "circular", tuple(QUESTIONS)),
         "caption": f"*Image sizes from {first} to {last} at which the answer is yes: computed (squares) and measured "
-        "on random weights (dots). Nothing was trained; one draw of weights and images at each size.*",
+        f"on random weights (dots), {_spans(records)}. Nothing was trained; one draw of weights and images at each "
+        "size.*",
     }
+
+
+def _spans(records: Records) -> str:
+    """From which to which size the networks were measured, and which ones where not all were alike."""
+    found: dict[tuple[int, ...], list[str]] = {}
+    for record in records:
+        model = f"`{record['network'].split('-')[0]}`"
+        names = found.setdefault(tuple(record["sizes"]), [])
+        names += [model] * (model not in names)
+    said = [(f"from {first} to {last}", ", ".join(names)) for (first, last), names in sorted(found.items())[::-1]]
+    return " and ".join(span if len(said) == 1 else f"{span} ({names})" for span, names in said)
 
 
 def _rules(networks: dict[str, list[dict[str, Any]]], padding: str, questions: Sequence[str]) -> str:
@@ -152,7 +164,7 @@ def _rules(networks: dict[str, list[dict[str, Any]]], padding: str, questions: S
 def figures(records: Records, folder: Path) -> list[Path]:
     """A strip for each network and question: the sizes at which the answer is yes, a panel for each padding."""
     networks = by_network(records)
-    first, last = records[0]["sizes"]
+    first, last = min(r["sizes"][0] for r in records), max(r["sizes"][1] for r in records)
     path = folder / "sizes.png"
     looks: dict[str, Look] = {
         "computed": {"color": SKY, "marker": "s", "markersize": 4.5, "label": "computed"},
