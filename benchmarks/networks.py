@@ -114,7 +114,8 @@ def forward_against_torch(batch: int) -> Mapping[str, Way]:
 
 def against_plain() -> Mapping[str, Way]:
     """The same step in JAX without any of the settings and formulations."""
-    return {"plain JAX, untuned": Process(sys.executable, "-m", "benchmarks.plain", "64"), "equinet": resnet_step(64)}
+    plain = Process(sys.executable, "-m", "benchmarks.plain_step", "64")
+    return {"plain JAX, untuned": plain, "equinet": resnet_step(64)}
 
 
 def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int) -> Mapping[str, Way]:

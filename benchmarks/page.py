@@ -23,7 +23,7 @@ the CPUs. Forward and backward is the gradient of the sum of squares by input an
 their modes that is named in a row; the ratio refers to the one in the last column. *Plain JAX* is the textbook's
 formulation under JAX's own derivatives.
 
-The process is tuned with `equinet.runtime.tune_cpu`, as the scripts are, for plain JAX too; *untuned* is one of its own
+The process is tuned with `equinet.ops.cpu.tune_cpu`, as the scripts are, for plain JAX too; *untuned* is one of its own
 without that. Ratios move by about a tenth from run to run.
 """
 

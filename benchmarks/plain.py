@@ -1,13 +1,7 @@
-"""JAX as it comes: no process-wide settings, no formulation of equinet's.
-
-python -m benchmarks.plain BATCH
-
-does a training step of ResNet-18 for every line that comes. See `common.Process`.
-"""
+"""JAX as it comes: no formulation of equinet's."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from equinet.layers import conv
-from equinet.linear import only_plain
-from equinet.windows import Window
+from equinet.ops.transposes import only_plain
+from equinet.symmetry.windows import Window
 
 
 def textbook(x: jax.Array, kernel: jax.Array, axes: tuple[Window, ...], groups: int = 1) -> jax.Array:
@@ -42,17 +36,3 @@ def as_it_comes(on: bool = True) -> Iterator[None]:
         if on:
             conv.convolve_windows = ours
             only_plain(False)
-
-
-def main() -> None:
-    """Do a step for every line that comes."""
-    from benchmarks.networks import resnet_step
-
-    step = resnet_step(int(sys.argv[1]), plain=True)
-    for _ in sys.stdin:
-        jax.block_until_ready(step())
-        print("done", flush=True)
-
-
-if __name__ == "__main__":
-    main()

@@ -43,7 +43,9 @@ PADDINGS = ("circular", "zero")
 READOUTS = {"mean": "gap", "max": "gmp", "flatten": "flatten"}
 SHIFTS = {"none": {}, "four": {"crop": 4}, "all": {"shift": True}}
 NETWORKS = tuple("-".join(parts) for parts in product(WIDTHS, PADDINGS, READOUTS, SHIFTS))
-SIZE, EXAMPLES, VALIDATION, EPOCHS = 32, 10_000, 5_000, 20
+SIZE, EXAMPLES, VALIDATION = 32, 10_000, 5_000
+EPOCHS = {"none": 20, "four": 20, "all": 40}
+"""For each kind of shifts of the training images, chosen by the `length` runs."""
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """The grid that every way's learning rate is chosen from."""
 CHOSEN = dict.fromkeys(WIDTHS, 1e-2)
@@ -57,7 +59,9 @@ def get_config(arg: str = "max-circular-mean-none") -> ml_collections.ConfigDict
     config = base()
     config.name = arg
     config.update(dataset="fashion_mnist", examples=EXAMPLES, validation=VALIDATION, size=SIZE)
-    config.update(epochs=EPOCHS, log_every=100, optimiser={"learning_rate": CHOSEN[way]}, augment=SHIFTS[shifts])
+    config.update(
+        epochs=EPOCHS[shifts], log_every=100, optimiser={"learning_rate": CHOSEN[way]}, augment=SHIFTS[shifts]
+    )
     config.model = {
         "name": "small_cnn",
         "features": WIDTHS[way],

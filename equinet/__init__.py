@@ -1,28 +1,27 @@
 """equinet: the exact symmetry group of an architecture, declared, composed and measured."""
 
+__version__ = "0.1.0"
+
 from equinet import models as models
 from equinet.advise import LegalSizes as LegalSizes
 from equinet.advise import Suggestion as Suggestion
 from equinet.advise import Suggestions as Suggestions
 from equinet.advise import legal_sizes as legal_sizes
 from equinet.advise import suggest as suggest
-from equinet.certify import Certificate as Certificate
-from equinet.certify import LedgerRow as LedgerRow
 from equinet.certify import certify as certify
 from equinet.declare import declare as declare
-from equinet.domain import Axis as Axis
-from equinet.domain import Domain as Domain
-from equinet.domain import bounded as bounded
-from equinet.domain import box as box
-from equinet.domain import infinite as infinite
-from equinet.domain import periodic as periodic
-from equinet.domain import plane as plane
-from equinet.domain import torus as torus
-from equinet.export import export as export
-from equinet.fibre import Fibre as Fibre
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
 from equinet.groups import SpaceGroup as SpaceGroup
+from equinet.groups.domain import Axis as Axis
+from equinet.groups.domain import Domain as Domain
+from equinet.groups.domain import bounded as bounded
+from equinet.groups.domain import box as box
+from equinet.groups.domain import infinite as infinite
+from equinet.groups.domain import periodic as periodic
+from equinet.groups.domain import plane as plane
+from equinet.groups.domain import torus as torus
+from equinet.groups.fibre import Fibre as Fibre
 from equinet.infer import InferenceError as InferenceError
 from equinet.infer import infer as infer
 from equinet.layers import AsFibre as AsFibre
@@ -80,6 +79,9 @@ from equinet.layers import SqueezeExcite as SqueezeExcite
 from equinet.layers import Tanh as Tanh
 from equinet.layers import Upsample as Upsample
 from equinet.layers import WindowedAttention as WindowedAttention
+from equinet.layers.export import export as export
+from equinet.symmetry.certificate import Certificate as Certificate
+from equinet.symmetry.certificate import LedgerRow as LedgerRow
 from equinet.verify import Discovered as Discovered
 from equinet.verify import Report as Report
 from equinet.verify import assert_equivariant as assert_equivariant

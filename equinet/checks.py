@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from itertools import islice
 from numbers import Real
 from operator import index
+from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
 
 Kind = TypeVar("Kind")
@@ -238,3 +239,28 @@ def _remedy(value: Any) -> str:
     if not isinstance(value, float) or not math.isfinite(value):
         return ""
     return f": write {int(value)}" if value.is_integer() else ": round it first, if that is what is meant"
+
+
+def as_target(path: str | Path, asker: str) -> Path:
+    """A file to write, in a folder that is there.
+
+    Raises:
+        TypeError: if it is no path.
+        ValueError: if no file can have such a name.
+        FileNotFoundError: if there is no such folder.
+        IsADirectoryError: if it is a folder itself.
+    """
+    if not isinstance(path, str | Path) or "\0" in str(path):
+        raise TypeError(
+            f"{asker} writes to a path, such as 'report.json'; got {shown(path)} of type {type(path).__name__}"
+        )
+    target = Path(path)
+    try:
+        within, taken = target.parent.is_dir(), target.is_dir()
+    except OSError as error:
+        raise ValueError(f"{asker} cannot write to {shown(str(target))}: {error.strerror}") from None
+    if not within:
+        raise FileNotFoundError(f"{asker}: there is no folder {shown(str(target.parent))} to write to: make it first")
+    if taken:
+        raise IsADirectoryError(f"{asker}: {shown(str(target))} is a folder: name a file in it")
+    return target

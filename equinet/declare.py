@@ -22,8 +22,8 @@ from equinet.checks import shown
 if TYPE_CHECKING:
     from jax.extend.core import ClosedJaxpr, JaxprEqn
 
-    from equinet.field import Field
-    from equinet.phases import Phase
+    from equinet.symmetry.field import Field
+    from equinet.symmetry.polyphase import Phase
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 Mapped = tuple[bool, ...]

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 
@@ -22,9 +23,10 @@ def multiply_adds(net: eq.Layer, shape: Sequence[int]) -> int:
     >>> multiply_adds(eq.Sequential(eq.Conv(8, 3, padding="circular"), eq.MaxPool(2), eq.Conv(4, 1)), (6, 6, 2))
     5472
     """
-    variables, total, shape = jax.eval_shape(lambda: net.init(0, shape)), 0, tuple(shape)
+    variables, total = jax.eval_shape(lambda: net.init(0, shape)), 0
+    sizes: tuple[Any, ...] = tuple(shape)
     for layer, params, _ in net.chain(variables["params"], variables["state"]):
-        shape = layer.output_shape(shape)
+        sizes = layer.output_shape(sizes)
         if isinstance(params, dict) and "kernel" in params:
-            total += math.prod(params["kernel"].shape) * math.prod(n or 0 for n in shape[:-1])
+            total += math.prod(params["kernel"].shape) * math.prod(n or 0 for n in sizes[:-1])
     return total

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinet as eq
-from equinet.layers import BlurPool, Conv, MaxPool, PolyphasePool, Relu
 
-Strided = Conv | MaxPool | BlurPool
+Strided = eq.Conv | eq.MaxPool | eq.BlurPool
 
 
 @jax.default_matmul_precision("highest")
@@ -32,18 +31,18 @@ def folded_energy(net: eq.Sequential, variables: dict[str, Any], inputs: np.ndar
         own, stride = {"params": params, "state": state}, getattr(layer, "stride", 1)
         if stride not in (1, (1, 1)):
             after = links[place + 1][0] if place + 1 < len(links) else None
-            found.append(_share_above(_at_stride_one(layer, own, x, isinstance(after, Relu)), _number(stride)))
+            found.append(_share_above(_at_stride_one(layer, own, x, isinstance(after, eq.Relu)), _number(stride)))
         x = jax.jit(layer.apply)(own, x)
     return found
 
 
 def _at_stride_one(layer: eq.Layer, own: dict[str, Any], x: jax.Array, relu: bool) -> jax.Array:
-    if isinstance(layer, PolyphasePool):
+    if isinstance(layer, eq.PolyphasePool):
         return x
     if not isinstance(layer, Strided):
         raise TypeError(f"no way down that is known here: {layer}")
     y = jax.jit(replace(layer, stride=1).apply)(own, x)
-    return jax.nn.relu(y) if relu and isinstance(layer, Conv) else y
+    return jax.nn.relu(y) if relu and isinstance(layer, eq.Conv) else y
 
 
 def _number(stride: int | tuple[int, ...]) -> int:
@@ -73,7 +72,7 @@ def roughness(net: eq.Sequential, variables: dict[str, Any]) -> list[float]:
     """
     found = []
     for layer, params, _ in net.chain(variables["params"], variables["state"]):
-        if not isinstance(layer, Conv):
+        if not isinstance(layer, eq.Conv):
             continue
         kernel = np.asarray(params["kernel"], np.float64)
         axes = [axis for axis in range(kernel.ndim - 2) if kernel.shape[axis] > 1]

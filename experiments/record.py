@@ -14,7 +14,7 @@ from typing import Any
 
 import jax
 
-from equinet.runtime import tuning
+from equinet.ops.cpu import tuning
 from experiments.data.files import check_regular, write_whole
 
 ROOT = Path(__file__).resolve().parent.parent

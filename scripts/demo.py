@@ -12,7 +12,7 @@ import time
 from absl import flags
 from rich.console import Console
 
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 from experiments.demo import run as run_demo
 from experiments.figures import draw_planes, draw_shares
 from experiments.record import run_record

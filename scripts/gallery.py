@@ -20,7 +20,7 @@ from typing import Any
 
 from absl import flags
 
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 from experiments.record import read_json, write_json, write_text
 from scripts.command import check_pattern, read_folder, run
 

@@ -38,6 +38,7 @@ def define_flags() -> None:
     flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
     flags.DEFINE_bool("suggest", False, "List the smallest edits after which --require is met.")
     flags.DEFINE_bool("measure", True, "Measure each suggestion on random weights before it is shown.")
+    flags.DEFINE_bool("ledger", False, "List every layer, not only those that lose something.")
     flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
 
 
@@ -59,6 +60,8 @@ def main() -> int:
         print(json.dumps(as_dict(asked, certificate, met, sizes, suggestions), indent=2, ensure_ascii=False))
         return int(met is False)
     print(f"{asked.name}\n\n{certificate}")
+    if args.ledger:
+        print(f"\n{certificate.table()}")
     if met is not None:
         print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
     if sizes is not None:

@@ -16,7 +16,7 @@ give.
 
 from absl import flags
 
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 from experiments.linear import keep_baselines
 from experiments.record import write_text
 from experiments.study import DOCS, STUDIES, keep_records, kept_records, load_study, pages, run_study

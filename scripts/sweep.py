@@ -19,7 +19,7 @@ from absl import flags
 
 import equinet as eq
 from equinet import models
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 from equinet.verify import MODES, Discovered, Report, discover, verify
 from experiments.devices import check_room
 from experiments.settings import MOST_SEED

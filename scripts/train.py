@@ -14,7 +14,7 @@ added, elsewhere --coordinator=HOST:PORT --processes=N --process=K, with a workd
 from absl import flags
 from ml_collections import config_flags
 
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 from experiments.devices import connect, is_main_process
 from experiments.settings import Settings
 from scripts.command import read_folder, run

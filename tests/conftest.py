@@ -7,7 +7,7 @@ import jax
 import pytest
 from hypothesis import settings
 
-from equinet.linear import only_plain
+from equinet.ops.transposes import only_plain
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")

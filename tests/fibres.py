@@ -9,9 +9,9 @@ import numpy as np
 
 import equinet as eq
 from equinet.groups import signed_permutations
-from equinet.groups.point_groups import PointGroup, closure
+from equinet.groups.intertwiners import kernel_basis
 from equinet.groups.representation import point_group
-from equinet.kernels import kernel_basis
+from equinet.groups.symbols.point import PointGroup, closure
 
 Random = np.random.Generator
 SOLID = ("-1", "2_z", "m_z", "m_xy", "222", "mm2", "mmm", "4", "-4", "4/m", "422", "4mm", "-42m", "3", "-3", "32", "3m")

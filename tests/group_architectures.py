@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 
 import equinet as eq
-from equinet.groups.point_groups import PointGroup
-from equinet.kernels import is_mapped_to_itself
+from equinet.groups.intertwiners import is_mapped_to_itself
+from equinet.groups.symbols.point import PointGroup
 from tests import architectures
 from tests.fibres import Random, is_generic, random_fibre, random_group, random_subgroup
 

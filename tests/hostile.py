@@ -36,7 +36,7 @@ import numpy as np
 import equinet as eq
 import equinet.groups
 import equinet.models
-import equinet.runtime
+import equinet.ops.cpu
 import equinet.verify
 from equinet.advise import Requirement
 from equinet.groups.representation import Representation, point_group
@@ -49,7 +49,7 @@ MEMORY = 2 << 30
 LONGEST = 2000
 """Characters of a message."""
 
-PAGES: list[types.ModuleType] = [eq, equinet.groups, equinet.models, equinet.verify, equinet.runtime]
+PAGES: list[types.ModuleType] = [eq, equinet.groups, equinet.models, equinet.verify, equinet.ops.cpu]
 REFERENCE = "\n".join(page.read_text() for page in (Path(PACKAGE).parent / "docs" / "api").glob("*.md"))
 try:
     import equinet.interop

@@ -17,7 +17,8 @@ import numpy as np
 
 import equinet as eq
 from equinet.groups import Matrix
-from equinet.layers import polyphase, selection
+from equinet.layers import polyphase
+from equinet.ops import selection
 from tests.inputs import structured
 
 Function = TypeVar("Function", bound=Callable)

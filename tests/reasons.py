@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 import equinet as eq
-from equinet.domain import Axis, Domain
+from equinet.groups.domain import Axis, Domain
 from tests.oracle import judge
 
 LARGEST = 3100

@@ -11,7 +11,7 @@ import pytest
 from benchmarks import __main__ as command
 from benchmarks import common, layers, networks, page, query, sweeps
 from benchmarks.common import Busy, Work, measure, standing
-from equinet.linear import only_plain
+from equinet.ops.transposes import only_plain
 
 SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
 # Work, peer, ratio to reach and ratio beyond: what the project set out to reach.

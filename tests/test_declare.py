@@ -13,7 +13,7 @@ from jax.core import eval_jaxpr
 
 import equinet as eq
 from equinet.declare import Declared, declaration
-from equinet.field import Field
+from equinet.symmetry.field import Field
 
 
 def rule(*fields):

@@ -7,8 +7,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from equinet.domain import Axis, Boundary, Domain, bounded, box, infinite, periodic, plane, torus
+import equinet as eq
 from equinet.groups import Isometry, Lattice, SpaceGroup, signed_permutations
+from equinet.groups.domain import Axis, Boundary, Domain, bounded, box, infinite, periodic, plane, torus
 
 AXES = [periodic(1), periodic(2), periodic(3), bounded(1), bounded(2), bounded(3)]
 DOMAINS = [
@@ -145,3 +146,12 @@ def test_axes_of_different_kind_never_swap() -> None:
 def test_errors_say_what_was_wrong(build: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build()
+
+
+def test_the_group_of_a_grid_of_many_axes_is_refused() -> None:
+    many = eq.Domain((eq.periodic(2),) * 5)
+    for ask in (lambda: many.group, lambda: eq.certify(eq.Relu(), many), lambda: eq.infer(lambda x: x, many)):
+        with pytest.raises(ValueError, match=r"at most 4 axes, such as \(periodic\(8\), bounded\(9\)\).*; got 5"):
+            ask()
+    with pytest.raises(ValueError, match="at most 4 axes"):
+        eq.Domain((eq.periodic(2),) * 9)

@@ -9,6 +9,11 @@ import equinet as eq
 KEY = jax.random.key(0)
 
 
+def made(name, *args, **named):
+    """The layer called `name`, with arguments that it may not have."""
+    return getattr(eq, name)(*args, **named)
+
+
 def test_a_stride_larger_than_the_map():
     net = eq.Sequential(eq.Conv(2, 3), eq.MaxPool(2), eq.Named("last", eq.Conv(2, 1, stride=8)))
     with pytest.raises(eq.LayerError, match=r"last: Conv.*stride 8 is larger than the map, of size 4 along axis 0"):
@@ -251,3 +256,58 @@ def test_weights_of_another_group_convolution():
         eq.Sequential(LIFT).apply(eq.Sequential(eq.Conv(4, 3)).init(KEY, (8, 8, 1)), x)
     with pytest.raises(eq.LayerError, match=r"layer 0 \(Conv\).*weights are those of another layer"):
         eq.Sequential(eq.Conv(4, 3), LIFT).apply(variables, x)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: eq.Conv(8, 3, padding="SAME"), "unknown padding 'SAME': here it is called 'zero'"),
+        (lambda: eq.MaxPool(2, padding="replicate"), "unknown padding 'replicate': here it is called 'edge'"),
+        (lambda: eq.AvgPool(2, padding="CIRCULAR"), "unknown padding 'CIRCULAR': here it is called 'circular'"),
+        (lambda: eq.Conv(8, 3, padding="round"), "unknown padding 'round'; use one of circular"),
+        (
+            lambda: made("Conv", 8, kernel_size=3),
+            "Conv has no argument 'kernel_size': say kernel; its arg",
+        ),
+        (lambda: made("MaxPool", kernel_size=3), "MaxPool has no argument 'kernel_size': say window"),
+        (lambda: made("Conv", 8, 3, strid=2), "Conv has no argument 'strid': say stride"),
+        (lambda: made("Dense", units=8), "Dense has no argument 'units': say features"),
+        (lambda: made("Relu", inplace=True), "Relu has no argument 'inplace'; its arguments are $"),
+    ],
+)
+def test_what_other_frameworks_call_it(make, message):
+    with pytest.raises((TypeError, eq.LayerError), match=message):
+        make()
+
+
+def test_a_layer_is_not_called_without_its_variables():
+    with pytest.raises(TypeError, match=r"Relu\(\) is called without its variables: net.bind\(variables\)\(x\)"):
+        eq.Relu()(jnp.ones((1, 4, 1)))
+
+
+def test_a_layer_of_ones_own_that_misses_a_method():
+    class Silent(eq.Identity):
+        symmetry = eq.Layer.symmetry
+
+    with pytest.raises(NotImplementedError, match=r"Silent is a layer of yours that does not define symmetry\(self"):
+        eq.certify(eq.Sequential(Silent()), eq.torus(4))
+    with pytest.raises(NotImplementedError, match="does not define output_shape"):
+        eq.Layer().output_shape((4, 1))
+
+
+def test_a_bound_network_passes_through_jit():
+    net = eq.Sequential(eq.Conv(2, 3, padding="circular"), eq.BatchNorm(), eq.GlobalAvgPool())
+    first, second = (net.bind(net.init(seed, (6, 6, 1))) for seed in (0, 1))
+    traces, x = [], jax.random.normal(KEY, (1, 6, 6, 1))
+
+    @jax.jit
+    def run(bound, x):
+        traces.append(bound)
+        return bound(x)
+
+    for bound in (first, second):
+        assert jnp.array_equal(run(bound, x), jax.jit(bound)(x))
+    assert len(traces) == 1
+    slopes = jax.grad(lambda bound: bound(x).sum())(first)
+    assert jax.tree.structure(slopes) == jax.tree.structure(first)
+    assert eq.certify(slopes.layer, eq.torus(6, 6)).strict == eq.certify(net, eq.torus(6, 6)).strict

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import pytest
 
 import equinet as eq
-from equinet.fibre import agree, concatenate
 from equinet.groups import matmul, signed_permutations
+from equinet.groups.fibre import agree, concatenate
 from equinet.groups.representation import Representation, point_group
 from equinet.layers.base import Context
 from equinet.layers.orbits import orbit_count

@@ -7,27 +7,24 @@ from pathlib import Path
 
 import pytest
 
+from scripts import draw_imports
+
 ROOT = Path(__file__).resolve().parent.parent
 
-# What each part of equinet may import from equinet, besides itself. A new part gets a row here.
-CORE = {"fibre", "kernels", "lines", "matching", "windows", "phases", "ties", "field", "tables"}
+# What each part of equinet, a folder or a file, may import from equinet besides itself. A new part gets a row here.
 ALLOWED: dict[str, set[str]] = {
     "checks": set(),
     "groups": {"checks"},
-    "domain": {"checks", "groups"},
-    "runtime": set(),
-    "arrays": {"checks"},
-    "verify": {"checks", "arrays", "groups", "domain"},
-    **{name: {"checks", "groups", "domain", *CORE} for name in CORE},
-    "declare": {"checks", "phases", "field"},
-    "linear": set(),
-    "layers": {"checks", "arrays", "groups", "domain", *CORE, "declare", "linear"},
-    "certify": {"checks", "groups", "domain", *CORE, "layers"},
-    "infer": {"checks", "arrays", "groups", "domain", *CORE, "declare", "certify"},
-    "advise": {"checks", "groups", "domain", *CORE, "layers", "certify", "verify"},
-    "export": {"checks", "groups", "domain", *CORE, "layers"},
-    "models": {"checks", "groups", "fibre", "layers"},
-    "interop": {"checks", "groups", "domain", *CORE, "layers", "infer"},
+    "symmetry": {"checks", "groups"},
+    "ops": {"checks", "groups", "symmetry"},
+    "declare": {"checks", "symmetry"},
+    "layers": {"checks", "groups", "symmetry", "ops", "declare"},
+    "certify": {"checks", "groups", "symmetry", "layers"},
+    "infer": {"checks", "groups", "symmetry", "ops", "declare"},
+    "verify": {"checks", "groups", "ops"},
+    "advise": {"checks", "groups", "symmetry", "layers", "certify", "verify"},
+    "models": {"checks", "groups", "layers"},
+    "interop": {"checks", "groups", "symmetry", "layers", "infer"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 EXTRAS = ("optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")
@@ -71,8 +68,8 @@ def test_imports_inside_equinet_go_downward(path: Path) -> None:
 def test_equinet_does_not_know_what_is_built_on_it(path: Path) -> None:
     tops = {name.split(".")[0] for name in imported(path)}
     assert not tops & OUTSIDE
-    if part(path) == "groups":
-        assert not tops & {"jax", "jaxlib"}, "groups is exact integers and knows no array library but numpy"
+    if part(path) in ("groups", "symmetry"):
+        assert not tops & {"jax", "jaxlib"}, f"{part(path)} is exact integers and knows no array library but numpy"
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -81,6 +78,29 @@ def test_extras_are_imported_where_used_only(path: Path) -> None:
         pytest.skip("imported only by those who use it")
     tops = {name.split(".")[0] for name in imported(path, top_level_only=True)}
     assert not tops & set(EXTRAS)
+
+
+def test_imports_go_in_no_circle() -> None:
+    modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in EVERYTHING}
+    graph = {name: draw_imports.imports(path) & modules.keys() - {name} for name, path in modules.items()}
+    assert not draw_imports.circle(graph)
+    assert draw_imports.circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) in (["b", "c", "b"], ["c", "b", "c"])
+    assert not draw_imports.circle({"a": {"b", "c"}, "b": {"c"}, "c": set()})
+    with pytest.raises(ValueError, match="in a circle among a, b"):
+        draw_imports.floors({"a": {"b"}, "b": {"a"}, "c": set()})
+
+
+def test_the_picture_is_that_of_the_imports() -> None:
+    found = draw_imports.arrows()
+    assert draw_imports.PICTURE.read_text() == draw_imports.draw(found), "python -m scripts.draw_imports"
+    assert found.keys() == ALLOWED.keys() == draw_imports.PARTS.keys()
+    # What is drawn says it all: every import follows from the arrows.
+    below: dict[str, set[str]] = {}
+    for own in (own for floor in draw_imports.floors(found) for own in floor):
+        drawn = {other for one, other in draw_imports.direct(found) if one == own}
+        below[own] = drawn.union(*(below[other] for other in drawn))
+    assert all(others <= below[own] for own, others in found.items())
+    assert draw_imports.draw({**found, "verify": found["verify"] | {"layers"}}) != draw_imports.draw(found)
 
 
 def test_nothing_touches_jax_internals() -> None:
@@ -93,9 +113,9 @@ def test_experiments_use_the_public_page() -> None:
         for path in sorted((ROOT / top).rglob("*.py")):
             deep = {name for name in imported(path) if name.startswith("equinet.")} - {
                 "equinet.models",
-                "equinet.runtime",
-                "equinet.runtime.tune_cpu",
-                "equinet.runtime.tuning",
+                "equinet.ops.cpu",
+                "equinet.ops.cpu.tune_cpu",
+                "equinet.ops.cpu.tuning",
             }
             assert not deep, f"{path.name} imports {sorted(deep)}; experiments use equinet as any user would"
 

@@ -40,11 +40,12 @@ def test_random_architectures(block):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(20))
+@pytest.mark.parametrize("block", range(5))
 def test_ten_thousand_random_architectures(block):
-    unsound, loose = _run(range(500 * block, 500 * block + 500))
+    """Two in a hundred may be loose. Blocks are large: near one in a hundred is, and of 500 that is 14 at times."""
+    unsound, loose = _run(range(2000 * block, 2000 * block + 2000))
     assert not unsound, "\n".join(unsound)
-    assert len(loose) <= 10, "\n".join(loose)
+    assert len(loose) <= 40, "\n".join(loose)
     assert all(loose.values()), [exception for exception, cause in loose.items() if not cause]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 import equinet as eq
 from equinet.interop import from_fn
-from equinet.ties import Trial
+from equinet.symmetry.ties import Trial
 from tests.fibres import PLANE, reading
 from tests.oracle import judge
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
-from equinet.domain import Axis, Domain
-from equinet.fibre import Fibre
-from equinet.groups.point_groups import PointGroup
+from equinet.groups.domain import Axis, Domain
+from equinet.groups.fibre import Fibre
+from equinet.groups.symbols.point import PointGroup
 from equinet.layers import (
     AvgPool,
     BlurPool,

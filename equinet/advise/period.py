@@ -10,7 +10,7 @@ from math import lcm
 from equinet.advise.edits import pooled, rewrite, unplaced
 from equinet.advise.require import Requirement
 from equinet.certify import certify
-from equinet.domain import plane
+from equinet.groups.domain import plane
 from equinet.layers import Layer, LayerError
 
 MOST_CLASSES = 64

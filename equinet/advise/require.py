@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from equinet.certify import Certificate
 from equinet.checks import as_choice, as_integer, as_kind, shown
 from equinet.groups import Isometry, SpaceGroup
-from equinet.groups.names import says_where, solve_centre
+from equinet.groups.symbols.text import says_where, solve_centre
+from equinet.symmetry.certificate import Certificate
 
 Of = Literal["strict", "orbit", "invariance"]
 Require = SpaceGroup | str | Callable[[Certificate], bool]
@@ -124,4 +124,4 @@ def contains_somewhere(group: SpaceGroup, part: SpaceGroup) -> bool:
         if there is None:
             return False
         moved.append(Isometry(g.matrix, tuple(a - b for a, b in zip(there, g.shift, strict=True))))
-    return not moved or solve_centre(group, moved)[0] is not None
+    return not moved or solve_centre(group.lattice, moved)[0] is not None

@@ -11,8 +11,8 @@ from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
 from equinet.certify import certify
 from equinet.checks import as_choice, as_integers, as_items, as_kind, shown
-from equinet.domain import MOST_ALONG, Domain, box, plane, torus
-from equinet.fibre import as_channels
+from equinet.groups.domain import MOST_ALONG, Domain, box, plane, torus
+from equinet.groups.fibre import as_channels
 from equinet.layers import Layer, LayerError
 
 MOST_SIZES = 1 << 16

@@ -11,11 +11,12 @@ from equinet.advise.period import likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
 from equinet.advise.why import Lack, is_vacuous, lack
-from equinet.certify import Certificate, certify
+from equinet.certify import certify
 from equinet.checks import as_flag, as_integer, as_kind
-from equinet.domain import Axis, Domain, as_domain, periodic
-from equinet.fibre import as_channels
+from equinet.groups.domain import Axis, Domain, as_domain, periodic
+from equinet.groups.fibre import as_channels
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
+from equinet.symmetry.certificate import Certificate
 from equinet.verify import Report, verify
 
 

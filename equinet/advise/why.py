@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from equinet.advise.edits import circular, leaf_edits, over_group, polyphase, pooled, unplaced
 from equinet.advise.require import Of, Requirement
-from equinet.certify import Certificate, LedgerRow, certify
-from equinet.domain import Axis, Domain, plane
+from equinet.certify import certify
 from equinet.groups import point_group_symbol
-from equinet.groups.point_groups import PointGroup
+from equinet.groups.domain import Axis, Domain, plane
+from equinet.groups.symbols.point import PointGroup
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
+from equinet.symmetry.certificate import Certificate, LedgerRow
 
 
 @dataclass(frozen=True)

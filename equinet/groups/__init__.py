@@ -10,10 +10,7 @@ from equinet.groups.isometry import matmul as matmul
 from equinet.groups.isometry import matvec as matvec
 from equinet.groups.isometry import signed_permutations as signed_permutations
 from equinet.groups.lattice import Lattice as Lattice
-from equinet.groups.names import format_group as format_group
-from equinet.groups.names import parse_group as parse_group
-from equinet.groups.names import parse_isometry as parse_isometry
-from equinet.groups.plane_groups import plane_group_symbol as plane_group_symbol
-from equinet.groups.point_groups import parse_point_group as parse_point_group
-from equinet.groups.point_groups import point_group_symbol as point_group_symbol
 from equinet.groups.space_group import SpaceGroup as SpaceGroup
+from equinet.groups.symbols.point import parse_point_group as parse_point_group
+from equinet.groups.symbols.point import point_group_symbol as point_group_symbol
+from equinet.groups.symbols.text import parse_isometry as parse_isometry

@@ -12,8 +12,8 @@ from functools import cached_property, lru_cache
 
 from equinet.checks import as_integer, as_items, as_kind, is_integer, shown
 from equinet.groups.isometry import Matrix, as_rows, axis_images, inverse_matrix, matmul, signed_permutations
-from equinet.groups.plane_groups import is_plane_symbol, parse_plane_group
-from equinet.groups.point_groups import PointGroup, closure, determinant, parse_point_group, point_group_symbol
+from equinet.groups.symbols.plane import is_plane_symbol, standard_instance
+from equinet.groups.symbols.point import PointGroup, closure, determinant, parse_point_group, point_group_symbol
 
 Images = tuple[tuple[int, int], ...]
 """For each basis vector, the one it is sent to and the sign."""
@@ -51,7 +51,7 @@ def point_group(group: str | Sequence[Matrix], dim: int = 2) -> PointGroup:
         return closure(matrices, len(matrices[0]))
     dim = as_integer(dim, "the dimension of a point group", least=0)
     if dim == 2 and is_plane_symbol(group):
-        return parse_plane_group(group).point_group
+        return closure([matrix for matrix, _ in standard_instance(group)[1]], 2)
     return parse_point_group(group, dim)
 
 

@@ -18,8 +18,10 @@ from equinet.groups.isometry import (
     matmul,
     matvec,
 )
-from equinet.groups.lattice import Lattice
-from equinet.groups.point_groups import closure, order_of
+from equinet.groups.lattice import Lattice, lift
+from equinet.groups.symbols.plane import plane_group_symbol
+from equinet.groups.symbols.point import closure, order_of
+from equinet.groups.symbols.text import read_group, write_group
 
 
 def _sub(a: Sequence[int], b: Sequence[int]) -> Vector:
@@ -28,12 +30,6 @@ def _sub(a: Sequence[int], b: Sequence[int]) -> Vector:
 
 def _add(a: Sequence[int], b: Sequence[int]) -> Vector:
     return tuple(x + y for x, y in zip(a, b, strict=True))
-
-
-def lift(stacked: Lattice, leading: int, target: Sequence[int]) -> Vector | None:
-    """Tail of an element of `stacked` whose first `leading` coordinates equal `target`, or None if there is none."""
-    rest = stacked.reduce((*target, *(0,) * (stacked.dim - leading)))
-    return None if any(rest[:leading]) else tuple(-v for v in rest[leading:])
 
 
 def meet_cosets(a: Lattice, at: Sequence[int], b: Lattice, bt: Sequence[int]) -> Vector | None:
@@ -306,13 +302,38 @@ class SpaceGroup:
         return f"SpaceGroup({self})"
 
     def __str__(self) -> str:
-        from equinet.groups.names import format_group
+        """The text of the group, such that `SpaceGroup.parse(text, group.dim, group.periods) == group`.
 
-        return format_group(self)
+        >>> glide = Isometry(((-1, 0), (0, 1)), (0, 1))
+        >>> print(SpaceGroup.generate(2, [glide, Isometry.translation((1, 0))]))
+        Z × 2Z · m_x {-x, y+1} (pg, index 2)
+        >>> quarter = Isometry(((0, -1), (1, 0)), (7, 0))
+        >>> print(SpaceGroup.generate(2, [quarter, Isometry.translation((2, 0))]))
+        2Z × 2Z ⋊ 4 (p4, index 4)
+        """
+        return write_group(self)
 
     @staticmethod
     def parse(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
-        """The group that `str` prints; see `equinet.groups.names`."""
-        from equinet.groups.names import parse_group
+        """The group that `str` prints; the smallest one that contains it together with the periods.
 
-        return parse_group(text, dim, periods)
+        Args:
+            text: see `equinet.groups.symbols.text`; notes in parentheses may be left out.
+            dim: d, needed if neither the text nor `periods` tells it.
+            periods: the translations that act as the identity; none by default.
+
+        Raises:
+            ValueError: if the text is not such a name, a symbol is unknown (the near ones are listed), dimensions
+                differ, the point group does not map the translations or the periods to themselves, or a note is wrong.
+
+        >>> SpaceGroup.parse("2Z × 2Z ⋊ 4mm") == SpaceGroup.parse("2Z x 2Z : 4mm (p4m, index 4)")
+        True
+        >>> print(SpaceGroup.parse("p4g"), "|", SpaceGroup.parse("4mm", periods=Lattice.diagonal((8, 8))))
+        2Z × 2Z · 4mm {-y, x; -x+1, y+1} (p4g, index 4) | 4mm (order 8)
+        """
+        return read_group(text, dim, periods, SpaceGroup.generate)
+
+    @property
+    def plane_symbol(self) -> str | None:
+        """The short symbol of the abstract plane group, such as `p4m`; None unless the translations span a plane."""
+        return plane_group_symbol(self.lattice, self.operations)

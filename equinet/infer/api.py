@@ -13,12 +13,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.arrays import as_dtype
-from equinet.certify import Certificate
 from equinet.checks import as_choice, as_flag, is_integer, shown
-from equinet.domain import MOST_ALONG, Domain, as_domain
-from equinet.fibre import Fibre, as_channels
-from equinet.field import Field, Lost, Row, Span, changed
+from equinet.groups.domain import MOST_ALONG, Domain, as_domain
+from equinet.groups.fibre import Fibre, as_channels
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, permuted
@@ -27,7 +24,10 @@ from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.fourier import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.ties import Trial, drawn_weights
+from equinet.ops.arrays import as_dtype
+from equinet.symmetry.certificate import Certificate
+from equinet.symmetry.field import Field, Lost, Row, Span, changed
+from equinet.symmetry.ties import Trial, drawn_weights
 
 LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
 BATCH = 2

@@ -1,7 +1,7 @@
 """Running a program on arrays, to see what flows into the regions that declare their symmetry.
 
 Where such a region chooses between values, its claim rests on their not being equal by construction: the program says
-whether they are (`equinet.ties`).
+whether they are (`equinet.symmetry.ties`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import jax.numpy as jnp
 
 from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, is_literal
-from equinet.ties import QUICKLY, Cases, Later, Trial, mapped
+from equinet.symmetry.ties import QUICKLY, Cases, Later, Trial, mapped
 
 TURNS = 64
 """Turns of a loop that are followed; of a longer one nothing is said."""

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from equinet.domain import Domain
-from equinet.field import Field, Span
 from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images
-from equinet.groups.homomorphism import Homomorphism, Key, merge_operations
+from equinet.groups.domain import Domain
+from equinet.groups.relation import Key, Relation, merge_operations
 from equinet.groups.space_group import meet_cosets
-from equinet.lines import Line
-from equinet.tables import submatrix
+from equinet.symmetry.field import Field, Span
+from equinet.symmetry.lines import Line
+from equinet.symmetry.patterns import submatrix
 
 
 def irregular(field: Field, axes: Sequence[bool]) -> Field:
@@ -50,9 +50,7 @@ def _on(
 ) -> Field:
     """A field on another grid, given its action."""
     lattice, merged = merge_operations(lattice, operations, len(field.variables))
-    action = Homomorphism(
-        field.source.dim, grid.dim, lattice, merged, field.action.source_periods, grid.wrapped.periods
-    )
+    action = Relation(field.source.dim, grid.dim, lattice, merged, field.action.source_periods, grid.wrapped.periods)
     return replace(field, grid=grid, spans=tuple(spans)).based(action, field.variables)
 
 

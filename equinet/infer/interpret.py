@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from equinet.declare import declaration
-from equinet.fibre import Fibre
-from equinet.field import Field
+from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.evaluate import Runs
@@ -26,6 +25,7 @@ from equinet.infer.rules.fourier import settled, spectral
 from equinet.infer.rules.movement import SEES_ENDS
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Held, Spectrum, Value, free
 from equinet.infer.views import freed, without_spare_axes
+from equinet.symmetry.field import Field
 
 UNROLLED = 64
 """Steps of a loop that are followed one by one; of a longer loop, what every step keeps."""

@@ -9,12 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from equinet.fibre import Fibre
-from equinet.field import Field, Span
+from equinet.groups.fibre import Fibre
 from equinet.infer.fields import natural_join, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value, named
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
-from equinet.tables import fix_axes, restrict_to_table
+from equinet.symmetry.field import Field, Span
+from equinet.symmetry.patterns import fix_axes, restrict_to_table
 
 How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]

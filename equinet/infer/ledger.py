@@ -8,11 +8,11 @@ from functools import partial
 from itertools import groupby
 
 from equinet.declare import declaration
-from equinet.fibre import Fibre
-from equinet.field import Field, Lost, Row
+from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
 from equinet.infer.values import Constant, Value
 from equinet.infer.views import MOST_AXES
+from equinet.symmetry.field import Field, Lost, Row
 
 Place = tuple[tuple[str, ...], str]
 _QUIET = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy", "stop_gradient"}

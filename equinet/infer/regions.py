@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import reduce
 
 from equinet.declare import Declared
-from equinet.fibre import Fibre
-from equinet.field import Field, changed
+from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import permuted, restrict_source
@@ -16,7 +15,8 @@ from equinet.infer.join import held
 from equinet.infer.rules.table import NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
 from equinet.infer.views import freed, plain
-from equinet.phases import Phase
+from equinet.symmetry.field import Field, changed
+from equinet.symmetry.polyphase import Phase
 
 
 def push_declared(

@@ -11,8 +11,8 @@ from equinet.infer.join import mixed
 from equinet.infer.tables import Table, continued
 from equinet.infer.values import Digit, Ends, Layout, Strip, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.tables import fix_axes
-from equinet.windows import FILL
+from equinet.symmetry.patterns import fix_axes
+from equinet.symmetry.windows import FILL
 
 
 def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -> Value:

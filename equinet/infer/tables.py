@@ -18,7 +18,7 @@ from typing import Literal
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.windows import FILL, MISSING, Reading
+from equinet.symmetry.windows import FILL, MISSING, Reading
 
 Kind = Literal["gather", "sum", "max"]
 _ULPS = 8

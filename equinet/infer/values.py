@@ -19,12 +19,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.domain import Axis, Domain
-from equinet.field import Field
+from equinet.groups.domain import Axis, Domain
 from equinet.infer.fields import irregular
 from equinet.infer.lazy import Lazy
 from equinet.infer.tables import Kernel, Kind, Table
-from equinet.phases import Phase
+from equinet.symmetry.field import Field
+from equinet.symmetry.polyphase import Phase
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from math import gcd
 
 import numpy as np
 
-from equinet.field import Reduce
 from equinet.infer.fields import forget_axes
 from equinet.infer.tables import Kernel
 from equinet.infer.values import Digit, Layout, Value
-from equinet.tables import fix_axes
-from equinet.windows import Nearest, Reading, Rolled, Shuffle
+from equinet.symmetry.field import Reduce
+from equinet.symmetry.patterns import fix_axes
+from equinet.symmetry.windows import Nearest, Reading, Rolled, Shuffle
 
 
 def regrouped(layout: Layout, shape: Sequence[int]) -> Layout | None:

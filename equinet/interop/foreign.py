@@ -12,12 +12,12 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import is_integer, shown
-from equinet.domain import MOST_ALONG
-from equinet.fibre import Forgotten
-from equinet.field import Field, Lost
+from equinet.groups.domain import MOST_ALONG
+from equinet.groups.fibre import Forgotten
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Shape
 from equinet.layers.combine import same_sizes
+from equinet.symmetry.field import Field, Lost
 
 Rule = Callable[[Field], Field]
 

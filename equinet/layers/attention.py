@@ -8,13 +8,13 @@ from math import prod
 import jax
 import jax.numpy as jnp
 
-from equinet.fibre import Fibre
-from equinet.field import Field, Lost
+from equinet.groups.fibre import Fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, per_axis
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.local import read_shape
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
-from equinet.windows import Blocks
+from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.windows import Blocks
 
 Ints = int | tuple[int, ...]
 

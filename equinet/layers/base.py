@@ -6,17 +6,19 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.tree_util import register_dataclass
 
-from equinet.arrays import as_key
 from equinet.checks import MOST, MOST_AXES, as_choice, as_flag, as_real, is_integer, shown
 from equinet.declare import declare
-from equinet.fibre import Fibre, Forgotten
-from equinet.field import Field, Lost
+from equinet.groups.fibre import Fibre, Forgotten
+from equinet.layers.spelling import check_names
+from equinet.ops.arrays import as_key
+from equinet.symmetry.field import Field, Lost
 
 Shape = tuple[int | None, ...]
 Params = Any
@@ -109,6 +111,22 @@ class Layer:
     """Where `infer` takes what `symmetry` declares rather than what code shows: where operations move channels, always,
     or in regions that `forward` declares itself."""
 
+    def __new__(cls, *_: Any, **named: Any) -> Self:
+        if named:
+            check_names(cls, tuple(named))
+        return super().__new__(cls)
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """A layer holds no weights, so it is not called: see `apply` and `bind`.
+
+        Raises:
+            TypeError: always.
+        """
+        raise TypeError(
+            f"{shown(self)} is called without its variables: net.bind(variables)(x), or net.apply(variables, x), with "
+            f"variables = net.init(key, (*spatial, channels))"
+        )
+
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
 
@@ -117,7 +135,7 @@ class Layer:
         Raises:
             LayerError: if the layer cannot run on such an input.
         """
-        raise NotImplementedError
+        raise _undefined(self, "output_shape(self, shape), the shape of its output")
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         """Initial parameters and state; none by default."""
@@ -126,11 +144,13 @@ class Layer:
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         """Output and new state."""
-        raise NotImplementedError
+        raise _undefined(self, "forward(self, params, state, x, context), which returns its output and new state")
 
     def symmetry(self, field: Field) -> Field:
         """Push the symmetry of the input through the layer."""
-        raise NotImplementedError
+        raise _undefined(
+            self, "symmetry(self, field), the symmetry of its output: field.fix_positions() is always right"
+        )
 
     def reason(self, before: Field, lost: Lost) -> str:
         """Why isometries are lost here, for the ledger.
@@ -282,11 +302,19 @@ class FibreLayer(Layer):
         return hash(self._key())
 
 
+def _undefined(layer: Layer, method: str) -> NotImplementedError:
+    return NotImplementedError(f"{type(layer).__name__} is a layer of yours that does not define {method}")
+
+
+@register_dataclass
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A layer with its variables; calling it applies the layer in evaluation mode."""
+    """A layer with its variables; calling it applies the layer in evaluation mode.
 
-    layer: Layer
+    A pytree whose leaves are the variables, so that it can be passed through `jax.jit` and `jax.grad`.
+    """
+
+    layer: Layer = field(metadata={"static": True})
     variables: Variables
 
     def __call__(self, x: jax.Array) -> jax.Array:

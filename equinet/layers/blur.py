@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 
-from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, per_axis
-from equinet.layers.local import PaddingSpec, paddings, read_shape, taps, window_reason, windows
+from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
 from equinet.layers.pointwise import check_signs
-from equinet.layers.pool import maxima_shape, slide
-from equinet.windows import Extend, Window, binomial
+from equinet.layers.pool import maxima_shape
+from equinet.ops.blur import blur
+from equinet.ops.pool import slide
+from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.windows import Extend, Window, binomial
 
 Ints = int | tuple[int, ...]
-
-
-def _weighted(read: Sequence[jax.Array]) -> jax.Array:
-    """The binomial mean of taps. Those of equal weight are added first, so that reversing them changes no bit."""
-    size, dtype = len(read), read[0].dtype
-    weights = [jnp.asarray(weight / 2.0 ** (size - 1), dtype) for weight in binomial(size)]
-    halves = [(read[tap] + read[-1 - tap]) * weights[tap] for tap in range(size // 2)]
-    middle = [read[size // 2] * weights[size // 2]] if size % 2 else []
-    parts = halves + middle
-    return sum(parts[1:], start=parts[0])
 
 
 def blur_windows(
@@ -42,16 +33,6 @@ def blur_windows(
     if odd and any(k % 2 == 0 for k in sizes):
         raise LayerError(f"{layer}: an even filter size {size} moves the image by half a node; use an odd one")
     return windows(layer, shape, sizes, stride, 1, padding, "sum", [binomial(k) for k in sizes])
-
-
-def blur(x: jax.Array, axes: tuple[Window, ...]) -> jax.Array:
-    """Filter every spatial axis with the normalised binomial filter of its window, as a sum over its taps.
-
-    A depthwise convolution would be 20 to 60 times slower on a CPU.
-    """
-    for axis, window in enumerate(axes, start=1):
-        x = _weighted(taps(x, axis, window))
-    return x
 
 
 @dataclass(frozen=True)

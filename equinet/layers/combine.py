@@ -12,13 +12,13 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_kind, shown
-from equinet.fibre import Fibre, agree, concatenate
-from equinet.field import Field, Lost, changed
+from equinet.groups.fibre import Fibre, agree, concatenate
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, choice, within
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import joined as joined_trials
 from equinet.layers.trials import through
-from equinet.phases import Phase
+from equinet.symmetry.field import Field, Lost, changed
+from equinet.symmetry.polyphase import Phase
 
 Join = Literal["add", "concat", "mul"]
 

@@ -9,8 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.fibre import Fibre, Group
-from equinet.field import Field, Lost, changed
+from equinet.groups.fibre import Fibre, Group
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
 from equinet.layers.base import (
     Context,
@@ -27,7 +26,8 @@ from equinet.layers.base import (
 )
 from equinet.layers.orbits import orbit_count, orbit_means, spread
 from equinet.layers.pointwise import check_signs
-from equinet.layers.pool import maximum
+from equinet.ops.pool import maximum
+from equinet.symmetry.field import Field, Lost, changed
 
 
 def _needs_fibre(layer: Layer, channels: int | None) -> Fibre:

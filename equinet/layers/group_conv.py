@@ -12,10 +12,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_flag
-from equinet.fibre import Fibre, Forgotten
-from equinet.field import Field, Lost
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
-from equinet.kernels import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
+from equinet.groups.fibre import Fibre, Forgotten
+from equinet.groups.intertwiners import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
 from equinet.layers.base import (
     Context,
     FibreLayer,
@@ -32,7 +31,8 @@ from equinet.layers.base import (
 from equinet.layers.conv import Conv, ConvTranspose, add_bias, transposed_padding
 from equinet.layers.local import PaddingSpec, paddings, window_reason
 from equinet.layers.orbits import orbit_count, spread_invariant
-from equinet.windows import Reading, Window
+from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.windows import Reading, Window
 
 Ints = int | tuple[int, ...]
 
@@ -288,7 +288,7 @@ class GroupConv(_GroupConvolution):
 
     P is the group of the output's fibre. Between regular representations this is the group convolution of Cohen and
     Welling (2016); from scalars to a regular representation, the lifting convolution. The kernels are all those that
-    commute with P (`equinet.kernels`), expanded into one dense convolution.
+    commute with P (`equinet.groups.intertwiners`), expanded into one dense convolution.
 
     Declares the window rule up to P: an operation of P takes each window to a window and each tap to its image. So
     which rotations and reflections survive on a finite image is decided by kernel, stride, padding and size.

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
-
 from equinet.checks import MOST, is_integer, shown
-from equinet.domain import MOST_ALONG, Axis
-from equinet.field import Field, Lost
+from equinet.groups.domain import MOST_ALONG, Axis
 from equinet.layers.base import Layer, LayerError, Shape, per_axis
-from equinet.linear import with_transposes
-from equinet.windows import FILL, MODES, Padding, Reading, Window, pad_table
+from equinet.layers.spelling import PADDINGS
+from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.windows import MODES, Padding, Reading, Window
 
 PaddingSpec = str | int | tuple[tuple[int, int], ...]
 
@@ -43,7 +39,9 @@ def paddings(value: Any, what: str) -> PaddingSpec:
     """A mode of padding, an int for all ends, or a pair (lo, hi) per axis."""
     if isinstance(value, str):
         if value not in MODES:
-            raise ValueError(f"unknown {what} {shown(value)}; use one of {', '.join(MODES)} or pairs (lo, hi)")
+            meant = PADDINGS.get(value.lower())
+            hint = f": here it is called {meant!r}" if meant else f"; use one of {', '.join(MODES)} or pairs (lo, hi)"
+            raise ValueError(f"unknown {what} {shown(value)}{hint}")
         return value
     if is_integer(value) and 0 <= value <= MOST:
         return int(value)
@@ -132,117 +130,6 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
         _check_listed(layer, shape, axis, reading, size, MOST_ALONG)
         sizes.append(size)
     return tuple(sizes)
-
-
-_MOST_READERS = 8
-"""Of one node, up to which they are added up one by one."""
-
-
-def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
-    """`y[i] = x[places[i]]` along an array axis, 0 where `places[i]` is FILL.
-
-    A gather from known places becomes part of the loop that reads it; slices that are put together branch at every
-    entry. Its transpose picks too, unless some node is read many times: what JAX derives scatters.
-    """
-    n = x.shape[axis]
-    if np.array_equal(places, np.arange(n)):
-        return x
-    if places[0] != FILL and np.array_equal(places, np.arange(len(places)) + places[0]):
-        return jax.lax.slice_in_dim(x, int(places[0]), int(places[-1]) + 1, axis=axis)
-    inside = (places != FILL).reshape(-1, *(1,) * (x.ndim - 1 - axis))
-
-    def forward(x: jax.Array) -> jax.Array:
-        y = jnp.take(x, np.where(places == FILL, 0, places), axis=axis, mode="clip")
-        return y if inside.all() else jnp.where(inside, y, jnp.zeros((), x.dtype))
-
-    if np.unique(places[places != FILL], return_counts=True)[1].max(initial=0) > _MOST_READERS:
-        return forward(x)
-
-    def transpose(u: jax.Array) -> jax.Array:
-        parts = [pick(u, axis, rows) for rows in _readers(places, n)]
-        return sum(parts[1:], start=parts[0])
-
-    return with_transposes(forward, {0: transpose})(x)
-
-
-def _readers(places: np.ndarray, n: int) -> list[np.ndarray]:
-    """For each of n nodes the first place that reads it, or FILL; then the second, and so on."""
-    found = []
-    left = np.asarray(places).copy()
-    while not found or (left != FILL).any():
-        nodes, first = np.unique(left, return_index=True)
-        rows = np.full(n, FILL)
-        rows[nodes[nodes != FILL]] = first[nodes != FILL]
-        left[first] = FILL
-        found.append(rows)
-    return found
-
-
-def pad_axis(x: jax.Array, axis: int, lo: int, hi: int, mode: str, value: float = 0.0) -> jax.Array:
-    """Pad one array axis as `pad_table` says; constants are `value`."""
-    if lo == hi == 0:
-        return x
-    if mode in ("circular", "reflect", "edge"):
-        return pick(x, axis, pad_table(x.shape[axis], lo, hi, mode))
-    widths = [(0, 0)] * x.ndim
-    widths[axis] = (lo, hi)
-    return jnp.pad(x, widths, constant_values=jnp.asarray(value, x.dtype))
-
-
-def pad_input(x: jax.Array, readings: Sequence[Window], value: float = 0.0) -> jax.Array:
-    """Pad every spatial axis as its window asks; zero padding beyond the last window's reach is kept."""
-    for axis, window in enumerate(readings, start=1):
-        lo, hi = window.border(x.shape[axis])
-        x = pad_axis(x, axis, lo, hi, window.mode, value)
-    return x
-
-
-def split_tiles(x: jax.Array, sides: Sequence[int]) -> jax.Array:
-    """`[batch, *spatial, channels]` to `[batch, n₁, s₁, n₂, s₂, …, channels]` with `x[s i + o]` at (i, o).
-
-    Axis by axis: under explicit sharding no reshape may split two.
-    """
-    for axis, s in zip(range(1, 2 * len(sides), 2), sides, strict=True):
-        x = x.reshape(*x.shape[:axis], x.shape[axis] // s, s, *x.shape[axis + 1 :])
-    return x
-
-
-def merge_tiles(x: jax.Array, dim: int) -> jax.Array:
-    """The inverse of `split_tiles`."""
-    for axis in range(1, dim + 1):
-        x = jax.lax.collapse(x, axis, axis + 2)
-    return x
-
-
-def phases(x: jax.Array, axis: int, stride: int) -> list[jax.Array]:
-    """The polyphase components `x[stride · i + o]` along an axis whose size is a multiple of the stride.
-
-    By reshaping: strided slices are several times slower on a CPU, and their transposes more so.
-    """
-    if stride == 1:
-        return [x]
-    if x.shape[axis] == stride:
-        return [jax.lax.slice_in_dim(x, o, o + 1, axis=axis) for o in range(stride)]
-    split = x.reshape(*x.shape[:axis], -1, stride, *x.shape[axis + 1 :])
-    return [jax.lax.index_in_dim(split, o, axis + 1, keepdims=False) for o in range(stride)]
-
-
-def taps(x: jax.Array, axis: int, window: Window, value: float = 0.0) -> list[jax.Array]:
-    """The taps of a window at all its places along an axis: `x[s i + d τ − lo]` at i, for each τ.
-
-    Args:
-        x: `[batch, *spatial, channels]`.
-        axis: of the array.
-        window: says how the axis is padded.
-        value: of constant padding.
-    """
-    n = x.shape[axis]
-    nodes = window.nodes(n)
-    if (nodes == FILL).any():
-        lo, hi = window.border(n)
-        x = pad_axis(x, axis, lo, hi, window.mode, value)
-        nodes = np.arange(len(nodes))[:, None] * window.stride + np.arange(window.kernel) * window.dilation
-    return [pick(x, axis, places) for places in nodes.T]
 
 
 def window_reason(readings: Sequence[Window], before: Field, lost: Lost, *, free: bool = True) -> str:

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import shown
-from equinet.field import Field, Lost
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.tables import restrict_to_table
+from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.patterns import restrict_to_table
 
 
 @dataclass(frozen=True)

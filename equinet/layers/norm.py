@@ -11,8 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.fibre import Fibre, Forgotten
-from equinet.field import Field
+from equinet.groups.fibre import Fibre, Forgotten
 from equinet.layers.base import (
     Context,
     Layer,
@@ -27,6 +26,7 @@ from equinet.layers.base import (
     positive,
 )
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
+from equinet.symmetry.field import Field
 
 
 def _channels(value: jax.Array, x: jax.Array) -> jax.Array:

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.fibre import Fibre
+from equinet.groups.fibre import Fibre
 
 
 def orbit_count(channels: int) -> int:

@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_flag, shown
-from equinet.fibre import Fibre
-from equinet.field import Field
+from equinet.groups.fibre import Fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, fraction, number
 from equinet.layers.orbits import orbit_count, spread
+from equinet.symmetry.field import Field
 
 
 def check_signs(layer: Layer, shape: Shape, instead: str) -> None:

@@ -12,8 +12,7 @@ import jax.numpy as jnp
 
 from equinet.checks import as_flag, is_integer, shown
 from equinet.declare import declare
-from equinet.fibre import Fibre
-from equinet.field import Field, Lost, changed
+from equinet.groups.fibre import Fibre
 from equinet.layers.base import (
     Context,
     Layer,
@@ -28,12 +27,14 @@ from equinet.layers.base import (
     per_axis,
     positive,
 )
-from equinet.layers.blur import blur, blur_windows
+from equinet.layers.blur import blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
-from equinet.layers.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
-from equinet.phases import Phase
-from equinet.windows import Window
+from equinet.ops.blur import blur
+from equinet.ops.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
+from equinet.symmetry.field import Field, Lost, changed
+from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.windows import Window
 
 Ints = int | tuple[int, ...]
 

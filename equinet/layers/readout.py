@@ -9,10 +9,10 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_flag
-from equinet.fibre import Forgotten
-from equinet.field import Field, Lost
+from equinet.groups.fibre import Forgotten
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, number
 from equinet.layers.conv import add_bias
+from equinet.symmetry.field import Field, Lost
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import MOST, is_integer, shown
-from equinet.field import Field, Lost
 from equinet.layers.base import (
     Context,
     Layer,
@@ -24,9 +23,11 @@ from equinet.layers.base import (
     number,
     per_axis,
 )
-from equinet.layers.local import is_pair, merge_tiles, pad_axis, read_shape, split_tiles
+from equinet.layers.local import is_pair, read_shape
 from equinet.layers.pointwise import check_signs
-from equinet.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
+from equinet.ops.windows import merge_tiles, pad_axis, split_tiles
+from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
 
 Ints = int | tuple[int, ...]
 Widths = int | tuple[int, int] | tuple[tuple[int, int], ...]

@@ -1,7 +1,7 @@
 """How layers pass on that values of different nodes vary apart, and how they run on drawn weights.
 
-Each rule states weights of the layer and inputs for which its output varies as `equinet.ties.Trial` says. A layer
-without a rule passes nothing on: then its network is run.
+Each rule states weights of the layer and inputs for which its output varies as `equinet.symmetry.ties.Trial` says. A
+layer without a rule passes nothing on: then its network is run.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.fibre import Fibre
-from equinet.field import Field
+from equinet.groups.fibre import Fibre
 from equinet.layers.attention import SqueezeExcite
 from equinet.layers.base import Context, Layer
 from equinet.layers.blur import BlurPool
@@ -28,8 +27,9 @@ from equinet.layers.polyphase import LearnedPolyphasePool, PolyphasePool
 from equinet.layers.pool import AvgPool, MaxPool
 from equinet.layers.readout import Dense, PositionalEmbedding
 from equinet.layers.resize import Roll
-from equinet.ties import NOT_KNOWN, QUICKLY, Later, Trial, drawn_weights, mapped, taps_apart, windows_apart
-from equinet.windows import Reading
+from equinet.symmetry.field import Field
+from equinet.symmetry.ties import NOT_KNOWN, QUICKLY, Later, Trial, drawn_weights, mapped, taps_apart, windows_apart
+from equinet.symmetry.windows import Reading
 
 GROWING = (Relu, LeakyRelu, Elu, Softplus, Sigmoid, Tanh, Gelu, Silu)
 """Functions that grow strictly on positive numbers, and are positive there."""

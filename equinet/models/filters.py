@@ -8,10 +8,10 @@ from math import sqrt
 from typing import Literal, get_args
 
 from equinet.checks import shown
-from equinet.fibre import Fibre
 from equinet.groups import Matrix
-from equinet.groups.point_groups import PointGroup
+from equinet.groups.fibre import Fibre
 from equinet.groups.representation import point_group
+from equinet.groups.symbols.point import PointGroup
 from equinet.layers import Conv, ConvTranspose, Dense, GroupConv, GroupConvTranspose, GroupPool, Layer
 
 Group = str | Sequence[Matrix] | None

@@ -58,6 +58,8 @@ def _alike(value: object, default: object) -> bool:
         return True
     if isinstance(default, tuple):
         return isinstance(value, list | tuple) and all(_alike(v, default[0]) for v in value)
+    if isinstance(default, str) and isinstance(value, list | tuple):  # one for each stage, where a model takes that
+        return all(isinstance(v, str) for v in value)
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)

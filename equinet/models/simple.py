@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
+from equinet.checks import shown
 from equinet.layers import BlurPool, Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
 from equinet.models.filters import Group, Match
 from equinet.models.parts import (
@@ -23,6 +24,7 @@ from equinet.models.parts import (
     pool_stage,
 )
 
+Way = Down | Literal["none", "conv", "conv_max"]
 MORE_CONVOLUTIONS = ("conv", "conv_max")
 """Ways down of `small_cnn` that have one more convolution in a stage."""
 VGG_STAGES = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
@@ -59,7 +61,7 @@ def small_cnn(
     *,
     classes: int = 10,
     kernel: int = 3,
-    down: Down | Literal["none", "conv", "conv_max"] = "max",
+    down: Way | Sequence[Way] = "max",
     window: int = 0,
     padding: Padding = "circular",
     readout: Readout | Literal["conv"] = "gap",
@@ -80,36 +82,49 @@ def small_cnn(
         down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since cyclic shifts
             are the ones that a finite image survives whole. More ways down: "none" keeps the size, and two of
             Springenberg et al. 2015 have one more convolution a stage, "conv" a strided one in the place of a pool,
-            "conv_max" one of a single node before the max pool. One more readout, "conv", is a fully connected layer
-            written as a convolution without padding whose kernel covers the last map, and global average pooling of
-            what is left (one node, unless the input is larger).
+            "conv_max" one of a single node before the max pool. A tuple of ways has one for each stage but the last.
+            One more readout, "conv", is a fully connected layer written as a convolution without padding whose kernel
+            covers the last map, and global average pooling of what is left (one node, unless the input is larger).
         window: 0 for the textbook's pools, which tile, and strides on convolutions of size `kernel`. Else pools, blurs
             and the convolution of "conv" are over so many nodes, and with "stride" a convolution that goes down has
-            kernel + window − 1, so that a node sees the same with each. Adaptive polyphase layers have no window.
+            kernel + window − 1, so that a node sees the same with each. Adaptive polyphase layers have no window, and a
+            blur over 1 node is none: every second node is kept as it is.
         head_kernel: size of that kernel.
         group, dim, match: see `equinet.models.parts.make_parts`.
 
     Raises:
-        ValueError: for a choice that does not exist or a count that is too small.
+        ValueError: for a choice that does not exist, a count that is too small, or another number of ways than one for
+            each stage but the last.
     """
-    check_choice("small_cnn", "down", down, (*DOWNS, "none", *MORE_CONVOLUTIONS))
-    way: Down = "max" if down in ("none", *MORE_CONVOLUTIONS) else down  # pyright: ignore[reportAssignmentType]
-    parts = make_parts("small_cnn", way, padding, norm, group, dim, match)
+    parts = make_parts("small_cnn", "max", padding, norm, group, dim, match)
     check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
     check_counts("small_cnn", several=True, features=features)
     check_counts("small_cnn", most=MOST_TAPS, head_kernel=head_kernel, kernel=kernel)
     check_counts("small_cnn", classes=classes)
     check_counts("small_cnn", least=0, most=MOST_TAPS, window=window)
+    several = isinstance(down, list | tuple)
+    ways: tuple[Any, ...] = tuple(down) if several else (down,) * (len(features) - 1)
+    if len(ways) != len(features) - 1:
+        raise ValueError(
+            f"small_cnn: down must be one way, or one for each of the {len(features)} stages but the last; got "
+            f"{shown(down)}"
+        )
+    for way in ways if several else (down,):
+        check_choice("small_cnn", "down", way, (*DOWNS, "none", *MORE_CONVOLUTIONS))
 
-    def stage(width: int, last: bool) -> tuple[Layer, ...]:
-        if last or down == "none":
+    def stage(width: int, way: Way) -> tuple[Layer, ...]:
+        if way == "none":
             return parts.block(width, kernel)
-        if down in ("aps", "lps") or (not window and down not in MORE_CONVOLUTIONS):
-            return parts.block(width, kernel, 2)
-        return _going_down(parts, down, width, kernel, window or 2)
+        if way in MORE_CONVOLUTIONS:
+            return _going_down(parts, way, width, kernel, window or 2)
+        made = replace(parts, down=way)
+        if way in ("aps", "lps") or not window:
+            return made.block(width, kernel, 2)
+        return _going_down(made, way, width, kernel, window)
 
     stages = [
-        Named(f"stage {i}", Sequential(*stage(width, i == len(features) - 1))) for i, width in enumerate(features)
+        Named(f"stage {i}", Sequential(*stage(width, way)))
+        for i, (width, way) in enumerate(zip(features, (*ways, "none"), strict=True))
     ]
     if readout == "conv":
         return Sequential(

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 
 from equinet.checks import as_function, as_kind, shown
-from equinet.domain import Domain
 from equinet.groups import Isometry, Matrix
+from equinet.groups.domain import Domain
 
 Bounds = tuple[tuple[int, int] | None, ...]
 ChannelAction = Callable[[Matrix], Sequence[tuple[int, int]]]
@@ -95,7 +95,7 @@ def act(g: Isometry, x: jax.Array | np.ndarray, domain: Domain, fibre: ChannelAc
     Raises:
         ValueError: if the sizes differ, the domain is infinite, or g does not map it to itself.
 
-    >>> from equinet.domain import torus
+    >>> from equinet.groups.domain import torus
     >>> act(Isometry.translation((1,)), np.arange(4.0).reshape(1, 4, 1), torus(4)).ravel().tolist()
     [3.0, 0.0, 1.0, 2.0]
     """

@@ -12,10 +12,10 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.arrays import as_key
 from equinet.checks import as_flag, as_function, as_integer, as_real, is_integer, shown
-from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.domain import Domain
+from equinet.ops.arrays import as_key
 from equinet.verify.act import Bounds, pack, pack_channels, sources
 from equinet.verify.chunks import default_chunk, fitting_chunk
 from equinet.verify.claims import Action, Claim, output_action, output_grid

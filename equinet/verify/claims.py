@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from equinet.checks import MOST, as_function, as_integer, as_kind, shown
-from equinet.domain import Axis, Domain, as_domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.domain import Axis, Domain, as_domain
 from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]

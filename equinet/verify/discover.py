@@ -11,10 +11,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from equinet.arrays import as_dtype
 from equinet.checks import as_function, as_kind
-from equinet.domain import Domain, as_domain
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
+from equinet.groups.domain import Domain, as_domain
+from equinet.ops.arrays import as_dtype
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Claim
@@ -125,7 +125,7 @@ def discover(
         ValueError: if the domain is infinite, or as for `verify`.
         FloatingPointError: if the function returns NaN or inf.
 
-    >>> from equinet.domain import torus
+    >>> from equinet.groups.domain import torus
     >>> found = discover(lambda x: x[:, ::2], torus(8), key=0)
     >>> str(found.strict.lattice), str(found.action(Isometry.translation((4,))))
     ('2Z', 'x+2')

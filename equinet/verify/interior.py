@@ -16,8 +16,8 @@ from fractions import Fraction
 from math import ceil, lcm
 from typing import Any
 
-from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup, axis_images
+from equinet.groups.domain import Domain
 from equinet.verify.act import Bounds, pack, sources
 
 COMPARED = 8

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from equinet.domain import Domain
 from equinet.groups import Isometry, identity_matrix
+from equinet.groups.domain import Domain
 from equinet.verify.act import Bounds, pack, sources, within
 
 BLOCK = 256

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from equinet.checks import shown
+from equinet.checks import as_target, shown
 from equinet.groups import Isometry, Matrix
 
 if TYPE_CHECKING:
@@ -42,8 +42,6 @@ def plot_report(report: Report, path: str | Path, *, title: str | None = None) -
         The path.
     """
     from matplotlib.figure import Figure
-
-    from equinet.verify.report import as_target
 
     target = as_target(path, "plot")
     figure = Figure(layout="constrained")

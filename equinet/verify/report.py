@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from equinet.checks import shown
-from equinet.domain import Domain
+from equinet.checks import as_target
 from equinet.groups import Isometry, Matrix, SpaceGroup
+from equinet.groups.domain import Domain
 from equinet.verify.gauge import Channel, Hidden, hidden_lines
 
 LISTED = 12
@@ -249,31 +249,6 @@ class Report:
         if target is not None:
             target.write_text(text + "\n", encoding="utf-8")
         return text
-
-
-def as_target(path: str | Path, asker: str) -> Path:
-    """A file to write, in a folder that is there.
-
-    Raises:
-        TypeError: if it is no path.
-        ValueError: if no file can have such a name.
-        FileNotFoundError: if there is no such folder.
-        IsADirectoryError: if it is a folder itself.
-    """
-    if not isinstance(path, str | Path) or "\0" in str(path):
-        raise TypeError(
-            f"{asker} writes to a path, such as 'report.json'; got {shown(path)} of type {type(path).__name__}"
-        )
-    target = Path(path)
-    try:
-        within, taken = target.parent.is_dir(), target.is_dir()
-    except OSError as error:
-        raise ValueError(f"{asker} cannot write to {shown(str(target))}: {error.strerror}") from None
-    if not within:
-        raise FileNotFoundError(f"{asker}: there is no folder {shown(str(target.parent))} to write to: make it first")
-    if taken:
-        raise IsADirectoryError(f"{asker}: {shown(str(target))} is a folder: name a file in it")
-    return target
 
 
 def _described(channel: Channel) -> dict[str, Any]:

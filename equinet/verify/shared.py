@@ -16,8 +16,8 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from equinet.domain import Domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.domain import Domain
 from equinet.verify.act import ChannelAction, pack, pack_channels
 from equinet.verify.cosets import coset, word_length
 from equinet.verify.gauge import gauge

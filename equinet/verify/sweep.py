@@ -13,10 +13,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.arrays import as_dtype
 from equinet.checks import as_flag, as_integer, as_items, shown
-from equinet.domain import Domain, as_domain
 from equinet.groups import Isometry, SpaceGroup
+from equinet.groups.domain import Domain, as_domain
+from equinet.ops.arrays import as_dtype
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Action, Claim, read_claim
@@ -131,7 +131,7 @@ def verify(
         FloatingPointError: if the function returns NaN or inf.
 
     >>> import jax.numpy as jnp
-    >>> from equinet.domain import torus
+    >>> from equinet.groups.domain import torus
     >>> from equinet.groups import Lattice, SpaceGroup
     >>> grid = torus(8)
     >>> shifts = SpaceGroup.of_translations(Lattice.full(1), grid.periods)
@@ -177,7 +177,7 @@ def verify(
 
 
 def _stages(fn: Any, claim: Claim) -> Sequence[Stage]:
-    if not (hasattr(claim.source, "stages") and hasattr(fn, "layer") and hasattr(fn, "variables")):
+    if not (getattr(claim.source, "stages", None) and hasattr(fn, "layer") and hasattr(fn, "variables")):
         raise ValueError(
             "mode='shared' runs the parts of a network apart: give it net.bind(variables) and the certificate of net "
             "from certify. For any other function use mode='cosets'"
@@ -343,7 +343,7 @@ def assert_equivariant(
         AssertionError: with the report as its text.
         ValueError: as for `verify`.
 
-    >>> from equinet.domain import torus
+    >>> from equinet.groups.domain import torus
     >>> flip = Isometry(((-1,),), (7,))
     >>> assert_equivariant(lambda x: x * x, flip, flip, torus(8), key=0)
     """

@@ -16,6 +16,9 @@ LATER = ("cifar_aps", "fashion")
 """The largest, and one that other tests train."""
 SHIPPED = ("fashion_mnist_12k", "fashion_scenes")
 
+ALL = {"examples": 0, "validation": 0}
+"""Generated sets are small: all of them is learned from."""
+
 
 def config_of(name: str, arg: str | None = None) -> Any:
     module = importlib.import_module(f"configs.{name}")
@@ -43,7 +46,7 @@ def check_log(config: Any, workdir: Path) -> None:
 )
 def test_every_config_runs(name: str, tmp_path: Path) -> None:
     config = config_of(name)
-    config.update(smoke=True, progress=False, data_dir=data_of(config, tmp_path / "data"))
+    config.update(smoke=True, progress=False, data_dir=data_of(config, tmp_path / "data"), **ALL)
     train_and_evaluate(config, tmp_path / "run", report=lambda _: None)
     check_log(config, tmp_path / "run")
 
@@ -52,7 +55,9 @@ def test_every_config_runs(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_runs_from_the_command_line(name: str, tmp_path: Path) -> None:
     config, folder = config_of(name), tmp_path / "data"
-    more = (f"--config.data_dir={data_of(config, folder)}",) if config.dataset not in SHIPPED else ()
+    more = [f"--config.{setting}={value}" for setting, value in ALL.items()]
+    if config.dataset not in SHIPPED:
+        more.append(f"--config.data_dir={data_of(config, folder)}")
     command = (f"--config=configs/{name}.py", "--config.smoke=true", f"--workdir={tmp_path / 'run'}")
     done = call("scripts.train", *command, *more)
     assert done.returncode == 0, done.stderr

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from equinet.groups import Isometry, Lattice, SpaceGroup
-from equinet.groups.homomorphism import Homomorphism
+from equinet.groups.relation import Relation
 from tests.groups.brute import ProductGroup, Subgroup, TorusGroup
 
 Pairs = frozenset[tuple[int, int]]
@@ -28,10 +28,10 @@ def group(sizes: tuple[int, ...], numbers: Subgroup) -> SpaceGroup:
     return SpaceGroup.generate(len(sizes), [isometry(sizes, i) for i in numbers], Lattice.diagonal(sizes))
 
 
-def relation(source: tuple[int, ...], target: tuple[int, ...], pairs: Pairs) -> Homomorphism:
+def relation(source: tuple[int, ...], target: tuple[int, ...], pairs: Pairs) -> Relation:
     """The smallest relation that holds some pairs."""
     isometries = [(isometry(source, i), isometry(target, j)) for i, j in pairs]
-    return Homomorphism.generate(isometries, Lattice.diagonal(source), Lattice.diagonal(target))
+    return Relation.generate(isometries, Lattice.diagonal(source), Lattice.diagonal(target))
 
 
 @cache
@@ -40,7 +40,7 @@ def both(source: tuple[int, ...], target: tuple[int, ...]) -> ProductGroup:
 
 
 @cache
-def catalogue(source: tuple[int, ...], target: tuple[int, ...]) -> dict[Pairs, Homomorphism]:
+def catalogue(source: tuple[int, ...], target: tuple[int, ...]) -> dict[Pairs, Relation]:
     whole = both(source, target)
     found = [frozenset(map(whole.pair, subgroup)) for subgroup in whole.subgroups]
     return {pairs: relation(source, target, pairs) for pairs in found}
@@ -85,11 +85,11 @@ def test_images_of_generators_define_a_homomorphism_iff_every_relation_holds(
         generated = frozenset(map(whole.pair, whole.join(frozenset([0]), *numbers)))
         isometries = {isometry(source, i): isometry(target, j) for i, j in images.items()}
         if len(generated) == len(images):
-            assert Homomorphism.from_images(isometries, *periods) == relation(source, target, generated)
+            assert Relation.from_images(isometries, *periods) == relation(source, target, generated)
             valid += 1
         else:
             with pytest.raises(ValueError, match="a relation fails among them"):
-                Homomorphism.from_images(isometries, *periods)
+                Relation.from_images(isometries, *periods)
     assert 0 < valid < len(catalogue(source, target))
 
 
@@ -136,7 +136,7 @@ def test_forgetting_the_target_keeps_the_source(source: tuple[int, ...], target:
 def test_identity(sizes: tuple[int, ...]) -> None:
     for subgroup in torus(sizes).subgroups:
         inside = group(sizes, subgroup)
-        same = Homomorphism.identity(inside)
+        same = Relation.identity(inside)
         assert same.source == same.image == inside
         assert same.kernel.is_trivial
         assert same.then(same) == same
@@ -156,7 +156,7 @@ def test_sampling_a_circle(size: int, target: int, scale: int, offset: int) -> N
     """The pairs with `g σ = σ g'` as maps from Z to Z modulo N, tried one by one."""
     fine, coarse = torus((size,)), torus((target,))
     whole = [group((n,), frozenset(range(t.order))) for n, t in ((size, fine), (target, coarse))]
-    found = Homomorphism.affine(*whole, scale=(scale,), offset=(offset,))
+    found = Relation.affine(*whole, scale=(scale,), offset=(offset,))
     pairs = frozenset(
         (i, j)
         for i, j in product(range(fine.order), range(coarse.order))
@@ -173,7 +173,7 @@ def test_sampling_a_circle(size: int, target: int, scale: int, offset: int) -> N
 @pytest.mark.parametrize(("size", "target", "scale"), [(9, 5, 2), (9, 4, 2), (8, 3, 3), (3, 1, 2), (6, 2, 1)])
 def test_sampling_a_circle_that_does_not_close_leaves_the_identity(size: int, target: int, scale: int) -> None:
     whole = [group((n,), frozenset(range(torus((n,)).order))) for n in (size, target)]
-    found = Homomorphism.affine(*whole, scale=(scale,), offset=(0,))
+    found = Relation.affine(*whole, scale=(scale,), offset=(0,))
     assert found.source.is_trivial
     assert found.image.is_trivial
 
@@ -182,15 +182,15 @@ def test_sampling_a_circle_that_does_not_close_leaves_the_identity(size: int, ta
     ("build", "message"),
     [
         (
-            lambda: Homomorphism.identity(SpaceGroup.trivial(2)).then(Homomorphism.identity(SpaceGroup.trivial(1))),
+            lambda: Relation.identity(SpaceGroup.trivial(2)).then(Relation.identity(SpaceGroup.trivial(1))),
             "cannot compose: the first maps to dimension 2, the second starts from dimension 1",
         ),
         (
-            lambda: Homomorphism.identity(SpaceGroup.trivial(2)) & Homomorphism.identity(SpaceGroup.trivial(1)),
+            lambda: Relation.identity(SpaceGroup.trivial(2)) & Relation.identity(SpaceGroup.trivial(1)),
             "two actions between the same spaces",
         ),
         (
-            lambda: Homomorphism.affine(SpaceGroup.trivial(1), SpaceGroup.trivial(1), (0,), (0,)),
+            lambda: Relation.affine(SpaceGroup.trivial(1), SpaceGroup.trivial(1), (0,), (0,)),
             r"need 1 entries each, scale without zeros; got \(0,\) and \(0,\)",
         ),
     ],

@@ -14,15 +14,12 @@ from equinet.groups import (
     Lattice,
     Matrix,
     SpaceGroup,
-    format_group,
-    parse_group,
     parse_isometry,
-    plane_group_symbol,
     signed_permutations,
 )
-from equinet.groups.names import says_where
-from equinet.groups.plane_groups import full_plane_symbol
-from equinet.groups.point_groups import _tables, parse_point_group
+from equinet.groups.symbols.plane import full_plane_symbol
+from equinet.groups.symbols.point import _tables, parse_point_group
+from equinet.groups.symbols.text import says_where
 from tests.groups.brute import TorusGroup
 
 SHORT = ("p1", "p2", "pm", "pg", "cm", "pmm", "pmg", "pgg", "cmm", "p4", "p4m", "p4g")
@@ -69,8 +66,7 @@ CASES = [
 
 @pytest.mark.parametrize(("found", "text"), CASES, ids=[text for _, text in CASES])
 def test_text(found: SpaceGroup, text: str) -> None:
-    assert str(found) == text == format_group(found)
-    assert parse_group(text, found.dim, found.periods) == found
+    assert str(found) == text
     assert SpaceGroup.parse(text, found.dim, found.periods) == found
 
 
@@ -81,7 +77,7 @@ def test_every_group_of_a_cube_parses_back(doubled: tuple[int, int, int]) -> Non
         operations = centred(*doubled, matrices=tuple(point.elements[i][0] for i in subgroup))
         for step in (0, 1, 2, 4):
             found = group(*operations, steps=(step,) * 3)
-            assert parse_group(str(found), dim=3) == found
+            assert SpaceGroup.parse(str(found), dim=3) == found
 
 
 @cache
@@ -94,13 +90,13 @@ def isometries(dim: int) -> st.SearchStrategy[Isometry]:
 @given(st.integers(1, 4).flatmap(lambda dim: st.lists(isometries(dim), min_size=1, max_size=3)))
 def test_any_group_of_the_plane_parses_back(generators: list[Isometry]) -> None:
     found = group(*generators)
-    assert parse_group(str(found), found.dim) == found
+    assert SpaceGroup.parse(str(found), found.dim) == found
 
 
 @given(st.lists(isometries(2), min_size=1, max_size=2), st.sampled_from([1, 2, 3, 6, 12]))
 def test_any_group_of_a_torus_parses_back(generators: list[Isometry], size: int) -> None:
     found = group(*generators, periods=(size, size))
-    assert parse_group(str(found), periods=found.periods) == found
+    assert SpaceGroup.parse(str(found), periods=found.periods) == found
 
 
 @given(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
@@ -134,17 +130,19 @@ def test_the_unwritten_centre_is_the_centre_of_the_image(dim: int, step: int, ti
     ],
 )
 def test_other_spellings(text: str, same: str) -> None:
-    assert parse_group(text, dim=2) == parse_group(same, dim=2)
+    assert SpaceGroup.parse(text, dim=2) == SpaceGroup.parse(same, dim=2)
 
 
 def test_names_as_requirements() -> None:
     periods = Lattice.diagonal((9, 9))
-    assert parse_group("Z × Z", dim=2) == group(steps=(1, 1))
-    assert parse_group("4mm", dim=2).point_group == parse_point_group("4mm", 2)
-    assert parse_group("4mm", periods=periods) == group(*centred(8, 8), periods=(9, 9))
-    assert parse_group("p4m", periods=periods).order == 81 * 8
-    assert parse_group("2Z × 2Z", periods=periods) == parse_group("Z × Z", periods=periods), "2 has an inverse modulo 9"
-    assert parse_group("1", dim=2).is_trivial
+    assert SpaceGroup.parse("Z × Z", dim=2) == group(steps=(1, 1))
+    assert SpaceGroup.parse("4mm", dim=2).point_group == parse_point_group("4mm", 2)
+    assert SpaceGroup.parse("4mm", periods=periods) == group(*centred(8, 8), periods=(9, 9))
+    assert SpaceGroup.parse("p4m", periods=periods).order == 81 * 8
+    assert SpaceGroup.parse("2Z × 2Z", periods=periods) == SpaceGroup.parse("Z × Z", periods=periods), (
+        "2 has an inverse modulo 9"
+    )
+    assert SpaceGroup.parse("1", dim=2).is_trivial
 
 
 @pytest.mark.parametrize(
@@ -191,7 +189,7 @@ def test_names_as_requirements() -> None:
 )
 def test_errors_say_what_was_wrong(text: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        parse_group(text, **options)
+        SpaceGroup.parse(text, **options)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +221,7 @@ def test_errors_say_what_was_wrong(text: str, options: dict[str, Any], message: 
 )
 def test_what_means_nothing_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="cannot read .* as a group; write"):
-        parse_group(text, 2)
+        SpaceGroup.parse(text, 2)
 
 
 FRAGMENTS = [
@@ -258,10 +256,10 @@ FRAGMENTS = [
 def test_any_text_is_a_group_or_refused(text: str) -> None:
     for dim in (None, 1, 2, 3):
         try:
-            found = parse_group(text, dim)
+            found = SpaceGroup.parse(text, dim)
         except ValueError:
             continue
-        assert parse_group(str(found), found.dim) == found
+        assert SpaceGroup.parse(str(found), found.dim) == found
 
 
 @pytest.mark.parametrize(
@@ -290,7 +288,7 @@ def test_reading_is_linear(text: str, around: str) -> None:
     long = around.format(text * 4000)
     begun = perf_counter()
     with suppress(ValueError):
-        parse_group(long, 2)
+        SpaceGroup.parse(long, 2)
     assert perf_counter() - begun < 1, "400 blanks took 21 s when blanks could be read in several ways"
     with pytest.raises(ValueError, match="cannot read"):
         parse_isometry(long)
@@ -301,19 +299,19 @@ def test_reading_is_linear(text: str, around: str) -> None:
 def test_every_symbol_names_a_group(dim: int) -> None:
     _, symbols = _tables(dim)
     for symbol, operations in symbols.items():
-        assert parse_group(symbol, dim).point_group == operations
+        assert SpaceGroup.parse(symbol, dim).point_group == operations
         steps = " × ".join(["4Z"] * dim)
-        assert not dim or parse_group(f"{steps} ⋊ {symbol}", dim).point_group == operations
+        assert not dim or SpaceGroup.parse(f"{steps} ⋊ {symbol}", dim).point_group == operations
 
 
 @pytest.mark.parametrize("short", SHORT)
 def test_every_plane_symbol_names_a_group(short: str) -> None:
     full = full_plane_symbol(short)
-    found = parse_group(short)
-    assert plane_group_symbol(found) == short
-    assert parse_group(full) == found == parse_group(f"{short} ({full})")
+    found = SpaceGroup.parse(short)
+    assert found.plane_symbol == short
+    assert SpaceGroup.parse(full) == found == SpaceGroup.parse(f"{short} ({full})")
     operations = "; ".join(str(g) for g in found.generators if not g.is_translation)
-    assert not operations or parse_group(f"{full} {{{operations}}}") == found
+    assert not operations or SpaceGroup.parse(f"{full} {{{operations}}}") == found
 
 
 def test_a_name_says_where_however_it_is_spaced() -> None:

@@ -7,10 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from equinet.groups import Isometry, Lattice, SpaceGroup, parse_point_group, plane_group_symbol, point_group_symbol
+from equinet.groups import Isometry, Lattice, SpaceGroup, parse_point_group, point_group_symbol
 from equinet.groups.isometry import Matrix
-from equinet.groups.plane_groups import parse_plane_group
-from equinet.groups.point_groups import closure, determinant
+from equinet.groups.symbols.point import closure, determinant
 from tests.groups.brute import Subgroup, TorusGroup
 
 POINT = {dim: TorusGroup(*(1,) * dim) for dim in (1, 2, 3)}
@@ -138,13 +137,13 @@ def moved(group: SpaceGroup, similarity: list[list[int]], shift: tuple[int, int]
 
 @pytest.mark.parametrize("symbol", PLANE)
 def test_plane_group_is_recognised_in_every_setting(symbol: str) -> None:
-    standard = parse_plane_group(symbol)
-    assert parse_plane_group(FULL.get(symbol, symbol)) == standard
-    assert plane_group_symbol(standard) == symbol
+    standard = SpaceGroup.parse(symbol)
+    assert SpaceGroup.parse(FULL.get(symbol, symbol)) == standard
+    assert standard.plane_symbol == symbol
     assert point_group_symbol(standard.point_group) == POINT_OF[symbol]
     stretches = [] if "4" in symbol else [[[1, 0], [0, 3]], [[2, 0], [0, 1]], [[5, 0], [0, 2]]]
     for similarity, shift in product([*SIMILARITIES, *stretches], [(0, 0), (1, 0), (2, 5)]):
-        assert plane_group_symbol(moved(standard, similarity, shift)) == symbol
+        assert moved(standard, similarity, shift).plane_symbol == symbol
 
 
 def has_reflection_brute(group: SpaceGroup, matrix: Matrix) -> bool:
@@ -195,7 +194,7 @@ def test_plane_groups_of_every_torus_subgroup(sizes: tuple[int, int], absent: st
             (2, False): "cmm" if centred else f"p{'m' * sum(reflections)}{'g' * (2 - sum(reflections))}",
             (4, False): "p4m" if all(reflections) else "p4g",
         }.get((turns, not flips), f"p{turns}")
-        assert plane_group_symbol(group) == expected
+        assert group.plane_symbol == expected
         seen.add(expected)
     assert seen == set(PLANE) - set(absent.split())
 
@@ -207,16 +206,16 @@ def test_glides_mirrors_and_centring_are_told_apart() -> None:
     pm = SpaceGroup.generate(2, [*rectangle, Isometry(flip, (0, 0))])
     pg = SpaceGroup.generate(2, [*rectangle, Isometry(flip, (0, 1))])
     cm = SpaceGroup.generate(2, [*rectangle, Isometry.translation((1, 1)), Isometry(flip, (0, 0))])
-    assert [plane_group_symbol(g) for g in (pm, pg, cm)] == ["pm", "pg", "cm"]
+    assert [g.plane_symbol for g in (pm, pg, cm)] == ["pm", "pg", "cm"]
     assert pm.index == pg.index == 4
     assert pm <= cm
     assert not pg <= cm
 
 
 def test_only_plane_groups_have_plane_symbols() -> None:
-    assert plane_group_symbol(SpaceGroup.trivial(2)) is None
-    assert plane_group_symbol(SpaceGroup.of_translations(Lattice.diagonal((2, 0)))) is None
-    assert plane_group_symbol(SpaceGroup.of_translations(Lattice.full(3))) is None
+    assert SpaceGroup.trivial(2).plane_symbol is None
+    assert SpaceGroup.of_translations(Lattice.diagonal((2, 0))).plane_symbol is None
+    assert SpaceGroup.of_translations(Lattice.full(3)).plane_symbol is None
 
 
 @pytest.mark.parametrize(
@@ -229,8 +228,8 @@ def test_only_plane_groups_have_plane_symbols() -> None:
         (lambda: parse_point_group("1", 4), "point groups have symbols in 0 to 3 dimensions; got '1' in 4"),
         (lambda: point_group_symbol([((-1,),)]), "not a point group of the grid"),
         (lambda: point_group_symbol([]), "not a point group of the grid"),
-        (lambda: parse_plane_group("p5m"), "unknown plane group 'p5m'; did you mean one of"),
-        (lambda: parse_plane_group("p31m"), "'p31m' has threefold axes: it does not act on the square grid"),
+        (lambda: SpaceGroup.parse("p5m"), "unknown plane group 'p5m'; did you mean one of"),
+        (lambda: SpaceGroup.parse("p31m"), "'p31m' has threefold axes: it does not act on the square grid"),
     ],
 )
 def test_errors_say_what_was_wrong(build: Callable[[], object], message: str) -> None:

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from equinet.groups import Isometry, Lattice, SpaceGroup, parse_group, point_group_symbol, signed_permutations
+from equinet.groups import Isometry, Lattice, SpaceGroup, point_group_symbol, signed_permutations
 from tests.groups.brute import Subgroup, TorusGroup
 
 SMALL = [(n,) for n in range(1, 9)] + [(1, 1), (2, 2), (2, 4), (3, 4), (3, 3), (1, 1, 1)]
@@ -78,7 +78,7 @@ def test_subgroups_differ_iff_their_groups_differ(sizes: tuple[int, ...]) -> Non
 def test_text_parses_back(sizes: tuple[int, ...]) -> None:
     periods = Lattice.diagonal(sizes)
     for group in catalogue(sizes).values():
-        assert parse_group(str(group), periods=periods) == group
+        assert SpaceGroup.parse(str(group), periods=periods) == group
 
 
 @pytest.mark.parametrize("sizes", TORI, ids=str)

@@ -151,6 +151,18 @@ def test_the_least_number_is_not_seen_by_maxima():
     assert eq.infer(pooled, T8).invariance == T8.group
 
 
+@pytest.mark.parametrize("domain", [eq.box(2, 2, 2), eq.torus(4, 4, 4)], ids=str)
+def test_attention_over_all_nodes_in_space(domain):
+    """The grid of pairs of nodes has six axes."""
+
+    def attention(x):
+        scores = jnp.einsum("bijkc,blmnc->bijklmn", x, x)
+        weights = jax.nn.softmax(scores.reshape(*x.shape[:4], -1), -1).reshape(scores.shape)
+        return jnp.einsum("bijklmn,blmnc->bijkc", weights, x)
+
+    assert eq.infer(attention, domain, channels=2).strict == domain.group
+
+
 def test_a_loop_of_no_turns():
     scanned = lambda x: lax.scan(lambda c, r: (c + r, c.sum()), x, jnp.zeros(0))[0]  # noqa: E731
     assert eq.infer(scanned, T8).strict == T8.group

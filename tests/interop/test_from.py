@@ -9,7 +9,7 @@ from flax import nnx
 
 import equinet as eq
 from equinet.interop import from_fn, from_linen, from_nnx
-from equinet.windows import Window
+from equinet.symmetry.windows import Window
 from tests.interop.networks import SHAPE, descends, differ, images, restored, same, squared
 
 KEY = jax.random.key(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.layers.selection import choose, content_keys, largest_norm
+from equinet.ops.selection import choose, content_keys, largest_norm
 from tests.inputs import FAMILIES, equitable, structured
 from tests.oracle import judge
 
@@ -154,6 +154,6 @@ def test_the_oracle_sees_a_rule_that_goes_by_direction(monkeypatch):
     glass = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))
     with jax.enable_x64(True):
         assert not any(judge(glass, eq.torus(6, 6), 1, seed).unsound for seed in range(4))
-        monkeypatch.setattr("equinet.layers.selection.content_keys", lambda *a: content_keys(*a)[1:] * 2)
+        monkeypatch.setattr("equinet.ops.selection.content_keys", lambda *a: content_keys(*a)[1:] * 2)
         jax.clear_caches()
         assert any(judge(eq.Named("again", glass), eq.torus(6, 6), 1, seed).unsound for seed in range(4))

@@ -10,7 +10,7 @@ import pytest
 
 import equinet as eq
 from equinet.layers.base import LayerError
-from equinet.windows import binomial, pad_table
+from equinet.symmetry.windows import binomial, pad_table
 
 PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", 1)
 SIZES = ((6, 7), (9,))

@@ -8,9 +8,9 @@ import pytest
 
 import equinet as eq
 from equinet.groups import point_group_symbol
-from equinet.groups.point_groups import PointGroup
+from equinet.groups.intertwiners import is_mapped_to_itself
 from equinet.groups.representation import point_group
-from equinet.kernels import is_mapped_to_itself
+from equinet.groups.symbols.point import PointGroup
 from equinet.layers.group_conv import source_fibre
 from tests.fibres import PLANE, SOLID, Random, is_generic, random_fibre, random_subgroup, reading
 from tests.oracle import judge, truth

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from equinet.layers.local import pad_axis, pick
-from equinet.windows import FILL, pad_table
+from equinet.ops.windows import pad_axis, pick
+from equinet.symmetry.windows import FILL, pad_table
 
 N = 5
 PLACES = {

@@ -12,7 +12,7 @@ import pytest
 
 import equinet as eq
 from equinet.layers.base import Context
-from equinet.layers.selection import choose, content_keys, keep_phase, largest_norm, place_phase, stack_phases
+from equinet.ops.selection import choose, content_keys, keep_phase, largest_norm, place_phase, stack_phases
 
 GRIDS = [((12,), (2,)), ((12,), (3,)), ((6, 4), (2, 2)), ((4, 6), (2, 1)), ((6, 6), (3, 2)), ((4, 4, 2), (2, 2, 1))]
 

@@ -138,6 +138,15 @@ def test_with_a_window_a_node_sees_the_same_whatever_the_way_down(window: int, p
     assert eq.certify(eq.Sequential(*one.layers[:-2]), eq.plane(2)).receptive_field != seen["max"]
 
 
+@pytest.mark.parametrize("window", [0, 3])
+def test_a_way_down_for_each_stage(window: int) -> None:
+    for down in (*DOWNS, "none", "conv", "conv_max"):
+        assert build("small_cnn", down=(down, down), window=window) == build("small_cnn", down=down, window=window)
+    net = models.small_cnn((4, 4, 4), down=("max", "conv"))
+    stages = [str(models.small_cnn((4, 4, 4), down=way)).split("stage ") for way in ("max", "conv")]
+    assert str(net).split("stage ") == [*stages[0][:2], *stages[1][2:]]
+
+
 MEASURED: list[tuple[str, dict, eq.Domain, str]] = [
     ("small_cnn", {"down": "conv", "window": 3}, eq.torus(16, 16), "4Z × 4Z"),
     ("small_cnn", {"down": "conv_max", "window": 3}, eq.torus(16, 16), "4Z × 4Z"),
@@ -200,6 +209,13 @@ def test_an_unknown_model_lists_the_near_ones() -> None:
         ("resnet", {"stem": "large"}, "resnet: stem must be one of 'cifar', 'imagenet'; got 'large'"),
         ("vgg", {"depth": 12}, "vgg: depth must be one of 11, 13, 16, 19; got 12"),
         ("wide_resnet", {"depth": 12}, "wide_resnet: depth must be 6 k \\+ 4"),
+        ("small_cnn", {"down": ("aps", "apps")}, "small_cnn: down must be one of 'stride', 'max'.*; got 'apps'"),
+        (
+            "small_cnn",
+            {"down": ("aps",) * 3},
+            "down must be one way, or one for each of the 3 stages but the last; got",
+        ),
+        ("small_cnn", {"down": ("aps", 2)}, "small_cnn: down must be of the kind of its default, 'max'; got"),
         ("small_cnn", {"down": "apps"}, "small_cnn: down must be one of 'stride', 'max'.*; got 'apps'"),
         ("fcn", {"readout": "mean"}, "fcn: readout must be one of 'gap', 'gmp', 'flatten'; got 'mean'"),
         ("fcn", {"features": ()}, "fcn: features must be integers of at least 1; got \\(\\)"),

@@ -38,16 +38,17 @@ def test_query_prints_the_ledger() -> None:
     done = call("query", *SMALL)
     assert done.returncode == 0, done.stderr
     assert "stage 0.2  MaxPool(2)" in done.stdout
-    assert "strict       2Z × 2Z (p1, index 4)" in done.stdout
+    assert "strict      2Z × 2Z (p1, index 4)" in done.stdout
+    assert "Relu" not in done.stdout and "Relu" in call("query", *SMALL, "--ledger").stdout
 
 
 def test_query_over_a_point_group() -> None:
     done = call("query", "--model=fcn", "--model_args=group=4,down=aps,features=(4,4)", "--size=8")
     assert done.returncode == 0, done.stderr
-    assert "invariance   Z × Z ⋊ 4 (p4, index 1)" in done.stdout
+    assert "invariance  Z × Z ⋊ 4 (p4, index 1)" in done.stdout
     done = call("query", "--model=fcn", "--model_args=group=m-3m,down=aps,features=(1,1)", "--size=4", "--dim=3")
     assert done.returncode == 0, done.stderr
-    assert "invariance   Z × Z × Z ⋊ m-3m" in done.stdout
+    assert "invariance  Z × Z × Z ⋊ m-3m" in done.stdout
 
 
 def test_query_as_json() -> None:

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.domain import Domain, bounded, box, periodic, torus
 from equinet.groups import Isometry, Lattice, SpaceGroup
+from equinet.groups.domain import Domain, bounded, box, periodic, torus
 
 Function = Callable[[Any], Any]
 Action = Callable[[Isometry], Isometry]

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from equinet.domain import Domain, box, torus
 from equinet.groups import Isometry
+from equinet.groups.domain import Domain, box, torus
 from equinet.verify import act
 from equinet.verify.act import pack, sources
 from tests.verify.functions import CYLINDER

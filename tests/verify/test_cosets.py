@@ -5,8 +5,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from equinet.domain import Domain, bounded, box, periodic, plane, torus
 from equinet.groups import Isometry, Lattice, SpaceGroup
+from equinet.groups.domain import Domain, bounded, box, periodic, plane, torus
 from equinet.verify import verify
 from equinet.verify.cosets import outside_cosets, word_length
 from tests.verify.functions import CASES, TRANSPOSE, Case, case, shifts

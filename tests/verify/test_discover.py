@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from equinet.domain import plane, torus
 from equinet.groups import Isometry, Lattice, SpaceGroup
+from equinet.groups.domain import plane, torus
 from equinet.verify import discover, verify
 from tests.verify.functions import CASES, L12, T6, T8, Case, case, conv, mean
 

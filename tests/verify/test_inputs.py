@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.domain import Domain, box, torus
 from equinet.groups import Lattice, SpaceGroup
+from equinet.groups.domain import Domain, box, torus
 from equinet.verify import act, discover, verify
 from equinet.verify.inputs import FEW_VALUED, KINDS, drawn, stabiliser
 

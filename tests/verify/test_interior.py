@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from equinet.domain import Domain, box, infinite, periodic, plane
 from equinet.groups import Isometry, Lattice, SpaceGroup
+from equinet.groups.domain import Domain, box, infinite, periodic, plane
 from equinet.verify import verify
 from equinet.verify.interior import Canvas
 from tests.verify.functions import Bound, Plain, conv, halve_windows, max_pool, mean, same

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from equinet.domain import Domain, box, plane, torus
 from equinet.groups import Isometry
+from equinet.groups.domain import Domain, box, plane, torus
 from equinet.verify import act
 from equinet.verify.match import Matcher
 

@@ -84,6 +84,7 @@ def test_the_verdict_is_that_of_the_sweep_for_every_layer(case: str) -> None:
 def probe_of(net: eq.Layer, domain: eq.Domain, memory: int = 1 << 30) -> tuple[Any, Shared]:
     fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
     claim, _ = read_claim(certificate, None, None, None, None)
+    assert certificate.stages is not None
     stages = certificate.stages(fn)
     options: dict[str, Any] = {"chunk": 4, "batch": 2, "trials": 2, "dtype": jnp.float32, "jit": True}
     bench = make_bench(fn, claim, None, None, stages=stages, key=0, memory=1 << 30, tol=None, progress=False, **options)
@@ -132,6 +133,7 @@ def test_a_chunk_is_chosen_for_as_many_elements_as_parts_run_on() -> None:
     net, domain = eq.Sequential(conv(), conv(stride=2), conv(stride=2), eq.GlobalAvgPool()), eq.torus(8, 8)
     fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
     claim, _ = read_claim(certificate, None, None, None, None)
+    assert certificate.stages is not None
     stages = certificate.stages(fn)
     checks, *parts = runs(stages, claim.whole, claim.group, 8)
     assert parts == [8, 32, claim.group.index_in(claim.whole)]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.domain import Domain, box, plane, torus
 from equinet.groups import Isometry, Lattice, SpaceGroup
+from equinet.groups.domain import Domain, box, plane, torus
 from equinet.verify import Report, assert_equivariant, discover, verify
 from equinet.verify.probe import draw
 from tests.verify.functions import (

@@ -7,8 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from equinet.fibre import Fibre, concatenate
-from equinet.field import Field
+from equinet.groups.fibre import Fibre, concatenate
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.rows import retabled, strided, with_axis
@@ -16,7 +15,8 @@ from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.tables import Table, interleaved, stacked
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.windows import FILL
+from equinet.symmetry.field import Field
+from equinet.symmetry.windows import FILL
 
 
 @rule("concatenate")

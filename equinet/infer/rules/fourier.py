@@ -19,7 +19,7 @@ from equinet.infer.rules.indexing import landed
 from equinet.infer.rules.table import RULES, NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Frequencies, Held, Layout, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.tables import fix_axes
+from equinet.symmetry.patterns import fix_axes
 
 Axes = tuple[tuple[int, Frequencies] | None, ...]
 

@@ -17,7 +17,7 @@ from equinet.infer.rows import part_of, picked
 from equinet.infer.rules.table import NoRule, rule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Value, same_number
 from equinet.infer.views import freed
-from equinet.windows import FILL
+from equinet.symmetry.windows import FILL
 
 
 @rule("gather", "dynamic_slice")

@@ -13,7 +13,7 @@ from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel
 from equinet.infer.values import Atom, Constant, Digit, Ends, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
-from equinet.windows import FILL
+from equinet.symmetry.windows import FILL
 
 
 @rule("reshape")

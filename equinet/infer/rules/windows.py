@@ -8,7 +8,6 @@ from itertools import permutations
 
 import numpy as np
 
-from equinet.field import Reduce
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, pointwise
@@ -17,7 +16,8 @@ from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel, equal, snapped, whole
 from equinet.infer.values import Atom, Constant, Digit, Value, free
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.windows import Reading, Rolled
+from equinet.symmetry.field import Reduce
+from equinet.symmetry.windows import Reading, Rolled
 
 Taps = tuple[tuple[tuple[int, int], ...], ...]
 

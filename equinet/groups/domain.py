@@ -17,7 +17,10 @@ from equinet.groups.isometry import as_rows, is_signed_permutation
 Boundary = Literal["periodic", "bounded", "infinite"]
 
 MOST_AXES = 4
-"""Of a domain: a grid with d axes has up to 2^d d! point operations."""
+"""Of a grid whose group is asked for: with d axes it has up to 2^d d! point operations."""
+
+MOST_JOINED = 2 * MOST_AXES
+"""Of any grid: attention has one over pairs of nodes."""
 
 _MADE_OF = f"a domain is made of at most {MOST_AXES} axes, such as (periodic(8), bounded(9))"
 
@@ -83,7 +86,7 @@ class Domain:
 
     def __post_init__(self) -> None:
         axes = as_items(self.axes, _MADE_OF)
-        if not all(isinstance(axis, Axis) for axis in axes) or len(axes) > MOST_AXES:
+        if not all(isinstance(axis, Axis) for axis in axes) or len(axes) > MOST_JOINED:
             raise ValueError(f"{_MADE_OF}; got {shown(axes)}")
         object.__setattr__(self, "axes", axes)
 
@@ -135,7 +138,13 @@ class Domain:
 
     @cached_property
     def group(self) -> SpaceGroup:
-        """All isometries of the grid."""
+        """All isometries of the grid.
+
+        Raises:
+            ValueError: if it has more than four axes.
+        """
+        if self.dim > MOST_AXES:
+            raise ValueError(f"{_MADE_OF}, if its group is asked for; got {self.dim}")
         steps = [0 if axis.boundary == "bounded" else 1 for axis in self.axes]
         found = [(matrix, self.shift_of(matrix)) for matrix in signed_permutations(self.dim)]
         kept = tuple((matrix, shift) for matrix, shift in found if shift is not None)
@@ -186,6 +195,8 @@ def as_domain(domain: Domain, asker: str, *, finite: bool = False) -> Domain:
         raise TypeError(
             f"{asker} needs a domain, such as eq.torus(32, 32), eq.box(32, 32) or eq.plane(2); got {shown(domain)}"
         )
+    if domain.dim > MOST_AXES:
+        raise ValueError(f"{asker}: {_MADE_OF}; got {domain.dim}")
     if finite and not domain.is_finite:
         raise ValueError(f"{asker} needs a finite domain, such as torus(32, 32); got {domain}")
     if any(size is not None and size > MOST_ALONG for size in domain.sizes):

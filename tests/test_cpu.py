@@ -7,43 +7,43 @@ import sys
 import jax
 import pytest
 
-from equinet import runtime
+from equinet.ops import cpu
 
 FLAG = "--xla_cpu_experimental_ynn_fusion_type=-individual_convolution"
 
 
 @pytest.fixture
 def allocator_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runtime, "_set_allocator", lambda _: False)
-    monkeypatch.setattr(runtime, "_added", False)
+    monkeypatch.setattr(cpu, "_set_allocator", lambda _: False)
+    monkeypatch.setattr(cpu, "_added", False)
 
 
 @pytest.mark.usefixtures("allocator_left_alone")
 def test_flag_is_added_once_beside_the_users_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=/tmp/x")
-    assert runtime.tune_cpu().convolutions
-    assert runtime.tune_cpu().convolutions
+    assert cpu.tune_cpu().convolutions
+    assert cpu.tune_cpu().convolutions
     assert os.environ["XLA_FLAGS"] == f"--xla_dump_to=/tmp/x {FLAG}"
-    assert runtime.tuning().convolutions
+    assert cpu.tuning().convolutions
     os.environ["XLA_FLAGS"] += " --xla_added_later"
-    runtime.untune_cpu()
+    cpu.untune_cpu()
     assert os.environ["XLA_FLAGS"] == "--xla_dump_to=/tmp/x --xla_added_later"
-    assert not runtime.tuning().convolutions
+    assert not cpu.tuning().convolutions
 
 
 @pytest.mark.usefixtures("allocator_left_alone")
 def test_a_variable_that_was_not_set_is_unset_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XLA_FLAGS", raising=False)
-    runtime.tune_cpu()
+    cpu.tune_cpu()
     assert os.environ["XLA_FLAGS"] == FLAG
-    runtime.untune_cpu()
+    cpu.untune_cpu()
     assert "XLA_FLAGS" not in os.environ
 
 
 @pytest.mark.usefixtures("allocator_left_alone")
 def test_the_users_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "--xla_cpu_experimental_ynn_fusion_type=")
-    assert not runtime.tune_cpu().convolutions
+    assert not cpu.tune_cpu().convolutions
     assert os.environ["XLA_FLAGS"] == "--xla_cpu_experimental_ynn_fusion_type="
 
 
@@ -51,7 +51,7 @@ def test_the_users_choice_stands(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_flag_is_not_tried_on_an_unknown_jax(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XLA_FLAGS", "")
     monkeypatch.setattr(jax, "__version_info__", (1, 0, 0))
-    assert not runtime.tune_cpu().convolutions
+    assert not cpu.tune_cpu().convolutions
     assert os.environ["XLA_FLAGS"] == ""
 
 
@@ -60,7 +60,7 @@ def test_large_blocks_are_kept_until_it_is_taken_back() -> None:
     code = """
 import ctypes
 from pathlib import Path
-from equinet.runtime import tune_cpu, untune_cpu
+from equinet.ops.cpu import tune_cpu, untune_cpu
 
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
@@ -91,7 +91,7 @@ def test_a_tuned_process_computes() -> None:
 import os
 import equinet
 assert "ynn" not in os.environ.get("XLA_FLAGS", ""), "set on import"
-from equinet.runtime import tune_cpu
+from equinet.ops.cpu import tune_cpu
 tuning = tune_cpu()
 import jax.numpy as jnp
 kernel = jnp.ones((3, 3, 1, 32))

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from equinet.domain import Domain
 from equinet.groups import Lattice, Matrix
-from equinet.groups.homomorphism import Homomorphism
-from equinet.matching import Images, canonical_operations, fixes_nodes, matrix_of
-from equinet.ties import Later
+from equinet.groups.domain import Domain
+from equinet.groups.relation import Relation
+from equinet.symmetry.ties import Later
+from equinet.symmetry.window_rule import Images, canonical_operations, fixes_nodes, matrix_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +26,7 @@ class Phase:
         stride: s, per axis.
         grid: the grid it was chosen on.
         operations: for each point operation of the network's input, the one that acts on that grid.
-        chosen: the offsets that were chosen in each run of the network (`equinet.ties.Trial`).
+        chosen: the offsets that were chosen in each run of the network (`equinet.symmetry.ties.Trial`).
     """
 
     stride: tuple[int, ...]
@@ -37,7 +37,7 @@ class Phase:
 
 def polyphase_action(
     phase: Phase, coarse: Domain, *, down: bool, translations_only: bool
-) -> tuple[Homomorphism, tuple[int, ...]]:
+) -> tuple[Relation, tuple[int, ...]]:
     """The action of a polyphase layer (`down`) or of putting its output back; and the axes that have a parameter."""
     return _action(phase.grid.wrapped, coarse.wrapped, phase.stride, down, translations_only)
 
@@ -45,7 +45,7 @@ def polyphase_action(
 @lru_cache(maxsize=1 << 10)
 def _action(
     fine: Domain, coarse: Domain, stride: tuple[int, ...], down: bool, translations_only: bool
-) -> tuple[Homomorphism, tuple[int, ...]]:
+) -> tuple[Relation, tuple[int, ...]]:
     dim = fine.dim
     moving = tuple(i for i in range(dim) if stride[i] > 1)
     size = 2 * dim + len(moving)
@@ -80,7 +80,7 @@ def _action(
             trivial = fixes_nodes(coarse.axes[axis])
             signed.append((axis if coarse.axes[axis].size == 1 else image, 1 if trivial else sign))
         operations[matrix_of(images), matrix_of(tuple(signed))] = row(t, {}, {})
-    made = Homomorphism(dim, dim, Lattice.span(rows, size), tuple(operations.items()), fine.periods, coarse.periods)
+    made = Relation(dim, dim, Lattice.span(rows, size), tuple(operations.items()), fine.periods, coarse.periods)
     return (made if down else made.inverse()), moving
 
 
@@ -93,9 +93,7 @@ def _moves_components_cyclically(images: Images, coarse: Domain) -> bool:
     )
 
 
-def strict_action(
-    action: Homomorphism, variables: tuple[tuple[Phase, int], ...], *, output_fixed: bool
-) -> Homomorphism:
+def strict_action(action: Relation, variables: tuple[tuple[Phase, int], ...], *, output_fixed: bool) -> Relation:
     """Eliminate the parameters: the pairs that hold whatever phases the data choose.
 
     From the last choice to the first: where both realised values of a parameter stay in the relation (and, with

@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
-from math import prod
+from math import floor, prod
 from typing import Any, Literal
 
-from equinet.domain import Axis, Domain
-from equinet.fibre import Fibre, agree
 from equinet.groups import Isometry, Matrix, SpaceGroup
-from equinet.groups.homomorphism import Homomorphism
-from equinet.lines import (
+from equinet.groups.domain import Axis, Domain
+from equinet.groups.fibre import Fibre, agree
+from equinet.groups.relation import Relation
+from equinet.symmetry.lines import (
     Line,
     age_constants,
     collapse_line,
@@ -29,10 +29,10 @@ from equinet.lines import (
     pool_rows,
     reading_line,
 )
-from equinet.matching import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
-from equinet.phases import Phase, polyphase_action, strict_action
-from equinet.ties import Trial
-from equinet.windows import Reading
+from equinet.symmetry.polyphase import Phase, polyphase_action, strict_action
+from equinet.symmetry.ties import Trial
+from equinet.symmetry.window_rule import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
+from equinet.symmetry.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
 Pointwise = Literal["linear", "affine", "monotone", "any"]
@@ -57,6 +57,11 @@ class Span:
     def centre(self) -> Fraction:
         """Input position that output 0 is centred on."""
         return (self.lo + self.hi) / 2
+
+    @property
+    def extent(self) -> int | None:
+        """How many inputs an output depends on at most; None: all of them."""
+        return None if self.everything else floor(self.hi - self.lo) + 1
 
     def through(self, reach: tuple[Fraction, Fraction, Fraction]) -> Span:
         """The span of a value that reads this one as `Reading.reach` says."""
@@ -114,7 +119,7 @@ class Field:
     input_fibre: int
     grid: Domain
     fibre: int
-    base: Homomorphism
+    base: Relation
     base_grid: Domain
     lines: tuple[Line, ...]
     raw: bool = False
@@ -178,7 +183,7 @@ class Field:
         return (*self.grid.sizes, int(self.fibre) if self.raw else self.fibre)
 
     @cached_property
-    def action(self) -> Homomorphism:
+    def action(self) -> Relation:
         """All pairs of isometries of the input and of this value, wrapped around, that act alike.
 
         Parameters are the phases. Along a bounded axis too a layer may move its output around (a circular window with
@@ -189,14 +194,14 @@ class Field:
         return self.base.then(line_action(self.lines, self.base_grid, self.grid.wrapped))
 
     @cached_property
-    def unwrapped(self) -> Homomorphism:
+    def unwrapped(self) -> Relation:
         """All pairs of isometries of the input and of this value that act alike."""
         still = isinstance(self.fibre, Fibre) and self.fibre.is_trivial
         action = self.unmoved().action if still else self.action
         return action if self.grid.wrapped is self.grid else action.then(unwrapping(self.grid))
 
     @cached_property
-    def strict(self) -> Homomorphism:
+    def strict(self) -> Relation:
         """The action where it is known in advance, whatever phases the data choose."""
         return strict_action(self.unwrapped, self.variables, output_fixed=True)
 
@@ -247,7 +252,7 @@ class Field:
         made = changed(self, closed=False) if self.at_base else self.based(self.action, self.variables)
         return changed(made, trial=self.trial)
 
-    def based(self, action: Homomorphism, variables: tuple[tuple[Phase, int], ...]) -> Field:
+    def based(self, action: Relation, variables: tuple[tuple[Phase, int], ...]) -> Field:
         """This value as a base that moves by the given action."""
         lines = tuple(identity_line(axis) for axis in self.grid.wrapped.axes)
         return changed(
@@ -501,7 +506,7 @@ class Field:
             self, other = self.under(fibre.group), other.under(fibre.group)
         merged = list(self.variables) + [v for v in other.variables if v not in self.variables]
 
-        def spread(field_: Field) -> Homomorphism:
+        def spread(field_: Field) -> Relation:
             return field_.action.with_parameters([merged.index(v) for v in field_.variables], len(merged))
 
         action = spread(self) & spread(other)

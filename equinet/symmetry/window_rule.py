@@ -14,10 +14,10 @@ from operator import add
 
 import numpy as np
 
-from equinet.domain import Axis, Domain
 from equinet.groups import Lattice, Matrix, Vector, axis_images, signed_permutations
-from equinet.groups.homomorphism import Homomorphism, merge_operations
-from equinet.lines import LABEL, ORIGIN, Line, is_node
+from equinet.groups.domain import Axis, Domain
+from equinet.groups.relation import Relation, merge_operations
+from equinet.symmetry.lines import LABEL, ORIGIN, Line, is_node
 
 Signs = tuple[int, int]
 Matches = dict[Signs, tuple[int, int]]
@@ -272,7 +272,7 @@ def matrix_of(images: Images) -> Matrix:
 
 
 @lru_cache(maxsize=1 << 12)
-def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorphism:
+def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
     """All pairs (g, g') of isometries of two grids, wrapped around, that satisfy the window rule along every axis.
 
     Only one representative is listed of the output isometries that move no node apart (see `canonical_operations`).
@@ -308,10 +308,10 @@ def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorph
             choices.append([(there, pair) for (here, there), pair in matches.items() if here == sign])
         else:
             operations += _pairs(images, choices, lines, base, out)
-    return Homomorphism(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
+    return Relation(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
 
 
-def tap_action(action: Homomorphism, lines: tuple[Line, ...], base: Domain, out: Domain) -> Homomorphism:
+def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
     """An action on a base value, taken on by what reads it with taps that each operation permutes.
 
     For an operation A of the source, the taps of a reversed axis come in reversed order, and those of an axis sent to
@@ -334,7 +334,7 @@ def tap_action(action: Homomorphism, lines: tuple[Line, ...], base: Domain, out:
     lattice = reduce(add, (part.lattice for part in parts))
     entries = [entry for part in parts for entry in part.operations]
     lattice, operations = merge_operations(lattice, entries, action.parameters)
-    return Homomorphism(action.source_dim, out.dim, lattice, operations, action.source_periods, out.periods)
+    return Relation(action.source_dim, out.dim, lattice, operations, action.source_periods, out.periods)
 
 
 def _canonical_matrix(grid: Domain, matrix: Matrix) -> Matrix:
@@ -343,9 +343,7 @@ def _canonical_matrix(grid: Domain, matrix: Matrix) -> Matrix:
 
 
 @lru_cache(maxsize=1 << 12)
-def _tap_rule(
-    turn: tuple[tuple[Matrix, Matrix], ...], lines: tuple[Line, ...], base: Domain, out: Domain
-) -> Homomorphism:
+def _tap_rule(turn: tuple[tuple[Matrix, Matrix], ...], lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
     """The pairs (g, g') that move windows to windows; `turn` says what moves the nodes, and with it the taps."""
     dim = base.dim
     lattice = line_action(lines, base, out).lattice
@@ -367,7 +365,7 @@ def _tap_rule(
                     shift[image], shift[dim + image] = t, s
                     signed.append(_canonical_image(out, axis, image, there))
                 operations.append(((moved, matrix_of(tuple(signed))), tuple(shift)))
-    return Homomorphism(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
+    return Relation(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
 
 
 def _pairs(
@@ -398,27 +396,27 @@ def _canonical_image(grid: Domain, axis: int, image: int, sign: int) -> tuple[in
 
 
 @lru_cache(maxsize=1 << 10)
-def wrapping(domain: Domain) -> Homomorphism:
+def wrapping(domain: Domain) -> Relation:
     """Each isometry of a domain, paired with the canonical one of the wrapped domain that moves the nodes alike."""
     around, dim = domain.wrapped, domain.dim
-    exact = Homomorphism.identity(domain.group)
+    exact = Relation.identity(domain.group)
     operations = []
     for (a, _), shift in exact.operations:
         signed = tuple(_canonical_image(around, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
         there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[dim:])]
         operations.append(((a, matrix_of(signed)), (*shift[:dim], *there)))
     lattice = exact.lattice + Lattice.span([(0,) * dim + row for row in around.periods.basis], 2 * dim)
-    return Homomorphism(dim, dim, lattice, tuple(operations), exact.source_periods, around.periods)
+    return Relation(dim, dim, lattice, tuple(operations), exact.source_periods, around.periods)
 
 
 @lru_cache(maxsize=1 << 10)
-def same_moves(domain: Domain) -> Homomorphism:
+def same_moves(domain: Domain) -> Relation:
     """The pairs of isometries of a domain that move its nodes alike."""
     return wrapping(domain).then(wrapping(domain).inverse())
 
 
 @lru_cache(maxsize=1 << 10)
-def unwrapping(domain: Domain) -> Homomorphism:
+def unwrapping(domain: Domain) -> Relation:
     """The pairs of isometries of the wrapped domain and canonical ones of the domain that move the nodes alike."""
     canonical = {matrix_of(images) for images in canonical_operations(domain)}
     back = wrapping(domain).inverse()

@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from equinet.field import Field
 from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images
+from equinet.symmetry.field import Field
 
 
 def restrict_to_table(field: Field, table: np.ndarray) -> Field:

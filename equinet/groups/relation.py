@@ -8,8 +8,8 @@ from functools import cached_property, lru_cache
 
 from equinet.checks import as_kind
 from equinet.groups.isometry import Isometry, Matrix, Vector, identity_matrix, matvec
-from equinet.groups.lattice import Lattice
-from equinet.groups.space_group import SpaceGroup, lift, meet_cosets
+from equinet.groups.lattice import Lattice, lift
+from equinet.groups.space_group import SpaceGroup, meet_cosets
 
 Key = tuple[Matrix, Matrix]
 
@@ -23,7 +23,7 @@ def _add(a: Sequence[int], b: Sequence[int]) -> Vector:
 
 
 @dataclass(frozen=True)
-class Homomorphism:
+class Relation:
     """A subgroup Γ of pairs (g, g'), the graph of an action: g moves the input, g' moves the output.
 
     Γ is itself a space group, in the sum of the two spaces: `lattice` holds the pairs of translations `(t, t')`, and
@@ -61,24 +61,24 @@ class Homomorphism:
         return self._hash
 
     @staticmethod
-    def identity(group: SpaceGroup) -> Homomorphism:
+    def identity(group: SpaceGroup) -> Relation:
         """g ↦ g on `group`."""
         rows = [row + row for row in group.lattice.basis]
         none = (0,) * group.dim
         rows += [row + none for row in group.periods.basis]
         ops = tuple(((a, a), t + t) for a, t in group.operations)
         lattice = Lattice.span(rows, 2 * group.dim)
-        return Homomorphism(group.dim, group.dim, lattice, ops, group.periods, group.periods)
+        return Relation(group.dim, group.dim, lattice, ops, group.periods, group.periods)
 
     @staticmethod
-    def affine(source: SpaceGroup, target: SpaceGroup, scale: Sequence[int], offset: Sequence[int]) -> Homomorphism:
+    def affine(source: SpaceGroup, target: SpaceGroup, scale: Sequence[int], offset: Sequence[int]) -> Relation:
         """The action induced by sampling: `σ(p') = S p' + c` with S diagonal; pairs with `g σ = σ g'`.
 
         So `A' = S⁻¹ A S` and `t' = S⁻¹ (t + A c − c)`, where these are integral and lie in `target`.
         Where σ does not carry the target's periods to the source's, only the identity remains.
 
         >>> whole = SpaceGroup.of_translations(Lattice.full(1))
-        >>> half = Homomorphism.affine(whole, whole, scale=(2,), offset=(0,))
+        >>> half = Relation.affine(whole, whole, scale=(2,), offset=(0,))
         >>> str(half.source.lattice), str(half(Isometry.translation((6,))))
         ('2Z', 'x+3')
         """
@@ -96,7 +96,7 @@ class Homomorphism:
             # The sampled grid does not close up around the torus: only the identity is known to remain.
             identity = (identity_matrix(dim), identity_matrix(dim))
             only = ((identity, none + none),)
-            return Homomorphism(dim, dim, Lattice.span(periods, 2 * dim), only, source.periods, target.periods)
+            return Relation(dim, dim, Lattice.span(periods, 2 * dim), only, source.periods, target.periods)
         lattice = pairs + Lattice.span(periods, 2 * dim)
         found = []
         for a, t in source.operations:
@@ -114,12 +114,12 @@ class Homomorphism:
                 tail = lift(stacked, dim, wanted)
                 if tail is not None:
                     found.append(((a, a), _add(t + there, tail)))
-        return Homomorphism(dim, dim, lattice, tuple(found), source.periods, target.periods)
+        return Relation(dim, dim, lattice, tuple(found), source.periods, target.periods)
 
     @staticmethod
     def generate(
         pairs: Iterable[tuple[Isometry, Isometry]], source_periods: Lattice, target_periods: Lattice
-    ) -> Homomorphism:
+    ) -> Relation:
         """The smallest relation that contains the given pairs (g, g')."""
         d, e = source_periods.dim, target_periods.dim
         joint = [Isometry(_block(g.matrix, h.matrix), g.shift + h.shift) for g, h in pairs]
@@ -130,20 +130,20 @@ class Homomorphism:
         ops = tuple(
             ((tuple(row[:d] for row in m[:d]), tuple(row[d:] for row in m[d:])), shift) for m, shift in graph.operations
         )
-        return Homomorphism(d, e, graph.lattice, ops, source_periods, target_periods)
+        return Relation(d, e, graph.lattice, ops, source_periods, target_periods)
 
     @staticmethod
     def from_images(
         images: Mapping[Isometry, Isometry] | Iterable[tuple[Isometry, Isometry]],
         source_periods: Lattice,
         target_periods: Lattice,
-    ) -> Homomorphism:
+    ) -> Relation:
         """The homomorphism that sends each generator to its image.
 
         Raises:
             ValueError: if no homomorphism does: some relation among the generators fails among the images.
         """
-        made = Homomorphism.generate(dict(images).items(), source_periods, target_periods)
+        made = Relation.generate(dict(images).items(), source_periods, target_periods)
         if not made.is_single_valued:
             raise ValueError("the images of the generators do not define a homomorphism: a relation fails among them")
         return made
@@ -184,7 +184,7 @@ class Homomorphism:
         """Whether each g has one image, modulo the target's periods."""
         return self.stabiliser.is_trivial
 
-    def inverse(self) -> Homomorphism:
+    def inverse(self) -> Relation:
         """The relation with its two sides exchanged."""
         order = [
             *self._coordinates(target=True),
@@ -192,7 +192,7 @@ class Homomorphism:
             *self._coordinates(parameters=True),
         ]
         ops = tuple(((b, a), tuple(shift[i] for i in order)) for (a, b), shift in self.operations)
-        return Homomorphism(
+        return Relation(
             self.target_dim,
             self.source_dim,
             self.lattice.project(order),
@@ -228,7 +228,7 @@ class Homomorphism:
                 return lift(self.lattice, both, gap) is not None
         return False
 
-    def then(self, other: Homomorphism) -> Homomorphism:
+    def then(self, other: Relation) -> Relation:
         """The composition: pairs (g, g'') with (g, g') here and (g', g'') in `other` for some g'."""
         if self.target_dim != other.source_dim:
             raise ValueError(
@@ -237,7 +237,7 @@ class Homomorphism:
             )
         return _compose(self, other)
 
-    def __and__(self, other: Homomorphism) -> Homomorphism:
+    def __and__(self, other: Relation) -> Relation:
         """The equalizer: the pairs in both, so all g on which the two actions agree."""
         if (self.source_dim, self.target_dim, self.parameters) != (
             other.source_dim,
@@ -256,7 +256,7 @@ class Homomorphism:
                     common.append((key, met))
         return self._with(self.lattice & other.lattice, common)
 
-    def equalizer(self, other: Homomorphism) -> SpaceGroup:
+    def equalizer(self, other: Relation) -> SpaceGroup:
         """The group of all g on which two actions agree."""
         return (self & other).source
 
@@ -268,11 +268,11 @@ class Homomorphism:
         """All images of the elements of `group`."""
         return self.inverse().preimage(group)
 
-    def restrict(self, group: SpaceGroup) -> Homomorphism:
+    def restrict(self, group: SpaceGroup) -> Relation:
         """The pairs whose g lies in `group`."""
         return self.inverse().restrict_target(group).inverse()
 
-    def restrict_target(self, group: SpaceGroup) -> Homomorphism:
+    def restrict_target(self, group: SpaceGroup) -> Relation:
         """The pairs whose g' lies in `group`."""
         d, e, m = self.source_dim, self.target_dim, self.parameters
         free = [tuple(int(i == j) for j in range(self.lattice.dim)) for i in (*range(d), *range(d + e, d + e + m))]
@@ -286,19 +286,19 @@ class Homomorphism:
                     kept.append((key, met))
         return self._with((self.lattice & slab) + self._periods, kept)
 
-    def only(self, keys: Iterable[Key]) -> Homomorphism:
+    def only(self, keys: Iterable[Key]) -> Relation:
         """The pairs whose point operations `(A, A')` are among `keys`."""
         wanted = set(keys)
         return self._with(self.lattice, [(key, shift) for key, shift in self.operations if key in wanted])
 
-    def forget_target(self) -> Homomorphism:
+    def forget_target(self) -> Relation:
         """The action on an output without spatial axes: every g that occurs acts trivially."""
         keep = self._coordinates(source=True, parameters=True)
         ops: list[tuple[Key, Vector]] = [((a, ()), tuple(s[i] for i in keep)) for (a, _), s in self.operations]
         lattice, operations = merge_operations(self.lattice.project(keep), ops, self.parameters)
-        return Homomorphism(self.source_dim, 0, lattice, operations, self.source_periods, Lattice.zero(0))
+        return Relation(self.source_dim, 0, lattice, operations, self.source_periods, Lattice.zero(0))
 
-    def with_parameters(self, positions: Sequence[int], count: int) -> Homomorphism:
+    def with_parameters(self, positions: Sequence[int], count: int) -> Relation:
         """The same action with `count` parameters: the present ones at `positions`, the others free."""
         base = self.source_dim + self.target_dim
         if tuple(positions) == tuple(range(count)):
@@ -317,27 +317,27 @@ class Homomorphism:
         lattice = Lattice.span([*map(spread, self.lattice.basis), *units], size)
         return self._with(lattice, [(key, spread(shift)) for key, shift in self.operations])
 
-    def identify(self, kept: int, dropped: int) -> Homomorphism:
+    def identify(self, kept: int, dropped: int) -> Relation:
         """The pairs in which two parameters are equal; the second is dropped."""
         base = self.source_dim + self.target_dim
         functional = [0] * self.lattice.dim
         functional[base + kept], functional[base + dropped] = 1, -1
         return self._where_zero(functional).drop(dropped)
 
-    def fix(self, parameter: int) -> Homomorphism:
+    def fix(self, parameter: int) -> Relation:
         """The pairs in which a parameter is 0; it is dropped."""
         functional = [0] * self.lattice.dim
         functional[self.source_dim + self.target_dim + parameter] = 1
         return self._where_zero(functional).drop(parameter)
 
-    def drop(self, parameter: int) -> Homomorphism:
+    def drop(self, parameter: int) -> Relation:
         """The pairs that occur for some value of a parameter, without it."""
         at = self.source_dim + self.target_dim + parameter
         keep = [i for i in range(self.lattice.dim) if i != at]
         ops = [(key, tuple(shift[i] for i in keep)) for key, shift in self.operations]
         return self._with(self.lattice.project(keep), ops)
 
-    def _where_zero(self, functional: Sequence[int]) -> Homomorphism:
+    def _where_zero(self, functional: Sequence[int]) -> Relation:
         def value(row: Sequence[int]) -> int:
             return sum(x * y for x, y in zip(functional, row, strict=True))
 
@@ -367,8 +367,8 @@ class Homomorphism:
         rows += [(0,) * self.source_dim + row + (0,) * m for row in self.target_periods.basis]
         return Lattice.span(rows, self.lattice.dim)
 
-    def _with(self, lattice: Lattice, operations: Iterable[tuple[Key, Vector]]) -> Homomorphism:
-        return Homomorphism(
+    def _with(self, lattice: Lattice, operations: Iterable[tuple[Key, Vector]]) -> Relation:
+        return Relation(
             self.source_dim, self.target_dim, lattice, tuple(operations), self.source_periods, self.target_periods
         )
 
@@ -378,7 +378,7 @@ def matmul_scaled(a: Matrix, scale: Sequence[int]) -> bool:
     return all(not v or scale[i] == scale[j] for i, row in enumerate(a) for j, v in enumerate(row))
 
 
-def _project(graph: Homomorphism, side: int, dim: int, periods: Lattice) -> SpaceGroup:
+def _project(graph: Relation, side: int, dim: int, periods: Lattice) -> SpaceGroup:
     start = graph.source_dim if side else 0
     lattice = graph.lattice.project(range(start, start + dim)) + periods
     pairs = [((key[side], ()), shift[start : start + dim]) for key, shift in graph.operations]
@@ -405,7 +405,7 @@ def merge_operations(
 
 
 @lru_cache(maxsize=1 << 14)
-def _compose(first: Homomorphism, second: Homomorphism) -> Homomorphism:
+def _compose(first: Relation, second: Relation) -> Relation:
     d, e, f = first.source_dim, first.target_dim, second.target_dim
     m, n = first.parameters, second.parameters
     rows = [row[d : d + e] + row[:d] + (0,) * f + row[d + e :] + (0,) * n for row in first.lattice.basis]
@@ -426,4 +426,4 @@ def _compose(first: Homomorphism, second: Homomorphism) -> Homomorphism:
                 plain.append((a != b) + (b != c))
     found = [entry for _, entry in sorted(zip(plain, found, strict=True), key=lambda pair: pair[0])]
     lattice, operations = merge_operations(stacked.fibre(e), found, parameters=m + n)
-    return Homomorphism(d, f, lattice, operations, first.source_periods, second.target_periods)
+    return Relation(d, f, lattice, operations, first.source_periods, second.target_periods)

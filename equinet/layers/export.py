@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from equinet.checks import as_kind
-from equinet.fibre import Fibre
+from equinet.groups.fibre import Fibre
 from equinet.layers.base import Layer, LayerError, Shape, Variables, as_shape, as_variables, misfit
 from equinet.layers.combine import Hourglass, Named, Sequential, shape_of, with_children
 from equinet.layers.fibres import AsFibre

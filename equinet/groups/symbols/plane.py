@@ -5,13 +5,16 @@ Reference: International Tables for Crystallography A, chapter 2.2; the short sy
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 
-from equinet.checks import as_kind, shown
-from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
+from equinet.checks import shown
+from equinet.groups.isometry import Matrix, Vector, matvec
 from equinet.groups.lattice import Lattice
-from equinet.groups.point_groups import determinant, order_of
-from equinet.groups.space_group import SpaceGroup
+from equinet.groups.symbols.point import determinant, order_of
+
+Operations = Sequence[tuple[Matrix, Vector]]
+"""Point operations, each with a shift."""
 
 # Short symbol: (full symbol, lattice basis, coset representatives), the smallest instance in the standard setting.
 _TURN, _HALF, _FLIP_X, _FLIP_Y = ((0, -1), (1, 0)), ((-1, 0), (0, -1)), ((-1, 0), (0, 1)), ((1, 0), (0, -1))
@@ -55,25 +58,29 @@ def _is_centred(lattice: Lattice, mirror: Matrix) -> bool:
     return along + across != lattice
 
 
-def plane_group_symbol(group: SpaceGroup) -> str | None:
+def plane_group_symbol(lattice: Lattice, operations: Operations) -> str | None:
     """The short symbol of the abstract plane group, or None unless the translations span the plane.
 
     The mirrors decide: whether the lattice is centred with respect to them, and which of them are glides only.
 
-    >>> glide = Isometry(((-1, 0), (0, 1)), (0, 1))
-    >>> plane_group_symbol(SpaceGroup.generate(2, [glide, Isometry.translation((1, 0))]))
+    Args:
+        lattice: the translations.
+        operations: all point operations, each with a shift modulo these.
+
+    >>> identity, flip = ((1, 0), (0, 1)), ((-1, 0), (0, 1))
+    >>> plane_group_symbol(Lattice.diagonal((1, 2)), [(identity, (0, 0)), (flip, (0, 1))])
     'pg'
     """
-    if as_kind(group, SpaceGroup, "plane_group_symbol needs a SpaceGroup").dim != 2 or group.lattice.rank != 2:
+    if lattice.dim != 2 or lattice.rank != 2:
         return None
-    mirrors = [(a, t) for a, t in group.operations if determinant(a) < 0]
-    turns = max(order_of(a) for a in group.point_group if determinant(a) > 0)
+    mirrors = [(a, t) for a, t in operations if determinant(a) < 0]
+    turns = max(order_of(a) for a, _ in operations if determinant(a) > 0)
     if not mirrors:
         return f"p{turns}"
-    glides = sum(not _has_reflection(group.lattice, a, t) for a, t in mirrors)
+    glides = sum(not _has_reflection(lattice, a, t) for a, t in mirrors)
     if turns == 4:
         return "p4g" if glides else "p4m"
-    if _is_centred(group.lattice, mirrors[0][0]):
+    if _is_centred(lattice, mirrors[0][0]):
         return "cm" if turns == 1 else "cmm"
     return ("pm", "pg")[glides] if turns == 1 else ("pmm", "pmg", "pgg")[glides]
 
@@ -83,21 +90,21 @@ def is_plane_symbol(symbol: str) -> bool:
     return symbol[:1] in ("p", "c")
 
 
-def parse_plane_group(symbol: str) -> SpaceGroup:
-    """The smallest instance on Z² of a plane group, in the standard setting and with the standard origin.
+def standard_instance(symbol: str) -> tuple[tuple[Vector, ...], Operations]:
+    """Basis and generating point operations of the smallest instance on Z² of a plane group, in the standard setting
+    and with the standard origin.
 
     Raises:
         ValueError: if the symbol is unknown, or needs a hexagonal lattice.
 
-    >>> parse_plane_group("p2gg").index
-    4
+    >>> standard_instance("p4mm") == standard_instance("p4m"), standard_instance("p2gg")[0]
+    (True, ((2, 0), (0, 2)))
     """
     if symbol in _HEXAGONAL:
         raise ValueError(f"plane group {symbol!r} has threefold axes: it does not act on the square grid")
     for short, (full, basis, operations) in _STANDARD.items():
         if symbol in (short, full):
-            translations = [Isometry.translation(row) for row in basis]
-            return SpaceGroup.generate(2, [*translations, *(Isometry(a, t) for a, t in operations)])
+            return basis, operations
     known = [*_STANDARD, *(full for full, _, _ in _STANDARD.values())]
     near = list(dict.fromkeys(get_close_matches(symbol, known, n=6, cutoff=0.5))) or list(_STANDARD)
     raise ValueError(f"unknown plane group {shown(symbol)}; did you mean one of {', '.join(near)}?")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.linear import only_plain, with_transposes
+from equinet.ops.transposes import only_plain, with_transposes
 
 
 @pytest.fixture(autouse=True)

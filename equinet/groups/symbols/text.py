@@ -5,7 +5,7 @@ The text is `trivial`, a plane symbol, or up to six parts in this order:
 - *translations*: `2Z × Z`, or a basis `⟨(1, 1), (0, 2)⟩`; absent if the periods are the only translations;
 - `⋊` where some point is fixed by a copy of the point group (modulo the translations), `·` where none is; between
   translations and point operations, nowhere else;
-- *point group*: an oriented Hermann–Mauguin symbol, see `equinet.groups.point_groups`;
+- *point group*: an oriented Hermann–Mauguin symbol, see `equinet.groups.symbols.point`;
 - *centre*, such a fixed point: `at (7/2, 0)`. Absent, it is the centre of the cell {0 … s_i − 1} along each axis, s_i
   the smallest translation along it, and 0 where there is none. On a torus that is the centre of the image; on a box
   (no translations) the centre is written unless it is the origin;
@@ -21,15 +21,18 @@ operations elsewhere, modulo its translations: `pg {-x+1, y+1}`. Text is read fr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 from equinet.checks import as_integer, as_kind, shown
 from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
-from equinet.groups.lattice import Lattice
-from equinet.groups.plane_groups import full_plane_symbol, is_plane_symbol, parse_plane_group, plane_group_symbol
-from equinet.groups.point_groups import parse_point_group, point_group_symbol
-from equinet.groups.space_group import SpaceGroup, lift
+from equinet.groups.lattice import Lattice, lift
+from equinet.groups.symbols.plane import full_plane_symbol, is_plane_symbol, plane_group_symbol, standard_instance
+from equinet.groups.symbols.point import parse_point_group, point_group_symbol
+
+if TYPE_CHECKING:
+    from equinet.groups.space_group import SpaceGroup
 
 LONGEST = 100_000
 """Characters of a text that is read."""
@@ -63,44 +66,36 @@ def _default_centre(lattice: Lattice) -> Vector:
     return tuple(doubled)
 
 
-def solve_centre(group: SpaceGroup, operations: Sequence[Isometry]) -> tuple[Vector | None, Lattice]:
+def solve_centre(lattice: Lattice, operations: Sequence[Isometry]) -> tuple[Vector | None, Lattice]:
     """The points c with `(1 − A) c ∈ t_A + L` for the operations given, doubled: one (or None), and all differences."""
-    dim, size = group.dim, group.dim * len(operations)
+    dim, size = lattice.dim, lattice.dim * len(operations)
     units = [tuple(int(i == j) for j in range(dim)) for i in range(dim)]
     rows = [
         (*(x - y for g in operations for x, y in zip(unit, matvec(g.matrix, unit), strict=True)), *unit)
         for unit in units
     ]
     for block in range(0, size, dim):
-        for row in group.lattice.basis:
+        for row in lattice.basis:
             rows.append((*(0,) * block, *(2 * v for v in row), *(0,) * (size - block)))
     stacked = Lattice.span(rows, size + dim)
     return lift(stacked, size, [2 * t for g in operations for t in g.shift]), stacked.fibre(size)
 
 
 def _notes(group: SpaceGroup) -> list[str]:
-    symbol = plane_group_symbol(group)
+    symbol = plane_group_symbol(group.lattice, group.operations)
     if group.lattice != group.periods and group.index is not None:
         return [*([symbol] if symbol else []), f"index {group.index}"]
     return [] if group.order is None else [f"order {group.order}"]
 
 
-def format_group(group: SpaceGroup) -> str:
-    """The text of a group, such that `parse_group(text, group.dim, group.periods) == group`.
-
-    >>> glide = Isometry(((-1, 0), (0, 1)), (0, 1))
-    >>> print(SpaceGroup.generate(2, [glide, Isometry.translation((1, 0))]))
-    Z × 2Z · m_x {-x, y+1} (pg, index 2)
-    >>> quarter = Isometry(((0, -1), (1, 0)), (7, 0))
-    >>> print(SpaceGroup.generate(2, [quarter, Isometry.translation((2, 0))]))
-    2Z × 2Z ⋊ 4 (p4, index 4)
-    """
-    if as_kind(group, SpaceGroup, "format_group needs a SpaceGroup").is_trivial:
+def write_group(group: SpaceGroup) -> str:
+    """The text of a group, which `read_group` reads back."""
+    if group.is_trivial:
         return "trivial"
     parts = [str(group.lattice)] if group.lattice != group.periods else []
     operations = [g for g in group.generators if not g.is_translation]
     if operations:
-        centre, differences = solve_centre(group, operations)
+        centre, differences = solve_centre(group.lattice, operations)
         if parts:
             parts.append("·" if centre is None else "⋊")
         if group.dim <= 3:
@@ -242,22 +237,22 @@ def _check_notes(text: str, notes: str, group: SpaceGroup) -> None:
         )
 
 
-def parse_group(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
+Generate = Callable[[int, Iterable[Isometry], Lattice | None], "SpaceGroup"]
+"""From a dimension, generators and periods to the group that they generate."""
+
+
+def read_group(text: str, dim: int | None, periods: Lattice | None, generate: Generate) -> SpaceGroup:
     """The group with a name; the smallest one that contains it together with the periods.
 
     Args:
         text: see the module; notes in parentheses may be left out.
         dim: d, needed if neither the text nor `periods` tells it.
-        periods: the translations that act as the identity; none by default.
+        periods: the translations that act as the identity; None for none.
+        generate: makes the group.
 
     Raises:
         ValueError: if the text is not such a name, a symbol is unknown (the near ones are listed), dimensions differ,
             the point group does not map the translations or the periods to themselves, or a note is wrong.
-
-    >>> parse_group("2Z × 2Z ⋊ 4mm") == parse_group("2Z x 2Z : 4mm (p4m, index 4)")
-    True
-    >>> print(parse_group("p4g"), "|", parse_group("4mm", periods=Lattice.diagonal((8, 8))))
-    2Z × 2Z · 4mm {-y, x; -x+1, y+1} (p4g, index 4) | 4mm (order 8)
     """
     found = _read_parts(_spaced(text, "a group"))
     if found is None:
@@ -269,7 +264,7 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
     lattice = _parse_translations(found["lattice"]) if "lattice" in found else None
     centre = _numbers(found["centre"]) if "centre" in found else None
     explicit = [parse_isometry(part) for part in found["generators"].split(";")] if "generators" in found else []
-    named = parse_plane_group(symbol) if is_plane_symbol(symbol) else None
+    named = _standard(symbol, generate) if is_plane_symbol(symbol) else None
     if periods is not None:
         as_kind(periods, Lattice, "the periods of a group are a lattice, such as Lattice.diagonal((8, 8))")
     claims = [thing.dim for thing in (lattice, named, periods, *explicit) if thing is not None]
@@ -282,27 +277,34 @@ def parse_group(text: str, dim: int | None = None, periods: Lattice | None = Non
             f"{shown(text)}: a plane symbol stands alone, or with generators; write the point group after translations"
         )
     if named is not None and explicit:
-        return _placed(named, explicit, kept, text)
+        return _placed(named, explicit, kept, text, generate)
     if named is not None:
-        group = SpaceGroup.generate(size, named.generators, kept)
+        group = generate(size, named.generators, kept)
     else:
-        group = _assembled(text, symbol, kept if lattice is None else lattice + kept, centre, explicit, kept)
+        group = _assembled(text, symbol, kept if lattice is None else lattice + kept, centre, explicit, kept, generate)
     if "notes" in found:
         _check_notes(text, found["notes"], group)
     return group
 
 
-def _placed(named: SpaceGroup, explicit: Sequence[Isometry], kept: Lattice, text: str) -> SpaceGroup:
+def _standard(symbol: str, generate: Generate) -> SpaceGroup:
+    basis, operations = standard_instance(symbol)
+    return generate(2, [*map(Isometry.translation, basis), *(Isometry(a, t) for a, t in operations)], None)
+
+
+def _placed(
+    named: SpaceGroup, explicit: Sequence[Isometry], kept: Lattice, text: str, generate: Generate
+) -> SpaceGroup:
     """A plane group with other representatives of its point operations."""
     moved = [Isometry.translation(row) for row in named.lattice.basis]
-    group = SpaceGroup.generate(2, [*moved, *explicit])
-    wanted, made = plane_group_symbol(named), plane_group_symbol(group)
+    group = generate(2, [*moved, *explicit], None)
+    wanted, made = (plane_group_symbol(each.lattice, each.operations) for each in (named, group))
     if (made, group.lattice) != (wanted, named.lattice):
         raise ValueError(
             f"{shown(text)}: with the translations {named.lattice} of {wanted} these generators make "
             f"{made} on {group.lattice}; write the translations: {group}"
         )
-    return SpaceGroup.generate(2, group.generators, kept)
+    return generate(2, group.generators, kept)
 
 
 def _assembled(
@@ -312,6 +314,7 @@ def _assembled(
     centre: Sequence[Fraction] | None,
     explicit: list[Isometry],
     kept: Lattice,
+    generate: Generate,
 ) -> SpaceGroup:
     """A group from its translations and its point group, about a centre or by generators."""
     size = translations.dim
@@ -321,7 +324,7 @@ def _assembled(
         default = [Fraction(v, 2) for v in _default_centre(translations)]
         operations = _about(default if centre is None else centre, point_group, text)
     moved = [Isometry.translation(row) for row in translations.basis]
-    group = SpaceGroup.generate(size, [*moved, *operations], kept)
+    group = generate(size, [*moved, *operations], kept)
     if group.lattice != translations:
         raise ValueError(
             f"{shown(text)}: the operations generate more translations: {group.lattice}, not {translations}"

@@ -1,8 +1,8 @@
 """Lines: window systems along one axis, and their composition.
 
 A line says what each node along one axis of a value is, in terms of the nodes of an earlier value along the same axis.
-Lines of consecutive layers compose before they are matched (`equinet.matching`), so that gathers, sums and maxima that
-undo or extend each other are judged as one.
+Lines of consecutive layers compose before they are matched (`equinet.symmetry.window_rule`), so that gathers, sums and
+maxima that undo or extend each other are judged as one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from math import gcd, lcm
 
 import numpy as np
 
-from equinet.domain import Axis
-from equinet.windows import FILL, MISSING, Reading
+from equinet.groups.domain import Axis
+from equinet.symmetry.windows import FILL, MISSING, Reading
 
 # An entry's code is a label and a node, or a negative number for a constant; UNUSED fills the rows up.
 LABEL = 1 << 32

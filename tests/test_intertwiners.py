@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from equinet.groups.intertwiners import kernel_basis, kernel_dimension, moved_taps
 from equinet.groups.representation import point_group
-from equinet.kernels import kernel_basis, kernel_dimension, moved_taps
 
 GROUPS = [(1, "1"), (1, "m_x"), *((2, name) for name in ("1", "2", "4", "m_x", "m_xy", "2mm", "2m_xym_x-y", "4mm"))]
 GROUPS += [(3, name) for name in ("-1", "2_z", "m_xy", "222", "mm2", "4", "-4", "3", "23", "432", "m-3m")]

@@ -14,10 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.fibre import Fibre
 from equinet.groups import axis_images, signed_permutations
-from equinet.layers.local import merge_tiles, split_tiles
-from equinet.linear import with_transposes
+from equinet.groups.fibre import Fibre
+from equinet.ops.transposes import with_transposes
+from equinet.ops.windows import merge_tiles, split_tiles
 
 _HALF = 16
 _MANTISSA = 23

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from equinet.domain import Domain, torus
-from equinet.fibre import Fibre
 from equinet.groups import Isometry, signed_permutations
-from equinet.windows import FILL, Reading, Window
+from equinet.groups.domain import Domain, torus
+from equinet.groups.fibre import Fibre
+from equinet.symmetry.windows import FILL, Reading, Window
 
 DRAWS = 4
 """How often a network is run with drawn weights, each time others."""

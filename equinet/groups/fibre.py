@@ -14,7 +14,6 @@ from typing import Any
 
 from equinet.checks import as_integer, as_items, as_kind, is_integer, shown
 from equinet.groups import Matrix, point_group_symbol
-from equinet.groups.point_groups import PointGroup
 from equinet.groups.representation import (
     Images,
     Representation,
@@ -24,6 +23,7 @@ from equinet.groups.representation import (
     trivial_representation,
     vector_representation,
 )
+from equinet.groups.symbols.point import PointGroup
 
 Group = str | Sequence[Matrix]
 Terms = tuple[tuple[int, Representation], ...]
