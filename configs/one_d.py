@@ -23,7 +23,7 @@ DATA = {
 }
 CHANNELS = {"leaf": 1, "watch": 6}
 CLASSES = {"leaf": 6, "watch": 7}
-SEEDS = (0, 1, 2)
+SEEDS = range(5)
 DOWNS = ("stride", "max", "blur", "aps", "lps")
 NETWORKS = tuple("-".join(parts) for parts in product(DATA, (*DOWNS, "textbook")))
 TEXTBOOK = {"down": "max", "padding": "zero", "readout": "flatten"}

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, TwoSlopeNorm
-from matplotlib.figure import Figure
 
 from experiments.demo import Finding, short
-
-BLUE, ORANGE = "#2f6db2", "#e08214"
+from experiments.linear import linear_accuracy
+from experiments.plots import LINEAR, drawing, handles, linear, series
 
 
 def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
@@ -21,57 +20,52 @@ def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
     The upper row is the sweep's relative error on random images under trained weights: blue is rounding, red is a
     broken symmetry. The lower row is the share of test images that keep their class.
     """
-    figure = Figure(figsize=(2.15 * len(findings) + 1.4, 5.6), layout="constrained")
-    panels = figure.subplots(2, len(findings), sharex=True, sharey=True, squeeze=False)
     errors = [_errors(finding) for finding in findings]
     tol = max(finding.sweep.tol for finding in findings)
     least, most = min(finding.sweep.floor for finding in findings), max(1.0, *(plane.max() for plane in errors))
     broken = TwoSlopeNorm(math.log10(tol), math.log10(least), math.log10(most))
     kept = Normalize(0, 100)
-    for (above, below), finding, plane in zip(panels.T, findings, errors, strict=True):
-        _show(above, np.log10(np.maximum(plane, least)), "RdBu_r", broken)
-        _show(below, 100 * finding.shifts.plane, "viridis", kept)
-        title = finding.title.replace(", ", ",\n")
-        above.set_title(f"{title}\n{_keeps(finding)}", fontsize=9)
-        below.set_xlabel("shift along x", fontsize=9)
-    for row in panels:
-        row[0].set_ylabel("shift along y", fontsize=9)
-    bar = figure.colorbar(ScalarMappable(broken, "RdBu_r"), ax=panels[0], pad=0.01, aspect=14)
-    powers = [power for power in range(math.ceil(math.log10(least)), 1) if abs(power - math.log10(tol)) > 0.6]
-    bar.set_ticks([*powers, math.log10(tol)], labels=[*(f"$10^{{{power}}}$" for power in powers), "tolerance"])
-    bar.set_label("relative error of the output")
-    images = findings[0].shifts.images
-    figure.colorbar(
-        ScalarMappable(kept, "viridis"), ax=panels[1], pad=0.01, aspect=14, label=f"% of {images} images kept"
-    )
-    return _save(figure, path)
+    with drawing(path, 2.15 * len(findings) + 1.4, 5.6) as figure:
+        panels = figure.subplots(2, len(findings), sharex=True, sharey=True, squeeze=False)
+        for (above, below), finding, plane in zip(panels.T, findings, errors, strict=True):
+            _show(above, np.log10(np.maximum(plane, least)), "RdBu_r", broken)
+            _show(below, 100 * finding.shifts.plane, "viridis", kept)
+            title = finding.title.replace(", ", ",\n")
+            above.set_title(f"{title}\n{_keeps(finding)}", fontsize=9)
+            below.set_xlabel("shift along x, pixels", fontsize=9)
+        for row in panels:
+            row[0].set_ylabel("shift along y, pixels", fontsize=9)
+        bar = figure.colorbar(ScalarMappable(broken, "RdBu_r"), ax=panels[0], pad=0.01, aspect=14)
+        powers = [power for power in range(math.ceil(math.log10(least)), 1) if abs(power - math.log10(tol)) > 0.6]
+        bar.set_ticks([*powers, math.log10(tol)], labels=[*(f"$10^{{{power}}}$" for power in powers), "tolerance"])
+        bar.set_label("relative error of the output")
+        images = findings[0].shifts.images
+        mappable = ScalarMappable(kept, "viridis")
+        figure.colorbar(mappable, ax=panels[1], pad=0.01, aspect=14, label=f"% of {images} images kept")
+    return path
 
 
-def draw_bars(findings: Sequence[Finding], path: Path) -> Path:
-    """Accuracy and circular consistency, with their 95 % intervals."""
-    figure = Figure(figsize=(8.6, 0.7 * len(findings) + 1.3), layout="constrained")
-    axes = figure.subplots()
-    places = np.arange(len(findings), dtype=float)
-    series = (
-        ("test accuracy", BLUE, -0.2, [finding.accuracy for finding in findings]),
-        ("circular consistency", ORANGE, 0.2, [finding.consistency for finding in findings]),
-    )
-    for label, colour, offset, shares in series:
-        values = np.array([100 * share.value for share in shares])
-        low, high = np.array([[100 * end for end in share.interval] for share in shares]).T
-        spread = np.stack([np.maximum(values - low, 0), np.maximum(high - values, 0)])
-        axes.barh(places + offset, values, 0.36, xerr=spread, label=label, color=colour, ecolor="0.3", capsize=2)
-        for place, value, end in zip(places + offset, values, high, strict=True):
-            axes.text(end + 1, place, f"{value:.1f}", va="center", fontsize=8)
-    names = [f"{finding.title}\n{_keeps(finding)}" for finding in findings]
-    axes.set_yticks(places, names, fontsize=9)
-    axes.invert_yaxis()
-    axes.set_xlim(0, 108)
-    axes.set_xticks(range(0, 101, 20))
-    axes.set_xlabel(f"% of {findings[0].accuracy.n:,} test images, with 95 % intervals")
-    axes.spines[["top", "right"]].set_visible(False)
-    figure.legend(loc="outside upper right", ncols=2, frameon=False, fontsize=9)
-    return _save(figure, path)
+def draw_shares(findings: Sequence[Finding], path: Path) -> Path:
+    """Accuracy and circular consistency, with their 95 % intervals; one run each, and the linear baseline."""
+    looks = series({"accuracy": "test accuracy", "consistency": "circular consistency"})
+    with drawing(path, 8.6, 0.7 * len(findings) + 1.5) as figure:
+        axes = figure.subplots()
+        for (name, look), offset in zip(looks.items(), (-0.15, 0.15), strict=True):
+            for place, finding in enumerate(findings):
+                share = getattr(finding, name)
+                value, low, high = (100 * number for number in (share.value, *share.interval))
+                sides = np.maximum([[value - low], [high - value]], 0)
+                axes.errorbar(value, place + offset, xerr=sides, linestyle="", markersize=7, **look)
+                axes.annotate(f"{value:.1f}", (high, place + offset), (5, 0), textcoords="offset points", va="center")
+        linear(axes, 100 * linear_accuracy("subset"), flat=True)
+        names = [f"{finding.title}\n{_keeps(finding)}" for finding in findings]
+        axes.set_yticks(range(len(findings)), names, fontsize=9)
+        axes.set_ylim(len(findings) - 0.5, -0.5)
+        axes.set_xlim(0, 108)
+        axes.set_xticks(range(0, 101, 20))
+        axes.set_xlabel(f"% of {findings[0].accuracy.n:,} test images, with 95 % intervals")
+        figure.legend(handles=handles([*looks.values(), LINEAR]), loc="outside upper right", ncols=3)
+    return path
 
 
 def _errors(finding: Finding) -> np.ndarray:
@@ -89,6 +83,7 @@ def _show(axes: Any, plane: np.ndarray, colours: str, norm: Normalize) -> None:
     top, left = -(height // 2) - 0.5, -(width // 2) - 0.5
     centred = np.roll(plane, (height // 2, width // 2), axis=(0, 1))
     axes.tick_params(labelsize=8)
+    axes.grid(visible=False)
     axes.set_xticks(range(-(width // 2), width // 2 + 1, 8))
     axes.set_yticks(range(-(height // 2), height // 2 + 1, 8))
     extent = (left, left + width, top + height, top)
@@ -98,9 +93,3 @@ def _show(axes: Any, plane: np.ndarray, colours: str, norm: Normalize) -> None:
 def _keeps(finding: Finding) -> str:
     group = finding.certificate.invariance
     return "invariant under no shift" if group.order == 1 else f"invariant under {short(group)}"
-
-
-def _save(figure: Figure, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=130)
-    return path

@@ -33,12 +33,33 @@ def mean(records: Records, key: str) -> str:
     return percent(values(records, key).mean())
 
 
-def spread(records: Records, key: str) -> str:
-    """Mean and standard deviation over the seeds, in %; a dash where nothing was run."""
+def interval_of(found: Any, comparisons: int = 1) -> tuple[float, float]:
+    """The 95 % interval of the mean of some numbers, by Student's t with n − 1 degrees of freedom; of one, itself.
+
+    Args:
+        found: `[n]`.
+        comparisons: how many intervals are to hold together: each is made at 1 − 0.05 / comparisons (Bonferroni).
+    """
+    numbers = np.asarray(found, float)
+    if len(numbers) == 1 or np.ptp(numbers) == 0:
+        return float(numbers.mean()), float(numbers.mean())
+    made: Any = stats.ttest_1samp(numbers, 0)
+    ends = made.confidence_interval(1 - 0.05 / comparisons)
+    return float(ends.low), float(ends.high)
+
+
+def estimate(records: Records, key: str) -> str:
+    """A share's mean over the seeds and its 95 % interval, in %; a dash where nothing was run.
+
+    The interval ends at 0 and 100. A single run has none.
+    """
     if not records:
         return "–"
     found = values(records, key)
-    return percent(found.mean()) + (f" ± {100 * found.std(ddof=1):.1f}" if len(found) > 1 else "")
+    if len(found) == 1:
+        return percent(found[0])
+    low, high = (percent(min(max(end, 0.0), 1.0)) for end in interval_of(found))
+    return f"{percent(found.mean())} [{low}, {high}]"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,16 +77,8 @@ class Difference:
         return float(np.mean(self.gaps))
 
     def interval(self, comparisons: int = 1) -> tuple[float, float]:
-        """The 95 % interval of the mean, by Student's t with n − 1 degrees of freedom.
-
-        Args:
-            comparisons: how many intervals are to hold together: each is made at 1 − 0.05 / comparisons (Bonferroni).
-        """
-        if np.ptp(self.gaps) == 0:
-            return self.mean, self.mean
-        made: Any = stats.ttest_1samp(self.gaps, 0)
-        found = made.confidence_interval(1 - 0.05 / comparisons)
-        return float(found.low), float(found.high)
+        """The 95 % interval of the mean; see `interval_of`."""
+        return interval_of(self.gaps, comparisons)
 
     @property
     def excludes_zero(self) -> bool:
@@ -108,6 +121,11 @@ class Difference:
         return self.text()
 
 
+def shared_seeds(one: Records, other: Records) -> int:
+    """How many seeds two networks both have; from two on there is an interval of their difference."""
+    return len({record["seed"] for record in one} & {record["seed"] for record in other})
+
+
 def difference(one: Records, other: Records, key: str) -> Difference:
     """How far a metric of one network is above that of another, run by run of the seeds that both have.
 
@@ -122,6 +140,31 @@ def difference(one: Records, other: Records, key: str) -> Difference:
     return Difference(tuple(gaps.tolist()))
 
 
+def tally(gaps: Sequence[Difference]) -> str:
+    """On which side of 0 the 95 % intervals of some differences lie, each for itself.
+
+    >>> up, down = Difference((0.1, 0.1)), Difference((-0.2, -0.2))
+    >>> tally([up, up])
+    'both 95 % intervals lie above 0'
+    >>> tally([up, down, Difference((0.2, -0.1))])
+    'of three 95 % intervals, one lies above 0, one lies below 0, one holds 0'
+    """
+    signs = [np.sign(gap.mean) * gap.excludes_zero for gap in gaps]
+    sides = ((1, "lies above 0", "lie above 0"), (-1, "lies below 0", "lie below 0"), (0, "holds 0", "hold 0"))
+    found = [(signs.count(sign), one, several) for sign, one, several in sides if signs.count(sign)]
+    if len(found) == 1:
+        count, one, several = found[0]
+        every = "both" if count == 2 else f"all {in_words(count)}"
+        return f"the 95 % interval {one}" if count == 1 else f"{every} 95 % intervals {several}"
+    said = ", ".join(f"{in_words(count)} {one if count == 1 else several}" for count, one, several in found)
+    return f"of {in_words(len(gaps))} 95 % intervals, {said}"
+
+
+def between(found: Any) -> str:
+    """The least and the greatest of some shares, in %."""
+    return f"{percent(min(found))} to {percent(max(found))} %"
+
+
 def extent(records: Records) -> str:
     """How many runs, networks and seeds there are, as a sentence."""
     seeds = sorted({record["seed"] for record in records})
@@ -129,6 +172,22 @@ def extent(records: Records) -> str:
     return (
         f"{len(records)} runs: {networks} networks, seed{'s' if len(seeds) > 1 else ''} {', '.join(map(str, seeds))}."
     )
+
+
+def in_words(count: int) -> str:
+    """A small number as a word.
+
+    >>> in_words(3), in_words(24)
+    ('three', '24')
+    """
+    words = ("none", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+    return words[count] if count < len(words) else str(count)
+
+
+def caption(records: Records, more: str = "") -> str:
+    """What a figure of means shows, and of how many seeds."""
+    found = len({record["seed"] for record in records})
+    return f"*Means and their 95 % intervals (Student's t) over {in_words(found)} seeds; faint, single seeds.{more}*"
 
 
 def group_text(text: str) -> str:

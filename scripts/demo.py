@@ -14,7 +14,7 @@ from rich.console import Console
 
 from equinet.ops.cpu import tune_cpu
 from experiments.demo import run as run_demo
-from experiments.figures import draw_bars, draw_planes
+from experiments.figures import draw_planes, draw_shares
 from experiments.record import run_record
 from experiments.report import terminal_table, write_report
 from experiments.settings import MOST_SEED
@@ -49,7 +49,7 @@ def main() -> None:
     console = console if console.is_terminal else Console(width=110)
     choices = {"seed": args.seed, "epochs": args.epochs, "shifted_images": args.shifted_images, "smoke": args.smoke}
     findings = run_demo(workdir, **choices, progress=console.is_terminal, report=console.print)
-    figures = [draw_planes(findings, workdir / "shift_planes.png"), draw_bars(findings, workdir / "bars.png")]
+    figures = [draw_planes(findings, workdir / "shift_planes.png"), draw_shares(findings, workdir / "shares.png")]
     command = f"python -m scripts.demo --seed={args.seed} --epochs={args.epochs}"
     record = run_record(choices, command=command, seconds=round(time.perf_counter() - started, 1))
     path = write_report(workdir, findings, figures, record)

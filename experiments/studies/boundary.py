@@ -13,13 +13,15 @@ from configs.fcn_vs_maxpool import PADDINGS, SEEDS, SIZE, get_config
 from experiments import boundary as border
 from experiments.boundary import CROP, EDGE, MARGIN
 from experiments.demo import split_readout
+from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
+from experiments.plots import PERCENT, drawing, handles, interval, label, series
 from experiments.settings import Settings
-from experiments.summary import Records, by_network, extent, mean
+from experiments.summary import Records, between, by_network, caption, extent, interval_of, values
 from experiments.train import Outcome
 
 TRAINED = True
-DOWNS = {"none": "full resolution", "stride": "stride", "max": "max pooling", "blur": "blur"}
+DOWNS = {down: label(down) for down in ("none", "stride", "max", "blur")}
 EPOCHS, SCENES, PROBED = 1, 32, 480
 KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}
 SHOWN = 5
@@ -71,7 +73,68 @@ def tables(records: Records) -> dict[str, str]:
         "margins": _margins(records),
         **{kind: _profile(records, kind) for kind in KINDS},
         "chance": _chance(records),
+        "answer": _answer(records),
+        "trained": _trained(records),
+        "caption": caption(records, " Dotted, the last node of the interior computed for that padding."),
     }
+
+
+def _answer(records: Records) -> str:
+    """What the runs show, with its numbers."""
+    if set(by_network(records)) != {f"{down}-{padding}" for down in DOWNS for padding in PADDINGS}:
+        return "–"
+    networks = [found[0] for found in by_network(records).values()]
+    equal = sum(r["computed"] == r["measured"] and r["cyclic_computed"] == r["cyclic_measured"] for r in records)
+    full, down = ([r for r in networks if (r["stride"] == 1) == same] for same in (True, False))
+    wide, narrow = (sorted({side * r["stride"] for r in some for side in _margin(r)}) for some in (full, down))
+    free = {r["network"]: _free_in_training(r) for r in down}
+    some, none = (sorted({DOWNS[name.split("-")[0]] for name, n in free.items() if bool(n) == left}) for left in (1, 0))
+    rolls = [r for r in records if r["network"].endswith("circular")]
+    whole = sum(r["cyclic_measured"] == [0, CROP // r["stride"] - 1] for r in rolls)
+    lines = [
+        f"The interior that no border reaches, computed from the layers, is the one measured on the trained weights in "
+        f"{equal} of {len(records)} runs, node by node: rounding inside, an error at every node outside. Its margin is "
+        f"{_to(wide)} pixels wide at full resolution, and {_to(narrow)} with the total stride of the others. On the "
+        f"{SIZE}×{SIZE} images that the networks were trained on this leaves, of the networks that go down, some node "
+        f"to {', '.join(some) or 'none'} and none to {', '.join(none) or 'none'}.",
+        "Circular padding changes the map near the border too, but it does not tell a node where it is: the map rolls "
+        f"along with the scene at every node in {whole} of {len(rolls)} runs, and a linear probe is right on "
+        f"{_range(_probed(records, 'circular'))} %, 50 % being chance.",
+        f"Zero padding tells it: within the margin the probe is right on {_range(_probed(records, 'zero', True))} %. "
+        f"With reflect padding it is right on {_range(_probed(records, 'reflect', True))} %. Beyond the margin it is "
+        f"right on {_range([p for pad in ('zero', 'reflect') for p in _probed(records, pad, False)])} % with both.",
+    ]
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _to(found: list[int]) -> str:
+    return str(found[0]) if len(found) == 1 else f"{found[0]} to {found[-1]}"
+
+
+def _free_in_training(record: dict[str, Any]) -> int:
+    """How many nodes of the map of a training image no border reaches."""
+    free = record["free_in_training"]
+    return (free[1] - free[0] + 1) ** 2 if free else 0
+
+
+def _probed(records: Records, padding: str, within: bool | None = None) -> list[float]:
+    """What the probe is right on, in every run with a padding, in all rows or in those within or beyond the margin."""
+    found = [record for record in records if record["network"].endswith(padding)]
+    if within is None:
+        return [value for record in found for value in record["probe"]]
+    if within:
+        return [value for record in found for side in _within(record, "probe") for value in side]
+    return [value for record in found for value in _beyond(record, "probe")]
+
+
+def _trained(records: Records) -> str:
+    """How well the networks are trained."""
+    means = [values(found, "accuracy").mean() for found in by_network(records).values()]
+    return (
+        f"After that epoch the networks are right on {between(means)} of the test images in the mean, where softmax "
+        f"regression on the pixels is on {percent(linear_accuracy('subset'))} %: trained weights, not good ones, and "
+        "accuracies are not compared here."
+    )
 
 
 def _agreement(records: Records) -> str:
@@ -109,8 +172,6 @@ def _margins(records: Records) -> str:
         first = found[0]
         (down, padding), stride = network.split("-"), first["stride"]
         before, after = _margin(first)
-        training = first["free_in_training"]
-        free = (training[1] - training[0] + 1) ** 2 if training else 0
         start, stop = first["cyclic_computed"]
         rows.append(
             [
@@ -118,46 +179,42 @@ def _margins(records: Records) -> str:
                 padding,
                 f"{before} / {after}",
                 f"{before * stride} / {after * stride}",
-                f"{free} of {(SIZE // stride) ** 2}",
+                f"{_free_in_training(first)} of {(SIZE // stride) ** 2}",
                 f"{start} to {stop} of {CROP // stride}",
-                mean(found, "accuracy"),
             ]
         )
     head = ["downsampling", "padding", "margin, nodes", "margin, pixels", "free nodes in training"]
-    return table([*head, "rows that roll along", "accuracy"], rows)
+    return table([*head, "rows that roll along"], rows)
 
 
 def _profile(records: Records, kind: str) -> str:
-    """Means over the seeds by distance from the first border (rows at the top), then from the last one."""
+    """Means over the seeds, ± half the 95 % interval, by distance from the first border, then from the last one."""
     rows = []
     for network, found in by_network(records).items():
         down, padding = network.split("-")
-        values = np.mean([record[kind] for record in found], axis=0)
-        shown = [*values[:SHOWN], *values[EDGE : EDGE + SHOWN]]
+        seen = np.array([record[kind] for record in found])
+        shown = [*seen.T[:SHOWN], *seen.T[EDGE : EDGE + SHOWN]]
         rows.append([DOWNS[down], padding, *map(_cell, shown)])
     head = ["downsampling", "padding", *(f"{side} {place}" for side in ("top", "bottom") for place in range(SHOWN))]
     return table(head, rows)
 
 
-def _cell(share: float) -> str:
-    """A share in %; a bare 0 where it is rounding."""
-    return "0" if share < 1e-10 else percent(share)
+def _cell(found: np.ndarray) -> str:
+    """Shares in %; a bare 0 where they are rounding."""
+    if found.max() < 1e-10:
+        return "0"
+    low, high = interval_of(found)
+    return f"{percent(found.mean())} ± {percent((high - low) / 2)}"
 
 
 def _chance(records: Records) -> str:
     """What the probe finds where there is nothing to find, and where there may be."""
-    of = {padding: [r for r in records if r["network"].endswith(padding)] for padding in PADDINGS}
-    circular = [value for record in of["circular"] for value in record["probe"]]
-    beyond = [value for padding in ("zero", "reflect") for r in of[padding] for value in _beyond(r, "probe")]
-    zero, reflect = (
-        [value for r in of[padding] for side in _within(r, "probe") for value in side]
-        for padding in ("zero", "reflect")
-    )
+    beyond = [value for padding in ("zero", "reflect") for value in _probed(records, padding, False)]
     return (
-        f"Over all rows and runs, the probe is right on {_range(circular)} % with circular padding, and on "
-        f"{_range(beyond)} % beyond the computed margin with the other two: this is chance, as it comes out on these "
-        f"scenes. Within the margin it is right on {_range(zero)} % with zero padding and on {_range(reflect)} % with "
-        f"reflect padding."
+        f"Over all rows and runs, the probe is right on {_range(_probed(records, 'circular'))} % with circular "
+        f"padding, and on {_range(beyond)} % beyond the computed margin with the other two: this is chance, as it "
+        f"comes out on these scenes. Within the margin it is right on {_range(_probed(records, 'zero', True))} % with "
+        f"zero padding and on {_range(_probed(records, 'reflect', True))} % with reflect padding."
     )
 
 
@@ -168,34 +225,33 @@ def _range(found: list[float]) -> str:
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
-    """Errors and probe by distance from the top border, a column for each way down, a colour for each padding."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(12, 7.5), layout="constrained")
-    panels = figure.subplots(len(KINDS), len(DOWNS), sharex=True, sharey="row")
+    """Errors and probe by distance from the bottom border, a column for each way down, a colour for each padding."""
     networks = by_network(records)
-    distance = np.arange(EDGE)
-    for column, (down, title) in zip(panels.T, DOWNS.items(), strict=True):
-        for panel, kind in zip(column, KINDS, strict=True):
-            for colour, (padding, marker) in enumerate(zip(PADDINGS, "osD", strict=True)):
-                found = networks.get(f"{down}-{padding}", [])
-                for record in found:
-                    shown = 100 * np.array(record[kind][EDGE:])
-                    label = padding if record is found[0] else None
-                    panel.plot(distance, shown, f"{marker}-", color=f"C{colour}", markersize=4, lw=1, label=label)
-                if kind == "crop" and found:
-                    size = CROP // found[0]["stride"]
-                    panel.axvline(size - 1.5 - found[0]["computed"][1], color=f"C{colour}", ls=":", lw=1.5)
-            panel.grid(alpha=0.3)
-        column[0].set_title(title)
-        column[-1].set_xlabel("nodes from the bottom border")
-    for panel, (kind, title) in zip(panels[:, 0], KINDS.items(), strict=True):
-        panel.set_ylabel(f"{title}, %")
-        if kind != "probe":
-            panel.set_yscale("symlog", linthresh=0.1)
-            panel.set_ylim(bottom=-0.03)
-    panels[0, 0].legend(fontsize=8)
+    looks = series({padding: f"{padding} padding" for padding in PADDINGS})
     path = folder / "boundary.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with drawing(path, 10, 7.5) as figure:
+        panels = figure.subplots(len(KINDS), len(DOWNS), sharex=True, sharey="row")
+        for column, (down, title) in zip(panels.T, DOWNS.items(), strict=True):
+            for panel, kind in zip(column, KINDS, strict=True):
+                for shift, (padding, look) in zip((-0.08, 0, 0.08), looks.items(), strict=True):
+                    found = networks.get(f"{down}-{padding}", [])
+                    if not found:
+                        continue
+                    seen = 100 * np.array([record[kind][EDGE:] for record in found])
+                    within = PERCENT if kind == "probe" else (0, np.inf)
+                    interval(panel, np.arange(EDGE) + shift, seen, within=within, **{**look, "markersize": 4.5})
+                    if kind == "crop":
+                        last = CROP // found[0]["stride"] - 1 - found[0]["computed"][1]
+                        panel.axvline(last + shift, color=look["color"], linestyle=":", linewidth=1.5)
+            column[0].set_title(title)
+            column[-1].set_xlabel("nodes from the bottom border")
+        for row, (kind, title) in zip(panels, KINDS.items(), strict=True):
+            row[0].set_ylabel(f"{title}, %")
+            for panel in row:
+                if kind != "probe":
+                    panel.set_yscale("symlog", linthresh=0.1)
+                    panel.set_ylim(-0.03, 300)
+                    panel.set_yticks([0, 0.1, 1, 10, 100], ["0", "0.1", "1", "10", "100"])
+                    panel.minorticks_off()
+        figure.legend(handles=handles(looks.values()), loc="outside upper right", ncols=len(looks))
     return [path]

@@ -11,16 +11,29 @@ from typing import Any
 
 import ml_collections
 import numpy as np
-from scipy import stats
 
 import equinet as eq
 from configs.coset import COUNTS, FIXED, GROUPS, SIZE, get_config
 from experiments.cost import multiply_adds, parameters
 from experiments.data import load
 from experiments.markdown import percent, table
+from experiments.plots import (
+    BLACK,
+    BLUE,
+    GREEN,
+    ORANGE,
+    PERCENT,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    Look,
+    drawing,
+    handles,
+    interval,
+)
 from experiments.settings import Settings
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
-from experiments.summary import Difference, Records, agreeing, group_text, mean, spread, values
+from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, values
 from experiments.train import Outcome, build_model
 from experiments.worth import Worth, worth
 
@@ -41,16 +54,18 @@ PAIRS = (*STEPS, ("1", "64"), ("1", "64_shifts"), ("1", "none_shifts"), ("64_shi
 MOVED = "accuracy_circular_all"
 ROUNDING = 1e-3
 """How much of the accuracy rounding may change where a network is invariant."""
-LOOK = {
-    "1": ("#0072B2", "o"),
-    "4": ("#009E73", "s"),
-    "16": ("#E69F00", "^"),
-    "64": ("#D55E00", "D"),
-    "none": ("#000000", "v"),
-    "64_shifts": ("#CC79A7", "P"),
-    "none_shifts": ("#56B4E9", "X"),
+LOOKS: dict[str, Look] = {
+    group: {"color": color, "marker": marker, "label": TITLES[group]}
+    for group, color, marker in (
+        ("1", BLUE, "o"),
+        ("4", GREEN, "s"),
+        ("16", ORANGE, "^"),
+        ("64", VERMILLION, "D"),
+        ("none", BLACK, "v"),
+        ("64_shifts", PURPLE, "P"),
+        ("none_shifts", SKY, "X"),
+    )
 }
-"""Okabe and Ito's colours, and a marker each."""
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
@@ -218,7 +233,7 @@ def _price(networks: Networks) -> str:
 
 
 def _accuracies(networks: Networks, key: str) -> str:
-    rows = [[f"{n:,}", *(spread(networks.get((group, n), []), key) for group in GROUPS)] for n in COUNTS]
+    rows = [[f"{n:,}", *(estimate(networks.get((group, n), []), key) for group in GROUPS)] for n in COUNTS]
     return table(["images", *(TITLES[group] for group in GROUPS)], rows)
 
 
@@ -350,39 +365,25 @@ def figures(records: Records, folder: Path) -> list[Path]:
     """Accuracy under all shifts and as they are against the number of images, a line for each group."""
     if not records:
         return []
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 5.5), layout="constrained")
-    panels = figure.subplots(1, 2, sharex=True)
-    titles = {MOVED: "accuracy under all shifts, %", "accuracy": "accuracy as they are, %"}
-    for panel, (key, title) in zip(panels, titles.items(), strict=True):
-        for place, (group, (colour, marker)) in enumerate(LOOK.items()):
-            aside = 1.025 ** (place - len(LOOK) // 2)  # else intervals hide each other
-            cells = {n: [r for r in records if (r["group"], r["count"]) == (group, n)] for n in COUNTS}
-            found = {n: 100 * values(cell, key) for n, cell in cells.items() if cell}
-            for n, each in found.items():
-                panel.plot([n * aside] * len(each), each, marker, color=colour, alpha=0.3, markersize=4, mew=0)
-            half = [stats.t.ppf(0.975, len(v) - 1) * stats.sem(v) if len(v) > 1 else 0 for v in found.values()]
-            panel.errorbar(
-                [n * aside for n in found],
-                [v.mean() for v in found.values()],
-                half,
-                color=colour,
-                marker=marker,
-                markersize=5,
-                linewidth=1.2,
-                linestyle="--" if group.endswith("_shifts") else "-",
-                capsize=2,
-                label=TITLES[group],
-            )
-        panel.set_xscale("log")
-        panel.set_xticks(COUNTS, [f"{count:,}" for count in COUNTS], rotation=30)
-        panel.minorticks_off()
-        panel.set_xlabel("training images")
-        panel.set_ylabel(title)
-        panel.grid(alpha=0.3)
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False)
     path = folder / "coset.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    titles = {MOVED: "accuracy under all shifts, %", "accuracy": "accuracy as they are, %"}
+    with drawing(path, 10, 5.5) as figure:
+        panels = figure.subplots(1, 2, sharex=True)
+        for panel, (key, title) in zip(panels, titles.items(), strict=True):
+            for place, (group, look) in enumerate(LOOKS.items()):
+                aside = 1.025 ** (place - len(LOOKS) // 2)  # else intervals hide each other
+                cells = {n: [r for r in records if (r["group"], r["count"]) == (group, n)] for n in COUNTS}
+                found = {n * aside: 100 * values(cell, key) for n, cell in cells.items() if cell}
+                for x, each in found.items():
+                    interval(panel, x, each, within=PERCENT, **{**look, "markersize": 5})
+                line = "--" if group.endswith("_shifts") else "-"
+                panel.plot(
+                    list(found), [each.mean() for each in found.values()], line, color=look["color"], linewidth=1.2
+                )
+            panel.set_xscale("log")
+            panel.set_xticks(COUNTS, [f"{count:,}" for count in COUNTS], rotation=30)
+            panel.minorticks_off()
+            panel.set_xlabel("training images")
+            panel.set_ylabel(title)
+        figure.legend(handles=handles(LOOKS.values()), loc="outside lower center", ncols=4)
     return [path]

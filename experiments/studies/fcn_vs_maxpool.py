@@ -9,22 +9,29 @@ import ml_collections
 
 import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
-from experiments.markdown import table
+from experiments.linear import linear_accuracy
+from experiments.markdown import percent, table
+from experiments.plots import LINEAR, PERCENT, dots, drawing, handles, label, linear, style
 from experiments.settings import Settings
-from experiments.summary import Difference, Records, agreeing, difference, group_text, mean, spread, values
+from experiments.summary import (
+    Difference,
+    Records,
+    agreeing,
+    between,
+    caption,
+    difference,
+    estimate,
+    group_text,
+    in_words,
+    mean,
+    shared_seeds,
+    tally,
+    values,
+)
 from experiments.train import Outcome
 
 TRAINED = True
-DOWN_TITLES = {
-    "none": "full resolution",
-    "stride": "stride (FCN)",
-    "max": "max pooling",
-    "avg": "average pooling",
-    "blur": "blur",
-    "maxblur": "max-blur",
-    "aps": "APS",
-    "lps": "LPS",
-}
+TITLES = {down: label(down) for down in DOWNS}
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
@@ -66,11 +73,13 @@ def tables(records: Records) -> dict[str, str]:
         "pair": _pair_in_words(plain),
         "differences": _differences(plain, shifted),
         "readout_differences": _readout_differences(plain),
+        "linear": _linear(plain),
         "circular_gap": _rows(plain, shifted, [f"{down}-circular-gap" for down in DOWNS]),
+        "circular_gap_shifted": _shifted(plain, shifted, "circular-gap"),
         "textbook": _rows(plain, shifted, [f"{down}-zero-flatten" for down in DOWNS if down != "none"]),
-        "paddings": _grid(plain, [(down, [f"{down}-{p}-gap" for p in PADDINGS]) for down in DOWNS], PADDINGS),
-        "readouts": _grid(
-            plain, [(down, [f"{down}-circular-{r}" for r in READOUTS]) for down in DOWNS if down != "none"], READOUTS
+        "textbook_shifted": _shifted(plain, shifted, "zero-flatten"),
+        "caption": caption(
+            records, " Networks trained on images as they are; dashed, softmax regression; no mark, not trained."
         ),
     }
 
@@ -100,7 +109,7 @@ def _groups(networks: Networks) -> str:
     for down in DOWNS:
         for padding in PADDINGS:
             cells = [networks.get(f"{down}-{padding}-{readout}", []) for readout in READOUTS]
-            rows.append([DOWN_TITLES[down], padding, *map(_group, cells)])
+            rows.append([TITLES[down], padding, *map(_group, cells)])
     return table(["downsampling", "padding", *READOUTS], rows)
 
 
@@ -112,12 +121,13 @@ def _rows(plain: Networks, shifted: Networks, names: Sequence[str]) -> str:
         here, there = plain.get(name, []), shifted.get(name, [])
         rows.append(
             [
-                DOWN_TITLES[name.split("-")[0]],
+                TITLES[name.split("-")[0]],
                 _group(here),
-                *(spread(here, key) for key in ("accuracy", "circular_consistency", "crop_consistency")),
-                *(spread(there, key) for key in ("accuracy", "circular_consistency")),
+                *(estimate(here, key) for key in ("accuracy", "circular_consistency", "crop_consistency")),
+                *(estimate(there, key) for key in ("accuracy", "circular_consistency")),
             ]
         )
+    rows.append(["softmax regression", "–", percent(linear_accuracy("subset")), *["–"] * 4])
     return table(head, rows)
 
 
@@ -168,25 +178,46 @@ def _differences(plain: Networks, shifted: Networks) -> str:
 
 def _readout_differences(plain: Networks) -> str:
     """What a global maximum or a flatten readout is right on beyond a global mean, with circular padding."""
-    rows = []
+    rows: list[list[str]] = []
+    found: list[tuple[Difference, ...]] = []
     for down in DOWNS:
         gap, largest, flat = (plain.get(f"{down}-circular-{readout}", []) for readout in ("gap", "gmp", "flatten"))
         if min(map(len, (gap, largest, flat))) < 2:
             continue
-        cells = [difference(*pair, "accuracy") for pair in ((largest, gap), (flat, gap), (flat, largest))]
-        share = cells[0].mean / cells[1].mean
-        rows.append([DOWN_TITLES[down], *map(str, cells), f"{100 * share:.0f} %"])
-    head = ["downsampling", "maximum − mean", "flatten − mean", "flatten − maximum", "of the gap closed by the maximum"]
-    return table(head, rows)
+        found.append(tuple(difference(*pair, "accuracy") for pair in ((largest, gap), (flat, gap), (flat, largest))))
+        rows.append([TITLES[down], *map(str, found[-1])])
+    names = ("maximum − mean", "flatten − mean", "flatten − maximum")
+    said = [f"{name}: {tally(gaps)}." for name, gaps in zip(names, zip(*found, strict=True), strict=False)]
+    return f"{table(['downsampling', *names], rows)}\n\nBy column, {' '.join(said)}"
 
 
-def _grid(networks: Networks, rows: Sequence[tuple[str, Sequence[str]]], columns: Sequence[str]) -> str:
-    """Accuracy and circular consistency, a pair in each cell."""
-    made = []
-    for down, names in rows:
-        cells = [networks.get(name, []) for name in names]
-        made.append([DOWN_TITLES[down], *map(_pair, cells)])
-    return table(["downsampling", *columns], made)
+def _shifted(plain: Networks, shifted: Networks, setting: str) -> str:
+    """What training on shifted images changes in the networks of a setting that do not keep all shifts."""
+    pairs = [(shifted.get(f"{down}-{setting}", []), plain.get(f"{down}-{setting}", [])) for down in DOWNS]
+    pairs = [(one, other) for one, other in pairs if shared_seeds(one, other) > 1 and one[0]["computed"] != "Z × Z"]
+    if not pairs:
+        return "–"
+    consistent = [values(one, "circular_consistency") for one, _ in pairs]
+    gaps = {key: [difference(*pair, key) for pair in pairs] for key in ("circular_consistency", "accuracy")}
+    return (
+        f"Training on shifted images, in these {in_words(len(pairs))} networks without all shifts: circular "
+        f"consistency minus that without, {tally(gaps['circular_consistency'])}; it comes to "
+        f"{between([c.mean() for c in consistent])} in the mean, and to all images in "
+        f"{in_words(sum(c.max() == 1 for c in consistent))} of them. Accuracy on images as they are, minus that "
+        f"without: {tally(gaps['accuracy'])}."
+    )
+
+
+def _linear(plain: Networks) -> str:
+    """The linear baseline, and how many networks it is ahead of."""
+    judged = linear_accuracy("subset")
+    below = {name for name, found in plain.items() if values(found, "accuracy").mean() < judged}
+    mean_of = {name for name in plain if name.endswith("circular-gap")}
+    return (
+        f"Softmax regression on the pixels of the same images is right on {percent(judged)} % of the test images. The "
+        f"means of {len(below)} of the {len(plain)} networks trained on images as they are lie below that, among them "
+        f"those of {len(below & mean_of)} of the {len(mean_of)} with circular padding and a global mean."
+    )
 
 
 def _group(records: Records) -> str:
@@ -194,34 +225,31 @@ def _group(records: Records) -> str:
     return group_text(records[0]["computed"]) if records else "–"
 
 
-def _pair(records: Records) -> str:
-    return f"{mean(records, 'accuracy')} / {mean(records, 'circular_consistency')}" if records else "–"
+SETTINGS = {
+    "circular-gap": "circular, mean",
+    "circular-gmp": "circular, maximum",
+    "circular-flatten": "circular, flatten",
+    "circular-conv": "circular, convolution",
+    "zero-gap": "zero, mean",
+    "zero-flatten": "zero, flatten",
+    "reflect-gap": "reflect, mean",
+}
+"""Padding and readout of what was trained, in the order in which the figure shows it."""
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
-    """Accuracy against consistency: downsampling by colour, readout by marker, a panel for each padding."""
-    from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
-
-    figure = Figure(figsize=(13, 4.6), layout="constrained")
-    axes = figure.subplots(1, len(PADDINGS), sharex=True, sharey=True)
-    colours: dict[str, Any] = {down: f"C{place}" for place, down in enumerate(DOWNS)} | {"lps": "C8"}
-    markers: dict[str, str] = dict(zip(READOUTS, "osD^", strict=True))
+    """Accuracy and circular consistency, a row for each way down, a row of panels for each padding and readout."""
     networks = _by_network(records, "")
-    for panel, padding in zip(axes, PADDINGS, strict=True):
-        for name, found in networks.items():
-            down, there, readout = name.split("-")
-            if there == padding:
-                x, y = (100 * values(found, key).mean() for key in ("circular_consistency", "accuracy"))
-                panel.plot(x, y, markers[readout], color=colours[down], markersize=8, alpha=0.85)
-        panel.set_title(f"{padding} padding")
-        panel.set_xlabel("circular consistency, %")
-        panel.grid(alpha=0.3)
-    axes[0].set_ylabel("test accuracy, %")
-    handles = [Line2D([], [], color=colours[d], marker="o", ls="", label=DOWN_TITLES[d]) for d in DOWNS]
-    handles += [Line2D([], [], color="black", marker=m, ls="", label=r) for r, m in markers.items()]
-    axes[-1].legend(handles=handles, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     path = folder / "fcn_vs_maxpool.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with drawing(path, 8.5, 14) as figure:
+        panels = figure.subplots(len(SETTINGS), 2, sharey=True, sharex="col")
+        for row, (setting, name) in zip(panels, SETTINGS.items(), strict=True):
+            for panel, key in zip(row, COMPARED, strict=False):
+                found = {down: networks.get(f"{down}-{setting}", []) for down in DOWNS}
+                dots(panel, [(TITLES[d], 100 * values(r, key), style(d)) for d, r in found.items()], within=PERCENT)
+                panel.set_title(f"padding and readout: {name}", fontsize=10)
+            linear(row[0], 100 * linear_accuracy("subset"), flat=True)
+        for panel, title in zip(panels[-1], COMPARED.values(), strict=False):
+            panel.set_xlabel(f"{title}, % of test images")
+        figure.legend(handles=handles([LINEAR]), loc="outside upper right")
     return [path]

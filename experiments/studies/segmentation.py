@@ -13,10 +13,11 @@ from configs.segmentation import NETWORKS, SEEDS, get_config
 from experiments.data import load
 from experiments.data.scenes import CANVAS
 from experiments.demo import short
-from experiments.markdown import table
+from experiments.markdown import percent, table
 from experiments.metrics import answers
+from experiments.plots import VERMILLION, drawing
 from experiments.settings import Settings
-from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
+from experiments.summary import Records, agreeing, between, by_network, extent, group_text, in_words, values
 from experiments.train import Outcome
 
 TRAINED = True
@@ -31,7 +32,6 @@ SMALL = 16
 """Size of the torus that trained networks are measured on: twice the total stride."""
 SCENE, SHIFT = 3, (3, 5)
 """The test scene in the figure, and a shift that no stride divides."""
-METRICS = ("mean_iou", "pixel_accuracy", "shift_equivariance")
 
 
 def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
@@ -79,73 +79,64 @@ def tables(records: Records) -> dict[str, str]:
         "agreement": f"The group was computed for all networks on the {CANVAS}×{CANVAS} torus, and both computed and "
         f"measured, on the trained weights of {measured} runs, on the {SMALL}×{SMALL} torus: there the two are the "
         f"same in {equal} of them.",
+        "moving": _moving(records),
         "networks": _networks(records),
         "scene": _scene(records),
+        "caption": f"*A test scene, and where a shift by {SHIFT} changes the label that a network finds; the first of "
+        f"{in_words(len({record['seed'] for record in records}))} seeds.*",
     }
+
+
+def _moving(records: Records) -> str:
+    """In which networks every label moved, and how many did in the runs of the others."""
+    networks = by_network(records)
+    every = [name for name, found in networks.items() if (values(found, "shift_equivariance") == 1).all()]
+    rest = [record["shift_equivariance"] for record in records if record["network"] not in every]
+    others = f" In the runs of the others {between(rest)} of the labels did." if rest else ""
+    names = ", ".join(TITLES[name] for name in TITLES if name in every)
+    return f"Under a random shift of each scene every label moved with the scene in: {names or 'none'}.{others}"
 
 
 def _networks(records: Records) -> str:
     networks = by_network(records)
-    rows = [
-        [title, group_text(networks[name][0]["computed"]), *(spread(networks[name], key) for key in METRICS)]
-        for name, title in TITLES.items()
-        if name in networks
-    ]
-    return table(["down and up", "labels move with", "mIoU", "pixel accuracy", "shift equivariance"], rows)
+    seeds = sorted({record["seed"] for record in records})
+    rows = []
+    for name, title in TITLES.items():
+        found = {record["seed"]: record for record in networks.get(name, [])}
+        if found:
+            shares = [percent(found[seed]["shift_equivariance"]) if seed in found else "–" for seed in seeds]
+            rows.append([title, group_text(next(iter(found.values()))["computed"]), *shares])
+    return table(["down and up", "labels move with", *(f"labels that move, %, seed {seed}" for seed in seeds)], rows)
 
 
 def _scene(records: Records) -> str:
-    rows = []
-    for record in records:
-        if "labels" in record:
-            changed = int((_labels(record["labels"]) != _labels(record["labels_shifted"])).sum())
-            rows.append([TITLES[record["network"]], str(changed), str(CANVAS**2)])
+    shown = {record["network"]: record for record in records if "labels" in record}
+    rows = [[TITLES[name], str(int(_changed(shown[name]).sum())), str(CANVAS**2)] for name in TITLES if name in shown]
     return table(["down and up", "labels changed by the shift", "of"], rows)
 
 
+def _changed(record: dict[str, Any]) -> np.ndarray:
+    return _labels(record["labels"]) != _labels(record["labels_shifted"])
+
+
 def figures(records: Records, folder: Path) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    return [_draw_points(records, folder / "segmentation.png"), _draw_scene(records, folder / "segmentation_scene.png")]
-
-
-def _draw_points(records: Records, path: Path) -> Path:
-    """mIoU against shift equivariance, a point for each run."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 4), layout="constrained")
-    axes = figure.subplots()
-    for colour, (name, title) in enumerate(TITLES.items()):
-        found = by_network(records).get(name, [])
-        x, y = (100 * values(found, key) for key in ("shift_equivariance", "mean_iou"))
-        axes.plot(x, y, "o", color=f"C{colour}", markersize=7, alpha=0.8, label=title)
-    axes.set_xlabel("shift equivariance: % of pixels whose label moves with the scene")
-    axes.set_ylabel("mIoU, %")
-    axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    return path
-
-
-def _draw_scene(records: Records, path: Path) -> Path:
-    """A scene with its true labels; below, for each network, its labels and where the shift changes them."""
-    from matplotlib.figure import Figure
-
+    """A test scene, and where a shift changes what each network finds in it."""
     shown = {record["network"]: record for record in records if "labels" in record}
-    example = load("fashion_scenes", None, CANVAS).test[SCENE]
-    figure = Figure(figsize=(2 * (len(TITLES) + 1), 4.4), layout="constrained")
-    panels = figure.subplots(2, len(TITLES) + 1)
-    panels[0, 0].imshow(example["input"][..., 0], cmap="gray")
-    panels[1, 0].imshow(example["target"], cmap="tab20", vmin=0, vmax=19)
-    panels[0, 0].set_title("scene; below, its labels", fontsize=9)
-    for column, (name, title) in zip(panels.T[1:], TITLES.items(), strict=True):
-        still, moved = (_labels(shown[name][key]) for key in ("labels", "labels_shifted"))
-        column[0].imshow(still, cmap="tab20", vmin=0, vmax=19)
-        column[1].imshow(still != moved, cmap="gray_r", vmin=0, vmax=1)
-        column[0].set_title(title.replace(", ", ",\n"), fontsize=9)
-    panels[0, 1].set_ylabel("labels found", fontsize=9)
-    panels[1, 1].set_ylabel("changed by a shift", fontsize=9)
-    for panel in panels.flat:
-        panel.set_xticks([])
-        panel.set_yticks([])
-    figure.savefig(path, dpi=120, metadata={"Software": None})
-    return path
+    scene = load("fashion_scenes", None, CANVAS).test[SCENE]["input"][..., 0]
+    path = folder / "segmentation_scene.png"
+    with drawing(path, 7.5, 5.9) as figure:
+        panels = figure.subplots(2, 3).ravel()
+        panels[0].set_title("the scene", fontsize=9)
+        panels[0].imshow(scene, cmap="gray")
+        for panel, (name, title) in zip(panels[1:], TITLES.items(), strict=True):
+            changed = _changed(shown[name])
+            panel.imshow(scene, cmap="gray", vmin=-1.5, vmax=1.5, alpha=0.5)
+            rows, columns = np.nonzero(changed)
+            panel.plot(columns, rows, "s", color=VERMILLION, markersize=2.2)
+            panel.set_title("\n".join([*title.split(", ", 1), f"{changed.sum()} labels changed"][-3:]), fontsize=9)
+        for panel in panels:
+            panel.set_xticks([])
+            panel.set_yticks([])
+            panel.spines[:].set_visible(True)
+            panel.grid(visible=False)
+    return [path]

@@ -16,8 +16,9 @@ from experiments.data.volume import BLOCK
 from experiments.demo import short
 from experiments.markdown import percent, scientific, table
 from experiments.metrics import Predict, answers
+from experiments.plots import BLACK, Look, drawing, handles, style
 from experiments.settings import Settings
-from experiments.summary import Records, agreeing, by_network, extent, group_text, spread, values
+from experiments.summary import Records, agreeing, between, by_network, extent, group_text
 from experiments.train import Outcome
 
 TRAINED = True
@@ -131,12 +132,26 @@ def tables(records: Records) -> dict[str, str]:
         "extent": extent(records),
         "agreement": f"On the torus of {SMALL}³ nodes the group was computed, and measured on the trained weights of "
         f"{measured} networks: the two are the same for {equal} of them.",
+        "odd": _odd(records),
         "groups": _groups(records),
-        "brain": _brain(records),
+        "alike": _alike(records),
+        "labels": _labels(records),
         "errors": _errors(records),
-        "baseline": f"The best interval of intensities, chosen on the training half, reaches a Dice of "
-        f"{percent(records[0]['dice_by_intensity'])} % on the other.",
+        "caption": "*Equivariance errors of one run each, before training (hollow) and after it (filled). The scale is "
+        "logarithmic; what is exactly 0 stands at the left end.*",
     }
+
+
+def _odd(records: Records) -> str:
+    """The networks that were measured to keep more than was computed, and what their labels say."""
+    odd = [r for r in records if r.get("measured_small", r["computed_small"]) != r["computed_small"]]
+    said = [
+        f"{TITLES[r['network']]} was computed to keep `{group_text(r['computed_small'])}` and measured to keep "
+        f"`{group_text(r['measured_small'])}`; under random shifts {percent(r['shift_equivariance'])} % of its labels "
+        "move with the block"
+        for r in odd
+    ]
+    return f"Where they differ: {'; '.join(said)}." if said else "They differ nowhere."
 
 
 def _groups(records: Records) -> str:
@@ -149,48 +164,69 @@ def _groups(records: Records) -> str:
     return table(["network", "unbounded space", f"torus of {BLOCK}³"], rows)
 
 
-def _brain(records: Records) -> str:
+SHARES = {"mirror_equivariance": "mirror", "shift_equivariance": "shifts"}
+
+
+def _alike(records: Records) -> str:
+    """Which networks label every voxel alike under the mirror, and under shifts, and how many the others do."""
+    said = []
+    for key, title in SHARES.items():
+        every = [TITLES[r["network"]] for r in records if r[key] == 1]
+        rest = [r[key] for r in records if r[key] < 1]
+        others = f"; in the others {between(rest)} are" if rest else ""
+        said.append(f"Under the {title}, all voxels are labelled alike in: {', '.join(every) or 'none'}{others}.")
+    return " ".join(said)
+
+
+def _labels(records: Records) -> str:
     networks = by_network(records)
-    keys = ("mean_iou", "dice", "dice_mirrored", "mirror_equivariance", "shift_equivariance")
     rows = [
-        [title, *(spread(networks[name], key) for key in keys)] for name, title in TITLES.items() if name in networks
+        [title, *(percent(networks[name][0][key]) for key in SHARES)]
+        for name, title in TITLES.items()
+        if name in networks
     ]
-    head = ["network", "mIoU", "Dice", "Dice, blocks mirrored", "mirror equivariance", "shift equivariance"]
-    return table(head, rows)
+    return table(["network", "voxels labelled alike, %: mirror", "shifts"], rows)
 
 
 def _errors(records: Records) -> str:
     networks = by_network(records)
-    keys = ("error_mirror_fresh", "error_mirror_trained", "error_shifted_fresh", "error_shifted_trained")
+    keys = [f"error_{move}_{when}" for move in MOVES for when in ("fresh", "trained")]
     rows = [
-        [title, *(scientific(values(networks[name], key).mean()) for key in keys)]
+        [title, *(scientific(networks[name][0][key]) for key in keys)]
         for name, title in TITLES.items()
         if name in networks
     ]
     return table(["network", "mirror: fresh weights", "trained", "shifts: fresh weights", "trained"], rows)
 
 
-def figures(records: Records, folder: Path) -> list[Path]:
-    """Dice as it is and mirrored, and the two equivariances, a row for each network."""
-    from matplotlib.figure import Figure
+MOVES = {"mirror": "under the mirror", "shifted": "under cyclic shifts"}
+LEAST = 1e-8
+"""Where an error of 0 is drawn."""
 
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    left, right = figure.subplots(1, 2, sharey=True)
+
+def figures(records: Records, folder: Path) -> list[Path]:
+    """Both errors before and after training, a row for each network."""
     found = by_network(records)
-    networks = {title: found[name] for name, title in TITLES.items() if name in found}
-    dices = {"dice": "blocks as they are", "dice_mirrored": "mirrored, answer put back"}
-    shares = {"shift_equivariance": "under cyclic shifts", "mirror_equivariance": "under the mirror"}
-    for panel, keys, label in ((left, dices, "Dice, %"), (right, shares, "% of voxels labelled alike")):
-        for (key, title), marker, offset in zip(keys.items(), "oD", (-0.12, 0.12), strict=True):
-            x = [value for runs_of in networks.values() for value in 100 * values(runs_of, key)]
-            y = [place + offset for place, runs_of in enumerate(networks.values()) for _ in runs_of]
-            panel.plot(x, y, marker, markersize=7, label=title)
-        panel.set_xlabel(label)
-        panel.grid(alpha=0.3)
-        panel.legend(fontsize=8, ncols=2, frameon=False, loc="lower center", bbox_to_anchor=(0.5, 1.0))
-    left.set_yticks(range(len(networks)), networks, fontsize=9)
-    left.invert_yaxis()
+    names = [name for name in TITLES if name in found]
     path = folder / "volume.png"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120, metadata={"Software": None})
+    with drawing(path, 9.5, 3.8) as figure:
+        panels = figure.subplots(1, len(MOVES), sharey=True, sharex=True)
+        for panel, (move, title) in zip(panels, MOVES.items(), strict=True):
+            for place, name in enumerate(names):
+                fresh, trained = (max(found[name][0][f"error_{move}_{when}"], LEAST) for when in ("fresh", "trained"))
+                look = {key: value for key, value in style(name.split("_")[0]).items() if key != "label"}
+                panel.plot([fresh, trained], [place, place], color=look["color"], linewidth=1)
+                panel.plot(fresh, place, **look, markersize=8, markerfacecolor="white", markeredgewidth=1.2)
+                panel.plot(trained, place, **look, markersize=8)
+            panel.set_title(title)
+            panel.set_xscale("log")
+            panel.set_xlabel("error (1: the spread of the output)")
+            ticks = [LEAST, 1e-6, 1e-4, 1e-2, 1]
+            panel.minorticks_off()
+            panel.set_xticks(ticks, ["0", *(f"$10^{{{round(np.log10(tick))}}}$" for tick in ticks[1:])])
+        panels[0].set_yticks(range(len(names)), [TITLES[name] for name in names])
+        panels[0].invert_yaxis()
+        look: Look = {"color": BLACK, "marker": "o", "markeredgewidth": 1.2}
+        shown = handles([{**look, "markerfacecolor": "white", "label": "fresh weights"}, {**look, "label": "trained"}])
+        figure.legend(handles=shown, loc="outside upper right", ncols=2)
     return [path]

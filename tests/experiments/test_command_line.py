@@ -90,6 +90,7 @@ def test_wrong_input_is_answered_in_a_line(
         ),
         (("study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
         (("study", "--study=sizes", "--tables"), "leave out --study=sizes"),
+        (("study", "--check", "--linear"), "--tables and --linear make them anew: say one"),
     ],
 )
 def test_a_run_that_cannot_be_is_answered_in_a_line(

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from configs.fashion import NETWORKS
 from experiments import demo
-from experiments.figures import draw_bars, draw_planes
+from experiments.figures import draw_planes, draw_shares
 from experiments.record import run_record
 from experiments.report import terminal_table, write_report
 
@@ -36,7 +36,7 @@ def check(findings: Sequence[demo.Finding]) -> None:
 
 
 def write(workdir: Path, findings: Sequence[demo.Finding]) -> str:
-    figures = [draw_planes(findings, workdir / "planes.png"), draw_bars(findings, workdir / "bars.png")]
+    figures = [draw_planes(findings, workdir / "planes.png"), draw_shares(findings, workdir / "shares.png")]
     record = run_record({"seed": 0, "epochs": 1}, command="demo", seconds=1.0)
     report = write_report(workdir, findings, figures, record).read_text()
     for figure in figures:

@@ -9,10 +9,12 @@ import pytest
 from scipy import stats
 
 from experiments import study
+from experiments.linear import linear_accuracy
+from experiments.markdown import percent
 from experiments.names import UnknownName
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
-from experiments.summary import Difference, difference
+from experiments.summary import Difference, difference, estimate, tally
 from tests.experiments.data.generated import write_leaf
 
 
@@ -101,9 +103,30 @@ def test_tables_give_means_over_seeds() -> None:
     records = [record("max-circular-gap", seed, 0.8 + 0.01 * seed, 0.9) for seed in range(3)]
     records[0]["measured"] = "4Z × 4Z"
     tables = fcn_vs_maxpool.tables(records)
-    assert "| max pooling | 8Z × 8Z | 81.0 ± 1.0 | 90.0 ± 0.0 | 50.0 ± 0.0 | – | – |" in tables["circular_gap"]
-    assert "| max pooling | 81.0 / 90.0 | – | – | – |" in tables["readouts"]
+    # t of 2 degrees of freedom at 97.5 % is 4.303, of 1 / √3 of a point that is 2.5.
+    row = "| max pooling | 8Z × 8Z | 81.0 [78.5, 83.5] | 90.0 [90.0, 90.0] | 50.0 [50.0, 50.0] | – | – |"
+    assert row in tables["circular_gap"]
+    assert f"| softmax regression | – | {percent(linear_accuracy('subset'))} |" in tables["circular_gap"]
+    assert tables["linear"].endswith(
+        "means of 1 of the 1 networks trained on images as they are lie below that, among "
+        "them those of 1 of the 1 with circular padding and a global mean."
+    )
     assert "of 1: they are the same for 0 of them" in tables["agreement"]
+
+
+def test_a_share_ends_at_0_and_100() -> None:
+    assert estimate([{"accuracy": 0.99}, {"accuracy": 0.9}, {"accuracy": 1.0}], "accuracy") == "96.3 [82.7, 100.0]"
+    assert (estimate([{"accuracy": 0.5}], "accuracy"), estimate([], "accuracy")) == ("50.0", "–")
+
+
+def test_on_which_side_intervals_lie() -> None:
+    above, below, across = Difference((0.02, 0.03)), Difference((-0.2, -0.2)), Difference((0.1, -0.2))
+    assert tally([above]) == "the 95 % interval holds 0"  # two seeds are few
+    assert tally([below]) == "the 95 % interval lies below 0"
+    assert tally([below, below, below]) == "all three 95 % intervals lie below 0"
+    assert tally([across, across]) == "both 95 % intervals hold 0"
+    mixed = "of four 95 % intervals, two lie below 0, two hold 0"
+    assert tally([above, below, across, below]) == mixed
 
 
 def test_differences_are_taken_seed_by_seed() -> None:
@@ -152,8 +175,12 @@ def test_segmentation_tables() -> None:
     tables = segmentation.tables(records)
     assert tables["extent"] == "3 runs: 1 networks, seeds 0, 1, 2."
     assert "weights of 3 runs" in tables["agreement"]
-    assert "| max pooling, linear | 8Z × 8Z | 30.0 ± 0.0 | 80.0 ± 0.0 | 91.0 ± 1.0 |" in tables["networks"]
+    assert "| max pooling, linear | 8Z × 8Z | 90.0 | 91.0 | 92.0 |" in tables["networks"]
     assert "| max pooling, linear | 1 | 4096 |" in tables["scene"]
+    assert tables["moving"].endswith("in: none. In the runs of the others 90.0 to 92.0 % of the labels did.")
+    full = [{**each, "network": "aps", "computed": "Z × Z", "shift_equivariance": 1} for each in records]
+    moving = segmentation.tables(records + full)["moving"]
+    assert moving.endswith("in: APS and its inverse. In the runs of the others 90.0 to 92.0 % of the labels did.")
 
 
 def test_volume_tables() -> None:
@@ -164,8 +191,12 @@ def test_volume_tables() -> None:
     tables = volume.tables([labelled("max", 0, **more, measured_small="trivial")])
     assert "of 1 networks: the two are the same for 1 of them" in tables["agreement"]
     assert "| max pooling, zero | 4Z × 4Z × 4Z | no shift |" in tables["groups"]
-    assert "| max pooling, zero | 30.0 | 90.0 | 80.0 | 70.0 | 90.0 |" in tables["brain"]
-    assert "75.0 %" in tables["baseline"]
+    assert "| max pooling, zero | 70.0 | 90.0 |" in tables["labels"]
+    assert "| max pooling, zero | 0.50 | 2e-06 | 0.50 | 0.50 |" in tables["errors"]
+    assert "alike in: none; in the others 70.0 to 70.0 % are" in tables["alike"]
+    assert tables["odd"] == "They differ nowhere."
+    wider = volume.tables([labelled("max", 0, **more, measured_small="4Z × 4Z × 4Z")])
+    assert "computed to keep `no shift` and measured to keep `4Z × 4Z × 4Z`" in wider["odd"]
 
 
 def test_errors_of_the_mirror_and_of_shifts() -> None:

@@ -117,6 +117,7 @@ def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[
     found = {name: importlib.import_module(f"scripts.{name}") for name in names}
     works = ("scripts.study.run_study", "scripts.study.make_pages", "scripts.demo.run_demo", "scripts.sweep.verify")
     more = (
+        "scripts.study.keep_baselines",
         "scripts.sweep.discover",
         "scripts.get_data.get_data",
         "experiments.train.init_state",

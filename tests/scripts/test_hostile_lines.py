@@ -39,7 +39,11 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "mode": "discover", "dtype": "float64", "seed": "3", "domain": "box"},
         {**NETWORK, "mode": "cosets", "workdir": "trained", "shifts_only": "true", "json": "true"},
     ],
-    "study": [{"study": "sizes", "workdir": "run", "only": "fcn", "smoke": "true"}, {"tables": "true"}],
+    "study": [
+        {"study": "sizes", "workdir": "run", "only": "fcn", "smoke": "true"},
+        {"tables": "true"},
+        {"linear": "true"},
+    ],
     "gallery": [{"workdir": "run", "only": "^lenet5$", "json": "true"}, {"check": "true"}],
     "demo": [{"workdir": "run", "seed": "1", "epochs": "2", "shifted_images": "10", "smoke": "true"}],
     "make_subset": [{"data_dir": "data/none", "out": "subset.npz"}],
