@@ -26,7 +26,7 @@ from experiments.workdir import first_difference
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("why", "fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation", "sizes")
+STUDIES = ("why", "fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation", "sizes", "published")
 
 
 class Study(Protocol):
