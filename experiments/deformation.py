@@ -10,7 +10,6 @@ from scipy.interpolate import RBFInterpolator
 from scipy.ndimage import map_coordinates
 
 import equinet as eq
-from equinet.layers import AvgPool, Conv, MaxPool, Relu
 
 POINTS, FARTHEST = 3, 2.0
 """Control points along an axis, and how many pixels each may move along each axis: the paper's for CIFAR-10."""
@@ -67,7 +66,7 @@ def _maps(net: eq.Layer, variables: dict[str, Any], x: jax.Array) -> list[jax.Ar
     found = [x]
     for layer, params, state in net.chain(variables["params"], variables["state"]):
         x = layer.apply({"params": params, "state": state}, x)
-        if isinstance(layer, Relu | MaxPool | AvgPool):
+        if isinstance(layer, eq.Relu | eq.MaxPool | eq.AvgPool):
             found.append(x)
     return found
 
@@ -78,7 +77,7 @@ def variation(net: eq.Layer, variables: dict[str, Any]) -> list[float]:
     normal taps, 0 for constant ones."""
     found = []
     for layer, params, _ in net.chain(variables["params"], variables["state"]):
-        if isinstance(layer, Conv) and min(params["kernel"].shape[:2]) > 2:
+        if isinstance(layer, eq.Conv) and min(params["kernel"].shape[:2]) > 2:
             kernel = np.asarray(params["kernel"], np.float64)
             steps = sum(np.abs(np.diff(kernel, axis=axis)).sum() for axis in (0, 1))
             found.append(float(steps / np.abs(kernel).sum()))

@@ -12,20 +12,6 @@ import numpy as np
 
 import equinet as eq
 from equinet import models
-from equinet.layers import (
-    AvgPool,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    GlobalAvgPool,
-    GlobalMaxPool,
-    GroupConv,
-    GroupPool,
-    Layer,
-    MaxPool,
-    Relu,
-)
 from experiments.names import check_name
 
 STACK = "stack"
@@ -33,7 +19,7 @@ PADDINGS = ("valid", "same", "full", "circular")
 NORMS = ("none", "batch")
 
 
-def build(name: str, **arguments: Any) -> Layer:
+def build(name: str, **arguments: Any) -> eq.Layer:
     """The network `name`, `stack` or a model of `equinet.models`, called with `arguments`.
 
     Raises:
@@ -47,9 +33,9 @@ def build(name: str, **arguments: Any) -> Layer:
 
 
 @dataclass(frozen=True)
-class SmoothConv(Conv):
-    """A `Conv` whose kernel is smooth at the start: drawn as ever, convolved with a Gaussian along its spatial axes, and
-    scaled back to its norm (Ruderman et al. 2018).
+class SmoothConv(eq.Conv):
+    """A `Conv` whose kernel is smooth at the start: drawn as ever, convolved with a Gaussian along its spatial axes,
+    and scaled back to its norm (Ruderman et al. 2018).
 
     Args:
         smooth: the Gaussian's standard deviation, in nodes.
@@ -63,8 +49,8 @@ class SmoothConv(Conv):
 
 
 def smoothed(kernel: jax.Array, sigma: float) -> jax.Array:
-    """A kernel `[*taps, in, out]`, zero outside, convolved with a Gaussian of that standard deviation in nodes; its norm
-    stays."""
+    """A kernel `[*taps, in, out]`, zero outside, convolved with a Gaussian of that standard deviation in nodes; its
+    norm stays."""
     made = kernel
     for axis in range(kernel.ndim - 2):
         place = np.arange(kernel.shape[axis])
@@ -106,7 +92,7 @@ def stack(
     if smooth and group:
         raise ValueError(f"a stack starts smooth (smooth={smooth}) without a group; got group={group!r}")
 
-    def conv(width: int, kernel: int, stride: int, biased: bool) -> Layer:
+    def conv(width: int, kernel: int, stride: int, biased: bool) -> eq.Layer:
         border: Any = "circular" if padding == "circular" else "valid"
         zeros = {"same": (kernel - 1) // 2, "full": kernel - 1}.get(padding, 0)
         if zeros and kernel % 2:
@@ -115,28 +101,28 @@ def stack(
             border = "valid"
         if group:
             out = width * eq.Fibre.regular(group)
-            return GroupConv(out, kernel, stride=stride, padding=border, bias=biased)
+            return eq.GroupConv(out, kernel, stride=stride, padding=border, bias=biased)
         if smooth and kernel > 1:
             return SmoothConv(width, kernel, stride=stride, padding=border, bias=biased, smooth=smooth)
-        return Conv(width, kernel, stride=stride, padding=border, bias=biased)
+        return eq.Conv(width, kernel, stride=stride, padding=border, bias=biased)
 
-    def block(width: int, kernel: int, stride: int = 1) -> list[Layer]:
+    def block(width: int, kernel: int, stride: int = 1) -> list[eq.Layer]:
         normed = norm == "batch"
-        return [conv(width, kernel, stride, bias and not normed), *([BatchNorm()] if normed else []), Relu()]
+        return [conv(width, kernel, stride, bias and not normed), *([eq.BatchNorm()] if normed else []), eq.Relu()]
 
-    words: dict[str, tuple[Callable[..., list[Layer]], tuple[int, ...]]] = {
+    words: dict[str, tuple[Callable[..., list[eq.Layer]], tuple[int, ...]]] = {
         "conv": (block, (2, 3)),
         "scores": (lambda width, kernel: [conv(width, kernel, 1, True)], (2,)),
-        "max": (lambda window: [MaxPool(window)], (1,)),
-        "avg": (lambda window: [AvgPool(window)], (1,)),
-        "every": (lambda step: [MaxPool(1, step)], (1,)),
-        "dropout": (lambda rate: [Dropout(rate)], (1,)),
-        "mean": (lambda: [GlobalAvgPool()], (0,)),
-        "largest": (lambda: [GlobalMaxPool()], (0,)),
-        "orbits": (lambda: [GroupPool()], (0,)),
-        "dense": (lambda width: [Dense(width)], (1,)),
+        "max": (lambda window: [eq.MaxPool(window)], (1,)),
+        "avg": (lambda window: [eq.AvgPool(window)], (1,)),
+        "every": (lambda step: [eq.MaxPool(1, step)], (1,)),
+        "dropout": (lambda rate: [eq.Dropout(rate)], (1,)),
+        "mean": (lambda: [eq.GlobalAvgPool()], (0,)),
+        "largest": (lambda: [eq.GlobalMaxPool()], (0,)),
+        "orbits": (lambda: [eq.GroupPool()], (0,)),
+        "dense": (lambda width: [eq.Dense(width)], (1,)),
     }
-    made: list[Layer] = []
+    made: list[eq.Layer] = []
     for place, text in enumerate(layers):
         word, *rest = text.split() or [""]
         make, counts = words[check_name(word, words, f"layer {place} of a stack")]

@@ -1,7 +1,6 @@
 """Whether any weights of a network could tell two places of an item apart."""
 
 import equinet as eq
-from equinet.layers import Conv, GlobalAvgPool, GlobalMaxPool, Relu
 
 
 def alike(net: eq.Sequential, size: int, item: int, places: tuple[int, int]) -> bool:
@@ -30,11 +29,11 @@ def alike(net: eq.Sequential, size: int, item: int, places: tuple[int, int]) -> 
 def _is_there(net: eq.Sequential, size: int, first: int, last: int) -> bool:
     """Whether all nodes that the nodes from first to last can change exist, after each layer, among zeros."""
     for layer in net.layers:
-        if isinstance(layer, GlobalAvgPool | GlobalMaxPool):
+        if isinstance(layer, eq.GlobalAvgPool | eq.GlobalMaxPool):
             break
-        if isinstance(layer, Relu):
+        if isinstance(layer, eq.Relu):
             continue
-        if not isinstance(layer, Conv) or layer.bias:
+        if not isinstance(layer, eq.Conv) or layer.bias:
             raise TypeError(f"{layer}: convolutions without biases and relu are expected before a global pooling")
         [window] = {*layer.windows((size, size, 1))}
         if window.mode != "zero":

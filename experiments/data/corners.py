@@ -17,8 +17,8 @@ MOST = {"train": 1000, "test": 500}
 def load_corners(name: str, folder: Path, size: int | None, *, step: int) -> Dataset:
     """Items `[8 + step, 8 + step, 1]` at (0, 0) and at (step, step), values from 0 (background) to 1.
 
-    A larger size is a wider margin of background on all sides. Every image of Fashion-MNIST is there twice, once in each
-    corner, so that the item itself tells nothing.
+    A larger size is a wider margin of background on all sides. Every image of Fashion-MNIST is there twice, once in
+    each corner, so that the item itself tells nothing.
 
     Raises:
         ValueError: as `read_splits` does, or images that are smaller than 24 × 24.
