@@ -26,8 +26,8 @@ import ml_collections
 from configs.common import base
 from experiments.names import check_name
 
-GROUPS = {"p4": 4, "p4m": 2}
-"""Copies of the regular representation in a layer: 16 channels in both."""
+GROUPS = {"p4": 3, "p4m": 2}
+"""Copies of the regular representation in a layer."""
 DOWNS = ("max", "stride")
 SIZES = (28, 29)
 PADDINGS = ("valid", "same", "full", "circular")
@@ -75,7 +75,7 @@ def _pixels(group: str, down: str, size: str) -> Made:
     going = (f"conv {wide} 3", "max 2") if down == "max" else (f"conv {wide} 3 2",)
     layers = (f"conv {wide} 3", *going, *[f"conv {wide} 3"] * 4, f"conv {3 * wide} 4", "mean", "orbits", "dense 10")
     rates = {"name": "adam", "learning_rate": 5e-3, "warmup_steps": 20}
-    changes = {"dataset": "mnist", "size": int(size), "examples": 8000, "epochs": 2, "batch": 32, "optimiser": rates}
+    changes = {"dataset": "mnist", "size": int(size), "examples": 6000, "epochs": 2, "batch": 32, "optimiser": rates}
     return changes, {"layers": layers, "group": group, "padding": "same", "norm": "batch"}
 
 

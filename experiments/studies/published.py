@@ -56,6 +56,8 @@ TOLERANCE = 1e-4
 COMPARED_ITEMS = 200
 DEFORMED = 128
 """Test images, as in the paper."""
+SMOOTH_TRAINED = ("max", "every")
+"""Ways down that are trained with a smooth start, too."""
 SIGMAS = (0.0, 0.5, 1.0, 2.0)
 UNSEEN = 40_000
 """Training images after the first `EXAMPLES` that make up, with the 10,000 of the test split, the published 50,000."""
@@ -85,7 +87,7 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
             *(f"corners-{padding}-16-{margin}" for padding, margin in product(PADDINGS, MARGINS)),
             *(f"corners-{padding}-17-{FAR}" for padding in PADDINGS),
         ],
-        "deform": [f"deform-{way}-{start}" for way, start in product(WAYS, STARTS)],
+        "deform": [*(f"deform-{way}-plain" for way in WAYS), *(f"deform-{way}-smooth" for way in SMOOTH_TRAINED)],
         "digits": [f"digits-{group}" for group in DIGITS],
     }
     for experiment, names in networks.items():
