@@ -264,6 +264,8 @@ def test_tables_of_one_pixel_more() -> None:
     assert "| theirs | max pooling | 28 | – | 97.5 | 97.5 | 97.5 | 97.5 | +0.0 | 1 |" in tables["pixels_accuracy"]
     assert "| p4 | max pooling | trained at 28 | **1e-06** | 0.40 |" in tables["pixels_errors"]
     assert tables["pixels_agreement"].startswith("Of 36 errors (every run, size and set of weights) 36 are")
+    assert "In the 3 runs whose certificate has the turn" in tables["pixels_agreement"]
+    assert "at all four angles in 3; in the 3 others in 0." in tables["pixels_agreement"]
     made[0]["sizes"]["29"]["trained"] = 1e-6
     assert "weights) 35 are" in published.tables(made)["pixels_agreement"]
     assert (
