@@ -19,6 +19,7 @@ from experiments.folding import roughness
 from experiments.names import UnknownName
 from experiments.networks import build, smoothed, stack
 from experiments.placement import alike
+from experiments.published import MEASURED_SIZES, turns, with_smooth_kernels
 from experiments.settings import Settings
 from experiments.studies import published
 from experiments.study import run_study
@@ -100,9 +101,7 @@ def test_every_config_builds() -> None:
 @pytest.mark.parametrize(("down", "even"), [("max", True), ("stride", False)])
 def test_a_pixel_decides(group: str, down: str, even: bool) -> None:
     net = network(f"pixels-{group}-{down}-28")
-    assert [published.turns(net, size) for size in published.MEASURED_SIZES] == [
-        (size % 2 == 0) == even for size in published.MEASURED_SIZES
-    ]
+    assert [turns(net, size) for size in MEASURED_SIZES] == [(size % 2 == 0) == even for size in MEASURED_SIZES]
 
 
 # The place of an item
@@ -220,11 +219,11 @@ def test_variation_and_smoothing_of_kernels() -> None:
 def test_a_smooth_start_is_the_same_draw_smoothed() -> None:
     nets = {smooth: stack(("conv 8 3", "conv 8 2 2"), smooth=smooth) for smooth in (0.0, 1.0)}
     plain, smooth = (net.init(jax.random.key(1), (8, 8, 1)) for net in nets.values())
-    again = published._with_smooth_kernels(plain, 1.0)
+    again = with_smooth_kernels(plain, 1.0)
     for one, other in zip(jax.tree.leaves(smooth["params"]), jax.tree.leaves(again["params"]), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert roughness(nets[1.0], smooth)[0] < 0.5 * roughness(nets[0.0], plain)[0]
-    assert published._with_smooth_kernels(plain, 0.0)["params"][0]["kernel"] is plain["params"][0]["kernel"]
+    assert with_smooth_kernels(plain, 0.0)["params"][0]["kernel"] is plain["params"][0]["kernel"]
 
 
 # Tables
