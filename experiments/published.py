@@ -48,7 +48,12 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
 
 def _images(run: Settings, size: int | None, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The first test images of a run's data, fewer in a smoke run, and their labels."""
-    return load(run.dataset, run.data_dir or None, size).test.take(32 if run.smoke else count).arrays()
+    return _loaded(run.dataset, run.data_dir, size, 32 if run.smoke else count)
+
+
+@cache
+def _loaded(dataset: str, folder: str, size: int | None, count: int) -> tuple[np.ndarray, np.ndarray]:
+    return load(dataset, folder or None, size).test.take(count).arrays()
 
 
 def _fresh(run: Settings, net: eq.Layer) -> Any:
