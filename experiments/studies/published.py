@@ -130,11 +130,10 @@ def _pixels_short(records: Records) -> str:
             title = "pooled" if down == "max" else "strided"
             text = f"the {title} one at {size} pixels ({upright} % upright, {moved} % turned)"
             said[_keeps(found[0], size)].append(text)
-    kept, lost = (" and ".join(said[holds]) or "none" for holds in (True, False))
-    return (
-        f"a pixel decides whether a network over p4 keeps its quarter turns, and the certificate says which. It has "
-        f"them for {kept}; not for {lost}."
-    )
+    text = "a pixel decides whether a network over p4 keeps its quarter turns, and the certificate says which."
+    for holds, verb in ((True, "Kept"), (False, "Lost")):
+        text += f" {verb} by {' and '.join(said[holds])}." if said[holds] else ""
+    return text
 
 
 def _is_even(record: dict[str, Any]) -> bool:

@@ -268,7 +268,7 @@ def test_tables_of_one_pixel_more() -> None:
     made[0]["sizes"]["29"]["trained"] = 1e-6
     assert "weights) 35 are" in published.tables(made)["pixels_agreement"]
     assert (
-        "has them for the pooled one at 28 pixels (90.0 % upright, 90.0 % turned); not for the pooled one at 29"
+        "Kept by the pooled one at 28 pixels (90.0 % upright, 90.0 % turned). Lost by the pooled one at 29"
         in (tables["short"])
     )
     assert "Rotated digits" in tables["short"] and tables["digits_errors"] == published.NOT_RUN
