@@ -319,6 +319,8 @@ def test_tables_of_deformations() -> None:
     assert "1.87 there, 1.90 here" in claims
     assert "| max pooling | plain | 80.0 ± 0.0 | 31.0 | 50.0 | +19.0 [+16.5, +21.5] |" in tables["deform_networks"]
     assert "| max pooling | 31.0 | 15.5 | 7.8 | 3.9 |" in tables["deform_starts"]
+    few = published.tables([made[0]])
+    assert few["deform_claims"].startswith(published.ONE_SEED) and published.ONE_SEED in few["short"]
     assert "of 5 comparisons that the paper's statements ask for, 4 come out its way" in tables["short"]
 
 
