@@ -26,7 +26,18 @@ from experiments.workdir import first_difference
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"
-STUDIES = ("why", "coset", "fcn_vs_maxpool", "segmentation", "one_d", "volume", "boundary", "rotation", "sizes")
+STUDIES = (
+    "why",
+    "coset",
+    "fcn_vs_maxpool",
+    "segmentation",
+    "one_d",
+    "volume",
+    "boundary",
+    "rotation",
+    "sizes",
+    "published",
+)
 
 
 class Study(Protocol):

@@ -22,6 +22,7 @@ from experiments.data import Dataset, load
 from experiments.data.fingerprint import fingerprint
 from experiments.devices import Layout, check_room, is_main_process
 from experiments.metrics import Measured, Share, evaluate
+from experiments.networks import build
 from experiments.optimiser import optimiser
 from experiments.pipeline import batches
 from experiments.progress import progress_bar
@@ -264,7 +265,7 @@ def build_model(run: Settings) -> eq.Layer:
 @lru_cache(maxsize=64)
 def _build(arguments: tuple[tuple[str, Any], ...]) -> eq.Layer:
     """One network for the same arguments, so that runs in one process share what is compiled."""
-    return models.build(**dict(arguments))
+    return build(**dict(arguments))
 
 
 def init_state(

@@ -12,6 +12,7 @@ import equinet as eq
 from equinet import models
 from experiments.data.registry import DATASETS
 from experiments.names import check_name
+from experiments.networks import build
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
@@ -102,7 +103,7 @@ def read_subject() -> Subject:
     domain = read_domain(args.domain, size, args.dim, dim)
     if args.config is None and "group" in arguments:
         arguments.setdefault("dim", domain.dim)
-    return Subject(name, arguments, models.build(name, **arguments), domain, args.channels or channels)
+    return Subject(name, arguments, build(name, **arguments), domain, args.channels or channels)
 
 
 def config_model(config: Any) -> tuple[dict[str, Any], str]:

@@ -18,10 +18,10 @@ import jax.numpy as jnp
 from absl import flags
 
 import equinet as eq
-from equinet import models
 from equinet.ops.cpu import tune_cpu
 from equinet.verify import MODES, Discovered, Report, discover, verify
 from experiments.devices import check_room
+from experiments.networks import build
 from experiments.settings import MOST_SEED
 from scripts import subject
 from scripts.command import run
@@ -108,7 +108,7 @@ def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     trained = Path(workdir) / RUN
     if trained.exists():
         arguments, name = config_model(read_json(trained)["config"])
-        if models.build(name, **arguments) != asked.net:
+        if build(name, **arguments) != asked.net:
             raise ValueError(
                 f"{workdir} holds the weights of another network: {called(name, arguments)}, not {asked.name}; "
                 f"give the --config that it was trained with"

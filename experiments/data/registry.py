@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from experiments.data.cifar import load_cifar
+from experiments.data.corners import load_corners
 from experiments.data.examples import Dataset
 from experiments.data.folder import load_folder
 from experiments.data.mnist import (
@@ -51,6 +52,15 @@ def _fetched(load: Callable[[str, Path, int | None], Dataset], source: str, dim:
 
 
 _images = partial(load_images, read=read_split)
+_COMPOSED = (
+    "Without data_dir, {what} are made from the subset in the repository. "
+    "Get the full set with: python -m scripts.get_data --dataset=fashion_mnist --data_dir={{folder}}"
+)
+
+
+def _corners(step: int) -> Entry:
+    return Entry(partial(load_corners, step=step), SUBSET.parent, _COMPOSED.format(what="images"))
+
 
 DATASETS: dict[str, Entry] = {
     "fashion_mnist_12k": Entry(
@@ -67,9 +77,10 @@ DATASETS: dict[str, Entry] = {
     "fashion_scenes": Entry(
         load_scenes,
         SUBSET.parent,
-        "Without data_dir, scenes are made from the subset in the repository. "
-        "Get the full set with: python -m scripts.get_data --dataset=fashion_mnist --data_dir={folder}",
+        _COMPOSED.format(what="scenes"),
     ),
+    "fashion_corners": _corners(16),
+    "fashion_corners_17": _corners(17),
     "seglearn_watch": _fetched(load_watch, "seglearn_watch", dim=1, channels=6),
     "osu_leaf": _fetched(load_leaf, "osu_leaf", dim=1),
     "colin27": _fetched(load_colin, "colin27", dim=3),

@@ -17,6 +17,7 @@ from scipy import stats
 
 import equinet as eq
 from configs.why import CHOSEN, EPOCHS, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
+from experiments import plots
 from experiments.cost import multiply_adds, parameters
 from experiments.data import Dataset, load
 from experiments.folding import folded_energy, roughness
@@ -122,9 +123,7 @@ def _shifts(group: eq.SpaceGroup) -> str:
 def tables(records: Records) -> dict[str, str]:
     pilots = [record for record in records if record["run"].startswith(("length-", "rate-"))]
     compared = [record for record in records if record not in pilots]
-    networks: dict[str, list[dict[str, Any]]] = {}
-    for record in compared:
-        networks.setdefault(record["network"], []).append(record)
+    networks = _by_network(records)
     return {
         "extent": _extent(compared),
         "costs": _costs(),
@@ -142,6 +141,15 @@ def tables(records: Records) -> dict[str, str]:
 
 
 Networks = dict[str, list[dict[str, Any]]]
+
+
+def _by_network(records: Records) -> Networks:
+    """The runs that are compared."""
+    found: Networks = {}
+    for record in records:
+        if not record["run"].startswith(("length-", "rate-")):
+            found.setdefault(record["network"], []).append(record)
+    return found
 
 
 def _extent(records: Records) -> str:
@@ -359,6 +367,76 @@ def _textbook(networks: Networks) -> str:
 
 
 def figures(records: Records, folder: Path) -> list[Path]:
-    """Accuracy against the distance of a shift, and the differences between ways with their intervals."""
-    del records, folder
-    return []
+    """Accuracy against the distance of a shift; the differences between ways; consistency against folded energy."""
+    networks = _by_network(records)
+    if not networks:
+        return []
+    return [
+        _draw_shifts(networks, folder / "why_shifts.png"),
+        _draw_pairs(networks, folder / "why_pairs.png"),
+        _draw_folding(networks, folder / "why_folding.png"),
+    ]
+
+
+def _draw_shifts(networks: Networks, path: Path) -> Path:
+    """A panel for each padding and readout, a line for each way; trained without shifts."""
+    keys = ["accuracy", *(f"accuracy_circular_{distance}" for distance in (*DISTANCES, "all"))]
+    with plots.drawing(path, 11, 6.5) as figure:
+        panels = figure.subplots(len(PADDINGS), len(READOUTS), sharex=True, sharey=True)
+        for (padding, readout), axes in zip(product(PADDINGS, READOUTS), panels.flat, strict=True):
+            for way in WAYS:
+                found = networks.get(f"{way}-{padding}-{readout}-none", [])
+                if found:
+                    shares = 100 * np.stack([values(found, key) for key in keys], 1)
+                    plots.interval(axes, range(len(keys)), shares, within=plots.PERCENT, **plots.style(way))
+            axes.set_title(f"{padding} padding, {readout}")
+            axes.set_xticks(range(len(keys)), ["0", *map(str, DISTANCES), "any"])
+        for axes in panels[-1]:
+            axes.set_xlabel("shift of the test images, pixels")
+        for axes in panels[:, 0]:
+            axes.set_ylabel("accuracy, %")
+        figure.legend(handles=plots.handles(map(plots.style, WAYS)), loc="outside right center")
+    return path
+
+
+def _draw_pairs(networks: Networks, path: Path) -> Path:
+    """Pooling minus striding, a row for each setting and a marker for each pair, beside the margin."""
+    looks = plots.series({f"{one}-{other}": f"{TITLES[one]} − {TITLES[other]}" for one, other in PRIMARY})
+    settings = list(map("-".join, product(PADDINGS, READOUTS, SHIFTS)))
+    with plots.drawing(path, 11, 7) as figure:
+        panels = figure.subplots(1, 2, sharey=True)
+        titles = {"accuracy": "as they are", "accuracy_circular_all": "under all circular shifts"}
+        for axes, (key, title) in zip(panels, titles.items(), strict=True):
+            for row, setting in enumerate(settings):
+                for place, (one, other, both) in enumerate(_pairs(networks, setting)):
+                    gaps = 100 * np.asarray(difference(both[one], both[other], key).gaps)
+                    at = row + 0.22 * (place - 1)
+                    plots.interval(axes, at, gaps, flat=True, line=False, **looks[f"{one}-{other}"])
+            axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.9", zorder=0)
+            axes.axvline(0, color="0.5", linewidth=1)
+            axes.set_title(f"test images {title}")
+            axes.set_xlabel("difference in accuracy, points")
+        names = [
+            f"{padding}, {readout}, shifts {shifts}" for padding, readout, shifts in product(PADDINGS, READOUTS, SHIFTS)
+        ]
+        panels[0].set_yticks(range(len(settings)), names)
+        panels[0].set_ylim(len(settings) - 0.5, -0.5)
+        figure.legend(handles=plots.handles(looks.values()), loc="outside lower center", ncols=3)
+    return path
+
+
+def _draw_folding(networks: Networks, path: Path) -> Path:
+    with plots.drawing(path, 9, 4.2) as figure:
+        panels = figure.subplots(1, 2, sharex=True)
+        titles = {"circular_consistency": "circular consistency, %", "crop_consistency": "crop consistency, %"}
+        for axes, (key, title) in zip(panels, titles.items(), strict=True):
+            for way in WAYS:
+                found = networks.get(f"{way}-circular-mean-none", [])
+                if found:
+                    folded = 100 * float(np.mean([record["folded"] for record in found]))
+                    shares = 100 * values(found, key)
+                    plots.interval(axes, folded, shares, within=plots.PERCENT, **plots.style(way))
+            axes.set_xlabel("folded energy, % (mean over three ways down)")
+            axes.set_ylabel(title)
+        figure.legend(handles=plots.handles(map(plots.style, WAYS)), loc="outside right center")
+    return path

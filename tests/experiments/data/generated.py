@@ -95,6 +95,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "rotated_mnist": write_mnist,
     "rotated_mnist_90": write_mnist,
     "fashion_scenes": write_mnist,
+    "fashion_corners": write_mnist,
+    "fashion_corners_17": write_mnist,
     "seglearn_watch": write_watch,
     "osu_leaf": write_leaf,
     "colin27": write_colin,
