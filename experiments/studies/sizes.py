@@ -57,7 +57,7 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
         "stride": stride,
         "refused": [n for n in SIZES if n not in ran],
         "largest_yes": max((error for error in asked if error <= TOLERANCE), default=0.0),
-        "least_no": min((error for error in asked if error > TOLERANCE), default=np.inf),
+        "least_no": min((error for error in asked if error > TOLERANCE), default=None),
         "questions": answers,
         "sizes": [SIZES.start, SIZES.stop - 1],
     }
@@ -125,12 +125,13 @@ def tables(records: Records) -> dict[str, str]:
     equal = sum(cell["computed"] == cell["measured"] for cell in cells)
     fewest = min(len(cell["measured"]) for cell in cells if cell["measured"])
     judged = [record for record in records if "least_no" in record]
-    yes, no = (scientific(pick(r[key] for r in judged)) for pick, key in ((max, "largest_yes"), (min, "least_no")))
+    yes = scientific(max(record["largest_yes"] for record in judged))
+    no = scientific(min(record["least_no"] for record in judged if record["least_no"] is not None))
     first, last = min(r["sizes"][0] for r in records), max(r["sizes"][1] for r in records)
     return {
         "agreement": f"{len(records)} networks, {len(cells)} questions, each measured at every size {_spans(records)}: "
         f"computed and measured sizes are the same for {equal} of them. Where the answer is ever yes, it was "
-        f"measured to be yes at {in_words(fewest)} sizes or more, and no at all others.",
+        f"measured to be yes at {in_words(fewest)} sizes or more, and no at all others that the network takes.",
         "separation": f"The largest difference of a yes is {yes}, the least of a no {no} of what outputs differ from "
         f"image to image ({len(judged)} networks).",
         "box": _rules(networks, "zero", ("flip", "rotation")),
