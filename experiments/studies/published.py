@@ -15,7 +15,7 @@ from configs.published import DIGITS, DOWNS, FAR, GROUPS, MARGINS, PADDINGS, SIZ
 from experiments.markdown import percent, scientific, table
 from experiments.published import ANGLES, SIGMAS
 from experiments.published import measure as measure
-from experiments.summary import Difference, Records, by_network, difference, spread, values
+from experiments.summary import Difference, Records, by_network, difference, estimate, values
 
 TRAINED = True
 SEEDS = {"pixels": range(3), "corners": range(3), "deform": range(3), "digits": range(3)}
@@ -333,7 +333,7 @@ def _deform_networks(records: Records) -> str:
                 for what in ("variation", "roughness")
                 for when in ("before", "after")
             ]
-            rows.append([WAY_TITLES[way], start, spread(found, "accuracy"), *cells, gap, *smoothness])
+            rows.append([WAY_TITLES[way], start, estimate(found, "accuracy"), *cells, gap, *smoothness])
     head = ["down", "start", "accuracy", "sensitivity before", "after", "after − before"]
     head += ["variation before", "after", "roughness before", "after"]
     return table(head, rows)
@@ -367,7 +367,7 @@ def _digits_errors(records: Records) -> str:
         theirs, error = THEIRS_DIGITS[group]
         title = {"z2": "Z2CNN", "p4": "P4CNN"}[group]
         if found:
-            more = [f"{found[0]['parameters']:,}", found[0]["computed"], spread(found, "error"), str(len(found))]
+            more = [f"{found[0]['parameters']:,}", found[0]["computed"], estimate(found, "error"), str(len(found))]
             rows.append([title, f"{theirs}", str(epochs), f"{error:.2f}", *more])
     head = ["network", "their epochs", "ours", "their test error", "parameters", "computed: invariant under"]
     return table([*head, "our test error", "seeds"], rows)
