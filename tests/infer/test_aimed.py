@@ -160,6 +160,7 @@ WHOLE_PLANE = {
     "a Fourier filter",
     "halves exchanged by blocks",
     "padded far on one side",
+    "two crops multiplied, then the maximum",  # every product of a node is in one of the two crops, if not in both
     "top 3",
     "minus its last node",
 }
