@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass, replace
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import jax
@@ -45,8 +45,9 @@ def _without(causes: tuple[str, ...], net: eq.Layer, domain: Domain) -> Iterator
 
 
 def _larger(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
-    for factor in (2, 3, 4) if len(domain.axes) == 1 else (2, 3):
-        made = Domain(tuple(Axis(factor * (axis.size or 1), axis.boundary) for axis in domain.axes))
+    """Multiples of the sizes, and one node more, where strides or halves of the multiples do not fit."""
+    for factor, more in product((2, 3, 4) if len(domain.axes) == 1 else (2, 3), (0, 1)):
+        made = Domain(tuple(Axis(factor * (axis.size or 1) + more, axis.boundary) for axis in domain.axes))
         if (made.group.order or 0) <= LARGEST:
             yield net, made
 
@@ -118,6 +119,13 @@ def _without_offsets(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, 
     yield _each(net, change), domain
 
 
+def _mixing_offsets(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    def change(layer: eq.Layer) -> eq.Layer:
+        return eq.Sequential(layer, eq.Conv(3, 1)) if isinstance(layer, eq.PixelUnshuffle) else layer
+
+    yield _each(net, change), domain
+
+
 def _more_taps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
     for more in (2, 1, 3):
 
@@ -136,6 +144,7 @@ CAUSES: dict[str, Callable[[eq.Layer, Domain], Iterator[tuple[eq.Layer, Domain]]
     "the zeros that an upsampling layer leaves between nodes are constants": _without_gaps,
     "what mixes the values that an upsampling layer repeats gives repeated values": _without_repeats,
     "a pool takes apart the offsets that a pixel shuffle has put together": _without_offsets,
+    "offsets that a pixel unshuffle takes apart are pooled one by one": _mixing_offsets,
     "a coincidence on a map this small": _larger,
     "equivariant kernels of few taps make channels equal or opposite": _more_taps,
 }
