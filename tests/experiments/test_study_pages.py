@@ -179,8 +179,8 @@ def page(name: str) -> str:
 
 
 def test_every_page_is_looked_at() -> None:
-    # Two pages were written before their runs: their numbers say what was planned.
-    assert {*STUDIES, "index"} - set(ALLOWED) == {"why", "coset"}
+    # Three pages have runs that are not all done: numbers in them say what was planned, or what papers did.
+    assert {*STUDIES, "index"} - set(ALLOWED) == {"why", "coset", "published"}
 
 
 @pytest.mark.parametrize("name", ALLOWED)
