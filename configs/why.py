@@ -44,7 +44,7 @@ READOUTS = {"mean": "gap", "max": "gmp", "flatten": "flatten"}
 SHIFTS = {"none": {}, "four": {"crop": 4}, "all": {"shift": True}}
 NETWORKS = tuple("-".join(parts) for parts in product(WIDTHS, PADDINGS, READOUTS, SHIFTS))
 SIZE, EXAMPLES, VALIDATION = 32, 10_000, 5_000
-EPOCHS = {"none": 20, "four": 20, "all": 40}
+EPOCHS = {"none": 20, "four": 40, "all": 40}
 """For each kind of shifts of the training images, chosen by the `length` runs."""
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """The grid that every way's learning rate is chosen from."""
