@@ -170,7 +170,7 @@ def as_function(value: Any, what: str, remedy: str = "") -> Any:
     Raises:
         TypeError: for anything else.
     """
-    if callable(value):
+    if callable(value) and not getattr(value, "is_unbound", False):
         try:
             inspect.signature(value).bind(None)
             return value

@@ -82,7 +82,7 @@ def infer(
     >>> infer(lambda x: x[:, ::2], eq.torus(8)).strict == eq.certify(eq.MaxPool(2), eq.torus(8)).strict
     False
     """
-    if not callable(fn):
+    if not callable(fn) or getattr(fn, "is_unbound", False):
         raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
     as_domain(domain, "infer")
     if isinstance(channels, Fibre):

@@ -111,6 +111,9 @@ class Layer:
     """Where `infer` takes what `symmetry` declares rather than what code shows: where operations move channels, always,
     or in regions that `forward` declares itself."""
 
+    is_unbound: ClassVar[bool] = True
+    """That it is no function of arrays, though it can be called: to be told how."""
+
     def __new__(cls, *_: Any, **named: Any) -> Self:
         if named:
             check_names(cls, tuple(named))

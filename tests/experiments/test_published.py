@@ -317,7 +317,9 @@ def test_tables_of_deformations() -> None:
         "| training makes the filters smoother (max pooling; total variation) | −0.39 [−0.41, −0.37] | yes |" in claims
     )
     assert "1.87 there, 1.90 here" in claims
-    assert "| max pooling | plain | 80.0 ± 0.0 | 31.0 | 50.0 | +19.0 [+16.5, +21.5] |" in tables["deform_networks"]
+    assert (
+        "| max pooling | plain | 80.0 [80.0, 80.0] | 31.0 | 50.0 | +19.0 [+16.5, +21.5] |" in tables["deform_networks"]
+    )
     assert "| max pooling | 31.0 | 15.5 | 7.8 | 3.9 |" in tables["deform_starts"]
     few = published.tables([made[0]])
     assert few["deform_claims"].startswith(published.ONE_SEED) and published.ONE_SEED in few["short"]
@@ -329,7 +331,7 @@ def test_tables_of_digits() -> None:
     made = [record("digits", "p4", seed, error=share(0.02 + 0.001 * seed), **own) for seed in range(3)]
     made += [record("digits", "z2", seed, error=share(0.05 + 0.002 * seed), **own) for seed in range(3)]
     tables = published.tables(made)
-    assert "| P4CNN | 100 | 17 | 2.28 | 24,620 | 4 at (27/2, 27/2) | 2.1 ± 0.1 | 3 |" in tables["digits_errors"]
+    assert "| P4CNN | 100 | 17 | 2.28 | 24,620 | 4 at (27/2, 27/2) | 2.1 [1.9, 2.3] | 3 |" in tables["digits_errors"]
     assert "5.2 % without the group and 2.1 % with it; +3.1 [+2.9, +3.3] points" in tables["short"]
     assert published.NOT_RUN in published.tables(made[:3])["short"].splitlines()[3]
 
