@@ -112,7 +112,7 @@ class Layer:
     or in regions that `forward` declares itself."""
 
     is_unbound: ClassVar[bool] = True
-    """That it is no function of arrays, though it can be called: to be told how."""
+    """Whether it is no function of arrays, though it can be called, which says what to do."""
 
     def __new__(cls, *_: Any, **named: Any) -> Self:
         if named:
