@@ -49,7 +49,7 @@ EPOCHS = {"none": 20, "four": 40, "all": 40}
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """The grid that every way's learning rate is chosen from."""
 CHOSEN = dict.fromkeys(WIDTHS, 1e-2)
-"""The rate of each way that the validation images of the `tune` runs prefer."""
+"""The rate of each way that the validation images of the `rate` runs prefer."""
 
 
 def get_config(arg: str = "max-circular-mean-none") -> ml_collections.ConfigDict:

@@ -159,6 +159,11 @@ def as_kind(value: Any, kind: type[Kind] | tuple[type[Kind], ...], what: str) ->
     return value
 
 
+def is_function(value: Any) -> bool:
+    """Whether something can be called. A layer cannot, though it looks so: without its variables it says what to do."""
+    return callable(value) and not getattr(value, "is_unbound", False)
+
+
 def as_function(value: Any, what: str, remedy: str = "") -> Any:
     """Something that can be called with one argument.
 
@@ -170,7 +175,7 @@ def as_function(value: Any, what: str, remedy: str = "") -> Any:
     Raises:
         TypeError: for anything else.
     """
-    if callable(value) and not getattr(value, "is_unbound", False):
+    if is_function(value):
         try:
             inspect.signature(value).bind(None)
             return value

@@ -17,7 +17,7 @@ from jax.core import Tracer, eval_jaxpr
 from jax.extend.core import Primitive, jaxpr_as_fun, valid_jaxtype
 from jax.interpreters import ad, batching, mlir
 
-from equinet.checks import shown
+from equinet.checks import is_function, shown
 
 if TYPE_CHECKING:
     from jax.extend.core import ClosedJaxpr, JaxprEqn
@@ -75,7 +75,7 @@ def declare(rule: Callable[..., Any], *, name: str | None = None) -> Callable[[F
         raise TypeError(f"declare: name is text, what a ledger calls the function; got {shown(name)}")
 
     def decorate(fn: Function) -> Function:
-        if not callable(fn):
+        if not is_function(fn):
             raise TypeError(f"declare marks a function of arrays; got {shown(fn)}")
         label = name or getattr(fn, "__name__", type(fn).__name__)
 

@@ -136,7 +136,7 @@ def evaluate(
     judge = _judge_masks if dataset.task == "segmentation" else _judge_labels
     ask = partial(answers, predict, variables, layout=layout, between=between)
     parts = []
-    for place, (inputs, targets) in enumerate(_parts(dataset.test)):
+    for place, (inputs, targets) in enumerate(in_parts(dataset.test)):
         part_key = None if quick else jax.random.fold_in(_needed(key), place)
         parts.append(judge(dataset, ask, inputs, targets, part_key))
     counts = {name: sum(part[name] for part in parts) for name in parts[0]}
@@ -147,7 +147,7 @@ Ask = Callable[[Array], tuple[np.ndarray, np.ndarray]]
 Counts = dict[str, Any]
 
 
-def _parts(examples: Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def in_parts(examples: Examples) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """The examples, as many at a time as memory holds at ease."""
     for start in range(0, len(examples), AT_ONCE):
         rows = [examples[place] for place in range(start, min(start + AT_ONCE, len(examples)))]
@@ -292,16 +292,25 @@ def _rolled(key: jax.Array, inputs: Array) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(shifts), np.asarray(roll_each(inputs, shifts))
 
 
+def displaced(inputs: np.ndarray, shifts: np.ndarray, background: float) -> np.ndarray:
+    """Every input `[n, *spatial, c]` moved by its own shift `[n, d]` against a background: the node at p goes to
+    p + shift, and what leaves the image is lost."""
+    reach = int(np.abs(shifts).max(initial=0))
+    dim = inputs.ndim - 2
+    wide = np.pad(inputs, [(0, 0), *[(reach, reach)] * dim, (0, 0)], constant_values=background)
+    made = np.empty_like(inputs)
+    for place, shift in enumerate(shifts):
+        window = tuple(slice(reach - t, reach - t + n) for t, n in zip(shift, inputs.shape[1:-1], strict=True))
+        made[place] = wide[(place, *window)]
+    return made
+
+
 def _displaced(key: jax.Array, inputs: np.ndarray, background: float) -> np.ndarray:
     """The inputs moved at random by up to an eighth of their size, against a background."""
     reach = [max(size // 8, 1) for size in inputs.shape[1:-1]]
-    wide = np.pad(inputs, [(0, 0), *[(r, r) for r in reach], (0, 0)], constant_values=background)
     ends = jnp.asarray([[2 * r + 1 for r in reach]], jnp.int32)
     starts = np.asarray(jax.random.randint(key, (len(inputs), len(reach)), jnp.zeros_like(ends), ends))
-    made = np.empty_like(inputs)
-    for place, start in enumerate(starts):
-        made[place] = wide[(place, *(slice(s, s + n) for s, n in zip(start, inputs.shape[1:-1], strict=True)))]
-    return made
+    return displaced(inputs, np.asarray(reach) - starts, background)
 
 
 def _needed(key: jax.Array | None) -> jax.Array:

@@ -1,12 +1,12 @@
 """How often a classifier is right on images that are shifted by a given distance."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 
 from experiments.data import Dataset
-from experiments.metrics import Predict, Share, answers, roll_each
+from experiments.metrics import Predict, Share, answers, displaced, in_parts, roll_each
 
 Border = Literal["circular", "background"]
 Drawn = Callable[[np.random.Generator, int], np.ndarray]
@@ -65,26 +65,8 @@ def _accuracy(
     drawn: Drawn,
 ) -> Share:
     rng, right = np.random.default_rng(seed), 0
-    for inputs, targets in _parts(dataset):
+    for inputs, targets in in_parts(dataset.test):
         shifts = drawn(rng, len(inputs))
         moved = roll_each(inputs, shifts) if border == "circular" else displaced(inputs, shifts, dataset.background)
         right += int((answers(predict, variables, moved)[0] == targets).sum())
     return Share(right / len(dataset.test), len(dataset.test))
-
-
-def displaced(inputs: np.ndarray, shifts: np.ndarray, background: float) -> np.ndarray:
-    """Every input `[n, *spatial, c]` moved by its own shift `[n, d]` against a background: the node at p goes to
-    p + shift, and what leaves the image is lost."""
-    reach = int(np.abs(shifts).max(initial=0))
-    dim = inputs.ndim - 2
-    wide = np.pad(inputs, [(0, 0), *[(reach, reach)] * dim, (0, 0)], constant_values=background)
-    made = np.empty_like(inputs)
-    for place, shift in enumerate(shifts):
-        window = tuple(slice(reach - t, reach - t + n) for t, n in zip(shift, inputs.shape[1:-1], strict=True))
-        made[place] = wide[(place, *window)]
-    return made
-
-
-def _parts(dataset: Dataset, at_once: int = 2000) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, len(dataset.test), at_once):
-        yield dataset.test.take(at_once, start).arrays()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+import equinet as eq
 from experiments.markdown import percent
 
 Records = Sequence[dict[str, Any]]
@@ -188,6 +189,11 @@ def caption(records: Records, more: str = "") -> str:
     """What a figure of means shows, and of how many seeds."""
     found = len({record["seed"] for record in records})
     return f"*Means and their 95 % intervals (Student's t) over {in_words(found)} seeds; faint, single seeds.{more}*"
+
+
+def shifts_text(group: eq.SpaceGroup) -> str:
+    """The translations of a group, as records write them."""
+    return "none" if group.lattice == group.periods else str(group.lattice)
 
 
 def group_text(text: str) -> str:

@@ -8,6 +8,7 @@ others are left out.
 
 import ast
 from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
 
@@ -166,23 +167,10 @@ def draw(graph: Mapping[str, set[str]]) -> str:
 
 def circle(graph: Mapping[str, set[str]]) -> list[str]:
     """Some modules that import each other in a circle; none if there is none."""
-    done: set[str] = set()
-    for start in graph:
-        path: list[str] = []
-        stack = [(start, iter(sorted(graph[start])))]
-        path.append(start)
-        while stack and start not in done:
-            part, others = stack[-1]
-            other = next((o for o in others if o not in done), None)
-            if other is None:
-                done.add(part)
-                stack.pop()
-                path.pop()
-            elif other in path:
-                return [*path[path.index(other) :], other]
-            else:
-                stack.append((other, iter(sorted(graph.get(other, ())))))
-                path.append(other)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
     return []
 
 

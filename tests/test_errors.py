@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import equinet as eq
+from equinet.interop import from_fn
 
 KEY = jax.random.key(0)
 
@@ -311,3 +312,19 @@ def test_a_bound_network_passes_through_jit():
     slopes = jax.grad(lambda bound: bound(x).sum())(first)
     assert jax.tree.structure(slopes) == jax.tree.structure(first)
     assert eq.certify(slopes.layer, eq.torus(6, 6)).strict == eq.certify(net, eq.torus(6, 6)).strict
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        eq.Pointwise,
+        lambda layer: eq.infer(layer, eq.torus(4)),
+        lambda layer: eq.verify(layer, eq.torus(4).group, eq.torus(4), key=0),
+        lambda layer: eq.declare(lambda field: field)(layer),
+        lambda layer: from_fn(layer, symmetry=lambda field: field),
+    ],
+    ids=["Pointwise", "infer", "verify", "declare", "from_fn"],
+)
+def test_a_layer_without_its_variables_is_no_function(ask):
+    with pytest.raises(TypeError, match=r"function.*; got .*Relu"):
+        ask(eq.Relu())

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_choice, as_flag, is_integer, shown
+from equinet.checks import as_choice, as_flag, is_function, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels
 from equinet.infer.compat import trace
@@ -82,7 +82,7 @@ def infer(
     >>> infer(lambda x: x[:, ::2], eq.torus(8)).strict == eq.certify(eq.MaxPool(2), eq.torus(8)).strict
     False
     """
-    if not callable(fn) or getattr(fn, "is_unbound", False):
+    if not is_function(fn):
         raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
     as_domain(domain, "infer")
     if isinstance(channels, Fibre):

@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from equinet.checks import shown
+from equinet.checks import is_function, shown
 from equinet.interop.foreign import Foreign, Rule
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State
@@ -65,6 +65,6 @@ def from_fn(fn: Callable[..., Any], init: Init | None = None, *, symmetry: Rule 
     2Z × 2Z ⋊ 4mm (p4m, index 4)
     """
     for name, given in (("fn", fn), ("init", init)):
-        if not callable(given) and not (name == "init" and given is None):
+        if not is_function(given) and not (name == "init" and given is None):
             raise TypeError(f"from_fn: {name} is a function; got {shown(given)}")
     return FromFunction(symmetry, size, fn, init)

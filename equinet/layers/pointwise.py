@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from equinet.checks import as_flag, shown
+from equinet.checks import as_flag, is_function, shown
 from equinet.groups.fibre import Fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, fraction, number
 from equinet.layers.orbits import orbit_count, spread
@@ -151,7 +151,7 @@ class Pointwise(_Elementwise):
 
     def __post_init__(self) -> None:
         check(self, monotone=as_flag, odd=as_flag)
-        if not callable(self.fn):
+        if not is_function(self.fn):
             raise TypeError(f"Pointwise needs a function of one array, such as jnp.tanh; got {shown(self.fn)}")
 
     @property

@@ -33,7 +33,7 @@ from experiments.plots import (
 )
 from experiments.settings import Settings
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
-from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, values
+from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, shifts_text, values
 from experiments.train import Outcome, build_model
 from experiments.worth import Worth, worth
 
@@ -90,16 +90,11 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     found = accuracy_at_distances(*judged, DISTANCES, "circular", run.seed)
     made |= {f"accuracy_circular_{distance}": share.to_json() for distance, share in found.items()}
     made[MOVED] = accuracy_under_all_shifts(*judged, run.seed).to_json()
-    made["computed"] = _shifts(eq.certify(outcome.net, torus).invariance)
+    made["computed"] = shifts_text(eq.certify(outcome.net, torus).invariance)
     if run.seed == 0:
         found = eq.discover(outcome.net.bind(outcome.variables), torus, key=0, progress=False)
-        made["measured"] = _shifts(found.invariance)
+        made["measured"] = shifts_text(found.invariance)
     return made
-
-
-def _shifts(group: eq.SpaceGroup) -> str:
-    """The translations of a group, as text."""
-    return "none" if group.lattice == group.periods else str(group.lattice)
 
 
 Networks = dict[tuple[str, int], list[dict[str, Any]]]
@@ -149,7 +144,7 @@ def _costs() -> str:
     for group, fixed in FIXED.items():
         run = Settings.of(get_config(f"{group}-{COUNTS[0]}"))
         net, shape = build_model(run), (SIZE, SIZE, 1)
-        shifts = _shifts(eq.certify(net, eq.torus(SIZE, SIZE)).invariance)
+        shifts = shifts_text(eq.certify(net, eq.torus(SIZE, SIZE)).invariance)
         cost = [f"{count:,}" for count in (parameters(net, shape), multiply_adds(net, shape))]
         readout = "flatten" if run.model["readout"] == "flatten" else "mean"
         rows.append([TITLES[group], str(fixed), readout, group_text(shifts), *cost])

@@ -25,6 +25,7 @@ from experiments.summary import (
     in_words,
     mean,
     shared_seeds,
+    shifts_text,
     tally,
     values,
 )
@@ -45,21 +46,16 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The shifts that leave the output alone: computed from the layers, and for the first seed measured as well."""
     domain = eq.torus(SIZE, SIZE)
-    made: dict[str, Any] = {"network": run.name, "computed": _shifts(_computed(outcome.net).invariance)}
+    made: dict[str, Any] = {"network": run.name, "computed": shifts_text(_computed(outcome.net).invariance)}
     if run.seed == SEEDS[0]:
         found = eq.discover(outcome.net.bind(outcome.variables), domain, key=0, progress=False)
-        made["measured"] = _shifts(found.invariance)
+        made["measured"] = shifts_text(found.invariance)
     return made
 
 
 @cache
 def _computed(net: eq.Layer) -> eq.Certificate:
     return eq.certify(net, eq.torus(SIZE, SIZE))
-
-
-def _shifts(group: eq.SpaceGroup) -> str:
-    """The translations of a group, as text."""
-    return "none" if group.lattice == group.periods else str(group.lattice)
 
 
 def tables(records: Records) -> dict[str, str]:

@@ -24,7 +24,7 @@ from experiments.folding import folded_energy, roughness
 from experiments.markdown import percent, table
 from experiments.settings import Settings
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
-from experiments.summary import Records, agreeing, difference, group_text, mean, values
+from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
 from experiments.train import Outcome, build_model
 
 TRAINED = True
@@ -46,6 +46,8 @@ CORE = ("circular-mean-none", "zero-flatten-none")
 MARGIN = 0.01
 DISTANCES = (1, 2, 4, 8)
 SEEDS, CORE_SEEDS = range(5), range(10)
+PILOTS = ("length-", "rate-")
+"""How the names of runs begin that choose lengths and rates."""
 PILOT_SEED = 1000
 """Of runs that choose rates and length; no run that is compared has it."""
 LENGTHS = (20, 40)
@@ -92,7 +94,7 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     if run.smoke:
         dataset = replace(dataset, test=dataset.test.take(50))
     judged = dataset, net.apply, variables
-    made["computed"] = _shifts(_certificate(net).invariance)
+    made["computed"] = shifts_text(_certificate(net).invariance)
     for border in ("circular", "background"):
         found = accuracy_at_distances(*judged, DISTANCES, border, run.seed)  # pyright: ignore[reportArgumentType]
         made |= {f"accuracy_{border}_{distance}": share.to_json() for distance, share in found.items()}
@@ -101,7 +103,7 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     made["roughness"] = roughness(net, variables)
     if run.seed == 0:
         found = eq.discover(net.bind(variables), eq.torus(SIZE, SIZE), key=0, progress=False)
-        made["measured"] = _shifts(found.invariance)
+        made["measured"] = shifts_text(found.invariance)
     return made
 
 
@@ -115,15 +117,9 @@ def _certificate(net: eq.Layer) -> eq.Certificate:
     return eq.certify(net, eq.torus(SIZE, SIZE))
 
 
-def _shifts(group: eq.SpaceGroup) -> str:
-    """The translations of a group, as text."""
-    return "none" if group.lattice == group.periods else str(group.lattice)
-
-
 def tables(records: Records) -> dict[str, str]:
-    pilots = [record for record in records if record["run"].startswith(("length-", "rate-"))]
-    compared = [record for record in records if record not in pilots]
-    networks = _by_network(records)
+    pilots, compared = [record for record in records if record["run"].startswith(PILOTS)], _compared(records)
+    networks = by_network(compared)
     return {
         "extent": _extent(compared),
         "costs": _costs(),
@@ -143,19 +139,15 @@ def tables(records: Records) -> dict[str, str]:
 Networks = dict[str, list[dict[str, Any]]]
 
 
-def _by_network(records: Records) -> Networks:
-    """The runs that are compared."""
-    found: Networks = {}
-    for record in records:
-        if not record["run"].startswith(("length-", "rate-")):
-            found.setdefault(record["network"], []).append(record)
-    return found
+def _compared(records: Records) -> Records:
+    """The runs that are no pilots."""
+    return [record for record in records if not record["run"].startswith(PILOTS)]
 
 
 def _extent(records: Records) -> str:
     if not records:
         return "No run is done yet."
-    planned = sum(not name.startswith(("length-", "rate-")) for name, _ in runs())
+    planned = sum(not name.startswith(PILOTS) for name, _ in runs())
     hours = sum(record["seconds"] for record in records) / 3600
     seeds = sorted({record["seed"] for record in records})
     return (
@@ -368,7 +360,7 @@ def _textbook(networks: Networks) -> str:
 
 def figures(records: Records, folder: Path) -> list[Path]:
     """Accuracy against the distance of a shift; the differences between ways; consistency against folded energy."""
-    networks = _by_network(records)
+    networks = by_network(_compared(records))
     if not networks:
         return []
     return [

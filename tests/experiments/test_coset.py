@@ -17,6 +17,7 @@ from experiments.cost import multiply_adds, parameters
 from experiments.settings import Settings
 from experiments.studies import coset
 from experiments.study import DOCS, fill_page, kept_records, run_study
+from experiments.summary import shifts_text
 from experiments.train import build_model
 from tests.experiments.data.generated import write_mnist
 
@@ -31,14 +32,14 @@ def network(group: str) -> eq.Layer:
 
 def measured(net: eq.Layer, size: int) -> str:
     bound = net.bind(net.init(0, (size, size, 1)))
-    return coset._shifts(eq.discover(bound, eq.torus(size, size), key=0, progress=False).invariance)
+    return shifts_text(eq.discover(bound, eq.torus(size, size), key=0, progress=False).invariance)
 
 
 @pytest.mark.parametrize("group", PLAIN)
 def test_the_group_of_each_network(group: str) -> None:
     net = network(group)
     found = eq.certify(net, eq.torus(32, 32)).invariance
-    assert coset._shifts(found) == KEPT[group]
+    assert shifts_text(found) == KEPT[group]
     if group != "none":
         assert found.index == int(group) == 4 ** FIXED[group]
 
@@ -62,7 +63,7 @@ ORDERS = {
 )
 def test_the_order_of_fixed_and_adaptive_matters(down: tuple[Any, ...]) -> None:
     net = models.small_cnn((2, 3, 4, 2), down=down, window=1)
-    assert coset._shifts(eq.certify(net, eq.torus(16, 16)).invariance) == measured(net, 16) == ORDERS[down]
+    assert shifts_text(eq.certify(net, eq.torus(16, 16)).invariance) == measured(net, 16) == ORDERS[down]
 
 
 def test_networks_cost_the_same_and_start_from_the_same_weights() -> None:

@@ -14,7 +14,8 @@ from experiments.cost import multiply_adds, parameters
 from experiments.data import load
 from experiments.data.examples import Dataset, InMemory
 from experiments.folding import folded_energy, roughness
-from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts, displaced, shifts_at
+from experiments.metrics import displaced
+from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts, shifts_at
 
 
 def dots(count: int = 24, size: int = 12) -> Dataset:

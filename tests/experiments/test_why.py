@@ -11,6 +11,7 @@ from experiments.cost import multiply_adds, parameters
 from experiments.settings import Settings
 from experiments.studies import why
 from experiments.study import DOCS, fill_page, kept_records, run_study
+from experiments.summary import shifts_text
 from experiments.train import build_model
 
 
@@ -37,7 +38,7 @@ def test_all_ways_cost_the_same(readout: str) -> None:
 def test_the_groups_that_are_predicted(padding: str) -> None:
     for way in WIDTHS:
         for readout in READOUTS:
-            found = why._shifts(eq.certify(network(f"{way}-{padding}-{readout}-none"), eq.torus(SIZE, SIZE)).invariance)
+            found = shifts_text(eq.certify(network(f"{way}-{padding}-{readout}-none"), eq.torus(SIZE, SIZE)).invariance)
             kept = "Z × Z" if way == "aps" else "8Z × 8Z"
             assert found == (kept if padding == "circular" and readout != "flatten" else "none")
 
