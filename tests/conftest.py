@@ -1,5 +1,6 @@
 """Every test runs strictly: no silent promotion of ranks or dtypes, and the same random draws each time."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,23 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     only_plain(config.getoption("--plain"))
+    if config.pluginmanager.has_plugin("cacheprovider") and config.cache is not None:
+        _keep_compiled(config.cache.mkdir("xla"))
+
+
+def _keep_compiled(folder: Path) -> None:
+    """Compiled programs are most of a run's time: keep them for the next one, and for the processes that tests start.
+
+    JAX looks a program up by its text, its options and its own version, so that none is taken for another.
+    """
+    options = {
+        "jax_compilation_cache_dir": str(folder),
+        "jax_persistent_cache_min_compile_time_secs": 0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }
+    for name, value in options.items():
+        jax.config.update(name, value)
+        os.environ[name.upper()] = str(value)
 
 
 @pytest.fixture(autouse=True)

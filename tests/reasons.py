@@ -138,6 +138,15 @@ def _more_taps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain
         yield _each(net, change), domain
 
 
+def _reading_every_node(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
+    def change(layer: eq.Layer) -> eq.Layer:
+        return (
+            eq.Sequential(layer, eq.BlurPool(1, 3, "circular"), eq.Gelu()) if isinstance(layer, eq.MaxPool) else layer
+        )
+
+    yield _each(net, change), domain
+
+
 CAUSES: dict[str, Callable[[eq.Layer, Domain], Iterator[tuple[eq.Layer, Domain]]]] = {
     "affine layers in a row do more than the engine follows": _with_nonlinearities,
     "the terms of a sum may be exchanged": _concatenating,
@@ -145,6 +154,7 @@ CAUSES: dict[str, Callable[[eq.Layer, Domain], Iterator[tuple[eq.Layer, Domain]]
     "what mixes the values that an upsampling layer repeats gives repeated values": _without_repeats,
     "a pool takes apart the offsets that a pixel shuffle has put together": _without_offsets,
     "offsets that a pixel unshuffle takes apart are pooled one by one": _mixing_offsets,
+    "what a border does to a window that a later stride leaves out": _reading_every_node,
     "a coincidence on a map this small": _larger,
     "equivariant kernels of few taps make channels equal or opposite": _more_taps,
 }

@@ -26,7 +26,8 @@ from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.ops.arrays import as_dtype
 from equinet.symmetry.certificate import Certificate
-from equinet.symmetry.field import Field, Lost, Row, Span, changed
+from equinet.symmetry.field import Field, Lost, Row, changed
+from equinet.symmetry.spans import Span
 from equinet.symmetry.ties import Trial, drawn_weights
 
 LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
@@ -133,7 +134,7 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
         params: as for `infer`.
     """
     made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
-    return _as_output(made, field.grid.dim, "BSC").in_scope_of(field).with_rows(field.rows).at(field.path)
+    return _as_output(made, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
 
 
 def _pushed(
@@ -248,7 +249,7 @@ def _as_output(value: Value, dim: int, layout: str) -> Field:
     field = forget_axes(value.field, range(value.dim))
     spans = tuple(Span(everything=True) for _ in range(field.source.dim))
     features = value.shape[-1] if value.layout else 1
-    return _typed(replace(field, spans=spans), features or prod(value.shape))
+    return _typed(field.with_spans(spans), features or prod(value.shape))
 
 
 def _typed(field: Field, channels: int) -> Field:

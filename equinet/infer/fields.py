@@ -11,25 +11,26 @@ from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images
 from equinet.groups.domain import Domain
 from equinet.groups.relation import Key, Relation, merge_operations
 from equinet.groups.space_group import meet_cosets
-from equinet.symmetry.field import Field, Span
+from equinet.symmetry.field import Field
 from equinet.symmetry.lines import Line
 from equinet.symmetry.patterns import submatrix
+from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.spans import Span, everything
 
 
 def irregular(field: Field, axes: Sequence[bool]) -> Field:
     """The same field, with receptive fields that are unknown along some axes."""
     if not any(axes):
         return field
-    spans = tuple(replace(span, everything=span.everything or odd) for span, odd in zip(field.spans, axes, strict=True))
-    return replace(field, spans=spans)
+    spans = field.trace.spans
+    return field.with_spans([replace(s, everything=s.everything or odd) for s, odd in zip(spans, axes, strict=True)])
 
 
 def nothing(field: Field) -> Field:
     """A value without grid axes of which only the identity is known."""
     still = SpaceGroup.trivial(field.source.dim, field.source.periods)
     start = Field.input(field.source, 1)
-    made = start.based(start.base.restrict(still).forget_target(), ())
-    return replace(made, grid=Domain(()), lines=(), base_grid=Domain(()), spans=())
+    return start.based(start.action.restrict(still).forget_target(), (), Domain(())).with_spans(())
 
 
 def permuted(field: Field, order: Sequence[int]) -> Field:
@@ -42,16 +43,22 @@ def permuted(field: Field, order: Sequence[int]) -> Field:
     for (a, b), shift in action.operations:
         operations.append(((a, submatrix(b, order)), tuple(shift[i] for i in coordinates)))
     grid = Domain(tuple(field.grid.axes[i] for i in order))
-    return _on(field, grid, action.lattice.project(coordinates), operations, [field.spans[i] for i in order])
+    return _on(field, grid, action.lattice.project(coordinates), operations, [field.trace.spans[i] for i in order])
 
 
 def _on(
-    field: Field, grid: Domain, lattice: Lattice, operations: list[tuple[Key, Vector]], spans: Sequence[Span]
+    field: Field,
+    grid: Domain,
+    lattice: Lattice,
+    operations: list[tuple[Key, Vector]],
+    spans: Sequence[Span],
+    variables: tuple[tuple[Phase, int], ...] | None = None,
 ) -> Field:
-    """A field on another grid, given its action."""
-    lattice, merged = merge_operations(lattice, operations, len(field.variables))
+    """A field on another grid, given its action, and the phases of its parameters where they are others."""
+    variables = field.variables if variables is None else variables
+    lattice, merged = merge_operations(lattice, operations, len(variables))
     action = Relation(field.source.dim, grid.dim, lattice, merged, field.action.source_periods, grid.wrapped.periods)
-    return replace(field, grid=grid, spans=tuple(spans)).based(action, field.variables)
+    return field.based(action, variables, grid).with_spans(spans)
 
 
 def forget_axes(field: Field, axes: Collection[int]) -> Field:
@@ -66,7 +73,7 @@ def forget_axes(field: Field, axes: Collection[int]) -> Field:
         if all((image in axes) == (axis in axes) for axis, (image, _) in enumerate(axis_images(b))):
             operations.append(((a, submatrix(b, kept)), tuple(shift[i] for i in coordinates)))
     grid = Domain(tuple(field.grid.axes[i] for i in kept))
-    spans = [replace(field.spans[i], everything=True) for i in kept]
+    spans = everything([field.trace.spans[i] for i in kept])
     return _on(field, grid, action.lattice.project(coordinates), operations, spans)
 
 
@@ -89,7 +96,7 @@ def reflected(field: Field, axis: int, last: int) -> Field:
         moved[axis] += last
         moved = [v - flipped[i][axis] * last for i, v in enumerate(moved)]
         operations.append(((a, flipped), (*shift[:d], *moved, *shift[d + dim :])))
-    return _on(field, field.grid, lattice, operations, field.spans)
+    return _on(field, field.grid, lattice, operations, field.trace.spans)
 
 
 def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field:
@@ -128,8 +135,7 @@ def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field
                 operations.append(((matrix, joint), met))
     grid = Domain((*a.grid.axes, *(b.grid.axes[j] for j in extra)))
     spans = [Span(everything=True)] * dim
-    made = replace(a, variables=tuple(variables), parts=None)
-    return _on(made, grid, first & second, operations, spans)
+    return _on(a, grid, first & second, operations, spans, tuple(variables))
 
 
 def _joint(one: Matrix, two: Matrix, place: Sequence[int], dim: int) -> Matrix | None:
@@ -149,11 +155,12 @@ def _joint(one: Matrix, two: Matrix, place: Sequence[int], dim: int) -> Matrix |
 
 def same_lines(a: Field, b: Field) -> bool:
     """Whether two values are functions of the same windows of one base."""
-    if a.variables != b.variables or a.base != b.base:
+    one, two = a.deferred, b.deferred
+    if (one.variables, one.base, one.base_grid) != (two.variables, two.base, two.base_grid):
         return False
-    if a.base_grid != b.base_grid or len(a.lines) != len(b.lines) or a.unmixed or b.unmixed:
+    if len(one.lines) != len(two.lines) or one.unmixed or two.unmixed:
         return False
-    return all(_alike(mine, theirs) for mine, theirs in zip(a.lines, b.lines, strict=True))
+    return all(_alike(mine, theirs) for mine, theirs in zip(one.lines, two.lines, strict=True))
 
 
 def _alike(a: Line, b: Line) -> bool:
@@ -179,4 +186,4 @@ def _alike(a: Line, b: Line) -> bool:
 def restrict_source(field: Field, other: Field) -> Field:
     """Keep only what leaves another value, that isometries do not move, as it is."""
     joined = natural_join(field, forget_axes(other, range(other.grid.dim)), [])
-    return replace(joined, spans=tuple(replace(span, everything=True) for span in field.spans))
+    return joined.with_spans(everything(field.trace.spans))

@@ -13,8 +13,9 @@ from equinet.groups.fibre import Fibre
 from equinet.infer.fields import natural_join, same_lines
 from equinet.infer.values import Constant, Digit, Layout, Value, named
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
-from equinet.symmetry.field import Field, Span
+from equinet.symmetry.field import Field
 from equinet.symmetry.patterns import fix_axes, restrict_to_table
+from equinet.symmetry.spans import Span
 
 How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]
@@ -132,13 +133,13 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     one, two = a.field, b.field
     if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
         if same_lines(one, two):
-            opens = linear and not (one.closed or two.closed)
-            both = two if one.closed else one
+            opens = linear and not (one.deferred.closed or two.deferred.closed)
+            both = two if one.deferred.closed else one
             return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
         if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
             two = replace(two, fibre=one.fibre)
-        if len(one.spans) != len(two.spans):
-            one, two = (replace(f, spans=(Span(everything=True),) * a.dim) for f in (one, two))
+        if len(one.trace.spans) != len(two.trace.spans):
+            one, two = (f.with_spans([Span(everything=True)] * a.dim) for f in (one, two))
         made = one.joined(two, linear=linear)
         return Value(made if linear else made.pointwise("any"), extents, layout, canvas=canvas)
     return Value(natural_join(one, two, list(pairs.items())), extents, layout, canvas=canvas)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add, mul
 from typing import Literal
@@ -17,7 +17,7 @@ from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import joined as joined_trials
 from equinet.layers.trials import through
-from equinet.symmetry.field import Field, Lost, changed
+from equinet.symmetry.field import Field, Lost, Scope, changed
 from equinet.symmetry.polyphase import Phase
 
 Join = Literal["add", "concat", "mul"]
@@ -43,7 +43,7 @@ def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
 
 def step(name: str, layer: Layer, field: Field) -> Field:
     """Push a field through a child, recording leaves in the field's ledger."""
-    path = (*field.path, layer.name if isinstance(layer, Named) else name)
+    path = (*field.trace.path, layer.name if isinstance(layer, Named) else name)
     with within(label(name, layer)):
         if not layer.children:
             shown = layer.unnamed
@@ -51,7 +51,7 @@ def step(name: str, layer: Layer, field: Field) -> Field:
             made = layer.conform(seen, layer.symmetry(seen.at(path)))
             made = changed(made, trial=through(layer, seen.at(path), made))
             return made.recorded(shown, path, field, layer.reason)
-        return layer.conform(field, layer.symmetry(field.at(path))).at(field.path)
+        return layer.conform(field, layer.symmetry(field.at(path))).at(field.trace.path)
 
 
 def forward(
@@ -110,7 +110,7 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
     """The field of a join of branches; the ledger says what the branches do not agree on."""
     first = fields[0]
     for i, other in enumerate(fields[1:], start=1):
-        for axis, (a, b) in enumerate(zip(first.spans, other.spans, strict=True)):
+        for axis, (a, b) in enumerate(zip(first.trace.spans, other.trace.spans, strict=True)):
             if first.grid.dim and first.grid.axes[axis].size is None and a.stride != b.stride:
                 raise LayerError(
                     f"{name}: branches 0 and {i} step over {a.stride} and {b.stride} input nodes along axis {axis}: "
@@ -123,7 +123,7 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
         both = concatenate([joined.fibre, other.fibre]) if join == "concat" else None
         joined = joined.joined(other, both, shared, linear=join != "mul")
     return changed(joined, trial=trial).recorded(
-        name, (*first.path, "join"), first, lambda _, __: "the branches move their outputs differently"
+        name, (*first.trace.path, "join"), first, lambda _, __: "the branches move their outputs differently"
     )
 
 
@@ -263,12 +263,12 @@ class Parallel(Layer):
 
 
 def _fork(field: Field, children: Sequence[tuple[str, Layer]], name: str, join: Join) -> Field:
-    start, root = len(field.rows), field.forked()
-    fields = [step(child, layer, root.scoped(field.replay, (), field.restoring)) for child, layer in children]
-    rows = field.rows + tuple(row for f in fields for row in f.rows[start:])
+    start, root = len(field.trace.rows), field.forked().within(replace(field.scope, phases=()))
+    fields = [step(child, layer, root) for child, layer in children]
+    rows = field.trace.rows + tuple(row for f in fields for row in f.trace.rows[start:])
     first, *others = fields
     joined = join_fields(name, [first.with_rows(rows), *others], join)
-    return joined.in_scope_of(field)
+    return joined.within(field.scope)
 
 
 @dataclass(frozen=True)
@@ -321,15 +321,16 @@ class Residual(Layer):
         return z + y, (new, other)
 
     def symmetry(self, field: Field) -> Field:
-        start = field.forked().scoped(None)
+        start = field.forked().within(Scope())
         body = step("body", self.body, start)
         other, shared = start, ()
         if self.shortcut is not None:
-            other = step("shortcut", self.shortcut, start.scoped(body.phases).with_rows(body.rows))
-            shared = tuple(zip(body.phases, other.phases, strict=False))
-            body = body.with_rows(other.rows)
+            phases = body.scope.phases
+            other = step("shortcut", self.shortcut, start.within(Scope(replay=phases)).with_rows(body.trace.rows))
+            shared = tuple(zip(phases, other.scope.phases, strict=False))
+            body = body.with_rows(other.trace.rows)
         joined = join_fields("Residual(join=add)", [body, other], "add", shared)
-        return joined.in_scope_of(field)
+        return joined.within(field.scope)
 
     def __str__(self) -> str:
         return f"Residual({self.body}{'' if self.shortcut is None else f', shortcut={self.shortcut}'})"
@@ -386,13 +387,13 @@ class Hourglass(Layer):
         return (y if self.skip is None else join_arrays([x, y], self.skip)), (down, inner, up)
 
     def symmetry(self, field: Field) -> Field:
-        down = step("down", self.down, field.forked().scoped(None))
-        inner = step("inner", self.inner, down.scoped(None))
-        up = step("up", self.up, inner.scoped(down.phases[::-1], restoring=True))
+        down = step("down", self.down, field.forked().within(Scope()))
+        inner = step("inner", self.inner, down.within(Scope()))
+        up = step("up", self.up, inner.within(Scope(replay=down.scope.phases[::-1], restoring=True)))
         if self.skip is not None:
-            skipped = field.forked().with_rows(up.rows)
+            skipped = field.forked().with_rows(up.trace.rows)
             up = join_fields(f"Hourglass(skip={self.skip})", [skipped, up], self.skip)
-        return up.in_scope_of(field)
+        return up.within(field.scope)
 
     def __str__(self) -> str:
         skip = "" if self.skip is None else f", skip={self.skip}"

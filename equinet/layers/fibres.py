@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import jax
@@ -274,7 +274,7 @@ class Restrict(Layer):
         made = field.typed(fibre)
         moved = order != tuple(range(len(order)))
         # Channels that were nodes before are not where a matching layer would look for them.
-        return changed(made, unfolded=None, unmixed=False) if moved else made
+        return changed(made, deferred=replace(made.deferred, unmixed=False), unfolded=None) if moved else made
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import Any
 
@@ -32,7 +32,7 @@ from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
 from equinet.ops.blur import blur
 from equinet.ops.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
-from equinet.symmetry.field import Field, Lost, changed
+from equinet.symmetry.field import Field, Lost, Scope, changed
 from equinet.symmetry.polyphase import Phase
 from equinet.symmetry.windows import Window
 
@@ -121,8 +121,8 @@ class _Polyphase(Layer):
         """Run `sample`, which keeps a given phase or chooses one, as a function that declares its symmetry."""
 
         def rule(_params: Params, field: Field, phase: Phase | None) -> tuple[Field, Phase]:
-            made = self.symmetry(field.scoped(None if phase is None else (phase,)))
-            return made.in_scope_of(field), made.phases[-1]
+            made = self.symmetry(field.within(Scope(replay=None if phase is None else (phase,))))
+            return made.within(field.scope), made.scope.phases[-1]
 
         y, offset = declare(rule, name=str(self))(sample)(params, x, self._replayed(context))
         context.chosen.append(offset)
@@ -130,9 +130,9 @@ class _Polyphase(Layer):
 
     def symmetry(self, field: Field) -> Field:
         strides = _strides(self, self.stride, field.shape)
-        replay = field.replay
+        replay = field.scope.replay
         if replay is not None:
-            if field.restoring:
+            if field.scope.restoring:
                 raise LayerError(self._in_up())
             if not replay:
                 raise LayerError(self._no_phase())
@@ -146,7 +146,7 @@ class _Polyphase(Layer):
         made = self._smooth(field).polyphase(
             strides, tied=tied, translations_only=self._knows_translations_only(field.fibre)
         )
-        return made.scoped(replay, made.phases, field.restoring)
+        return made.within(replace(made.scope, replay=replay))
 
     def reason(self, before: Field, lost: Lost) -> str:
         del lost
@@ -365,16 +365,18 @@ class PolyphaseUpsample(Layer):
             raise LayerError(self._no_phase())
         strides = per_axis(self.stride, x.shape[1:], "stride", self)
 
-        @declare(lambda field, phase: self.symmetry(field.scoped((phase,), restoring=True)), name=str(self))
+        @declare(
+            lambda field, phase: self.symmetry(field.within(Scope(replay=(phase,), restoring=True))), name=str(self)
+        )
         def place(x: jax.Array, offset: jax.Array) -> jax.Array:
             return place_phase(x, offset, strides)
 
         return place(x, context.replay.pop(0)), state
 
     def symmetry(self, field: Field) -> Field:
-        if not field.replay or not field.restoring:
+        if not field.scope.replay or not field.scope.restoring:
             raise LayerError(self._no_phase())
-        phase = field.replay[0]
+        phase, *rest = field.scope.replay
         sizes = self.output_shape(field.shape)[:-1]
         strides = per_axis(self.stride, field.shape, "stride", self)
         if phase.stride != strides or phase.grid.sizes != sizes:
@@ -382,4 +384,4 @@ class PolyphaseUpsample(Layer):
                 f"{self}: would make sizes {sizes} from a phase chosen with stride {phase.stride} on sizes "
                 f"{phase.grid.sizes}: the polyphase layers of `up` must mirror those of `down`, last first"
             )
-        return field.unpolyphase(phase).scoped(field.replay[1:], field.phases, restoring=True)
+        return field.unpolyphase(phase).within(replace(field.scope, replay=tuple(rest)))

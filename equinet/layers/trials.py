@@ -40,7 +40,7 @@ STILL = (Identity, Dropout, BatchNorm, NormRelu, PositionalEmbedding, SqueezeExc
 def through(layer: Layer, before: Field, after: Field) -> Trial:
     """How a layer's output varies, and what a run of it gives."""
     ran = Later(lambda: _run(layer, before))
-    for at, phase in enumerate(() if before.restoring else after.phases[len(before.phases) :]):
+    for at, phase in enumerate(() if before.scope.restoring else after.scope.phases[len(before.scope.phases) :]):
         phase.chosen.make = lambda at=at: mapped(lambda made: made[1][at], ran())
     trial = Trial() if before.trial is None else before.trial
     values = Later(lambda: mapped(lambda made: made[0], ran()))
@@ -72,15 +72,15 @@ def joined(trials: Sequence[Trial | None], join: str) -> Trial:
 def _run(layer: Layer, field: Field) -> list[list[tuple[np.ndarray, list[Any]]]] | None:
     """For each run the layer's output, and the phases that it chose; None if it cannot be run."""
     inputs = None if field.trial is None else field.trial.drawn()
-    replayed = None if field.replay is None else [phase.chosen() for phase in field.replay]
+    replayed = None if field.scope.replay is None else [phase.chosen() for phase in field.scope.replay]
     if inputs is None or (replayed is not None and any(offsets is None for offsets in replayed)):
         return None
     fibre = field.shape[-1] or 1
     shape = (*inputs[0][0].shape[1:-1], fibre)
-    seed = crc32(f"{field.path} {len(field.rows)}".encode())
+    seed = crc32(f"{field.trace.path} {len(field.trace.rows)}".encode())
 
     def forward(variables: tuple[Any, Any], x: jax.Array, replay: Any) -> tuple[jax.Array, list[jax.Array]]:
-        context = Context(fibre=fibre, replay=replay, restoring=field.restoring)
+        context = Context(fibre=fibre, replay=replay, restoring=field.scope.restoring)
         y, _ = layer.forward(*variables, x, context)
         return y, context.chosen
 

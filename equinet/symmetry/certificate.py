@@ -14,7 +14,8 @@ from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import point_group_symbol
-from equinet.symmetry.field import Field, Row, Span
+from equinet.symmetry.field import Field, Row
+from equinet.symmetry.spans import Span
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Certificate:
     @property
     def adaptive(self) -> bool:
         """Whether a layer chooses by the data which nodes to keep, so that inputs without a choice are excepted."""
-        return any(row.after.variables or row.after.phases for row in self.field.rows)
+        return any(row.after.variables or row.after.scope.phases for row in self.field.trace.rows)
 
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of `output`.
@@ -108,17 +109,17 @@ class Certificate:
     @property
     def stride(self) -> tuple[Fraction, ...]:
         """Per input axis, how many input nodes one output node steps over."""
-        return tuple(span.stride for span in self.field.spans)
+        return tuple(span.stride for span in self.field.trace.spans)
 
     @property
     def centre(self) -> tuple[Fraction, ...]:
         """Per input axis, the input position that output node 0 is centred on."""
-        return tuple(span.centre for span in self.field.spans)
+        return tuple(span.centre for span in self.field.trace.spans)
 
     @property
     def receptive_field(self) -> tuple[int | None, ...]:
         """Per input axis, how many input nodes an output node depends on at most; None: all of them."""
-        return tuple(span.extent for span in self.field.spans)
+        return tuple(span.extent for span in self.field.trace.spans)
 
     @property
     def valid_interior(self) -> tuple[tuple[int, int] | None, ...]:
@@ -131,13 +132,13 @@ class Certificate:
             return (None,) * self.domain.dim
         return tuple(
             _interior(span, n, m)
-            for span, n, m in zip(self.field.spans, self.domain.sizes, self.output.sizes, strict=True)
+            for span, n, m in zip(self.field.trace.spans, self.domain.sizes, self.output.sizes, strict=True)
         )
 
     @cached_property
     def ledger(self) -> tuple[LedgerRow, ...]:
         """A row per layer: the groups of the network up to it, and what it lost and why."""
-        return tuple(_ledger_row(row) for row in self.field.rows)
+        return tuple(_ledger_row(row) for row in self.field.trace.rows)
 
     def to_json(self) -> str:
         """The certificate as JSON: groups as text and generators, and the ledger."""
@@ -179,7 +180,7 @@ def _ledger_row(row: Row) -> LedgerRow:
         str(row.layer),
         row.after.grid,
         row.after.fibre,
-        row.after.spans,
+        row.after.trace.spans,
         after,
         orbit,
         row.after.invariance,

@@ -1,77 +1,34 @@
 """What flows through a network in place of an array: the symmetry of a value, exactly.
 
-A `Field` knows the grid and the channels of a value, and how isometries of the network's input move it. It is held in
-two steps, so that consecutive window systems compose before they are judged (up-then-pool, pool-then-global-pool):
-`base`, the action on an earlier value, and `lines`, what the present value reads of it.
+A `Field` knows the grid and the channels of a value, and how isometries of the network's input move it
+(`equinet.symmetry.deferred`); the phases that adaptive layers chose in its scope; and how it came about.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from functools import cached_property
-from math import floor, prod
+from math import prod
 from typing import Any, Literal
 
 from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.fibre import Fibre, agree
 from equinet.groups.relation import Relation
-from equinet.symmetry.lines import (
-    Line,
-    age_constants,
-    collapse_line,
-    compose_lines,
-    identity_line,
-    is_even,
-    join_lines,
-    pool_rows,
-    reading_line,
-)
+from equinet.symmetry.deferred import Deferred, Pointwise
+from equinet.symmetry.lines import Line, reading_line
 from equinet.symmetry.polyphase import Phase, polyphase_action, strict_action
+from equinet.symmetry.spans import Reach, Span, everything
 from equinet.symmetry.ties import Trial
-from equinet.symmetry.window_rule import fixes_nodes, line_action, same_moves, tap_action, unwrapping, wrapping
+from equinet.symmetry.window_rule import fixes_nodes, same_moves, tap_action, unwrapping, wrapping
 from equinet.symmetry.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
-Pointwise = Literal["linear", "affine", "monotone", "any"]
 Tied = Literal["", "by operations", "by shifts"]
 Lost = frozenset[str]
 """What a layer loses: any of "translations" and "operations"."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """Receptive field along one axis: output i depends on inputs in `[stride·i + lo, stride·i + hi]`.
-
-    `first` and `last` bound the outputs whose receptive field never touches the border (the valid interior).
-    """
-
-    stride: Fraction = Fraction(1)
-    lo: Fraction = Fraction(0)
-    hi: Fraction = Fraction(0)
-    everything: bool = False
-
-    @property
-    def centre(self) -> Fraction:
-        """Input position that output 0 is centred on."""
-        return (self.lo + self.hi) / 2
-
-    @property
-    def extent(self) -> int | None:
-        """How many inputs an output depends on at most; None: all of them."""
-        return None if self.everything else floor(self.hi - self.lo) + 1
-
-    def through(self, reach: tuple[Fraction, Fraction, Fraction]) -> Span:
-        """The span of a value that reads this one as `Reading.reach` says."""
-        stride, lo, hi = reach
-        return replace(self, stride=self.stride * stride, lo=self.stride * lo + self.lo, hi=self.stride * hi + self.hi)
-
-    def join(self, other: Span) -> Span:
-        """The span of a value that depends on two (on everything, to be safe, if their strides differ)."""
-        everything = self.everything or other.everything or self.stride != other.stride
-        return Span(self.stride, min(self.lo, other.lo), max(self.hi, other.hi), everything)
 
 
 @dataclass(frozen=True)
@@ -89,6 +46,36 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Scope:
+    """What adaptive layers share in one part of a network.
+
+    Attributes:
+        phases: those chosen so far, for matching layers to use.
+        replay: phases of another part, to keep instead of choosing; None to choose.
+        restoring: whether `replay` is for layers that put values back, rather than for those that keep them.
+    """
+
+    phases: tuple[Phase, ...] = ()
+    replay: tuple[Phase, ...] | None = None
+    restoring: bool = False
+
+
+@dataclass(frozen=True)
+class Trace:
+    """How a value came about.
+
+    Attributes:
+        path: where in the network it is.
+        rows: the ledger so far.
+        spans: receptive field per axis of the source.
+    """
+
+    path: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    spans: tuple[Span, ...] = ()
+
+
+@dataclass(frozen=True)
 class Field:
     """The symmetry of one value of a network.
 
@@ -96,55 +83,33 @@ class Field:
         source, input_fibre: the input's domain and channels.
         grid: the value's own grid (dimension 0 after global pooling or flattening).
         fibre: its channels: a number, or a `Fibre` that says how point operations *of the source* move them. Where it
-            is one, all operations in `base` are of the fibre's group.
+            is one, all operations in `deferred` are of the fibre's group.
+        deferred: how isometries of the source move it, as windows on an earlier value.
+        scope: the phases that adaptive layers chose.
+        trace: how it came about.
         raw: whether this is the network's input, of which only an `AsFibre` sees more than the number of channels.
-        base: action of the source's isometries on the base value.
-        base_grid: the base value's grid.
-        lines: per axis, what the value reads of the base.
-        unmixed: whether the taps of `lines` are channels of their own (space to depth), not yet mixed with each other.
-        closed: whether a nonlinear function was applied since, so that reductions no longer compose with `lines`.
-        balanced: whether the value is affine in the base, whose mean over all nodes is the same for all inputs.
-        unfolded: after space to depth by a factor, that factor and this value at its old places.
-        regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
-        parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
         trial: how the value varies with the input and the weights; None where nothing says so.
-        variables: the phases that parameters of `base` belong to, with their axis.
-        phases: phases chosen so far in the enclosing scope, for matching layers to use.
-        replay, restoring: phases of another part of the network to use, or None; and whether they are there for layers
-            that put values back, rather than for those that keep them.
-        spans: receptive field per axis of the source.
+        unfolded: after space to depth by a factor, that factor and this value at its old places.
+        parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
     """
 
     source: Domain
     input_fibre: int
     grid: Domain
     fibre: int
-    base: Relation
-    base_grid: Domain
-    lines: tuple[Line, ...]
+    deferred: Deferred
+    scope: Scope = Scope()
+    trace: Trace = field(default=Trace(), repr=False)
     raw: bool = False
     trial: Trial | None = field(default=None, repr=False)
-    unmixed: bool = False
-    closed: bool = False
-    balanced: bool = False
-    variables: tuple[tuple[Phase, int], ...] = ()
-    phases: tuple[Phase, ...] = ()
-    replay: tuple[Phase, ...] | None = None
-    restoring: bool = False
-    spans: tuple[Span, ...] = ()
     unfolded: tuple[tuple[int, ...], Field] | None = field(default=None, repr=False)
-    regathered: Field | None = field(default=None, repr=False)
     parts: tuple[Field, Field] | None = field(default=None, repr=False)
-    path: tuple[str, ...] = ()
-    rows: tuple[Row, ...] = field(default=(), repr=False)
 
     @staticmethod
     def input(source: Domain, channels: int) -> Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
-        lines = tuple(identity_line(axis) for axis in source.wrapped.axes)
-        spans = tuple(Span() for _ in source.axes)
-        trial, base = Trial.input(source, channels), wrapping(source)
-        made = Field(source, channels, source, channels, base, source.wrapped, lines, trial=trial, spans=spans)
+        start, trace = Deferred.at(wrapping(source), source), Trace(spans=tuple(Span() for _ in source.axes))
+        made = Field(source, channels, source, channels, start, trace=trace, trial=Trial.input(source, channels))
         return changed(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
 
     @property
@@ -155,11 +120,12 @@ class Field:
     def under(self, operations: Collection[Matrix]) -> Field:
         """The same field under some of the point operations of the source: a subgroup."""
         kept = set(operations)
-        keys = [key for key, _ in self.base.operations if key[0] in kept]
-        if len(keys) == len(self.base.operations):
+        base = self.deferred.base
+        keys = [key for key, _ in base.operations if key[0] in kept]
+        if len(keys) == len(base.operations):
             return self
-        base = self.base.only(keys)
-        return changed(self, base=base, unfolded=None, regathered=None, parts=None, trial=self.trial)
+        fewer = self.deferred.over(base.only(keys))
+        return changed(self, deferred=fewer, unfolded=None, parts=None, trial=self.trial)
 
     def unmoved(self) -> Field:
         """The same field under the operations that move no channel; from here on channels are numbers."""
@@ -168,8 +134,8 @@ class Field:
         kept = changed(self, raw=False).under(self.fibre.kernel)
         if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
-            base = same_moves(self.source).then(kept.base)
-            kept = changed(kept, base=base, regathered=None, parts=None, trial=self.trial)
+            more = kept.deferred.over(same_moves(self.source).then(kept.deferred.base))
+            kept = changed(kept, deferred=more, parts=None, trial=self.trial)
         return changed(kept, fibre=int(self.fibre))
 
     def typed(self, fibre: int) -> Field:
@@ -182,16 +148,19 @@ class Field:
         """`(*spatial, channels)` as layers see it, None along infinite axes."""
         return (*self.grid.sizes, int(self.fibre) if self.raw else self.fibre)
 
-    @cached_property
+    @property
     def action(self) -> Relation:
         """All pairs of isometries of the input and of this value, wrapped around, that act alike.
 
         Parameters are the phases. Along a bounded axis too a layer may move its output around (a circular window with
         an even number of taps does), which a later layer may undo or not see; see `unwrapped`.
         """
-        if self.at_base:
-            return self.base
-        return self.base.then(line_action(self.lines, self.base_grid, self.grid.wrapped))
+        return self.deferred.action
+
+    @property
+    def variables(self) -> tuple[tuple[Phase, int], ...]:
+        """The phases that parameters of `action` belong to, with their axis."""
+        return self.deferred.variables
 
     @cached_property
     def unwrapped(self) -> Relation:
@@ -221,27 +190,26 @@ class Field:
 
     def at(self, path: tuple[str, ...]) -> Field:
         """The same field, seen from another place in the network."""
-        return changed(self, path=path)
+        return changed(self, trace=replace(self.trace, path=path))
 
     def recorded(
         self, layer: object, path: tuple[str, ...], before: Field, reason: Callable[[Field, Lost], str]
     ) -> Field:
         """The same field with one more line in its ledger, seen from where `before` was."""
-        return changed(self, rows=(*self.rows, Row(path, layer, before, self, reason)), path=before.path)
+        rows = (*self.trace.rows, Row(path, layer, before, self, reason))
+        return changed(self, trace=Trace(before.trace.path, rows, self.trace.spans))
 
     def with_rows(self, rows: tuple[Row, ...]) -> Field:
         """The same field with another ledger."""
-        return changed(self, rows=rows)
+        return changed(self, trace=replace(self.trace, rows=rows))
 
-    def scoped(
-        self, replay: tuple[Phase, ...] | None, phases: tuple[Phase, ...] = (), restoring: bool = False
-    ) -> Field:
+    def with_spans(self, spans: Sequence[Span]) -> Field:
+        """The same field with other receptive fields."""
+        return changed(self, trace=replace(self.trace, spans=tuple(spans)))
+
+    def within(self, scope: Scope) -> Field:
         """The same field in another scope of phases."""
-        return changed(self, replay=replay, phases=phases, restoring=restoring)
-
-    def in_scope_of(self, other: Field) -> Field:
-        """The same field in the scope of phases that `other` is in."""
-        return self.scoped(other.replay, other.phases, other.restoring)
+        return changed(self, scope=scope)
 
     def forked(self) -> Field:
         """The same field at the start of a branch."""
@@ -249,40 +217,18 @@ class Field:
 
     def rebase(self) -> Field:
         """The same field with this value as the base."""
-        made = changed(self, closed=False) if self.at_base else self.based(self.action, self.variables)
-        return changed(made, trial=self.trial)
+        if self.deferred.is_base:
+            return changed(self, deferred=self.deferred.rebased(), trial=self.trial)
+        return changed(self.based(self.action, self.variables), trial=self.trial)
 
-    def based(self, action: Relation, variables: tuple[tuple[Phase, int], ...]) -> Field:
-        """This value as a base that moves by the given action."""
-        lines = tuple(identity_line(axis) for axis in self.grid.wrapped.axes)
-        return changed(
-            self,
-            base=action,
-            base_grid=self.grid.wrapped,
-            lines=lines,
-            unmixed=False,
-            closed=False,
-            balanced=False,
-            variables=variables,
-            unfolded=None,
-            regathered=None,
-            parts=None,
-        )
-
-    @property
-    def at_base(self) -> bool:
-        """Whether the value is the base value itself, up to functions of single nodes."""
-        return all(line is identity_line(axis) for line, axis in zip(self.lines, self.grid.wrapped.axes, strict=True))
+    def based(self, action: Relation, variables: tuple[tuple[Phase, int], ...], grid: Domain | None = None) -> Field:
+        """This value as a base that moves by the given action; on another grid, if one is given."""
+        grid = self.grid if grid is None else grid
+        return changed(self, grid=grid, deferred=Deferred.at(action, grid, variables), unfolded=None, parts=None)
 
     def aged(self) -> Field:
         """The same field with its constants renamed, so that a zero filled in later is not taken for one of them."""
-        again = None if self.regathered is None else self.regathered.aged()
-        return changed(self, lines=tuple(age_constants(line) for line in self.lines), unfolded=None, regathered=again)
-
-    @property
-    def copies(self) -> bool:
-        """Whether every channel of every node copies one node or constant of the base."""
-        return all(line.copies and (self.unmixed or line.is_gather) for line in self.lines)
+        return changed(self, deferred=self.deferred.aged(), unfolded=None)
 
     def pointwise(self, kind: Pointwise = "any", channels: int | None = None) -> Field:
         """Apply one function to every node.
@@ -301,34 +247,22 @@ class Field:
         return self._pointwise(kind, self.fibre if fibre is None else fibre)
 
     def _pointwise(self, kind: Pointwise, channels: int | None) -> Field:
-        affine = kind in ("linear", "affine")
-        lines = self.lines if kind == "linear" else tuple(age_constants(line) for line in self.lines)
-        mixes = channels is not None
-        gather = all(line.is_gather for line in lines) if mixes else self.copies
-        maximum = any(line.maximum for line in lines)
-        opens = (affine and not maximum) or (kind == "monotone" and maximum)
-        closed = not gather and (self.closed or not opens)
+        affine, mixes = kind in ("linear", "affine"), channels is not None
         unfolded = None
         if self.unfolded is not None and not affine and not mixes:
             factor, there = self.unfolded
             unfolded = factor, there.pointwise(kind)
-        again = None if self.regathered is None else self.regathered._pointwise(kind, channels)
         return changed(
             self,
-            lines=lines,
-            unmixed=self.unmixed and not mixes,
-            closed=closed,
-            balanced=self.balanced and affine,
+            deferred=self.deferred.pointwise(kind, mixes),
             unfolded=unfolded,
-            regathered=again,
             parts=self.parts if affine else None,
             fibre=self.fibre if channels is None else channels,
         )
 
     def globally(self) -> Field:
         """Apply a function of each node and of all nodes in no order (statistics over space, attention)."""
-        spans = tuple(replace(span, everything=True) for span in self.spans)
-        return changed(self.rebase(), spans=spans, unfolded=None).pointwise("any")
+        return changed(self.rebase().with_spans(everything(self.trace.spans)), unfolded=None).pointwise("any")
 
     def normalised(self) -> Field:
         """Take the mean over all nodes from each channel, and divide by a function of all nodes.
@@ -336,20 +270,23 @@ class Field:
         The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
         """
         made = self.globally()
-        return made if isinstance(self.fibre, Fibre) else changed(made.rebase(), balanced=True)
+        if isinstance(self.fibre, Fibre):
+            return made
+        made = made.rebase()
+        return changed(made, deferred=replace(made.deferred, balanced=True), trial=made.trial)
 
     def scaled(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
 
         For an isometry that leaves the averages alone, the factors are as good as fixed.
         """
-        averages, base = self.collapse(maximum=False).base, self.base
+        averages, base = self.collapse(maximum=False).action, self.deferred.base
         if averages != base.forget_target():
             if self.variables:
                 return self.globally()
             base = base.restrict(averages.source)
-        spans = tuple(replace(span, everything=True) for span in self.spans)
-        return changed(self, base=base, spans=spans, regathered=None, balanced=False).pointwise("affine")
+        made = changed(self, deferred=replace(self.deferred.over(base), balanced=False))
+        return made.with_spans(everything(self.trace.spans)).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -363,37 +300,27 @@ class Field:
         """
         if channels is not None and isinstance(self.fibre, Fibre):
             return self.unmoved().read(readings, reduce, channels, crossable=crossable)
-        if self.grid.axes and set(self.grid.sizes) == {1} and not self.at_base:
-            return self.rebase().read(readings, reduce, channels, crossable=crossable)
-        grid = self.moved_grid(readings)
-        spans = tuple(
-            span.through(reading.reach(axis.size))
-            for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
-        )
-        outer = tuple(
+        grid, lines = self.moved_grid(readings), self._lines(readings, reduce, crossable)
+        made = self._through(readings, grid, self.deferred.read(lines, grid.wrapped))
+        if channels is None:
+            return made
+        return made.pointwise("affine", channels) if reduce == "taps" else changed(made, fibre=channels)
+
+    def _lines(self, readings: Sequence[Reading], reduce: Reduce, crossable: bool = False) -> tuple[Line, ...]:
+        """What a window system reads of this value, along each axis."""
+        return tuple(
             reading_line(reading, axis, reduce == "max", reduce == "taps" and not crossable)
             for reading, axis in zip(readings, self.grid.wrapped.axes, strict=True)
         )
-        gathers = all(line.is_gather for line in outer)
-        again = None
-        if gathers and not self.copies:
-            again = (self.regathered or self.rebase()).read(readings, reduce)
-        field_ = self._base_for(any(line.maximum for line in outer), gathers)
-        lines = tuple(compose_lines(o, i) for o, i in zip(outer, field_.lines, strict=True))
-        if any(line is None for line in lines):
-            field_, lines = field_.rebase(), outer
-        kept = tuple(line for line in lines if line is not None)
-        made = changed(
-            self._over(field_),
-            grid=grid,
-            lines=kept,
-            fibre=self.fibre if channels is None else channels,
-            spans=spans,
-            unfolded=None,
-            regathered=again,
-            parts=None,
-        )
-        return made.pointwise("affine", channels) if reduce == "taps" and channels else made
+
+    def _through(self, readings: Sequence[Reading], grid: Domain, deferred: Deferred) -> Field:
+        """The value of a window system, given its grid and how it moves."""
+        spans = self._reached(reading.reach(n) for reading, n in zip(readings, self.grid.sizes, strict=True))
+        return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None).with_spans(spans)
+
+    def _reached(self, reaches: Iterable[Reach]) -> tuple[Span, ...]:
+        """Receptive fields of a value that reads this one so, along each axis."""
+        return tuple(span.through(reach) for span, reach in zip(self.trace.spans, reaches, strict=True))
 
     def read_taps(self, readings: Sequence[Reading], fibre: Fibre) -> Field:
         """Apply a window system whose taps the operations of a group permute as they permute the nodes around a window:
@@ -401,46 +328,11 @@ class Field:
 
         The channels must move as the layer's weights expect (see `typed`).
         """
-        inner = self.under(fibre.group)
-        if inner.closed or any(line.maximum or line.codes.shape[1] > 1 for line in inner.lines):
-            inner = inner.rebase()
-        outer = [reading_line(r, axis, False, False) for r, axis in zip(readings, self.grid.wrapped.axes, strict=True)]
-        composed = [compose_lines(o, i) for o, i in zip(outer, inner.lines, strict=True)]
-        kept = tuple(line for line in composed if line is not None)
-        if len(kept) < len(outer):
-            inner, kept = inner.rebase(), tuple(outer)
+        there = self.under(fibre.group)
+        inner, lines = there.deferred.read_taps(self._lines(readings, "sum"))
         grid = self.moved_grid(readings)
-        action = tap_action(inner.base, kept, inner.base_grid, grid.wrapped)
-        spans = tuple(
-            span.through(reading.reach(axis.size))
-            for span, reading, axis in zip(self.spans, readings, self.grid.axes, strict=True)
-        )
-        return changed(inner, grid=grid, fibre=fibre, spans=spans).based(action, inner.variables)
-
-    def _composes(self, maximum: bool, gathers: bool = False) -> bool:
-        if gathers or self.copies:
-            return True
-        return not self.closed and any(line.maximum for line in self.lines) == maximum
-
-    def _base_for(self, maximum: bool, gathers: bool = False) -> Field:
-        """This value in a form that a gather, a sum or a maximum composes with."""
-        if self._composes(maximum, gathers):
-            return self
-        if self.regathered is not None and self.regathered._composes(maximum):
-            return self.regathered
-        return self.rebase()
-
-    def _over(self, other: Field) -> Field:
-        """This field with the base of another."""
-        return changed(
-            self,
-            base=other.base,
-            base_grid=other.base_grid,
-            unmixed=other.unmixed,
-            closed=other.closed,
-            balanced=other.balanced,
-            variables=other.variables,
-        )
+        action = tap_action(inner.base, lines, inner.base_grid, grid.wrapped)
+        return changed(there._through(readings, grid, Deferred.at(action, grid, inner.variables)), fibre=fibre)
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
@@ -453,27 +345,18 @@ class Field:
         """Global pooling: the average or the maximum over all nodes."""
         if self.parts is not None and not maximum:
             one, other = (part.collapse(maximum=False) for part in self.parts)
-            made = one.joined(other, self.fibre).in_scope_of(self)
-            return made.with_rows(self.rows).at(self.path)
-        lines = tuple(collapse_line(line, maximum) for line in self.lines) if self._composes(maximum) else ()
-        kept = tuple(line for line in lines if line is not None)
-        if (
-            self.balanced
-            and not maximum
-            and len(kept) == len(self.lines)
-            and all(map(is_even, kept, self.base_grid.axes))
-        ):
+            made = one.joined(other, self.fibre).within(self.scope)
+            return made.with_rows(self.trace.rows).at(self.trace.path)
+        total = self.deferred.collapsed(maximum=maximum)
+        if total is None:
             still = Field.input(self.source, self.input_fibre).unmoved()
-            return changed(self, grid=self.source).based(still.base, ())._without_axes()
-        if len(kept) < len(self.lines):
-            kept = tuple(pool_rows(line, maximum) for line in self.lines)
-        point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
-        return changed(self, lines=kept, grid=point)._without_axes()
+            return self.based(still.action, (), self.source)._without_axes()
+        return changed(self, deferred=total)._without_axes()
 
     def _without_axes(self, channels: int | None = None) -> Field:
-        spans = tuple(replace(span, everything=True) for span in self.spans)
-        made = changed(self, fibre=self.fibre if channels is None else channels, spans=spans)
-        return changed(made, grid=Domain(())).based(self.action.forget_target(), self.variables)
+        made = self.based(self.action.forget_target(), self.variables, Domain(()))
+        made = made.with_spans(everything(self.trace.spans))
+        return made if channels is None else changed(made, fibre=channels)
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
@@ -519,27 +402,13 @@ class Field:
                     dropped = merged.index((theirs, axis))
                     action = action.identify(merged.index((mine, axis)), dropped)
                     merged.pop(dropped)
-        spans = tuple(a.join(b) for a, b in zip(self.spans, other.spans, strict=True))
-        made = changed(self, fibre=fibre, spans=spans, parts=None)
-        lines = self._joined_lines(other) if linear and not chosen else None
-        if lines is not None:
-            balanced = self.balanced and other.balanced
-            read = changed(made, lines=lines, unmixed=False, balanced=balanced, unfolded=None, regathered=None)
-            if read.action & action == action:
-                return read
+        spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
+        made = changed(self, fibre=fibre, parts=None).with_spans(spans)
+        read = self.deferred.joined(other.deferred) if linear and not chosen else None
+        if read is not None and read.action & action == action:
+            return changed(made, deferred=read, unfolded=None)
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
         return changed(made.based(action, tuple(merged)), parts=parts)
-
-    def _joined_lines(self, other: Field) -> tuple[Line, ...] | None:
-        """What the join reads, if both are affine in bases that move alike; else None."""
-        affine = not (self.closed or other.closed or any(line.maximum for line in (*self.lines, *other.lines)))
-        if not affine or self.variables != other.variables:
-            return None
-        if self.base != other.base or self.base_grid != other.base_grid:
-            return None
-        lines = [join_lines(a, b) for a, b in zip(self.lines, other.lines, strict=True)]
-        kept = tuple(line for line in lines if line is not None)
-        return kept if kept and len(kept) == len(lines) else None
 
     @cached_property
     def tied(self) -> Tied:
@@ -563,7 +432,7 @@ class Field:
             translations_only: whether the rule knows no reflection or rotation.
         """
         if max(stride) == 1:
-            return changed(self, phases=(*self.phases, Phase(stride, self.grid)))
+            return self._choosing(Phase(stride, self.grid))
         if tied:
             # No rule commutes with isometries that exchange what others, or they themselves, always leave as it is.
             kept = self.under(self.fibre.kernel) if isinstance(self.fibre, Fibre) else self
@@ -582,12 +451,12 @@ class Field:
         phase = Phase(stride, self.grid, tuple(chosen.items()))
         action = self.action.only(chosen.items())
         relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only)
-        spans = tuple(
-            replace(span.through((Fraction(s), Fraction(0), Fraction(s - 1))), everything=True)
-            for span, s in zip(self.spans, stride, strict=True)
-        )
-        made = changed(self, grid=grid, phases=(*self.phases, phase), spans=spans)
-        return made.based(action.then(relation), (*self.variables, *((phase, axis) for axis in moving)))
+        spans = everything(self._reached((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
+        variables = (*self.variables, *((phase, axis) for axis in moving))
+        return self._choosing(phase).based(action.then(relation), variables, grid).with_spans(spans)
+
+    def _choosing(self, phase: Phase) -> Field:
+        return changed(self, scope=replace(self.scope, phases=(*self.scope.phases, phase)))
 
     def unpolyphase(self, phase: Phase) -> Field:
         """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
@@ -603,20 +472,17 @@ class Field:
                 action = action.identify(self.variables.index((phase, axis)), fresh)
             else:
                 action = action.fix(fresh)
-        spans = tuple(
-            replace(span.through((Fraction(1, s), Fraction(1 - s, s), Fraction(0))), everything=True)
-            for span, s in zip(self.spans, phase.stride, strict=True)
-        )
-        return changed(self, grid=grid, spans=spans).based(action, self.variables)
+        spans = everything(self._reached((Fraction(1, s), Fraction(1 - s, s), Fraction(0)) for s in phase.stride))
+        return self.based(action, self.variables, grid).with_spans(spans)
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""
         if isinstance(self.fibre, Fibre):
             return self.unmoved().unfold(factor, readings)
-        made = self.read(readings, "taps")
-        unmixed = self.copies or made.base is not self.base
+        grid = self.moved_grid(readings)
+        deferred = self.deferred.read(self._lines(readings, "taps"), grid.wrapped, labelled=True)
         before = factor, self.with_rows(())
-        return changed(made, fibre=self.channels * prod(factor), unmixed=unmixed, unfolded=before)
+        return changed(self._through(readings, grid, deferred), fibre=self.channels * prod(factor), unfolded=before)
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
         """Depth to space."""
@@ -624,14 +490,14 @@ class Field:
             return self.unmoved().fold(factor, readings, channels)
         if self.unfolded is not None and self.unfolded[0] == factor:
             there = self.unfolded[1]
-            return there.in_scope_of(self).with_rows(self.rows).at(self.path)
+            return there.within(self.scope).with_rows(self.trace.rows).at(self.trace.path)
         # Constants carry no label, yet a bias may have made them differ from one group of channels to the next.
-        labelled = self.rebase() if any(line.has_constants for line in self.lines) else self
+        labelled = self.rebase() if any(line.has_constants for line in self.deferred.lines) else self
         return labelled.read(readings, "sum", channels)
 
 
 _NAMES = tuple(f.name for f in fields(Field))
-_VALUE = ("base", "lines", "grid", "closed")
+_VALUE = ("deferred", "grid")
 """Attributes by which fields of different values differ: how the one varies says nothing of how the other does."""
 
 

@@ -48,6 +48,15 @@ class Line:
     modulus: int
     pooled: str = ""
 
+    def same_as(self, other: Line) -> bool:
+        """Whether both read the same: lines are compared as objects elsewhere, where that is all a memo needs."""
+        return self is other or (
+            (self.scale, self.maximum, self.ordered, self.advance, self.modulus, self.pooled)
+            == (other.scale, other.maximum, other.ordered, other.advance, other.modulus, other.pooled)
+            and np.array_equal(self.codes, other.codes)
+            and np.array_equal(self.weights, other.weights)
+        )
+
     @property
     def rows(self) -> int:
         """Number of rows (outputs, or outputs in one period)."""

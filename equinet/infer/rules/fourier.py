@@ -89,8 +89,8 @@ def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
     grid = [value.grid_axis(i) for i in array_axes]
     turned = {axis for axis in grid if axis is not None}
     field = value.field.rebase()
-    keys = [(a, b) for (a, b), _ in field.base.operations if all(b[k][k] == 1 for k in turned)]
-    field = field.based(field.base.only(keys), field.variables)
+    keys = [(a, b) for (a, b), _ in field.action.operations if all(b[k][k] == 1 for k in turned)]
+    field = field.based(field.action.only(keys), field.variables)
     layout = list(value.layout)
     for i, axis in zip(array_axes, grid, strict=True):
         layout[i] = (Digit(shape[i]),)

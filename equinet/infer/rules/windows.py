@@ -259,7 +259,7 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: str) 
     }
     reduce: Reduce = {"sum": "sum", "max": "max", "min": "max"}.get(kind, "taps")  # pyright: ignore[reportAssignmentType]
     taps = {i: (Kernel.free(s.extent) if reduce == "taps" else Kernel.equal(s.extent), 1) for i, s in slides.items()}
-    if kind == "min" and any(line.maximum for line in value.field.lines):
+    if kind == "min" and any(line.maximum for line in value.field.deferred.lines):
         # A minimum of maxima is no maximum of anything; a minimum of anything else is matched as a maximum is.
         value = value.known(value.field.rebase())
     if equation.name == "reduce_window":

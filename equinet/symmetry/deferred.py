@@ -1,0 +1,194 @@
+"""What a value reads of an earlier one, while nobody has asked yet how that moves.
+
+Window systems in a row are judged as one: upsampling followed by pooling may be the identity, and the mean of means is
+a mean. So a layer only composes its lines with those before it. They are matched against the isometries of the base
+(`Deferred.action`) when somebody asks, or when what comes next does not compose with them; the value is a new base
+then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+from equinet.groups.domain import Axis, Domain
+from equinet.groups.relation import Relation
+from equinet.symmetry.lines import (
+    Line,
+    age_constants,
+    collapse_line,
+    compose_lines,
+    identity_line,
+    is_even,
+    join_lines,
+    pool_rows,
+)
+from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.window_rule import line_action
+
+Pointwise = Literal["linear", "affine", "monotone", "any"]
+Kind = Literal["copies", "sums", "maxima", "opaque"]
+Reduction = Literal["copies", "sums", "maxima"]
+
+COMPOSES: dict[Reduction, frozenset[Kind]] = {
+    "copies": frozenset({"copies", "sums", "maxima", "opaque"}),
+    "sums": frozenset({"copies", "sums"}),
+    "maxima": frozenset({"copies", "maxima"}),
+}
+"""What each reduction may read without a new base: sums of sums are sums, maxima of maxima maxima."""
+
+AFTER: dict[tuple[Kind, Pointwise], Kind] = {
+    ("sums", "linear"): "sums",
+    ("sums", "affine"): "sums",
+    ("maxima", "monotone"): "maxima",
+}
+"""What functions of single nodes make of values that are no copies: `opaque`, but for these."""
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A value as windows on its base.
+
+    Attributes:
+        base: how the isometries of the network's input act on the base.
+        base_grid, grid: the nodes of the base and of the value, wrapped around.
+        lines: per axis, what the value reads of the base.
+        variables: the phases that parameters of `base` belong to, with their axis.
+        unmixed: whether taps are channels of their own (space to depth), not yet mixed with each other.
+        closed: whether a function was applied since with which reductions do not compose.
+        balanced: whether the value is affine in the base, whose mean over all nodes is the same for all inputs.
+        regathered: the same value as a mere gather of a later base, for reductions that do not compose with `lines`.
+    """
+
+    base: Relation
+    base_grid: Domain
+    grid: Domain
+    lines: tuple[Line, ...]
+    variables: tuple[tuple[Phase, int], ...] = ()
+    unmixed: bool = False
+    closed: bool = False
+    balanced: bool = False
+    regathered: Deferred | None = None
+
+    @staticmethod
+    def at(base: Relation, grid: Domain, variables: tuple[tuple[Phase, int], ...] = ()) -> Deferred:
+        """A value that is its own base."""
+        wrapped = grid.wrapped
+        return Deferred(base, wrapped, wrapped, tuple(map(identity_line, wrapped.axes)), variables)
+
+    @cached_property
+    def is_base(self) -> bool:
+        """Whether the value is the base itself, up to functions of single nodes."""
+        return self.grid == self.base_grid and all(
+            line.same_as(identity_line(axis)) for line, axis in zip(self.lines, self.grid.axes, strict=True)
+        )
+
+    @cached_property
+    def kind(self) -> Kind:
+        """A channel of a node is a copy of a node of the base, a sum or maximum of some, or a function of them."""
+        if all(line.copies and (self.unmixed or line.is_gather) for line in self.lines):
+            return "copies"
+        if self.closed:
+            return "opaque"
+        return "maxima" if any(line.maximum for line in self.lines) else "sums"
+
+    @cached_property
+    def action(self) -> Relation:
+        """How isometries of the input act on the value; parameters are the phases. Here windows are matched."""
+        return self.base if self.is_base else self.base.then(line_action(self.lines, self.base_grid, self.grid))
+
+    def rebased(self) -> Deferred:
+        """The same value as its own base."""
+        return replace(self, closed=False) if self.is_base else Deferred.at(self.action, self.grid, self.variables)
+
+    def over(self, base: Relation) -> Deferred:
+        """The same windows on the same base, of which less, or the same in other terms, is known."""
+        return replace(self, base=base, regathered=None)
+
+    def aged(self) -> Deferred:
+        """The same value with its constants renamed, so that a zero filled in later is not taken for one of them."""
+        again = None if self.regathered is None else self.regathered.aged()
+        return replace(self, lines=tuple(map(age_constants, self.lines)), regathered=again)
+
+    def pointwise(self, function: Pointwise, mixes: bool) -> Deferred:
+        """One function of every node.
+
+        Args:
+            mixes: whether it mixes channels.
+        """
+        lines = self.lines if function == "linear" else tuple(map(age_constants, self.lines))
+        made = replace(self, lines=lines, unmixed=self.unmixed and not mixes, closed=False)
+        if made.kind != "copies":
+            kind = "opaque" if self.closed else made.kind
+            made = replace(made, closed=AFTER.get((kind, function), "opaque") == "opaque")
+        again = None if self.regathered is None else self.regathered.pointwise(function, mixes)
+        return replace(made, balanced=self.balanced and function in ("linear", "affine"), regathered=again)
+
+    def read(self, outer: tuple[Line, ...], grid: Domain, *, labelled: bool = False) -> Deferred:
+        """Windows on the value.
+
+        Args:
+            outer: per axis, what they read of it.
+            grid: of the result, wrapped around.
+            labelled: whether their taps become channels of their own.
+        """
+        if self.grid.axes and set(self.grid.sizes) == {1} and not self.is_base:
+            return self.rebased().read(outer, grid, labelled=labelled)
+        gathers = all(line.is_gather for line in outer)
+        again = None
+        if gathers and self.kind != "copies":
+            again = (self.regathered or self.rebased()).read(outer, grid)
+        maxima = any(line.maximum for line in outer)
+        inner = self._open_to("copies" if gathers else "maxima" if maxima else "sums")
+        lines = _every(compose_lines(o, i) for o, i in zip(outer, inner.lines, strict=True))
+        if lines is None:
+            inner, lines = inner.rebased(), outer
+        unmixed = inner.kind == "copies" if labelled else inner.unmixed
+        return replace(inner, lines=lines, grid=grid, unmixed=unmixed, regathered=again)
+
+    def _open_to(self, reduction: Reduction) -> Deferred:
+        """The value in a form that a reduction composes with."""
+        if self.kind in COMPOSES[reduction]:
+            return self
+        if self.regathered is not None and self.regathered.kind in COMPOSES[reduction]:
+            return self.regathered
+        return self.rebased()
+
+    def read_taps(self, outer: tuple[Line, ...]) -> tuple[Deferred, tuple[Line, ...]]:
+        """A base, and what windows on the value read of it, tap by tap: nothing is added up before a tap is weighed."""
+        inner = self
+        if self.closed or any(line.maximum or line.codes.shape[1] > 1 for line in self.lines):
+            inner = self.rebased()
+        lines = _every(compose_lines(o, i) for o, i in zip(outer, inner.lines, strict=True))
+        return (inner.rebased(), outer) if lines is None else (inner, lines)
+
+    def collapsed(self, *, maximum: bool) -> Deferred | None:
+        """The mean or the maximum over all nodes, as one node; None if it is a constant."""
+        lines = None
+        if self.kind in COMPOSES["maxima" if maximum else "sums"]:
+            lines = _every(collapse_line(line, maximum) for line in self.lines)
+        if lines is not None and not maximum and self.balanced and all(map(is_even, lines, self.base_grid.axes)):
+            return None
+        point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
+        return replace(self, lines=lines or tuple(pool_rows(line, maximum) for line in self.lines), grid=point)
+
+    def joined(self, other: Deferred) -> Deferred | None:
+        """What a sum or a concatenation reads, if both values are affine in bases that move alike; else None."""
+        values = (self, other)
+        if any(v.closed or any(line.maximum for line in v.lines) for v in values) or self.variables != other.variables:
+            return None
+        if self.base != other.base or self.base_grid != other.base_grid:
+            return None
+        lines = _every(join_lines(a, b) for a, b in zip(self.lines, other.lines, strict=True))
+        if not lines:
+            return None
+        return replace(self, lines=lines, unmixed=False, balanced=self.balanced and other.balanced, regathered=None)
+
+
+def _every(lines: Iterable[Line | None]) -> tuple[Line, ...] | None:
+    """All lines, or None where one is missing."""
+    given = tuple(lines)
+    kept = tuple(line for line in given if line is not None)
+    return kept if len(kept) == len(given) else None
