@@ -46,7 +46,9 @@ def _without(causes: tuple[str, ...], net: eq.Layer, domain: Domain) -> Iterator
 
 def _larger(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
     """Multiples of the sizes, and one node more, where strides or halves of the multiples do not fit."""
-    for factor, more in product((2, 3, 4) if len(domain.axes) == 1 else (2, 3), (0, 1)):
+    for factor, more in product(((2, 3, 4), (2, 3), (1, 2))[len(domain.axes) - 1], (0, 1)):
+        if (factor, more) == (1, 0):
+            continue
         made = Domain(tuple(Axis(factor * (axis.size or 1) + more, axis.boundary) for axis in domain.axes))
         if (made.group.order or 0) <= LARGEST:
             yield net, made

@@ -30,7 +30,7 @@ def _run(seeds, explain=False):
     return unsound, loose
 
 
-@pytest.mark.parametrize("block", range(4))
+@pytest.mark.parametrize("block", range(2))
 def test_random_group_architectures(block):
     unsound, loose = _run(range(5 * block, 5 * block + 5))
     assert not unsound, "\n".join(unsound)
@@ -45,7 +45,7 @@ def test_five_hundred_random_group_architectures():
 
 
 def test_the_certificate_has_the_channels_of_the_network():
-    for seed in range(1000, 1150):
+    for seed in range(1000, 1050):
         rng = np.random.default_rng(seed)
         domain = random_domain(rng)
         net, channels = random_network(rng, domain)

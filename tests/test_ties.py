@@ -80,7 +80,11 @@ def test_longer_maps_and_freer_kernels_keep_their_claims():
             assert not judge(net, domain, 1).unsound
 
 
-@pytest.mark.parametrize(("net", "domain"), [case for case in TIED if isinstance(case[1].sizes[0], int)], ids=str)
+@pytest.mark.parametrize(
+    ("net", "domain"),
+    [pytest.param(*case, marks=[pytest.mark.slow] * (at % 3 > 0)) for at, case in enumerate(TIED)],
+    ids=str,
+)
 def test_programs_are_asked_as_networks_are(net, domain):
     """What `infer` claims of the program, with these weights, holds for the program."""
     variables = net.init(jax.random.key(0), (*domain.sizes, 1))

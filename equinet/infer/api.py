@@ -26,9 +26,10 @@ from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.ops.arrays import as_dtype
 from equinet.symmetry.certificate import Certificate
-from equinet.symmetry.field import Field, Lost, Row, changed
+from equinet.symmetry.field import Field, changed
 from equinet.symmetry.spans import Span
 from equinet.symmetry.ties import Trial, drawn_weights
+from equinet.symmetry.trace import Lost, Row
 
 LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
 BATCH = 2

@@ -12,7 +12,8 @@ from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
 from equinet.infer.values import Constant, Value
 from equinet.infer.views import MOST_AXES
-from equinet.symmetry.field import Field, Lost, Row
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost, Row
 
 Place = tuple[tuple[str, ...], str]
 _QUIET = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy", "stop_gradient"}

@@ -8,8 +8,9 @@ import numpy as np
 
 from equinet.infer.fields import reflected
 from equinet.infer.join import mixed
+from equinet.infer.strips import Strip
 from equinet.infer.tables import Table, continued
-from equinet.infer.values import Digit, Ends, Layout, Strip, Value, same_number
+from equinet.infer.values import Digit, Ends, Layout, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.symmetry.patterns import fix_axes
 from equinet.symmetry.windows import FILL

@@ -9,9 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from functools import cached_property
-from itertools import pairwise
 from math import copysign, prod
 from typing import Any, Literal
 
@@ -22,7 +20,8 @@ import numpy as np
 from equinet.groups.domain import Axis, Domain
 from equinet.infer.fields import irregular
 from equinet.infer.lazy import Lazy
-from equinet.infer.tables import Kernel, Kind, Table
+from equinet.infer.strips import Strip
+from equinet.infer.tables import Kind, Table
 from equinet.symmetry.field import Field
 from equinet.symmetry.polyphase import Phase
 
@@ -176,90 +175,6 @@ class Chosen:
     """The array that says which phase an adaptive polyphase layer chose."""
 
     phase: Phase
-
-
-@dataclass(frozen=True)
-class Strip:
-    """Where the nodes of an axis lie in the traced input, from 0 to 1: node i fills `[at + step i, at + step (i + 1)]`.
-
-    On an infinite axis an array is a view of all of it, and the ends of the input play no part: what an operation does
-    there may be padding. An operation that tells inner nodes apart, or sums over a view that lacks some, does so on the
-    infinite axis too. An end is an eighth of the input, or the three nodes that padding may reach; a quarter at most.
-    """
-
-    at: Fraction
-    step: Fraction
-
-    @staticmethod
-    def whole(size: int) -> Strip:
-        """That of the input itself."""
-        return Strip(Fraction(0), Fraction(1, max(size, 1)))
-
-    def picked(self, start: int, step: int) -> Strip:
-        """That of every so many nodes from one on."""
-        return self.reading(Fraction(start), Fraction(step))
-
-    def reading(self, centre: Fraction, stride: Fraction) -> Strip:
-        """That of windows so many nodes apart, the first one centred on a node."""
-        return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
-
-    def under(self, size: int, kernel: Kernel, count: int) -> Strip:
-        """That of so many windows that slide over so many nodes.
-
-        Each may lie anywhere among what it reads, so that what windows cut off or move at the ends of the input is no
-        part of the axis that is lost: they reach as far on any input. One that reaches further than half of the nodes
-        is where it is centred.
-        """
-        centre, stride = kernel.course
-        slack = Fraction((kernel.extent - 1) * kernel.dilation, 2 * kernel.base)
-        if 4 * slack > size:
-            return self.reading(centre, stride)
-        first = centre + (1 - stride) / 2
-        low = min(max(Fraction(0), first - slack), first + slack)
-        high = min(max(Fraction(size), first + count * stride - slack), first + count * stride + slack)
-        return Strip(self.at + self.step * low, self.step * (high - low) / count)
-
-    def read_as(self, old: Table, new: Table) -> Strip:
-        """That of another table over one stem, given that this is the strip of a table over it."""
-        (centre, stride), (other, pace) = old.course, new.course
-        step = self.step / stride
-        return Strip(self.at - step * (centre + (1 - stride) / 2), step).reading(other, pace)
-
-    def cut_into(self, size: int, before: int) -> Strip:
-        """The same part of the input, in so many nodes."""
-        return self if size == before else Strip(self.at, self.step * before / max(size, 1))
-
-    def common(self, others: Sequence[Strip], size: int) -> Strip:
-        """What strips of so many nodes all cover, as far as it goes; in the direction of this one.
-
-        Where they are less than a node apart, as those of the offsets within blocks are, it is the strip in the middle.
-        """
-        places = [self.at, *(other.at for other in others)]
-        if all(other.step == self.step for other in others) and max(places) - min(places) <= abs(self.step):
-            return Strip((max(places) + min(places)) / 2, self.step)
-        low, high = sorted((self.at, self.at + self.step * size))
-        for other in others:
-            edges = sorted((other.at, other.at + other.step * size))
-            if (self.step < 0) != (other.step < 0):
-                edges = [1 - edges[1], 1 - edges[0]]
-            low, high = max(low, edges[0]), min(high, edges[1])
-        width = max(high - low, Fraction(0)) / max(size, 1)
-        return Strip(low, width) if self.step > 0 else Strip(low + width * size, -width)
-
-    @property
-    def end(self) -> Fraction:
-        """How much of the input an end is."""
-        return max(Fraction(1, 8), min(Fraction(1, 4), 3 * abs(self.step)))
-
-    def inside(self, size: int) -> np.ndarray:
-        """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
-        edges = [self.at + self.step * i for i in range(size + 1)]
-        return np.asarray([min(a, b) < 1 - self.end and max(a, b) > self.end for a, b in pairwise(edges)], bool)
-
-    def covers(self, size: int) -> bool:
-        """Whether so many nodes are all between the ends, or more."""
-        low, high = sorted((self.at, self.at + self.step * size))
-        return low <= self.end and high >= 1 - self.end
 
 
 @dataclass(frozen=True, eq=False)

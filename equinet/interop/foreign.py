@@ -17,7 +17,8 @@ from equinet.groups.fibre import Forgotten
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Shape
 from equinet.layers.combine import same_sizes
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 
 Rule = Callable[[Field], Field]
 

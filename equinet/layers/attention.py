@@ -9,11 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from equinet.groups.fibre import Fibre
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, per_axis
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.group_conv import GroupConv
+from equinet.layers.hyperparameters import check, count, counts, per_axis
 from equinet.layers.local import read_shape
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import Blocks
 
 Ints = int | tuple[int, ...]

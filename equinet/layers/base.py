@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
@@ -13,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import register_dataclass
 
-from equinet.checks import MOST, MOST_AXES, as_choice, as_flag, as_real, is_integer, shown
+from equinet.checks import MOST, MOST_AXES, as_flag, is_integer, shown
 from equinet.declare import declare
 from equinet.groups.fibre import Fibre, Forgotten
 from equinet.layers.spelling import check_names
 from equinet.ops.arrays import as_key
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 
 Shape = tuple[int | None, ...]
 Params = Any
@@ -372,92 +372,3 @@ def misfit(layer: Layer, variables: Mapping[str, Any], shape: tuple[int, ...]) -
                     f"{came if path in given else 'nothing'}: make them with init on an input of shape {shape}"
                 )
     return ""
-
-
-Check = Callable[[Any, str], Any]
-"""A hyperparameter, checked and held as plain numbers, from what was given and what to call it."""
-
-
-def check(layer: Layer, **checks: Check) -> None:
-    """Check hyperparameters where a layer is made: each by what a keyword of its name says.
-
-    Raises:
-        LayerError: naming the layer and the hyperparameter.
-    """
-    for name, as_checked in checks.items():
-        try:
-            found = as_checked(getattr(layer, name), name)
-        except (TypeError, ValueError) as error:
-            raise LayerError(f"{type(layer).__name__}: {error}") from None
-        object.__setattr__(layer, name, found)
-
-
-def count(value: Any, what: str) -> int:
-    """An integer from 1 on."""
-    if not is_integer(value) or not 1 <= value <= MOST:
-        raise ValueError(f"{what} must be an integer of at least 1 and at most {MOST}; got {shown(value)}")
-    return int(value)
-
-
-def counts(value: Any, what: str, least: int = 1) -> int | tuple[int, ...]:
-    """An integer from `least` on, or one per axis."""
-    single = not isinstance(value, list | tuple)
-    entries = (value,) if single else tuple(value)
-    if not all(map(is_integer, entries)) or not entries:
-        raise ValueError(f"{what} must be an integer or one per axis; got {shown(value)}")
-    if not least <= min(entries) <= max(entries) <= MOST:
-        raise ValueError(f"{what} must be integers of at least {least} and at most {MOST}; got {shown(value)}")
-    return int(value) if single else tuple(map(int, entries))
-
-
-def choice(*choices: Any) -> Check:
-    """One of some texts or numbers."""
-    return lambda value, what: as_choice(value, choices, what)
-
-
-def number(least: float = -math.inf, most: float = math.inf) -> Check:
-    """A finite number within bounds, which are accepted."""
-    return lambda value, what: as_real(value, what, least, most)
-
-
-def positive(value: Any, what: str) -> float:
-    """A finite number above 0."""
-    if as_real(value, what) <= 0:
-        raise ValueError(f"{what} must be positive; got {shown(value)}")
-    return value
-
-
-def fraction(value: Any, what: str) -> float:
-    """A number from 0 on and below 1."""
-    if not 0 <= as_real(value, what) < 1:
-        raise ValueError(f"{what} must be in [0, 1); got {shown(value)}")
-    return value
-
-
-def channels(value: Any, what: str) -> int:
-    """A number of channels, or a `Fibre`."""
-    return value if isinstance(value, Fibre) else count(value, what)
-
-
-def optional(as_checked: Check) -> Check:
-    """None, or what passes a check."""
-    return lambda value, what: None if value is None else as_checked(value, what)
-
-
-def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer, least: int = 1) -> tuple[int, ...]:
-    """One value per spatial axis of `shape`, from an int or a tuple.
-
-    Raises:
-        LayerError: if there are too few or too many, or one is below `least`.
-    """
-    dim = len(shape) - 1
-    if not 1 <= dim <= 3:
-        raise LayerError(f"{layer} needs an input with one to three spatial axes; got shape {shape}")
-    try:
-        found = counts(value, what, least)
-    except ValueError as error:
-        raise LayerError(f"{layer}: {error}") from None
-    values = found if isinstance(found, tuple) else (found,) * dim
-    if len(values) != dim:
-        raise LayerError(f"{layer}: {what} {value} has {len(values)} entries, the input of shape {shape} {dim} axes")
-    return values

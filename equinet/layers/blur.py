@@ -7,13 +7,15 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, per_axis
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import check, counts, per_axis
 from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import maxima_shape
 from equinet.ops.blur import blur
 from equinet.ops.pool import slide
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import Extend, Window, binomial
 
 Ints = int | tuple[int, ...]

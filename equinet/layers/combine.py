@@ -13,12 +13,14 @@ import jax.numpy as jnp
 
 from equinet.checks import as_kind, shown
 from equinet.groups.fibre import Fibre, agree, concatenate
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, choice, within
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
 from equinet.layers.fibres import AsFibre
+from equinet.layers.hyperparameters import check, choice
 from equinet.layers.trials import joined as joined_trials
 from equinet.layers.trials import through
-from equinet.symmetry.field import Field, Lost, Scope, changed
+from equinet.symmetry.field import Field, changed
 from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.trace import Lost, Scope
 
 Join = Literal["add", "concat", "mul"]
 

@@ -11,11 +11,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_flag, shown
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, counts, per_axis
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import check, count, counts, per_axis
 from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
 from equinet.ops.conv import convolve, convolve_windows
 from equinet.ops.windows import pad_axis
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import Transposed, Window
 
 Ints = int | tuple[int, ...]

@@ -11,23 +11,13 @@ import numpy as np
 
 from equinet.groups.fibre import Fibre, Group
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
-from equinet.layers.base import (
-    Context,
-    FibreLayer,
-    Layer,
-    LayerError,
-    Params,
-    Shape,
-    State,
-    channels,
-    check,
-    choice,
-    positive,
-)
+from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import channels, check, choice, positive
 from equinet.layers.orbits import orbit_count, orbit_means, spread
 from equinet.layers.pointwise import check_signs
 from equinet.ops.pool import maximum
-from equinet.symmetry.field import Field, Lost, changed
+from equinet.symmetry.field import Field, changed
+from equinet.symmetry.trace import Lost
 
 
 def _needs_fibre(layer: Layer, channels: int | None) -> Fibre:

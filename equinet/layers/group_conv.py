@@ -15,23 +15,13 @@ from equinet.checks import as_flag
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
 from equinet.groups.fibre import Fibre, Forgotten
 from equinet.groups.intertwiners import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
-from equinet.layers.base import (
-    Context,
-    FibreLayer,
-    Layer,
-    LayerError,
-    Params,
-    Shape,
-    State,
-    channels,
-    check,
-    counts,
-    per_axis,
-)
+from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
 from equinet.layers.conv import Conv, ConvTranspose, add_bias, transposed_padding
+from equinet.layers.hyperparameters import channels, check, counts, per_axis
 from equinet.layers.local import PaddingSpec, paddings, window_reason
 from equinet.layers.orbits import orbit_count, spread_invariant
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import Reading, Window
 
 Ints = int | tuple[int, ...]

@@ -7,9 +7,11 @@ from typing import Any
 
 from equinet.checks import MOST, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Axis
-from equinet.layers.base import Layer, LayerError, Shape, per_axis
+from equinet.layers.base import Layer, LayerError, Shape
+from equinet.layers.hyperparameters import per_axis
 from equinet.layers.spelling import PADDINGS
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import MODES, Padding, Reading, Window
 
 PaddingSpec = str | int | tuple[tuple[int, int], ...]

@@ -11,8 +11,9 @@ import numpy as np
 
 from equinet.checks import shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
 from equinet.symmetry.patterns import restrict_to_table
+from equinet.symmetry.trace import Lost
 
 
 @dataclass(frozen=True)

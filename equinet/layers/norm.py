@@ -12,19 +12,8 @@ import jax
 import jax.numpy as jnp
 
 from equinet.groups.fibre import Fibre, Forgotten
-from equinet.layers.base import (
-    Context,
-    Layer,
-    LayerError,
-    Params,
-    Shape,
-    State,
-    check,
-    choice,
-    count,
-    fraction,
-    positive,
-)
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import check, choice, count, fraction, positive
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
 from equinet.symmetry.field import Field
 

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 
 from equinet.checks import as_flag, is_function, shown
 from equinet.groups.fibre import Fibre
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, fraction, number
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import check, fraction, number
 from equinet.layers.orbits import orbit_count, spread
 from equinet.symmetry.field import Field
 

@@ -13,27 +13,16 @@ import jax.numpy as jnp
 from equinet.checks import as_flag, is_integer, shown
 from equinet.declare import declare
 from equinet.groups.fibre import Fibre
-from equinet.layers.base import (
-    Context,
-    Layer,
-    LayerError,
-    Params,
-    Shape,
-    State,
-    check,
-    count,
-    counts,
-    optional,
-    per_axis,
-    positive,
-)
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.blur import blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
+from equinet.layers.hyperparameters import check, count, counts, optional, per_axis, positive
 from equinet.ops.blur import blur
 from equinet.ops.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
-from equinet.symmetry.field import Field, Lost, Scope, changed
+from equinet.symmetry.field import Field, changed
 from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.trace import Lost, Scope
 from equinet.symmetry.windows import Window
 
 Ints = int | tuple[int, ...]

@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_flag
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, counts, optional
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import check, counts, optional
 from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
 from equinet.layers.pointwise import check_signs
 from equinet.ops.pool import maximum, slide, tile_maximum
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import FILL, Window
 
 Ints = int | tuple[int, ...]

@@ -10,9 +10,11 @@ import jax.numpy as jnp
 
 from equinet.checks import as_flag
 from equinet.groups.fibre import Forgotten
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, check, count, number
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.conv import add_bias
-from equinet.symmetry.field import Field, Lost
+from equinet.layers.hyperparameters import check, count, number
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 
 
 @dataclass(frozen=True)

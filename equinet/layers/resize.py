@@ -10,23 +10,13 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import MOST, is_integer, shown
-from equinet.layers.base import (
-    Context,
-    Layer,
-    LayerError,
-    Params,
-    Shape,
-    State,
-    check,
-    choice,
-    counts,
-    number,
-    per_axis,
-)
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.hyperparameters import check, choice, counts, number, per_axis
 from equinet.layers.local import is_pair, read_shape
 from equinet.layers.pointwise import check_signs
 from equinet.ops.windows import merge_tiles, pad_axis, split_tiles
-from equinet.symmetry.field import Field, Lost
+from equinet.symmetry.field import Field
+from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
 
 Ints = int | tuple[int, ...]

@@ -14,8 +14,9 @@ from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import point_group_symbol
-from equinet.symmetry.field import Field, Row
+from equinet.symmetry.field import Field
 from equinet.symmetry.spans import Span
+from equinet.symmetry.trace import Row
 
 
 @dataclass(frozen=True)

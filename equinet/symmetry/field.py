@@ -19,60 +19,15 @@ from equinet.groups.fibre import Fibre, agree
 from equinet.groups.relation import Relation
 from equinet.symmetry.deferred import Deferred, Pointwise
 from equinet.symmetry.lines import Line, reading_line
-from equinet.symmetry.polyphase import Phase, polyphase_action, strict_action
+from equinet.symmetry.polyphase import Phase, polyphase_action, put_back, same_phases, strict_action
 from equinet.symmetry.spans import Reach, Span, everything
 from equinet.symmetry.ties import Trial
+from equinet.symmetry.trace import Lost, Row, Scope, Trace
 from equinet.symmetry.window_rule import fixes_nodes, same_moves, tap_action, unwrapping, wrapping
 from equinet.symmetry.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
 Tied = Literal["", "by operations", "by shifts"]
-Lost = frozenset[str]
-"""What a layer loses: any of "translations" and "operations"."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of a ledger: a layer (or the text of a join), the field before and after it, and why it loses anything.
-
-    Texts are made only when the ledger is read, so that a query pays for none.
-    """
-
-    path: tuple[str, ...]
-    layer: object
-    before: Field
-    after: Field
-    reason: Callable[[Field, Lost], str]
-
-
-@dataclass(frozen=True)
-class Scope:
-    """What adaptive layers share in one part of a network.
-
-    Attributes:
-        phases: those chosen so far, for matching layers to use.
-        replay: phases of another part, to keep instead of choosing; None to choose.
-        restoring: whether `replay` is for layers that put values back, rather than for those that keep them.
-    """
-
-    phases: tuple[Phase, ...] = ()
-    replay: tuple[Phase, ...] | None = None
-    restoring: bool = False
-
-
-@dataclass(frozen=True)
-class Trace:
-    """How a value came about.
-
-    Attributes:
-        path: where in the network it is.
-        rows: the ledger so far.
-        spans: receptive field per axis of the source.
-    """
-
-    path: tuple[str, ...] = ()
-    rows: tuple[Row, ...] = ()
-    spans: tuple[Span, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,7 +53,7 @@ class Field:
     grid: Domain
     fibre: int
     deferred: Deferred
-    scope: Scope = Scope()
+    scope: Scope = field(default=Scope())
     trace: Trace = field(default=Trace(), repr=False)
     raw: bool = False
     trial: Trial | None = field(default=None, repr=False)
@@ -336,10 +291,11 @@ class Field:
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
-        axes = []
-        for reading, axis in zip(readings, self.grid.axes, strict=True):
-            axes.append(axis if axis.size is None else Axis(reading.size(axis.size), axis.boundary))
-        return Domain(tuple(axes))
+        return self._resized([n and reading.size(n) for reading, n in zip(readings, self.grid.sizes, strict=True)])
+
+    def _resized(self, sizes: Sequence[int | None]) -> Domain:
+        axes = zip(sizes, self.grid.axes, strict=True)
+        return Domain(tuple(Axis(n, axis.boundary) if n else axis for n, axis in axes))
 
     def collapse(self, *, maximum: bool) -> Field:
         """Global pooling: the average or the maximum over all nodes."""
@@ -394,21 +350,14 @@ class Field:
 
         action = spread(self) & spread(other)
         chosen = [(mine, theirs) for mine, theirs in shared if max(mine.stride) > 1]
-        for mine, theirs in chosen:
-            alike = {a for a, _ in set(mine.operations) & set(theirs.operations)}
-            action = action.only(key for key, _ in action.operations if key[0] in alike)
-            for axis in range(len(mine.stride)):
-                if (mine, axis) in merged and (theirs, axis) in merged:
-                    dropped = merged.index((theirs, axis))
-                    action = action.identify(merged.index((mine, axis)), dropped)
-                    merged.pop(dropped)
+        action, merged = same_phases(action, merged, chosen)
         spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
         made = changed(self, fibre=fibre, parts=None).with_spans(spans)
         read = self.deferred.joined(other.deferred) if linear and not chosen else None
         if read is not None and read.action & action == action:
             return changed(made, deferred=read, unfolded=None)
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
-        return changed(made.based(action, tuple(merged)), parts=parts)
+        return changed(made.based(action, merged), parts=parts)
 
     @cached_property
     def tied(self) -> Tied:
@@ -439,12 +388,7 @@ class Field:
             unit = Isometry.identity(self.source.dim).matrix
             kept = kept.under([unit]) if tied == "by operations" else kept.fix_positions()
             return kept.polyphase(stride)
-        grid = Domain(
-            tuple(
-                axis if axis.size is None else Axis(axis.size // s, axis.boundary)
-                for axis, s in zip(self.grid.axes, stride, strict=True)
-            )
-        )
+        grid = self._resized([n and n // s for n, s in zip(self.grid.sizes, stride, strict=True)])
         chosen = {}
         for (a, b), _ in sorted(self.action.operations, key=lambda operation: operation[0][0] != operation[0][1]):
             chosen.setdefault(a, b)
@@ -462,18 +406,10 @@ class Field:
         """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
         if max(phase.stride) == 1:
             return self
-        grid = phase.grid
         relation, moving = polyphase_action(phase, self.grid, down=False, translations_only=False)
-        action = self.action.then(relation).only(phase.operations)
-        count = len(self.variables)
-        for axis in reversed(moving):
-            fresh = count + moving.index(axis)
-            if (phase, axis) in self.variables:
-                action = action.identify(self.variables.index((phase, axis)), fresh)
-            else:
-                action = action.fix(fresh)
+        action = put_back(self.action.then(relation).only(phase.operations), self.variables, phase, moving)
         spans = everything(self._reached((Fraction(1, s), Fraction(1 - s, s), Fraction(0)) for s in phase.stride))
-        return self.based(action, self.variables, grid).with_spans(spans)
+        return self.based(action, self.variables, phase.grid).with_spans(spans)
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""

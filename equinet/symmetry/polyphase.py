@@ -8,6 +8,7 @@ t + A c − c, and elsewhere both of two values, s apart, occur.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -91,6 +92,31 @@ def _moves_components_cyclically(images: Images, coarse: Domain) -> bool:
         (image == axis or sizes[axis] == sizes[image] == 1) and (sign > 0 or sizes[axis] in (1, 2))
         for axis, (image, sign) in enumerate(images)
     )
+
+
+def same_phases(
+    action: Relation, variables: Sequence[tuple[Phase, int]], pairs: Iterable[tuple[Phase, Phase]]
+) -> tuple[Relation, tuple[tuple[Phase, int], ...]]:
+    """An action where the phases of each pair are one and the same, and what its parameters belong to then."""
+    kept = list(variables)
+    for mine, theirs in pairs:
+        alike = {a for a, _ in set(mine.operations) & set(theirs.operations)}
+        action = action.only(key for key, _ in action.operations if key[0] in alike)
+        for axis in range(len(mine.stride)):
+            if (mine, axis) in kept and (theirs, axis) in kept:
+                dropped = kept.index((theirs, axis))
+                action = action.identify(kept.index((mine, axis)), dropped)
+                kept.pop(dropped)
+    return action, tuple(kept)
+
+
+def put_back(action: Relation, variables: Sequence[tuple[Phase, int]], phase: Phase, moving: Sequence[int]) -> Relation:
+    """An action whose last parameters are those of a phase put back: now those of the choice, or 0 if none moves it."""
+    for axis in reversed(moving):
+        fresh = len(variables) + moving.index(axis)
+        known = (phase, axis) in variables
+        action = action.identify(variables.index((phase, axis)), fresh) if known else action.fix(fresh)
+    return action
 
 
 def strict_action(action: Relation, variables: tuple[tuple[Phase, int], ...], *, output_fixed: bool) -> Relation:

@@ -153,8 +153,8 @@ def check_seeds(whole: Path, folder: Path, seeds: range) -> dict[str, int]:
 
 
 def test_some_mutations(whole: Path, tmp_path: Path) -> None:
-    outcomes = check_seeds(whole, tmp_path, range(12))
-    assert outcomes["put aside"] >= 2, outcomes
+    outcomes = check_seeds(whole, tmp_path, range(6))
+    assert outcomes["put aside"] >= 1, outcomes
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ CASES = [
     (eq.torus(6, 6), (2, 2), eq.Fibre.vector("4mm") + eq.Fibre.trivial("4mm")),
     (eq.torus(8, 4), (2, 2), 1),
     (eq.torus(6, 6), (2, 1), 2),
-    (eq.torus(4, 4, 4), (2, 2, 2), 1),
+    pytest.param(eq.torus(4, 4, 4), (2, 2, 2), 1, marks=pytest.mark.slow),
 ]
 CHOOSE = jax.jit(
     lambda x, stride, fibre: choose(x, stride, largest_norm(x, stride, 2), fibre), static_argnums=(1, 2)

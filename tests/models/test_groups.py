@@ -154,10 +154,10 @@ def test_strided_networks_are_certified_as_discovered(name: str, group: str) -> 
 
 DIMENSIONS = [
     ("small_cnn", {"features": (4, 4)}, eq.torus(12), "m_x", "Z ⋊ m_x"),
-    ("resnet", {"width": 2}, eq.torus(16), "m_x", "Z ⋊ m_x"),
+    pytest.param("resnet", {"width": 2}, eq.torus(16), "m_x", "Z ⋊ m_x", marks=pytest.mark.slow),
     ("unet", {"depth": 2, "width": 2}, eq.torus(8), "m_x", "Z ⋊ m_x"),
     ("small_cnn", {"features": (1, 1)}, eq.torus(4, 4, 4), "m-3m", "Z × Z × Z ⋊ m-3m"),
-    ("unet", {"depth": 1, "width": 1}, eq.torus(4, 4, 4), "432", "Z × Z × Z ⋊ 432"),
+    pytest.param("unet", {"depth": 1, "width": 1}, eq.torus(4, 4, 4), "432", "Z × Z × Z ⋊ 432", marks=pytest.mark.slow),
 ]
 
 

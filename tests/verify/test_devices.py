@@ -29,7 +29,8 @@ print(json.dumps({"errors": list(report.errors.values()), "places": places, "str
 
 
 def swept(devices: int) -> dict:
-    settings = {**os.environ, "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    settings = {**os.environ, "XLA_FLAGS": flags}
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(devices)], cwd=ROOT, env=settings, capture_output=True, text=True
     )

@@ -12,8 +12,9 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.join import How, broadcast, common_shape, join, pointwise, with_constant
 from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.strips import Strip
 from equinet.infer.tables import Table, beside, snapped
-from equinet.infer.values import LEAST, Atom, Chosen, Constant, Strip, Value, same_number
+from equinet.infer.values import LEAST, Atom, Chosen, Constant, Value, same_number
 
 # fmt: off
 INCREASING = (
