@@ -24,7 +24,8 @@ def _run(seeds):
             if verdict.unsound:
                 unsound.append(f"seed {seed}, {domain}, {net}: {verdict.unsound[:3]}")
             if verdict.loose:
-                cause = reason(net, domain, seed)
+                # In three dimensions brute force on a larger map takes many minutes.
+                cause = reason(net, domain, seed) if domain.dim < 3 else "what nobody asked: three axes"
                 loose[f"seed {seed}, {domain}, {net}: {verdict.loose[:3]}"] = cause
                 print(f"not tight: seed {seed}, {domain}, {net}: {verdict.loose[0]}\n    because of {cause}")
             if seed % 50 == 49:
@@ -32,7 +33,7 @@ def _run(seeds):
     return unsound, loose
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(15))
 def test_random_architectures(block):
     unsound, loose = _run(range(20 * block, 20 * block + 20))
     assert not unsound, "\n".join(unsound)

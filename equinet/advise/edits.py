@@ -68,7 +68,9 @@ def _stride(layer: Layer) -> int | tuple[int, ...]:
 def circular(layer: Layer, upward: bool) -> Layer | None:
     """Pad as if the image were periodic; windows that tile need no padding."""
     del upward
-    if not isinstance(layer, WINDOWED) or layer.padding == "circular" or _maximum(_extent(layer)) == 1:
+    if not isinstance(layer, WINDOWED) or _maximum(_extent(layer)) == 1:
+        return None
+    if layer.padding == "circular" or (isinstance(layer.padding, tuple) and set(layer.padding) == {"circular"}):
         return None
     if layer.padding == "valid" and _extent(layer) == _stride(layer):
         return None
@@ -89,7 +91,10 @@ def polyphase(layer: Layer, upward: bool) -> Layer | None:
         return None
     if isinstance(layer, POOLS) and _maximum(layer.window) == 1:
         return PolyphasePool(stride)
-    border = "circular" if layer.padding == "valid" else layer.padding
+    border = layer.padding
+    if isinstance(border, tuple):
+        border = tuple("circular" if one == "valid" else one for one in border)
+    border = "circular" if border == "valid" else border
     return Sequential(replace(layer, stride=1, padding=border), PolyphasePool(stride))
 
 

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_flag, shown
+from equinet.checks import as_flag
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, count, counts, per_axis
-from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
+from equinet.layers.local import PaddingSpec, each_axis, modes, paddings, read_shape, window_reason, windows
 from equinet.ops.conv import convolve, convolve_windows
 from equinet.ops.windows import pad_axis
 from equinet.symmetry.field import Field
@@ -67,8 +66,9 @@ class Conv(Layer):
     Args:
         features: output channels.
         kernel, stride, dilation: an int, or one per axis.
-        padding: "circular" | "zero" (SAME) | "zero_lower" (SAME_LOWER) | "valid" | "reflect" | "edge" | pairs (lo, hi)
-            of zeros. Circular, reflect and edge put (k−1)//2 nodes before and k//2 after, k the dilated kernel.
+        padding: "circular" | "zero" (SAME) | "zero_lower" (SAME_LOWER) | "valid" | "reflect" | "edge", for all axes or
+            one each; per axis also a pair (lo, hi) of zeros. Circular, reflect and edge put (k−1)//2 nodes before and
+            k//2 after, k the dilated kernel. A panorama, which closes up along its columns, has ("zero", "circular").
         groups: feature groups; the number of input channels makes it depthwise.
         bias: whether to add b.
 
@@ -113,11 +113,8 @@ class Conv(Layer):
         return window_reason(self.windows(before.shape), before, lost)
 
 
-def transposed_padding(value: Any, what: str) -> str:
-    """A padding of a transposed convolution."""
-    if not isinstance(value, str) or value not in ("zero", "circular", "valid"):
-        raise ValueError(f"unknown {what} {shown(value)}; use 'zero', 'circular' or 'valid'")
-    return value
+transposed_padding = modes("zero", "circular", "valid")
+"""A padding of a transposed convolution."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +122,7 @@ class ConvTranspose(Layer):
     """Transposed convolution: inputs `stride` apart with zeros between, then a convolution of stride 1.
 
     Args:
-        padding: "zero" or "circular" give n·stride outputs, "valid" (n−1)·stride + k.
+        padding: "zero" or "circular" give n·stride outputs, "valid" (n−1)·stride + k; one for all axes, or one each.
         features, kernel, stride, dilation, groups, bias: as for `Conv`.
     """
 
@@ -133,7 +130,7 @@ class ConvTranspose(Layer):
     kernel: Ints
     stride: Ints = 1
     dilation: Ints = 1
-    padding: str = "zero"
+    padding: str | tuple[str, ...] = "zero"
     groups: int = 1
     bias: bool = True
 
@@ -146,7 +143,8 @@ class ConvTranspose(Layer):
         kernels = per_axis(self.kernel, shape, "kernel", self)
         strides = per_axis(self.stride, shape, "stride", self)
         dilations = per_axis(self.dilation, shape, "dilation", self)
-        return tuple(Transposed(k, s, d, self.padding) for k, s, d in zip(kernels, strides, dilations, strict=True))
+        borders = each_axis(self.padding, len(kernels), self)
+        return tuple(map(Transposed, kernels, strides, dilations, borders))
 
     def output_shape(self, shape: Shape) -> Shape:
         spatial = read_shape(self, shape, self.windows(shape))
@@ -165,7 +163,7 @@ class ConvTranspose(Layer):
         for axis, (reading, n) in enumerate(zip(axes, x.shape[1:-1], strict=True), start=1):
             before = reading.lead
             after = reading.size(n) - (n - 1) * reading.stride - 1 + reading.extent - 1 - before
-            if self.padding == "circular":
+            if reading.padding == "circular":
                 wide = -(-(reading.extent - 1) // reading.stride)
                 x = pad_axis(x, axis, wide, wide, "circular")
                 before -= wide * reading.stride
@@ -179,6 +177,9 @@ class ConvTranspose(Layer):
         return field.read(self.windows(field.shape), "taps", self.features)
 
     def reason(self, before: Field, lost: Lost) -> str:
-        wraps = self.padding == "circular" or all(axis.boundary != "periodic" for axis in before.grid.axes)
+        wraps = all(
+            reading.padding == "circular" or axis.boundary != "periodic"
+            for reading, axis in zip(self.windows(before.shape), before.grid.axes, strict=True)
+        )
         facts = ["the border is marked by zeros"] if "translations" in lost and not wraps else []
         return "; ".join(facts + ["a free kernel tells directions apart"] * ("operations" in lost))

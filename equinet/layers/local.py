@@ -8,49 +8,76 @@ from typing import Any
 from equinet.checks import MOST, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Axis
 from equinet.layers.base import Layer, LayerError, Shape
-from equinet.layers.hyperparameters import per_axis
+from equinet.layers.hyperparameters import Check, per_axis
 from equinet.layers.spelling import PADDINGS
 from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import MODES, Padding, Reading, Window
 
-PaddingSpec = str | int | tuple[tuple[int, int], ...]
+PaddingSpec = str | int | tuple[str | tuple[int, int], ...]
 
 
 def axis_padding(padding: PaddingSpec, dim: int, layer: Layer) -> tuple[Padding, ...]:
-    """The padding of each axis, from a mode or explicit pairs.
+    """The padding of each axis, from one for all of them or one each.
 
     Raises:
-        LayerError: for an unknown mode or malformed pairs.
+        LayerError: for an unknown mode or malformed pairs, or too few or too many.
     """
     try:
         found = paddings(padding, "padding")
     except ValueError as error:
         raise LayerError(f"{layer}: {error}") from None
-    if not isinstance(found, tuple):
-        return (found if isinstance(found, str) else (found, found),) * dim
-    if len(found) != dim:
-        raise LayerError(f"{layer}: {_PAIRS} for each of {dim} axes; got {shown(padding)}")
-    return found
+    return ((found, found),) * dim if isinstance(found, int) else each_axis(found, dim, layer)
 
 
-_PAIRS = "explicit padding needs one pair (lo, hi) of integers ≥ 0"
+def each_axis(padding: str | tuple[Any, ...], dim: int, layer: Layer) -> tuple[Any, ...]:
+    """One padding per axis, from a mode for all or one entry each.
+
+    Raises:
+        LayerError: if there are too few or too many.
+    """
+    if isinstance(padding, str):
+        return (padding,) * dim
+    if len(padding) != dim:
+        raise LayerError(f"{layer}: padding has {len(padding)} entries, {shown(padding)}, for {dim} axes")
+    return padding
 
 
 def paddings(value: Any, what: str) -> PaddingSpec:
-    """A mode of padding, an int for all ends, or a pair (lo, hi) per axis."""
+    """A mode of padding for all axes, an int for all ends, or per axis a mode or a pair (lo, hi)."""
     if isinstance(value, str):
-        if value not in MODES:
-            meant = PADDINGS.get(value.lower())
-            hint = f": here it is called {meant!r}" if meant else f"; use one of {', '.join(MODES)} or pairs (lo, hi)"
-            raise ValueError(f"unknown {what} {shown(value)}{hint}")
-        return value
+        return _mode(value, what)
     if is_integer(value) and 0 <= value <= MOST:
         return int(value)
-    pairs = tuple(value) if isinstance(value, list | tuple) else ()
-    if not pairs or not all(map(is_pair, pairs)):
-        raise ValueError(f"{_PAIRS} for each axis; got {shown(value)}")
-    return tuple((int(lo), int(hi)) for lo, hi in pairs)
+    entries = tuple(value) if isinstance(value, list | tuple) else ()
+    if not entries or not all(isinstance(entry, str) or is_pair(entry) for entry in entries):
+        raise ValueError(
+            f"{what} is one mode for all axes, or for each a mode or a pair (lo, hi) of integers ≥ 0; "
+            f"got {shown(value)}"
+        )
+    return tuple(_mode(entry, what) if isinstance(entry, str) else (int(entry[0]), int(entry[1])) for entry in entries)
+
+
+def _mode(value: str, what: str) -> str:
+    if value not in MODES:
+        meant = PADDINGS.get(value.lower())
+        hint = f": here it is called {meant!r}" if meant else f"; use one of {', '.join(MODES)} or pairs (lo, hi)"
+        raise ValueError(f"unknown {what} {shown(value)}{hint}")
+    return value
+
+
+def modes(*accepted: str) -> Check:
+    """One of some modes of padding for all axes, or one per axis."""
+
+    def as_checked(value: Any, what: str) -> str | tuple[str, ...]:
+        entries = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not entries or not all(isinstance(entry, str) and entry in accepted for entry in entries):
+            raise ValueError(
+                f"unknown {what} {shown(value)}; use {' or '.join(map(repr, accepted))}, for all axes or one each"
+            )
+        return value if isinstance(value, str) else entries
+
+    return as_checked
 
 
 def is_pair(value: Any) -> bool:

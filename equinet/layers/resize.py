@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from equinet.checks import MOST, is_integer, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, choice, counts, number, per_axis
-from equinet.layers.local import is_pair, read_shape
+from equinet.layers.local import each_axis, is_pair, modes, read_shape
 from equinet.layers.pointwise import check_signs
 from equinet.ops.windows import merge_tiles, pad_axis, split_tiles
 from equinet.symmetry.field import Field
@@ -33,7 +33,7 @@ class Upsample(Layer):
     Args:
         factor: f, an int or one per axis.
         method: "nearest" or "linear".
-        padding: "edge" or "circular": what linear interpolation reads beyond the ends.
+        padding: "edge" or "circular": what linear interpolation reads beyond the ends; for all axes or one each.
 
     Raises:
         ValueError: for an unknown method or padding.
@@ -43,16 +43,16 @@ class Upsample(Layer):
 
     factor: Ints
     method: Literal["nearest", "linear"] = "nearest"
-    padding: Literal["edge", "circular"] = "edge"
+    padding: str | tuple[str, ...] = "edge"
 
     def __post_init__(self) -> None:
-        check(self, factor=counts, method=choice("nearest", "linear"), padding=choice("edge", "circular"))
+        check(self, factor=counts, method=choice("nearest", "linear"), padding=modes("edge", "circular"))
 
     def _readings(self, shape: Shape) -> tuple[Nearest | Linear, ...]:
         factors = per_axis(self.factor, shape, "factor", self)
         if self.method == "nearest":
             return tuple(Nearest(f) for f in factors)
-        return tuple(Linear(f, self.padding) for f in factors)
+        return tuple(map(Linear, factors, each_axis(self.padding, len(factors), self)))
 
     def output_shape(self, shape: Shape) -> Shape:
         return (*read_shape(self, shape, self._readings(shape)), shape[-1])

@@ -41,8 +41,8 @@ def launch(
         "--notune_cpu",
         *flags,
     ]
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    settings = {**os.environ, "XLA_FLAGS": flags, **environment}
+    options = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
+    settings = {**os.environ, "XLA_FLAGS": options, **environment}
     return subprocess.Popen(
         command, cwd=ROOT, env=settings, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
