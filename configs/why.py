@@ -48,7 +48,7 @@ EPOCHS = {"none": 20, "four": 40, "all": 40}
 """For each kind of shifts of the training images, chosen by the `length` runs."""
 RATES = (1e-3, 3e-3, 1e-2, 3e-2)
 """The grid that every way's learning rate is chosen from."""
-CHOSEN = dict.fromkeys(WIDTHS, 1e-2)
+CHOSEN = {**dict.fromkeys(WIDTHS, 1e-2), "stride": 3e-3, "blur": 3e-2, "aps": 3e-2}
 """The rate of each way that the validation images of the `rate` runs prefer."""
 
 

@@ -19,7 +19,7 @@ settings.load_profile("deterministic")
 TESTS = Path(__file__).resolve().parent
 OPTIMISED = (
     *("scripts", "test_resume.py", "test_scale.py", "test_every_shift.py", "test_demo.py"),
-    *("test_polyphase.py", "test_phases.py", "test_declare.py"),
+    *("test_phases.py", "test_declare.py"),
 )
 """Tests of programs as users run them: bit for bit, at length, or by their compiled text."""
 

@@ -78,6 +78,7 @@ def one_device(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return workdir
 
 
+@pytest.mark.slow
 def test_eight_devices_give_the_same_curve(one_device: Path, tmp_path: Path) -> None:
     finish(launch(tmp_path / "eight", SHORT, devices=8))
     assert (devices_of(one_device), devices_of(tmp_path / "eight")) == (1, 8)

@@ -70,11 +70,11 @@ def test_other_lines(family, domain):
 
 
 def test_a_claim_enlarged_by_one_element_is_refuted():
-    """Of one function per family, every element outside the claim, with every image."""
+    """Of a function of each family, every element outside the claim, with every image."""
     domain = eq.torus(4)
     for family in FAMILIES:
         names = list(FAMILIES[family](4))
-        for name, fn in (names[0], names[-1]):
+        for name, fn in names[-1:]:
             claim = infer(fn, domain, 2)
             with jax.enable_x64(True):
                 values = [evaluate(fn, domain, 2, seed, 12) for seed in (0, 1)]
