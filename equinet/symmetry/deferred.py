@@ -9,7 +9,7 @@ then.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
@@ -26,6 +26,7 @@ from equinet.symmetry.lines import (
     pool_rows,
 )
 from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.records import updated
 from equinet.symmetry.window_rule import line_action
 
 Pointwise = Literal["linear", "affine", "monotone", "any"]
@@ -101,16 +102,16 @@ class Deferred:
 
     def rebased(self) -> Deferred:
         """The same value as its own base."""
-        return replace(self, closed=False) if self.is_base else Deferred.at(self.action, self.grid, self.variables)
+        return updated(self, closed=False) if self.is_base else Deferred.at(self.action, self.grid, self.variables)
 
     def over(self, base: Relation) -> Deferred:
         """The same windows on the same base, of which less, or the same in other terms, is known."""
-        return replace(self, base=base, regathered=None)
+        return updated(self, base=base, regathered=None)
 
     def aged(self) -> Deferred:
         """The same value with its constants renamed, so that a zero filled in later is not taken for one of them."""
         again = None if self.regathered is None else self.regathered.aged()
-        return replace(self, lines=tuple(map(age_constants, self.lines)), regathered=again)
+        return updated(self, lines=tuple(map(age_constants, self.lines)), regathered=again)
 
     def pointwise(self, function: Pointwise, mixes: bool) -> Deferred:
         """One function of every node.
@@ -119,12 +120,12 @@ class Deferred:
             mixes: whether it mixes channels.
         """
         lines = self.lines if function == "linear" else tuple(map(age_constants, self.lines))
-        made = replace(self, lines=lines, unmixed=self.unmixed and not mixes, closed=False)
+        made = updated(self, lines=lines, unmixed=self.unmixed and not mixes, closed=False)
         if made.kind != "copies":
             kind = "opaque" if self.closed else made.kind
-            made = replace(made, closed=AFTER.get((kind, function), "opaque") == "opaque")
+            made = updated(made, closed=AFTER.get((kind, function), "opaque") == "opaque")
         again = None if self.regathered is None else self.regathered.pointwise(function, mixes)
-        return replace(made, balanced=self.balanced and function in ("linear", "affine"), regathered=again)
+        return updated(made, balanced=self.balanced and function in ("linear", "affine"), regathered=again)
 
     def read(self, outer: tuple[Line, ...], grid: Domain, *, labelled: bool = False) -> Deferred:
         """Windows on the value.
@@ -146,7 +147,7 @@ class Deferred:
         if lines is None:
             inner, lines = inner.rebased(), outer
         unmixed = inner.kind == "copies" if labelled else inner.unmixed
-        return replace(inner, lines=lines, grid=grid, unmixed=unmixed, regathered=again)
+        return updated(inner, lines=lines, grid=grid, unmixed=unmixed, regathered=again)
 
     def _open_to(self, reduction: Reduction) -> Deferred:
         """The value in a form that a reduction composes with."""
@@ -172,7 +173,7 @@ class Deferred:
         if lines is not None and not maximum and self.balanced and all(map(is_even, lines, self.base_grid.axes)):
             return None
         point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
-        return replace(self, lines=lines or tuple(pool_rows(line, maximum) for line in self.lines), grid=point)
+        return updated(self, lines=lines or tuple(pool_rows(line, maximum) for line in self.lines), grid=point)
 
     def joined(self, other: Deferred) -> Deferred | None:
         """What a sum or a concatenation reads, if both values are affine in bases that move alike; else None."""
@@ -184,7 +185,7 @@ class Deferred:
         lines = _every(join_lines(a, b) for a, b in zip(self.lines, other.lines, strict=True))
         if not lines:
             return None
-        return replace(self, lines=lines, unmixed=False, balanced=self.balanced and other.balanced, regathered=None)
+        return updated(self, lines=lines, unmixed=False, balanced=self.balanced and other.balanced, regathered=None)
 
 
 def _every(lines: Iterable[Line | None]) -> tuple[Line, ...] | None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+
+from equinet.symmetry.records import updated
 
 Reach = tuple[Fraction, Fraction, Fraction]
 """Stride, lowest and highest node that one layer reads, as `Reading.reach` gives them."""
@@ -33,7 +35,7 @@ class Span:
     def through(self, reach: Reach) -> Span:
         """The span of a value that reads this one so."""
         stride, lo, hi = reach
-        return replace(self, stride=self.stride * stride, lo=self.stride * lo + self.lo, hi=self.stride * hi + self.hi)
+        return updated(self, stride=self.stride * stride, lo=self.stride * lo + self.lo, hi=self.stride * hi + self.hi)
 
     def join(self, other: Span) -> Span:
         """The span of a value that depends on two (on everything, to be safe, if their strides differ)."""
@@ -43,4 +45,4 @@ class Span:
 
 def everything(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Spans of a value that depends on all nodes."""
-    return tuple(replace(span, everything=True) for span in spans)
+    return tuple(updated(span, everything=True) for span in spans)
