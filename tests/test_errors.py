@@ -98,7 +98,7 @@ def test_isometries_must_be_signed_permutations():
 def test_arguments_of_the_wrong_kind():
     with pytest.raises(eq.LayerError, match=r"kernel must be an integer or one per axis; got 3.5"):
         eq.Conv(2, 3.5).init(KEY, (8, 8, 1))  # pyright: ignore[reportArgumentType]
-    with pytest.raises(eq.LayerError, match=r"one pair \(lo, hi\).*got \(1, 1\)"):
+    with pytest.raises(eq.LayerError, match=r"for each a mode or a pair \(lo, hi\).*got \(1, 1\)"):
         eq.Conv(2, 3, padding=(1, 1)).init(KEY, (8, 8, 1))  # pyright: ignore[reportArgumentType]
     with pytest.raises(eq.LayerError, match="features must be an integer"):
         eq.certify(eq.Dense(2.5), eq.torus(4))  # pyright: ignore[reportArgumentType]

@@ -157,7 +157,7 @@ def test_bad_shapes(make, shape, text):
                 "linear",
                 "zero",
             ),
-            "padding must be",
+            "unknown padding",
         ),
         (
             eq.Pad,
