@@ -86,7 +86,7 @@ format: $(DEV)
 
 # The wheel must import on its own, from another directory, with the declared dependencies only beside it.
 wheel: $(DEV)
-	rm -rf build
+	rm -rf build/dist build/installed build/lib build/bdist.*
 	$(BIN)/python -m build --wheel --outdir build/dist . > /dev/null
 	$(BIN)/python -m pip install --quiet --no-deps --target build/installed build/dist/*.whl
 	@cd build && PYTHONPATH=$(CURDIR)/build/installed ../$(BIN)/python -c \
