@@ -35,6 +35,7 @@ from equinet.layers import (
     Upsample,
 )
 from equinet.layers.combine import with_children
+from equinet.layers.local import kept_size
 
 Path = tuple[str, ...]
 Rule = Callable[[Layer, bool], Layer | None]
@@ -91,11 +92,7 @@ def polyphase(layer: Layer, upward: bool) -> Layer | None:
         return None
     if isinstance(layer, POOLS) and _maximum(layer.window) == 1:
         return PolyphasePool(stride)
-    border = layer.padding
-    if isinstance(border, tuple):
-        border = tuple("circular" if one == "valid" else one for one in border)
-    border = "circular" if border == "valid" else border
-    return Sequential(replace(layer, stride=1, padding=border), PolyphasePool(stride))
+    return Sequential(replace(layer, stride=1, padding=kept_size(layer.padding)), PolyphasePool(stride))
 
 
 def tiling(layer: Layer, upward: bool) -> Layer | None:

@@ -167,16 +167,7 @@ def _alike(a: Line, b: Line) -> bool:
     """Whether two lines read the same nodes; constants may have other names, if only one name occurs in each."""
     if a is b:
         return True
-    if (a.codes.shape, a.scale, a.maximum, a.ordered, a.advance, a.modulus) != (
-        b.codes.shape,
-        b.scale,
-        b.maximum,
-        b.ordered,
-        b.advance,
-        b.modulus,
-    ):
-        return False
-    if not np.array_equal(a.weights, b.weights):
+    if a.terms != b.terms or not np.array_equal(a.weights, b.weights):
         return False
     names = [np.unique(line.codes[line.codes < 0]) for line in (a, b)]
     mine, theirs = (np.where(line.codes < 0, -1, line.codes) for line in (a, b))

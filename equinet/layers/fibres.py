@@ -262,9 +262,10 @@ class Restrict(Layer):
     def symmetry(self, field: Field) -> Field:
         fibre, order = self._split(field.shape[-1])
         made = field.typed(fibre)
-        moved = order != tuple(range(len(order)))
+        if order == tuple(range(len(order))):
+            return made
         # Channels that were nodes before are not where a matching layer would look for them.
-        return changed(made, deferred=replace(made.deferred, unmixed=False), unfolded=None) if moved else made
+        return changed(made, deferred=replace(made.deferred, unmixed=False), unfolded=None, trial=made.trial)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost

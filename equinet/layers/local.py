@@ -66,6 +66,13 @@ def _mode(value: str, what: str) -> str:
     return value
 
 
+def kept_size(padding: PaddingSpec) -> PaddingSpec:
+    """The padding, but circular in place of "valid", which makes the map smaller."""
+    if isinstance(padding, tuple):
+        return tuple("circular" if entry == "valid" else entry for entry in padding)
+    return "circular" if padding == "valid" else padding
+
+
 def modes(*accepted: str) -> Check:
     """One of some modes of padding for all axes, or one per axis."""
 

@@ -26,6 +26,7 @@ from equinet.layers import (
     PolyphasePool,
     Relu,
 )
+from equinet.layers.local import kept_size
 from equinet.models.filters import MATCHES, Filters, Group, Match, read_group
 
 MOST_BLOCKS, MOST_TAPS = 1000, 1 << 16
@@ -74,7 +75,7 @@ def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
     """
     if stride == 1 or down == "stride":
         return ()
-    border = "circular" if padding == "valid" else padding
+    border = kept_size(padding)
     if down == "max":
         return (MaxPool(stride),)
     if down == "avg":

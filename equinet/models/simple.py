@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from equinet.checks import shown
 from equinet.layers import BlurPool, Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
+from equinet.layers.local import kept_size
 from equinet.models.filters import Group, Match
 from equinet.models.parts import (
     DOWNS,
@@ -51,7 +52,7 @@ def _going_down(parts: Parts, down: str, width: int, kernel: int, window: int) -
     if down == "conv":
         return (*parts.block(width, kernel), *replace(parts, down="stride").block(width, window, 2))
     more = parts.block(width, 1) if down == "conv_max" else ()
-    border = "circular" if parts.padding == "valid" else parts.padding
+    border = kept_size(parts.padding)
     pool = (BlurPool(2, window, border),) if down == "blur" else pool_stage(parts.down, window, 2, parts.padding)
     return (*parts.block(width, kernel), *more, *pool)
 

@@ -119,13 +119,15 @@ class Deferred:
         Args:
             mixes: whether it mixes channels.
         """
-        lines = self.lines if function == "linear" else tuple(map(age_constants, self.lines))
-        made = updated(self, lines=lines, unmixed=self.unmixed and not mixes, closed=False)
-        if made.kind != "copies":
-            kind = "opaque" if self.closed else made.kind
-            made = updated(made, closed=AFTER.get((kind, function), "opaque") == "opaque")
-        again = None if self.regathered is None else self.regathered.pointwise(function, mixes)
-        return updated(made, balanced=self.balanced and function in ("linear", "affine"), regathered=again)
+        made = updated(
+            self,
+            lines=self.lines if function == "linear" else tuple(map(age_constants, self.lines)),
+            unmixed=self.unmixed and not mixes,
+            balanced=self.balanced and function in ("linear", "affine"),
+            regathered=None if self.regathered is None else self.regathered.pointwise(function, mixes),
+        )
+        after = "copies" if made.kind == "copies" else AFTER.get((made.kind, function), "opaque")
+        return updated(made, closed=after == "opaque")
 
     def read(self, outer: tuple[Line, ...], grid: Domain, *, labelled: bool = False) -> Deferred:
         """Windows on the value.

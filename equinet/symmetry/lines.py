@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import gcd, lcm
+from typing import Any
 
 import numpy as np
 
@@ -48,11 +49,15 @@ class Line:
     modulus: int
     pooled: str = ""
 
+    @property
+    def terms(self) -> tuple[Any, ...]:
+        """All that it is but for its entries."""
+        return self.codes.shape, self.scale, self.maximum, self.ordered, self.advance, self.modulus, self.pooled
+
     def same_as(self, other: Line) -> bool:
         """Whether both read the same: lines are compared as objects elsewhere, where that is all a memo needs."""
         return self is other or (
-            (self.scale, self.maximum, self.ordered, self.advance, self.modulus, self.pooled)
-            == (other.scale, other.maximum, other.ordered, other.advance, other.modulus, other.pooled)
+            self.terms == other.terms
             and np.array_equal(self.codes, other.codes)
             and np.array_equal(self.weights, other.weights)
         )

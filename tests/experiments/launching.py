@@ -25,6 +25,12 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
 
 
+def with_devices(count: int) -> dict[str, str]:
+    """This process's environment, for one that sees so many devices."""
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={count}"
+    return {**os.environ, "XLA_FLAGS": flags}
+
+
 def launch(
     workdir: Path, config: Mapping[str, Any], *flags: str, devices: int = 1, **environment: str
 ) -> subprocess.Popen[str]:
@@ -41,8 +47,7 @@ def launch(
         "--notune_cpu",
         *flags,
     ]
-    options = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    settings = {**os.environ, "XLA_FLAGS": options, **environment}
+    settings = {**with_devices(devices), **environment}
     return subprocess.Popen(
         command, cwd=ROOT, env=settings, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
     )

@@ -1,12 +1,13 @@
 """A sweep on several devices gives the report of one."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.experiments.launching import with_devices
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
@@ -29,10 +30,12 @@ print(json.dumps({"errors": list(report.errors.values()), "places": places, "str
 
 
 def swept(devices: int) -> dict:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count={devices}"
-    settings = {**os.environ, "XLA_FLAGS": flags}
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(devices)], cwd=ROOT, env=settings, capture_output=True, text=True
+        [sys.executable, "-c", PROGRAM, str(devices)],
+        cwd=ROOT,
+        env=with_devices(devices),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
