@@ -32,9 +32,9 @@ def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
             _show(below, 100 * finding.shifts.plane, "viridis", kept)
             title = finding.title.replace(", ", ",\n")
             above.set_title(f"{title}\n{_keeps(finding)}", fontsize=9)
-            below.set_xlabel("shift along x, pixels", fontsize=9)
+            below.set_xlabel("shift along axis 1, pixels", fontsize=9)
         for row in panels:
-            row[0].set_ylabel("shift along y, pixels", fontsize=9)
+            row[0].set_ylabel("shift along axis 0, pixels", fontsize=9)
         bar = figure.colorbar(ScalarMappable(broken, "RdBu_r"), ax=panels[0], pad=0.01, aspect=14)
         powers = [power for power in range(math.ceil(math.log10(least)), 1) if abs(power - math.log10(tol)) > 0.6]
         bar.set_ticks([*powers, math.log10(tol)], labels=[*(f"$10^{{{power}}}$" for power in powers), "tolerance"])
