@@ -61,7 +61,7 @@ def of_fcn() -> list[str]:
         f"from all {size}²",
         "shifts by up to 4 pixels",  # the reach of experiments.metrics
         f"multiples of {stride} along each axis",
-        f"*every* way down by {stride} keeps",
+        f"*every* downsampling by {stride} with a fixed phase keeps",
     ]
 
 
