@@ -22,10 +22,10 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
     Args:
         net: any layer.
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)` or a `Domain` of mixed axes.
-        channels: of the input; a `Fibre` if point operations move them, which the network reads by an `AsFibre` first.
+        channels: of the input; a `Fibre` if point operations act on them (the network then starts with an `AsFibre`).
 
     Raises:
-        TypeError: if net is no layer or the domain none.
+        TypeError: if net is no layer, or domain is no `Domain`.
         LayerError: if the network cannot run on such an input, naming the layer.
         ValueError: if the domain is too large for its nodes to be listed.
 

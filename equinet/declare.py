@@ -32,28 +32,28 @@ Mapped = tuple[bool, ...]
 def declare(rule: Callable[..., Any], *, name: str | None = None) -> Callable[[Function], Function]:
     """Declare the symmetry of a function of arrays: the `custom_jvp` of symmetry.
 
-    The rule claims for a function f a group H of isometries h of its input and the isometry φ(h) by which each moves
-    the output,
+    For a function f, the rule claims a group H of isometries h of its input, and for each the isometry φ(h) of the
+    output, with
 
         f(h·x) = φ(h)·f(x)   for every x, every h in H and every value of the other arguments.
 
-    It states this on fields: from the `Field` of each argument it makes that of each output, by the methods that
-    layers use (`read`, `pointwise`, `collapse`, …). Only `infer` calls it, in place of looking into the function. It
-    checks the structure of what the rule returns, and takes the claim itself on trust: test it with `verify`.
-    Running the function never calls the rule, and its compiled code is that of the function without the mark. The mark
+    The rule works on fields: it computes the `Field` of each output from the `Field` of each argument, by the methods
+    that layers use (`read`, `pointwise`, `collapse`, …). Only `infer` calls it, and then does not look into the
+    function. `infer` checks the structure of the result of the rule, but trusts the claim: test it with `verify`.
+    Running the function never calls the rule, and the mark does not change the compiled code. The mark
     survives `jit`, `vmap`, `jax.checkpoint` and control flow; derivatives of the function are ordinary code.
 
     Args:
-        rule: called as `rule(*args)`, with the structure of the function's own arguments. An array that depends on
+        rule: called as `rule(*args)`, with the structure of the function's arguments. An array that depends on
             the network's input is replaced by its `Field` (the chosen phase of an adaptive polyphase layer by its
-            `Phase`), any other by None. Fields describe arrays `[batch, *spatial, channels]`; axes added by `vmap` are
-            batch axes. It returns the structure of the outputs, with a `Field` or a `Phase` for each array, or None
-            for one that does not depend on the input.
-        name: what a ledger calls the function; by default its own name.
+            `Phase`), any other array by None. Fields describe arrays `[batch, *spatial, channels]`; axes added by
+            `vmap` are batch axes. The rule returns the structure of the outputs, with a `Field` or a `Phase` for each
+            array, or None for an array that does not depend on the input.
+        name: the name of the function in a ledger; by default its own name.
 
     Returns:
-        A decorator. The function must take positional arguments, pytrees of arrays. What is no array it must close
-        over. It may close over arrays too, if they do not depend on the network's input.
+        A decorator. The function must take positional arguments that are pytrees of arrays, and close over everything
+        else. It may close over arrays too, if they do not depend on the network's input.
 
     Raises:
         TypeError: from the function, if an argument holds something that is no array.

@@ -21,16 +21,16 @@ MOST_SIZES = 1 << 16
 
 @dataclass(frozen=True)
 class LegalSizes:
-    """The sizes found, and the rule they follow.
+    """The sizes found, and the rule that they follow.
 
     Attributes:
         sizes: the legal sizes among those tried, ascending.
-        tried: all sizes asked for, ascending.
+        tried: all sizes requested, ascending.
         modulus, residues: the smallest modulus m such that, from `start` on, n is legal exactly if n mod m is one of
             the residues; 0 and () if none is known.
-        start: where the rule begins.
-        next: the first legal size beyond those asked for, where none of them is legal; None if none is known.
-        lack: where no size is legal, why, and what would help.
+        start: the size from which the rule holds.
+        next: the first legal size beyond those requested, if none of them is legal; None if none is known.
+        lack: if no size is legal, the reason, and what would help.
     """
 
     sizes: tuple[int, ...]
@@ -114,14 +114,14 @@ def legal_sizes(
 
     Args:
         net: any layer.
-        require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool: see `Requirement` for what
-            a name asks for. On a box, point groups are about the image's centre.
-        sizes: the sizes to try. Where they show no rule, or none is legal, others are tried until each class of sizes
-            has been, modulo the strides of the network and the steps of the required group.
-        boundary: the domain at each size; on the plane the size plays no part, so all are legal or none.
+        require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; `Requirement` describes
+            what a name requires. On a box, point groups are about the centre of the image.
+        sizes: the sizes to try. If they show no rule, or none is legal, others are tried until each class of sizes,
+            modulo the strides of the network and the steps of the required group, has been tried.
+        boundary: the domain at each size; on the plane the size has no effect, so all are legal or none.
         channels: of the input.
         dim: of the domain, if `require` does not tell; 2 by default.
-        of: which group is asked, "strict", "orbit" or "invariance".
+        of: which group must contain it, "strict", "orbit" or "invariance".
 
     Raises:
         ValueError: if the requirement cannot be read, the boundary is unknown or there are no sizes.

@@ -29,8 +29,8 @@ class Suggestion:
         cost: the price of the edits, for comparison only.
         net, domain: after the edits.
         certificate: of these.
-        report: the measurement on random weights; None if it was not asked for.
-        of: which group of the certificate was asked.
+        report: the measurement on random weights; None if it was not requested.
+        of: which group of the certificate was asked for.
     """
 
     edits: tuple[str, ...]
@@ -52,10 +52,10 @@ class Suggestion:
 
 
 class Suggestions(list[Suggestion]):
-    """Suggestions, cheapest first; where there is none, why, and what would help.
+    """Suggestions, cheapest first; if there are none, the reason, and what would help.
 
     Attributes:
-        lack: the reason and the remedies; None where there are suggestions.
+        lack: the reason and the remedies; None if there are suggestions.
     """
 
     def __init__(self, found: Iterable[Suggestion] = (), lack: Lack | None = None) -> None:
@@ -159,28 +159,29 @@ def suggest(
 ) -> Suggestions:
     """The smallest edits of a network, or of the size of its input, after which a required group holds.
 
-    Tried: another size; circular padding; windows of pools that tile or are centred on nodes; global pooling instead
-    of flattening; no table of positions; polyphase sampling instead of strides (and polyphase upsampling in the way up
-    of an hourglass). Single edits come first, then pairs, and threes if nothing was found; each is reduced to the
-    layers that must change. All are certified, and those shown are measured on random weights; what measurement
-    contradicts is left out.
+    The edits tried are: another size; circular padding; pools whose windows tile or are centred on nodes; global
+    pooling instead of flattening; no table of positions; polyphase sampling instead of strides (with polyphase
+    upsampling in the decoder of an hourglass). Single edits are tried first, then pairs, and triples if nothing was
+    found. Each is reduced to the layers that must change. All are certified, and those shown are measured on random
+    weights; an edit is left out if its measurement contradicts its certificate.
 
     Args:
         net: any layer.
         domain: of the input.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; see `Requirement`.
         channels: of the input.
-        of: which group is asked, "strict", "orbit" or "invariance". Polyphase sampling alone wins back orbit, not
-            strict; with a global pooling after it, or the way back up, strict too. A claim about the orbit is measured
-            behind a global average, and the claim of a network that sees the whole plane on a torus, wrapped around.
-        limit: the number of suggestions.
-        budget: the number of networks certified at most.
-        measure: whether to measure those shown.
+        of: which group must contain it, "strict", "orbit" or "invariance". Polyphase sampling alone wins back the orbit
+            group, not the strict one; with global pooling or polyphase upsampling after it, the strict one too. A claim
+            about the orbit is measured after a global average, and the claim of a network that sees the whole plane is
+            measured on a torus.
+        limit: the largest number of suggestions.
+        budget: the largest number of networks to certify.
+        measure: whether to measure the suggestions.
         seed: of the weights and inputs of the measurement.
 
     Returns:
-        Suggestions, cheapest first; one without edits if the requirement holds already. If nothing was found, none,
-        with the reason and what else would help: another size, another boundary, another readout, a group network.
+        Suggestions, cheapest first; if the requirement already holds, one without edits. If nothing was found, no
+        suggestions, but the reason and what else would help: another size, boundary or readout, or a group network.
 
     Raises:
         ValueError: if the requirement cannot be read or is about another dimension.

@@ -36,7 +36,7 @@ class Axis:
     """One axis of a grid: its size (None if infinite) and what lies beyond its ends.
 
     Raises:
-        ValueError: if the boundary is none, or the size no exact integer of at least 1.
+        ValueError: if the boundary is unknown, or the size is no exact integer of at least 1.
     """
 
     size: int | None
@@ -75,8 +75,8 @@ def infinite() -> Axis:
 class Domain:
     """A grid with a boundary along each axis; its group is all the isometries that map it to itself.
 
-    Isometries are maps of Z^d modulo the periods: along a periodic axis of size 1 or 2 a reflection counts as an
-    element of its own, though it moves the points as a shift does.
+    Isometries are maps of Z^d modulo the periods. So along a periodic axis of size 1 or 2 a reflection counts as a
+    separate element, although it moves the points in the same way as a shift.
 
     >>> torus(4, 4).group.order, box(4, 4).group.order, Domain((periodic(8), bounded(9))).group.order
     (128, 8, 32)

@@ -48,8 +48,8 @@ def _check_size(channels: int) -> None:
 class Fibre(int):
     """A direct sum `m₁·ρ₁ ⊕ m₂·ρ₂ ⊕ …` of representations of one point group P; as an integer, its number of channels.
 
-    Channels lie term by term, copy by copy, basis vector by basis vector. `+` is the direct sum, `k *` repeats, `@` is
-    the tensor product. A fibre that nothing moves equals its size.
+    Channels are ordered by term, then by copy, then by basis vector. `+` is the direct sum, `k *` repeats, `@` is
+    the tensor product. A fibre on which every operation acts trivially equals its size.
 
     Args:
         terms: pairs (copies, representation).
@@ -91,7 +91,7 @@ class Fibre(int):
 
     @staticmethod
     def trivial(group: Group, dim: int = 2) -> Fibre:
-        """One channel that nothing moves: a scalar. Groups are given as to `point_group`."""
+        """One channel on which operations act trivially: a scalar. The group is given as for `point_group`."""
         return Fibre(((1, trivial_representation(point_group(group, dim))),))
 
     @staticmethod
@@ -102,18 +102,18 @@ class Fibre(int):
 
     @staticmethod
     def regular(group: Group, dim: int = 2) -> Fibre:
-        """A channel for each operation of the group, which permutes them as it multiplies itself."""
+        """One channel per operation of the group; the group permutes them as it multiplies its own elements."""
         whole = point_group(group, dim)
         return Fibre(((1, quotient_representation(whole, point_group("1", len(whole[0])))),))
 
     @staticmethod
     def quotient(group: Group, subgroup: Group, dim: int = 2) -> Fibre:
-        """A channel for each coset gK of a subgroup K, permuted as P multiplies them."""
+        """One channel per coset gK of a subgroup K, permuted as P multiplies the cosets."""
         return Fibre(((1, quotient_representation(point_group(group, dim), point_group(subgroup, dim))),))
 
     @staticmethod
     def vector(group: Group, dim: int = 2) -> Fibre:
-        """An arrow: one channel per axis, moved as the axes are."""
+        """A vector: one channel per axis, transformed as the axes are."""
         return Fibre(((1, vector_representation(point_group(group, dim))),))
 
     @property

@@ -92,7 +92,7 @@ class Isometry:
 
     Args:
         matrix: A, a signed permutation matrix as nested tuples of ints.
-        shift: t, a tuple of ints. (Numpy's integers are taken too, floats never, whole or not.)
+        shift: t, a tuple of ints. (NumPy integers are accepted too; floats never are, even if they are whole.)
 
     Raises:
         ValueError: if an entry is no exact integer, `matrix` is no signed permutation, or the sizes differ.
@@ -134,7 +134,7 @@ class Isometry:
         """The translation by `shift`, whole numbers of nodes.
 
         Raises:
-            ValueError: if a number is not whole: the grid has no node there.
+            ValueError: if a number is not whole.
 
         >>> Isometry.translation((0.5, 0))
         Traceback (most recent call last):

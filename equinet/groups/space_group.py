@@ -315,15 +315,15 @@ class SpaceGroup:
 
     @staticmethod
     def parse(text: str, dim: int | None = None, periods: Lattice | None = None) -> SpaceGroup:
-        """The group that `str` prints; the smallest one that contains it together with the periods.
+        """The group with that name: the smallest one that contains the named group and the periods.
 
         Args:
             text: see `equinet.groups.symbols.text`; notes in parentheses may be left out.
-            dim: d, needed if neither the text nor `periods` tells it.
+            dim: d, needed if neither the text nor `periods` determines it.
             periods: the translations that act as the identity; none by default.
 
         Raises:
-            ValueError: if the text is not such a name, a symbol is unknown (the near ones are listed), dimensions
+            ValueError: if the text is not such a name, a symbol is unknown (near matches are listed), dimensions
                 differ, the point group does not map the translations or the periods to themselves, or a note is wrong.
 
         >>> SpaceGroup.parse("2Z × 2Z ⋊ 4mm") == SpaceGroup.parse("2Z x 2Z : 4mm (p4m, index 4)")

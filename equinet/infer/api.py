@@ -49,32 +49,32 @@ def infer(
 ) -> Certificate:
     """The symmetry of any JAX function, from its program.
 
-    The function is traced with `jax.make_jaxpr`; each operation's rule says how isometries of the input move its
-    result, as layers declare it to `certify`. The certificate is a lower bound that holds for every input. Of an
-    operation without a rule nothing is known but the identity, and the ledger says which it is and where. All examples
-    of a batch are moved alike, which matters where a function mixes them (a batch norm in training); `verify`, which
-    moves them apart, refuses such functions.
+    The function is traced with `jax.make_jaxpr`. The rule of each operation determines how isometries of the input act
+    on its result, as the declaration of a layer does for `certify`. The certificate is a lower bound that holds for
+    every input. An operation without a rule keeps only the identity, and the ledger names the operation and its line.
+    The same isometry acts on all examples of a batch, which matters if a function mixes them (a batch norm in
+    training). `verify` moves examples separately, and refuses such functions.
 
     Args:
-        fn: of one array, with its parameters closed over: a Flax or Equinox model, or any function.
-        domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)`. On the plane padding and the ends of the array
-            play no part.
+        fn: a function of one array that closes over its parameters: a Flax or Equinox model, or any function.
+        domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)`. On the plane, padding and the ends of the array
+            have no effect.
         channels: of the input.
-        layout: what the axes of input and output are: B the batch, S all spatial axes, C the channels. "BSC" is
-            `[batch, *spatial, channels]`, "BCS" puts channels first, "CS" is one example, channels first. An output
-            without S has batch and channels in this order.
-        size: the size to trace at along infinite axes, an int or one per axis. A model must run at it; choose one
-            that its strides divide.
+        layout: the axes of input and output: B for the batch, S for all spatial axes, C for the channels. "BSC" is
+            `[batch, *spatial, channels]`, "BCS" puts channels first, "CS" is one example with channels first. An output
+            without spatial axes has batch and channels in this order.
+        size: the size at which to trace along infinite axes, an int or one per axis. The model must run at this
+            size, and its strides should divide it.
         params: a pytree of parameters, or of their shapes (`jax.eval_shape`). The function is then called as
             `fn(params, x)`, and the claim is for all their values.
-        generic: whether arrays that the function closes over are taken to have arbitrary values too. If not, their
-            values count: a kernel or a table of positions that happens to be symmetric is taken as it is, for this
-            function and no other.
+        generic: whether arrays that the function closes over count as arbitrary too. If not, their actual values
+            count: the symmetry of a kernel or a table of positions that happens to be symmetric is part of the claim,
+            which is then about this function only.
         dtype: of the input.
 
     Raises:
-        TypeError: if fn is no function or the domain none.
-        ValueError: for a layout that is none, or an infinite domain without a size.
+        TypeError: if fn is no function, or domain is no `Domain`.
+        ValueError: for an unknown layout, or an infinite domain without a size.
 
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())

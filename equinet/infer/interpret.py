@@ -38,7 +38,7 @@ KEEPS_FIBRES = {"max", "min", "logistic", "tanh", "exp", "sin", "cos", "erf", "c
 
 
 class InferenceError(Exception):
-    """Inference failed on an operation, by a mistake of its rule; the message says which operation and where."""
+    """Inference failed because of a mistake in an operation's rule; the message names the operation and its line."""
 
 
 _MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)

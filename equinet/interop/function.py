@@ -40,23 +40,23 @@ def from_fn(fn: Callable[..., Any], init: Init | None = None, *, symmetry: Rule 
 
         f(θ, h·x) = φ(h)·f(θ, x)   for every x, every h in H and every θ.
 
-    What it does to channels that operations move is not known: no operation that moves one survives it, and a
-    `GroupConv` does not take its output for scalars (see `Mask`, `Pointwise`, `AsFibre`).
+    Nothing is known about its effect on fibres: only operations that act trivially on the channels survive, and a
+    `GroupConv` does not accept its output as scalars (see `Mask`, `Pointwise`, `AsFibre`).
 
     Args:
         fn: `x -> y`, or `(params, x) -> y` where `init` is given; arrays are `[batch, *spatial, channels]`. The output
             keeps the spatial axes or has none.
         init: `(key, shape) -> params` makes the parameters, a pytree of arrays, for an input of shape
             `(*spatial, channels)`.
-        symmetry: a rule `Field -> Field` that declares H and φ, taken on trust: test it with `verify`. By default they
-            are inferred from the function's program: for all values of the parameters and of the arrays that it
+        symmetry: a rule `Field -> Field` that declares H and φ. It is trusted: test it with `verify`. By default they
+            are inferred from the program of the function, for all values of the parameters and of the arrays that it
             closes over; or, without `init`, for the values that it closes over.
         size: number of nodes to trace with along an infinite axis.
 
     Raises:
         ValueError: if size < 1.
         LayerError: from init, apply and certify, if the function cannot run on the input, or its output does not
-            have the shape that the rule says.
+            have the shape that the rule states.
 
     >>> import jax.numpy as jnp
     >>> import equinet as eq

@@ -32,13 +32,13 @@ def _dense(params: Params, name: str, x: jax.Array) -> jax.Array:
 
 @dataclass(frozen=True)
 class SqueezeExcite(Layer):
-    """Scale every channel by a gate computed from the means of all: `y = x · sigmoid(W₂ relu(W₁ mean(x) + b₁) + b₂)`.
+    """Scale every channel by a gate from the means of all: `y = x · sigmoid(W₂ relu(W₁ mean(x) + b₁) + b₂)`.
 
     (Hu et al. 2018.)
 
     Args:
-        ratio: the gate's hidden layer has channels / ratio units, at least one. Where operations move channels, there
-            is one gate for each orbit, made from the orbits' invariant components.
+        ratio: the hidden layer of the gate has channels / ratio units, at least one. On a fibre there
+            is one gate per orbit of channels, computed from the invariant components of the orbits.
 
     Raises:
         LayerError: from init and apply, if the input has no spatial axes or ratio < 1.
@@ -149,7 +149,7 @@ class _Attention(Layer):
 class SelfAttention(_Attention):
     """Every node attends to all nodes: `y_i = W Σ_j softmax_j(q_i · k_j / √c) v_j`, per head, without positions.
 
-    Exchanging nodes exchanges outputs, so every isometry survives. (Vaswani et al. 2017.)
+    A permutation of the nodes permutes the outputs, so every isometry survives. (Vaswani et al. 2017.)
 
     Args:
         heads: number of heads; it must divide the channels, or the copies where operations move channels.

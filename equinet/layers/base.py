@@ -27,7 +27,7 @@ Variables = dict[str, Any]
 
 
 class LayerError(ValueError):
-    """A layer cannot run on what it was given. The message names the layer by its path in the network."""
+    """A layer cannot run on its input or variables. The message names the layer by its path in the network."""
 
     def __init__(self, message: str, path: tuple[str, ...] = ()) -> None:
         self.message, self.path = message, path
@@ -133,7 +133,7 @@ class Layer:
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
 
-        Channels are a number, or a `Fibre` that says how point operations move them.
+        Channels are a number, or a `Fibre` that describes how point operations act on them.
 
         Raises:
             LayerError: if the layer cannot run on such an input.
@@ -150,7 +150,7 @@ class Layer:
         raise _undefined(self, "forward(self, params, state, x, context), which returns its output and new state")
 
     def symmetry(self, field: Field) -> Field:
-        """Push the symmetry of the input through the layer."""
+        """The symmetry of the output, from the symmetry of the input."""
         raise _undefined(
             self, "symmetry(self, field), the symmetry of its output: field.fix_positions() is always right"
         )
@@ -160,7 +160,7 @@ class Layer:
 
         Args:
             before: the field of the input.
-            lost: which of "translations" and "operations" (point operations) are.
+            lost: which of "translations" and "operations" (point operations) are lost.
         """
         del before, lost
         return ""
@@ -221,7 +221,7 @@ class Layer:
         """The layer with its variables: a function of x, in evaluation mode.
 
         Raises:
-            LayerError: if they are no `{"params": …, "state": …}`.
+            LayerError: if the variables are no `{"params": …, "state": …}`.
         """
         as_variables(variables, "bind")
         return Bound(self, variables)
@@ -312,9 +312,9 @@ def _undefined(layer: Layer, method: str) -> NotImplementedError:
 @register_dataclass
 @dataclass(frozen=True, eq=False)
 class Bound:
-    """A layer with its variables; calling it applies the layer in evaluation mode.
+    """A layer with its variables. Calling it applies the layer in evaluation mode.
 
-    A pytree whose leaves are the variables, so that it can be passed through `jax.jit` and `jax.grad`.
+    It is a pytree whose leaves are the variables, so it can be passed through `jax.jit` and `jax.grad`.
     """
 
     layer: Layer = field(metadata={"static": True})

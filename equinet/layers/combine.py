@@ -224,7 +224,7 @@ class Sequential(Layer):
 class Parallel(Layer):
     """Branches of one input, joined by sum, product or concatenation along the channels.
 
-    An isometry survives only where all branches move their outputs alike (the equalizer of their actions).
+    An isometry survives only if its action on the output is the same for all branches (the equalizer of the actions).
 
     Raises:
         LayerError: from init and apply, if the branches' outputs do not fit together.
@@ -277,8 +277,8 @@ def _fork(field: Field, children: Sequence[tuple[str, Layer]], name: str, join: 
 class Residual(Layer):
     """`shortcut(x) + body(x)`; the shortcut is the identity by default.
 
-    Polyphase layers of the shortcut do not choose for themselves: they keep the phases that the body's polyphase
-    layers chose, in order, so that the two stay aligned.
+    Polyphase layers of the shortcut make no choice of their own. They use the phases that the polyphase layers of the
+    body chose, in order, so that the two branches stay aligned.
 
     Args:
         body: the residual branch.
@@ -342,8 +342,8 @@ class Residual(Layer):
 class Hourglass(Layer):
     """`up(inner(down(x)))`, with an optional skip connection from x.
 
-    The polyphase upsampling layers of `up` put values back at the phases that the polyphase layers of `down` chose,
-    last first, so that indices are threaded by structure.
+    The polyphase upsampling layers of `up` use the phases that the polyphase layers of `down` chose, the last choice
+    first. So the structure of the network passes the indices on.
 
     Args:
         down, inner, up: the three parts.

@@ -60,16 +60,17 @@ def _check_groups(layer: Layer, groups: int, features: int, channels: int) -> No
 class Conv(Layer):
     """Convolution (cross-correlation) `y[i] = b + Σ_τ W_τ x[s i + d τ − lo]`.
 
-    Declares the window rule for ordered windows: translations by multiples of the stride that map the grid to itself,
-    and a reversal of an axis only if its kernel is 1.
+    Declares the window rule for ordered windows: it keeps translations by multiples of the stride that map the grid to
+    itself, and the reversal of an axis only if the kernel along that axis is 1.
 
     Args:
         features: output channels.
         kernel, stride, dilation: an int, or one per axis.
         padding: "circular" | "zero" (SAME) | "zero_lower" (SAME_LOWER) | "valid" | "reflect" | "edge", for all axes or
-            one each; per axis also a pair (lo, hi) of zeros. Circular, reflect and edge put (k−1)//2 nodes before and
-            k//2 after, k the dilated kernel. A panorama, which closes up along its columns, has ("zero", "circular").
-        groups: feature groups; the number of input channels makes it depthwise.
+            one per axis; per axis also a pair (lo, hi) of zeros. Circular, reflect and edge add (k−1)//2 nodes before
+            and k//2 after, where k is the size of the dilated kernel. A panorama, which wraps around along axis 1, has
+            ("zero", "circular").
+        groups: feature groups; if it is the number of input channels, the convolution is depthwise.
         bias: whether to add b.
 
     Raises:
@@ -122,7 +123,7 @@ class ConvTranspose(Layer):
     """Transposed convolution: inputs `stride` apart with zeros between, then a convolution of stride 1.
 
     Args:
-        padding: "zero" or "circular" give n·stride outputs, "valid" (n−1)·stride + k; one for all axes, or one each.
+        padding: "zero" and "circular" give n·stride outputs, "valid" (n−1)·stride + k; for all axes, or one per axis.
         features, kernel, stride, dilation, groups, bias: as for `Conv`.
     """
 

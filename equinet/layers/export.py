@@ -19,11 +19,11 @@ Exported = tuple[Layer, Any, Any]
 
 
 def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Layer, Variables]:
-    """A network of plain layers that computes the same in evaluation mode, and its variables.
+    """A network of plain layers that computes the same function in evaluation mode, and its variables.
 
-    Group convolutions become `Conv` and `ConvTranspose` with the weights they expand to, batch norms get a scale and a
-    bias for every channel. Other layers that work on a fibre stay, each behind an `AsFibre` that says which. The plain
-    network no longer knows its symmetry: certify the original.
+    Group convolutions become `Conv` and `ConvTranspose` with their expanded weights, and batch norms get a scale and a
+    bias for every channel. Other layers that work on a fibre stay, each behind an `AsFibre` that states the fibre. The
+    architecture of the plain network no longer implies the symmetry: certify the original.
 
     Args:
         net, variables: the network and its weights.

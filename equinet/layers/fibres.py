@@ -42,9 +42,9 @@ def _norms(x: jax.Array, fibre: int, epsilon: float) -> jax.Array:
 
 @dataclass(frozen=True)
 class NormRelu(Layer):
-    """Shorten each orbit of channels, `y = x · relu(‖x‖ + b) / ‖x‖`: its length is changed, not its direction.
+    """Change the length of each orbit of channels, and not its direction: `y = x · relu(‖x‖ + b) / ‖x‖`.
 
-    ‖x‖ is the root mean square over the orbit and b one number for each. Commutes with every signed permutation.
+    ‖x‖ is the root mean square over the orbit, and b is one number per orbit. Commutes with every signed permutation.
     (Worrall et al. 2017, "Harmonic networks".)
 
     Args:
@@ -80,13 +80,14 @@ class NormRelu(Layer):
 
 @dataclass(frozen=True)
 class Gated(Layer):
-    """Multiply each copy of a representation by the sigmoid of a scalar of its own; the scalars are used up.
+    """Multiply each copy of a representation by the sigmoid of its own scalar; the output no longer has the scalars.
 
-    The input is a fibre whose last term is `n·trivial`, n the number of copies before it; the output is what is before.
+    The input is a fibre whose last term is `n·trivial`, where n is the number of copies in the terms before it. The
+    output is the fibre of these terms.
     (Weiler et al. 2018, "3D steerable CNNs".)
 
     Raises:
-        LayerError: from init and apply, if the input's fibre does not end in so many scalars.
+        LayerError: from init and apply, if the fibre of the input does not end in n scalars.
     """
 
     treats_channels = "by fibre"
@@ -118,10 +119,10 @@ class Gated(Layer):
 
 @dataclass(frozen=True)
 class GroupPool(Layer):
-    """Reduce each orbit of channels to a scalar, that operations do not move.
+    """Reduce each orbit of channels to a scalar, on which operations act trivially.
 
     Args:
-        kind: "max", "mean", or "norm" (the root mean square), the one that changes of sign leave alone.
+        kind: "max", "mean", or "norm" (the root mean square), the only one that is invariant under changes of sign.
 
     Raises:
         ValueError: for another kind.
@@ -165,7 +166,7 @@ def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
 class CosetPool(Layer):
     """Reduce a regular representation over the cosets of a subgroup K, to functions on P / K.
 
-    Channel h of a copy and all h k, k in K, become one. With K = P this is `GroupPool`.
+    The channels h k, for all k in K, become one channel, for each h. With K = P this is `GroupPool`.
 
     Args:
         subgroup: K, as for `Fibre.regular`.
@@ -220,16 +221,16 @@ class CosetPool(Layer):
 
 @dataclass(frozen=True)
 class Restrict(Layer):
-    """Ask for a subgroup of the operations only, from here on.
+    """Restrict the equivariance of the layers after this one to a subgroup.
 
-    The values stay as they are; channels that the subgroup permutes among themselves come to lie side by side, so that
-    the fibre is a sum of its representations again: `regular(4mm)` becomes `2·regular(4)`.
+    The values do not change, but channels that the subgroup permutes among themselves become adjacent. So the fibre is
+    again a sum of representations of the subgroup: `regular(4mm)` becomes `2·regular(4)`.
 
     Args:
         group: the subgroup, as for `Fibre.regular`.
 
     Raises:
-        LayerError: from init and apply, if the channels are plain numbers, or it is no subgroup of their group.
+        LayerError: from init and apply, if the channels are plain numbers, or the group is no subgroup of theirs.
 
     >>> Restrict("4").output_shape((8, 8, Fibre.regular("4mm")))
     (8, 8, 2·regular(4))
@@ -274,17 +275,16 @@ class Restrict(Layer):
 
 @dataclass(frozen=True, eq=False)
 class AsFibre(FibreLayer):
-    """The same values, whose channels are a fibre from here on: what a network's input is, say.
+    """State that the channels of the input are a fibre; the values do not change.
 
-    Of channels that an operation moves otherwise than the fibre says, nothing is claimed under that operation. So
-    where inputs are vectors, `certify(net, domain, channels=fibre)` says that they move, and this layer that weights
-    expect it.
+    If an operation acts on the channels differently from the fibre, nothing is claimed under that operation. So
+    if the inputs are vectors, pass `certify(net, domain, channels=fibre)`, and start the network with this layer.
 
     Args:
         fibre: the fibre.
 
     Raises:
-        LayerError: from init and apply, if there are not so many channels.
+        LayerError: from init and apply, if the number of channels is not the fibre's.
     """
 
     treats_channels = "by fibre"

@@ -277,21 +277,21 @@ class GroupConv(_GroupConvolution):
     """A convolution from one fibre to another that commutes with a point group P, `W[A τ] ρ_in(A) = ρ_out(A) W[τ]`.
 
     P is the group of the output's fibre. Between regular representations this is the group convolution of Cohen and
-    Welling (2016); from scalars to a regular representation, the lifting convolution. The kernels are all those that
+    Welling (2016); from scalars to a regular representation, the lifting convolution. The kernels span all kernels that
     commute with P (`equinet.groups.intertwiners`), expanded into one dense convolution.
 
-    Declares the window rule up to P: an operation of P takes each window to a window and each tap to its image. So
-    which rotations and reflections survive on a finite image is decided by kernel, stride, padding and size.
+    Declares the window rule up to P: an operation of P maps each window to a window and each tap to its image. So
+    kernel, stride, padding and size decide which rotations and reflections survive on a finite image.
 
     Args:
-        out: the output's fibre, such as `8 * Fibre.regular("4mm")`. The input's is what the layers before make it;
-            plain channels are scalars.
-        kernel, stride, dilation, padding: as for `Conv`; kernel and dilation equal along axes that P exchanges.
-        depthwise: whether each copy is taken to a copy of its own.
+        out: the fibre of the output, such as `8 * Fibre.regular("4mm")`. The fibre of the input comes from the layers
+            before; plain channels are scalars.
+        kernel, stride, dilation, padding: as for `Conv`; kernel and dilation must be equal along axes that P exchanges.
+        depthwise: whether each copy of the output depends on one copy of the input only.
         bias: whether to add a bias, one for each orbit of channels.
 
     Raises:
-        LayerError: from init and apply, if the group is not one of the input's fibre, or of its grid, or of the kernel.
+        LayerError: from init and apply, if P does not act on the fibre of the input, on its grid, or on the kernel.
 
     >>> from equinet.layers import Sequential
     >>> regular = Fibre.regular("4")

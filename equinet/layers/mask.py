@@ -20,11 +20,11 @@ from equinet.symmetry.trace import Lost
 class Mask(Layer):
     """Multiply each node by a fixed number, `y[p] = m[p] x[p]`, the same for all channels.
 
-    Declares the isometries that leave the table as it is, `m[g p] = m[p]`, compared bit by bit. The channels of a fibre
-    move on as they did.
+    Declares the isometries that leave the table unchanged, `m[g p] = m[p]`, compared bit by bit. The action on the
+    channels of a fibre does not change.
 
     Args:
-        table: m, an array `[*spatial]` of finite numbers or truth values; 1 long along an axis where it is constant.
+        table: m, an array `[*spatial]` of finite numbers or truth values; size 1 along an axis means constant.
 
     Raises:
         ValueError: if the table has no axes, or more than three, or is not of finite real numbers.

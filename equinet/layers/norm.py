@@ -63,8 +63,8 @@ def _affine(params: Params, x: jax.Array, fibre: int, dtype: jnp.dtype) -> jax.A
 class BatchNorm(_Scaled):
     """`y = scale · (x − mean) / √(variance + ε) + bias`, per channel.
 
-    Training takes the statistics of the batch, over examples and nodes, and moves the running ones towards them;
-    evaluation uses the running ones, and is affine at every node. (Ioffe and Szegedy 2015.)
+    Training uses the statistics of the batch, over examples and nodes, and updates the running statistics with them.
+    Evaluation uses the running statistics, and is an affine function of each value. (Ioffe and Szegedy 2015.)
 
     Args:
         momentum: share of the running statistics that a training step keeps.
@@ -110,11 +110,11 @@ class BatchNorm(_Scaled):
 class LayerNorm(_Scaled):
     """Normalise each example over its channels at every node, or over channels and space together.
 
-    A scale and a bias per channel follow. Where operations change the signs of channels no mean is taken away, and the
-    mean square stands for the variance. (Ba et al. 2016.)
+    A scale and a bias per channel follow. If operations change the signs of channels, no mean is subtracted, and the
+    mean square replaces the variance. (Ba et al. 2016.)
 
     Args:
-        axes: "channels" (every node by itself) or "all" (one mean and deviation per example).
+        axes: "channels" (each node separately) or "all" (one mean and one deviation per example).
         epsilon: added to the variance.
 
     Raises:

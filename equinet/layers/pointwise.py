@@ -138,11 +138,11 @@ class Silu(_Elementwise):
 
 @dataclass(frozen=True)
 class Pointwise(_Elementwise):
-    """Any function that treats every element of the array alike and keeps its shape.
+    """Any function that applies the same scalar function to every element of an array.
 
     Args:
-        fn: an elementwise function; equinet cannot check that it is one, `verify` can.
-        monotone: whether it never decreases (then consecutive max pools compose through it).
+        fn: an elementwise function. `certify` cannot check that it is one; `verify` can.
+        monotone: whether it never decreases (then max pools before and after it compose).
         odd: whether f(−x) = −f(x) (then channels may change their signs).
     """
 
@@ -194,7 +194,7 @@ class Identity(Layer):
 class Dropout(Layer):
     """In training, zero each element with probability `rate` and divide the others by 1 − rate; else the identity.
 
-    Channels that operations send to each other fall together: whole orbits at a node.
+    Channels that operations permute are dropped together: a whole orbit at a node.
 
     Raises:
         ValueError: unless 0 ≤ rate < 1.

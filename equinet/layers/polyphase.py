@@ -151,24 +151,24 @@ class _Polyphase(Layer):
 class PolyphasePool(_Polyphase):
     """Adaptive polyphase sampling: `y[i] = x[s i + o*]`, o* = argmax_o ‖x_o‖ over the components `x_o[i] = x[s i + o]`.
 
-    One choice per example, over all channels. A shift t turns o* into (o* + t) mod s, so y moves by a shift that
-    depends on x: the strict group keeps the multiples of s, the orbit group all shifts, and a `PolyphaseUpsample` in
+    There is one choice per example, over all channels. A shift t changes o* to (o* + t) mod s, so y moves by a shift
+    that depends on x. The strict group has the multiples of s, the orbit group all shifts, and a `PolyphaseUpsample` in
     an `Hourglass` undoes the choice. (Chaman and Dokmanić 2021, "Truly shift-invariant convolutional neural networks".)
 
-    The choice does not depend on the order of summation: where rounding could change it, sums of integers decide. It is
-    the same on the same components, wherever a shift, flip or rotation has put them. Components of equal norm are told
-    apart by what they hold, not by their index. Components that are shifts of each other cannot be told apart by any
-    rule that commutes with shifts, nor mirror images by one that commutes with flips as well; in the first case y is
-    the same up to a shift whichever is kept. Norms are those in single precision: where its range ends (10^±38), values
-    count as 0 or infinite. The choice has no gradient; y has that of the kept component.
+    The choice does not depend on the order of summation: if rounding could change it, sums of integers decide. It is
+    the same for the same components, wherever a shift, flip or rotation has put them. Between components of equal norm,
+    their content decides, not their index. No rule that commutes with shifts can distinguish components that are shifts
+    of each other, and no rule that also commutes with flips can distinguish mirror images. In the first case y is
+    the same up to a shift whichever is kept. Norms are computed in single precision: beyond its range (10^±38), values
+    count as 0 or infinite. The choice has no gradient; y has the gradient of the kept component.
 
     Args:
         stride: s, an int or one per axis.
         norm: p of the norm: 1, 2 or `math.inf`.
         blur: taps of a binomial filter (odd, 1 to 7, wrapped around), or None.
-        blur_first: whether the norm is taken of the filtered input; if False, of the input itself, and the chosen
-            component of the filtered input is kept. With `norm=1` take it of the input itself: a binomial filter is
-            zero at the highest frequency, so the 1-norms of all components of a filtered map of one sign are equal.
+        blur_first: whether the norm is that of the filtered input. If False, it is that of the input itself, and the
+            chosen component of the filtered input is kept. Use False with `norm=1`: a binomial filter is zero at the
+            highest frequency, so for a map of one sign all components of the filtered map have equal 1-norms.
 
     Raises:
         ValueError: for another norm or an even filter.
@@ -226,11 +226,11 @@ class PolyphasePool(_Polyphase):
 class LearnedPolyphasePool(_Polyphase):
     """Learned polyphase sampling: `y = x_o*`, o* = argmax_o of a logit that a small network gives each component.
 
-    The logit of a component is the mean over its nodes of `conv3(relu(conv3(x_o)))`, wrapped around, with
-    weights shared by all components. On the channels of a fibre these are group convolutions over its group, and the
-    choice commutes with its operations (up to rounding, where two logits nearly tie); on plain channels it commutes
+    The logit of a component is the mean over its nodes of `conv3(relu(conv3(x_o)))`, with circular padding and
+    weights shared by all components. On a fibre these are group convolutions over its group, and the
+    choice commutes with its operations (up to rounding if two logits nearly tie). On plain channels it commutes
     with translations alone. In training the components are mixed, `y = Σ_o w_o x_o`, with Gumbel-softmax weights
-    `w = softmax((logits + noise) / τ)`; evaluation keeps the best one, and only then is the declared symmetry exact.
+    `w = softmax((logits + noise) / τ)`. Evaluation keeps the best component; only then is the declared symmetry exact.
     The logits are summed in fixed point, so that the order of nodes does not matter. (Rojas-Gomez et al. 2022,
     "Learnable polyphase sampling for shift invariant and equivariant convolutional networks".)
 
@@ -318,16 +318,16 @@ def _order_of_means(scores: jax.Array) -> jax.Array:
 
 @dataclass(frozen=True)
 class PolyphaseUpsample(Layer):
-    """Put values back where a polyphase pool took them from: `y[s i + o*] = x[i]`, zeros elsewhere.
+    """Upsample to the phase that a polyphase pool chose: `y[s i + o*] = x[i]`, zeros elsewhere.
 
-    Works only in the `up` part of an `Hourglass`, which hands it the phase o* that the matching layer of `down` chose.
+    Works only in the `up` part of an `Hourglass`, which passes on the phase o* that the matching layer of `down` chose.
     The pair is equivariant under every shift.
 
     Args:
         stride: s of the matching pool, an int or one per axis.
 
     Raises:
-        LayerError: from apply and certify, outside an `Hourglass`, or where `down` has no matching layer.
+        LayerError: from apply and certify, outside an `Hourglass`, or if `down` has no matching layer.
     """
 
     treats_channels = "alike"

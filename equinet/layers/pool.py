@@ -40,7 +40,7 @@ def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
 
 @dataclass(frozen=True)
 class MaxPool(Layer):
-    """Maximum over a sliding window; padding, where it is constant, counts as −∞.
+    """Maximum over a sliding window; constant padding counts as −∞.
 
     Declares the window rule for unordered windows; consecutive max pools (and monotone functions between) compose.
 
@@ -90,7 +90,7 @@ class AvgPool(Layer):
 
     Args:
         window, stride, padding: as for `MaxPool`; constant padding is zeros.
-        count_padding: divide by the window's size; if False, by the number of nodes that exist.
+        count_padding: divide by the size of the window; if False, by the number of its nodes inside the input.
     """
 
     treats_channels = "alike"
@@ -145,7 +145,10 @@ class _GlobalPool(Layer):
 
 @dataclass(frozen=True)
 class GlobalAvgPool(_GlobalPool):
-    """The mean over all nodes: `[batch, *spatial, channels]` to `[batch, channels]`, invariant to what came before."""
+    """The mean over all nodes: `[batch, *spatial, channels]` to `[batch, channels]`.
+
+    It turns every isometry under which the layers before are equivariant into one of invariance.
+    """
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context

@@ -21,7 +21,7 @@ from equinet.symmetry.trace import Lost
 class Flatten(Layer):
     """`[batch, *spatial, channels]` to `[batch, nodes · channels]`.
 
-    Positions become channels: only what leaves every node in place survives, as invariance.
+    Positions become channels: only isometries that fix every node survive, and the output is invariant under them.
     """
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -41,7 +41,7 @@ class Flatten(Layer):
 
 @dataclass(frozen=True)
 class Dense(Layer):
-    """`y = W x + b` over the channels, at every node alike (a 1×1 convolution where there are nodes).
+    """`y = W x + b` over the channels, with the same W and b at every node (a 1×1 convolution, on a map).
 
     Args:
         features: output channels.
@@ -74,7 +74,7 @@ class Dense(Layer):
 
 @dataclass(frozen=True)
 class PositionalEmbedding(Layer):
-    """Add a learned table with one vector per node; only what leaves every node in place survives.
+    """Add a learned table with one vector per node; only isometries that fix every node survive.
 
     Args:
         scale: standard deviation of the initial table.

@@ -33,7 +33,7 @@ class Upsample(Layer):
     Args:
         factor: f, an int or one per axis.
         method: "nearest" or "linear".
-        padding: "edge" or "circular": what linear interpolation reads beyond the ends; for all axes or one each.
+        padding: "edge" or "circular", what linear interpolation reads beyond the ends; for all axes or one per axis.
 
     Raises:
         ValueError: for an unknown method or padding.

@@ -47,14 +47,14 @@ def vit(
 ) -> Layer:
     """Vision transformer (Dosovitskiy et al. 2021) with pre-norm blocks and pooled tokens in place of a class token.
 
-    Attention itself commutes with every isometry; the group is decided by the patches and the positions.
+    Attention itself commutes with every isometry. The patches and the positions decide the group.
 
     Args:
         depth: number of blocks.
         width: channels of a token; a multiple of `heads`.
         heads: attention heads.
         patch: size of the patches.
-        positions: whether to add a learned table of positions, which leaves only what keeps every token in place.
+        positions: whether to add a learned table of positions; then only isometries that fix every token survive.
         classes, down, padding, readout, group, dim, match: see `equinet.models.parts`; `down` says how patches are
             made, see `Parts.patches` there. Over a group a head holds whole copies.
 
@@ -96,8 +96,8 @@ def swin(
 ) -> Layer:
     """Swin-style (Liu et al. 2021): attention within windows; every second block rolls the map by half a window.
 
-    The roll is cyclic and nothing masks its seam, so that on a torus all windows are alike; no relative positions.
-    Windows lie at fixed places: translations by whole windows survive, whatever `down` is.
+    The roll is cyclic and its seam is not masked, so all windows of a torus are treated the same. There are no relative
+    positions. Windows have fixed places, so translations by whole windows survive, whatever `down` is.
 
     Args:
         depths: blocks of each stage; channels and heads double from stage to stage, where 2×2 patches are merged.

@@ -28,17 +28,17 @@ def unet(
 ) -> Layer:
     """U-Net (Ronneberger et al. 2015), in any dimension: nested hourglasses with concatenated skips.
 
-    With down="aps" or "lps" values are put back at the phases that were kept, and the map moves with every cyclic
-    shift of an image whose size 2^depth divides.
+    With down="aps" or "lps" the upsampling uses the phases that were chosen. Then the network is equivariant under
+    every cyclic shift of an image whose size is divisible by 2^depth.
 
     Args:
         depth: how often the map is halved.
         width: channels at full resolution; they double at every level.
-        classes: channels of the output map, or numbers that come out.
-        down: see `equinet.models.parts`; for "stride" a convolution of stride 2 goes down. Nearest upsampling is
-            centred between nodes, as "max", "avg" and "maxblur" are; after "stride" and "blur" it costs rotations.
-        up: the way back up, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
-        padding: must keep the size. If it is circular, linear interpolation wraps around too.
+        classes: channels of the output map, or number of outputs.
+        down: see `equinet.models.parts`; "stride" is a convolution of stride 2. Nearest upsampling is
+            centred between nodes, as "max", "avg" and "maxblur" are; after "stride" and "blur" it loses rotations.
+        up: the upsampling, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
+        padding: must keep the size. If it is circular, linear interpolation also wraps around.
         readout: "map", one vector per node, or as for `small_cnn`. Over a group the map's channels are scalars.
         norm, group, dim, match: as for `small_cnn`.
 

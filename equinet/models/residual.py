@@ -68,13 +68,13 @@ def resnet(
 ) -> Layer:
     """ResNet (He et al. 2016a): basic blocks at depths 18 and 34, bottlenecks (stride on the 3×3) at 50.
 
-    Every block that goes down is convolution → norm → relu → `downsample` → convolution, as in Zhang 2019 for
+    Every block that downsamples is convolution → norm → relu → `downsample` → convolution, as in Zhang 2019 for
     "blur" and Chaman and Dokmanić 2021 for "aps". Published with zero padding.
 
     Args:
         depth: 18, 34 or 50.
-        stem: "cifar", one 3×3 convolution (the network goes down by 8); "imagenet", a 7×7 convolution of stride 2 and
-            a max pooling of window 3 and stride 2 (by 32).
+        stem: "cifar", one 3×3 convolution (total stride 8); "imagenet", a 7×7 convolution of stride 2 and
+            a max pooling of window 3 and stride 2 (total stride 32).
         width: channels of the first stage.
         classes, down, padding, readout, norm, group, dim, match: see `equinet.models.parts`; the padding must keep the
             size.
@@ -120,9 +120,9 @@ def wide_resnet(
     dim: int = 2,
     match: Match = "parameters",
 ) -> Layer:
-    """Wide ResNet (Zagoruyko and Komodakis 2016): three stages of pre-activation basic blocks, going down by 4.
+    """Wide ResNet (Zagoruyko and Komodakis 2016): three stages of pre-activation basic blocks, with total stride 4.
 
-    Where a block changes the channels or goes down, norm and relu come before both branches, as published.
+    If a block changes the channels or downsamples, norm and relu come before both branches, as published.
 
     Args:
         depth: 6 k + 4 for k blocks a stage.

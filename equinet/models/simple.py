@@ -72,30 +72,30 @@ def small_cnn(
     dim: int = 2,
     match: Match = "parameters",
 ) -> Layer:
-    """A stack of convolution → norm → relu, going down by 2 between the stages, in any dimension.
+    """A stack of convolution → norm → relu, with downsampling by 2 between the stages, in any dimension.
 
-    With the default readout its certificate on a torus of even sizes is decided by `down` alone.
+    With the default readout, `down` alone decides its certificate on a torus of even sizes.
 
     Args:
-        features: channels of each stage; the map shrinks `len(features) − 1` times.
-        classes: numbers that come out.
+        features: channels of each stage; the map is downsampled `len(features) − 1` times.
+        classes: number of outputs.
         kernel: size of the convolutions.
-        down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since cyclic shifts
-            are the ones that a finite image survives whole. More ways down: "none" keeps the size, and two of
-            Springenberg et al. 2015 have one more convolution a stage, "conv" a strided one in the place of a pool,
-            "conv_max" one of a single node before the max pool. A tuple of ways has one for each stage but the last.
-            One more readout, "conv", is a fully connected layer written as a convolution without padding whose kernel
-            covers the last map, and global average pooling of what is left (one node, unless the input is larger).
-        window: 0 for the textbook's pools, which tile, and strides on convolutions of size `kernel`. Else pools, blurs
-            and the convolution of "conv" are over so many nodes, and with "stride" a convolution that goes down has
-            kernel + window − 1, so that a node sees the same with each. Adaptive polyphase layers have no window, and a
-            blur over 1 node is none: every second node is kept as it is.
-        head_kernel: size of that kernel.
+        down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since a finite image
+            loses nothing under cyclic shifts. There are more kinds of downsampling: "none" keeps the size, and two of
+            Springenberg et al. 2015 have one more convolution per stage: "conv" a strided one in place of a pool,
+            "conv_max" a 1×1 one before the max pool. A tuple has one kind for each stage but the last.
+            There is one more readout: "conv" is a fully connected layer written as a convolution without padding whose
+            kernel covers the last map, then global average pooling (of one node, unless the input is larger).
+        window: 0 for textbook pools, which tile, and strides on convolutions of size `kernel`. If not 0, pools, blurs
+            and the convolution of "conv" have this size, and with "stride" a convolution that downsamples has size
+            kernel + window − 1, so that the receptive fields are the same. Adaptive polyphase layers have no window.
+            With "blur", a window of 1 is plain subsampling: every second node is kept unchanged.
+        head_kernel: size of the kernel of the "conv" readout.
         group, dim, match: see `equinet.models.parts.make_parts`.
 
     Raises:
-        ValueError: for a choice that does not exist, a count that is too small, or another number of ways than one for
-            each stage but the last.
+        ValueError: for a choice that does not exist, a count that is too small, or a tuple `down` that has not one kind
+            for each stage but the last.
     """
     parts = make_parts("small_cnn", "max", padding, norm, group, dim, match)
     check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
@@ -182,7 +182,7 @@ def vgg(
     dim: int = 2,
     match: Match = "parameters",
 ) -> Layer:
-    """VGG (Simonyan and Zisserman 2015): five stages of 3×3 convolutions, each going down by 2 at its end.
+    """VGG (Simonyan and Zisserman 2015): five stages of 3×3 convolutions, each with downsampling by 2 at its end.
 
     Published with zero padding, max pooling and a flatten readout.
 

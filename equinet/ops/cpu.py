@@ -36,7 +36,7 @@ _added = False
 
 
 def tuning() -> Tuning:
-    """What is switched on in this process now."""
+    """The settings that are switched on in this process now."""
     return _tuning
 
 
@@ -56,7 +56,7 @@ def tune_cpu() -> Tuning:
     in the last bits from an untuned run, since the convolutions add in another order. `untune_cpu` takes it back.
 
     Returns:
-        What took hold: the flag only on the jax versions it was tried on, the allocator only on glibc.
+        What took effect: the flag only on the jax versions on which it was tested, the allocator only on glibc.
     """
     global _tuning
     _tuning = Tuning(convolutions=_keep_own_convolutions(), allocator=_set_allocator(_LARGE_BLOCKS))
@@ -64,11 +64,10 @@ def tune_cpu() -> Tuning:
 
 
 def untune_cpu() -> None:
-    """Take `tune_cpu` back: its flag leaves `XLA_FLAGS`, the allocator is as before, and free heap goes back.
+    """Undo `tune_cpu`: remove its flag from `XLA_FLAGS`, restore the allocator, and return free heap to the system.
 
-    What is compiled stays as it is, and so does XLA's choice of convolutions once it has met a device: then the flag
-    that is taken out of the environment counts for new processes only. glibc no longer adapts the size of its large
-    blocks by itself.
+    Compiled code does not change. Once XLA has met a device, its choice of convolutions does not change either: then
+    the removal of the flag affects new processes only. glibc no longer adapts the size of its large blocks by itself.
     """
     global _tuning, _added
     if _added:

@@ -21,15 +21,15 @@ from equinet.symmetry.trace import Row
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """One layer's line in a certificate.
+    """The row of one layer in a certificate.
 
     Attributes:
-        path: names of the layer and those around it, outermost first.
+        path: names of the layer and of the layers that contain it, outermost first.
         layer: the layer, as text.
         grid, channels: of its output.
-        spans: stride, centre and receptive field per axis of the input.
+        spans: stride, centre and receptive field, per axis of the input.
         strict, orbit, invariance: the groups of the network up to and including this layer.
-        lost: what this layer lost, or won back, as text; empty if nothing.
+        lost: what this layer lost or won back, as text; empty if nothing.
         reason: why.
     """
 
@@ -54,14 +54,14 @@ class LedgerRow:
 class Certificate:
     """What `certify` proves about a network: lower bounds that hold for all weights and inputs.
 
-    With adaptive polyphase layers: for all inputs from which an equivariant choice is possible. None is where such a
-    layer meets a map that an isometry which exchanges the leading phases leaves as it is (a constant map, say).
+    With adaptive polyphase layers they hold for all inputs for which an equivariant choice exists. None exists if an
+    isometry exchanges the leading phases of a map and leaves the map unchanged (a constant map, say).
 
     Attributes:
-        domain, channels: the input's.
+        domain, channels: of the input.
         field: the symmetry of the output.
-        stages: of a network of layers, its parts: a function of `net.bind(variables)` that cuts it wherever `strict`
-            changes along its chain, into pairs of a part and the certificate up to it. None where none is known.
+        stages: for a network of layers, a function of `net.bind(variables)` that cuts the network wherever `strict`
+            changes, into pairs of a part and the certificate up to that part. None if no parts are known.
     """
 
     domain: Domain
@@ -76,7 +76,7 @@ class Certificate:
 
     @property
     def fibre(self) -> int:
-        """The output's channels; a `Fibre` where point operations (those of the input) move them."""
+        """The channels of the output; a `Fibre` if point operations (of the input) act on them."""
         return self.field.fibre
 
     @cached_property
@@ -96,7 +96,7 @@ class Certificate:
 
     @property
     def adaptive(self) -> bool:
-        """Whether a layer chooses by the data which nodes to keep, so that inputs without a choice are excepted."""
+        """Whether a layer chooses from the data which nodes to keep; inputs without such a choice are excepted."""
         return any(row.after.variables or row.after.scope.phases for row in self.field.trace.rows)
 
     def action(self, g: Isometry) -> Isometry:
@@ -126,8 +126,8 @@ class Certificate:
     def valid_interior(self) -> tuple[tuple[int, int] | None, ...]:
         """Per axis, the first and last output whose receptive field stays inside the input, or None if none does.
 
-        On these the group of the infinite plane holds whatever the padding. None too along axes without a size and
-        where an output depends on every input.
+        On these outputs the group of the infinite plane holds, whatever the padding. Also None along axes without a
+        size, and if an output depends on every input.
         """
         if not self.output.dim:
             return (None,) * self.domain.dim
@@ -149,7 +149,7 @@ class Certificate:
         return f"Certificate({self.domain}: strict {self.strict}, invariance {self.invariance})"
 
     def table(self) -> str:
-        """The ledger as text, a row per layer; printing the certificate shows the groups and what lost something."""
+        """The ledger as text, one row per layer. (Printing a certificate shows only the rows that lose something.)"""
         return _as_table(self)
 
     def __str__(self) -> str:

@@ -38,14 +38,14 @@ class Field:
     Attributes:
         source, input_fibre: the input's domain and channels.
         grid: the value's own grid (dimension 0 after global pooling or flattening).
-        fibre: its channels: a number, or a `Fibre` that says how point operations *of the source* move them. Where it
-            is one, all operations in `deferred` are of the fibre's group.
-        deferred: how isometries of the source move it, as windows on an earlier value.
+        fibre: its channels: a number, or a `Fibre` that describes how point operations *of the source* act on them. If
+            it is a `Fibre`, all operations in `deferred` are in its group.
+        deferred: how isometries of the source act on the value, as windows on an earlier value.
         scope: the phases that adaptive layers chose.
-        trace: how it came about.
-        raw: whether this is the network's input, of which only an `AsFibre` sees more than the number of channels.
-        trial: how the value varies with the input and the weights; None where nothing says so.
-        unfolded: after space to depth by a factor, that factor and this value at its old places.
+        trace: how the value was computed.
+        raw: whether this is the network's input; only an `AsFibre` sees more of it than the number of channels.
+        trial: how the value varies with the input and the weights; None if this is not known.
+        unfolded: after space to depth by a factor, that factor and this value on the grid before it.
         parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
     """
 
@@ -332,10 +332,10 @@ class Field:
         *,
         linear: bool = False,
     ) -> Field:
-        """The sum, product or concatenation of two values of one grid: both must move alike.
+        """The sum, product or concatenation of two values of one grid; isometries that act equally on both survive.
 
         Args:
-            channels: the fibre of a concatenation; None for a sum or product, whose channels must move alike too.
+            channels: the fibre of a concatenation; None for a sum or product, where the fibres must be equal too.
             linear: whether it is a sum or a concatenation, so that affine branches join to an affine value.
             shared: pairs of a phase of this branch and one of the other that are the same by construction.
         """

@@ -27,7 +27,7 @@ Holds = Callable[[Sequence[Isometry]], list[bool]]
 
 @dataclass(frozen=True)
 class Discovered:
-    """What a black box was found to keep. It can serve as the claim of `verify`.
+    """The group that was found for a black box. It can serve as the claim of `verify`.
 
     Args:
         domain: of the input.
@@ -37,11 +37,11 @@ class Discovered:
         images: φ of the generators of `strict`.
         output: the output grid.
         measured: how many elements were evaluated.
-        tol: the largest relative error taken for rounding.
+        tol: the largest relative error that counts as rounding.
         dtype: of the arithmetic.
-        fibre: what point operations do to the channels of the output, as it was given.
-        hidden: channels of which nothing can be told, since rounding hides errors in them. Where there are any, no
-            element but the identity is reported.
+        fibre: how point operations act on the channels of the output, as given.
+        hidden: channels for which no verdict is possible, since rounding hides errors in them. If there are any, only
+            the identity is reported.
     """
 
     domain: Domain
@@ -107,18 +107,19 @@ def discover(
     """Find the largest group of isometries that act on the output of `fn`, and how.
 
     An element holds if one isometry of the output grid explains f(g·x) for all examples; see `verify` for errors and
-    tolerance. The translations that hold form a lattice T. While some hold that are not yet in T, one of them has prime
-    order modulo T, so only the lines of order p in Z^d / T are tested, for the primes p that divide its index: a few
-    dozen evaluations, sheared lattices included. Point operations follow, each with its possible shifts modulo T
-    (those whose powers and conjugates stay within what was found) until one holds.
+    tolerance. The translations that hold form a lattice. The search enlarges a sublattice T of it: as long as some
+    translation outside T holds, one of prime order modulo T holds. So only the lines of order p in Z^d / T are tested,
+    for the primes p that divide its index: a few dozen evaluations, sheared lattices included. Then each point
+    operation is tested with its possible shifts modulo T (those whose powers and conjugates stay within what was
+    found), until one holds.
 
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`.
         domain: a finite domain.
         key: a JAX key, or an int seed.
-        channels: of the input; a `Fibre` if point operations move them, which are then those of its group.
-        fibre: what point operations do to the channels of the output; None: nothing.
-        output: the output grid, if it is not of the output array's sizes with the input's boundaries.
+        channels: of the input; a `Fibre` if point operations act on them (then only those of its group are tested).
+        fibre: how point operations act on the channels of the output; None: trivially.
+        output: the output grid, unless it has the sizes of the output array and the boundaries of the input.
         batch, trials, dtype, jit, chunk, memory, tol, inputs, progress: as for `verify`.
 
     Raises:

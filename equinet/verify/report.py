@@ -28,20 +28,20 @@ class Report:
         group: the claimed group.
         errors: relative error of each element measured: for one in the claimed group under the claimed action, for one
             outside it the smallest over the output isometries tried.
-        actions: the output isometry of each element: the claimed one, or the best that was found.
-        tol: the largest error taken for rounding. Errors are relative to how much the channel varies, the largest over
-            channels.
-        floor: the noise floor that `tol` was derived from.
-        scale: how much the channel varies that varies most, in units of the output.
+        actions: the output isometry of each element: the claimed one, or the best one found.
+        tol: the largest error that counts as rounding. Errors are relative to how much the channel varies; the largest
+            over channels counts.
+        floor: the noise floor from which `tol` was derived.
+        scale: how much the channel with the largest variation varies, in units of the output.
         dtype: of the arithmetic.
-        sizes: of the array that was fed, the domain's or a canvas's.
+        sizes: of the input array, those of the domain or of a canvas.
         measured_outside: whether elements outside the claimed group were measured.
-        bound: the most to which the errors of claimed elements can add up in any element of the claimed group, on the
-            inputs tried; None where it is infinite. In mode "cosets" an element's error can differ by that much from
-            its representative's.
+        bound: the largest sum of errors that any element of the claimed group can have, on the inputs tried; None if it
+            is infinite. In mode "cosets" the error of an element can differ by that much from the error of its
+            representative.
         examples: examples per generator.
-        far: errors of claimed elements far from the generators, one batch each, where all of the generators hold.
-        hidden: channels of which nothing can be told, since rounding hides errors in them.
+        far: errors of claimed elements far from the generators, one batch each; measured if all generators hold.
+        hidden: channels for which no verdict is possible, since rounding hides errors in them.
         culprit: the channel in which the worst claimed element fails, if it does.
     """
 
@@ -85,7 +85,7 @@ class Report:
 
     @property
     def sound(self) -> bool | None:
-        """Whether every claimed element measured holds; None if none fails, but rounding may hide that one does."""
+        """Whether every claimed element measured holds; None if none fails, but rounding may hide a failure."""
         if any(e > self.tol for e in self.claimed.values()):
             return False
         return None if self.hidden else True
@@ -94,7 +94,7 @@ class Report:
     def tight(self) -> bool | None:
         """Whether no element outside the claimed group holds.
 
-        None if none was measured, or if some hold as far as can be told and rounding hides more.
+        None if none was measured, or if some seem to hold and rounding may hide their failure.
         """
         if not self.measured_outside:
             return None
@@ -104,16 +104,16 @@ class Report:
 
     @property
     def verdict(self) -> str:
-        """ "passed", "failed" or "cannot tell", which is no pass."""
+        """ "passed", "failed" or "cannot tell", which is not a pass."""
         if self.sound is False or self.tight is False:
             return "failed"
         return "passed" if self.sound else "cannot tell"
 
     @property
     def separation(self) -> tuple[float | None, float | None]:
-        """The largest error taken for rounding and the smallest taken for breaking, None where there is none.
+        """The largest error that counts as rounding and the smallest that does not; None if there is none.
 
-        The further apart, the surer the verdict; where they are within an order of one another, measure in float64.
+        The further apart they are, the more certain the verdict. Within a factor of ten, measure in float64.
         """
         errors = self._all.values()
         held = [e for e in errors if e <= self.tol]
@@ -124,7 +124,7 @@ class Report:
     def passed(self) -> bool:
         """Whether the claim agrees with all that was measured: sound, and not known to be loose.
 
-        False too where the verdict is "cannot tell".
+        Also False if the verdict is "cannot tell".
         """
         return self.verdict == "passed"
 

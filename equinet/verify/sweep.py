@@ -59,38 +59,39 @@ def verify(
 ) -> Report:
     """Measure whether `f(g·x) = φ(g)·f(x)` for every g of a claimed group H, and for no g outside it.
 
-    The error of g is `max |f(g·x) − φ(g)·f(x)|` over batch and positions, divided by how much the channel varies, the
-    largest over channels, real and imaginary parts apart; `Probe` says how variation, noise floor and tolerance are
-    derived. Inputs are standard normal, and for up to half of the examples few-valued, large, sparse, of one sign, or
-    tied between polyphase components; or your own (`inputs`). The verdict is "passed", "failed", or "cannot tell" where
-    rounding hides errors above 1e-3 of some channel's variation (64 units in the last place in bfloat16 and float16).
-    It is a verdict about these inputs: a function that fails on none of them passes.
+    The error of g is `max |f(g·x) − φ(g)·f(x)|` over batch and positions, divided by how much the channel varies; the
+    largest over channels, where real and imaginary parts are separate channels. `Probe` describes how variation, noise
+    floor and tolerance are derived. Inputs are standard normal, and for up to half of the examples few-valued, large,
+    sparse, of one sign, or tied between polyphase components; or your own (`inputs`). The verdict is "passed",
+    "failed", or "cannot tell". It is "cannot tell" if rounding hides errors above 1e-3 of the variation of some channel
+    (64 units in the last place in bfloat16 and float16). The verdict is about these inputs: a function that fails on
+    none of them passes.
 
-    - `"generators"`: each generator of H on `trials` batches. If they hold, so does H, since φ is a homomorphism (where
-      φ(g k) is not φ(g) φ(k) for generators g and k, their product is measured too), but their errors add up. So the
-      2nd, 4th, 8th, … powers of its translations and those half way around are measured too, on one batch or two each:
-      `bound` = ε·L, ε the largest of these errors and L the number of elements needed for any h in H, is the most that
-      any h can have (on the inputs tried). Says nothing about elements outside H.
-    - `"sweep"`: every element of the domain's group. Those of H are tested with φ. One outside H holds if *some*
-      isometry of the output grid explains it, so that the report says sound and tight at once. Elements of H take
-      the batches in turn, generators take all.
+    - `"generators"`: each generator of H on `trials` batches. If they hold, so does H, since φ is a homomorphism (if
+      φ(g k) is not φ(g) φ(k) for generators g and k, their product is measured too). But their errors add up. So the
+      2nd, 4th, 8th, … powers of the translations and the translations half way around are measured too, on one batch
+      or two each. With the largest of these errors ε, and the number L of elements needed to compose any h in H, no h
+      has an error above `bound` = ε·L (on the inputs tried). This mode says nothing about elements outside H.
+    - `"sweep"`: every element of the domain's group. Elements of H are tested with φ. An element outside H holds if
+      *some* isometry of the output grid explains it. So the report contains both sound and tight. Each element of H is
+      tested on one batch, in turn, and the generators on all batches.
     - `"cosets"`: H as by its generators, then one element g of each right coset `H g` outside. For h in H,
       `f(h g x) = φ(h) f(g x)` up to h's error at `g x`, and φ(h) only permutes entries, so the errors of `h g` under
       `φ(h) ψ` and of g under ψ differ by at most `bound` = ε·L. Hence if g fails at `tol + bound` the whole coset fails
       at `tol`, and if g holds the whole coset holds at `tol + bound`: the full sweep's verdict, for one element per
       coset, unless errors lie within `bound` of the tolerance.
-    - `"shared"`: the same elements, for a bound network and its certificate. A part of the network whose output a group
-      K acts on runs once per coset of K, and its output is moved as K acts on it. Each K is measured before it is
-      relied on (its generators, on two batches, at the part's own tolerance), and a chunk of elements without sharing
-      too; where K does not hold, or these differ, with a warning, or the values of its cosets would take more than
-      `memory`, nothing is shared. `bound` includes the errors of these groups, as if the rest of the network passed
-      them on as they are. Needs a finite domain.
+    - `"shared"`: the same elements, for a bound network and its certificate. If a part of the network is equivariant
+      under a group K, it runs once per coset of K, and the action of K gives its other outputs. Each K is measured
+      before it is used (its generators, on two batches, at the tolerance of the part), and so is a chunk of elements
+      without sharing. Nothing is shared if K does not hold, if these differ (with a warning), or if the values of the
+      cosets would take more than `memory`. `bound` includes the errors of these groups, as if the rest of the network
+      passed them on unchanged. Needs a finite domain.
 
-    A certificate of a network that chooses by the data which nodes to keep excepts inputs from which no choice is
-    possible, those that an isometry which exchanges the choices leaves as they are. So few-valued inputs that an
-    element of H fixes are left out unless their outputs are fixed too (not under a certificate that says it excepts
-    none), and under such a certificate those on which `f(g·x)` is another isometry of `f(x)`, if claimed elements fail
-    nowhere else.
+    If a network chooses from the data which nodes to keep, its certificate excepts inputs for which no equivariant
+    choice exists: an isometry that exchanges the choices leaves them unchanged. So few-valued inputs that an
+    element of H fixes are left out unless their outputs are fixed too (not if the certificate states that it excepts
+    none). Under such a certificate, inputs on which `f(g·x)` is another isometry of `f(x)` are left out too, if claimed
+    elements fail nowhere else.
 
     On a domain with infinite axes, `plane` above all, elements are applied on a canvas sized from the claim's
     `receptive_field` and outputs compared only where they see none of its border (modes "generators" and "cosets");
@@ -99,7 +100,7 @@ def verify(
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch: any callable, or `net.bind(variables)`, which
             is compiled once per network, whatever the weights.
-        claim: a certificate (anything with its `domain`, `channels`, `strict`, `action`, `output`), or a `SpaceGroup`.
+        claim: a certificate (any object with `domain`, `channels`, `strict`, `action`, `output`), or a `SpaceGroup`.
         domain: the domain of a `SpaceGroup` claim, or the canvas of a claim on an infinite one.
         mode: one of `MODES`.
         key: a JAX key, or an int seed.
@@ -107,22 +108,23 @@ def verify(
             `SpaceGroup`, the trivial action if the output has no spatial axes (`[batch, channels]`: invariance), and
             g ↦ g if the output grid has the input's sizes.
         output: the output grid, by default the certificate's, else the array's sizes with the input's boundaries.
-        channels: of the input, by default the certificate's, or 1; a `Fibre` if point operations move them.
-        fibre: what point operations do to the channels of the output, by default the certificate's, or nothing.
+        channels: of the input, by default the certificate's, or 1; a `Fibre` if point operations act on them.
+        fibre: how point operations act on the channels of the output, by default as in the certificate, or trivially.
         batch: examples per element.
         trials: batches for each generator, and for elements outside H that one batch cannot tell from a symmetry.
         dtype: float32, float64 (needs no global flag), bfloat16 or float16; weights of a bound network are cast to it.
-            In bfloat16 the tolerance is several percent, so that elements which break a symmetry by less seem to hold.
+            In bfloat16 the tolerance is several percent, so an element with a smaller error seems to hold.
         jit: False for code that is not JAX: `fn` then receives and returns numpy arrays.
-        chunk: elements per compiled step; by default 32 examples of them on a CPU (more if they are small), where more
-            run no faster, and 256 on an accelerator; in mode "shared" as few as the cosets of its parts fill.
+        chunk: elements per compiled step; by default as many as make 32 examples on a CPU (more if they are small),
+            since more run no faster, and 256 on an accelerator; in mode "shared" as few as the cosets of its parts
+            fill.
         memory: bytes that a compiled step may take for intermediate values, on each device; by default 4 GiB. The chunk
-            shrinks until it takes no more. Mode "shared" counts those within the parts of a network, and keeps values
-            between two parts if they take no more than this; while they are moved there are up to three copies.
-        tol: overrides the derived tolerance: an error, relative to a channel's variation, that you accept. Nothing is
-            hidden then.
+            shrinks until it takes no more. Mode "shared" counts the values within the parts of a network, and keeps the
+            values between two parts if they take no more than this; while these are moved there are up to three copies.
+        tol: replaces the derived tolerance: the error, relative to the variation of a channel, that you accept. Then
+            nothing is hidden.
         inputs: your own examples `[n, *sizes, channels]` to measure on, in place of random ones.
-        shifts_only: test what the claim says of translations, and no other isometries.
+        shifts_only: test translations only.
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 
     Raises:
