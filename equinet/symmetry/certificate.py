@@ -7,13 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from importlib import import_module
 from math import ceil, floor
+from pathlib import Path
 from typing import Any
 
+from equinet.checks import as_target
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain
-from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import point_group_symbol
+from equinet.symmetry import report
 from equinet.symmetry.field import Field
 from equinet.symmetry.spans import Span
 from equinet.symmetry.trace import Row
@@ -143,17 +146,36 @@ class Certificate:
 
     def to_json(self) -> str:
         """The certificate as JSON: groups as text and generators, and the ledger."""
-        return json.dumps(_as_dict(self), indent=2, ensure_ascii=False)
+        return json.dumps(report.as_dict(self), indent=2, ensure_ascii=False)
+
+    def to_frame(self) -> Any:
+        """The ledger as a pandas data frame, a row per layer.
+
+        Raises:
+            ModuleNotFoundError: without pandas; `to_json` has the same rows.
+        """
+        return import_module("pandas").DataFrame(report.records(self))
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """The certificate as a piece of HTML without scripts, as notebooks show it; also written to `path`."""
+        target = None if path is None else as_target(path, "to_html")
+        text = report.html(self)
+        if target is not None:
+            target.write_text(text, encoding="utf-8")
+        return text
+
+    def _repr_html_(self) -> str:
+        return report.html(self)
 
     def __repr__(self) -> str:
         return f"Certificate({self.domain}: strict {self.strict}, invariance {self.invariance})"
 
     def table(self) -> str:
         """The ledger as text, one row per layer. (Printing a certificate shows only the rows that lose something.)"""
-        return _as_table(self)
+        return report.table(self)
 
     def __str__(self) -> str:
-        return _answer(self)
+        return report.answer(self)
 
 
 def _interior(span: Span, size: int | None, outputs: int | None) -> tuple[int, int] | None:
@@ -207,118 +229,3 @@ def _changes(before: SpaceGroup, after: SpaceGroup) -> list[str]:
 
 def _translations(group: SpaceGroup) -> str:
     return "none" if group.lattice == group.periods else str(group.lattice)
-
-
-def _grid(domain: Domain) -> str:
-    return "×".join("∞" if n is None else str(n) for n in domain.sizes) or "–"
-
-
-def _fraction(value: Fraction) -> str:
-    return str(value) if value.denominator == 1 else f"{float(value):g}"
-
-
-def _answer(cert: Certificate) -> str:
-    """The groups first, then what lost something."""
-    orbit = [] if cert.orbit == cert.strict else [f"orbit       {cert.orbit}"]
-    lines = [
-        f"strict      {cert.strict}",
-        *orbit,
-        f"invariance  {cert.invariance}",
-        f"input       {cert.domain}, {_channels(cert.channels)}",
-        f"output      {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}",
-    ]
-    lost = [row for row in cert.ledger if row.lost]
-    if lost:
-        cells = [(row.index, row.layer, _after(row), _why(row)) for row in lost]
-        lines += ["", *_aligned([("lost at", "", "strict group", "what, and why"), *cells], (24, 52, 60))]
-    rest = len(cert.ledger) - len(lost)
-    if lost and rest:
-        lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; table() lists all"]
-    elif rest:
-        lines += ["", f"no row loses anything; table() lists all {rest}"]
-    return "\n".join(lines)
-
-
-def _as_table(cert: Certificate) -> str:
-    """Every row of the ledger."""
-    header = ("layer", "", "grid", "channels", "stride", "sees", "strict group", "lost here, and why")
-    rows: list[tuple[str, ...]] = [header]
-    for row in cert.ledger:
-        stride = "×".join(_fraction(s.stride) for s in row.spans) if row.grid.dim else "–"
-        sees = "×".join("all" if s.extent is None else str(s.extent) for s in row.spans)
-        grid, channels = _grid(row.grid), str(int(row.channels))
-        rows.append((row.index, row.layer, grid, channels, stride, sees, _after(row), _why(row)))
-    return "\n".join(_aligned(rows, (24, 52, 12, 8, 9, 9, 60)))
-
-
-def _after(row: LedgerRow) -> str:
-    return f"{row.strict}{'' if row.orbit == row.strict else f' (orbit: {row.orbit})'}"
-
-
-def _why(row: LedgerRow) -> str:
-    return f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], limits: tuple[int, ...]) -> list[str]:
-    """Rows with their cells below each other; those longer than their column's limit are cut. The last has none."""
-    cut = [
-        [cell if len(cell) <= most else cell[: most - 1] + "…" for cell, most in zip(row[:-1], limits, strict=True)]
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(*cut, strict=True)]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)), row[-1]]).rstrip()
-        for cells, row in zip(cut, rows, strict=True)
-    ]
-
-
-def _channels(count: int) -> str:
-    size = int(count)
-    return f"{size} channel{'s' if size > 1 else ''}" + (f": {count}" if isinstance(count, Fibre) else "")
-
-
-def _described(channels: int) -> int | str:
-    return str(channels) if isinstance(channels, Fibre) else channels
-
-
-def _describe(group: SpaceGroup) -> dict[str, Any]:
-    return {
-        "name": str(group),
-        "order": group.order,
-        "index": group.index,
-        "translations": [list(row) for row in group.lattice.basis],
-        "generators": [{"matrix": g.matrix, "shift": g.shift} for g in group.generators],
-    }
-
-
-def _as_dict(cert: Certificate) -> dict[str, Any]:
-    return {
-        "domain": str(cert.domain),
-        "channels": _described(cert.channels),
-        "output": {"grid": list(cert.output.sizes), "channels": _described(cert.fibre)},
-        "strict": _describe(cert.strict),
-        "orbit": _describe(cert.orbit),
-        "invariance": _describe(cert.invariance),
-        "action": [
-            {"element": str(g), "output": str(cert.action(g)) if cert.output.dim else "identity"}
-            for g in cert.strict.generators
-        ],
-        "stride": [str(s) for s in cert.stride],
-        "centre": [str(c) for c in cert.centre],
-        "receptive_field": list(cert.receptive_field),
-        "valid_interior": [list(v) if v else None for v in cert.valid_interior],
-        "ledger": [
-            {
-                "layer": row.index,
-                "description": row.layer,
-                "grid": list(row.grid.sizes),
-                "channels": _described(row.channels),
-                "strict": str(row.strict),
-                "orbit": str(row.orbit),
-                "invariance": str(row.invariance),
-                "lost": row.lost,
-                "reason": row.reason,
-            }
-            for row in cert.ledger
-        ],
-    }

@@ -44,7 +44,7 @@ def _plus_identity(matrix: Matrix) -> Matrix:
     return tuple(tuple(v + int(i == j) for j, v in enumerate(row)) for i, row in enumerate(matrix))
 
 
-def _has_reflection(lattice: Lattice, mirror: Matrix, shift: Vector) -> bool:
+def has_reflection(lattice: Lattice, mirror: Matrix, shift: Vector) -> bool:
     """Whether the coset `(M, t + L)` holds an involution, `(1 + M)(t + l) = 0`; otherwise all are proper glides."""
     doubled = _plus_identity(mirror)
     return matvec(doubled, shift) in lattice.image(doubled)
@@ -77,7 +77,7 @@ def plane_group_symbol(lattice: Lattice, operations: Operations) -> str | None:
     turns = max(order_of(a) for a, _ in operations if determinant(a) > 0)
     if not mirrors:
         return f"p{turns}"
-    glides = sum(not _has_reflection(lattice, a, t) for a, t in mirrors)
+    glides = sum(not has_reflection(lattice, a, t) for a, t in mirrors)
     if turns == 4:
         return "p4g" if glides else "p4m"
     if _is_centred(lattice, mirrors[0][0]):

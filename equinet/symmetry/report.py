@@ -1,0 +1,234 @@
+"""Certificates as text, HTML and plain records: the answer first, then what lost something, then every row."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from html import escape
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from equinet.groups.domain import Domain
+from equinet.groups.fibre import Fibre
+from equinet.groups.space_group import SpaceGroup
+from equinet.groups.symbols.words import in_words
+
+if TYPE_CHECKING:
+    from equinet.symmetry.certificate import Certificate, LedgerRow
+
+VERSION = 1
+"""Of what `as_dict` gives: it grows when an entry changes its meaning or goes, not when one is added."""
+
+WIDTH = 80
+"""Columns of a terminal that text fits into; a name, a reason or a group that is longer alone is never cut."""
+
+
+def answer(cert: Certificate) -> str:
+    """The groups first, then what lost something and why: neighbours that lose the same for the same reason together.
+
+    Fits `WIDTH` columns.
+    """
+    lines = [*_groups(cert), *_ends(cert)]
+    lost = [row for row in cert.ledger if row.lost]
+    lines += [""] if lost else []
+    for why, rows in groupby(lost, key=_why):
+        lines += [*_place(list(rows)), *_wrapped(why, "  lost: ")]
+    rest = len(cert.ledger) - len(lost)
+    if lost and rest:
+        lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; table() lists all"]
+    elif rest:
+        lines += ["", f"no row loses anything; table() lists all {rest}"]
+    return "\n".join(lines)
+
+
+def table(cert: Certificate) -> str:
+    """Every row of the ledger; below it what it lost and why, and the group that is left where that changes.
+
+    Fits `WIDTH` columns, where names, layers and groups are not longer by themselves.
+    """
+    header = ("layer", "grid", "channels", "stride", "sees")
+    cells = [
+        (f"{row.index}  {row.layer}", _grid(row.grid), str(int(row.channels)), _stride(row), _sees(row))
+        for row in cert.ledger
+    ]
+    widths = [max(map(len, column)) for column in zip(header[1:], *(row[1:] for row in cells), strict=True)]
+    room = max(WIDTH - sum(widths) - 2 * len(widths), 20)
+    widths = [min(max(len(first) for first, *_ in [header, *cells]), room), *widths]
+    lines, before = [_aligned(header, widths)], ""
+    for row, line in zip(cert.ledger, cells, strict=True):
+        lines.append(_aligned((_cut(line[0], row.index, widths[0]), *line[1:]), widths))
+        lines += _wrapped(_why(row), "    lost: ") if row.lost else []
+        lines += _wrapped(_after(row), "    left: ") if _after(row) != before else []
+        before = _after(row)
+    return "\n".join(lines)
+
+
+def _groups(cert: Certificate) -> Iterator[str]:
+    yield f"strict      {cert.strict}"
+    if cert.orbit != cert.strict:
+        yield f"orbit       {cert.orbit}"
+    yield f"invariance  {cert.invariance}"
+
+
+def _ends(cert: Certificate) -> Iterator[str]:
+    yield f"input       {cert.domain}, {_channels(cert.channels)}"
+    yield f"output      {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}"
+
+
+def _place(rows: Sequence[LedgerRow]) -> list[str]:
+    """Where it was lost: one layer with its arguments, several by name."""
+    return _wrapped(", ".join(row.index for row in rows) if len(rows) > 1 else f"{rows[0].index}  {rows[0].layer}")
+
+
+def _cut(text: str, name: str, room: int) -> str:
+    """A name and what follows it; only the latter is cut."""
+    return text if len(text) <= room else f"{text[: max(room - 1, len(name))]}…"
+
+
+def _wrapped(text: str, first: str = "") -> list[str]:
+    return textwrap.wrap(
+        text, WIDTH, initial_indent=first, subsequent_indent=" " * (len(first) or 4), break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first, *rest = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+    return "  ".join([first, *(cell.strip().rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
+
+
+def _grid(domain: Domain) -> str:
+    return "×".join("∞" if n is None else str(n) for n in domain.sizes) or "–"
+
+
+def _sees(row: LedgerRow) -> str:
+    """The receptive field."""
+    return "×".join("all" if span.extent is None else str(span.extent) for span in row.spans)
+
+
+def _fraction(value: Fraction) -> str:
+    return str(value) if value.denominator == 1 else f"{float(value):g}"
+
+
+def _stride(row: LedgerRow) -> str:
+    return "×".join(_fraction(span.stride) for span in row.spans) if row.grid.dim else "–"
+
+
+def _after(row: LedgerRow) -> str:
+    return f"{row.strict}{'' if row.orbit == row.strict else f' (orbit: {row.orbit})'}"
+
+
+def _why(row: LedgerRow) -> str:
+    return f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
+
+
+def _channels(count: int) -> str:
+    size = int(count)
+    return f"{size} channel{'s' if size > 1 else ''}" + (f": {count}" if isinstance(count, Fibre) else "")
+
+
+_CELL = "padding:2px 12px 2px 0;vertical-align:top;text-align:left;white-space:normal"
+_QUIET = "opacity:.65"
+_LOSS = "border-left:3px solid #D55E00;padding-left:8px;margin:6px 0"
+
+
+def html(cert: Certificate) -> str:
+    """The certificate as HTML that needs no scripts and no style sheet, on light and dark pages alike."""
+    rows = [(kind, str(group), in_words(group)) for kind, group in _named(cert)]
+    groups = "".join(
+        f'<tr><td style="{_CELL};{_QUIET}">{kind}</td><td style="{_CELL}"><b>{escape(words)}</b><br>'
+        f'<span style="{_QUIET}">{escape(symbol)}</span></td></tr>'
+        for kind, symbol, words in rows
+    )
+    ends = "".join(f'<div style="{_QUIET}">{escape(" ".join(line.split()))}</div>' for line in _ends(cert))
+    lost = [row for row in cert.ledger if row.lost]
+    losses = "".join(
+        f'<div style="{_LOSS}"><b>{escape(", ".join(row.index for row in rows))}</b> loses {escape(what)}'
+        f'<div style="{_QUIET}">{escape(why)}</div></div>'
+        for (what, why), rows in ((key, list(part)) for key, part in groupby(lost, lambda row: (row.lost, row.reason)))
+    )
+    return (
+        f'<div class="equinet-certificate" style="font-size:90%;line-height:1.4">'
+        f'<table style="border-collapse:collapse;margin:0">{groups}</table>{ends}'
+        f"{losses or '<div>No row loses anything.</div>'}"
+        f"<details><summary>all {len(cert.ledger)} rows</summary>{_html_table(cert.ledger)}</details></div>"
+    )
+
+
+def _named(cert: Certificate) -> Iterator[tuple[str, SpaceGroup]]:
+    yield "equivariant under", cert.strict
+    if cert.orbit != cert.strict:
+        yield "up to a shift that depends on the input", cert.orbit
+    yield "invariant under", cert.invariance
+
+
+def _html_table(ledger: Iterable[LedgerRow]) -> str:
+    head = ("layer", "", "grid", "channels", "stride", "sees", "equivariant under", "lost here, and why")
+    lines = [f"<tr>{_html_cells('th', head)}</tr>"]
+    for row in ledger:
+        cells = (row.index, row.layer, _grid(row.grid), str(int(row.channels)), _stride(row), _sees(row), _after(row))
+        tint = "background:rgba(213,94,0,.12)" if row.lost else ""
+        lines.append(f'<tr style="{tint}">{_html_cells("td", (*cells, _why(row)))}</tr>')
+    return f'<table style="border-collapse:collapse">{"".join(lines)}</table>'
+
+
+def _html_cells(tag: str, cells: Iterable[str]) -> str:
+    return "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
+
+
+def records(cert: Certificate) -> list[dict[str, Any]]:
+    """The ledger as a dict per row."""
+    return [
+        {
+            "layer": row.index,
+            "description": row.layer,
+            "grid": list(row.grid.sizes),
+            "channels": _described(row.channels),
+            "stride": [str(span.stride) for span in row.spans] if row.grid.dim else [],
+            "receptive_field": [span.extent for span in row.spans],
+            "strict": str(row.strict),
+            "orbit": str(row.orbit),
+            "invariance": str(row.invariance),
+            "lost": row.lost,
+            "reason": row.reason,
+        }
+        for row in cert.ledger
+    ]
+
+
+def as_dict(cert: Certificate) -> dict[str, Any]:
+    """The whole certificate in plain types."""
+    return {
+        "version": VERSION,
+        "domain": str(cert.domain),
+        "channels": _described(cert.channels),
+        "output": {"grid": list(cert.output.sizes), "channels": _described(cert.fibre)},
+        "strict": _describe(cert.strict),
+        "orbit": _describe(cert.orbit),
+        "invariance": _describe(cert.invariance),
+        "action": [
+            {"element": str(g), "output": str(cert.action(g)) if cert.output.dim else "identity"}
+            for g in cert.strict.generators
+        ],
+        "stride": [str(s) for s in cert.stride],
+        "centre": [str(c) for c in cert.centre],
+        "receptive_field": list(cert.receptive_field),
+        "valid_interior": [list(v) if v else None for v in cert.valid_interior],
+        "ledger": records(cert),
+    }
+
+
+def _described(channels: int) -> int | str:
+    return str(channels) if isinstance(channels, Fibre) else channels
+
+
+def _describe(group: SpaceGroup) -> dict[str, Any]:
+    return {
+        "name": str(group),
+        "words": in_words(group),
+        "order": group.order,
+        "index": group.index,
+        "translations": [list(row) for row in group.lattice.basis],
+        "generators": [{"matrix": g.matrix, "shift": g.shift} for g in group.generators],
+    }
