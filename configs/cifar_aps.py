@@ -12,7 +12,7 @@ from 1 to 0.025, as in the code of Rojas-Gomez et al. 2022.
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 NETWORKS = ("stride", "aps", "lps", "blur")
 

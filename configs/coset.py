@@ -22,7 +22,7 @@ from itertools import product
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 FIXED = {"1": 0, "4": 1, "16": 2, "64": 3, "none": 3, "64_shifts": 3, "none_shifts": 3}
 """Of each group, how many of the three ways down keep the nodes at even places."""

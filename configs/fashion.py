@@ -15,7 +15,7 @@ accuracies move by a point from seed to seed, and both with the machine and the 
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 NETWORKS = {
     "stride": {"down": "stride", "padding": "circular", "readout": "gap"},

@@ -21,7 +21,7 @@ from itertools import product
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 DOWNS = ("none", "stride", "max", "avg", "blur", "maxblur", "aps", "lps")
 PADDINGS = ("circular", "zero", "reflect")

@@ -15,7 +15,7 @@ from itertools import product
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 DATA = {
     "leaf": {"dataset": "osu_leaf", "size": 432, "batch": 20, "epochs": 60},

@@ -24,7 +24,7 @@ from typing import Any
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 GROUPS = {"p4": 3, "p4m": 2}
 """Copies of the regular representation in a layer."""

@@ -14,7 +14,7 @@ from itertools import product
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 DATA = {"upright": "mnist", "rotated": "rotated_mnist"}
 GROUPS = {"z2": None, "p4": "p4", "p4m": "p4m"}

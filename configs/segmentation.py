@@ -11,7 +11,7 @@ normalisation is there because without it training may end at nothing but backgr
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 SEEDS = (0, 1)
 NETWORKS = {

@@ -1,6 +1,6 @@
 """At which image sizes do the architectures keep flips, rotations and shifts? Nothing is trained.
 
-    python -m scripts.query --config=configs/sizes.py:resnet-zero --size=33 --domain=box
+    equinet query --config=configs/sizes.py:resnet-zero --size=33 --domain=box
     python -m scripts.study --study=sizes --workdir=runs/sizes
 
 Names are MODEL-PADDING: the keys of `MODELS`, each over p4m and as narrow as can be, since sizes do not depend on
@@ -13,7 +13,7 @@ from typing import Any
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 MODELS: dict[str, dict[str, Any]] = {
     "small_cnn_max": {"name": "small_cnn", "features": (1, 1, 1), "down": "max"},

@@ -12,7 +12,7 @@ what a network carries over to the mirror image, not how it generalises.
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 SEEDS = (0,)
 NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "aps_circular", "max_mirror")

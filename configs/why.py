@@ -25,7 +25,7 @@ from itertools import product
 import ml_collections
 
 from configs.common import base
-from experiments.names import check_name
+from equinet.names import check_name
 
 WIDTHS = {
     "max": (7, 16, 44, 32),

@@ -58,21 +58,6 @@ class Layout:
         return jax.make_array_from_callback(array.shape, self.split, lambda index: array[index])
 
 
-def check_room(tree: Any, what: str) -> None:
-    """Raise unless arrays of the shapes and types in `tree` fit into the memory of one device.
-
-    Raises:
-        ValueError: they do not; the message says how large `what` is, and how large the memory.
-    """
-    stats = jax.local_devices()[0].memory_stats()
-    room = stats["bytes_limit"] if stats else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
-    if needed > room:
-        raise ValueError(
-            f"{what} would take {needed / 2**30:,.1f} GiB, the memory has {room / 2**30:,.1f}: make it smaller"
-        )
-
-
 def is_main_process() -> bool:
     """Whether this process is the one that writes records."""
     return jax.process_index() == 0

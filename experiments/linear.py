@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
+from equinet.names import check_name
 from experiments.data import load
 from experiments.metrics import Share
-from experiments.names import check_name
 from experiments.record import ROOT, environment, read_json_lines, write_text
 
 RECORDS = ROOT / "docs" / "studies" / "records" / "linear.jsonl"

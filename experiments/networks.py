@@ -12,7 +12,7 @@ import numpy as np
 
 import equinet as eq
 from equinet import models
-from experiments.names import check_name
+from equinet.names import check_name
 
 STACK = "stack"
 PADDINGS = ("valid", "same", "full", "circular")

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from experiments.names import check_name
+from equinet.names import check_name
 from experiments.summary import interval_of
 
 BLACK, GREY = "#000000", "#999999"

@@ -8,8 +8,8 @@ from typing import Any
 
 import ml_collections
 
+from equinet.names import check_name
 from experiments.data.registry import DATASETS
-from experiments.names import check_name
 
 PRECISIONS = ("float32", "bfloat16")
 OPTIMISERS = ("adamw", "adam", "lamb", "lion", "sgd")

@@ -16,8 +16,8 @@ from typing import Any, Protocol
 
 import ml_collections
 
+from equinet.names import check_name
 from experiments.metrics import Measured
-from experiments.names import check_name
 from experiments.record import ROOT, RUN, as_json, environment, read_json, read_json_lines, write_json, write_text
 from experiments.settings import Settings
 from experiments.summary import Records

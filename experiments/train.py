@@ -16,11 +16,12 @@ import optax
 
 import equinet as eq
 from equinet import models
+from equinet.ops.arrays import check_room
 from experiments.augment import augment, check_crop
 from experiments.checkpoint import Checkpoints
 from experiments.data import Dataset, load
 from experiments.data.fingerprint import fingerprint
-from experiments.devices import Layout, check_room, is_main_process
+from experiments.devices import Layout, is_main_process
 from experiments.metrics import Measured, Share, evaluate
 from experiments.networks import build
 from experiments.optimiser import optimiser

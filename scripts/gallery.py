@@ -20,9 +20,9 @@ from typing import Any
 
 from absl import flags
 
+from equinet.cli.command import check_pattern, read_folder, run
 from equinet.ops.cpu import tune_cpu
 from experiments.record import read_json, write_json, write_text
-from scripts.command import check_pattern, read_folder, run
 
 
 def define_flags() -> None:

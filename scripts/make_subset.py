@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from equinet.cli.command import read_folder, run
 from experiments.data.files import write_whole
 from experiments.data.mnist import SUBSET, balanced, read_split
 from experiments.record import writing
-from scripts.command import read_folder, run
 
 
 def make_subset(data_dir: Path, out: Path, train_per_class: int = 1000, test_per_class: int = 200) -> None:

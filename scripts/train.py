@@ -14,10 +14,10 @@ added, elsewhere --coordinator=HOST:PORT --processes=N --process=K, with a workd
 from absl import flags
 from ml_collections import config_flags
 
+from equinet.cli.command import read_folder, run
 from equinet.ops.cpu import tune_cpu
 from experiments.devices import connect, is_main_process
 from experiments.settings import Settings
-from scripts.command import read_folder, run
 
 
 def define_flags() -> None:

@@ -1,11 +1,29 @@
 """equinet layers as Flax modules, and Flax modules and plain functions as equinet layers.
 
-Nothing here is re-exported by `equinet`, which needs no Flax: say `import equinet.interop`. It needs the extra
-`interop` (`pip install equinet-jax[interop]`).
+Nothing here is re-exported by `equinet`. What concerns Flax needs the extra `interop`
+(`pip install equinet-jax[interop]`), and imports it when it is first asked for.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from equinet.interop.function import from_fn as from_fn
-from equinet.interop.linen import from_linen as from_linen
-from equinet.interop.linen import to_linen as to_linen
-from equinet.interop.nnx import from_nnx as from_nnx
-from equinet.interop.nnx import to_nnx as to_nnx
+from equinet.interop.recognise import as_layer as as_layer
+
+if TYPE_CHECKING:
+    from equinet.interop.linen import from_linen as from_linen
+    from equinet.interop.linen import to_linen as to_linen
+    from equinet.interop.nnx import from_nnx as from_nnx
+    from equinet.interop.nnx import to_nnx as to_nnx
+
+_HOMES = {"from_linen": "linen", "to_linen": "linen", "from_nnx": "nnx", "to_nnx": "nnx"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

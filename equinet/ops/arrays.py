@@ -1,7 +1,8 @@
-"""Random keys and types of numbers, as users give them."""
+"""Random keys and types of numbers as users give them, and whether arrays fit."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import jax
@@ -55,3 +56,18 @@ def as_dtype(dtype: Any, asker: str, *, floating: bool = False) -> Any:
         got = shown(dtype) if found is None else found.name
         raise ValueError(f"{asker}: dtype must be {kind}, such as jnp.float32; got {got}")
     return dtype
+
+
+def check_room(tree: Any, what: str) -> None:
+    """Raise unless arrays of the shapes and types in `tree` fit into the memory of one device.
+
+    Raises:
+        ValueError: they do not; the message says how large `what` is, and how large the memory.
+    """
+    stats = jax.local_devices()[0].memory_stats()
+    room = stats["bytes_limit"] if stats else os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    needed = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(tree))
+    if needed > room:
+        raise ValueError(
+            f"{what} would take {needed / 2**30:,.1f} GiB, the memory has {room / 2**30:,.1f}: make it smaller"
+        )

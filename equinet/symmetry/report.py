@@ -24,10 +24,10 @@ WIDTH = 80
 """Columns of a terminal that text fits into; a name, a reason or a group that is longer alone is never cut."""
 
 
-def answer(cert: Certificate) -> str:
+def answer(cert: Certificate, more: str = "table()") -> str:
     """The groups first, then what lost something and why: neighbours that lose the same for the same reason together.
 
-    Fits `WIDTH` columns.
+    Fits `WIDTH` columns. `more` is how the reader asks for all rows.
     """
     lines = [*_groups(cert), *_ends(cert)]
     lost = [row for row in cert.ledger if row.lost]
@@ -36,9 +36,9 @@ def answer(cert: Certificate) -> str:
         lines += [*_place(list(rows)), *_wrapped(why, "  lost: ")]
     rest = len(cert.ledger) - len(lost)
     if lost and rest:
-        lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; table() lists all"]
+        lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; {more} lists all"]
     elif rest:
-        lines += ["", f"no row loses anything; table() lists all {rest}"]
+        lines += ["", f"no row loses anything; {more} lists all {rest}"]
     return "\n".join(lines)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from equinet.names import check_name
 from experiments.data.cifar import load_cifar
 from experiments.data.corners import load_corners
 from experiments.data.examples import Dataset
@@ -21,7 +22,6 @@ from experiments.data.mnist import (
 from experiments.data.scenes import load_scenes
 from experiments.data.series import load_leaf, load_watch
 from experiments.data.volume import load_colin
-from experiments.names import check_name
 
 MOST_VALUES = 2**24
 """Of an example: 4,096 × 4,096 grey pixels."""

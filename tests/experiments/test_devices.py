@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from experiments.devices import check_room, connect
+from equinet.ops.arrays import check_room
+from experiments.devices import connect
 from experiments.train import train_and_evaluate
 
 BATCH_SHELL = {"JOB_ID": "71", "NTASKS": "4", "PROCID": "0", "LOCALID": "0", "JOB_NODELIST": "n[1-2]"}

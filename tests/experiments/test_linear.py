@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from equinet.names import UnknownName
 from experiments import linear
 from experiments.data import load
 from experiments.linear import BASELINES, PENALTIES, fit, linear_accuracy
-from experiments.names import UnknownName
 from experiments.record import read_json_lines
 
 

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from configs import fcn_vs_maxpool, why
+from equinet.names import UnknownName
 from experiments import plots
-from experiments.names import UnknownName
 from experiments.study import DOCS, STUDIES, kept_records, load_study
 from experiments.summary import interval_of
 

@@ -12,11 +12,11 @@ import pytest
 import equinet as eq
 from configs.published import NETWORKS, PADDINGS, get_config
 from equinet.layers import BatchNorm, Conv, Dense, GlobalMaxPool, Relu
+from equinet.names import UnknownName
 from experiments.data import load
 from experiments.data.corners import in_corners
 from experiments.deformation import deformed, field, normalised_distance, sensitivities, variation, warped
 from experiments.folding import roughness
-from experiments.names import UnknownName
 from experiments.networks import build, smoothed, stack
 from experiments.placement import alike
 from experiments.published import MEASURED_SIZES, turns, with_smooth_kernels

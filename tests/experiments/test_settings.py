@@ -7,7 +7,7 @@ import pytest
 
 from configs.common import base
 from configs.fashion import NETWORKS, get_config
-from experiments.names import UnknownName, check_name
+from equinet.names import UnknownName, check_name
 from experiments.optimiser import optimiser, schedule
 from experiments.progress import progress_bar
 from experiments.settings import OPTIMISERS, SCHEDULES, OptimiserSettings, Settings

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from equinet.names import UnknownName
 from experiments import study
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent
-from experiments.names import UnknownName
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
 from experiments.summary import Difference, difference, estimate, tally

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from absl import flags
 
-from scripts.command import run
+from equinet.cli.command import run
+from equinet.cli.main import COMMANDS
 
 SECONDS, MEMORY = 5, 2 * 2**30
 """What a line may take, of a processor and beside what was there before."""
@@ -74,7 +75,7 @@ class Ended:
 
 
 def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -> Ended:
-    """Run `python -m scripts.NAME ARGUMENTS` here, in `folder`, up to where its work would begin."""
+    """Run `python -m scripts.NAME ARGUMENTS` or `equinet NAME ARGUMENTS` here, in `folder`, up to where its work would begin."""
     there, known = set(folder.rglob("*")), set(flags.FLAGS)
     out, err = io.StringIO(), io.StringIO()
     hooks, argv = (sys.excepthook, sys.unraisablehook), sys.argv
@@ -114,15 +115,16 @@ def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -
 
 def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[str, ModuleType]:
     """The scripts, with `Accepted` raised in place of their work: training, measuring, fetching, making pages."""
-    found = {name: importlib.import_module(f"scripts.{name}") for name in names}
-    works = ("scripts.study.run_study", "scripts.study.make_pages", "scripts.demo.run_demo", "scripts.sweep.verify")
+    homes = {name: "equinet.cli" if name in COMMANDS else "scripts" for name in names}
+    found = {name: importlib.import_module(f"{home}.{name}") for name, home in homes.items()}
+    works = ("scripts.study.run_study", "scripts.study.make_pages", "scripts.demo.run_demo", "equinet.cli.sweep.verify")
     more = (
         "scripts.study.keep_baselines",
-        "scripts.sweep.discover",
+        "equinet.cli.sweep.discover",
         "scripts.get_data.get_data",
         "experiments.train.init_state",
-        "scripts.query.suggest",
-        "scripts.query.legal_sizes",
+        "equinet.cli.suggest.suggest",
+        "equinet.cli.query.legal_sizes",
     )
     for work in (*works, *more, "experiments.gallery.page.examine", "experiments.gallery.page.page"):
         module, name = work.rsplit(".", 1)

@@ -29,10 +29,13 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "require": "2Z × 2Z", "json": "true"},
         {**NETWORK, "require": "4mm", "of": "strict", "domain": "box"},
         {**NETWORK, "require": "p4m", "legal_sizes": "true", "sizes": "8:12"},
-        {**NETWORK, "require": "Z × Z", "suggest": "true", "measure": "false"},
         {"model": "fcn", "model_args": "group=4mm,down=aps,features=(2,2)", "domain": "periodic:8,bounded:10"},
         {"model": "unet", "model_args": "width=2,depth=2,padding=circular", "size": "8,16", "channels": "3"},
         {"config": f"{CONFIG}:blur", "domain": "torus", "size": "16", "dim": "2", "require": "pg {-x, y+1}"},
+    ],
+    "suggest": [
+        {**NETWORK, "require": "Z × Z", "measure": "false"},
+        {**NETWORK, "require": "4mm", "of": "invariance", "json": "true"},
     ],
     "sweep": [
         {**NETWORK, "mode": "sweep", "trials": "2", "batch": "2", "figure": "errors.png"},

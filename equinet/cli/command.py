@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
-from ml_collections import ConfigDict
 
-CONFIGS = Path(__file__).resolve().parent.parent / "configs"
 LONGEST = 2000
 """Characters of an error; a name that came from outside may be as long as it likes."""
 _IN_WORDS = {
@@ -144,14 +142,18 @@ def _check_config_file(value: str) -> None:
     path = Path(_path(value))
     if path.is_file():
         return
-    known = sorted(f"configs/{each.name}" for each in CONFIGS.glob("*.py") if "def get_config(" in each.read_text())
-    stems = [Path(each).stem for each in known]
-    near = [f"configs/{stem}.py" for stem in difflib.get_close_matches(path.stem, stems, n=3, cutoff=0.5)]
+    known = {each.stem: str(each) for each in sorted(path.parent.glob("*.py")) if "def get_config(" in each.read_text()}
+    near = [known[stem] for stem in difflib.get_close_matches(path.stem, known, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise flags.Error(f"no config {path}: {hint}Known: {', '.join(known)}")
+    listed = f"Known: {', '.join(known.values())}" if known else f"{path.parent} has none"
+    raise flags.Error(f"no config {path}: {hint}{listed}")
 
 
 def _check_config(value: str, made: Any) -> None:
+    try:
+        from ml_collections import ConfigDict
+    except ModuleNotFoundError:
+        raise flags.Error("--config needs ml_collections: pip install 'equinet-jax[train]'") from None
     if not isinstance(made, ConfigDict):
         getattr(made, "is_locked", None)  # what stands for a config that raised an OSError raises it when touched
         raise flags.Error(f"{_path(value)}: get_config must return a ConfigDict, got {type(made).__name__}")

@@ -17,7 +17,7 @@ def check_name(name: str, known: Iterable[str], what: str) -> str:
     >>> check_name("fcm", ["fcn", "resnet"], "model")
     Traceback (most recent call last):
         ...
-    experiments.names.UnknownName: no model 'fcm': did you mean fcn? Known: fcn, resnet
+    equinet.names.UnknownName: no model 'fcm': did you mean fcn? Known: fcn, resnet
     """
     names = sorted(known)
     if name in names:

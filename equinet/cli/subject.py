@@ -1,39 +1,60 @@
-"""What `query` and `sweep` are asked about: a network, and the domain and channels of its input."""
+"""What a command is asked about: a network, and the domain and channels of its input."""
 
 import ast
+import importlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax
 from absl import flags
-from ml_collections import config_flags
 
 import equinet as eq
 from equinet import models
-from experiments.data.registry import DATASETS
-from experiments.names import check_name
-from experiments.networks import build
+from equinet.cli.call import load
+from equinet.interop.foreign import Foreign
+from equinet.interop.recognise import as_layer
+from equinet.names import check_name
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
 KINDS = ("torus", "box", "plane")
 AXES = ("periodic", "bounded", "infinite")
+CHANNELS = 3
+"""Of an input where neither a flag nor a config tells."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network, with the function and arguments that make it, and its input."""
+    """A network and its input.
 
-    model: str
-    arguments: Mapping[str, Any]
+    Attributes:
+        name: what it is called, such as `resnet(depth=18, down=aps)`.
+        net: the network.
+        domain, channels: of its input.
+        variables: its weights, where it came with some.
+    """
+
+    name: str
     net: eq.Layer
     domain: eq.Domain
     channels: int
+    variables: Any = None
 
-    @property
-    def name(self) -> str:
-        """What it is called."""
-        return called(self.model, self.arguments)
+    def certify(self) -> eq.Certificate:
+        """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
+
+        Raises:
+            ValueError: if the network cannot run on the input, or is no function of one array.
+        """
+        if not isinstance(self.net, Foreign):
+            return eq.certify(self.net, self.domain, self.channels)
+        sizes = tuple(n or self.net.size for n in self.domain.sizes)
+        variables = jax.eval_shape(lambda: self.net.init(0, (*sizes, self.channels)))
+        try:
+            return eq.infer(self.net.apply, self.domain, self.channels, size=sizes, params=variables)
+        except TypeError as error:
+            raise ValueError(str(error)) from None
 
 
 def called(model: str, arguments: Mapping[str, Any]) -> str:
@@ -46,12 +67,18 @@ def called(model: str, arguments: Mapping[str, Any]) -> str:
 
 
 def define_subject_flags() -> None:
-    """The flags that both commands share."""
-    config_flags.DEFINE_config_file("config", None, "The network of a config: FILE.py or FILE.py:ARGUMENT.")
-    flags.DEFINE_string("model", None, f"Or a named architecture: {', '.join(models.MODELS)}.")
+    """The flags that all commands share."""
+    flags.DEFINE_string("model", None, f"A named architecture: {', '.join(models.MODELS)}.")
     flags.DEFINE_string(
         "model_args", "", "Its arguments, such as depth=18,down=aps,group=p4m or features=(8,16),norm=batch."
     )
+    flags.DEFINE_string(
+        "call",
+        None,
+        "Or a network of one's own, package.module:NAME or FILE.py:NAME: a layer, a Flax module, a function of one "
+        "array [batch, *spatial, channels], or a function without arguments that makes one of these.",
+    )
+    _define_config_flag()
     flags.DEFINE_string(
         "size", None, "Size of the input, one number or one per axis (32 or 32,48); the config's by default, else 32."
     )
@@ -68,42 +95,86 @@ def define_subject_flags() -> None:
     flags.DEFINE_integer(
         "channels",
         None,
-        "Channels of the input; those of the config's data by default, else 1.",
+        f"Channels of the input; those of the config's data by default, else {CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
     )
+
+
+def _define_config_flag() -> None:
+    try:
+        config_flags = importlib.import_module("ml_collections.config_flags")
+    except ModuleNotFoundError:
+        flags.DEFINE_string("config", None, "Or the network of a config; needs the extra `train`.")
+    else:
+        config_flags.DEFINE_config_file("config", None, "Or the network of a config: FILE.py or FILE.py:ARGUMENT.")
 
 
 def read_subject() -> Subject:
     """The network and domain that the flags describe.
 
     Raises:
-        ValueError: both or neither of --config and --model, an unknown name (the near ones are listed), a value that
-            cannot be read, or flags that contradict each other.
+        ValueError: none or several of --model, --call and --config, an unknown name (the near ones are listed), a value
+            that cannot be read, or flags that contradict each other.
     """
     args = flags.FLAGS
-    if (args.config is None) == (args.model is None):
-        raise ValueError("say which network: either --config=configs/NAME.py or --model=NAME")
-    size, dim, channels = args.size, 2, 1
-    if args.config is not None:
-        if args.model_args:
-            raise ValueError("--model_args goes with --model; change a config by --config.model.ARGUMENT=VALUE")
-        arguments, name = config_model(args.config)
-        if "dataset" in args.config:
-            entry = DATASETS[check_name(args.config.dataset, DATASETS, "data set")]
-            dim, channels = entry.dim, entry.channels
-        if size is None and not _is_per_axis(args.domain):
-            if args.config.get("size") == 0:
-                raise ValueError("this config leaves examples at the size they have: say which with --size")
-            size = str(args.config.get("size", 32))
-    else:
-        arguments, name = read_arguments(args.model_args), args.model
-        if "name" in arguments:
-            raise ValueError("--model_args has a name: that of the architecture goes to --model")
-    domain = read_domain(args.domain, size, args.dim, dim)
-    if args.config is None and "group" in arguments:
+    given = [name for name in ("model", "call", "config") if args[name].value is not None]
+    if len(given) != 1:
+        raise ValueError(
+            f"say which network, once: --model=NAME, --call=FILE.py:NAME or --config=FILE.py; "
+            f"got {' and '.join(f'--{name}' for name in given) or 'none'}"
+        )
+    if args.model_args and args.model is None:
+        raise ValueError(
+            "--model_args goes with --model; change a config by --config.model.ARGUMENT=VALUE, and what --call names "
+            "in its file"
+        )
+    return {"model": _of_model, "call": _of_call, "config": _of_config}[given[0]]()
+
+
+def _of_model() -> Subject:
+    args = flags.FLAGS
+    arguments = read_arguments(args.model_args)
+    if "name" in arguments:
+        raise ValueError("--model_args has a name: that of the architecture goes to --model")
+    domain = read_domain(args.domain, args.size, args.dim)
+    name = called(args.model, arguments)
+    if "group" in arguments:
         arguments.setdefault("dim", domain.dim)
-    return Subject(name, arguments, build(name, **arguments), domain, args.channels or channels)
+    return Subject(name, models.build(args.model, **arguments), domain, args.channels or CHANNELS)
+
+
+def _of_call() -> Subject:
+    args = flags.FLAGS
+    domain = read_domain(args.domain, args.size, args.dim)
+    traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
+    found = load(args.call)
+    try:
+        net = as_layer(found, **traced)
+    except TypeError as error:
+        raise ValueError(f"--call={args.call}: {error}") from None
+    variables = found.variables if isinstance(found, eq.Bound) else None
+    return Subject(args.call, net, domain, args.channels or CHANNELS, variables)
+
+
+def _of_config() -> Subject:
+    args = flags.FLAGS
+    try:
+        from experiments.data.registry import DATASETS
+        from experiments.networks import build
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--config needs {error.name}: pip install 'equinet-jax[train]'") from None
+    arguments, name = config_model(args.config)
+    dim, channels, size = 2, CHANNELS, args.size
+    if "dataset" in args.config:
+        entry = DATASETS[check_name(args.config.dataset, DATASETS, "data set")]
+        dim, channels = entry.dim, entry.channels
+    if size is None and not _is_per_axis(args.domain):
+        if args.config.get("size") == 0:
+            raise ValueError("this config leaves examples at the size they have: say which with --size")
+        size = str(args.config.get("size", 32))
+    domain = read_domain(args.domain, size, args.dim, dim)
+    return Subject(called(name, arguments), build(name, **arguments), domain, args.channels or channels)
 
 
 def config_model(config: Any) -> tuple[dict[str, Any], str]:

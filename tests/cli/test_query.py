@@ -11,10 +11,10 @@ import pytest
 
 import equinet as eq
 from equinet import models
+from equinet.cli import query, sweep
+from equinet.cli.subject import config_model, read_arguments, read_domain, read_sizes
 from experiments.checkpoint import Checkpoints
 from experiments.train import TrainState
-from scripts import query, sweep
-from scripts.subject import config_model, read_arguments, read_domain, read_sizes
 from tests.scripts.lines import run_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -22,7 +22,7 @@ SMALL = ("--model=small_cnn", "--model_args=features=(2,2),classes=3", "--size=8
 
 
 def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", f"scripts.{script}", *arguments]
+    command = [sys.executable, "-m", "equinet", script, *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
@@ -37,6 +37,7 @@ def fails(script: ModuleType, folder: Path, *arguments: str) -> str:
 def test_query_prints_the_ledger() -> None:
     done = call("query", *SMALL)
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("small_cnn(features=(2, 2), classes=3): ")
     assert "stage 0.2  MaxPool(2)" in done.stdout
     assert "strict      2Z × 2Z (p1, index 4)" in done.stdout
     assert "Relu" not in done.stdout and "Relu" in call("query", *SMALL, "--ledger").stdout
@@ -52,7 +53,7 @@ def test_query_over_a_point_group() -> None:
 
 
 def test_query_as_json() -> None:
-    asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20", "--suggest", "--nomeasure")
+    asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20")
     done = call("query", *SMALL, "--json", *asks)
     assert done.returncode == 1, done.stderr  # not met
     found = json.loads(done.stdout)
@@ -60,15 +61,28 @@ def test_query_as_json() -> None:
     assert found["strict"]["name"] == "2Z × 2Z (p1, index 4)"
     assert found["require"] == {"group": "Z × Z", "of": "strict", "met": False}
     assert found["legal_sizes"]["congruence"] == "no n"
+
+
+def test_suggestions_as_json() -> None:
+    done = call("suggest", *SMALL, "--json", "--require=Z × Z", "--nomeasure")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert not found["require"]["met"] and found["lack"] is None
     assert found["suggestions"][0]["strict"] == "Z × Z (p1, index 1)"
 
 
 def test_query_says_why_nothing_is_found_and_what_would_help() -> None:
-    done = call("query", *SMALL, "--require=4mm", "--suggest", "--nomeasure", "--legal_sizes", "--sizes=8:12")
-    assert done.returncode == 1, done.stderr
-    assert "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0" in done.stdout
-    assert "no suggestion: on torus(8, 8) it is lost at layer stage 0.0" in done.stdout
-    assert done.stdout.count("would help: a group network: it holds with GroupConv over 4mm in place of Conv") == 2
+    for command, says in (
+        (
+            ("query", "--legal_sizes", "--sizes=8:12"),
+            "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0",
+        ),
+        (("suggest", "--nomeasure"), "no suggestion: on torus(8, 8) it is lost at layer stage 0.0"),
+    ):
+        done = call(command[0], *SMALL, "--require=4mm", *command[1:])
+        assert done.returncode == 1, done.stderr
+        assert says in done.stdout
+        assert "would help: a group network: it holds with GroupConv over 4mm in place of Conv" in done.stdout
 
 
 @pytest.mark.parametrize(

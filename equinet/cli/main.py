@@ -1,0 +1,49 @@
+"""`equinet COMMAND --FLAG=VALUE …`: one command a question."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from equinet.cli.command import run
+from equinet.names import UnknownName, check_name
+
+COMMANDS = {
+    "query": "the symmetry group of a network, where it is lost, and the sizes that keep it",
+    "suggest": "the smallest edits that win a group back",
+    "sweep": "measure a network, and compare it with its certificate",
+}
+"""Modules of `equinet.cli`, each with `main`, `define_flags` and a docstring that is its help."""
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """What the shell's `equinet` calls; `argv` without the program's name.
+
+    Raises:
+        SystemExit: always, with the status that `equinet.cli.command` describes.
+    """
+    given = list(sys.argv[1:] if argv is None else argv)
+    if given[:1] == ["--version"]:
+        from equinet import __version__
+
+        print(__version__)
+        raise SystemExit(0)
+    if not given or given[0] in ("--help", "-h", "help"):
+        print(usage())
+        raise SystemExit(0 if given else 2)
+    try:
+        name = check_name(given[0], COMMANDS, "command")
+    except UnknownName as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(2) from None
+    command = importlib.import_module(f"equinet.cli.{name}")
+    sys.argv = [f"equinet {name}", *given[1:]]
+    sys.modules["__main__"].__doc__ = command.__doc__  # where absl looks for the text of --help
+    run(command.main, command.define_flags)
+
+
+def usage() -> str:
+    """The commands, a line each."""
+    lines = [f"  {name:9}{what}" for name, what in COMMANDS.items()]
+    return "\n".join(
+        ["usage: equinet COMMAND --FLAG=VALUE …", "", *lines, "", "equinet COMMAND --help lists its flags"]
+    )

@@ -1,0 +1,109 @@
+"""The symmetry group of a network, where it is lost, and the sizes that keep it. Nothing is trained or run.
+
+    equinet query --model=resnet --size=224
+    equinet query --model=resnet --model_args=depth=18,down=aps --size=32 --json
+    equinet query --call=my_net.py:net --size=128 --require='Z × Z'
+    equinet query --config=configs/fashion.py:aps --domain=torus
+    equinet query --model=unet --model_args=down=aps,group=m-3m --size=8 --dim=3
+    equinet query --model=small_cnn --domain=periodic:32,bounded:33
+    equinet query --model=unet --model_args=down=aps,padding=circular --legal_sizes --require='Z × Z'
+
+Ends with status 1 if the network lacks what --require asks for (--of=strict, orbit or invariance), so that a pipeline
+can rest on it, and with 2 for wrong use, such as a --require that is no group.
+"""
+
+import dataclasses
+import json
+from textwrap import wrap
+from typing import Any
+
+from absl import flags
+
+from equinet.advise import LegalSizes, Requirement, legal_sizes
+from equinet.cli import subject
+from equinet.cli.subject import Subject, define_subject_flags, read_sizes, read_subject
+from equinet.groups.symbols.words import in_words
+from equinet.symmetry.certificate import Certificate
+from equinet.symmetry.report import WIDTH, answer
+
+
+def define_flags() -> None:
+    """The command line."""
+    define_subject_flags()
+    flags.adopt_module_key_flags(subject)
+    define_requirement_flags()
+    flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
+    flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
+    flags.DEFINE_bool("ledger", False, "List every layer, not only those that lose something.")
+    flags.DEFINE_bool("json", False, "Print JSON instead of text.")
+
+
+def define_requirement_flags() -> None:
+    """The group to ask for."""
+    flags.DEFINE_string(
+        "require", None, "A group to ask for: 'Z × Z', '2Z × 2Z', '4mm', 'p4m', … On a box, about the image's centre."
+    )
+    flags.DEFINE_enum(
+        "of", "strict", ["strict", "orbit", "invariance"], "Which group of the certificate has to contain it."
+    )
+
+
+def main() -> int:
+    args = flags.FLAGS
+    asked = read_subject()
+    if args.legal_sizes and args.require is None:
+        raise ValueError("--legal_sizes needs --require, such as --require='Z × Z'")
+    certificate = asked.certify()
+    met = sizes = None
+    if args.require is not None:
+        met = Requirement(args.require, args.of, asked.domain.dim).met(certificate)
+        if args.legal_sizes:
+            sizes = find_sizes(asked)
+    if args.json:
+        print(json.dumps(as_dict(asked, certificate, met, sizes), indent=2, ensure_ascii=False))
+        return int(met is False)
+    print("\n".join(wrap(in_a_sentence(asked, certificate), WIDTH)))
+    print(f"\n{answer(certificate, '--ledger')}")
+    if args.ledger:
+        print(f"\n{certificate.table()}")
+    if met is not None:
+        print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
+    if sizes is not None:
+        print(f"\nlegal sizes  {sizes}")
+    return int(met is False)
+
+
+def in_a_sentence(asked: Subject, certificate: Certificate) -> str:
+    """The answer in words."""
+    strict, invariance = in_words(certificate.strict), in_words(certificate.invariance)
+    if strict == invariance:
+        return f"{asked.name}: invariant under {strict}."
+    return f"{asked.name}: equivariant under {strict}; invariant under {invariance}."
+
+
+def find_sizes(asked: Subject) -> LegalSizes:
+    """The legal sizes, with the boundary of the subject's domain along every axis."""
+    args = flags.FLAGS
+    boundaries = {axis.boundary for axis in asked.domain.axes}
+    if len(boundaries) > 1:
+        raise ValueError("--legal_sizes needs one boundary along all axes: --domain=torus, box or plane")
+    boundary = {"periodic": "torus", "bounded": "box", "infinite": "plane"}[boundaries.pop()]
+    return legal_sizes(
+        asked.net,
+        args.require,
+        read_sizes(args.sizes),
+        boundary,  # pyright: ignore[reportArgumentType]
+        asked.channels,
+        asked.domain.dim,
+        args.of,
+    )
+
+
+def as_dict(asked: Subject, certificate: Certificate, met: bool | None, sizes: LegalSizes | None) -> dict[str, Any]:
+    """All that was found, in plain types."""
+    found: dict[str, Any] = {"network": asked.name, **json.loads(certificate.to_json())}
+    if met is not None:
+        found["require"] = {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": met}
+    if sizes is not None:
+        found["legal_sizes"] = {"congruence": sizes.congruence, **dataclasses.asdict(sizes)}
+    return found

@@ -1,0 +1,140 @@
+"""Measure the symmetry of a network with random or trained weights, and compare it with its certificate.
+
+    equinet sweep --model=small_cnn --model_args=down=aps --size=16 --mode=sweep --figure=aps.png
+    equinet sweep --model=small_cnn --size=16 --mode=discover
+    equinet sweep --call=my_net.py:net --size=32
+    equinet sweep --config=configs/fashion.py:aps --workdir=runs/aps --mode=cosets
+
+Ends with status 1 if the measurement contradicts the certificate, or rounding hides whether it does; with 2 for wrong
+use.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from absl import flags
+
+from equinet.cli import subject
+from equinet.cli.subject import Subject, called, config_model, define_subject_flags, read_subject
+from equinet.ops.arrays import check_room
+from equinet.ops.cpu import tune_cpu
+from equinet.symmetry.certificate import Certificate
+from equinet.symmetry.report import VERSION
+from equinet.verify import MODES, Discovered, Report, discover, verify
+
+
+def define_flags() -> None:
+    """The command line."""
+    define_subject_flags()
+    flags.adopt_module_key_flags(subject)
+    flags.DEFINE_enum(
+        "mode",
+        "generators",
+        [*MODES, "discover"],
+        "generators: those of the certified group, and far elements. sweep: every element of the domain's group. "
+        "cosets: generators, and one element of each coset outside. shared: the same, each part of the network run "
+        "once per coset of the group it keeps. discover: find the group without looking at the certificate.",
+    )
+    flags.DEFINE_string("workdir", None, "Use the weights trained there by `train`; random weights by default.")
+    flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")
+    flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+    flags.DEFINE_bool("shifts_only", False, "Translations only.")
+    flags.DEFINE_enum("dtype", "float32", ["float32", "float64", "bfloat16"], "Arithmetic of the measurement.")
+    flags.DEFINE_integer("batch", 2, "Examples for each element.", lower_bound=1, upper_bound=2**16)
+    flags.DEFINE_integer("trials", 8, "Batches for each generator.", lower_bound=1, upper_bound=2**16)
+    flags.DEFINE_integer("seed", 0, "Of the inputs, and of random weights.", lower_bound=0, upper_bound=2**32 - 1)
+    flags.DEFINE_bool("tune_cpu", True, "Use XLA's own CPU convolutions and keep large memory blocks (faster).")
+
+
+def main() -> int:
+    args = flags.FLAGS
+    if args.mode == "discover" and args.figure is not None:
+        raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
+    if args.figure is not None:
+        check_figure(args.figure)
+    asked = read_subject()
+    if args.tune_cpu:
+        tune_cpu()
+    certificate = asked.certify()
+    bound = asked.net.bind(weights(asked, args.workdir))
+    options: dict[str, Any] = {
+        "key": jax.random.key(args.seed),
+        "batch": args.batch,
+        "trials": args.trials,
+        "dtype": jnp.dtype(args.dtype),
+    }
+    if args.mode == "discover":
+        found = discover(bound, asked.domain, channels=asked.channels, output=certificate.output, **options)
+        agrees = certificate.strict <= found.strict
+        show(asked, certificate, found, agrees)
+    else:
+        report = verify(bound, certificate, mode=args.mode, shifts_only=args.shifts_only, **options)
+        agrees = report.sound is True
+        show(asked, certificate, report, agrees)
+        if args.figure:
+            report.plot(args.figure)
+    return int(not agrees)
+
+
+def check_figure(path: str) -> None:
+    """Raise before anything is measured if the figure could not be written."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix.removeprefix(".") not in kinds:
+        raise ValueError(f"--figure={path}: end its name in one of .{', .'.join(sorted(kinds))}")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"--figure={path}: there is no folder {Path(path).parent}")
+    if Path(path).is_dir() or not os.access(Path(path).parent, os.W_OK):
+        raise ValueError(f"--figure={path} cannot be written: name another file")
+
+
+def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
+    """Variables of the network: those saved under `workdir`, or random ones."""
+    shape = (*(size or 32 for size in asked.domain.sizes), asked.channels)
+    check_room(jax.ShapeDtypeStruct((flags.FLAGS.batch, *shape), jnp.float32), "a batch of inputs")
+    key = jax.random.key(flags.FLAGS.seed)
+    check_room(jax.eval_shape(lambda: asked.net.init(key, shape)), "this network")
+    if workdir is None:
+        return asked.net.init(key, shape) if asked.variables is None else asked.variables
+    try:
+        from experiments.checkpoint import restore_variables
+        from experiments.networks import build
+        from experiments.record import RUN, read_json
+    except ModuleNotFoundError as error:
+        raise ValueError(f"--workdir needs {error.name}: pip install 'equinet-jax[train]'") from None
+
+    trained = Path(workdir) / RUN
+    if trained.exists():
+        arguments, name = config_model(read_json(trained)["config"])
+        if build(name, **arguments) != asked.net:
+            raise ValueError(
+                f"{workdir} holds the weights of another network: {called(name, arguments)}, not {asked.name}; "
+                f"give the --config that it was trained with"
+            )
+    return restore_variables(Path(workdir), asked.net, shape)
+
+
+def show(asked: Subject, certificate: Certificate, measured: Report | Discovered, agrees: bool) -> None:
+    """Print what was certified and what was measured."""
+    if flags.FLAGS.json:
+        made: dict[str, Any] = {
+            "version": VERSION,
+            "network": asked.name,
+            "certified": str(certificate.strict),
+            "agrees": agrees,
+        }
+        if isinstance(measured, Report):
+            made.update(measured.as_dict())
+        else:
+            made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
+            made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
+            made.update(hidden=[str(part.channel) for part in measured.hidden])
+        print(json.dumps(made, indent=1, ensure_ascii=False))
+        return
+    print(f"{asked.name}\ncertified  {certificate.strict}")
+    print(f"measured   {measured}" if isinstance(measured, Discovered) else measured)

@@ -1,0 +1,127 @@
+"""The command `equinet`: its commands, and networks of one's own."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from equinet.cli.main import COMMANDS, main
+
+MINE = """
+import jax.numpy as jnp
+from flax import linen as nn
+import equinet as eq
+
+def halve(x):
+    return jnp.tanh(x[:, ::2, ::2])
+
+class Net(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return nn.max_pool(nn.Conv(4, (3, 3), padding="CIRCULAR")(x), (2, 2), (2, 2)).mean((1, 2))
+
+linen = Net()
+layers = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.MaxPool(2), eq.GlobalAvgPool())
+bound = layers.bind(layers.init(0, (8, 8, 3)))
+
+class Zoo:
+    best = layers
+
+def make(width=4):
+    return layers
+
+def broken():
+    raise KeyError("lost")
+
+def two(params, x):
+    return params * x
+
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    return tmp_path
+
+
+def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    out, err = capsys.readouterr()
+    return int(ended.value.code or 0), out, err
+
+
+@pytest.mark.parametrize("source", ["mine.py", "mine"])
+@pytest.mark.parametrize(
+    ("name", "group"),
+    [
+        ("halve", "2Z × 2Z ⋊ 4mm at (0, 0) (p4m, index 4)"),
+        ("linen", "2Z × 2Z (p1, index 4)"),
+        ("layers", "2Z × 2Z (p1, index 4)"),
+        ("bound", "2Z × 2Z (p1, index 4)"),
+        ("make", "2Z × 2Z (p1, index 4)"),
+        ("Zoo.best", "2Z × 2Z (p1, index 4)"),
+    ],
+)
+def test_a_network_of_ones_own(folder: Path, run_command, source: str, name: str, group: str) -> None:
+    done = run_command("query", f"--call={source}:{name}", "--size=16")
+    assert done.status == 0, done
+    assert f"strict      {group}" in done.out
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        ("mine.py:broken", "--call=mine.py:broken: KeyError: 'lost' (mine.py:28)"),
+        ("mine.py:number", "is an equinet layer, a Linen or NNX module, or a function of one array; got 3"),
+        ("mine.py:halv", "no name in mine.py 'halv': did you mean halve"),
+        ("mine.py:two", "two() missing 1 required positional argument: 'x'"),
+        ("gone.py:net", "--call=gone.py:net: there is no file gone.py"),
+        ("gone:net", "ModuleNotFoundError: No module named 'gone'"),
+        ("mine", "write package.module:name or file.py:name"),
+    ],
+)
+def test_what_cannot_be_called_is_said_in_a_line(folder: Path, run_command, call: str, message: str) -> None:
+    done = run_command("query", f"--call={call}")
+    assert (done.status, done.fault) == (2, "")
+    assert message in done.err
+
+
+def test_sizes_edits_and_measurement_of_ones_own(folder: Path, run_command) -> None:
+    done = run_command("query", "--call=mine.py:halve", "--require=2Z × 2Z", "--legal_sizes", "--sizes=8:20")
+    assert "legal sizes  n ≡ 0 (mod 2)" in done.out
+    done = run_command("suggest", "--call=mine.py:layers", "--size=16", "--require=Z × Z", "--nomeasure")
+    assert done.status == 0 and "polyphase sampling instead of the stride of MaxPool(2) (layer 1)" in done.out
+    done = run_command("suggest", "--call=mine.py:linen", "--size=16", "--require=Z × Z", "--nomeasure")
+    assert done.status == 1 and "no suggestion" in done.out
+    done = run_command("sweep", "--call=mine.py:bound", "--size=8", "--trials=2", "--notune_cpu")
+    assert done.status == 0 and "PASSED: 2Z × 2Z" in done.out
+
+
+def test_a_network_is_named_once(run_command) -> None:
+    assert "got none" in run_command("query").err
+    assert "got --model and --call" in run_command("query", "--model=fcn", "--call=a:b").err
+    assert "--model_args goes with --model" in run_command("query", "--call=a:b", "--model_args=x=1").err
+
+
+def test_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = ask(capsys, "--help")
+    assert status == 0 and all(name in out for name in COMMANDS)
+    assert ask(capsys)[0] == 2
+    status, _, err = ask(capsys, "qury")
+    assert status == 2 and err == f"no command 'qury': did you mean query? Known: {', '.join(sorted(COMMANDS))}\n"
+    assert ask(capsys, "--version")[1].strip()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_flag_is_documented(command: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "equinet", command, "--help"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0 and f"equinet {command} --" in done.stdout, done
+    assert "(no help available)" not in done.stdout
