@@ -13,7 +13,7 @@ from absl import app, flags
 from benchmarks import layers, networks, page, query, sweeps
 from benchmarks.common import Busy, Work, machine, measure, show
 from equinet.ops.cpu import tune_cpu
-from experiments.record import write_json
+from equinet.train.record import write_json
 
 SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
 

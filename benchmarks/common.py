@@ -18,7 +18,7 @@ from typing import Any
 
 import jax
 
-from experiments.record import run_record
+from equinet.train.record import run_record
 
 LIMIT = 0.15
 """Share of the CPUs that others may take before a benchmark refuses to report."""

@@ -14,7 +14,7 @@ import equinet as eq
 from benchmarks.common import Process, Way, Work
 from benchmarks.plain import as_it_comes
 from equinet.layers.base import Context
-from experiments.record import ROOT
+from equinet.train.record import ROOT
 
 ESCNN = ROOT / ".venv" / "escnn" / "bin" / "python"
 BATCH, LARGE = 64, 1024

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 from benchmarks.common import standing
-from experiments.record import ROOT, read_json, write_text
+from equinet.train.record import ROOT, read_json, write_text
 
 RECORDS = ROOT / "docs" / "performance"
 PAGE = ROOT / "docs" / "performance.md"

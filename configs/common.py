@@ -4,7 +4,7 @@ import dataclasses
 
 import ml_collections
 
-from experiments.settings import Settings
+from equinet.train.settings import Settings
 
 
 def base() -> ml_collections.ConfigDict:

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import equinet as eq
-from experiments.data import load
-from experiments.data.scenes import CANVAS
+from equinet.train.data import load
+from equinet.train.data.scenes import CANVAS
 
 CROP, MARGIN = 128, 32
 """Size of a scene, and how much more of the canvas there is on each side of it."""

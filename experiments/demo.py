@@ -12,10 +12,10 @@ import jax.numpy as jnp
 
 import equinet as eq
 from configs.fashion import NETWORKS, get_config
-from experiments.data import load
-from experiments.metrics import EveryShift, Share, every_shift
-from experiments.settings import Settings
-from experiments.train import Outcome, train_and_evaluate
+from equinet.train.data import load
+from equinet.train.metrics import EveryShift, Share, every_shift
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome, train_and_evaluate
 
 TITLES = {
     "stride": "strided FCN",

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import optimize, special
 
 from equinet.names import check_name
-from experiments.data import load
-from experiments.metrics import Share
-from experiments.record import ROOT, environment, read_json_lines, write_text
+from equinet.train.data import load
+from equinet.train.metrics import Share
+from equinet.train.record import ROOT, environment, read_json_lines, write_text
 
 RECORDS = ROOT / "docs" / "studies" / "records" / "linear.jsonl"
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1)

@@ -10,15 +10,15 @@ import numpy as np
 
 import equinet as eq
 from configs.published import EXAMPLES, GROUPS, ITEM, get_config
-from experiments.data import Examples, load
+from equinet.train.data import Examples, load
+from equinet.train.metrics import Share, answers
+from equinet.train.networks import smoothed
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome, build_model
 from experiments.deformation import deformed, sensitivities, variation
 from experiments.demo import short
 from experiments.folding import roughness
-from experiments.metrics import Share, answers
-from experiments.networks import smoothed
 from experiments.placement import alike
-from experiments.settings import Settings
-from experiments.train import Outcome, build_model
 from experiments.turning import Elements, Matrix, invariance_error, turned
 
 MEASURED_SIZES = range(27, 34)

@@ -7,9 +7,9 @@ from typing import Any
 from rich.table import Table
 
 import equinet as eq
+from equinet.train.metrics import Share
+from equinet.train.record import write_json
 from experiments.demo import Finding, short
-from experiments.metrics import Share
-from experiments.record import write_json
 
 READING = """\
 **Equivariant under** (the strict group of the map before the readout): the shifts of the input for which that map is

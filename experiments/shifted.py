@@ -5,8 +5,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from experiments.data import Dataset
-from experiments.metrics import Predict, Share, answers, displaced, in_parts, roll_each
+from equinet.train.data import Dataset
+from equinet.train.metrics import Predict, Share, answers, displaced, in_parts, roll_each
 
 Border = Literal["circular", "background"]
 Drawn = Callable[[np.random.Generator, int], np.ndarray]

@@ -17,12 +17,12 @@ from typing import Any, Protocol
 import ml_collections
 
 from equinet.names import check_name
-from experiments.metrics import Measured
-from experiments.record import ROOT, RUN, as_json, environment, read_json, read_json_lines, write_json, write_text
-from experiments.settings import Settings
+from equinet.train.metrics import Measured
+from equinet.train.record import ROOT, RUN, as_json, environment, read_json, read_json_lines, write_json, write_text
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome, build_model, train_and_evaluate
+from equinet.train.workdir import first_difference
 from experiments.summary import Records
-from experiments.train import Outcome, build_model, train_and_evaluate
-from experiments.workdir import first_difference
 
 DOCS = ROOT / "docs" / "studies"
 RECORD = "record.json"

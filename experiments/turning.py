@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.metrics import Predict, Share, answers
+from equinet.train.metrics import Predict, Share, answers
 
 Matrix = tuple[tuple[int, ...], ...]
 

@@ -14,11 +14,11 @@ from rich.console import Console
 
 from equinet.cli.command import read_folder, run
 from equinet.ops.cpu import tune_cpu
+from equinet.train.record import run_record
+from equinet.train.settings import MOST_SEED
 from experiments.demo import run as run_demo
 from experiments.figures import draw_planes, draw_shares
-from experiments.record import run_record
 from experiments.report import terminal_table, write_report
-from experiments.settings import MOST_SEED
 
 
 def define_flags() -> None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PICTURE = ROOT / "docs" / "architecture.svg"
 PARTS = {
     "checks": "what came, what was expected",
+    "names": "near names",
     "groups": "who acts: exact integers",
     "symmetry": "what a value keeps",
     "ops": "fast arrays",
@@ -27,6 +28,8 @@ PARTS = {
     "models": "architectures",
     "interop": "Flax and back",
     "advise": "sizes, suggestions",
+    "train": "runs that resume",
+    "cli": "the command",
 }
 """Every part, and what it is."""
 WIDTH, NARROW, HEIGHT, GAP, FLOOR, PAGE = 168, 10, 52, 26, 100, 900
@@ -57,7 +60,7 @@ def arrows(package: Path = ROOT / "equinet") -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in sorted(package.rglob("*.py")):
         own = path.relative_to(package).with_suffix("").parts[0]
-        if own == "__init__":
+        if own in ("__init__", "__main__"):
             continue
         parts = {name.split(".")[1] for name in imports(path) if name.startswith(f"{package.name}.")}
         found.setdefault(own, set()).update(parts - {own})

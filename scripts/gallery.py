@@ -22,7 +22,7 @@ from absl import flags
 
 from equinet.cli.command import check_pattern, read_folder, run
 from equinet.ops.cpu import tune_cpu
-from experiments.record import read_json, write_json, write_text
+from equinet.train.record import read_json, write_json, write_text
 
 
 def define_flags() -> None:

@@ -28,8 +28,8 @@ from pathlib import Path
 from absl import flags
 
 from equinet.cli.command import run
-from experiments.data.files import LARGEST, find_files, one_line, read_bytes, write_whole
-from experiments.record import writing
+from equinet.train.data.files import LARGEST, find_files, one_line, read_bytes, write_whole
+from equinet.train.record import writing
 
 
 def from_debian(scratch: Path, package: str, inside: str) -> Path:

@@ -14,9 +14,9 @@ import numpy as np
 from absl import flags
 
 from equinet.cli.command import read_folder, run
-from experiments.data.files import write_whole
-from experiments.data.mnist import SUBSET, balanced, read_split
-from experiments.record import writing
+from equinet.train.data.files import write_whole
+from equinet.train.data.mnist import SUBSET, balanced, read_split
+from equinet.train.record import writing
 
 
 def make_subset(data_dir: Path, out: Path, train_per_class: int = 1000, test_per_class: int = 200) -> None:

@@ -18,8 +18,8 @@ from absl import flags
 
 from equinet.cli.command import check_pattern, read_folder, run
 from equinet.ops.cpu import tune_cpu
+from equinet.train.record import write_text
 from experiments.linear import keep_baselines
-from experiments.record import write_text
 from experiments.study import DOCS, STUDIES, keep_records, kept_records, load_study, pages, run_study
 
 

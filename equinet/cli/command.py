@@ -21,6 +21,8 @@ from absl import app, flags, logging
 
 LONGEST = 2000
 """Characters of an error; a name that came from outside may be as long as it likes."""
+EXTRAS = {"flax": "interop"}
+"""The extras of packages that `train` does not bring."""
 _IN_WORDS = {
     r"\('Non-boolean argument to boolean flag', .*\)": "say true or false",
     r"invalid literal for int\(\) with base \d+: .*": "not a whole number",
@@ -56,6 +58,8 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
             _drop_output()  # whoever read the output has had enough; what it says of the status stands
         except ValueError as error:
             _fail(2, error)
+        except ModuleNotFoundError as error:
+            _fail(2, missing(error))
         except (OSError, RuntimeError, MemoryError) as error:
             _fail(getattr(error, "status", 1), error)
         except KeyboardInterrupt:
@@ -63,6 +67,12 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
         return status
 
     app.run(told, flags_parser=parse)
+
+
+def missing(error: ModuleNotFoundError) -> str:
+    """Which extra brings a package that is not installed."""
+    package = (error.name or "").partition(".")[0]
+    return f"this needs {package}: pip install 'equinet-jax[{EXTRAS.get(package, 'train')}]'"
 
 
 def check_pattern(text: str, flag: str) -> None:
@@ -152,8 +162,8 @@ def _check_config_file(value: str) -> None:
 def _check_config(value: str, made: Any) -> None:
     try:
         from ml_collections import ConfigDict
-    except ModuleNotFoundError:
-        raise flags.Error("--config needs ml_collections: pip install 'equinet-jax[train]'") from None
+    except ModuleNotFoundError as error:
+        raise flags.Error(f"--config: {missing(error)}") from None
     if not isinstance(made, ConfigDict):
         getattr(made, "is_locked", None)  # what stands for a config that raised an OSError raises it when touched
         raise flags.Error(f"{_path(value)}: get_config must return a ConfigDict, got {type(made).__name__}")

@@ -4,13 +4,15 @@ import importlib
 import sys
 from collections.abc import Sequence
 
-from equinet.cli.command import run
+import equinet
+from equinet.cli.command import missing, run
 from equinet.names import UnknownName, check_name
 
 COMMANDS = {
     "query": "the symmetry group of a network, where it is lost, and the sizes that keep it",
     "suggest": "the smallest edits that win a group back",
     "sweep": "measure a network, and compare it with its certificate",
+    "train": "train and evaluate the network of a config",
 }
 """Modules of `equinet.cli`, each with `main`, `define_flags` and a docstring that is its help."""
 
@@ -23,9 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["--version"]:
-        from equinet import __version__
-
-        print(__version__)
+        print(equinet.__version__)
         raise SystemExit(0)
     if not given or given[0] in ("--help", "-h", "help"):
         print(usage())
@@ -35,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     except UnknownName as error:
         print(error, file=sys.stderr)
         raise SystemExit(2) from None
-    command = importlib.import_module(f"equinet.cli.{name}")
+    try:
+        command = importlib.import_module(f"equinet.cli.{name}")
+    except ModuleNotFoundError as error:
+        print(f"equinet {name}: {missing(error)}", file=sys.stderr)
+        raise SystemExit(2) from None
     sys.argv = [f"equinet {name}", *given[1:]]
     sys.modules["__main__"].__doc__ = command.__doc__  # where absl looks for the text of --help
     run(command.main, command.define_flags)

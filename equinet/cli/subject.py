@@ -159,11 +159,9 @@ def _of_call() -> Subject:
 
 def _of_config() -> Subject:
     args = flags.FLAGS
-    try:
-        from experiments.data.registry import DATASETS
-        from experiments.networks import build
-    except ModuleNotFoundError as error:
-        raise ValueError(f"--config needs {error.name}: pip install 'equinet-jax[train]'") from None
+    from equinet.train.data.registry import DATASETS
+    from equinet.train.networks import build
+
     arguments, name = config_model(args.config)
     dim, channels, size = 2, CHANNELS, args.size
     if "dataset" in args.config:

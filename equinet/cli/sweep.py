@@ -101,12 +101,9 @@ def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     check_room(jax.eval_shape(lambda: asked.net.init(key, shape)), "this network")
     if workdir is None:
         return asked.net.init(key, shape) if asked.variables is None else asked.variables
-    try:
-        from experiments.checkpoint import restore_variables
-        from experiments.networks import build
-        from experiments.record import RUN, read_json
-    except ModuleNotFoundError as error:
-        raise ValueError(f"--workdir needs {error.name}: pip install 'equinet-jax[train]'") from None
+    from equinet.train.checkpoint import restore_variables
+    from equinet.train.networks import build
+    from equinet.train.record import RUN, read_json
 
     trained = Path(workdir) / RUN
     if trained.exists():

@@ -10,15 +10,15 @@ import numpy as np
 
 import equinet as eq
 from configs.fcn_vs_maxpool import PADDINGS, SEEDS, SIZE, get_config
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome
 from experiments import boundary as border
 from experiments.boundary import CROP, EDGE, MARGIN
 from experiments.demo import split_readout
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
 from experiments.plots import PERCENT, drawing, handles, interval, label, series
-from experiments.settings import Settings
 from experiments.summary import Records, between, by_network, caption, extent, interval_of, values
-from experiments.train import Outcome
 
 TRAINED = True
 DOWNS = {down: label(down) for down in ("none", "stride", "max", "blur")}

@@ -14,8 +14,10 @@ import numpy as np
 
 import equinet as eq
 from configs.coset import COUNTS, FIXED, GROUPS, SIZE, get_config
+from equinet.train.data import load
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome, build_model
 from experiments.cost import multiply_adds, parameters
-from experiments.data import load
 from experiments.markdown import percent, table
 from experiments.plots import (
     BLACK,
@@ -31,10 +33,8 @@ from experiments.plots import (
     handles,
     interval,
 )
-from experiments.settings import Settings
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, shifts_text, values
-from experiments.train import Outcome, build_model
 from experiments.worth import Worth, worth
 
 TRAINED = True

@@ -9,10 +9,11 @@ import ml_collections
 
 import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
 from experiments.plots import LINEAR, PERCENT, dots, drawing, handles, label, linear, style
-from experiments.settings import Settings
 from experiments.summary import (
     Difference,
     Records,
@@ -29,7 +30,6 @@ from experiments.summary import (
     tally,
     values,
 )
-from experiments.train import Outcome
 
 TRAINED = True
 TITLES = {down: label(down) for down in DOWNS}

@@ -9,11 +9,12 @@ import ml_collections
 
 import equinet as eq
 from configs.one_d import CHANNELS, DATA, DOWNS, SEEDS, get_config
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
 from experiments.plots import GREY, LINEAR, PERCENT, Look, dots, drawing, handles, label, linear, style
-from experiments.settings import Settings
 from experiments.summary import (
     Records,
     agreeing,
@@ -29,7 +30,6 @@ from experiments.summary import (
     tally,
     values,
 )
-from experiments.train import Outcome
 
 TRAINED = True
 TITLES = {down: label(down) for down in DOWNS} | {"textbook": "max pooling, zero padding, flatten"}

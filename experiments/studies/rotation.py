@@ -12,13 +12,14 @@ import numpy as np
 
 import equinet as eq
 from configs.rotation import DATA, DOWNS, GROUPS, SEEDS, SIZE, get_config
-from experiments.data import load
+from equinet.train.data import load
+from equinet.train.metrics import Share, answers
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, scientific, table
-from experiments.metrics import Share, answers
 from experiments.plots import LINEAR, PERCENT, dots, drawing, handles, label, linear, style
-from experiments.settings import Settings
 from experiments.summary import (
     Difference,
     Records,
@@ -35,7 +36,6 @@ from experiments.summary import (
     tally,
     values,
 )
-from experiments.train import Outcome
 from experiments.turning import Elements, consistency, invariance_error
 
 TRAINED = True

@@ -10,15 +10,15 @@ import numpy as np
 
 import equinet as eq
 from configs.segmentation import NETWORKS, SEEDS, get_config
-from experiments.data import load
-from experiments.data.scenes import CANVAS
+from equinet.train.data import load
+from equinet.train.data.scenes import CANVAS
+from equinet.train.metrics import answers
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, table
-from experiments.metrics import answers
 from experiments.plots import VERMILLION, drawing
-from experiments.settings import Settings
 from experiments.summary import Records, agreeing, between, by_network, extent, group_text, in_words, values
-from experiments.train import Outcome
 
 TRAINED = True
 TITLES = {

@@ -11,15 +11,15 @@ import numpy as np
 
 import equinet as eq
 from configs.volume import NETWORKS, SEEDS, get_config
-from experiments.data import load
-from experiments.data.volume import BLOCK
+from equinet.train.data import load
+from equinet.train.data.volume import BLOCK
+from equinet.train.metrics import Predict, answers
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, scientific, table
-from experiments.metrics import Predict, answers
 from experiments.plots import BLACK, Look, drawing, handles, style
-from experiments.settings import Settings
 from experiments.summary import Records, agreeing, between, by_network, extent, group_text
-from experiments.train import Outcome
 
 TRAINED = True
 TITLES = {

@@ -17,15 +17,15 @@ from scipy import stats
 
 import equinet as eq
 from configs.why import CHOSEN, EPOCHS, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
+from equinet.train.data import Dataset, load
+from equinet.train.settings import Settings
+from equinet.train.trainer import Outcome, build_model
 from experiments import plots
 from experiments.cost import multiply_adds, parameters
-from experiments.data import Dataset, load
 from experiments.folding import folded_energy, roughness
 from experiments.markdown import percent, table
-from experiments.settings import Settings
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
-from experiments.train import Outcome, build_model
 
 TRAINED = True
 TITLES = {

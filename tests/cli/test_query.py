@@ -13,8 +13,8 @@ import equinet as eq
 from equinet import models
 from equinet.cli import query, sweep
 from equinet.cli.subject import config_model, read_arguments, read_domain, read_sizes
-from experiments.checkpoint import Checkpoints
-from experiments.train import TrainState
+from equinet.train.checkpoint import Checkpoints
+from equinet.train.trainer import TrainState
 from tests.scripts.lines import run_line
 
 ROOT = Path(__file__).resolve().parent.parent.parent

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.record import ROOT
+from equinet.train.record import ROOT
 
 CONFIG = """\
 import json

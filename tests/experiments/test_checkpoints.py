@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.checkpoint import Checkpoints, CorruptCheckpoint, restore_variables
-from experiments.record import Unreadable
-from experiments.settings import Settings
-from experiments.train import build_model, train_and_evaluate
+from equinet.train.checkpoint import Checkpoints, CorruptCheckpoint, restore_variables
+from equinet.train.record import Unreadable
+from equinet.train.settings import Settings
+from equinet.train.trainer import build_model, train_and_evaluate
 from tests.experiments.test_resume import LONG, same
 
 # orbax leaves tasks behind where it fails in the midst of reading, and Python tells of each as it is thrown away.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.record import ROOT
+from equinet.train.record import ROOT
 from tests.experiments.launching import call
 from tests.scripts.lines import load_scripts, run_line
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from experiments.record import ROOT, read_json_lines
-from experiments.train import train_and_evaluate
+from equinet.train.record import ROOT, read_json_lines
+from equinet.train.trainer import train_and_evaluate
 from tests.experiments.data.generated import WRITERS
 from tests.experiments.launching import call
 

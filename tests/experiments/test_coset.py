@@ -13,12 +13,12 @@ import equinet as eq
 from configs import why
 from configs.coset import COUNTS, FIXED, GROUPS, NETWORKS, STEPS, get_config
 from equinet import models
+from equinet.train.settings import Settings
+from equinet.train.trainer import build_model
 from experiments.cost import multiply_adds, parameters
-from experiments.settings import Settings
 from experiments.studies import coset
 from experiments.study import DOCS, fill_page, kept_records, run_study
 from experiments.summary import shifts_text
-from experiments.train import build_model
 from tests.experiments.data.generated import write_mnist
 
 KEPT = {"1": "Z × Z", "4": "2Z × 2Z", "16": "4Z × 4Z", "64": "8Z × 8Z", "none": "none"}

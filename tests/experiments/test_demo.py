@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from configs.fashion import NETWORKS
+from equinet.train.record import run_record
 from experiments import demo
 from experiments.figures import draw_planes, draw_shares
-from experiments.record import run_record
 from experiments.report import terminal_table, write_report
 
 EXPECTED = {

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 import pytest
 
 from equinet.ops.arrays import check_room
-from experiments.devices import connect
-from experiments.train import train_and_evaluate
+from equinet.train.devices import connect
+from equinet.train.trainer import train_and_evaluate
 
 BATCH_SHELL = {"JOB_ID": "71", "NTASKS": "4", "PROCID": "0", "LOCALID": "0", "JOB_NODELIST": "n[1-2]"}
 TASK = {**BATCH_SHELL, "PROCID": "2", "STEP_ID": "0", "STEP_NODELIST": "n[1-2]", "STEP_NUM_TASKS": "4"}

@@ -5,9 +5,9 @@ from pathlib import Path
 import jax
 import pytest
 
-from experiments.data import load
-from experiments.metrics import every_shift
-from experiments.train import train_and_evaluate
+from equinet.train.data import load
+from equinet.train.metrics import every_shift
+from equinet.train.trainer import train_and_evaluate
 
 
 def flips(down: str, workdir: Path, images: int, epochs: int) -> tuple[list[int], int]:

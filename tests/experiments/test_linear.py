@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from equinet.names import UnknownName
+from equinet.train.data import load
+from equinet.train.record import read_json_lines
 from experiments import linear
-from experiments.data import load
 from experiments.linear import BASELINES, PENALTIES, fit, linear_accuracy
-from experiments.record import read_json_lines
 
 
 def blobs(count: int, noise: float) -> tuple[np.ndarray, np.ndarray]:

@@ -8,9 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from experiments.data import Dataset, InMemory
-from experiments.devices import Layout
-from experiments.metrics import (
+from equinet.train.data import Dataset, InMemory
+from equinet.train.devices import Layout
+from equinet.train.metrics import (
     Predict,
     Share,
     answers,

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from equinet.train.metrics import answers, every_shift
 from experiments.boundary import MARGIN, crop_error, probe
 from experiments.deviation import deviation_by_layer
-from experiments.metrics import answers, every_shift
 from experiments.studies.sizes import _measured
 from experiments.studies.volume import equivariance_error, mirror
 from experiments.turning import Elements, consistency, invariance_error

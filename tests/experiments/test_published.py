@@ -13,17 +13,17 @@ import equinet as eq
 from configs.published import NETWORKS, PADDINGS, get_config
 from equinet.layers import BatchNorm, Conv, Dense, GlobalMaxPool, Relu
 from equinet.names import UnknownName
-from experiments.data import load
-from experiments.data.corners import in_corners
+from equinet.train.data import load
+from equinet.train.data.corners import in_corners
+from equinet.train.networks import build, smoothed, stack
+from equinet.train.settings import Settings
+from equinet.train.trainer import build_model
 from experiments.deformation import deformed, field, normalised_distance, sensitivities, variation, warped
 from experiments.folding import roughness
-from experiments.networks import build, smoothed, stack
 from experiments.placement import alike
 from experiments.published import MEASURED_SIZES, turns, with_smooth_kernels
-from experiments.settings import Settings
 from experiments.studies import published
 from experiments.study import run_study
-from experiments.train import build_model
 
 # Networks
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import jax
 import pytest
 
-from experiments.record import ROOT, JsonLines, read_json_lines, run_record, write_json
+from equinet.train.record import ROOT, JsonLines, read_json_lines, run_record, write_json
 
 
 def test_every_line_is_whole_as_soon_as_it_is_written(tmp_path: Path) -> None:
@@ -24,7 +24,7 @@ def test_every_line_is_whole_as_soon_as_it_is_written(tmp_path: Path) -> None:
 FULL = """
 import resource, sys
 from pathlib import Path
-from experiments.record import ROOT, JsonLines, Unwritable, write_json
+from equinet.train.record import ROOT, JsonLines, Unwritable, write_json
 folder = Path(sys.argv[1])
 write_json(folder / "result.json", "old")
 with JsonLines(folder / "metrics.jsonl") as log:

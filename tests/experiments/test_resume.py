@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.checkpoint import Checkpoints, CorruptCheckpoint, last_state
-from experiments.record import Unwritable, read_json_lines
-from experiments.settings import Settings
-from experiments.train import train_and_evaluate
-from experiments.workdir import _identity, first_difference
+from equinet.train.checkpoint import Checkpoints, CorruptCheckpoint, last_state
+from equinet.train.record import Unwritable, read_json_lines
+from equinet.train.settings import Settings
+from equinet.train.trainer import train_and_evaluate
+from equinet.train.workdir import _identity, first_difference
 from tests.experiments.launching import finish, launch
 from tests.experiments.test_train import TINY
 

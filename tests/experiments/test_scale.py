@@ -11,11 +11,11 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.data import InMemory
-from experiments.devices import Layout
-from experiments.pipeline import batches
-from experiments.record import read_json_lines
-from experiments.train import train_and_evaluate
+from equinet.train.data import InMemory
+from equinet.train.devices import Layout
+from equinet.train.pipeline import batches
+from equinet.train.record import read_json_lines
+from equinet.train.trainer import train_and_evaluate
 from tests.experiments.launching import finish, launch
 from tests.experiments.test_train import TINY
 

@@ -8,9 +8,9 @@ import pytest
 from configs.common import base
 from configs.fashion import NETWORKS, get_config
 from equinet.names import UnknownName, check_name
-from experiments.optimiser import optimiser, schedule
-from experiments.progress import progress_bar
-from experiments.settings import OPTIMISERS, SCHEDULES, OptimiserSettings, Settings
+from equinet.train.optimiser import optimiser, schedule
+from equinet.train.progress import progress_bar
+from equinet.train.settings import OPTIMISERS, SCHEDULES, OptimiserSettings, Settings
 
 
 def test_base_config_is_the_defaults() -> None:

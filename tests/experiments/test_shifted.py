@@ -10,11 +10,11 @@ import pytest
 
 import equinet as eq
 from equinet import models
+from equinet.train.data import load
+from equinet.train.data.examples import Dataset, InMemory
+from equinet.train.metrics import displaced
 from experiments.cost import multiply_adds, parameters
-from experiments.data import load
-from experiments.data.examples import Dataset, InMemory
 from experiments.folding import folded_energy, roughness
-from experiments.metrics import displaced
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts, shifts_at
 
 

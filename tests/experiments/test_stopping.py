@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from experiments.checkpoint import last_state
-from experiments.data import load
-from experiments.record import read_json_lines
-from experiments.stopping import Signals, Stopped
-from experiments.train import train_and_evaluate
+from equinet.train.checkpoint import last_state
+from equinet.train.data import load
+from equinet.train.record import read_json_lines
+from equinet.train.stopping import Signals, Stopped
+from equinet.train.trainer import train_and_evaluate
 from tests.experiments.launching import finish, launch
 from tests.experiments.test_resume import LONG, same, wait_for_lines
 from tests.experiments.test_scale import SHORT, as_flags, free_port
@@ -60,7 +60,8 @@ SCORED = {**TINY, "smoke": False, "batch": 500, "epochs": 2, "eval_epochs": 1, "
 
 def stop_in_evaluation(workdir: Path, monkeypatch: pytest.MonkeyPatch, number_of_calls: int) -> None:
     """Send this process a SIGTERM in the midst of an evaluation, where an error would be dropped."""
-    from experiments import metrics, train
+    from equinet.train import metrics
+    from equinet.train import trainer as train
 
     calls, answered, measure, answer = [], [], train.evaluate, metrics._answer_batch
 
@@ -109,7 +110,7 @@ def test_before_the_first_step_nothing_is_left(tmp_path: Path, monkeypatch: pyte
         os.kill(os.getpid(), signal.SIGINT)
         return load(*arguments)
 
-    monkeypatch.setattr("experiments.train.load", interrupted)
+    monkeypatch.setattr("equinet.train.trainer.load", interrupted)
     with pytest.raises(Stopped, match=r"^stopped by Ctrl-C$"):
         train_and_evaluate(TINY, tmp_path / "run")
     assert not (tmp_path / "run").exists()

@@ -9,18 +9,18 @@ import pytest
 
 import equinet as eq
 from configs import fcn_vs_maxpool, one_d, rotation, segmentation, sizes, volume
+from equinet.train.data import load
+from equinet.train.data.scenes import CANVAS
+from equinet.train.data.volume import BLOCK
+from equinet.train.settings import Settings
+from equinet.train.trainer import build_model
 from experiments import boundary as border
-from experiments.data import load
-from experiments.data.scenes import CANVAS
-from experiments.data.volume import BLOCK
 from experiments.linear import linear_accuracy
-from experiments.settings import Settings
 from experiments.studies import boundary as boundary_study
 from experiments.studies import rotation as rotation_study
 from experiments.studies import sizes as sizes_study
 from experiments.study import DOCS, STUDIES, kept_records
 from experiments.summary import Difference, Records, by_network, difference, values
-from experiments.train import build_model
 from tests.experiments.prose import numbers
 
 EVERYWHERE = ("95 % interval",)
@@ -59,7 +59,7 @@ def of_fcn() -> list[str]:
         f"subset of {len(subset.train):,} images",
         f"share of {len(subset.test):,} test images",
         f"from all {size}²",
-        "shifts by up to 4 pixels",  # the reach of experiments.metrics
+        "shifts by up to 4 pixels",  # the reach of equinet.train.metrics
         f"multiples of {stride} along each axis",
         f"*every* downsampling by {stride} with a fixed phase keeps",
     ]
@@ -107,7 +107,7 @@ def of_one_d() -> list[str]:
         f"windows of {watch.size} samples",
         f"({learned('watch'):,} windows)",
         f"({judged[1]:,}), {watch.epochs} epochs",
-        *("subjects 1 to 7", "8 to 10 to test"),  # how experiments.data.series splits them
+        *("subjects 1 to 7", "8 to 10 to test"),  # how equinet.train.data.series splits them
     ]
 
 

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from experiments.checkpoint import named_leaves, restore_variables
-from experiments.settings import Settings
-from experiments.train import build_model, train_and_evaluate
+from equinet.train.checkpoint import named_leaves, restore_variables
+from equinet.train.settings import Settings
+from equinet.train.trainer import build_model, train_and_evaluate
 from tests.experiments.test_train import TINY, few, metrics, started
 
 LPS = {**TINY, "model": {"name": "small_cnn", "features": (4, 8), "down": "lps"}}

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from experiments.augment import augment
-from experiments.checkpoint import named_leaves, restore_variables
-from experiments.data import load
-from experiments.devices import Layout
-from experiments.metrics import Share
-from experiments.record import Unwritable, read_json_lines
-from experiments.settings import AugmentSettings, OptimiserSettings, Settings
-from experiments.train import Diverged, TrainState, build_model, init_state, make_step, split, train_and_evaluate
+from equinet.train.augment import augment
+from equinet.train.checkpoint import named_leaves, restore_variables
+from equinet.train.data import load
+from equinet.train.devices import Layout
+from equinet.train.metrics import Share
+from equinet.train.record import Unwritable, read_json_lines
+from equinet.train.settings import AugmentSettings, OptimiserSettings, Settings
+from equinet.train.trainer import Diverged, TrainState, build_model, init_state, make_step, split, train_and_evaluate
 
 NAMED = "fashion_mnist_12k"
 TINY = {

@@ -7,12 +7,12 @@ import pytest
 
 import equinet as eq
 from configs.why import CHOSEN, EPOCHS, NETWORKS, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
+from equinet.train.settings import Settings
+from equinet.train.trainer import build_model
 from experiments.cost import multiply_adds, parameters
-from experiments.settings import Settings
 from experiments.studies import why
 from experiments.study import DOCS, fill_page, kept_records, run_study
 from experiments.summary import shifts_text
-from experiments.train import build_model
 
 
 def network(name: str) -> eq.Sequential:
@@ -105,11 +105,11 @@ def test_tables_say_what_was_found() -> None:
 
 
 def test_one_run_of_each_kind(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from experiments import data
+    from equinet.train import data
 
     subset = data.load("fashion_mnist_12k", size=SIZE)
     monkeypatch.setattr(why, "_images", lambda: subset)
-    monkeypatch.setattr("experiments.train.load", lambda *_: subset)
+    monkeypatch.setattr("equinet.train.trainer.load", lambda *_: subset)
     settings = {"EXAMPLES": 1000, "VALIDATION": 500}
     for name, value in settings.items():
         monkeypatch.setattr(f"configs.why.{name}", value)

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from experiments.record import read_json_lines
-from experiments.settings import Settings
-from experiments.train import train_and_evaluate
-from experiments.workdir import InUse, Workdir
+from equinet.train.record import read_json_lines
+from equinet.train.settings import Settings
+from equinet.train.trainer import train_and_evaluate
+from equinet.train.workdir import InUse, Workdir
 from tests.experiments.launching import finish, launch
 from tests.experiments.test_resume import LONG, same, wait_for_lines
 from tests.experiments.test_train import TINY
@@ -70,8 +70,8 @@ def test_every_start_is_recorded_and_what_changed_is_said(tmp_path: Path, monkey
     said: list[str] = []
     train_and_evaluate(TINY, tmp_path, report=said.append)
     monkeypatch.setenv("XLA_FLAGS", "--xla_dump_to=")
-    monkeypatch.setattr("experiments.record.PACKAGES", ("jax",))
-    monkeypatch.setattr("experiments.record._version", lambda name: "0.0.1")
+    monkeypatch.setattr("equinet.train.record.PACKAGES", ("jax",))
+    monkeypatch.setattr("equinet.train.record._version", lambda name: "0.0.1")
     train_and_evaluate(TINY, tmp_path, report=said.append)
     first, second = json.loads((tmp_path / "run.json").read_text())["starts"]
     assert (first["step"], second["step"]) == (0, 2)
@@ -85,7 +85,7 @@ def test_every_start_is_recorded_and_what_changed_is_said(tmp_path: Path, monkey
 def test_other_data_are_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train_and_evaluate(TINY, tmp_path)
     there = contents(tmp_path)
-    monkeypatch.setattr("experiments.train.fingerprint", lambda dataset: "0123456789abcdef")
+    monkeypatch.setattr("equinet.train.trainer.fingerprint", lambda dataset: "0123456789abcdef")
     with pytest.raises(ValueError, match=r"holds a run on other data: .* 0123456789abcdef here\. Bring the data back"):
         train_and_evaluate(TINY, tmp_path)
     assert contents(tmp_path) == there

@@ -75,7 +75,7 @@ class Ended:
 
 
 def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -> Ended:
-    """Run `python -m scripts.NAME ARGUMENTS` or `equinet NAME ARGUMENTS` here, in `folder`, up to where its work would begin."""
+    """Run `python -m scripts.NAME …` or `equinet NAME …` here, in `folder`, up to where its work would begin."""
     there, known = set(folder.rglob("*")), set(flags.FLAGS)
     out, err = io.StringIO(), io.StringIO()
     hooks, argv = (sys.excepthook, sys.unraisablehook), sys.argv
@@ -122,7 +122,7 @@ def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[
         "scripts.study.keep_baselines",
         "equinet.cli.sweep.discover",
         "scripts.get_data.get_data",
-        "experiments.train.init_state",
+        "equinet.train.trainer.init_state",
         "equinet.cli.suggest.suggest",
         "equinet.cli.query.legal_sizes",
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from absl import flags
 
-from experiments.record import ROOT
+from equinet.train.record import ROOT
 from tests.scripts.lines import MEMORY, Accepted, Ended, little_memory, load_scripts, run_line
 
 CONFIG = f"{ROOT}/configs/fashion.py"

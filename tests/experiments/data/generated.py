@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from experiments.data.cifar import CIFAR_FILES
-from experiments.data.idx import write_idx
-from experiments.data.mnist import IDX_NAMES, SUBSET
-from experiments.data.series import LEAF_FILES, WATCH_FILE
-from experiments.data.volume import VOLUME_FILES
+from equinet.train.data.cifar import CIFAR_FILES
+from equinet.train.data.idx import write_idx
+from equinet.train.data.mnist import IDX_NAMES, SUBSET
+from equinet.train.data.series import LEAF_FILES, WATCH_FILE
+from equinet.train.data.volume import VOLUME_FILES
 
 
 def write_mnist(folder: Path, per_class: int = 6, suffix: str = ".gz") -> None:

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from experiments.data import DATASETS, Dataset, load
+from equinet.train.data import DATASETS, Dataset, load
 from tests.experiments.data.generated import WRITERS
 
 SECONDS, MIB = 5, 2048

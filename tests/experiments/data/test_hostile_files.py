@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.data import DATASETS, Dataset, InMemory, load
+from equinet.train.data import DATASETS, Dataset, InMemory, load
 from tests.experiments.data.generated import WRITERS
 from tests.experiments.data.hostile import MIB, SECONDS, outcome
 

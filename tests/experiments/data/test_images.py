@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from experiments.data import load
-from experiments.data.cifar import CIFAR_LABELS, read_cifar
-from experiments.data.image import read_image
+from equinet.train.data import load
+from equinet.train.data.cifar import CIFAR_LABELS, read_cifar
+from equinet.train.data.image import read_image
 from tests.experiments.data.generated import write_cifar, write_image_folder
 from tests.experiments.data.hostile import PNG, bomb, limited_memory, png_chunk
 

@@ -8,10 +8,10 @@ from typing import Any, SupportsIndex
 import numpy as np
 import pytest
 
-from experiments.data import DATASETS, Computed, Dataset, Examples, InMemory, load
-from experiments.data.examples import Checked, to_inputs
-from experiments.devices import Layout
-from experiments.pipeline import batches
+from equinet.train.data import DATASETS, Computed, Dataset, Examples, InMemory, load
+from equinet.train.data.examples import Checked, to_inputs
+from equinet.train.devices import Layout
+from equinet.train.pipeline import batches
 from tests.experiments.data.generated import WRITERS
 
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.data import load
-from experiments.data.idx import read_idx, write_idx
-from experiments.data.mnist import DIGITS, FASHION_LABELS, IDX_NAMES, SUBSET, Rotated, read_subset_split, rotate
+from equinet.train.data import load
+from equinet.train.data.idx import read_idx, write_idx
+from equinet.train.data.mnist import DIGITS, FASHION_LABELS, IDX_NAMES, SUBSET, Rotated, read_subset_split, rotate
 from scripts.make_subset import make_subset
 from tests.experiments.data.generated import write_mnist
 from tests.experiments.data.hostile import bomb, limited_memory

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.data import load
-from experiments.data.pickled import ARRAY, MAKE_ARRAYS, NAMES, NUMBERS, Call, Name, elements, numbers, read_pickle
-from experiments.data.series import WATCH_FILE
+from equinet.train.data import load
+from equinet.train.data.pickled import ARRAY, MAKE_ARRAYS, NAMES, NUMBERS, Call, Name, elements, numbers, read_pickle
+from equinet.train.data.series import WATCH_FILE
 from tests.experiments.data.generated import write_watch
 from tests.experiments.data.hostile import random_pickle
 
@@ -214,7 +214,7 @@ def test_a_hidden_pointer_is_not_followed(tmp_path: Path) -> None:
     data = np.load(tmp_path / WATCH_FILE, allow_pickle=True).item()
     data["X"] = [array_with(HIDDEN, (128, 6), b"A" * 6144)] * 10
     np.save(tmp_path / WATCH_FILE, np.array(data, object), allow_pickle=True)
-    code = f"from experiments.data import load; load('seglearn_watch', {str(tmp_path)!r})"
+    code = f"from equinet.train.data import load; load('seglearn_watch', {str(tmp_path)!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **HERE})
     assert done.returncode == 1
     assert "recording 0: found an array of something else than numbers" in done.stderr.splitlines()[-1]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import DATASETS, Dataset, load
+from equinet.train.data import DATASETS, Dataset, load
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data import load
-from experiments.data.mnist import SUBSET, read_subset_split
-from experiments.data.scenes import SCENE_LABELS, Scenes
+from equinet.train.data import load
+from equinet.train.data.mnist import SUBSET, read_subset_split
+from equinet.train.data.scenes import SCENE_LABELS, Scenes
 from tests.experiments.data.generated import write_mnist
 
 

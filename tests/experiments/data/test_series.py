@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from experiments.data import load
-from experiments.data.series import LEAF_FILES, WATCH_FILE, resample_closed
+from equinet.train.data import load
+from equinet.train.data.series import LEAF_FILES, WATCH_FILE, resample_closed
 from tests.experiments.data.generated import write_leaf, write_watch
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.data import load
-from experiments.data.volume import VOLUME_FILES, downsample, read_nifti
+from equinet.train.data import load
+from equinet.train.data.volume import VOLUME_FILES, downsample, read_nifti
 from tests.experiments.data.generated import nifti, write_colin
 from tests.experiments.data.hostile import limited_memory
 

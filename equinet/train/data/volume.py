@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.examples import Dataset, InMemory
-from experiments.data.files import find_files, read_start
+from equinet.train.data.examples import Dataset, InMemory
+from equinet.train.data.files import find_files, read_start
 
 VOLUME_FILES = ("ch2.nii", "ch2bet.nii")
 VOLUME_LABELS = ("outside", "brain")

@@ -17,9 +17,9 @@ import numpy as np
 from jax.experimental import multihost_utils
 
 import equinet as eq
-from experiments.data.files import one_line
-from experiments.devices import is_main_process
-from experiments.record import Unreadable, read_json, write_text, writing
+from equinet.train.data.files import one_line
+from equinet.train.devices import is_main_process
+from equinet.train.record import Unreadable, read_json, write_text, writing
 
 NAME, ASIDE, SCORES, DESCRIPTION = "checkpoints", "damaged", "scores.json", "about.json"
 

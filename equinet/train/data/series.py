@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.examples import Dataset, InMemory
-from experiments.data.files import find_files, one_line, read_bytes
-from experiments.data.npy import read_npy_object
-from experiments.data.pickled import elements, numbers
+from equinet.train.data.examples import Dataset, InMemory
+from equinet.train.data.files import find_files, one_line, read_bytes
+from equinet.train.data.npy import read_npy_object
+from equinet.train.data.pickled import elements, numbers
 
 WATCH_FILE = "watch_dataset.npy"
 WATCH_WINDOW, WATCH_STEP, WATCH_CHANNELS = 128, 64, 6

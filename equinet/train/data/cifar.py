@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.examples import Dataset, InMemory
-from experiments.data.files import find_files, read_bytes
+from equinet.train.data.examples import Dataset, InMemory
+from equinet.train.data.files import find_files, read_bytes
 
 CIFAR_LABELS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 CIFAR_FILES = {

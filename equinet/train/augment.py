@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from experiments.settings import AugmentSettings
+from equinet.train.settings import AugmentSettings
 
 
 def check_crop(settings: AugmentSettings, shape: tuple[int, ...]) -> None:

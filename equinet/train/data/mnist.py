@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from experiments.data.examples import Computed, Dataset, InMemory
-from experiments.data.files import find_files
-from experiments.data.idx import read_idx
-from experiments.data.npy import read_npz
+from equinet.train.data.examples import Computed, Dataset, InMemory
+from equinet.train.data.files import find_files
+from equinet.train.data.idx import read_idx
+from equinet.train.data.npy import read_npz
 
 SUBSET = Path(__file__).resolve().parents[1] / "datasets" / "fashion_mnist_12k.npz"
 FASHION_LABELS = (

@@ -9,7 +9,7 @@ from typing import Any
 import ml_collections
 
 from equinet.names import check_name
-from experiments.data.registry import DATASETS
+from equinet.train.data.registry import DATASETS
 
 PRECISIONS = ("float32", "bfloat16")
 OPTIMISERS = ("adamw", "adam", "lamb", "lion", "sgd")
@@ -22,7 +22,7 @@ MOST = 2**31 - 1
 
 @dataclasses.dataclass(frozen=True)
 class OptimiserSettings:
-    """An optimiser of `experiments.optimiser`.
+    """An optimiser of `equinet.train.optimiser`.
 
     Attributes:
         name: `adamw`, `adam`, `lamb`, `lion` or `sgd` (Nesterov momentum).
@@ -87,7 +87,7 @@ class Settings:
     Attributes:
         name: what the run is called in records and progress bars.
         seed: all randomness derives from it.
-        dataset: a name of `experiments.data.DATASETS`.
+        dataset: a name of `equinet.train.data.DATASETS`.
         data_dir: the folder with the full set's files; empty for `data/DATASET`, or what ships with the repository.
         examples: how many of the first examples of the training split are learned from; 0 for all.
         validation: how many of the last ones are held out. During training these are judged instead of the test split,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.files import LARGEST, read_start
+from equinet.train.data.files import LARGEST, read_start
 
 UNSIGNED_BYTE = 0x08
 MOST_AXES = 4

@@ -6,8 +6,8 @@ import grain
 import jax
 import numpy as np
 
-from experiments.data import Examples
-from experiments.devices import Layout
+from equinet.train.data import Examples
+from equinet.train.devices import Layout
 
 
 def batches(

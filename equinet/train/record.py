@@ -15,9 +15,9 @@ from typing import Any
 import jax
 
 from equinet.ops.cpu import tuning
-from experiments.data.files import check_regular, write_whole
+from equinet.train.data.files import check_regular, write_whole
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 RUN = "run.json"
 """What a run is, beside what it leaves: see `run_record`."""
 PACKAGES = (

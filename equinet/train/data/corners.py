@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.examples import Dataset, InMemory
-from experiments.data.mnist import SUBSET, read_split, read_splits, read_subset_split
+from equinet.train.data.examples import Dataset, InMemory
+from equinet.train.data.mnist import SUBSET, read_split, read_splits, read_subset_split
 
 ITEM, SHRUNK = 8, 3
 """Nodes along an item, each the mean of so many pixels along each axis."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.examples import Computed, Dataset
-from experiments.data.files import check_regular
-from experiments.data.image import read_image
+from equinet.train.data.examples import Computed, Dataset
+from equinet.train.data.files import check_regular
+from equinet.train.data.image import read_image
 
 DEFAULT_SIZE = 224
 SUFFIXES = (".jpg", ".jpeg", ".png")

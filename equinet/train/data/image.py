@@ -15,7 +15,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
-from experiments.data.files import one_line, read_bytes
+from equinet.train.data.files import one_line, read_bytes
 
 MOST_BYTES, MOST_PIXELS = 2**26, 50_000_000
 """Of a file, and of its image."""

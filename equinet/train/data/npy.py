@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from experiments.data.files import one_line, read_bytes
-from experiments.data.pickled import elements, read_pickle
+from equinet.train.data.files import one_line, read_bytes
+from equinet.train.data.pickled import elements, read_pickle
 
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 ENTRY, MOST_ENTRIES = b"PK\1\2", 100

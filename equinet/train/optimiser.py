@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import optax
 
-from experiments.settings import MOST, OptimiserSettings
+from equinet.train.settings import MOST, OptimiserSettings
 
 _SCALINGS: dict[str, Callable[[OptimiserSettings], optax.GradientTransformation]] = {
     "adamw": lambda _: optax.scale_by_adam(),

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 
 from equinet.names import check_name
-from experiments.data.cifar import load_cifar
-from experiments.data.corners import load_corners
-from experiments.data.examples import Dataset
-from experiments.data.folder import load_folder
-from experiments.data.mnist import (
+from equinet.train.data.cifar import load_cifar
+from equinet.train.data.corners import load_corners
+from equinet.train.data.examples import Dataset
+from equinet.train.data.folder import load_folder
+from equinet.train.data.mnist import (
     DIGITS,
     FASHION_LABELS,
     SUBSET,
@@ -19,9 +19,9 @@ from experiments.data.mnist import (
     read_split,
     read_subset_split,
 )
-from experiments.data.scenes import load_scenes
-from experiments.data.series import load_leaf, load_watch
-from experiments.data.volume import load_colin
+from equinet.train.data.scenes import load_scenes
+from equinet.train.data.series import load_leaf, load_watch
+from equinet.train.data.volume import load_colin
 
 MOST_VALUES = 2**24
 """Of an example: 4,096 × 4,096 grey pixels."""

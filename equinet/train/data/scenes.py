@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.data.examples import Computed, Dataset
-from experiments.data.mnist import FASHION_LABELS, SUBSET, read_split, read_splits, read_subset_split
+from equinet.train.data.examples import Computed, Dataset
+from equinet.train.data.mnist import FASHION_LABELS, SUBSET, read_split, read_splits, read_subset_split
 
 CANVAS = 64
 ITEMS = (2, 4)

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from experiments.record import writing
+from equinet.train.record import writing
 
 
 class Events:

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.data import Dataset, Examples
-from experiments.devices import Layout
+from equinet.train.data import Dataset, Examples
+from equinet.train.devices import Layout
 
 Predict = Callable[[Any, jax.Array], jax.Array]
 """`(variables, inputs [batch, *spatial, channels]) -> logits [batch, (*spatial,) classes]`, free of side effects."""

@@ -17,22 +17,22 @@ import optax
 import equinet as eq
 from equinet import models
 from equinet.ops.arrays import check_room
-from experiments.augment import augment, check_crop
-from experiments.checkpoint import Checkpoints
-from experiments.data import Dataset, load
-from experiments.data.fingerprint import fingerprint
-from experiments.devices import Layout, is_main_process
-from experiments.metrics import Measured, Share, evaluate
-from experiments.networks import build
-from experiments.optimiser import optimiser
-from experiments.pipeline import batches
-from experiments.progress import progress_bar
-from experiments.record import JsonLines, write_json
-from experiments.settings import AugmentSettings, OptimiserSettings, Settings
-from experiments.stopping import Signals, Stopped
-from experiments.temperature import annealed
-from experiments.tensorboard import Events
-from experiments.workdir import METRICS, RESULT, Workdir
+from equinet.train.augment import augment, check_crop
+from equinet.train.checkpoint import Checkpoints
+from equinet.train.data import Dataset, load
+from equinet.train.data.fingerprint import fingerprint
+from equinet.train.devices import Layout, is_main_process
+from equinet.train.metrics import Measured, Share, evaluate
+from equinet.train.networks import build
+from equinet.train.optimiser import optimiser
+from equinet.train.pipeline import batches
+from equinet.train.progress import progress_bar
+from equinet.train.record import JsonLines, write_json
+from equinet.train.settings import AugmentSettings, OptimiserSettings, Settings
+from equinet.train.stopping import Signals, Stopped
+from equinet.train.temperature import annealed
+from equinet.train.tensorboard import Events
+from equinet.train.workdir import METRICS, RESULT, Workdir
 
 NO_CHANGES = AugmentSettings()
 SMOKE_BATCH, SMOKE_TEST = 16, 32

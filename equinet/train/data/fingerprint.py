@@ -4,8 +4,8 @@ import hashlib
 
 import numpy as np
 
-from experiments.data.examples import Checked, Computed, Dataset, Examples, InMemory
-from experiments.data.folder import ImageFiles
+from equinet.train.data.examples import Checked, Computed, Dataset, Examples, InMemory
+from equinet.train.data.folder import ImageFiles
 
 SAMPLED = 64
 """Of examples that are computed, so many are read."""

@@ -16,10 +16,10 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from experiments.checkpoint import NAME, SCORES
-from experiments.devices import is_main_process
-from experiments.record import RUN, Unwritable, as_json, environment, read_json, write_json, writing
-from experiments.settings import Settings
+from equinet.train.checkpoint import NAME, SCORES
+from equinet.train.devices import is_main_process
+from equinet.train.record import RUN, Unwritable, as_json, environment, read_json, write_json, writing
+from equinet.train.settings import Settings
 
 LOCK = "run.lock"
 FREE = ("progress", "tensorboard", "data_dir")
