@@ -122,7 +122,6 @@ def routed(graph: Mapping[str, set[str]]) -> tuple[list[list[str]], list[list[st
                 links = [pair for path in paths for pair in (*pairwise(path), *pairwise(path[::-1]))]
                 pull = {
                     name: [at[other] for own, other in links if own == name and other in at and other != name]
-                    or [at[name]] * (name in at)
                     or [0.5]
                     for name in rows[row]
                 }
