@@ -1,7 +1,18 @@
-"""Unknown names are answered with the near ones."""
+"""Names: unknown ones are answered with the near ones, and `module:name` or `FILE.py:name` stands for an object."""
+
+from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import importlib
+import importlib.machinery
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 
 class UnknownName(ValueError):
@@ -25,3 +36,91 @@ def check_name(name: str, known: Iterable[str], what: str) -> str:
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UnknownName(f"no {what} {name!r}: {hint}Known: {', '.join(names)}")
+
+
+def find(text: str, asker: str) -> Any:
+    """The object that `module:name` or `FILE.py:name` stands for; names with dots are attributes of attributes.
+
+    Args:
+        text: for instance `package.module:net` or `my_net.py:net`.
+        asker: what it was given as, for the error.
+
+    Raises:
+        ValueError: no such module, file or name (the near ones are listed), or the file itself raises.
+    """
+    source, colon, name = text.rpartition(":")
+    if not colon or not source or not name:
+        raise ValueError(f"{asker}={text}: write package.module:name or FILE.py:name")
+    if source.endswith(".py") and not Path(source).is_file():
+        raise ValueError(f"{asker}={text}: there is no file {source}")
+    found = guarded(f"{asker}={text}", lambda: _module(source))
+    for part in name.split("."):
+        if not hasattr(found, part):
+            check_name(part, [each for each in dir(found) if not each.startswith("_")], f"name in {source}")
+        found = getattr(found, part)
+    return found
+
+
+def name_of(found: Any) -> str:
+    """The text that stands for a function or class: the inverse of `find`.
+
+    It names a module where that can be imported by its name, else the file (that of a config, a script).
+
+    Raises:
+        ValueError: it is no function or class, or it has no name of its own in a file: a lambda, a local one.
+    """
+    path = inspect.getsourcefile(found) if inspect.isfunction(found) or inspect.isclass(found) else None
+    name = getattr(found, "__qualname__", "<none>")
+    if path is None or "<" in name:
+        raise ValueError(f"{found!r} has no name in a file: write a function at the top level of a module")
+    package = importlib.machinery.PathFinder.find_spec(found.__module__.partition(".")[0])
+    if package is not None and package.origin is not None:
+        home = Path(package.origin)
+        if home == Path(path) or (home.name == "__init__.py" and home.parent in Path(path).parents):
+            return f"{found.__module__}:{name}"
+    return f"{os.path.relpath(path)}:{name}"
+
+
+def source_of(text: str) -> Path | None:
+    """The file of `module:name` or `FILE.py:name`, if it has one."""
+    source = text.rpartition(":")[0]
+    path = source if source.endswith(".py") else getattr(sys.modules.get(source), "__file__", None)
+    return None if path is None else Path(path)
+
+
+def guarded(what: str, work: Callable[[], Any]) -> Any:
+    """Run a user's own code; whatever it raises becomes a ValueError of one line that names file and line."""
+    try:
+        return work()
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        trace, place = error.__traceback__, ""
+        while trace is not None:
+            name = trace.tb_frame.f_code.co_filename
+            if not name.startswith("<") and Path(name) != Path(__file__):
+                place = f" ({Path(name).name}:{trace.tb_lineno})"
+            trace = trace.tb_next
+        raise ValueError(f"{what}: {type(error).__name__}: {error}{place}") from None
+
+
+def _module(source: str) -> ModuleType:
+    """A module by its name, also one of the folder that one stands in, or by its file."""
+    if not source.endswith(".py"):
+        return _with_path(os.getcwd(), lambda: importlib.import_module(source))
+    path = Path(source)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ValueError(f"{source} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # where classes look for the module that they are defined in
+    _with_path(str(path.parent.absolute()), lambda: spec.loader and spec.loader.exec_module(module))
+    return module
+
+
+def _with_path(folder: str, work: Callable[[], Any]) -> Any:
+    sys.path.insert(0, folder)
+    try:
+        return work()
+    finally:
+        sys.path.remove(folder)

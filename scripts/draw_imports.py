@@ -121,8 +121,7 @@ def routed(graph: Mapping[str, set[str]]) -> tuple[list[list[str]], list[list[st
                 at = {name: (i + 0.5) / len(rows[near]) for i, name in enumerate(rows[near])}
                 links = [pair for path in paths for pair in (*pairwise(path), *pairwise(path[::-1]))]
                 pull = {
-                    name: [at[other] for own, other in links if own == name and other in at and other != name]
-                    or [0.5]
+                    name: [at[other] for own, other in links if own == name and other in at and other != name] or [0.5]
                     for name in rows[row]
                 }
                 rows[row].sort(key=lambda name, pull=pull: sum(pull[name]) / len(pull[name]))

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,10 +12,9 @@ from absl import flags
 
 import equinet as eq
 from equinet import models
-from equinet.cli.call import load
 from equinet.interop.foreign import Foreign
 from equinet.interop.recognise import as_layer
-from equinet.names import check_name
+from equinet.names import check_name, find, guarded, name_of
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
@@ -58,12 +58,13 @@ class Subject:
 
 
 def called(model: str, arguments: Mapping[str, Any]) -> str:
-    """A model as one would write it.
+    """A model as one would write it; one's own is called by its builder.
 
     >>> called("resnet", {"depth": 18, "down": "aps"})
     'resnet(depth=18, down=aps)'
     """
-    return f"{model}({', '.join(f'{key}={value}' for key, value in arguments.items())})"
+    rest = {key: value for key, value in arguments.items() if key != "builder"}
+    return f"{model or arguments['builder']}({', '.join(f'{key}={value}' for key, value in rest.items())})"
 
 
 def define_subject_flags() -> None:
@@ -148,13 +149,25 @@ def _of_call() -> Subject:
     args = flags.FLAGS
     domain = read_domain(args.domain, args.size, args.dim)
     traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
-    found = load(args.call)
+    found = find(args.call, "--call")
+    if _makes_one(found):
+        found = guarded(f"--call={args.call}", found)
     try:
         net = as_layer(found, **traced)
     except TypeError as error:
         raise ValueError(f"--call={args.call}: {error}") from None
     variables = found.variables if isinstance(found, eq.Bound) else None
     return Subject(args.call, net, domain, args.channels or CHANNELS, variables)
+
+
+def _makes_one(found: Any) -> bool:
+    """Whether it is a plain function that needs no arguments: a builder, not a network."""
+    if not inspect.isfunction(found):
+        return False
+    parameters = inspect.signature(found).parameters.values()
+    return not any(each.kind is each.VAR_POSITIONAL for each in parameters) and all(
+        each.default is not each.empty or each.kind is each.VAR_KEYWORD for each in parameters
+    )
 
 
 def _of_config() -> Subject:
@@ -187,6 +200,8 @@ def config_model(config: Any) -> tuple[dict[str, Any], str]:
     else:
         arguments = dict(model)
         name = arguments.pop("name", "")
+    if callable(arguments.get("builder")):
+        arguments["builder"] = name_of(arguments["builder"])
     return {key: tuple(value) if isinstance(value, list) else value for key, value in arguments.items()}, name
 
 

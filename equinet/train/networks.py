@@ -12,24 +12,45 @@ import numpy as np
 
 import equinet as eq
 from equinet import models
-from equinet.names import check_name
+from equinet.interop.recognise import as_layer
+from equinet.names import check_name, find, guarded
 
 STACK = "stack"
 PADDINGS = ("valid", "same", "full", "circular")
 NORMS = ("none", "batch")
 
 
-def build(name: str, **arguments: Any) -> eq.Layer:
+def build(name: str = "", *, builder: str = "", **arguments: Any) -> eq.Layer:
     """The network `name`, `stack` or a model of `equinet.models`, called with `arguments`.
+
+    Args:
+        name: the network, if `builder` is empty.
+        builder: a function of one's own that makes the network, as `module:name` or `FILE.py:name`.
+        arguments: of either.
 
     Raises:
         ValueError: no such network, or it has no such argument; the near ones are listed. Or a value that it refuses.
     """
+    if builder:
+        return _own(builder, name, arguments)
     if name != STACK:
         return models.build(name, **arguments)
     for argument in arguments:
         check_name(argument, inspect.signature(stack).parameters, f"argument of {STACK}")
     return stack(**arguments)
+
+
+def _own(builder: str, name: str, arguments: dict[str, Any]) -> eq.Layer:
+    if name:
+        raise ValueError(f"a model has a name or a builder; got name={name} and builder={builder}")
+    make = find(builder, "config.model.builder")
+    if not callable(make):
+        raise ValueError(f"config.model.builder={builder} must be a function that makes a network; got {make!r}")
+    made = guarded(f"config.model.builder={builder}", lambda: make(**arguments))
+    try:
+        return as_layer(made)
+    except TypeError as error:
+        raise ValueError(f"config.model.builder={builder}: {error}") from None
 
 
 @dataclass(frozen=True)

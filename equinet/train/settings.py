@@ -8,7 +8,7 @@ from typing import Any
 
 import ml_collections
 
-from equinet.names import check_name
+from equinet.names import check_name, name_of
 from equinet.train.data.registry import DATASETS
 
 PRECISIONS = ("float32", "bfloat16")
@@ -87,13 +87,14 @@ class Settings:
     Attributes:
         name: what the run is called in records and progress bars.
         seed: all randomness derives from it.
-        dataset: a name of `equinet.train.data.DATASETS`.
+        dataset: a name of `equinet.train.data.DATASETS`, which `register_dataset` adds to.
         data_dir: the folder with the full set's files; empty for `data/DATASET`, or what ships with the repository.
         examples: how many of the first examples of the training split are learned from; 0 for all.
         validation: how many of the last ones are held out. During training these are judged instead of the test split,
             and decide which state is the best; 0 holds out none.
         size: examples are padded or cropped to this many nodes along each axis; 0 leaves them as they are.
-        model: `name`, a function of `equinet.models`, and its arguments.
+        model: `name`, a function of `equinet.models`, and its arguments; or `builder` in place of a name, a function of
+            one's own: the function, or `FILE.py:function`. It gives a layer, a Flax module or a function of an array.
         optimiser: see `OptimiserSettings`.
         augment: see `AugmentSettings`.
         precision: `float32`, or `bfloat16` for the forward and backward pass; parameters and state stay in float32.
@@ -169,9 +170,13 @@ class Settings:
             name: _part(kind, entries.pop(name, {}), name)
             for name, kind in (("optimiser", OptimiserSettings), ("augment", AugmentSettings))
         }
-        model = {key: _plain(value, f"config.model.{key}") for key, value in _entries(entries, "model").items()}
-        if not isinstance(model.get("name", ""), str):
-            raise ValueError(f"config.model.name must be the name of an architecture, got {model['name']!r}")
+        entries["model"] = _entries(entries, "model")
+        if callable(entries["model"].get("builder")):
+            entries["model"]["builder"] = name_of(entries["model"]["builder"])
+        model = {key: _plain(value, f"config.model.{key}") for key, value in entries["model"].items()}
+        for entry in ("name", "builder"):
+            if not isinstance(model.get(entry, ""), str):
+                raise ValueError(f"config.model.{entry} must be the name of an architecture, got {model[entry]!r}")
         entries.pop("model", None)
         return Settings(**{key: _frozen(value) for key, value in entries.items()}, **parts, model=model)
 

@@ -1,7 +1,9 @@
 """The trainer: `train_and_evaluate(config, workdir)`."""
 
 import dataclasses
+import inspect
 import math
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -16,11 +18,13 @@ import optax
 
 import equinet as eq
 from equinet import models
+from equinet.names import source_of
 from equinet.ops.arrays import check_room
 from equinet.train.augment import augment, check_crop
 from equinet.train.checkpoint import Checkpoints
 from equinet.train.data import Dataset, load
 from equinet.train.data.fingerprint import fingerprint
+from equinet.train.data.registry import BUILT_IN, DATASETS
 from equinet.train.devices import Layout, is_main_process
 from equinet.train.metrics import Measured, Share, evaluate
 from equinet.train.networks import build
@@ -143,7 +147,9 @@ def _train(run: Settings, workdir: Path, report: Callable[[str], None], signals:
         return evaluate(dataset, net.apply, evaluated(state), layout=layout, between=signals.check, **options)
 
     with ExitStack() as stack:
-        folder = stack.enter_context(Workdir(workdir, run, data, report, steps=steps, parameters=parameters))
+        folder = stack.enter_context(
+            Workdir(workdir, run, data, report, own_sources(run), steps=steps, parameters=parameters)
+        )
         checkpoints = stack.enter_context(Checkpoints(workdir, folder.id))
         found = checkpoints.restore(state, warn=report)
         start, state = found if found else (0, state)
@@ -252,13 +258,22 @@ def _check_output(net: eq.Layer, dataset: Dataset) -> None:
         )
 
 
+def own_sources(run: Settings) -> dict[str, str]:
+    """The user's own files that a run is made of, as text by path: of the builder, and of a registered data set."""
+    builder, load = run.model.get("builder"), DATASETS[run.dataset].load
+    files = [source_of(builder)] if builder else []
+    if run.dataset not in BUILT_IN and inspect.isfunction(load):
+        files.append(Path(inspect.getsourcefile(load) or ""))
+    return {os.path.relpath(path): path.read_text(encoding="utf-8") for path in files if path and path.is_file()}
+
+
 def build_model(run: Settings) -> eq.Layer:
     """The network that `run.model` names.
 
     Raises:
         ValueError: no model is named, or none of that name, or it has no such argument; the near ones are listed.
     """
-    if "name" not in run.model:
+    if not run.model.get("name") and not run.model.get("builder"):
         raise ValueError(f"config.model names no architecture; known are {', '.join(models.MODELS)}")
     return _build(tuple(sorted(run.model.items())))
 

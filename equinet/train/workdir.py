@@ -37,13 +37,15 @@ class Workdir:
     """A folder that one run has to itself while this is entered. The main process alone locks and writes it.
 
     `run.json` holds what the run is: `config`, `seed`, `data` (see `fingerprint`), an `id` made of these, and `starts`,
-    the time, commit, versions and devices of each start and the step that it went on from.
+    the time, commit, versions and devices of each start and the step that it went on from. What the run uses of the
+    user's own files is kept there as text.
 
     Args:
         path: the folder; made if it is not there.
         run: what is to be run in it.
         data: the fingerprint of the data.
         report: called with a line of text where something has changed since the last start.
+        sources: the user's own files that the run is made of, as text by path.
         more: what else `run.json` says of the run.
 
     Raises (on entering):
@@ -52,9 +54,18 @@ class Workdir:
         Unwritable: it cannot be written.
     """
 
-    def __init__(self, path: Path, run: Settings, data: str, report: Callable[[str], None], **more: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        run: Settings,
+        data: str,
+        report: Callable[[str], None],
+        sources: Mapping[str, str] | None = None,
+        **more: Any,
+    ) -> None:
         self.path, self.id = path, ""
         self._run, self._data, self._report, self._more = run, data, report, more
+        self._sources = dict(sources or {})
         self._lock: int | None = None
         self._record: dict[str, Any] = {}
 
@@ -104,6 +115,8 @@ class Workdir:
         if not is_main_process():
             return
         here = environment()
+        if self._sources:
+            here["own_code"] = hashlib.sha256(json.dumps(self._sources, sort_keys=True).encode()).hexdigest()[:16]
         starts = self._record["starts"]
         if starts:
             changed = [
@@ -159,6 +172,7 @@ class Workdir:
                 "seed": self._run.seed,
                 "data": self._data,
                 **self._more,
+                "sources": self._sources,
                 "starts": [],
             }
             write_json(path, record)

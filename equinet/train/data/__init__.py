@@ -6,3 +6,4 @@ from equinet.train.data.examples import Examples as Examples
 from equinet.train.data.examples import InMemory as InMemory
 from equinet.train.data.registry import DATASETS as DATASETS
 from equinet.train.data.registry import load as load
+from equinet.train.data.registry import register_dataset as register_dataset

@@ -101,6 +101,40 @@ DATASETS: dict[str, Entry] = {
 }
 
 
+BUILT_IN = frozenset(DATASETS)
+
+
+def register_dataset(
+    name: str,
+    load: Callable[[str, Path, int | None], Dataset],
+    *,
+    dim: int = 2,
+    channels: int = 3,
+    data_dir: str | Path = ".",
+    how: str = "Put its files there, or name another folder as data_dir.",
+) -> None:
+    """Add a data set of one's own to `DATASETS`, for instance at the top of a config file.
+
+    Args:
+        name: what `config.dataset` calls it.
+        load: `(name, folder, size) -> Dataset`, see `Dataset.of`.
+        dim: number of spatial axes of an input.
+        channels: of an input.
+        data_dir: the folder that is read when no other is named.
+        how: the sentence that says how to get the files.
+
+    Raises:
+        ValueError: the name is that of another data set, or no name.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"register_dataset needs a name; got {name!r}")
+    if not callable(load):
+        raise ValueError(f"register_dataset needs a function (name, folder, size) -> Dataset for {name}; got {load!r}")
+    if name in BUILT_IN:
+        raise ValueError(f"there is a data set {name} already: choose another name")
+    DATASETS[name] = Entry(load, Path(data_dir), how, dim, channels)
+
+
 def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None, size: int | None = None) -> Dataset:
     """Load a data set by name.
 
