@@ -1,6 +1,6 @@
 """ResNet-18 on CIFAR-10 with and without adaptive polyphase sampling, after the published protocol.
 
-    python -m scripts.train --config=configs/cifar_aps.py:aps --workdir=runs/cifar-aps --config.data_dir=data/cifar10
+    equinet train --config=configs/cifar_aps.py:aps --workdir=runs/cifar-aps --config.data_dir=data/cifar10
 
 Names: `stride` (the baseline), `aps`, `lps`, `blur`, all with circular padding. 250 epochs of SGD with momentum 0.9
 at batch 256, learning rate 0.1 times 0.1 at 100 and 200 epochs, weight decay 5e-4, horizontal flips and no random
@@ -11,8 +11,8 @@ from 1 to 0.025, as in the code of Rojas-Gomez et al. 2022.
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 NETWORKS = ("stride", "aps", "lps", "blur")
 

@@ -1,7 +1,7 @@
 """What is one more generator of the invariance group worth, in accuracy and in examples?
 
     python -m scripts.get_data --dataset=fashion_mnist
-    python -m scripts.train --config=configs/coset.py:4-3000 --workdir=runs/one
+    equinet train --config=configs/coset.py:4-3000 --workdir=runs/one
     python -m scripts.study --study=coset --workdir=runs/coset
 
 Networks are called GROUP-EXAMPLES:
@@ -21,8 +21,8 @@ from itertools import product
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 FIXED = {"1": 0, "4": 1, "16": 2, "64": 3, "none": 3, "64_shifts": 3, "none_shifts": 3}
 """Of each group, how many of the three ways down keep the nodes at even places."""

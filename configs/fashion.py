@@ -1,6 +1,6 @@
 """Six small networks on the Fashion-MNIST subset: four ways to go down, another padding, another readout.
 
-    python -m scripts.train --config=configs/fashion.py:aps --workdir=runs/aps
+    equinet train --config=configs/fashion.py:aps --workdir=runs/aps
 
 Names: `stride` (strided convolutions), `max` (max pooling), `blur` (blur pooling), `aps` (adaptive polyphase sampling),
 all with circular padding and global average pooling; `max_zero` (max pooling, zero padding); `stride_flatten` (strided
@@ -14,8 +14,8 @@ accuracies move by a point from seed to seed, and both with the machine and the 
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 NETWORKS = {
     "stride": {"down": "stride", "padding": "circular", "readout": "gap"},

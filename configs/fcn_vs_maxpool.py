@@ -1,6 +1,6 @@
 """Does a fully convolutional network share the translation invariance of one with max pooling?
 
-    python -m scripts.train --config=configs/fcn_vs_maxpool.py:max-circular-gap --workdir=runs/one
+    equinet train --config=configs/fcn_vs_maxpool.py:max-circular-gap --workdir=runs/one
     python -m scripts.study --study=fcn_vs_maxpool --workdir=runs/fcn_vs_maxpool
 
 Networks are called DOWN-PADDING-READOUT, with `-shifted` at the end if they are trained on circularly shifted images:
@@ -20,8 +20,8 @@ from itertools import product
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 DOWNS = ("none", "stride", "max", "avg", "blur", "maxblur", "aps", "lps")
 PADDINGS = ("circular", "zero", "reflect")

@@ -1,9 +1,9 @@
 """1-D networks on real series: closed contours, whose cyclic shift is a rotation, and windows of a wrist sensor.
 
     python -m scripts.get_data --dataset=osu_leaf
-    python -m scripts.train --config=configs/one_d.py:leaf-aps --workdir=runs/leaf-aps
+    equinet train --config=configs/one_d.py:leaf-aps --workdir=runs/leaf-aps
     python -m scripts.get_data --dataset=seglearn_watch
-    python -m scripts.train --config=configs/one_d.py:watch-max --workdir=runs/watch-max
+    equinet train --config=configs/one_d.py:watch-max --workdir=runs/watch-max
 
 Names are DATA-DOWN: `leaf` (contours resampled to 432 points, which 2, 4 and 8 divide) or `watch` (windows of 128
 samples of six channels); `stride`, `max`, `blur`, `aps` or `lps`, all with circular padding and global average pooling;
@@ -14,8 +14,8 @@ from itertools import product
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 DATA = {
     "leaf": {"dataset": "osu_leaf", "size": 432, "batch": 20, "epochs": 60},

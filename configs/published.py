@@ -2,7 +2,7 @@
 
     python -m scripts.get_data --dataset=mnist
     python -m scripts.get_data --dataset=fashion_mnist
-    python -m scripts.train --config=configs/published.py:pixels-p4-max-28 --workdir=runs/one
+    equinet train --config=configs/published.py:pixels-p4-max-28 --workdir=runs/one
     python -m scripts.study --study=published --workdir=runs/published
     python -m scripts.study --study=published --workdir=runs/published --only=digits --keep
 
@@ -23,8 +23,8 @@ from typing import Any
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 GROUPS = {"p4": 3, "p4m": 2}
 """Copies of the regular representation in a layer."""

@@ -1,7 +1,7 @@
 """Does a network know a digit when it is turned? Group convolutions on MNIST, trained upright or rotated.
 
     python -m scripts.get_data --dataset=mnist
-    python -m scripts.train --config=configs/rotation.py:upright-p4m-aps --workdir=runs/upright-p4m-aps
+    equinet train --config=configs/rotation.py:upright-p4m-aps --workdir=runs/upright-p4m-aps
     python -m scripts.study --study=rotation --workdir=runs/rotation
 
 Names are TRAINING-GROUP-DOWN: trained on digits as they are (`upright`) or each turned by an angle of its own
@@ -13,8 +13,8 @@ from itertools import product
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 DATA = {"upright": "mnist", "rotated": "rotated_mnist"}
 GROUPS = {"z2": None, "p4": "p4", "p4m": "p4m"}

@@ -1,6 +1,6 @@
 """U-Nets that label the pixels of composed Fashion-MNIST scenes: does the map of labels move with the scene?
 
-    python -m scripts.train --config=configs/segmentation.py:aps --workdir=runs/segmentation-aps
+    equinet train --config=configs/segmentation.py:aps --workdir=runs/segmentation-aps
 
 Names: `max` (max pooling, linear upsampling), `stride` (strided and transposed convolutions), `blur` (blur pooling,
 linear upsampling), `aps` (polyphase pooling, values put back at the kept phase), all with circular padding;
@@ -10,8 +10,8 @@ normalisation is there because without it training may end at nothing but backgr
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 SEEDS = (0, 1)
 NETWORKS = {

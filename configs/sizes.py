@@ -12,8 +12,8 @@ from typing import Any
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 MODELS: dict[str, dict[str, Any]] = {
     "small_cnn_max": {"name": "small_cnn", "features": (1, 1, 1), "down": "max"},

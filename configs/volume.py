@@ -1,7 +1,7 @@
 """3-D U-Nets that find the brain in blocks of a head, trained on one hemisphere and tested on the other.
 
     python -m scripts.get_data --dataset=colin27
-    python -m scripts.train --config=configs/volume.py:aps --workdir=runs/volume-aps
+    equinet train --config=configs/volume.py:aps --workdir=runs/volume-aps
 
 Names: `max`, `stride`, `aps` with zero padding, `max_circular` and `aps_circular`, all trained on the blocks as they
 are; `max_flip`, zero padding, trained on their mirror images as well, left and right exchanged; `max_mirror`, zero
@@ -11,8 +11,8 @@ what a network carries over to the mirror image, not how it generalises.
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 SEEDS = (0,)
 NETWORKS = ("max", "stride", "aps", "max_flip", "max_circular", "aps_circular", "max_mirror")

@@ -1,7 +1,7 @@
 """Do strided networks share the invariance of max-pooling networks, and why do they perform as well?
 
     python -m scripts.get_data --dataset=fashion_mnist
-    python -m scripts.train --config=configs/why.py:max-circular-mean-none --workdir=runs/one
+    equinet train --config=configs/why.py:max-circular-mean-none --workdir=runs/one
     python -m scripts.study --study=why --workdir=runs/why
 
 Networks are called WAY-PADDING-READOUT-SHIFTS:
@@ -24,8 +24,8 @@ from itertools import product
 
 import ml_collections
 
-from configs.common import base
 from equinet.names import check_name
+from equinet.train.settings import base
 
 WIDTHS = {
     "max": (7, 16, 44, 32),

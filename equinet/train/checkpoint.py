@@ -274,9 +274,7 @@ def last_state(workdir: Path) -> tuple[int, dict[str, np.ndarray]]:
         with _manager(folder, ocp.CheckpointManagerOptions(read_only=True)) as manager:
             step = manager.latest_step() if folder.is_dir() else None
             if step is None:
-                raise FileNotFoundError(
-                    f"no checkpoint in {workdir}: train first, python -m scripts.train --workdir={workdir}"
-                )
+                raise FileNotFoundError(f"no checkpoint in {workdir}: train first, equinet train --workdir={workdir}")
             about = _read_about(folder, step)
             template = {name: np.empty(each["shape"], each["dtype"]) for name, each in about["arrays"].items()}
             read = manager.restore(step, args=ocp.args.Composite(state=ocp.args.StandardRestore(template)))["state"]

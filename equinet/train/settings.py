@@ -181,6 +181,11 @@ class Settings:
         return Settings(**{key: _frozen(value) for key, value in entries.items()}, **parts, model=model)
 
 
+def base() -> ml_collections.ConfigDict:
+    """Every setting at its default; a config changes some and adds its model."""
+    return ml_collections.ConfigDict(dataclasses.asdict(Settings()))
+
+
 def _part(kind: type, entries: Any, name: str) -> Any:
     entries = _entries({name: entries}, name)
     _check_names(entries, kind, f"entry of config.{name}")

@@ -77,13 +77,13 @@ def test_a_network_of_ones_own(folder: Path, run_command, source: str, name: str
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("mine.py:broken", "--call=mine.py:broken: KeyError: 'lost' (mine.py:28)"),
+        ("mine.py:broken", "--call=mine.py:broken: KeyError: 'lost' (mine.py:25)"),
         ("mine.py:number", "is an equinet layer, a Linen or NNX module, or a function of one array; got 3"),
         ("mine.py:halv", "no name in mine.py 'halv': did you mean halve"),
         ("mine.py:two", "two() missing 1 required positional argument: 'x'"),
         ("gone.py:net", "--call=gone.py:net: there is no file gone.py"),
         ("gone:net", "ModuleNotFoundError: No module named 'gone'"),
-        ("mine", "write package.module:name or file.py:name"),
+        ("mine", "write package.module:name or FILE.py:name"),
     ],
 )
 def test_what_cannot_be_called_is_said_in_a_line(folder: Path, run_command, call: str, message: str) -> None:

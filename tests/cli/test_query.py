@@ -117,7 +117,7 @@ def test_sweep_of_trained_weights(tmp_path: Path) -> None:
     net = models.small_cnn((2, 2), classes=3)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, TrainState(net.init(jax.random.key(3), (8, 8, 1)), (), None, {}))
-    done = call("sweep", *SMALL, f"--workdir={tmp_path}", "--trials=2")
+    done = call("sweep", *SMALL, "--channels=1", f"--workdir={tmp_path}", "--trials=2")
     assert done.returncode == 0, done.stderr
     assert "PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8)" in done.stdout
 
@@ -134,7 +134,7 @@ def test_sweep_discovers() -> None:
         (("--model=resnt",), "no model 'resnt': did you mean resnet"),
         (("--model=resnet", "--model_args=dept=18"), "no argument of resnet 'dept': did you mean depth"),
         (("--model=resnet", "--modle_args=depth=18"), "no flag --modle_args: did you mean --model_args"),
-        (("--config=configs/fashon.py",), "no config configs/fashon.py: did you mean configs/fashion.py"),
+        ((f"--config={ROOT}/configs/fashon.py",), f"did you mean {ROOT}/configs/fashion.py"),
         (("--model=fcn", "--model_args=group=p5"), "fcn: group must be a symbol"),
         ((*SMALL, "--domain=tours"), "no domain 'tours': did you mean torus"),
         ((*SMALL, "--size=1_6"), "--size needs whole numbers, such as 32 or 32,48; got '1_6'"),
@@ -147,7 +147,7 @@ def test_sweep_discovers() -> None:
         ),
         (("--model", "--size=8"), "--model lacks a value: what follows it is --size=8"),
         (("--config=configs/fashion.py", "--config=configs/sizes.py"), "--config is given 2 times"),
-        ((*SMALL, "--suggest"), "--legal_sizes and --suggest need --require"),
+        ((*SMALL, "--legal_sizes"), "--legal_sizes needs --require"),
         ((*SMALL, "--require=5mm"), "5mm"),
         ((), "say which network"),
     ],

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from equinet.cli.main import COMMANDS
 from equinet.train.record import ROOT
 from tests.experiments.launching import call
 from tests.scripts.lines import load_scripts, run_line
@@ -41,7 +42,10 @@ def clone(tmp_path: Path) -> Path:
         (("--config=configs/fashion.py:aps", "--workdir=README.md"), "README.md is a file: name a folder"),
         (("--config=configs/fashion.py:aps", "--workdir=x", "more"), "unexpected arguments: more"),
         (("--config=configs/fashion.py:aps",), "Flag --workdir must have a value other than None."),
-        (("--config=configs/common.py",), "configs/common.py has no function get_config: a config is a file with one"),
+        (
+            ("--config=configs/__init__.py",),
+            "configs/__init__.py has no function get_config: a config is a file with one",
+        ),
         (("--config=README.md",), "(README.md, line "),
     ],
 )
@@ -139,7 +143,7 @@ def test_output_that_finds_no_room_is_told() -> None:
 @pytest.mark.parametrize("script", ["train", "demo", "get_data", "make_subset"])
 def test_every_flag_is_documented(script: str) -> None:
     done = call(f"scripts.{script}", "--help")
-    assert f"scripts.{script}" in done.stdout
+    assert (f"equinet {script}" if script in COMMANDS else f"scripts.{script}") in done.stdout
     assert "(no help available)" not in done.stdout
 
 

@@ -5,12 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.common import base
 from configs.fashion import NETWORKS, get_config
 from equinet.names import UnknownName, check_name
 from equinet.train.optimiser import optimiser, schedule
 from equinet.train.progress import progress_bar
-from equinet.train.settings import OPTIMISERS, SCHEDULES, OptimiserSettings, Settings
+from equinet.train.settings import OPTIMISERS, SCHEDULES, OptimiserSettings, Settings, base
 
 
 def test_base_config_is_the_defaults() -> None:
