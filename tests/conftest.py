@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from equinet.ops.transposes import only_plain
+from tests.suites import kind_of, left_out
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -32,6 +33,23 @@ def pytest_configure(config: pytest.Config) -> None:
     only_plain(config.getoption("--plain"))
     if config.pluginmanager.has_plugin("cacheprovider") and config.cache is not None:
         _keep_compiled(config.cache.mkdir("xla"))
+
+
+@pytest.hookimpl(tryfirst=True)  # before pytest leaves out what is marked
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = [_below_tests(item) for item in items]
+    families = [
+        f"{place}::{getattr(item, 'originalname', item.name)}" for place, item in zip(places, items, strict=True)
+    ]
+    for item, place, left in zip(items, places, left_out(families), strict=True):
+        item.add_marker(kind_of(place))
+        if left:
+            item.add_marker("slow")
+
+
+def _below_tests(item: pytest.Item) -> str:
+    """The path of its file from here; empty for what lies elsewhere, which are doctests."""
+    return item.path.relative_to(TESTS).as_posix() if TESTS in item.path.parents else ""
 
 
 def _keep_compiled(folder: Path) -> None:

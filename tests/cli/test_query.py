@@ -1,8 +1,6 @@
 """The command line of `query` and `sweep`: what they print, and how they fail."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -11,19 +9,21 @@ import pytest
 
 import equinet as eq
 from equinet import models
-from equinet.cli import query, sweep
+from equinet.cli import query, suggest, sweep
 from equinet.cli.subject import config_model, read_arguments, read_domain, read_sizes
 from equinet.train.checkpoint import Checkpoints
 from equinet.train.trainer import TrainState
+from tests.experiments.launching import call
 from tests.scripts.lines import run_line
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 SMALL = ("--model=small_cnn", "--model_args=features=(2,2),classes=3", "--size=8")
 
 
-def call(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "equinet", script, *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def prints(script: ModuleType, folder: Path, *arguments: str, status: int = 0) -> str:
+    """What a command prints that ends with a status."""
+    ended = run_line(script, arguments, folder)
+    assert (ended.status, ended.err, ended.escaped) == (status, "", None), ended
+    return ended.out
 
 
 def fails(script: ModuleType, folder: Path, *arguments: str) -> str:
@@ -34,55 +34,43 @@ def fails(script: ModuleType, folder: Path, *arguments: str) -> str:
     return ended.err
 
 
-def test_query_prints_the_ledger() -> None:
-    done = call("query", *SMALL)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("small_cnn(features=(2, 2), classes=3): ")
-    assert "stage 0.2  MaxPool(2)" in done.stdout
-    assert "strict      2Z × 2Z (p1, index 4)" in done.stdout
-    assert "Relu" not in done.stdout and "Relu" in call("query", *SMALL, "--ledger").stdout
+def test_query_prints_the_ledger(tmp_path: Path) -> None:
+    found = prints(query, tmp_path, *SMALL)
+    assert found.startswith("small_cnn(features=(2, 2), classes=3): ")
+    assert "stage 0.2  MaxPool(2)" in found
+    assert "strict      2Z × 2Z (p1, index 4)" in found
+    assert "Relu" not in found and "Relu" in prints(query, tmp_path, *SMALL, "--ledger")
 
 
-def test_query_over_a_point_group() -> None:
-    done = call("query", "--model=fcn", "--model_args=group=4,down=aps,features=(4,4)", "--size=8")
-    assert done.returncode == 0, done.stderr
-    assert "invariance  Z × Z ⋊ 4 (p4, index 1)" in done.stdout
-    done = call("query", "--model=fcn", "--model_args=group=m-3m,down=aps,features=(1,1)", "--size=4", "--dim=3")
-    assert done.returncode == 0, done.stderr
-    assert "invariance  Z × Z × Z ⋊ m-3m" in done.stdout
+def test_query_over_a_point_group(tmp_path: Path) -> None:
+    flat = ("--model_args=group=4,down=aps,features=(4,4)", "--size=8")
+    assert "invariance  Z × Z ⋊ 4 (p4, index 1)" in prints(query, tmp_path, "--model=fcn", *flat)
+    solid = ("--model_args=group=m-3m,down=aps,features=(1,1)", "--size=4", "--dim=3")
+    assert "invariance  Z × Z × Z ⋊ m-3m" in prints(query, tmp_path, "--model=fcn", *solid)
 
 
-def test_query_as_json() -> None:
+def test_query_as_json(tmp_path: Path) -> None:
     asks = ("--require=Z × Z", "--legal_sizes", "--sizes=4:20")
-    done = call("query", *SMALL, "--json", *asks)
-    assert done.returncode == 1, done.stderr  # not met
-    found = json.loads(done.stdout)
+    found = json.loads(prints(query, tmp_path, *SMALL, "--json", *asks, status=1))  # not met
     assert found["domain"] == "torus(8, 8)"
     assert found["strict"]["name"] == "2Z × 2Z (p1, index 4)"
     assert found["require"] == {"group": "Z × Z", "of": "strict", "met": False}
     assert found["legal_sizes"]["congruence"] == "no n"
 
 
-def test_suggestions_as_json() -> None:
-    done = call("suggest", *SMALL, "--json", "--require=Z × Z", "--nomeasure")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_suggestions_as_json(tmp_path: Path) -> None:
+    found = json.loads(prints(suggest, tmp_path, *SMALL, "--json", "--require=Z × Z", "--nomeasure"))
     assert not found["require"]["met"] and found["lack"] is None
     assert found["suggestions"][0]["strict"] == "Z × Z (p1, index 1)"
 
 
-def test_query_says_why_nothing_is_found_and_what_would_help() -> None:
-    for command, says in (
-        (
-            ("query", "--legal_sizes", "--sizes=8:12"),
-            "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0",
-        ),
-        (("suggest", "--nomeasure"), "no suggestion: on torus(8, 8) it is lost at layer stage 0.0"),
-    ):
-        done = call(command[0], *SMALL, "--require=4mm", *command[1:])
-        assert done.returncode == 1, done.stderr
-        assert says in done.stdout
-        assert "would help: a group network: it holds with GroupConv over 4mm in place of Conv" in done.stdout
+def test_query_says_why_nothing_is_found_and_what_would_help(tmp_path: Path) -> None:
+    sizes = prints(query, tmp_path, *SMALL, "--require=4mm", "--legal_sizes", "--sizes=8:12", status=1)
+    assert "legal sizes  no n: on torus(12, 12) it is lost at layer stage 0.0" in sizes
+    edits = prints(suggest, tmp_path, *SMALL, "--require=4mm", "--nomeasure", status=1)
+    assert "no suggestion: on torus(8, 8) it is lost at layer stage 0.0" in edits
+    for found in (sizes, edits):
+        assert "would help: a group network: it holds with GroupConv over 4mm in place of Conv" in found
 
 
 @pytest.mark.parametrize(
@@ -96,15 +84,15 @@ def test_a_requirement_is_a_gate(require: str, status: int, tmp_path: Path) -> N
         assert (ended.status or 0, bool(ended.err)) == (status, status == 2), ended
 
 
-def test_query_of_a_config_on_a_mixed_domain() -> None:
-    done = call("query", "--config=configs/fashion.py:max", "--domain=periodic:32,bounded:33")
-    assert done.returncode == 0, done.stderr
-    assert "domain(32°, 33)" in done.stdout
+def test_query_of_a_config_on_a_mixed_domain(tmp_path: Path) -> None:
+    asked = (f"--config={ROOT}/configs/fashion.py:max", "--domain=periodic:32,bounded:33")
+    assert "domain(32°, 33)" in prints(query, tmp_path, *asked)
 
 
 def test_sweep_measures(tmp_path: Path) -> None:
+    """As a process of its own, which may tune the CPU."""
     figure = tmp_path / "errors.png"
-    done = call("sweep", *SMALL, "--mode=sweep", "--json", f"--figure={figure}", "--trials=2")
+    done = call("scripts.sweep", *SMALL, "--mode=sweep", "--json", f"--figure={figure}", "--trials=2")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["agrees"]
@@ -117,15 +105,13 @@ def test_sweep_of_trained_weights(tmp_path: Path) -> None:
     net = models.small_cnn((2, 2), classes=3)
     with Checkpoints(tmp_path) as checkpoints:
         checkpoints.save(1, TrainState(net.init(jax.random.key(3), (8, 8, 1)), (), None, {}))
-    done = call("sweep", *SMALL, "--channels=1", f"--workdir={tmp_path}", "--trials=2")
-    assert done.returncode == 0, done.stderr
-    assert "PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8)" in done.stdout
+    found = prints(sweep, tmp_path, *SMALL, "--channels=1", f"--workdir={tmp_path}", "--trials=2", "--notune_cpu")
+    assert "PASSED: 2Z × 2Z (p1, index 4) on torus(8, 8)" in found
 
 
-def test_sweep_discovers() -> None:
-    done = call("sweep", "--model=small_cnn", "--model_args=features=(2,2)", "--size=8", "--dim=1", "--mode=discover")
-    assert done.returncode == 0, done.stderr
-    assert "certified  2Z (index 2)" in done.stdout
+def test_sweep_discovers(tmp_path: Path) -> None:
+    asked = ("--model=small_cnn", "--model_args=features=(2,2)", "--size=8", "--dim=1", "--mode=discover")
+    assert "certified  2Z (index 2)" in prints(sweep, tmp_path, *asked, "--notune_cpu")
 
 
 @pytest.mark.parametrize(
@@ -218,10 +204,8 @@ def test_flags_that_contradict_each_other() -> None:
     ("config", "domain", "channels"),
     [("one_d.py:watch-aps", "torus(128)", 6), ("volume.py:max_mirror", "torus(32, 32, 32)", 1)],
 )
-def test_a_config_is_asked_about_inputs_like_its_data(config: str, domain: str, channels: int) -> None:
-    done = call("query", f"--config=configs/{config}", "--json")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
+def test_a_config_is_asked_about_inputs_like_its_data(config: str, domain: str, channels: int, tmp_path: Path) -> None:
+    found = json.loads(prints(query, tmp_path, f"--config={ROOT}/configs/{config}", "--json"))
     assert (found["domain"], found["channels"]) == (domain, channels)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from equinet.train.record import ROOT, read_json_lines
 from equinet.train.trainer import train_and_evaluate
-from tests.experiments.data.generated import WRITERS
+from tests.equinet.train.data.generated import WRITERS
 from tests.experiments.launching import call
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))

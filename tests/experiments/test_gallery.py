@@ -17,7 +17,8 @@ from experiments.gallery.examine import at_its_size, in_small, infer, losses
 from experiments.gallery.limits import P4Cnn
 from experiments.gallery.network import Filled, fill
 from experiments.gallery.page import kept, page, tables
-from tests.experiments.launching import call
+from scripts import gallery as script
+from tests.scripts.lines import run_line
 
 WORKED = Path(gallery.__file__).parent
 PUBLISHED = [name for name, entry in GALLERY.items() if entry.parameters]
@@ -163,17 +164,18 @@ def test_the_tables_say_what_was_measured_beyond_inference_and_what_was_not_meas
     assert "| ResNet-50 v1.5 | 16×16×3 | no shift | no shift | 8Z × 8Z |" in made["measured"]
 
 
-def test_the_command_line(tmp_path: Path) -> None:
-    command = ("scripts.gallery", f"--workdir={tmp_path}", "--only=^deep_sets$")
-    done = call(*command)
-    assert done.returncode == 0, done.stderr
-    assert "in small, torus  Z × Z ⋊ 4mm: holds, and nothing else does" in done.stdout
-    (record,) = map(json.loads, call(*command, "--json").stdout.splitlines())
+def test_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "tune_cpu", lambda: None)  # JAX has started here
+    command = ("--workdir=found", "--only=^deep_sets$")
+    done = run_line(script, command, tmp_path)
+    assert done.status == 0, done
+    assert "in small, torus  Z × Z ⋊ 4mm: holds, and nothing else does" in done.out
+    (record,) = map(json.loads, run_line(script, [*command, "--json"], tmp_path).out.splitlines())
     assert record["native"]["plane"]["invariance"] == "Z × Z ⋊ 4mm"
     assert record["versions"]["flax"]
-    failed = call("scripts.gallery", f"--workdir={tmp_path}", "--only=zzz")
-    assert failed.returncode == 2
-    assert "no model matches --only='zzz'" in failed.stderr
+    failed = run_line(script, ["--workdir=found", "--only=zzz"], tmp_path)
+    assert failed.status == 2
+    assert "no model matches --only='zzz'" in failed.err
 
 
 def test_random_parameters_are_drawn_by_name_and_seed() -> None:

@@ -41,6 +41,7 @@ def swept(devices: int) -> dict:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_eight_devices_measure_what_one_does() -> None:
     one, eight = swept(1), swept(8)
     assert (one["places"], eight["places"]) == (1, 8)

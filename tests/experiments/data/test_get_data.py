@@ -17,8 +17,8 @@ import pytest
 from equinet.train.data import DATASETS, load
 from scripts import get_data as script
 from scripts.get_data import SOURCES, Source, from_debian, from_npm, from_pip, get_data
-from tests.experiments.data.generated import WRITERS, write_mnist
-from tests.experiments.data.hostile import bomb, limited_memory
+from tests.equinet.train.data.generated import WRITERS, write_mnist
+from tests.equinet.train.data.hostile import bomb, limited_memory
 
 
 @pytest.mark.parametrize("dataset", sorted(SOURCES))

@@ -10,8 +10,8 @@ import pytest
 
 from equinet.train.data import load
 from equinet.train.data.volume import VOLUME_FILES, downsample, read_nifti
-from tests.experiments.data.generated import nifti, write_colin
-from tests.experiments.data.hostile import limited_memory
+from tests.equinet.train.data.generated import nifti, write_colin
+from tests.equinet.train.data.hostile import limited_memory
 
 
 def test_nifti_is_read_in_its_order(tmp_path: Path) -> None:

@@ -1,0 +1,53 @@
+"""The tables of what is fast and of which kind a test is name what exists, and do as they say."""
+
+import ast
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from tests.suites import KINDS, SAMPLED, kind_of, left_out
+
+TESTS = Path(__file__).resolve().parent
+
+
+def functions(path: Path) -> set[str]:
+    tree = ast.parse(path.read_text()) if path.is_file() else ast.Module([], [])
+    return {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize("family", SAMPLED)
+def test_a_sampled_family_exists(family: str) -> None:
+    place, _, function = family.partition("::")
+    assert function in functions(TESTS / place), f"{family} is in SAMPLED, and nowhere else"
+    assert SAMPLED[family] > 1
+
+
+def test_the_kinds_name_files_and_folders_once() -> None:
+    named = [*chain(*KINDS.values())]
+    assert len(named) == len(set(named))
+    assert not [part for part in named if not (TESTS / part).exists()]
+    assert "no_such_function" not in functions(TESTS / "conftest.py")
+
+
+def test_the_longest_path_decides() -> None:
+    assert kind_of("groups/test_space_group.py") == "brute"
+    assert kind_of("groups/test_isometry.py") == "unit"
+    assert kind_of("experiments/test_train.py") == "runs"
+    assert kind_of("equinet/train/data/test_mnist.py") == "unit"
+    assert kind_of("test_docs.py") == "pages"
+    assert kind_of("") == kind_of("test_errors.py") == kind_of("groups_of_something.py") == "unit"
+
+
+def test_every_so_many_th_case_is_fast() -> None:
+    family, step = next(iter(SAMPLED.items()))
+    assert left_out([family] * (2 * step + 1)) == [at % step > 0 for at in range(2 * step + 1)]
+    assert left_out(["of.py::another", family, "of.py::another", family]) == [False, False, False, True]
+
+
+def test_what_is_left_out_is_slow(request: pytest.FixtureRequest) -> None:
+    """Of this session's tests: none was left out that nobody asked for, and every one is of one kind."""
+    items = request.session.items
+    asked = "slow" in str(request.config.getoption("-m")).replace("not slow", "") or not request.config.getoption("-m")
+    assert asked or not [item for item in items if item.get_closest_marker("slow")]
+    assert all(sum(mark.name in KINDS for mark in item.iter_markers()) == 1 for item in items)
