@@ -18,10 +18,11 @@ SPREAD := --numprocesses $(WORKERS) --dist worksteal
 # The other runs compile as users do.
 QUICKLY := XLA_FLAGS="$$XLA_FLAGS --xla_cpu_use_fusion_emitters=false"
 
-.PHONY: help test test-all test-plain test-jax demo lint format wheel docs bench constraints clean
+.PHONY: help test unit test-all test-plain test-jax demo lint format wheel docs bench constraints clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
+	@echo "make unit      the tests of one function at a time, in less than a minute"
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
 	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.11.2 PYTHON=python3.12"
@@ -60,6 +61,10 @@ $(BENCH): setup.cfg pyproject.toml benchmarks/escnn.txt | $(VENV)
 
 test: lint wheel
 	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD)
+
+# The inner loop: neither lint nor the wheel.
+unit: $(DEV)
+	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD) -m 'unit and not slow'
 
 test-all: lint wheel
 	$(BIN)/python -m pytest $(SPREAD) -m ''

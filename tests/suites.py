@@ -84,7 +84,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "pages": ("test_docs.py", "test_references.py", "experiments/test_study_pages.py", "experiments/test_gallery.py"),
     "runs": ("experiments", "scripts", "test_benchmarks.py", "test_cpu.py", "test_hostile_calls.py", "test_trained.py"),
     "unit": (
-        *("advise/test_sizes.py", "equinet/train/data", "experiments/test_settings.py", "experiments/test_devices.py"),
+        *("advise/test_sizes.py", "experiments/data", "experiments/test_settings.py", "experiments/test_devices.py"),
         *("experiments/test_turning.py", "experiments/test_plots.py", "groups/test_isometry.py"),
         *("infer/test_interpreter.py", "infer/test_refuted.py", "interop/test_names.py", "layers/test_attention.py"),
         *("layers/test_pick.py", "layers/test_padding.py", "verify/test_act.py", "verify/test_discover.py"),

@@ -16,6 +16,7 @@ from equinet.train.trainer import TrainState
 from tests.experiments.launching import call
 from tests.scripts.lines import run_line
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("--model=small_cnn", "--model_args=features=(2,2),classes=3", "--size=8")
 
 

@@ -1,12 +1,16 @@
-"""Command lines as processes of their own."""
+"""Command lines as processes of their own, and whole runs that many tests look at."""
 
+import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from equinet.train.record import ROOT
 
@@ -23,6 +27,23 @@ def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str
     """Run `python -m …` from the root of the repository to its end."""
     command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100", **environment}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
+
+
+def built_once(folders: pytest.TempPathFactory, name: str, build: Callable[[Path], object]) -> Path:
+    """A folder that `build` fills once for all processes of a test run; it is only read.
+
+    The first process to ask for it builds it, and the others wait. One that fails leaves it to the next.
+    """
+    own = folders.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / f"once-{name}"
+    done = folder.with_suffix(".done")
+    with open(folder.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            build(folder)
+            done.touch()
+    return folder
 
 
 def with_devices(count: int) -> dict[str, str]:

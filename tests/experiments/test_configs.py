@@ -4,16 +4,17 @@ import importlib
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 from equinet.train.record import ROOT, read_json_lines
-from equinet.train.trainer import train_and_evaluate
-from tests.equinet.train.data.generated import WRITERS
+from equinet.train.trainer import TrainState, train_and_evaluate
+from tests.experiments.data.generated import WRITERS
 from tests.experiments.launching import call
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
-LATER = ("cifar_aps", "fashion")
-"""The largest, and one that other tests train."""
+QUICK = ("coset", "one_d")
+"""A group network on images, and a line. All others are followed to where training starts."""
 SHIPPED = ("fashion_mnist_12k", "fashion_scenes")
 
 ALL = {"examples": 0, "validation": 0}
@@ -42,13 +43,33 @@ def check_log(config: Any, workdir: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name in LATER else name for name in CONFIGS]
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
 )
 def test_every_config_runs(name: str, tmp_path: Path) -> None:
     config = config_of(name)
     config.update(smoke=True, progress=False, data_dir=data_of(config, tmp_path / "data"), **ALL)
     train_and_evaluate(config, tmp_path / "run", report=lambda _: None)
     check_log(config, tmp_path / "run")
+
+
+class Starts(BaseException):
+    """Training would start."""
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_every_config_reaches_its_first_step(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data are read, its network fits them, and the state before the first step has shapes."""
+
+    def start(state: TrainState, what: str) -> None:
+        assert what == "this network with its optimiser"
+        assert all(leaf.size for leaf in jax.tree.leaves(state.variables["params"]))
+        raise Starts
+
+    monkeypatch.setattr("equinet.train.trainer.check_room", start)
+    config = config_of(name)
+    config.update(smoke=True, progress=False, data_dir=data_of(config, tmp_path / "data"), **ALL)
+    with pytest.raises(Starts):
+        train_and_evaluate(config, tmp_path / "run", report=lambda _: None)
 
 
 @pytest.mark.slow

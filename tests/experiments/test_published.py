@@ -345,7 +345,7 @@ def test_a_smoke_run_of_places(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("run", ["pixels-p4-max-28-0", "deform-max-plain-0", "digits-p4-0"])
 def test_a_smoke_run_of_each_other_kind(run: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written = importlib.import_module("tests.equinet.train.data.generated")
+    written = importlib.import_module("tests.experiments.data.generated")
     written.write_mnist(tmp_path / "data" / "mnist")
     monkeypatch.chdir(tmp_path)
     [found] = run_study("published", tmp_path / "runs", only=f"^{run}$", smoke=True, report=lambda _: None)

@@ -107,7 +107,11 @@ def test_preimage_image_and_restriction_of_every_subgroup(source: tuple[int, ...
             assert found.restrict(smaller) == relations[frozenset(p for p in pairs if p[0] in inside)]
 
 
-@pytest.mark.parametrize(("source", "target"), [PRODUCTS[0], PRODUCTS[1], PRODUCTS[2], PRODUCTS[6]], ids=str)
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [PRODUCTS[0], PRODUCTS[1], pytest.param(*PRODUCTS[2], marks=pytest.mark.slow), PRODUCTS[6]],
+    ids=str,
+)
 def test_equalizer_of_every_two(source: tuple[int, ...], target: tuple[int, ...]) -> None:
     relations = catalogue(source, target)
     for (a, first), (b, second) in product(relations.items(), repeat=2):

@@ -171,7 +171,8 @@ def is_centred_brute(lattice: Lattice, matrix: Matrix) -> bool:
 @pytest.mark.parametrize(
     ("sizes", "absent"),
     [
-        ((4, 4), ""),
+        pytest.param((4, 4), "", marks=pytest.mark.slow),
+        ((2, 2), ""),
         ((2, 4), "p4 p4m p4g"),
         ((6, 2), "p4 p4m p4g"),
         ((3, 4), "p4 p4m p4g cm cmm pgg"),

@@ -10,7 +10,7 @@ from equinet.groups import Isometry, Lattice, SpaceGroup, point_group_symbol, si
 from tests.groups.brute import Subgroup, TorusGroup
 
 SMALL = [(n,) for n in range(1, 9)] + [(1, 1), (2, 2), (2, 4), (3, 4), (3, 3), (1, 1, 1)]
-LONGEST = [(2, 4), (1, 1, 1)]
+LONGEST = [(2, 4), (3, 4), (3, 3), (1, 1, 1)]
 TORI = [*SMALL, (4, 4), (1, 2, 2), (1, 3, 3)]
 
 
@@ -123,8 +123,11 @@ def class_representatives(torus: TorusGroup) -> list[Subgroup]:
     return kept
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("sizes", [(4, 4), (1, 2, 2), (1, 3, 3)], ids=str)
+@pytest.mark.parametrize(
+    "sizes",
+    [(3, 3), (3, 4), *(pytest.param(sizes, marks=pytest.mark.slow) for sizes in ((4, 4), (1, 2, 2), (1, 3, 3)))],
+    ids=str,
+)
 def test_meet_join_and_inclusion_up_to_conjugation(sizes: tuple[int, ...]) -> None:
     check_pairs(sizes, class_representatives(brute(sizes)))
 

@@ -7,7 +7,7 @@ by index maps only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -59,11 +59,33 @@ def as_bsc(fn: Function, layout: str) -> Function:
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """What rounding can do to a function's outputs; of one batch and one number of draws it is found once.
+
+    Attributes:
+        fn: the function of a batch.
+        known: what was found, by the batch's bytes and the number of draws: other claims about the same function, and
+            other elements, ask for the same again.
+    """
+
+    fn: Function
+    known: dict[tuple[bytes, int], np.ndarray] = field(default_factory=dict)
+
+    def of(self, x: np.ndarray, draws: int) -> np.ndarray:
+        """`noise` of a batch; under 64-bit floats. All batches of a function have one shape."""
+        key = (np.ascontiguousarray(x).tobytes(), draws)
+        if key not in self.known:
+            with jax.enable_x64(True):
+                self.known[key] = noise(self.fn, x, draws, seed=draws)
+        return self.known[key]
+
+
+@dataclass(frozen=True)
 class Values:
     """What a function gives for some inputs and for every isometry of them.
 
     Attributes:
-        fn: the function.
+        rounding: the function, and what rounding does to it.
         domain: the input's grid.
         elements: its isometries.
         inputs: `[examples, *grid, channels]`, Gaussian ones first.
@@ -72,7 +94,7 @@ class Values:
         after: outputs `[elements, examples, ...]` for the moved inputs.
     """
 
-    fn: Function
+    rounding: Rounding
     domain: eq.Domain
     elements: list[eq.Isometry]
     inputs: np.ndarray
@@ -91,7 +113,7 @@ class Values:
         if output.dim and before.shape[1:-1] != output.sizes:
             raise ValueError(f"outputs {before.shape} do not lie on {output}")
         if not np.isfinite(before).all():
-            raise FloatingPointError(f"{self.fn} gives NaN or infinity")
+            raise FloatingPointError(f"{self.rounding.fn} gives NaN or infinity")
         return matched(before, after, self.elements, output, fibre, np.abs(before).max(initial=0))
 
     def error(self, g: eq.Isometry, image: eq.Isometry | None, output: eq.Domain, fibre: int = 0) -> float:
@@ -104,7 +126,7 @@ class Values:
         after = self.after[self.elements.index(g)]
         want = acted(self.before, output, [image])[0] if image is not None and output.dim else self.before
         want = want if image is None else _with_channels(want, fibre, g.matrix)
-        return excess(self.fn, want, after, self.inputs, lambda x: acted(x, self.domain, [g])[0].reshape(x.shape))
+        return excess(self.rounding, want, after, self.inputs, lambda x: acted(x, self.domain, [g])[0].reshape(x.shape))
 
     @property
     def natural_output(self) -> eq.Domain:
@@ -116,12 +138,12 @@ class Values:
 
 
 def excess(
-    fn: Function, want: np.ndarray, got: np.ndarray, inputs: np.ndarray, moved: Callable[[np.ndarray], np.ndarray]
+    rounding: Rounding, want: np.ndarray, got: np.ndarray, inputs: np.ndarray, moved: Callable[[np.ndarray], np.ndarray]
 ) -> float:
     """The largest difference between two outputs, relative to its channel; 0 if rounding can explain it.
 
     Args:
-        fn: the function of a batch.
+        rounding: what it does to the function of a batch.
         want, got: `[examples, ...]`.
         inputs: those of the first, batches one after the other.
         moved: gives those of the second, batch by batch.
@@ -139,15 +161,14 @@ def excess(
         at = int(example) % BATCH
         x = inputs[int(example) - at : int(example) - at + BATCH]
         # A few disturbances dismiss most; before anything is refuted, many must leave it as it is.
-        if not any(_explains(fn, (x, moved(x)), at, wrong[example], draws) for draws in (3, 15)):
+        if not any(_explains(rounding, (x, moved(x)), at, wrong[example], draws) for draws in (3, 15)):
             return float((wrong[example] / np.maximum(scale[example], 1e-300)).max())
     return 0.0
 
 
-def _explains(fn: Function, batches: Sequence[np.ndarray], at: int, wrong: np.ndarray, draws: int) -> bool:
+def _explains(rounding: Rounding, batches: Sequence[np.ndarray], at: int, wrong: np.ndarray, draws: int) -> bool:
     """Whether rounding explains a difference `[nodes, channels]` between the examples of that number in two batches."""
-    with jax.enable_x64(True):
-        found = [noise(fn, x, draws, seed=draws)[at].reshape(-1, wrong.shape[-1]).max(0, initial=0) for x in batches]
+    found = [rounding.of(x, draws)[at].reshape(-1, wrong.shape[-1]).max(0, initial=0) for x in batches]
     return bool((wrong.max(0) <= CLEARLY * np.max(found, axis=0)).all())
 
 
@@ -192,7 +213,7 @@ def evaluate(
     y = y if np.iscomplexobj(y) else y.astype(float)
     if not np.isfinite(y).any():
         raise FloatingPointError(f"{fn} gives NaN or infinity")
-    return Values(fn, domain, elements, x, len(parts[0]), y[0], y[1:])
+    return Values(Rounding(fn), domain, elements, x, len(parts[0]), y[0], y[1:])
 
 
 def judge(

@@ -18,7 +18,7 @@ import numpy as np
 
 import equinet as eq
 from tests.infer.inputs import KINDS
-from tests.infer.oracle import BATCH, PLAINLY, differences, excess, infer
+from tests.infer.oracle import BATCH, PLAINLY, Rounding, differences, excess, infer
 from tests.oracle import Claim, Verdict
 
 Function = Callable[[Any], Any]
@@ -163,7 +163,7 @@ def _refuted(
         for name, image in said:
             where = _compared(shows[1], showing, image, ends) if claim.output.dim else None
             want, got = (y[1], after) if where is None else _at(y[1], after, *where)
-            worst = excess(_flattened(fn, where), want, got, still, _lookup(still, x))
+            worst = excess(Rounding(_flattened(fn, where)), want, got, still, _lookup(still, x))
             if worst:
                 yield f"{name} claims {g}" + (f" ↦ {image}" if image is not None else "") + f" (off by {worst:.1e})"
                 return

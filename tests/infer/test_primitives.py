@@ -50,7 +50,7 @@ def check(family: str, n: int, domain: eq.Domain) -> list[str]:
     return loose
 
 
-LONGEST = ("convolutions", "contractions", "moves")
+LONGEST = ("convolutions", "contractions", "moves", "pools")
 
 
 @pytest.mark.parametrize(

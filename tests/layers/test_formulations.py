@@ -44,19 +44,30 @@ def _convolved(x, kernel, layer):
     )
 
 
-def _compare(one, other, *args):
-    """Same value and same gradient of a generic function of it."""
+def _generic(fn, args):
+    """A function's value, and the gradient of a generic function of it."""
 
-    def generic(fn):
-        def value(*args):
-            y = fn(*args)
-            return (jnp.sin(y) * jnp.arange(y.size, dtype=y.dtype).reshape(y.shape)).sum(), y
+    def value(*args):
+        y = fn(*args)
+        return (jnp.sin(y) * jnp.arange(y.size, dtype=y.dtype).reshape(y.shape)).sum(), y
 
-        return jax.jit(jax.value_and_grad(value, tuple(range(len(args))), has_aux=True))
+    return jax.value_and_grad(value, tuple(range(len(args))), has_aux=True)(*args)
 
-    found, expected = generic(one)(*args), generic(other)(*args)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+def _compare(cases):
+    """Same value and same gradient of a generic function of it, for all cases `(name, one, other, arguments)`.
+
+    One program computes all of one side: compiling many takes three times as long. The sides have a program each, so
+    that what they share is computed twice.
+    """
+    names, ones, others, arguments = zip(*cases, strict=True)
+
+    def each(functions):
+        return jax.jit(lambda all_: [_generic(fn, args) for fn, args in zip(functions, all_, strict=True)])(arguments)
+
+    for name, found, expected in zip(names, each(ones), each(others), strict=True):
+        for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9, err_msg=name)
 
 
 def _pooled(net, size):
@@ -100,20 +111,19 @@ def _fits(net, sizes):
 
 def _check(make, pair, sizes: Any, sides, least):
     """All paddings and windows: `make(window, padding)` is the layer, `pair` its function and the textbook's."""
-    count = 0
+    rng, cases = np.random.default_rng(0), []
+    for grid, padding, side in product(sizes, PADDINGS, sides):
+        pads = padding if isinstance(padding, str) else ((padding, 0),) * len(grid)
+        net = make(side, pads)
+        if not _fits(net, grid):
+            continue
+        args = [rng.standard_normal((2, *grid, 2))]
+        if isinstance(net, eq.Conv):
+            args.append(rng.standard_normal((*[side] * len(grid), 2 // net.groups, net.features)))
+        cases.append((f"{net} on {grid}", *pair(net, side), args))
+    assert len(cases) >= least
     with jax.enable_x64(True):
-        for grid, padding, side in product(sizes, PADDINGS, sides):
-            pads = padding if isinstance(padding, str) else ((padding, 0),) * len(grid)
-            net = make(side, pads)
-            if not _fits(net, grid):
-                continue
-            args = [jax.random.normal(jax.random.key(0), (2, *grid, 2), jnp.float64)]
-            if isinstance(net, eq.Conv):
-                shape = (*[side] * len(grid), 2 // net.groups, net.features)
-                args.append(jax.random.normal(jax.random.key(1), shape, jnp.float64))
-            _compare(*pair(net, side), *args)
-            count += 1
-    assert count >= least
+        _compare(cases)
 
 
 STRIDES = [1, 2, 3]

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.experiments.data.generated import WRITERS
+from tests.experiments.data.hostile import MIB, SECONDS, outcome
 
 from equinet.train.data import DATASETS, Dataset, InMemory, load
-from tests.equinet.train.data.generated import WRITERS
-from tests.equinet.train.data.hostile import MIB, SECONDS, outcome
 
 ROOT = Path(__file__).resolve().parents[3]
 FEW, MANY = 150, 1500
@@ -25,7 +25,7 @@ FEW, MANY = 150, 1500
 @pytest.mark.parametrize(("seed", "count"), [(0, FEW), pytest.param(1, MANY, marks=pytest.mark.slow)])
 def test_hostile_files_are_read_or_refused(seed: int, count: int) -> None:
     """In a process of its own, so that a crash is seen, and memory is counted from the start."""
-    command = [sys.executable, "-m", "tests.equinet.train.data.hostile", str(seed), "0", str(count)]
+    command = [sys.executable, "-m", "tests.experiments.data.hostile", str(seed), "0", str(count)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(rows) == count, f"ended with {done.returncode} after {rows[-1:]}: {done.stderr[-2000:]}"
