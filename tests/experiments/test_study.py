@@ -222,6 +222,7 @@ def test_the_best_interval_of_intensities() -> None:
     assert volume.dice_by_intensity((inputs, np.ones_like(marks)), (inputs, marks)) == pytest.approx(2 / 3)
 
 
+@pytest.mark.slow
 def test_the_border_of_a_trained_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boundary, "PROBED", 64)
     only = "^stride-(zero|circular)-0$"

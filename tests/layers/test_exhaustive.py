@@ -40,7 +40,7 @@ def _check(sizes, kernels, strides, dilations, paddings, kinds):
 
 
 def test_windows():
-    _check([6], [1, 2, 3], [1, 2], [1], PADDINGS, [eq.torus, eq.box])
+    _check([6], [2, 3], [1, 2], [1], PADDINGS, [eq.torus, eq.box])
 
 
 @pytest.mark.slow
