@@ -89,7 +89,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         *("advise/test_sizes.py", "experiments/data", "experiments/test_settings.py", "experiments/test_devices.py"),
         *("experiments/test_turning.py", "experiments/test_plots.py", "groups/test_isometry.py"),
         *("infer/test_interpreter.py", "infer/test_refuted.py", "interop/test_names.py", "layers/test_attention.py"),
-        *("layers/test_pick.py", "layers/test_padding.py", "verify/test_act.py", "verify/test_discover.py"),
+        *("layers/test_pick.py", "verify/test_act.py"),
         *("verify/test_match.py", "verify/test_program.py"),
     ),
 }
