@@ -84,7 +84,15 @@ KINDS: dict[str, tuple[str, ...]] = {
         "test_transposes.py",
     ),
     "pages": ("test_docs.py", "test_references.py", "experiments/test_study_pages.py", "experiments/test_gallery.py"),
-    "runs": ("experiments", "scripts", "test_benchmarks.py", "test_cpu.py", "test_hostile_calls.py", "test_trained.py"),
+    "runs": (
+        "cli",
+        "experiments",
+        "scripts",
+        "test_benchmarks.py",
+        "test_cpu.py",
+        "test_hostile_calls.py",
+        "test_trained.py",
+    ),
     "unit": (
         *("advise/test_sizes.py", "experiments/data", "experiments/test_settings.py", "experiments/test_devices.py"),
         *("experiments/test_turning.py", "experiments/test_plots.py", "groups/test_isometry.py"),

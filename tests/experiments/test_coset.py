@@ -8,7 +8,6 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
-from tests.experiments.data.generated import write_mnist
 
 import equinet as eq
 from configs import why
@@ -20,6 +19,7 @@ from experiments.cost import multiply_adds, parameters
 from experiments.studies import coset
 from experiments.study import DOCS, fill_page, kept_records, run_study
 from experiments.summary import shifts_text
+from tests.experiments.data.generated import write_mnist
 
 KEPT = {"1": "Z × Z", "4": "2Z × 2Z", "16": "4Z × 4Z", "64": "8Z × 8Z", "none": "none"}
 SHAPE = (32, 32, 1)

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from tests.experiments.data.generated import write_leaf
 
 from equinet.names import UnknownName
 from experiments import study
@@ -16,6 +15,7 @@ from experiments.markdown import percent
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
 from experiments.summary import Difference, difference, estimate, tally
+from tests.experiments.data.generated import write_leaf
 
 
 def test_pages_are_what_their_records_give() -> None:

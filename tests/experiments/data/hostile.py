@@ -30,9 +30,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tests.experiments.data.generated import WRITERS
 
 from equinet.train.data import DATASETS, Dataset, load
+from tests.experiments.data.generated import WRITERS
 
 SECONDS, MIB = 5, 2048
 EDGES = (0, 1, 2, 127, 255, 65535, 2**31 - 1, 2**31, 2**32 - 1)

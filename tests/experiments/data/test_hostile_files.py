@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.experiments.data.generated import WRITERS
-from tests.experiments.data.hostile import MIB, SECONDS, outcome
 
 from equinet.train.data import DATASETS, Dataset, InMemory, load
+from tests.experiments.data.generated import WRITERS
+from tests.experiments.data.hostile import MIB, SECONDS, outcome
 
 ROOT = Path(__file__).resolve().parents[3]
 FEW, MANY = 150, 1500

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
-from tests.experiments.data.generated import write_cifar, write_image_folder
-from tests.experiments.data.hostile import PNG, bomb, limited_memory, png_chunk
 
 from equinet.train.data import load
 from equinet.train.data.cifar import CIFAR_LABELS, read_cifar
 from equinet.train.data.image import read_image
+from tests.experiments.data.generated import write_cifar, write_image_folder
+from tests.experiments.data.hostile import PNG, bomb, limited_memory, png_chunk
 
 
 def test_cifar_records_are_planes_after_a_label(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 import pytest
-from tests.experiments.data.generated import WRITERS
 
 from equinet.train.data import DATASETS, Computed, Dataset, Examples, InMemory, load
 from equinet.train.data.examples import Checked, to_inputs
 from equinet.train.devices import Layout
 from equinet.train.pipeline import batches
+from tests.experiments.data.generated import WRITERS
 
 
 @pytest.fixture(params=sorted(DATASETS))

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.experiments.data.generated import write_mnist
-from tests.experiments.data.hostile import bomb, limited_memory
 
 from equinet.train.data import load
 from equinet.train.data.idx import read_idx, write_idx
 from equinet.train.data.mnist import DIGITS, FASHION_LABELS, IDX_NAMES, SUBSET, Rotated, read_subset_split, rotate
 from scripts.make_subset import make_subset
+from tests.experiments.data.generated import write_mnist
+from tests.experiments.data.hostile import bomb, limited_memory
 
 
 def test_subset_is_balanced_and_real() -> None:

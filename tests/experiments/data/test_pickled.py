@@ -13,12 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.experiments.data.generated import write_watch
-from tests.experiments.data.hostile import random_pickle
 
 from equinet.train.data import load
 from equinet.train.data.pickled import ARRAY, MAKE_ARRAYS, NAMES, NUMBERS, Call, Name, elements, numbers, read_pickle
 from equinet.train.data.series import WATCH_FILE
+from tests.experiments.data.generated import write_watch
+from tests.experiments.data.hostile import random_pickle
 
 INERT = (Name, Call, str, int, float, bool, type(None), bytes, list, tuple, dict)
 HERE = {"PYTHONPATH": str(Path(__file__).resolve().parents[3])}

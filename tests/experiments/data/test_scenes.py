@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from tests.experiments.data.generated import write_mnist
 
 from equinet.train.data import load
 from equinet.train.data.mnist import SUBSET, read_subset_split
 from equinet.train.data.scenes import SCENE_LABELS, Scenes
+from tests.experiments.data.generated import write_mnist
 
 
 def test_scenes_come_from_the_shipped_subset() -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.experiments.data.generated import write_leaf, write_watch
 
 from equinet.train.data import load
 from equinet.train.data.series import LEAF_FILES, WATCH_FILE, resample_closed
+from tests.experiments.data.generated import write_leaf, write_watch
 
 
 def test_windows_stay_inside_a_recording_and_splits_inside_their_subjects(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.experiments.data.generated import nifti, write_colin
-from tests.experiments.data.hostile import limited_memory
 
 from equinet.train.data import load
 from equinet.train.data.volume import VOLUME_FILES, downsample, read_nifti
+from tests.experiments.data.generated import nifti, write_colin
+from tests.experiments.data.hostile import limited_memory
 
 
 def test_nifti_is_read_in_its_order(tmp_path: Path) -> None:
