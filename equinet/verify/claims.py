@@ -36,7 +36,9 @@ class Claim:
 
     def __post_init__(self) -> None:
         if not callable(self.channels):
-            object.__setattr__(self, "channels", as_integer(self.channels, "the number of input channels", most=MOST))
+            object.__setattr__(
+                self, "channels", as_integer(self.channels, "the number of input channels", least=1, most=MOST)
+            )
 
     def about_shifts(self) -> Claim:
         """What the claim says of translations; nothing is said of other isometries."""

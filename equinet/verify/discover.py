@@ -14,12 +14,11 @@ import jax.numpy as jnp
 from equinet.checks import as_function, as_kind
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.groups.domain import Domain, as_domain
-from equinet.ops.arrays import as_dtype
 from equinet.verify.act import ChannelAction
-from equinet.verify.bench import Bench, make_bench
+from equinet.verify.bench import make_bench
 from equinet.verify.claims import Claim
 from equinet.verify.gauge import Hidden, hidden_lines
-from equinet.verify.probe import MEMORY
+from equinet.verify.options import MEMORY, Options, as_options
 from equinet.verify.program import precision
 
 Holds = Callable[[Sequence[Isometry]], list[bool]]
@@ -132,37 +131,33 @@ def discover(
     ('2Z', 'x+2')
     """
     as_domain(domain, "discover", finite=True)
-    dtype = as_dtype(dtype, "discover", floating=True)
+    options = as_options(Options(key, batch, trials, dtype, jit, chunk, memory, tol, inputs, progress), "discover")
     if fibre is not None:
         as_function(fibre, "discover: fibre is a function of a point operation, such as a Fibre")
     if output is not None:
         as_kind(output, Domain, "discover: output is the output's grid, such as torus(16, 16)")
-    trivial = SpaceGroup.trivial(domain.dim, domain.periods)
+    claim = Claim(domain, channels, SpaceGroup.trivial(domain.dim, domain.periods), output=output, fibre=fibre)
     counted = 0
-    with precision(dtype):
-        bench = make_bench(
-            fn, Claim(domain, channels, trivial, output=output, fibre=fibre), None, None,
-            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
-            own=inputs, progress=progress,
-        )  # fmt: skip
-        tol, hidden = bench.probe.tol, bench.probe.hidden
+    with precision(options.dtype):
+        bench = make_bench(fn, claim, options)
         bench.probe.check_apart()
-        bench.leave_out_inputs_without_a_choice(bench.claim.whole, acts=False)
+        bench = bench.where_choices_are_possible(claim.whole, acts=False)
+        probe, limit, hidden = bench.probe, bench.probe.tol, bench.probe.hidden
+        explain, point = bench.explainer(limit), Isometry.identity(bench.grid.dim)
 
         def acts(elements: Sequence[Isometry]) -> list[bool]:
             nonlocal counted
             counted += len(elements)
-            return [error <= tol and not hidden for error, _ in bench.explain(elements, tol)]
+            return [error <= limit and not hidden for error, _ in explain(elements)]
 
         def fixes(elements: Sequence[Isometry]) -> list[bool]:
             nonlocal counted
             counted += len(elements)
-            points = [Isometry.identity(bench.grid.dim)] * len(elements)
-            return [error <= tol for error in bench.worst(elements, points, still=True)]
+            return [error <= limit for error in probe.worst(elements, [point] * len(elements), still=True)]
 
-        strict = search(bench.claim.whole, acts, bench)
-        invariance = strict if bench.grid.dim == 0 and fibre is None else search(strict, fixes, bench)
-        images = [h for _, h in bench.explain(strict.generators, tol)]
+        strict = search(claim.whole, acts, probe.runner.chunk)
+        invariance = strict if bench.grid.dim == 0 and fibre is None else search(strict, fixes, probe.runner.chunk)
+        images = [h for _, h in explain(strict.generators)]
     return Discovered(
         domain=domain,
         channels=channels,
@@ -172,14 +167,14 @@ def discover(
         images=tuple(zip(strict.generators, images, strict=True)),
         output=bench.grid,
         measured=counted,
-        tol=tol,
-        dtype=bench.probe.dtype.name,
+        tol=limit,
+        dtype=probe.runner.dtype.name,
         hidden=hidden,
     )
 
 
-def search(whole: SpaceGroup, holds: Holds, bench: Bench) -> SpaceGroup:
-    """The largest subgroup of `whole` whose elements hold."""
+def search(whole: SpaceGroup, holds: Holds, chunk: int) -> SpaceGroup:
+    """The largest subgroup of `whole` whose elements hold, asked for in blocks of `chunk`."""
     lattice = _search_lattice(whole, holds)
     found = SpaceGroup.of_translations(lattice, whole.periods)
     for matrix, start in whole.operations:
@@ -194,8 +189,8 @@ def search(whole: SpaceGroup, holds: Holds, bench: Bench) -> SpaceGroup:
             for g in possible
             if SpaceGroup.generate(whole.dim, [*found.generators, g], whole.periods).lattice == lattice
         ]
-        for start_at in range(0, len(possible), bench.probe.chunk):
-            block = possible[start_at : start_at + bench.probe.chunk]
+        for start_at in range(0, len(possible), chunk):
+            block = possible[start_at : start_at + chunk]
             g = next((g for g, ok in zip(block, holds(block), strict=True) if ok), None)
             if g is not None:
                 found = SpaceGroup.generate(whole.dim, [*found.generators, g], whole.periods)

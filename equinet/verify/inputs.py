@@ -197,7 +197,7 @@ def stabiliser(x: np.ndarray, sizes: tuple[int, ...], group: SpaceGroup, fibre: 
         x: `[P, C]`.
         sizes: of its grid.
         group: of isometries of that grid.
-        fibre: what point operations do to channels, or None.
+        fibre: the channels; if it can be called, what point operations do to them.
     """
     found: list[Isometry] = []
     made = SpaceGroup.trivial(len(sizes), group.periods)
@@ -224,8 +224,9 @@ def _fixing(x: np.ndarray, group: SpaceGroup, fibre: Any) -> Iterator[Isometry]:
 
 def _turned(x: np.ndarray, matrix: Any, fibre: Any) -> np.ndarray:
     """`A·x` on a torus: `(A·x)[A p] = ρ(A) x[p]`."""
-    if fibre is not None:
-        index, sign = channel_sources(fibre, matrix)
+    moves: Any = fibre if callable(fibre) else None
+    if moves is not None:
+        index, sign = channel_sources(moves, matrix)
         x = x[..., index] * sign
     places = np.indices(x.shape[:-1])
     return x[tuple(sign * places[image] % x.shape[image] for image, sign in axis_images(matrix))]

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from equinet.groups import Isometry, identity_matrix
 from equinet.groups.domain import Domain
 from equinet.verify.act import Bounds, pack, sources, within
+from equinet.verify.probe import Probe
+from equinet.verify.runner import Job
+
+Match = tuple[float, Isometry]
+"""The smallest error over output isometries, and the isometry that gives it."""
 
 BLOCK = 256
 """Candidates examined at once."""
@@ -53,7 +60,7 @@ class Matcher:
         few = group.order is not None and group.order <= FEW
         self.everything = pack(sorted(group.elements(), key=lambda g: (not g.is_translation, g.shift))) if few else None
 
-    def __call__(self, y: np.ndarray, trials: Sequence[int]) -> tuple[float, Isometry]:
+    def __call__(self, y: np.ndarray, trials: Sequence[int]) -> Match:
         """The smallest error found and its isometry: within `tol` if any isometry is.
 
         Args:
@@ -113,3 +120,66 @@ def _third(limit: tuple[int, int] | None) -> tuple[int, int] | None:
         return None
     lo, hi = limit
     return lo + (hi - lo) // 3, hi - (hi - lo) // 3
+
+
+@dataclass(frozen=True, eq=False)
+class Explainer:
+    """Searches the isometries of the output grid for those that explain what elements do.
+
+    An element that one batch cannot tell from a symmetry is tested on all trials, with one and the same isometry: that
+    is what tells a data-dependent shift from an action.
+
+    Attributes:
+        probe: the function.
+        grid: of its output.
+        tol: the largest error of a match.
+    """
+
+    probe: Probe
+    grid: Domain
+    tol: float
+
+    def __call__(
+        self, elements: Sequence[Isometry], seen: Iterable[tuple[float, np.ndarray]] | None = None
+    ) -> list[Match]:
+        """The match of each element.
+
+        Args:
+            elements: the elements.
+            seen: what `Probe.measure` says of each on the first batch, under the identity, if known.
+        """
+        if seen is None:
+            seen = self.probe.measure([Job(g, self._one) for g in elements])
+        return self.confirm(elements, [self.first(error, y) for error, y in seen])
+
+    def first(self, error: float, y: np.ndarray) -> Match:
+        """The match of an element on the first batch, from its output and its error under the identity."""
+        if self.grid.dim == 0:
+            return error, self._one
+        return self._matcher(y[None] / self.probe.unit[:1], [0])
+
+    def confirm(self, elements: Sequence[Isometry], found: Sequence[Match]) -> list[Match]:
+        """The match of each element, those on all trials that the first batch does not tell from a symmetry."""
+        probe, trials, matches = self.probe, range(self.probe.trials), list(found)
+        again = [at for at, (error, _) in enumerate(matches) if error <= self.tol]
+        if self.grid.dim == 0:
+            errors = probe.worst([elements[at] for at in again], [self._one] * len(again))
+            seconds = [(error, self._one) for error in errors]
+        else:
+            outputs = probe.outputs([Job(elements[at], self._one, k) for at in again for k in trials])
+            # `zip` of one iterator with itself takes an element's trials at a time.
+            alike = zip(*[outputs] * len(trials), strict=True)
+            seconds = [self._matcher(np.stack(y) / probe.unit, trials) for y in alike]
+        for at, match in zip(again, seconds, strict=True):
+            matches[at] = match
+        return matches
+
+    @cached_property
+    def _one(self) -> Isometry:
+        return Isometry.identity(self.grid.dim)
+
+    @cached_property
+    def _matcher(self) -> Matcher:
+        # In units of an error, of which a channel that is compared no more has infinitely few.
+        probe, runner = self.probe, self.probe.runner
+        return Matcher(probe.references / probe.unit, runner.out_sizes, self.grid, runner.bounds, self.tol)

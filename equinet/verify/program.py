@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.verify.act import Bounds, sources
+from equinet.groups import Isometry
+from equinet.verify.act import Bounds, pack, pack_channels, sources
 
 Step = Callable[..., tuple[Any, Any, Any]]
 
@@ -24,8 +25,7 @@ class Program:
     Args:
         variables: weights passed to the compiled code as arguments, or None if they are part of it.
         evaluate: `(variables, x) -> y`.
-        step: `(variables, bank, refs, unit, which, g, h, into, back, sizes=, out_sizes=, bounds=)` to
-            `(errors, finite, y)`; see `compare`.
+        step: `(variables, bank, there, back, sizes=, out_sizes=, bounds=)` to `(errors, finite, y)`; see `compare`.
         traced: whether `evaluate` is JAX code under `jit`.
         stages: the functions that `evaluate` applies one after the other, each compiled apart, `variables` being a
             tuple of theirs; none if it is compiled as a whole.
@@ -62,81 +62,96 @@ def _temporary(fn: Any, *arguments: Any, **static: Any) -> int:
     return 0 if analysis is None else int(analysis.temp_size_in_bytes)
 
 
-def transformed(
-    xp: Any, bank: Any, which: Any, g: tuple[Any, Any], into: tuple[Any, Any] | None, *, sizes: tuple[int, ...]
-) -> Any:
+class Bank(NamedTuple):
+    """What elements are tested on.
+
+    Attributes:
+        inputs: `[entries, batch, P, C]`.
+        refs: the function's outputs on them, `[entries, batch, P', C']`, of complex ones the real parts and then the
+            imaginary parts.
+        unit: by how much outputs differ where the error is 1, `[entries, batch, C']`.
+    """
+
+    inputs: Any
+    refs: Any
+    unit: Any
+
+
+class Move(NamedTuple):
+    """How n elements at once move arrays.
+
+    Attributes:
+        which: `[n]`, the entry of the bank that each is tested on.
+        isometries: their matrices and shifts on the array's grid.
+        channels: for each of them where every channel comes from and with what sign, `[n, C]` each, or None where no
+            channel is moved.
+    """
+
+    which: Any
+    isometries: tuple[Any, Any]
+    channels: tuple[Any, Any] | None
+
+
+def make_move(which: Sequence[int], isometries: Sequence[Isometry], fibre: Any, turns: Sequence[Isometry]) -> Move:
+    """The move by isometries of the grid, and by `turns` of the channels of a fibre, if that is one that moves them."""
+    moves: Any = fibre if callable(fibre) else None
+    channels = None if moves is None else pack_channels(moves, turns)
+    return Move(np.asarray(which, np.int32), pack(isometries), channels)
+
+
+def transformed(xp: Any, inputs: Any, there: Move, *, sizes: tuple[int, ...]) -> Any:
     """g·x for n elements at once, `[n·batch, *sizes, C]`; see `compare`."""
-    count, batch = which.shape[0], bank.shape[1]
-    source, _ = sources(sizes, *g)
-    rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
-    moved = exchanged(xp, bank[(*rows, source[:, None, :])], into)
-    return moved.reshape(count * batch, *sizes, bank.shape[-1])
+    count, batch = there.which.shape[0], inputs.shape[1]
+    source, _ = sources(sizes, *there.isometries)
+    rows = there.which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
+    moved = exchanged(xp, inputs[(*rows, source[:, None, :])], there.channels)
+    return moved.reshape(count * batch, *sizes, inputs.shape[-1])
 
 
 def difference(
-    xp: Any,
-    y: Any,
-    refs: Any,
-    unit: Any,
-    which: Any,
-    h: tuple[Any, Any],
-    back: tuple[Any, Any] | None,
-    *,
-    out_sizes: tuple[int, ...],
-    bounds: Bounds | None,
+    xp: Any, y: Any, refs: Any, unit: Any, back: Move, *, out_sizes: tuple[int, ...], bounds: Bounds | None
 ) -> tuple[Any, Any, Any]:
     """What `compare` returns, from `y = f(g·x)`."""
-    count, batch = which.shape[0], refs.shape[1]
-    rows = which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
+    count, batch = back.which.shape[0], refs.shape[1]
+    rows = back.which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
     y = y.reshape(count, batch, refs.shape[2], -1)
     parts = (y.real, y.imag) if xp.iscomplexobj(y) else (y,)
-    y = xp.concatenate([exchanged(xp, part.astype(refs.dtype), back) for part in parts], axis=-1)
-    target, mask = sources(out_sizes, *h, bounds)
+    y = xp.concatenate([exchanged(xp, part.astype(refs.dtype), back.channels) for part in parts], axis=-1)
+    target, mask = sources(out_sizes, *back.isometries, bounds)
     gap = xp.abs(y - refs[(*rows, target[:, None, :])])
     if mask is not None:
         gap = xp.where(mask[:, None, :, None], gap, xp.zeros((), gap.dtype))
-    return (gap.max(axis=2) / unit[which]).max(axis=(1, 2)), xp.isfinite(y).all(axis=(1, 2, 3)), y
+    return (gap.max(axis=2) / unit[back.which]).max(axis=(1, 2)), xp.isfinite(y).all(axis=(1, 2, 3)), y
 
 
 def compare(
     xp: Any,
     evaluate: Callable[[Any, Any], Any],
     variables: Any,
-    bank: Any,
-    refs: Any,
-    unit: Any,
-    which: Any,
-    g: tuple[Any, Any],
-    h: tuple[Any, Any],
-    into: tuple[Any, Any] | None,
-    back: tuple[Any, Any] | None,
+    bank: Bank,
+    there: Move,
+    back: Move,
     *,
     sizes: tuple[int, ...],
-    out_sizes: tuple[int, ...],
-    bounds: Bounds | None,
+    **out: Any,
 ) -> tuple[Any, Any, Any]:
     """Errors of n elements at once.
 
     Args:
         xp: numpy or jax.numpy.
         evaluate, variables: the function, `[n·batch, *sizes, C] -> [n·batch, *out_sizes, C']`.
-        bank: `[inputs, batch, P, C]`.
-        refs: `[inputs, batch, P', C']`, the function's outputs on the bank, of complex ones the real parts and then the
-            imaginary parts.
-        unit: `[inputs, batch, C']`, by how much they differ where the error is 1.
-        which: `[n]`, the entry of the bank that each element is tested on.
-        g, h: matrices and shifts of the n input isometries and their n output isometries.
-        into, back: for each of them where every channel comes from and with what sign, `[n, C]` each: of the inputs,
-            as g moves their channels, and of the outputs, as g moves them backwards. None where nothing does.
-        sizes, out_sizes: the two grids.
-        bounds: trusted output positions, as in `sources`.
+        bank: what elements are tested on.
+        there: the n isometries of the input, its channels moved as they move them.
+        back: their n output isometries, channels of the output moved backwards.
+        sizes: of the input grid.
+        **out: `out_sizes`, of the other grid, and `bounds`, trusted positions there, as in `sources`.
 
     Returns:
         `max |f(g·x) − h·f(x)| / unit` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
         `[n, batch, P', C']`, its channels moved back.
     """
-    y = evaluate(variables, transformed(xp, bank, which, g, into, sizes=sizes))
-    return difference(xp, y, refs, unit, which, h, back, out_sizes=out_sizes, bounds=bounds)
+    y = evaluate(variables, transformed(xp, bank.inputs, there, sizes=sizes))
+    return difference(xp, y, bank.refs, bank.unit, back, **out)
 
 
 def exchanged(xp: Any, x: Any, channels: tuple[Any, Any] | None) -> Any:
@@ -162,21 +177,15 @@ _differ = jax.jit(partial(difference, jnp), static_argnames=("out_sizes", "bound
 def _step_in_stages(
     evaluate: Callable[[Any, Any], Any],
     variables: Any,
-    bank: Any,
-    refs: Any,
-    unit: Any,
-    which: Any,
-    g: Any,
-    h: Any,
-    into: Any,
-    back: Any,
+    bank: Bank,
+    there: Move,
+    back: Move,
     *,
     sizes: tuple[int, ...],
-    out_sizes: tuple[int, ...],
-    bounds: Bounds | None,
+    **out: Any,
 ) -> tuple[Any, Any, Any]:
-    y = evaluate(variables, move(bank, which, g, into, sizes=sizes))
-    return _differ(y, refs, unit, which, h, back, out_sizes=out_sizes, bounds=bounds)
+    y = evaluate(variables, move(bank.inputs, there, sizes=sizes))
+    return _differ(y, bank.refs, bank.unit, back, **out)
 
 
 @lru_cache(maxsize=64)

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from math import prod
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain
-from equinet.verify.act import ChannelAction, pack, pack_channels
 from equinet.verify.cosets import coset, word_length
 from equinet.verify.gauge import gauge
-from equinet.verify.probe import Job, Probe, progress_bar
-from equinet.verify.program import difference, move
+from equinet.verify.probe import Probe, check_finite
+from equinet.verify.program import difference, make_move, move
+from equinet.verify.progress import progress_bar
+from equinet.verify.runner import Job, Runner
 
 CHECKED = 2
 """Batches on which each stage's group is measured."""
@@ -82,16 +82,6 @@ class Cut:
         """Of the values' grid."""
         return tuple(n for n in self.prefix.output.sizes if n is not None)
 
-    @property
-    def channels(self) -> ChannelAction | None:
-        """What point operations do to the values' channels."""
-        fibre = self.prefix.fibre
-        return cast(ChannelAction, fibre) if callable(fibre) else None
-
-    def kept(self, y: np.ndarray, batch: int) -> np.ndarray:
-        """`[inputs, batch, P, C]` from an array `[inputs · batch, …]`."""
-        return y.reshape(-1, batch, prod(self.sizes), y[0].size // prod(self.sizes))
-
 
 @dataclass(frozen=True)
 class Moves:
@@ -102,72 +92,19 @@ class Moves:
     elements: list[Isometry]
 
 
+@dataclass(frozen=True, eq=False)
 class Shared:
-    """A network in stages. Values are kept after a stage if its group is larger than that after the next, holds on
-    `CHECKED` batches at the stage's own tolerance, and the values of all its cosets take at most `memory` bytes.
+    """A network in stages, and where its values are kept.
 
-    Args:
+    Attributes:
         probe: of the network, its program in these stages.
-        stages: the parts.
-        whole: the group whose elements will be asked for.
-        claimed: the group kept by all of the network.
-        memory: bytes.
+        cuts: where.
+        slack: the most that the errors of the cuts' groups add up to.
     """
 
-    def __init__(
-        self, probe: Probe, stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup, memory: int
-    ) -> None:
-        self.probe, self.stages = probe, stages
-        self.slack, self.cuts = 0.0, []
-        for cut, error, values in self._measured(possible_cuts(stages, whole, claimed)):
-            if error is None or cosets(cut.group, whole) * values.nbytes // len(values) > memory:
-                continue
-            self.slack += (word_length(cut.group) or 0) * error
-            self.cuts.append(cut)
-
-    def _measured(self, cuts: Sequence[Cut]) -> Iterator[tuple[Cut, float | None, np.ndarray]]:
-        """Each cut with the largest error of its group's generators, None if they do not hold, and some values."""
-        probe, trials = self.probe, range(min(CHECKED, self.probe.trials))
-        one = Isometry.identity(len(probe.sizes))
-        asked = _asked(cuts)
-        first = len(probe.inputs.batches)
-        which = [*trials, *(first + k for k in trials), *(k for _ in asked for k in trials)]
-        elements = [one] * (2 * len(trials)) + [g for g in asked for _ in trials]
-        values, start, moves = probe.bank, 0, Moves(which, elements, elements)
-        sizes, channels = probe.sizes, probe.into
-        for cut in cuts:
-            reached = list(self._through(start, cut.after + 1, values, sizes, channels, moves))
-            values = cut.kept(np.concatenate(reached), probe.batch)
-            yield cut, self._error(cut, values, asked, len(trials)), values
-            start, sizes, channels = cut.after + 1, cut.sizes, None
-            moves = Moves(list(range(len(elements))), [Isometry.identity(len(sizes))] * len(elements), elements)
-
-    def _error(self, cut: Cut, values: np.ndarray, asked: Sequence[Isometry], trials: int) -> float | None:
-        kept, nudged, moved = np.split(values, [trials, 2 * trials])
-        generators = [g for g in asked if g in cut.group.generators]
-        if not generators:
-            return 0.0
-        of = [at * trials + k for at, g in enumerate(asked) if g in cut.group.generators for k in range(trials)]
-        images = [cut.prefix.action(g) for g in generators for _ in range(trials)]
-        sources = [g.inverse() for g in generators for _ in range(trials)]
-        back = None if cut.channels is None else pack_channels(cut.channels, sources)
-        which = np.array(list(range(trials)) * len(generators))
-        probe = self.probe
-        found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.eps)
-        if found.chaotic:
-            return None
-        errors, _, _ = difference(
-            np, moved[of], kept, found.unit, which, pack(images), back, out_sizes=cut.sizes, bounds=None
-        )
-        error, tol = float(errors.max()), found.tol
-        if error <= tol:
-            return error
-        warnings.warn(
-            f"up to stage {cut.after} the network is said to keep {cut.group}, and breaks it by {error:.1e} "
-            f"(tolerance {tol:.1e}): no work is shared there",
-            stacklevel=2,
-        )
-        return None
+    probe: Probe
+    cuts: tuple[Cut, ...]
+    slack: float
 
     def measure(self, elements: Sequence[Isometry]) -> Iterator[tuple[float, np.ndarray]]:
         """What `Probe.measure` says of each element on the first batch of the bank, under the output's identity.
@@ -180,64 +117,126 @@ class Shared:
         """
         if not elements:
             return
-        probe, wanted, plan = self.probe, list(elements), []
-        still = Isometry.identity(len(probe.out_sizes))
-        sample = elements[:: -(-len(elements) // probe.chunk)]
+        probe, runner, wanted, plan = self.probe, self.probe.runner, list(elements), []
+        _, still = runner.one
+        sample = elements[:: -(-len(elements) // runner.chunk)]
         direct = dict(zip(sample, probe.outputs([Job(g, still) for g in sample]), strict=True))
         for cut in reversed(self.cuts):
             moves, wanted = _share(wanted, cut)
             plan.append(moves)
         plan.append(Moves([0] * len(wanted), wanted, wanted))
-        ends = [*(cut.after + 1 for cut in self.cuts), len(self.stages)]
-        values, sizes, channels = probe.bank, probe.sizes, probe.into
-        with progress_bar(sum(-(-len(m.which) // probe.chunk) for m in plan), probe.progress) as advance:
-            for cut, (start, end), moves in zip(self.cuts, pairwise([0, *ends]), reversed(plan), strict=False):
-                reached = self._through(start, end, values, sizes, channels, moves, advance)
-                values = cut.kept(np.concatenate(list(reached)), probe.batch)
-                sizes, channels = cut.sizes, cut.channels
-            last = self.cuts[-1].after + 1 if self.cuts else 0
-            for y, part in zip(
-                self._through(last, len(self.stages), values, sizes, channels, plan[0], advance),
-                probe.chunks(elements),
-                strict=True,
-            ):
-                back = None if probe.back is None else pack_channels(probe.back, [g.inverse() for g in part])
-                first = np.zeros(len(part), np.int32)
+        values, start = _inputs(probe), 0
+        with progress_bar(sum(-(-len(m.which) // runner.chunk) for m in plan), runner.progress) as advance:
+            for cut, moves in zip(self.cuts, reversed(plan), strict=False):
+                values, start = _after(runner, cut, start, values, moves, advance), cut.after + 1
+            last = _through(runner, start, len(runner.program.stages), values, plan[0], advance)
+            for y, part in zip(last, runner.chunks(elements), strict=True):
+                back = make_move([0] * len(part), [still] * len(part), runner.back, [g.inverse() for g in part])
                 errors, finite, y = difference(
-                    np, y, probe.references, probe.gauge.unit, first, pack([still] * len(part)), back,
-                    out_sizes=probe.out_sizes, bounds=probe.bounds,
-                )  # fmt: skip
+                    np, y, probe.references, probe.gauge.unit, back, out_sizes=runner.out_sizes, bounds=runner.bounds
+                )
                 for at, g in enumerate(part):
-                    probe.check_finite(bool(finite[at]), g)
+                    check_finite(bool(finite[at]), g)
                     if g in direct and (np.abs(y[at] - direct[g]) / probe.unit[0]).max() > probe.tol + self.slack:
                         raise Amplified
                     yield float(errors[at]), y[at]
 
-    def _through(
-        self,
-        start: int,
-        end: int,
-        values: Any,
-        sizes: tuple[int, ...],
-        channels: ChannelAction | None,
-        moves: Moves,
-        advance: Callable[[], None] = lambda: None,
-    ) -> Iterator[np.ndarray]:
-        """Stages from `start` to `end` on moved values, a chunk at a time."""
-        probe = self.probe
-        values = probe.kept(values)
-        for part in probe.chunks(range(len(moves.which))):
-            padded = [*part, *[part[-1]] * (probe.chunk - len(part))]
-            which = np.array([moves.which[at] for at in padded], np.int32)
-            by = pack([moves.by[at] for at in padded])
-            into = None if channels is None else pack_channels(channels, [moves.elements[at] for at in padded])
-            x = move(values, *probe.placed((which, by, into)), sizes=sizes)
-            for evaluate, variables in zip(
-                probe.program.stages[start:end], probe.program.variables[start:end], strict=True
-            ):
-                x = evaluate(variables, x)
-            yield np.asarray(x)[: len(part) * probe.batch]
-            advance()
+
+def make_shared(probe: Probe, stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup, memory: int) -> Shared:
+    """Choose where to keep values: after a stage whose group is larger than that after the next, holds on `CHECKED`
+    batches at the stage's own tolerance, if the values of all its cosets take at most `memory` bytes.
+
+    Args:
+        probe: of the network, its program in these stages.
+        stages: the parts.
+        whole: the group whose elements will be asked for.
+        claimed: the group kept by all of the network.
+        memory: bytes.
+    """
+    cuts, slack = [], 0.0
+    for cut, error, size in _errors(probe, possible_cuts(stages, whole, claimed)):
+        if error is not None and cosets(cut.group, whole) * size <= memory:
+            slack += (word_length(cut.group) or 0) * error
+            cuts.append(cut)
+    return Shared(probe, tuple(cuts), slack)
+
+
+def _errors(probe: Probe, cuts: Sequence[Cut]) -> Iterator[tuple[Cut, float | None, int]]:
+    """Each cut with the largest error of its group's generators, None if they do not hold, and an element's bytes."""
+    trials, asked = range(min(CHECKED, probe.trials)), _asked(cuts)
+    one, _ = probe.runner.one
+    first = len(probe.inputs.batches)
+    which = [*trials, *(first + k for k in trials), *(k for _ in asked for k in trials)]
+    elements = [one] * (2 * len(trials)) + [g for g in asked for _ in trials]
+    values, start, moves = _inputs(probe), 0, Moves(which, elements, elements)
+    for cut in cuts:
+        values, start = _after(probe.runner, cut, start, values, moves), cut.after + 1
+        # They have been moved already.
+        values = replace(values, channels=None)
+        moves = Moves(list(range(len(elements))), [Isometry.identity(len(cut.sizes))] * len(elements), elements)
+        yield cut, _error(probe, cut, values.array, asked, len(trials)), values.array[0].nbytes
+
+
+def _error(probe: Probe, cut: Cut, values: np.ndarray, asked: Sequence[Isometry], trials: int) -> float | None:
+    """The largest error of the generators of a cut's group, None if it is beyond the tolerance or cannot be told."""
+    kept, nudged, moved = np.split(values, [trials, 2 * trials])
+    generators = [g for g in asked if g in cut.group.generators]
+    if not generators:
+        return 0.0
+    of = [at * trials + k for at, g in enumerate(asked) if g in cut.group.generators for k in range(trials)]
+    images = [cut.prefix.action(g) for g in generators for _ in range(trials)]
+    sources = [g.inverse() for g in generators for _ in range(trials)]
+    back = make_move(list(range(trials)) * len(generators), images, cut.prefix.fibre, sources)
+    found = gauge(kept, nudged, probe.inputs.generic[:trials], probe.runner.eps)
+    if found.chaotic:
+        return None
+    errors, _, _ = difference(np, moved[of], kept, found.unit, back, out_sizes=cut.sizes, bounds=None)
+    error, tol = float(errors.max()), found.tol
+    if error <= tol:
+        return error
+    warnings.warn(
+        f"up to stage {cut.after} the network is said to keep {cut.group}, and breaks it by {error:.1e} "
+        f"(tolerance {tol:.1e}): no work is shared there",
+        stacklevel=2,
+    )
+    return None
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What enters a stage: an array `[entries, batch, P, C]`, its grid, and its channels."""
+
+    array: Any
+    sizes: tuple[int, ...]
+    channels: Any
+
+
+def _inputs(probe: Probe) -> Values:
+    return Values(probe.bank.inputs, probe.runner.sizes, probe.runner.channels)
+
+
+def _after(
+    runner: Runner, cut: Cut, start: int, values: Values, moves: Moves, advance: Callable[[], object] = lambda: None
+) -> Values:
+    """The values at a cut."""
+    y = np.concatenate(list(_through(runner, start, cut.after + 1, values, moves, advance)))
+    array = y.reshape(-1, runner.batch, prod(cut.sizes), y[0].size // prod(cut.sizes))
+    return Values(array, cut.sizes, cut.prefix.fibre)
+
+
+def _through(
+    runner: Runner, start: int, end: int, values: Values, moves: Moves, advance: Callable[[], object]
+) -> Iterator[np.ndarray]:
+    """Stages from `start` to `end` on moved values, a chunk at a time."""
+    array, program = runner.kept(values.array), runner.program
+    for part in runner.chunks(range(len(moves.which))):
+        padded = [*part, *[part[-1]] * (runner.chunk - len(part))]
+        which, by, elements = ([of[at] for at in padded] for of in (moves.which, moves.by, moves.elements))
+        x = move(array, runner.placed(make_move(which, by, values.channels, elements)), sizes=values.sizes)
+        for evaluate, variables in zip(program.stages[start:end], program.variables[start:end], strict=True):
+            x = evaluate(variables, x)
+        yield np.asarray(x)[: len(part) * runner.batch]
+        advance()
 
 
 def possible_cuts(stages: Sequence[Stage], whole: SpaceGroup, claimed: SpaceGroup) -> list[Cut]:

@@ -1,38 +1,26 @@
-"""Claims put to the test: generators, cosets, or every element of the domain's group."""
+"""Claims put to the test: of a whole group, or of some isometries."""
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from functools import lru_cache
-from itertools import islice
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
-from equinet.checks import as_flag, as_integer, as_items, shown
+from equinet.checks import as_flag, as_items, shown
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain, as_domain
-from equinet.ops.arrays import as_dtype
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Action, Claim, read_claim
-from equinet.verify.cosets import doublings, half_turns, outside_cosets, word_length
-from equinet.verify.probe import MEMORY, Job
+from equinet.verify.modes import by_cosets, by_elements, by_generators, make_report
+from equinet.verify.options import MEMORY, Options, as_options
 from equinet.verify.program import precision
 from equinet.verify.report import Report
-from equinet.verify.shared import Amplified, Shared, Stage
+from equinet.verify.shared import Stage
 
 MODES = ("generators", "sweep", "cosets", "shared")
-
-MOST_TRIALS = 1 << 12
-"""Batches for each generator."""
-
-KEPT = 1 << 14
-"""Groups up to this order keep their list of elements for the next sweep."""
 
 
 def verify(
@@ -143,38 +131,31 @@ def verify(
     """
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"unknown mode {shown(mode)}: choose one of {', '.join(MODES)}")
-    jit, shifts_only = as_flag(jit, "verify: jit"), as_flag(shifts_only, "verify: shifts_only")
-    dtype, trials = (
-        as_dtype(dtype, "verify", floating=True),
-        as_integer(trials, "verify: trials", least=1, most=MOST_TRIALS),
-    )
+    options = as_options(Options(key, batch, trials, dtype, jit, chunk, memory, tol, inputs, progress), "verify")
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
-    if mode == "shared" and not jit:
+    if mode == "shared" and not options.jit:
         raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")
     if mode in ("sweep", "shared") and not read.domain.is_finite:
         raise ValueError(f"mode={mode!r} needs a finite domain, and {read.domain} is not: use mode='cosets'")
     stages = _stages(fn, read) if mode == "shared" else ()
-    if shifts_only:
+    if as_flag(shifts_only, "verify: shifts_only"):
         read = read.about_shifts()
     generators = read.group.generators or (Isometry.identity(read.domain.dim),)
-    jobs = len(generators) * trials if mode == "generators" else None
-    with precision(dtype):
-        bench = make_bench(
-            fn, read, canvas_domain, jobs, stages=stages,
-            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
-            own=inputs, progress=progress,
-        )  # fmt: skip
-        bench.leave_out_inputs_without_a_choice(read.group)
 
-        def measured() -> Report:
-            if mode == "sweep":
-                return _sweep(bench)
-            shared = Shared(bench.probe, stages, read.whole, read.group, memory) if stages else None
-            return _by_generators(bench, generators, mode, shared)
+    def measure(bench: Bench) -> Report:
+        if mode == "sweep":
+            return by_elements(bench)
+        if mode == "generators":
+            return by_generators(bench, generators)
+        return by_cosets(bench, generators, mode, stages, options.memory)
 
-        report = measured()
-        while read.is_adaptive and report.sound is False and bench.leave_out_where_only_the_choice_differs(report):
-            report = measured()
+    jobs = len(generators) * options.trials if mode == "generators" else None
+    with precision(options.dtype):
+        bench = make_bench(fn, read, options, canvas_domain=canvas_domain, jobs=jobs, stages=stages)
+        bench = bench.where_choices_are_possible(read.group)
+        report = measure(bench)
+        while read.is_adaptive and report.sound is False and (fewer := bench.where_not_only_the_choice_differs(report)):
+            bench, report = fewer, measure(fewer)
         return report
 
 
@@ -185,141 +166,6 @@ def _stages(fn: Any, claim: Claim) -> Sequence[Stage]:
             "from certify. For any other function use mode='cosets'"
         )
     return claim.source.stages(fn)
-
-
-def _sweep(bench: Bench) -> Report:
-    claim, probe = bench.claim, bench.probe
-    whole = claim.whole
-    split = _split if whole.order is not None and whole.order <= KEPT else _split.__wrapped__
-    claimed, outside = split(whole, claim.group)
-    point = Isometry.identity(bench.grid.dim)
-    actions = {g: bench.action(g) for g in claimed}
-    # Elements take the batches in turn, in no order of their own; generators take all, for what fails seldom.
-    turns = np.random.default_rng(0).integers(probe.trials, size=len(claimed)).tolist()
-    sure = [g for g in claim.group.generators if g in actions]
-    jobs = [Job(g, h, k) for (g, h), k in zip(actions.items(), turns, strict=True)]
-    jobs += [Job(g, actions[g], k) for g in sure for k in range(probe.trials)]
-    # One run for all, so that all chunks but the last are full.
-    measured = probe.measure([*jobs, *(Job(g, point) for g in outside)])
-    errors: dict[Isometry, float] = {}
-    for job, (error, _) in zip(jobs, islice(measured, len(jobs)), strict=True):
-        errors[job.g] = max(error, errors.get(job.g, 0.0))
-    explained = dict(zip(outside, bench.explain(outside, probe.tol, measured), strict=True))
-    errors.update({g: error for g, (error, _) in explained.items()})
-    actions.update({g: h for g, (_, h) in explained.items()})
-    return _report(bench, "sweep", errors, actions, measured_outside=True)
-
-
-@lru_cache(maxsize=4)
-def _split(whole: SpaceGroup, claimed: SpaceGroup) -> tuple[tuple[Isometry, ...], tuple[Isometry, ...]]:
-    """The elements of a finite group inside and outside a claimed one."""
-    inside: list[Isometry] = []
-    outside: list[Isometry] = []
-    for g in whole.elements():
-        (inside if g in claimed else outside).append(g)
-    return tuple(inside), tuple(outside)
-
-
-def _by_generators(bench: Bench, generators: Sequence[Isometry], mode: str, shared: Shared | None = None) -> Report:
-    claim, probe = bench.claim, bench.probe
-    align = (lambda g: g) if bench.canvas is None else bench.canvas.align
-    aligned = [align(g) for g in generators]
-    if bench.canvas is None:
-        far, halves = doublings(claim.group), half_turns(claim.group)
-    else:
-        bench.canvas.check_overlap([bench.action(g) for g in aligned], probe.out_sizes)
-        far = halves = bench.canvas.far(probe.out_sizes)
-    actions = {g: bench.action(g) for g in aligned}
-    actions.update({g: bench.action(g) for g in map(align, _doubtful_products(bench, aligned))})
-    beyond = {g: bench.action(g) for g in (*far, *halves) if g not in actions}
-    jobs = [Job(g, h, k) for g, h in actions.items() for k in range(probe.trials)]
-    # Errors of generators add up; what they add up to is seen on one batch for each element far away. Which of equal
-    # values comes first is seen from farthest away.
-    once = [Job(g, h, at % probe.trials) for at, (g, h) in enumerate(beyond.items()) if g not in halves]
-    once += [Job(g, beyond[g], k) for g in halves if g in beyond for k in probe.inputs.entries_of("few-valued", "tied")]
-    found = bench.errors([*jobs, *once])
-    errors: dict[Isometry, float] = {}
-    for job, error in zip(jobs, found, strict=False):
-        errors[job.g] = max(error, errors.get(job.g, 0.0))
-    seen: dict[Isometry, float] = {}
-    if max(errors.values()) <= probe.tol:
-        for job, error in zip(once, found[len(jobs) :], strict=True):
-            seen[job.g] = max(error, seen.get(job.g, 0.0))
-    actions.update({g: beyond[g] for g in seen})
-    worst = max((*errors.values(), *seen.values()))
-    length = word_length(claim.group, doubled=bench.canvas is None)
-    bound = None if length is None else length * worst
-    if mode == "generators":
-        return _report(bench, mode, errors, actions, far=seen, measured_outside=False, bound=bound)
-    if shared is not None:
-        bound = (bound or 0.0) + shared.slack
-    slack = probe.tol + (bound or 0.0) if worst <= probe.tol else probe.tol
-    outside = list(dict.fromkeys(align(g) for g in outside_cosets(claim.whole, claim.group)))
-    try:
-        explained = bench.explain(outside, slack, None if shared is None else shared.measure(outside))
-    except Amplified:
-        warnings.warn(
-            "a stage keeps its group to its own tolerance, and what it leaves is amplified by those that follow: no "
-            "work is shared",
-            stacklevel=3,
-        )
-        explained = bench.explain(outside, slack)
-    for g, (error, h) in zip(outside, explained, strict=True):
-        errors[g], actions[g] = error, h
-    return _report(bench, mode, errors, actions, far=seen, measured_outside=True, bound=bound)
-
-
-def _doubtful_products(bench: Bench, generators: Sequence[Isometry]) -> list[Isometry]:
-    """Products g k of two generators for which φ(g k) is not φ(g) φ(k): no generator vouches for them."""
-    periods, identity = bench.grid.periods, Isometry.identity(bench.grid.dim)
-    found = []
-    for g in generators:
-        for k in generators:
-            ratio = bench.action(g * k).inverse() * bench.action(g) * bench.action(k)
-            if ratio.matrix != identity.matrix or ratio.shift not in periods:
-                found.append(_reduced(g * k, bench.claim.domain))
-    return found
-
-
-def _reduced(g: Isometry, domain: Domain) -> Isometry:
-    return Isometry(g.matrix, domain.periods.reduce(g.shift))
-
-
-def _report(
-    bench: Bench,
-    mode: str,
-    errors: dict[Isometry, float],
-    actions: dict[Isometry, Isometry],
-    *,
-    measured_outside: bool,
-    far: dict[Isometry, float] | None = None,
-    bound: float | None = None,
-) -> Report:
-    claim, probe = bench.claim, bench.probe
-    report = Report(
-        mode=mode,
-        domain=claim.domain,
-        group=claim.group,
-        errors=errors,
-        actions=actions,
-        tol=probe.tol,
-        floor=probe.gauge.floor,
-        scale=probe.scale,
-        dtype=probe.dtype.name,
-        sizes=probe.sizes,
-        measured_outside=measured_outside,
-        bound=bound,
-        examples=probe.batch * probe.trials,
-        far=far or {},
-        hidden=probe.hidden,
-    )
-    if not report.passed:
-        # Elements of one chunk are not moved alike.
-        probe.check_apart()
-    if report.sound is not False:
-        return report
-    worst, _ = report.worst
-    return replace(report, culprit=bench.blame(worst, actions[worst]))
 
 
 def assert_equivariant(
@@ -350,58 +196,37 @@ def assert_equivariant(
     >>> assert_equivariant(lambda x: x * x, flip, flip, torus(8), key=0)
     """
     as_domain(domain, "assert_equivariant", finite=True)
+    if action is not None and not isinstance(action, Isometry) and not callable(action):
+        raise TypeError(f"assert_equivariant: action is φ(g) for a single g, or φ as a function; got {shown(action)}")
+    phi: Any = (lambda _: action) if isinstance(action, Isometry) else action
     if isinstance(group, SpaceGroup):
-        claimed, elements = group, None
+        report = verify(fn, group, domain, key=key, action=phi, **options)
     else:
         rule = "assert_equivariant tests an isometry, several or a SpaceGroup"
         elements = [group] if isinstance(group, Isometry) else list(as_items(group, rule))
         if not elements:
             raise ValueError(f"{rule}; got none")
-        claimed = SpaceGroup.generate(domain.dim, elements, domain.periods)
-    if action is not None and not isinstance(action, Isometry) and not callable(action):
-        raise TypeError(f"assert_equivariant: action is φ(g) for a single g, or φ as a function; got {shown(action)}")
-    given = action
-    phi = (lambda g: given) if isinstance(given, Isometry) else given
-    if elements is None:
-        report = verify(fn, claimed, domain, key=key, action=phi, **options)
-    else:
-        report = _verify_elements(fn, claimed, domain, elements, phi, key=key, **options)
+        report = _verify_elements(fn, elements, domain, phi, key=key, **options)
     if not report.passed:
         raise AssertionError(str(report))
 
 
 def _verify_elements(
     fn: Callable[[Any], Any],
-    claimed: SpaceGroup,
-    domain: Domain,
     elements: Sequence[Isometry],
+    domain: Domain,
     action: Action | None,
     *,
-    key: jax.Array | int,
     output: Domain | None = None,
     channels: int | None = None,
     fibre: ChannelAction | None = None,
-    batch: int = 2,
-    trials: int = 8,
-    dtype: Any = jnp.float32,
-    jit: bool = True,
-    chunk: int | None = None,
-    memory: int = MEMORY,
-    tol: float | None = None,
-    inputs: Any = None,
+    **options: Any,
 ) -> Report:
-    dtype, trials = (
-        as_dtype(dtype, "verify", floating=True),
-        as_integer(trials, "verify: trials", least=1, most=MOST_TRIALS),
-    )
-    read, _ = read_claim(claimed, domain, channels, action, output, fibre)
-    with precision(dtype):
-        bench = make_bench(
-            fn, read, None, len(elements) * trials,
-            key=key, batch=batch, trials=trials, dtype=dtype, jit=jit, chunk=chunk, memory=memory, tol=tol,
-            own=inputs, progress=False,
-        )  # fmt: skip
-        bench.leave_out_inputs_without_a_choice(read.group)
+    how = as_options(Options(**options), "verify")
+    claimed = SpaceGroup.generate(domain.dim, elements, domain.periods)
+    claim, _ = read_claim(claimed, domain, channels, action, output, fibre)
+    with precision(how.dtype):
+        bench = make_bench(fn, claim, how, jobs=len(elements) * how.trials).where_choices_are_possible(claim.group)
         actions = {g: bench.action(g) for g in elements}
-        errors = dict(zip(actions, bench.worst(list(actions), list(actions.values())), strict=True))
-        return _report(bench, "elements", errors, actions, measured_outside=False)
+        errors = dict(zip(actions, bench.probe.worst(list(actions), list(actions.values())), strict=True))
+        return make_report(bench, "elements", errors, actions)

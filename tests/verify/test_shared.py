@@ -12,10 +12,12 @@ import equinet as eq
 from equinet.layers.base import Context, Layer, Params, Shape, State
 from equinet.verify import shared as shared_module
 from equinet.verify import verify
+from equinet.verify.bench import make_bench
+from equinet.verify.chunks import fitting_chunk
 from equinet.verify.claims import read_claim
-from equinet.verify.probe import Job, fitting_chunk
-from equinet.verify.shared import Shared, runs
-from equinet.verify.sweep import make_bench
+from equinet.verify.options import Options
+from equinet.verify.runner import Job
+from equinet.verify.shared import Shared, make_shared, runs
 from tests.cases import CASES
 
 FIBRE = eq.Fibre.regular("4")
@@ -86,9 +88,8 @@ def probe_of(net: eq.Layer, domain: eq.Domain, memory: int = 1 << 30) -> tuple[A
     claim, _ = read_claim(certificate, None, None, None, None)
     assert certificate.stages is not None
     stages = certificate.stages(fn)
-    options: dict[str, Any] = {"chunk": 4, "batch": 2, "trials": 2, "dtype": jnp.float32, "jit": True}
-    bench = make_bench(fn, claim, None, None, stages=stages, key=0, memory=1 << 30, tol=None, progress=False, **options)
-    return bench.probe, Shared(bench.probe, stages, claim.whole, claim.group, memory)
+    probe = make_bench(fn, claim, Options(0, trials=2, chunk=4), stages=stages).probe
+    return probe, make_shared(probe, stages, claim.whole, claim.group, memory)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -96,10 +97,10 @@ def test_outputs_are_those_of_the_whole_network(name: str) -> None:
     net, domain = NETWORKS[name]
     probe, shared = probe_of(net, domain)
     elements = list(domain.group.elements())[:: max(1, (domain.group.order or 1) // 50)]
-    point = eq.Isometry.identity(len(probe.out_sizes))
+    _, point = probe.runner.one
     direct = list(probe.measure([Job(g, point) for g in elements]))
     for g, (error, y), (expected_error, expected) in zip(elements, shared.measure(elements), direct, strict=True):
-        np.testing.assert_allclose(y, expected, atol=probe.tol * probe.scale, err_msg=str(g))
+        np.testing.assert_allclose(y, expected, atol=probe.tol * probe.gauge.scale, err_msg=str(g))
         assert abs(error - expected_error) <= probe.tol, g
     assert bool(shared.cuts) == (name not in ("one layer", "in the way"))
 
@@ -107,14 +108,14 @@ def test_outputs_are_those_of_the_whole_network(name: str) -> None:
 def evaluations(shared: Shared, elements: list[eq.Isometry]) -> list[int]:
     """How many elements each part runs on, checks of groups apart."""
     counted: list[int] = []
-    through = shared._through
+    through = shared_module._through
 
-    def counting(start: int, end: int, values: Any, sizes: Any, channels: Any, moves: Any, *rest: Any) -> Any:
+    def counting(runner: Any, start: int, end: int, values: Any, moves: Any, advance: Any) -> Any:
         counted.append(len(moves.which))
-        return through(start, end, values, sizes, channels, moves, *rest)
+        return through(runner, start, end, values, moves, advance)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shared, "_through", counting)
+        patch.setattr(shared_module, "_through", counting)
         assert len(list(shared.measure(elements))) == len(elements)
     return counted
 
@@ -185,7 +186,7 @@ def test_a_false_declaration_is_found_and_nothing_shared_there() -> None:
 
 
 def test_a_false_group_that_no_stage_notices_is_found_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shared_module.Shared, "_error", lambda *_: 0.0)
+    monkeypatch.setattr(shared_module, "_error", lambda *_: 0.0)
     net = eq.Sequential(conv(), Ramp(0.5), eq.MaxPool(2), conv(), eq.GlobalAvgPool())
     with pytest.warns(UserWarning, match="amplified by those that follow: no work is shared"):
         reports = verdicts(net, eq.torus(8, 8))
@@ -281,13 +282,11 @@ def test_the_chunk_shrinks_to_the_memory_there_is() -> None:
     net, domain = NETWORKS["pools, a map"]
     fn, certificate = bound(net, domain), eq.certify(net, domain, 2)
     claim, _ = read_claim(certificate, None, None, None, None)
-    options: dict[str, Any] = {"batch": 2, "trials": 2, "dtype": jnp.float32, "jit": True, "tol": None}
     probes = [
-        make_bench(fn, claim, None, None, key=0, chunk=64, memory=memory, progress=False, **options).probe
-        for memory in (1 << 30, 1 << 16)
+        make_bench(fn, claim, Options(0, trials=2, chunk=64, memory=memory)).probe for memory in (1 << 30, 1 << 16)
     ]
-    assert probes[0].chunk == 64
-    assert 1 <= probes[1].chunk < 64
+    assert probes[0].runner.chunk == 64
+    assert 1 <= probes[1].runner.chunk < 64
     jobs = [Job(g, eq.Isometry.identity(2)) for g in list(domain.group.elements())[:70]]
     for a, b in zip(*(probe.outputs(jobs) for probe in probes), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)

@@ -11,7 +11,7 @@ import equinet as eq
 from equinet.groups import Isometry, Lattice, SpaceGroup
 from equinet.groups.domain import Domain, box, plane, torus
 from equinet.verify import Report, assert_equivariant, discover, verify
-from equinet.verify.probe import draw
+from equinet.verify.inputs import draw
 from tests.verify.functions import (
     CASES,
     T6,
@@ -268,7 +268,7 @@ def test_errors() -> None:
         verify(lambda x: x[:, 0], group, T6, key=0)
     with pytest.raises(ValueError, match="mode='sweep' needs a finite domain, and plane"):
         verify(conv, plane(2).group, plane(2), mode="sweep", key=0)
-    with pytest.raises(ValueError, match="batch, trials, chunk and channels must be at least 1"):
+    with pytest.raises(ValueError, match="verify: batch must be a whole number of at least 1; got 0"):
         verify(conv, group, T6, batch=0, key=0)
 
 
