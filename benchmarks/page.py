@@ -62,7 +62,8 @@ Numbers here that no table above has were taken once, while the code was written
   each part of the network once per coset of the group that it keeps, in chunks that fit these numbers, and pays for
   that with a compilation of each part, and two checks.
 - *Import* is the time from starting Python, next to that of `import jax` alone, since machines differ by more than
-  what equinet adds. A third of that is one collection of Python's garbage, which the many objects of jax make long.
+  what equinet adds. A name of `equinet` loads its part when it is first used, so that the import itself takes nothing;
+  the time up to a first certificate, of one convolution, holds jax and all layers.
 - *On a GPU*: `.venv/bench/bin/python -m pip install 'jax[cuda13]'`, then `make bench`. Records go to a folder of their
   own, tables to this page; rows whose peers are not installed are left out.
 """

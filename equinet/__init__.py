@@ -1,89 +1,46 @@
-"""equinet: the exact symmetry group of an architecture, declared, composed and measured."""
+"""equinet: the exact symmetry group of an architecture, declared, composed and measured.
+
+A name loads the part that it comes from when it is first used. `__init__.pyi` lists them, for type checkers and here.
+"""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 __version__ = "0.1.0"
 
-from equinet import models as models
-from equinet.advise import LegalSizes as LegalSizes
-from equinet.advise import Suggestion as Suggestion
-from equinet.advise import Suggestions as Suggestions
-from equinet.advise import legal_sizes as legal_sizes
-from equinet.advise import suggest as suggest
-from equinet.certify import certify as certify
-from equinet.declare import declare as declare
-from equinet.groups import Isometry as Isometry
-from equinet.groups import Lattice as Lattice
-from equinet.groups import SpaceGroup as SpaceGroup
-from equinet.groups.domain import Axis as Axis
-from equinet.groups.domain import Domain as Domain
-from equinet.groups.domain import bounded as bounded
-from equinet.groups.domain import box as box
-from equinet.groups.domain import infinite as infinite
-from equinet.groups.domain import periodic as periodic
-from equinet.groups.domain import plane as plane
-from equinet.groups.domain import torus as torus
-from equinet.groups.fibre import Fibre as Fibre
-from equinet.infer import InferenceError as InferenceError
-from equinet.infer import infer as infer
-from equinet.layers import AsFibre as AsFibre
-from equinet.layers import AvgPool as AvgPool
-from equinet.layers import BatchNorm as BatchNorm
-from equinet.layers import BlurPool as BlurPool
-from equinet.layers import Bound as Bound
-from equinet.layers import Conv as Conv
-from equinet.layers import ConvTranspose as ConvTranspose
-from equinet.layers import CosetPool as CosetPool
-from equinet.layers import Crop as Crop
-from equinet.layers import Dense as Dense
-from equinet.layers import Dropout as Dropout
-from equinet.layers import Elu as Elu
-from equinet.layers import Flatten as Flatten
-from equinet.layers import Gated as Gated
-from equinet.layers import Gelu as Gelu
-from equinet.layers import GlobalAvgPool as GlobalAvgPool
-from equinet.layers import GlobalMaxPool as GlobalMaxPool
-from equinet.layers import GroupConv as GroupConv
-from equinet.layers import GroupConvTranspose as GroupConvTranspose
-from equinet.layers import GroupNorm as GroupNorm
-from equinet.layers import GroupPool as GroupPool
-from equinet.layers import Hourglass as Hourglass
-from equinet.layers import Identity as Identity
-from equinet.layers import InstanceNorm as InstanceNorm
-from equinet.layers import Layer as Layer
-from equinet.layers import LayerError as LayerError
-from equinet.layers import LayerNorm as LayerNorm
-from equinet.layers import LeakyRelu as LeakyRelu
-from equinet.layers import LearnedPolyphasePool as LearnedPolyphasePool
-from equinet.layers import Mask as Mask
-from equinet.layers import MaxBlurPool as MaxBlurPool
-from equinet.layers import MaxPool as MaxPool
-from equinet.layers import Named as Named
-from equinet.layers import NormRelu as NormRelu
-from equinet.layers import Pad as Pad
-from equinet.layers import Parallel as Parallel
-from equinet.layers import PixelShuffle as PixelShuffle
-from equinet.layers import PixelUnshuffle as PixelUnshuffle
-from equinet.layers import Pointwise as Pointwise
-from equinet.layers import PolyphasePool as PolyphasePool
-from equinet.layers import PolyphaseUpsample as PolyphaseUpsample
-from equinet.layers import PositionalEmbedding as PositionalEmbedding
-from equinet.layers import Relu as Relu
-from equinet.layers import Residual as Residual
-from equinet.layers import Restrict as Restrict
-from equinet.layers import Roll as Roll
-from equinet.layers import SelfAttention as SelfAttention
-from equinet.layers import Sequential as Sequential
-from equinet.layers import Sigmoid as Sigmoid
-from equinet.layers import Silu as Silu
-from equinet.layers import Softplus as Softplus
-from equinet.layers import SqueezeExcite as SqueezeExcite
-from equinet.layers import Tanh as Tanh
-from equinet.layers import Upsample as Upsample
-from equinet.layers import WindowedAttention as WindowedAttention
-from equinet.layers.export import export as export
-from equinet.symmetry.certificate import Certificate as Certificate
-from equinet.symmetry.certificate import LedgerRow as LedgerRow
-from equinet.verify import Discovered as Discovered
-from equinet.verify import Report as Report
-from equinet.verify import assert_equivariant as assert_equivariant
-from equinet.verify import discover as discover
-from equinet.verify import verify as verify
+_HOMES = {
+    words[3]: words[1]
+    for line in Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8").splitlines()
+    if (words := line.split())[:1] == ["from"]
+}
+__all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
+    home = _HOMES[name]
+    found = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*_HOMES, *(name for name in globals() if name.startswith("__"))})
+
+
+class _Page(ModuleType):
+    """A module whose functions keep the names that they share with a part: `equinet.verify` is always the function.
+
+    Python sets a package's attribute to a part once the part is imported, by whomever.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not isinstance(value, ModuleType) or _HOMES.get(name, __name__) == __name__:
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Page

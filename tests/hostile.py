@@ -389,7 +389,8 @@ def targets() -> tuple[Target, ...]:
     """Everything public that can be called."""
     found: dict[str, Target] = {}
     for page in PAGES:
-        for name, thing in vars(page).items():
+        for name in dir(page):
+            thing = getattr(page, name)
             if name.startswith("_") or isinstance(thing, types.ModuleType) or name in NOT_CALLED:
                 continue
             if page is equinet.groups and not re.search(rf":: (?:\w+\.)*{name}$", REFERENCE, re.M):
@@ -426,7 +427,9 @@ def _build(name: Any, **arguments: Any) -> Any:
 
 
 CONSTRUCTORS = [
-    kind for kind in vars(eq).values() if isinstance(kind, type) and issubclass(kind, eq.Layer) and kind is not eq.Layer
+    kind
+    for kind in (getattr(eq, name) for name in dir(eq))
+    if isinstance(kind, type) and issubclass(kind, eq.Layer) and kind is not eq.Layer
 ]
 
 

@@ -10,7 +10,10 @@ from tests.oracle import judge
 
 
 def public_layers():
-    found = {name: value for name, value in vars(eq).items() if isinstance(value, type) and issubclass(value, eq.Layer)}
+    everything = {name: getattr(eq, name) for name in dir(eq)}
+    found = {
+        name: value for name, value in everything.items() if isinstance(value, type) and issubclass(value, eq.Layer)
+    }
     return sorted(set(found) - {"Layer"})
 
 

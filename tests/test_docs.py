@@ -9,6 +9,7 @@ import ast
 import contextlib
 import io
 import re
+import types
 from pathlib import Path
 
 import pytest
@@ -83,12 +84,12 @@ def test_wrong_output_is_found():
 def test_every_public_name_is_in_the_reference():
     text = "\n".join(page.read_text() for page in (ROOT / "docs" / "api").glob("*.md"))
     shown = set(re.findall(r"^\.\. auto(?:class|function|data|exception):: ([\w.]+)", text, re.M))
-    public = {name for name in vars(equinet) if not name.startswith("_")} - submodules(equinet)
+    public = {name for name in dir(equinet) if not name.startswith("_")} - submodules(equinet)
     for page in (equinet.models, equinet.interop):
-        public |= {name for name in vars(page) if not name.startswith("_")} - submodules(page)
+        public |= {name for name in dir(page) if not name.startswith("_")} - submodules(page)
     assert public <= {name.split(".")[-1] for name in shown}
 
 
 def submodules(package) -> set[str]:
     """Names that are there only because a submodule was imported."""
-    return {name for name, value in vars(package).items() if type(value).__name__ == "module"}
+    return {name for name in dir(package) if isinstance(getattr(package, name), types.ModuleType)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import equinet
 from scripts import draw_imports
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -125,10 +126,44 @@ def test_import_is_light() -> None:
     code = f"""
 import sys
 import equinet
+every = [getattr(equinet, name) for name in dir(equinet)]
 loaded = [name for name in {EXTRAS!r} if name in sys.modules]
 assert not loaded, loaded
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def loaded_by(code: str) -> set[str]:
+    """The modules of a fresh interpreter that has run some code."""
+    shown = f"{code}\nimport sys; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", shown], check=True, cwd=ROOT, stdout=-1, text=True).stdout.split())
+
+
+def test_a_name_loads_its_part_and_no_other() -> None:
+    heavy = {"jax", "numpy", *(f"equinet.{own}" for own in ("advise", "infer", "layers", "models", "verify"))}
+    assert not loaded_by("import equinet") & heavy
+    certified = loaded_by("import equinet as eq; eq.certify(eq.Conv(2, 3), eq.torus(4, 4))")
+    assert certified & heavy == {"jax", "numpy", "equinet.layers"}
+    assert heavy <= loaded_by("import equinet as eq; every = [getattr(eq, name) for name in dir(eq)]")
+
+
+def test_the_public_page_is_that_of_the_type_checker() -> None:
+    stub = ast.parse((ROOT / "equinet" / "__init__.pyi").read_text())
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    names = [alias.asname for node in imports for alias in node.names]
+    assert all(len(node.names) == 1 and node.names[0].name == node.names[0].asname for node in imports)
+    assert vars(equinet)["__all__"] == names == list(dict.fromkeys(names))
+    assert {name for name in dir(equinet) if not name.startswith("__")} == set(names)
+    assert "no_such_name" not in dir(equinet)
+    with pytest.raises(AttributeError, match="module 'equinet' has no attribute 'no_such_name'"):
+        _ = equinet.no_such_name  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_function_keeps_the_name_that_it_shares_with_a_part() -> None:
+    code = "import equinet.infer, equinet.verify.act, equinet as eq; assert callable(eq.infer) and callable(eq.verify)"
+    assert "equinet.verify.act" in loaded_by(code)
+    with pytest.raises(subprocess.CalledProcessError):
+        loaded_by(code.replace("callable(eq.verify)", "callable(eq.models)"))
 
 
 def test_import_initialises_no_backend() -> None:
@@ -137,6 +172,7 @@ def test_import_initialises_no_backend() -> None:
 import os
 os.environ["JAX_PLATFORMS"] = "no_such_platform"
 import equinet
+every = [getattr(equinet, name) for name in dir(equinet)]
 import jax
 try:
     jax.devices()

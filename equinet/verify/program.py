@@ -92,7 +92,9 @@ class Move(NamedTuple):
     channels: tuple[Any, Any] | None
 
 
-def make_move(which: Sequence[int], isometries: Sequence[Isometry], fibre: Any, turns: Sequence[Isometry]) -> Move:
+def make_move(
+    which: Sequence[int] | np.ndarray, isometries: Sequence[Isometry], fibre: Any, turns: Sequence[Isometry]
+) -> Move:
     """The move by isometries of the grid, and by `turns` of the channels of a fibre, if that is one that moves them."""
     moves: Any = fibre if callable(fibre) else None
     channels = None if moves is None else pack_channels(moves, turns)
