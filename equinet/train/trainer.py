@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from functools import lru_cache
+from functools import lru_cache, partial, wraps
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -309,7 +309,8 @@ def _initial(
 ) -> Callable[[jax.Array], TrainState]:
     def initial(key: jax.Array) -> TrainState:
         variables = net.init(key, shape)
-        average = variables["params"] if averaged else None
+        # Buffers of its own: a step takes those of the whole state, each once.
+        average = jax.tree.map(jnp.copy, variables["params"]) if averaged else None
         return TrainState(variables, optimiser(settings, steps).init(variables["params"]), average, _no_sums())
 
     return jax.jit(initial, out_shardings=layout.everywhere)
@@ -335,6 +336,8 @@ def make_step(
 ) -> StepFunction:
     """One jitted step of gradient descent on the mean cross-entropy; variables are arguments, so it compiles once.
 
+    A step takes the memory of the state that it is given for the one that it returns: neither is held twice.
+
     Args:
         net: the network.
         settings, steps: the optimiser's, and the length of the run.
@@ -342,6 +345,9 @@ def make_step(
         precision: of the forward and backward pass.
         decay: of the moving average of the parameters.
         temperature: at the start and at the end, see `annealed`.
+
+    Raises:
+        ValueError: from the step, for a state that another step has taken.
     """
     compute, tx = jnp.dtype(precision), optimiser(settings, steps)
 
@@ -354,7 +360,7 @@ def make_step(
         loss = optax.softmax_cross_entropy_with_integer_labels(logits, targets).mean()
         return loss, (new, (jnp.argmax(logits, axis=-1) == targets).mean(dtype=jnp.float32))
 
-    @jax.jit
+    @partial(jax.jit, donate_argnums=0)
     def step(state: TrainState, inputs: jax.Array, targets: jax.Array, key: jax.Array, number: jax.Array) -> TrainState:
         augment_key, drop_key = jax.random.split(key)
         inputs, targets = augment(changes, augment_key, inputs, targets, background)
@@ -371,7 +377,16 @@ def make_step(
         sums = {name: state.sums[name] + value for name, value in now.items()}
         return TrainState({"params": params, "state": new}, memory, average, sums)
 
-    return step
+    @wraps(step)
+    def checked(state: TrainState, *arguments: Any) -> TrainState:
+        if any(leaf.is_deleted() for leaf in jax.tree.leaves(state)):
+            raise ValueError(
+                "a training step was given a state that an earlier step has taken, memory and all: give it the state "
+                "that that step returned, or copy a state first, jax.tree.map(jnp.copy, state)"
+            )
+        return step(state, *arguments)
+
+    return checked
 
 
 def _no_sums() -> dict[str, jax.Array]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -171,7 +172,7 @@ def test_a_step_compiles_once() -> None:
     for seed in range(3):
         state, _ = started(net, run, 8, seed=seed)
         step(state, images, labels, jax.random.key(seed), seed)
-    assert step._cache_size() == 1
+    assert step.__wrapped__._cache_size() == 1
 
 
 def test_the_average_follows_the_parameters() -> None:
@@ -179,9 +180,31 @@ def test_the_average_follows_the_parameters() -> None:
     images, labels = few(8, 8)
     run = Settings(ema=0.75, optimiser=OptimiserSettings("sgd", 0.1, "constant", 0))
     state, step = started(net, run, 8)
+    before = jax.tree.map(np.array, state.average)
     after = step(state, images, labels, jax.random.key(0), 1)
-    expected = jax.tree.map(lambda a, p: 0.75 * a + 0.25 * p, state.average, after.variables["params"])
+    expected = jax.tree.map(lambda a, p: 0.75 * a + 0.25 * p, before, after.variables["params"])
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-6), after.average, expected)
+
+
+def test_a_step_takes_the_memory_of_its_state() -> None:
+    net = eq.Sequential(eq.Conv(4, 3), eq.BatchNorm(), eq.GlobalAvgPool(), eq.Dense(10))
+    images, labels = few(8, 8)
+    state, step = started(net, Settings(ema=0.5), 8)
+    held = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+    arguments = state, images, labels, jax.random.key(0), 1
+    jitted = step.__wrapped__
+    plain = jax.jit(jitted.__wrapped__)
+    taken, kept = (fn.lower(*arguments).compile().memory_analysis() for fn in (jitted, plain))
+    assert taken is not None and kept is not None
+    assert taken.alias_size_in_bytes >= held and kept.alias_size_in_bytes == 0
+    assert taken.peak_memory_in_bytes <= kept.peak_memory_in_bytes - held
+    copy = jax.tree.map(jnp.copy, state)
+    after = step(*arguments)
+    with pytest.raises(
+        ValueError, match=r"a state that an earlier step has taken, .*: give it the state that that step"
+    ):
+        step(*arguments)
+    jax.tree.map(np.testing.assert_array_equal, step(copy, *arguments[1:]), after)
 
 
 def test_running_statistics_stay_exact_at_low_precision() -> None:
