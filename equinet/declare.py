@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer, eval_jaxpr
-from jax.extend.core import Primitive, jaxpr_as_fun, valid_jaxtype
-from jax.interpreters import ad, batching, mlir
+from jax.extend.core import jaxpr_as_fun, valid_jaxtype
+from jax.interpreters import ad, batching
 
 from equinet.checks import is_function, shown
+from equinet.ops.primitive import in_front, mapped, mark
 
 if TYPE_CHECKING:
     from jax.extend.core import ClosedJaxpr, JaxprEqn
@@ -168,20 +169,7 @@ def declaration(eqn: JaxprEqn) -> Declared | None:
     return Declared(**eqn.params) if eqn.primitive is declared_p else None
 
 
-declared_p = Primitive("declared")
-declared_p.multiple_results = True
-
-
-def _evaluate(*operands: Any, call: ClosedJaxpr, **_: Any) -> Any:
-    return jaxpr_as_fun(call)(*operands)
-
-
-def _outline(*_avals: Any, call: ClosedJaxpr, **_: Any) -> Any:
-    return call.out_avals, call.effects
-
-
-def _lower(ctx: mlir.LoweringRuleContext, *operands: Any, call: ClosedJaxpr, **_: Any) -> Any:
-    return mlir.lower_fun(jaxpr_as_fun(call), multiple_results=True)(ctx, *operands)
+declared_p = mark("declared")
 
 
 def _reached(call: ClosedJaxpr, starts: Sequence[bool]) -> list[bool]:
@@ -240,15 +228,8 @@ def _batch(
         outs = declared_p.bind(*operands, call=call, mapped_in=mapped_in, mapped_out=mapped_out, **params)
         return outs, [None] * len(outs)
     out = tuple(_reached(call, into))
-    fronted = [x if i is None else jnp.moveaxis(x, i, 0) for x, i in zip(operands, positions, strict=True)]
-    over = jax.vmap(
-        jaxpr_as_fun(call),
-        in_axes=tuple(0 if has else None for has in into),
-        out_axes=[0 if has else None for has in out],
-        axis_name=axis.name,
-        axis_size=axis.size,
-        spmd_axis_name=axis.spmd_name,
-    )
+    fronted = in_front(operands, positions)
+    over = mapped(axis, jaxpr_as_fun(call), into, [0 if has else None for has in out])
     outs = declared_p.bind(
         *fronted,
         call=jax.make_jaxpr(over)(*fronted),
@@ -259,8 +240,5 @@ def _batch(
     return outs, [0 if has else None for has in out]
 
 
-declared_p.def_impl(_evaluate)
-declared_p.def_effectful_abstract_eval(_outline)
-mlir.register_lowering(declared_p, _lower)
 ad.primitive_jvps[declared_p] = _differentiate
 batching.fancy_primitive_batchers[declared_p] = _batch

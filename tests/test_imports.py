@@ -19,7 +19,7 @@ ALLOWED: dict[str, set[str]] = {
     "groups": {"checks"},
     "symmetry": {"checks", "groups"},
     "ops": {"checks", "groups", "symmetry"},
-    "declare": {"checks", "symmetry"},
+    "declare": {"checks", "symmetry", "ops"},
     "layers": {"checks", "groups", "symmetry", "ops", "declare"},
     "certify": {"checks", "groups", "symmetry", "layers"},
     "infer": {"checks", "groups", "symmetry", "ops", "declare"},

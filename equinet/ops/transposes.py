@@ -14,8 +14,10 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax.core import Tracer
-from jax.extend.core import ClosedJaxpr, Primitive, jaxpr_as_fun
-from jax.interpreters import ad, batching, mlir
+from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
+from jax.interpreters import ad, batching
+
+from equinet.ops.primitive import in_front, mapped, mark
 
 Transposes = tuple[tuple[int, Callable[..., jax.Array]], ...]
 """Operands and transposes in them; parameters of a primitive are hashed, so no dict."""
@@ -54,27 +56,17 @@ def with_transposes(
     def call(*args: jax.Array) -> jax.Array:
         if _plain or not any(isinstance(a, Tracer) for a in args):
             return fn(*args)
-        return linear_p.bind(*args, call=jax.make_jaxpr(fn)(*args), transposes=tuple(transposes.items()))
+        return linear_p.bind(*args, call=jax.make_jaxpr(fn)(*args), transposes=tuple(transposes.items()))[0]
 
     return call
 
 
-linear_p = Primitive("linear_with_transposes")
-
-
-def _evaluate(*args: Any, call: ClosedJaxpr, transposes: Transposes) -> Any:
-    del transposes
-    return jaxpr_as_fun(call)(*args)[0]
-
-
-def _outline(*args: Any, call: ClosedJaxpr, transposes: Transposes) -> Any:
-    del args, transposes
-    return call.out_avals[0]
+linear_p = mark("linear_with_transposes")
 
 
 def _differentiate(primals: Sequence[Any], tangents: Sequence[Any], *, call: ClosedJaxpr, transposes: Transposes):
     """The sum of the derivatives along each operand that moves; along one with a transpose it is the function again."""
-    bind = lambda *args: linear_p.bind(*args, call=call, transposes=transposes)  # noqa: E731
+    bind = lambda *args: linear_p.bind(*args, call=call, transposes=transposes)[0]  # noqa: E731
     moving = [i for i, tangent in enumerate(tangents) if not isinstance(tangent, ad.Zero)]
     terms = [bind(*primals[:i], tangents[i], *primals[i + 1 :]) for i in moving if i in dict(transposes)]
     others = [i for i in moving if i not in dict(transposes)]
@@ -84,15 +76,15 @@ def _differentiate(primals: Sequence[Any], tangents: Sequence[Any], *, call: Clo
             args = list(primals)
             for i, value in zip(others, varying, strict=True):
                 args[i] = value
-            return _evaluate(*args, call=call, transposes=transposes)
+            return jaxpr_as_fun(call)(*args)[0]
 
         terms.append(jax.jvp(along, [primals[i] for i in others], [tangents[i] for i in others])[1])
     out = bind(*primals)
-    return out, reduce(jnp.add, terms) if terms else ad.Zero(jax.typeof(out).to_tangent_aval())
+    return [out], [reduce(jnp.add, terms) if terms else ad.Zero(jax.typeof(out).to_tangent_aval())]
 
 
-def _transpose(cotangent: Any, *args: Any, call: ClosedJaxpr, transposes: Transposes) -> list[Any]:
-    [at] = [i for i, arg in enumerate(args) if ad.is_undefined_primal(arg)]
+def _transpose(cotangents: Sequence[Any], *args: Any, call: ClosedJaxpr, transposes: Transposes) -> list[Any]:
+    [cotangent], [at] = cotangents, [i for i, arg in enumerate(args) if ad.is_undefined_primal(arg)]
     found: list[Any] = [None] * len(args)
     before, after = args[:at], args[at + 1 :]
     if isinstance(cotangent, ad.Zero):
@@ -106,23 +98,15 @@ def _transpose(cotangent: Any, *args: Any, call: ClosedJaxpr, transposes: Transp
 
 
 def _batch(axis: Any, args: Sequence[Any], positions: Sequence[Any], *, call: ClosedJaxpr, transposes: Transposes):
-    mapped = [position is not None for position in positions]
-    if not any(mapped):
-        return linear_p.bind(*args, call=call, transposes=transposes), None
-    fronted = [jnp.moveaxis(x, i, 0) if has else x for x, i, has in zip(args, positions, mapped, strict=True)]
-    axes = tuple(0 if has else None for has in mapped)
-
-    def over(fn: Callable[..., Any]) -> Callable[..., Any]:
-        return jax.vmap(fn, axes, axis_name=axis.name, axis_size=axis.size, spmd_axis_name=axis.spmd_name)
-
-    made = jax.make_jaxpr(over(lambda *args: _evaluate(*args, call=call, transposes=())))(*fronted)
-    kept = tuple((i, over(transpose)) for i, transpose in transposes if mapped[i])
-    return linear_p.bind(*fronted, call=made, transposes=kept), 0
+    has = [position is not None for position in positions]
+    if not any(has):
+        return linear_p.bind(*args, call=call, transposes=transposes), [None]
+    fronted = in_front(args, positions)
+    made = jax.make_jaxpr(mapped(axis, jaxpr_as_fun(call), has, 0))(*fronted)
+    kept = tuple((i, mapped(axis, transpose, has, 0)) for i, transpose in transposes if has[i])
+    return linear_p.bind(*fronted, call=made, transposes=kept), [0]
 
 
-linear_p.def_impl(_evaluate)
-linear_p.def_abstract_eval(_outline)
-mlir.register_lowering(linear_p, mlir.lower_fun(_evaluate, multiple_results=False))
 ad.primitive_jvps[linear_p] = _differentiate
 ad.primitive_transposes[linear_p] = _transpose
 batching.fancy_primitive_batchers[linear_p] = _batch
