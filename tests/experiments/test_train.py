@@ -17,7 +17,8 @@ from equinet.train.devices import Layout
 from equinet.train.metrics import Share
 from equinet.train.record import Unwritable, read_json_lines
 from equinet.train.settings import AugmentSettings, OptimiserSettings, Settings
-from equinet.train.trainer import Diverged, TrainState, build_model, init_state, make_step, split, train_and_evaluate
+from equinet.train.step import TrainState, make_step
+from equinet.train.trainer import Diverged, build_model, init_state, split, train_and_evaluate
 
 NAMED = "fashion_mnist_12k"
 TINY = {
