@@ -7,7 +7,9 @@ from equinet.groups.isometry import axis_images as axis_images
 from equinet.groups.isometry import identity_matrix as identity_matrix
 from equinet.groups.isometry import inverse_matrix as inverse_matrix
 from equinet.groups.isometry import matmul as matmul
+from equinet.groups.isometry import matrix_of as matrix_of
 from equinet.groups.isometry import matvec as matvec
+from equinet.groups.isometry import restriction as restriction
 from equinet.groups.isometry import signed_permutations as signed_permutations
 from equinet.groups.lattice import Lattice as Lattice
 from equinet.groups.space_group import SpaceGroup as SpaceGroup

@@ -11,6 +11,8 @@ from equinet.checks import MOST_AXES, as_integer, as_integers, as_items, shown
 
 Vector = tuple[int, ...]
 Matrix = tuple[Vector, ...]
+Images = tuple[tuple[int, int], ...]
+"""Where each axis goes: the axis and the sign."""
 
 
 @cache
@@ -44,24 +46,41 @@ def signed_permutations(dim: int) -> tuple[Matrix, ...]:
     >>> [len(signed_permutations(d)) for d in (0, 1, 2, 3)]
     [1, 2, 8, 48]
     """
-    found = []
-    for images in permutations(range(dim)):
-        for signs in product((1, -1), repeat=dim):
-            rows = [[0] * dim for _ in range(dim)]
-            for column, (row, sign) in enumerate(zip(images, signs, strict=True)):
-                rows[row][column] = sign
-            found.append(tuple(tuple(row) for row in rows))
-    return tuple(found)
+    return tuple(
+        matrix_of(tuple(zip(images, signs, strict=True)))
+        for images in permutations(range(dim))
+        for signs in product((1, -1), repeat=dim)
+    )
+
+
+def matrix_of(images: Images) -> Matrix:
+    """The signed permutation that sends each axis to `(image axis, sign)`; see `axis_images`."""
+    size = len(images)
+    rows = [[0] * size for _ in range(size)]
+    for column, (row, sign) in enumerate(images):
+        rows[row][column] = sign
+    return tuple(map(tuple, rows))
 
 
 @cache
-def axis_images(a: Matrix) -> tuple[tuple[int, int], ...]:
+def axis_images(a: Matrix) -> Images:
     """For each input axis, the output axis and sign it is sent to.
 
     >>> axis_images(((0, -1), (1, 0)))
     ((1, 1), (0, -1))
     """
     return tuple(next((row, a[row][column]) for row in range(len(a)) if a[row][column]) for column in range(len(a)))
+
+
+def restriction(a: Matrix, axes: Sequence[int]) -> Matrix | None:
+    """What a signed permutation does to some axes, in their order, if it keeps them among themselves; else None.
+
+    >>> restriction(((0, 1, 0), (1, 0, 0), (0, 0, -1)), (2,))
+    ((-1,),)
+    """
+    if any((image in axes) != (axis in axes) for axis, (image, _) in enumerate(axis_images(a))):
+        return None
+    return tuple(tuple(a[i][j] for j in axes) for i in axes)
 
 
 @cache

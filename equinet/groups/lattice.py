@@ -252,7 +252,10 @@ class Lattice:
         return " × ".join("0" if s == 0 else "Z" if s == 1 else f"{s}Z" for s in self.steps) or "0"
 
 
-def lift(stacked: Lattice, leading: int, target: Sequence[int]) -> Vector | None:
-    """Tail of an element of `stacked` whose first `leading` coordinates equal `target`, or None if there is none."""
-    rest = stacked.reduce((*target, *(0,) * (stacked.dim - leading)))
-    return None if any(rest[:leading]) else tuple(-v for v in rest[leading:])
+def solve(lattice: Lattice, leading: int, start: Sequence[int]) -> Vector | None:
+    """Tail of an element of the coset `start + lattice` whose first `leading` coordinates vanish; None if none does.
+
+    With `lattice.fibre(leading)`, all such tails.
+    """
+    rest = lattice.reduce(start)
+    return None if any(rest[:leading]) else rest[leading:]

@@ -18,7 +18,7 @@ from equinet.groups.isometry import (
     matmul,
     matvec,
 )
-from equinet.groups.lattice import Lattice, lift
+from equinet.groups.lattice import Lattice, solve
 from equinet.groups.symbols.plane import plane_group_symbol
 from equinet.groups.symbols.point import closure, order_of
 from equinet.groups.symbols.text import read_group, write_group
@@ -38,8 +38,7 @@ def meet_cosets(a: Lattice, at: Sequence[int], b: Lattice, bt: Sequence[int]) ->
         return tuple(at) if _sub(at, bt) in a else None
     zero = (0,) * a.dim
     stacked = Lattice.span([row + row for row in a.basis] + [row + zero for row in b.basis], 2 * a.dim)
-    found = lift(stacked, a.dim, _sub(bt, at))
-    return None if found is None else _add(at, found)
+    return solve(stacked, a.dim, (*_sub(at, bt), *at))
 
 
 def _operation(matrix: Matrix, shift: Vector, dim: int) -> tuple[Matrix, Vector]:

@@ -274,9 +274,9 @@ def _with_common_choices(equation: Equation, arguments: Sequence[Held], result: 
 def _without_choices(value: Value) -> Value:
     """The same value under isometries that change no choice of an adaptive layer."""
     action = value.field.action
-    for parameter in reversed(range(action.parameters)):
-        action = action.fix(parameter)
-    return value.known(value.field.based(action, ()))
+    for name in reversed(action.parameters):
+        action = action.fix(name)
+    return value.known(value.field.based(action))
 
 
 def _below(atom: Value | Spectrum | Ends) -> Value:

@@ -16,7 +16,7 @@ from equinet.infer.rules.table import NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
 from equinet.infer.views import freed, plain
 from equinet.symmetry.field import Field, changed
-from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.polyphase import Phase, renamed
 
 
 def push_declared(
@@ -71,12 +71,7 @@ def _identified(result: Field | Phase | None, kept: Phase, fresh: Phase) -> Fiel
         return None if result is None else kept
     if isinstance(result, Phase) or kept is fresh:
         return result
-    alike = {a for a, _ in set(kept.operations) & set(fresh.operations)}
-    variables = tuple((kept if phase is fresh else phase, axis) for phase, axis in result.variables)
-    action = result.action
-    if max(kept.stride) > 1:
-        action = action.only(key for key, _ in action.operations if key[0] in alike)
-    return result.based(action, variables)
+    return result.based(renamed(result.action, fresh, kept))
 
 
 def _on_grid(value: Value, mapped: int) -> Value:

@@ -25,7 +25,6 @@ from equinet.symmetry.lines import (
     join_lines,
     pool_rows,
 )
-from equinet.symmetry.polyphase import Phase
 from equinet.symmetry.records import updated
 from equinet.symmetry.window_rule import line_action
 
@@ -53,10 +52,10 @@ class Deferred:
     """A value as windows on its base.
 
     Attributes:
-        base: how the isometries of the network's input act on the base.
+        base: how the isometries of the network's input act on the base; parameters are `(phase, axis)`, of phases that
+            layers chose.
         base_grid, grid: the nodes of the base and of the value, wrapped around.
         lines: per axis, what the value reads of the base.
-        variables: the phases that parameters of `base` belong to, with their axis.
         unmixed: whether taps are channels of their own (space to depth), not yet mixed with each other.
         closed: whether a function was applied since with which reductions do not compose.
         balanced: whether the value is affine in the base, whose mean over all nodes is the same for all inputs.
@@ -67,17 +66,16 @@ class Deferred:
     base_grid: Domain
     grid: Domain
     lines: tuple[Line, ...]
-    variables: tuple[tuple[Phase, int], ...] = ()
     unmixed: bool = False
     closed: bool = False
     balanced: bool = False
     regathered: Deferred | None = None
 
     @staticmethod
-    def at(base: Relation, grid: Domain, variables: tuple[tuple[Phase, int], ...] = ()) -> Deferred:
+    def at(base: Relation, grid: Domain) -> Deferred:
         """A value that is its own base."""
         wrapped = grid.wrapped
-        return Deferred(base, wrapped, wrapped, tuple(map(identity_line, wrapped.axes)), variables)
+        return Deferred(base, wrapped, wrapped, tuple(map(identity_line, wrapped.axes)))
 
     @cached_property
     def is_base(self) -> bool:
@@ -102,7 +100,7 @@ class Deferred:
 
     def rebased(self) -> Deferred:
         """The same value as its own base."""
-        return updated(self, closed=False) if self.is_base else Deferred.at(self.action, self.grid, self.variables)
+        return updated(self, closed=False) if self.is_base else Deferred.at(self.action, self.grid)
 
     def over(self, base: Relation) -> Deferred:
         """The same windows on the same base, of which less, or the same in other terms, is known."""
@@ -180,7 +178,7 @@ class Deferred:
     def joined(self, other: Deferred) -> Deferred | None:
         """What a sum or a concatenation reads, if both values are affine in bases that move alike; else None."""
         values = (self, other)
-        if any(v.closed or any(line.maximum for line in v.lines) for v in values) or self.variables != other.variables:
+        if any(v.closed or any(line.maximum for line in v.lines) for v in values):
             return None
         if self.base != other.base or self.base_grid != other.base_grid:
             return None

@@ -108,15 +108,15 @@ class Field:
     def action(self) -> Relation:
         """All pairs of isometries of the input and of this value, wrapped around, that act alike.
 
-        Parameters are the phases. Along a bounded axis too a layer may move its output around (a circular window with
-        an even number of taps does), which a later layer may undo or not see; see `unwrapped`.
+        Parameters are the `variables`. Along a bounded axis too a layer may move its output around (a circular window
+        with an even number of taps does), which a later layer may undo or not see; see `unwrapped`.
         """
         return self.deferred.action
 
     @property
     def variables(self) -> tuple[tuple[Phase, int], ...]:
-        """The phases that parameters of `action` belong to, with their axis."""
-        return self.deferred.variables
+        """The parameters of `action`: phases with their axis."""
+        return self.deferred.base.parameters
 
     @cached_property
     def unwrapped(self) -> Relation:
@@ -128,12 +128,12 @@ class Field:
     @cached_property
     def strict(self) -> Relation:
         """The action where it is known in advance, whatever phases the data choose."""
-        return strict_action(self.unwrapped, self.variables, output_fixed=True)
+        return strict_action(self.unwrapped, output_fixed=True)
 
     @cached_property
     def orbit(self) -> SpaceGroup:
         """The isometries that move the output by some shift, which may depend on the data."""
-        return strict_action(self.unwrapped, self.variables, output_fixed=False).source
+        return strict_action(self.unwrapped, output_fixed=False).source
 
     @cached_property
     def invariance(self) -> SpaceGroup:
@@ -175,12 +175,12 @@ class Field:
         """The same field with this value as the base."""
         if self.deferred.is_base:
             return changed(self, deferred=self.deferred.rebased(), trial=self.trial)
-        return changed(self.based(self.action, self.variables), trial=self.trial)
+        return changed(self.based(self.action), trial=self.trial)
 
-    def based(self, action: Relation, variables: tuple[tuple[Phase, int], ...], grid: Domain | None = None) -> Field:
+    def based(self, action: Relation, grid: Domain | None = None) -> Field:
         """This value as a base that moves by the given action; on another grid, if one is given."""
         grid = self.grid if grid is None else grid
-        return changed(self, grid=grid, deferred=Deferred.at(action, grid, variables), unfolded=None, parts=None)
+        return changed(self, grid=grid, deferred=Deferred.at(action, grid), unfolded=None, parts=None)
 
     def aged(self) -> Field:
         """The same field with its constants renamed, so that a zero filled in later is not taken for one of them."""
@@ -288,7 +288,7 @@ class Field:
         inner, lines = there.deferred.read_taps(self._lines(readings, "sum"))
         grid = self.moved_grid(readings)
         action = tap_action(inner.base, lines, inner.base_grid, grid.wrapped)
-        return changed(there._through(readings, grid, Deferred.at(action, grid, inner.variables)), fibre=fibre)
+        return changed(there._through(readings, grid, Deferred.at(action, grid)), fibre=fibre)
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
@@ -307,18 +307,18 @@ class Field:
         total = self.deferred.collapsed(maximum=maximum)
         if total is None:
             still = Field.input(self.source, self.input_fibre).unmoved()
-            return self.based(still.action, (), self.source)._without_axes()
+            return self.based(still.action, self.source)._without_axes()
         return changed(self, deferred=total)._without_axes()
 
     def _without_axes(self, channels: int | None = None) -> Field:
-        made = self.based(self.action.forget_target(), self.variables, Domain(()))
+        made = self.based(self.action.forget_target(), Domain(()))
         made = made.with_spans(everything(self.trace.spans))
         return made if channels is None else changed(made, fibre=channels)
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
         still = SpaceGroup.trivial(self.grid.dim, self.grid.wrapped.periods)
-        return self.based(self.action.restrict_target(still), self.variables)
+        return self.based(self.action.restrict_target(still))
 
     def flatten(self, channels: int | None) -> Field:
         """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
@@ -344,28 +344,22 @@ class Field:
             self, other = self.unmoved(), other.unmoved()
         elif isinstance(fibre, Fibre):
             self, other = self.under(fibre.group), other.under(fibre.group)
-        merged = list(self.variables) + [v for v in other.variables if v not in self.variables]
-
-        def spread(field_: Field) -> Relation:
-            return field_.action.with_parameters([merged.index(v) for v in field_.variables], len(merged))
-
-        action = spread(self) & spread(other)
         chosen = [(mine, theirs) for mine, theirs in shared if max(mine.stride) > 1]
-        action, merged = same_phases(action, merged, chosen)
+        action = same_phases(self.action & other.action, chosen)
         spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
         made = changed(self, fibre=fibre, parts=None).with_spans(spans)
         read = self.deferred.joined(other.deferred) if linear and not chosen else None
         if read is not None and read.action & action == action:
             return changed(made, deferred=read, unfolded=None)
         parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
-        return changed(made.based(action, merged), parts=parts)
+        return changed(made.based(action), parts=parts)
 
     @cached_property
     def tied(self) -> Tied:
         """What leaves the value as it is for every input, for all that is known, and moves nodes."""
         if self.trial is not None and self.trial.apart:
             return ""
-        known = strict_action(self.action, self.variables, output_fixed=True).stabiliser
+        known = strict_action(self.action, output_fixed=True).stabiliser
         if self.trial is None or self.trial.is_tied(self.grid, self.fibre, by_shifts=True):
             return "by shifts"
         if known.is_trivial and not self.trial.is_tied(self.grid, self.fibre):
@@ -395,10 +389,9 @@ class Field:
             chosen.setdefault(a, b)
         phase = Phase(stride, self.grid, tuple(chosen.items()))
         action = self.action.only(chosen.items())
-        relation, moving = polyphase_action(phase, grid, down=True, translations_only=translations_only)
+        relation = polyphase_action(phase, grid, translations_only=translations_only)
         spans = everything(self._reached((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
-        variables = (*self.variables, *((phase, axis) for axis in moving))
-        return self._choosing(phase).based(action.then(relation), variables, grid).with_spans(spans)
+        return self._choosing(phase).based(action.then(relation), grid).with_spans(spans)
 
     def _choosing(self, phase: Phase) -> Field:
         return changed(self, scope=updated(self.scope, phases=(*self.scope.phases, phase)))
@@ -407,10 +400,8 @@ class Field:
         """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
         if max(phase.stride) == 1:
             return self
-        relation, moving = polyphase_action(phase, self.grid, down=False, translations_only=False)
-        action = put_back(self.action.then(relation).only(phase.operations), self.variables, phase, moving)
         spans = everything(self._reached((Fraction(1, s), Fraction(1 - s, s), Fraction(0)) for s in phase.stride))
-        return self.based(action, self.variables, phase.grid).with_spans(spans)
+        return self.based(put_back(self.action, phase, self.grid), phase.grid).with_spans(spans)
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
-from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images
+from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images, restriction
 from equinet.symmetry.field import Field
 
 
@@ -24,24 +24,17 @@ def restrict_to_table(field: Field, table: np.ndarray) -> Field:
         return fix_axes(field, varying)
     action = field.action
     small = table.reshape([n for n in table.shape if n > 1])
-    lattice_here, found = _symmetries(small, {_restriction(b, varying) for (_, b), _ in action.operations} - {None})
+    lattice_here, found = _symmetries(small, {restriction(b, varying) for (_, b), _ in action.operations} - {None})
     periods = field.grid.wrapped.periods
     rows = [_spread(row, varying, dim) for row in lattice_here.basis]
     rows += [tuple(int(i == j) for j in range(dim)) for i in range(dim) if i not in varying]
     lattice = Lattice.span([*rows, *periods.basis], dim)
     operations = []
     for b in sorted({b for (_, b), _ in action.operations}):
-        shift = found.get(_restriction(b, varying))
+        shift = found.get(restriction(b, varying))
         if shift is not None:
             operations.append((b, _spread(shift, varying, dim)))
-    return field.based(action.restrict_target(SpaceGroup(lattice, tuple(operations), periods)), field.variables)
-
-
-def _restriction(matrix: Matrix, axes: Sequence[int]) -> Matrix | None:
-    """What an operation does to some axes, if it keeps them among themselves."""
-    if any((image in axes) != (axis in axes) for axis, (image, _) in enumerate(axis_images(matrix))):
-        return None
-    return submatrix(matrix, axes)
+    return field.based(action.restrict_target(SpaceGroup(lattice, tuple(operations), periods)))
 
 
 def _spread(vector: Vector, axes: Sequence[int], dim: int) -> Vector:
@@ -104,9 +97,4 @@ def fix_axes(field: Field, axes: Collection[int]) -> Field:
     lattice = Lattice.span([*units, *periods.basis], dim)
     still = {b for (_, b), _ in action.operations if all(b[i][i] == 1 for i in axes)}
     group = SpaceGroup(lattice, tuple((b, (0,) * dim) for b in sorted(still)), periods)
-    return field.based(action.restrict_target(group), field.variables)
-
-
-def submatrix(matrix: Matrix, order: Sequence[int]) -> Matrix:
-    """What a matrix does among some axes, in their order."""
-    return tuple(tuple(matrix[i][j] for j in order) for i in order)
+    return field.based(action.restrict_target(group))

@@ -8,15 +8,16 @@ t + A c − c, and elsewhere both of two values, s apart, occur.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from equinet.groups import Lattice, Matrix
+from equinet.groups import Lattice, Matrix, matrix_of
 from equinet.groups.domain import Domain
-from equinet.groups.relation import Relation
+from equinet.groups.isometry import Images
+from equinet.groups.relation import Key, Relation, pair_blocks
 from equinet.symmetry.ties import Later
-from equinet.symmetry.window_rule import Images, canonical_operations, fixes_nodes, matrix_of
+from equinet.symmetry.window_rule import canonical_matrix, canonical_operations
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,53 +37,33 @@ class Phase:
     chosen: Later = field(default_factory=Later, repr=False)
 
 
-def polyphase_action(
-    phase: Phase, coarse: Domain, *, down: bool, translations_only: bool
-) -> tuple[Relation, tuple[int, ...]]:
-    """The action of a polyphase layer (`down`) or of putting its output back; and the axes that have a parameter."""
-    return _action(phase.grid.wrapped, coarse.wrapped, phase.stride, down, translations_only)
+def polyphase_action(phase: Phase, coarse: Domain, *, translations_only: bool = False) -> Relation:
+    """The action of a polyphase layer; its parameters are `(phase, axis)` for each axis with a choice."""
+    action = _action(phase.grid.wrapped, coarse.wrapped, phase.stride, translations_only)
+    return action.named(tuple((phase, axis) for axis in action.parameters))
 
 
 @lru_cache(maxsize=1 << 10)
-def _action(
-    fine: Domain, coarse: Domain, stride: tuple[int, ...], down: bool, translations_only: bool
-) -> tuple[Relation, tuple[int, ...]]:
-    dim = fine.dim
-    moving = tuple(i for i in range(dim) if stride[i] > 1)
-    size = 2 * dim + len(moving)
+def _action(fine: Domain, coarse: Domain, stride: tuple[int, ...], translations_only: bool) -> Relation:
+    """All (A, t, τ, δ) with `s τ = t + A c − c + δ` along each axis, where A exchanges axes of one stride alone.
 
-    def row(t: dict[int, int], there: dict[int, int], delta: dict[int, int]) -> tuple[int, ...]:
-        wide = [0] * size
-        for i, v in t.items():
-            wide[i] = v
-        for i, v in there.items():
-            wide[dim + i] = v
-        for i, v in delta.items():
-            wide[2 * dim + moving.index(i)] = v
-        return tuple(wide)
-
-    rows = []
-    for i, axis in enumerate(fine.axes):
-        rows.append(row({i: stride[i]}, {i: 1}, {}))
-        if i in moving:
-            rows.append(row({i: 1}, {}, {i: -1}))
-        if axis.boundary == "periodic":
-            rows += [row({i: axis.size or 0}, {}, {}), row({}, {i: coarse.axes[i].size or 0}, {})]
-    operations = {}
+    For A = 1 they are spanned by (t, τ, δ) = (s, 1, 0) and (1, 0, −1). With a reversed axis t = c − A c = s − 1 solves
+    the equation for τ = δ = 0. δ is left out where s = 1.
+    """
+    moving = tuple(axis for axis, s in enumerate(stride) if s > 1)
+    blocks = pair_blocks(fine.dim, fine.dim, len(moving))
+    rows = blocks.rows(t=fine.periods.basis, tau=coarse.periods.basis)
+    rows += [blocks.row(t={axis: s}, tau={axis: 1}) for axis, s in enumerate(stride)]
+    rows += [blocks.row(t={axis: 1}, delta={place: -1}) for place, axis in enumerate(moving)]
+    operations = []
     for images in canonical_operations(fine):
-        if (translations_only and not _moves_components_cyclically(images, coarse)) or any(
-            stride[axis] != stride[image] for axis, (image, _) in enumerate(images)
-        ):
+        if translations_only and not _moves_components_cyclically(images, coarse):
             continue
-        t, signed = {}, []
-        for axis, (image, sign) in enumerate(images):
-            if sign < 0:
-                t[image] = stride[image] - 1
-            trivial = fixes_nodes(coarse.axes[axis])
-            signed.append((axis if coarse.axes[axis].size == 1 else image, 1 if trivial else sign))
-        operations[matrix_of(images), matrix_of(tuple(signed))] = row(t, {}, {})
-    made = Relation(dim, dim, Lattice.span(rows, size), tuple(operations.items()), fine.periods, coarse.periods)
-    return (made if down else made.inverse()), moving
+        if any(stride[axis] != stride[image] for axis, (image, _) in enumerate(images)):
+            continue
+        t = {image: stride[image] - 1 for image, sign in images if sign < 0}
+        operations.append(((matrix_of(images), canonical_matrix(coarse, images)), blocks.row(t=t)))
+    return Relation(Lattice.span(rows, blocks.dim), tuple(operations), fine.periods, coarse.periods, moving)
 
 
 def _moves_components_cyclically(images: Images, coarse: Domain) -> bool:
@@ -94,39 +75,46 @@ def _moves_components_cyclically(images: Images, coarse: Domain) -> bool:
     )
 
 
-def same_phases(
-    action: Relation, variables: Sequence[tuple[Phase, int]], pairs: Iterable[tuple[Phase, Phase]]
-) -> tuple[Relation, tuple[tuple[Phase, int], ...]]:
-    """An action where the phases of each pair are one and the same, and what its parameters belong to then."""
-    kept = list(variables)
+def same_phases(action: Relation, pairs: Iterable[tuple[Phase, Phase]]) -> Relation:
+    """An action where the phases of each pair are one: along each axis both change alike."""
     for mine, theirs in pairs:
-        alike = {a for a, _ in set(mine.operations) & set(theirs.operations)}
-        action = action.only(key for key, _ in action.operations if key[0] in alike)
+        action = action.only(_alike(action, mine, theirs))
         for axis in range(len(mine.stride)):
-            if (mine, axis) in kept and (theirs, axis) in kept:
-                dropped = kept.index((theirs, axis))
-                action = action.identify(kept.index((mine, axis)), dropped)
-                kept.pop(dropped)
-    return action, tuple(kept)
-
-
-def put_back(action: Relation, variables: Sequence[tuple[Phase, int]], phase: Phase, moving: Sequence[int]) -> Relation:
-    """An action whose last parameters are those of a phase put back: now those of the choice, or 0 if none moves it."""
-    for axis in reversed(moving):
-        fresh = len(variables) + moving.index(axis)
-        known = (phase, axis) in variables
-        action = action.identify(variables.index((phase, axis)), fresh) if known else action.fix(fresh)
+            if {(mine, axis), (theirs, axis)} <= set(action.parameters):
+                action = action.identify((mine, axis), (theirs, axis))
     return action
 
 
-def strict_action(action: Relation, variables: tuple[tuple[Phase, int], ...], *, output_fixed: bool) -> Relation:
+def renamed(action: Relation, phase: Phase, known: Phase) -> Relation:
+    """An action where a phase is one that was chosen elsewhere."""
+    names = tuple((known if chosen is phase else chosen, axis) for chosen, axis in action.parameters)
+    kept = action.only(_alike(action, phase, known)) if max(phase.stride) > 1 else action
+    return kept.named(names)
+
+
+def _alike(action: Relation, one: Phase, other: Phase) -> list[Key]:
+    """The operations that act alike on the grids of two phases."""
+    alike = {a for a, _ in set(one.operations) & set(other.operations)}
+    return [key for key, _ in action.operations if key[0] in alike]
+
+
+def put_back(action: Relation, phase: Phase, coarse: Domain) -> Relation:
+    """The action on a value that is put back at a phase: its change of phase is that of the choice, where `action` has
+    it among its parameters, and else 0."""
+    made = action.then(polyphase_action(phase, coarse).inverse()).only(phase.operations)
+    for name in reversed(made.parameters[len(action.parameters) :]):
+        made = made.fix(name)
+    return made
+
+
+def strict_action(action: Relation, *, output_fixed: bool) -> Relation:
     """Eliminate the parameters: the pairs that hold whatever phases the data choose.
 
     From the last choice to the first: where both realised values of a parameter stay in the relation (and, with
     `output_fixed`, move the output alike), it may be anything; else only elements that leave the phase as it is remain.
     """
-    for parameter in reversed(range(action.parameters)):
-        phase, axis = variables[parameter]
-        free = action.parameter_moves(parameter, phase.stride[axis], output_fixed=output_fixed)
-        action = action.drop(parameter) if free else action.fix(parameter)
+    for name in reversed(action.parameters):
+        phase, axis = name
+        free = action.parameter_moves(name, phase.stride[axis], output_fixed=output_fixed)
+        action = action.drop(name) if free else action.fix(name)
     return action

@@ -7,21 +7,21 @@ matches the rows of a's line with the rows of b's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache, reduce
 from itertools import permutations, product
 from operator import add
 
 import numpy as np
 
-from equinet.groups import Lattice, Matrix, Vector, axis_images, signed_permutations
+from equinet.groups import Lattice, Matrix, Vector, axis_images, matrix_of, signed_permutations
 from equinet.groups.domain import Axis, Domain
-from equinet.groups.relation import Relation, merge_operations
+from equinet.groups.isometry import Images
+from equinet.groups.relation import Key, Relation, pair_blocks
 from equinet.symmetry.lines import LABEL, ORIGIN, Line, is_node
 
 Signs = tuple[int, int]
 Matches = dict[Signs, tuple[int, int]]
-Images = tuple[tuple[int, int], ...]
 
 
 _FEW = 8
@@ -262,53 +262,62 @@ def canonical_operations(grid: Domain) -> tuple[Images, ...]:
     return tuple(found)
 
 
-def matrix_of(images: Images) -> Matrix:
-    """The signed permutation that sends each axis to `(image axis, sign)`."""
-    size = len(images)
-    rows = [[0] * size for _ in range(size)]
-    for column, (row, sign) in enumerate(images):
-        rows[row][column] = sign
-    return tuple(tuple(row) for row in rows)
-
-
 @lru_cache(maxsize=1 << 12)
 def line_action(lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
     """All pairs (g, g') of isometries of two grids, wrapped around, that satisfy the window rule along every axis.
 
     Only one representative is listed of the output isometries that move no node apart (see `canonical_operations`).
     """
-    dim = base.dim
     # A constant along one axis is a constant, whatever the other axes say.
     blank = next((line for line in lines if line.is_blank), None)
     if blank is not None:
         lines = tuple(line.blanked(blank) if line.advance == 0 else line for line in lines)
-    own = [match_axis(line) for line in lines]
-    rows = []
-    for axis, (lattice, _) in enumerate(own):
-        for t, there in lattice.basis:
-            row = [0] * (2 * dim)
-            row[axis], row[dim + axis] = t, there
-            rows.append(tuple(row))
-    rows += [row + (0,) * dim for row in base.periods.basis] + [(0,) * dim + row for row in out.periods.basis]
-    lattice = Lattice.span(rows, 2 * dim)
+    blocks = pair_blocks(base.dim, out.dim)
+    rows = blocks.rows(t=base.periods.basis, tau=out.periods.basis)
+    for axis, line in enumerate(lines):
+        rows += [blocks.row(t={axis: t}, tau={axis: tau}) for t, tau in match_axis(line)[0].basis]
+    still = [axis for axis, line in enumerate(lines) if line.is_constant]
     operations = []
     for images in canonical_operations(base):
-        choices = []
-        for axis, (image, sign) in enumerate(images):
-            if base.axes[axis] != base.axes[image]:
-                break
-            if axis == image:
-                matches = own[axis][1]
-            elif lines[axis].is_constant and lines[image].is_constant:
-                matches = match_axes(lines[axis].first, lines[image].first)
-            elif out.axes[axis] == out.axes[image]:
-                matches = match_axes(lines[axis], lines[image])
-            else:
-                break
-            choices.append([(there, pair) for (here, there), pair in matches.items() if here == sign])
-        else:
-            operations += _pairs(images, choices, lines, base, out)
-    return Relation(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
+        choices = [_choices(lines, axis, *where, base, out) for axis, where in enumerate(images)]
+        operations += _pairs(matrix_of(images), images, choices, out, still)
+    return Relation(Lattice.span(rows, blocks.dim), tuple(operations), base.periods, out.periods)
+
+
+def _choices(
+    lines: tuple[Line, ...], axis: int, image: int, sign: int, base: Domain, out: Domain
+) -> list[tuple[int, int, int]]:
+    """All `(s', t, τ)` such that outputs move as `i ↦ s' i + τ` if nodes of an axis go to `sign·p + t` of its image."""
+    if base.axes[axis] != base.axes[image]:
+        return []
+    if axis == image:
+        matches = match_axis(lines[axis])[1]
+    elif lines[axis].is_constant and lines[image].is_constant:
+        matches = match_axes(lines[axis].first, lines[image].first)
+    else:
+        matches = match_axes(lines[axis], lines[image]) if out.axes[axis] == out.axes[image] else {}
+    return [(there, *pair) for (here, there), pair in matches.items() if here == sign]
+
+
+def _pairs(
+    moved: Matrix, images: Images, choices: Sequence[Sequence[tuple[int, int, int]]], out: Domain, still: Sequence[int]
+) -> Iterator[tuple[Key, Vector]]:
+    """The pairs ((A, A'), (t, τ)) for one point operation A, given the choices of `(s', t, τ)` along each axis.
+
+    Args:
+        moved: A, as it moves the nodes of the base.
+        still: axes along which the output is constant: they may be exchanged freely.
+    """
+    blocks = pair_blocks(len(images), out.dim)
+    for chosen, order in product(product(*choices), permutations(still)):
+        swap = dict(zip(still, order, strict=True))
+        ends = [swap.get(image, image) for image, _ in images]
+        if any(out.axes[axis] != out.axes[end] for axis, end in enumerate(ends)):
+            continue
+        signs, t, tau = zip(*chosen, strict=True) if chosen else ((), (), ())
+        there = canonical_matrix(out, tuple(zip(ends, signs, strict=True)))
+        starts = [image for image, _ in images]
+        yield (moved, there), blocks.row(t=dict(zip(starts, t, strict=True)), tau=dict(zip(ends, tau, strict=True)))
 
 
 def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
@@ -321,7 +330,7 @@ def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Dom
     """
     turns: list[dict[Matrix, Matrix]] = []
     for (a, b), _ in action.operations:
-        if _canonical_matrix(base, a) != b:
+        if canonical_matrix(base, axis_images(a)) != b:
             continue
         turn = next((turn for turn in turns if b not in turn), None)
         if turn is None:
@@ -332,81 +341,53 @@ def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Dom
         rule = _tap_rule(tuple(sorted(turn.items())), lines, base, out)
         parts.append(action.only((a, b) for b, a in turn.items()).then(rule))
     lattice = reduce(add, (part.lattice for part in parts))
-    entries = [entry for part in parts for entry in part.operations]
-    lattice, operations = merge_operations(lattice, entries, action.parameters)
-    return Relation(action.source_dim, out.dim, lattice, operations, action.source_periods, out.periods)
-
-
-def _canonical_matrix(grid: Domain, matrix: Matrix) -> Matrix:
-    images = axis_images(matrix)
-    return matrix_of(tuple(_canonical_image(grid, axis, image, sign) for axis, (image, sign) in enumerate(images)))
+    operations = tuple(entry for part in parts for entry in part.operations)
+    return Relation(lattice, operations, action.source_periods, out.periods, action.parameters)
 
 
 @lru_cache(maxsize=1 << 12)
 def _tap_rule(turn: tuple[tuple[Matrix, Matrix], ...], lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
     """The pairs (g, g') that move windows to windows; `turn` says what moves the nodes, and with it the taps."""
-    dim = base.dim
-    lattice = line_action(lines, base, out).lattice
     operations = []
     for moved, taps in turn:
-        choices = []
-        for axis, (image, sign) in enumerate(axis_images(taps)):
-            if base.axes[axis] != base.axes[image] or out.axes[axis] != out.axes[image]:
-                break
-            here = -1 if sign < 0 and not fixes_nodes(base.axes[axis]) else 1
-            line = lines[axis].mirrored if sign < 0 else lines[axis]
-            matches = match_axes(line, lines[image])
-            choices.append([(there, pair) for (at, there), pair in matches.items() if at == here])
-        else:
-            for chosen in product(*choices):
-                shift = [0] * (2 * dim)
-                signed = []
-                for axis, ((image, _), (there, (t, s))) in enumerate(zip(axis_images(taps), chosen, strict=True)):
-                    shift[image], shift[dim + image] = t, s
-                    signed.append(_canonical_image(out, axis, image, there))
-                operations.append(((moved, matrix_of(tuple(signed))), tuple(shift)))
-    return Relation(dim, dim, *merge_operations(lattice, operations), base.periods, out.periods)
+        images = axis_images(taps)
+        choices = [_tap_choices(lines, axis, *where, base) for axis, where in enumerate(images)]
+        operations += _pairs(moved, images, choices, out, still=())
+    return Relation(line_action(lines, base, out).lattice, tuple(operations), base.periods, out.periods)
 
 
-def _pairs(
-    images: Images, choices: list[list[tuple[int, tuple[int, int]]]], lines: tuple[Line, ...], base: Domain, out: Domain
-) -> Iterator[tuple[tuple[Matrix, Matrix], Vector]]:
-    """The pairs of isometries for one point operation of the base, given the matches along each axis.
-
-    Along axes on which the output is constant, output axes may be exchanged freely.
-    """
-    dim = base.dim
-    still = [axis for axis, line in enumerate(lines) if line.is_constant]
-    for chosen, order in product(product(*choices), permutations(still)):
-        swap = dict(zip(still, order, strict=True))
-        if any(out.axes[axis] != out.axes[swap.get(image, image)] for axis, (image, _) in enumerate(images)):
-            continue
-        shift = [0] * (2 * dim)
-        signed = []
-        for axis, ((image, _), (sign, (t, there))) in enumerate(zip(images, chosen, strict=True)):
-            to = swap.get(image, image)
-            shift[image], shift[dim + to] = t, there
-            signed.append(_canonical_image(out, axis, to, sign))
-        yield (matrix_of(images), matrix_of(tuple(signed))), tuple(shift)
+def _tap_choices(lines: tuple[Line, ...], axis: int, image: int, sign: int, base: Domain) -> list[tuple[int, int, int]]:
+    """As `_choices`, where taps are moved with the nodes: those of a reversed axis come in reversed order."""
+    if base.axes[axis] != base.axes[image]:
+        return []
+    line = lines[axis].mirrored if sign < 0 else lines[axis]
+    nodes = 1 if fixes_nodes(base.axes[axis]) else sign
+    return [(there, *pair) for (here, there), pair in match_axes(line, lines[image]).items() if here == nodes]
 
 
-def _canonical_image(grid: Domain, axis: int, image: int, sign: int) -> tuple[int, int]:
-    """Where an axis goes, by the canonical isometry that moves the nodes alike."""
-    return (axis if grid.axes[axis].size == 1 else image), (1 if fixes_nodes(grid.axes[axis]) else sign)
+def canonical_matrix(grid: Domain, images: Images) -> Matrix:
+    """The canonical operation that moves the nodes as the given one does, up to a shift."""
+    axes = grid.axes
+    return matrix_of(
+        tuple(
+            (axis if axes[axis].size == 1 else image, 1 if fixes_nodes(axes[axis]) else sign)
+            for axis, (image, sign) in enumerate(images)
+        )
+    )
 
 
 @lru_cache(maxsize=1 << 10)
 def wrapping(domain: Domain) -> Relation:
-    """Each isometry of a domain, paired with the canonical one of the wrapped domain that moves the nodes alike."""
-    around, dim = domain.wrapped, domain.dim
-    exact = Relation.identity(domain.group)
-    operations = []
+    """Each isometry of a domain, paired with the canonical one of the wrapped domain that moves the nodes alike: the
+    pairs (t, τ) with τ − t a period, and τ = 0 along axes of one node."""
+    around, exact = domain.wrapped, Relation.identity(domain.group)
+    blocks, operations = exact.blocks, []
     for (a, _), shift in exact.operations:
-        signed = tuple(_canonical_image(around, axis, image, sign) for axis, (image, sign) in enumerate(axis_images(a)))
-        there = [0 if domain.axes[i].size == 1 else t for i, t in enumerate(shift[dim:])]
-        operations.append(((a, matrix_of(signed)), (*shift[:dim], *there)))
-    lattice = exact.lattice + Lattice.span([(0,) * dim + row for row in around.periods.basis], 2 * dim)
-    return Relation(dim, dim, lattice, tuple(operations), exact.source_periods, around.periods)
+        t = blocks.part(shift, "t")
+        tau = {i: v for i, v in enumerate(t) if domain.axes[i].size != 1}
+        operations.append(((a, canonical_matrix(around, axis_images(a))), blocks.row(t=t, tau=tau)))
+    lattice = exact.lattice + Lattice.span(blocks.rows(tau=around.periods.basis), blocks.dim)
+    return Relation(lattice, tuple(operations), exact.source_periods, around.periods)
 
 
 @lru_cache(maxsize=1 << 10)

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING
 
 from equinet.checks import as_integer, as_kind, shown
 from equinet.groups.isometry import Isometry, Matrix, Vector, matvec
-from equinet.groups.lattice import Lattice, lift
+from equinet.groups.lattice import Lattice, solve
 from equinet.groups.symbols.plane import full_plane_symbol, is_plane_symbol, plane_group_symbol, standard_instance
 from equinet.groups.symbols.point import parse_point_group, point_group_symbol
 
@@ -78,7 +78,8 @@ def solve_centre(lattice: Lattice, operations: Sequence[Isometry]) -> tuple[Vect
         for row in lattice.basis:
             rows.append((*(0,) * block, *(2 * v for v in row), *(0,) * (size - block)))
     stacked = Lattice.span(rows, size + dim)
-    return lift(stacked, size, [2 * t for g in operations for t in g.shift]), stacked.fibre(size)
+    start = [-2 * t for g in operations for t in g.shift]
+    return solve(stacked, size, (*start, *(0,) * dim)), stacked.fibre(size)
 
 
 def _notes(group: SpaceGroup) -> list[str]:

@@ -90,7 +90,7 @@ def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
     turned = {axis for axis in grid if axis is not None}
     field = value.field.rebase()
     keys = [(a, b) for (a, b), _ in field.action.operations if all(b[k][k] == 1 for k in turned)]
-    field = field.based(field.action.only(keys), field.variables)
+    field = field.based(field.action.only(keys))
     layout = list(value.layout)
     for i, axis in zip(array_axes, grid, strict=True):
         layout[i] = (Digit(shape[i]),)
