@@ -242,9 +242,9 @@ class Value:
             tables = tuple(table.present for table in tables)
         readings = [table.reading(maximum) for table in tables]
         other = not same_number(self.fill, 0.0) and any(table.has_constants for table in tables)
-        stem = self.stem.aged() if other else self.stem
+        stem = self.stem.rename_constants() if other else self.stem
         made = stem.read(readings, "max" if maximum else "sum")
-        made = made.aged() if other else made
+        made = made.rename_constants() if other else made
         made = made if self.factor > 0 else made.pointwise("affine")
         return irregular(made, [not reading.is_regular for reading in readings])
 

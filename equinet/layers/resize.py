@@ -275,7 +275,7 @@ class Pad(_Extension):
         if self.mode != "zero" or not self.value:
             return field.read(self._readings(field.shape), "sum")
         # A constant of its own: neither the zeros before it nor those after it may be taken for it.
-        return field.aged().read(self._readings(field.shape), "sum").aged()
+        return field.rename_constants().read(self._readings(field.shape), "sum").rename_constants()
 
 
 @dataclass(frozen=True)

@@ -17,13 +17,13 @@ from equinet.groups.domain import Axis, Domain
 from equinet.groups.relation import Relation
 from equinet.symmetry.lines import (
     Line,
-    age_constants,
     collapse_line,
     compose_lines,
     identity_line,
     is_even,
     join_lines,
     pool_rows,
+    rename_constants,
 )
 from equinet.symmetry.records import updated
 from equinet.symmetry.window_rule import line_action
@@ -98,7 +98,7 @@ class Deferred:
         """How isometries of the input act on the value; parameters are the phases. Here windows are matched."""
         return self.base if self.is_base else self.base.then(line_action(self.lines, self.base_grid, self.grid))
 
-    def rebased(self) -> Deferred:
+    def as_base(self) -> Deferred:
         """The same value as its own base."""
         return updated(self, closed=False) if self.is_base else Deferred.at(self.action, self.grid)
 
@@ -106,10 +106,13 @@ class Deferred:
         """The same windows on the same base, of which less, or the same in other terms, is known."""
         return updated(self, base=base, regathered=None)
 
-    def aged(self) -> Deferred:
+    def rename_constants(self) -> Deferred:
         """The same value with its constants renamed, so that a zero filled in later is not taken for one of them."""
-        again = None if self.regathered is None else self.regathered.aged()
-        return updated(self, lines=tuple(map(age_constants, self.lines)), regathered=again)
+        return updated(
+            self,
+            lines=tuple(map(rename_constants, self.lines)),
+            regathered=None if self.regathered is None else self.regathered.rename_constants(),
+        )
 
     def pointwise(self, function: Pointwise, mixes: bool) -> Deferred:
         """One function of every node.
@@ -117,53 +120,57 @@ class Deferred:
         Args:
             mixes: whether it mixes channels.
         """
-        made = updated(
+        value = updated(
             self,
-            lines=self.lines if function == "linear" else tuple(map(age_constants, self.lines)),
+            lines=self.lines if function == "linear" else tuple(map(rename_constants, self.lines)),
             unmixed=self.unmixed and not mixes,
             balanced=self.balanced and function in ("linear", "affine"),
             regathered=None if self.regathered is None else self.regathered.pointwise(function, mixes),
         )
-        after = "copies" if made.kind == "copies" else AFTER.get((made.kind, function), "opaque")
-        return updated(made, closed=after == "opaque")
+        after = "copies" if value.kind == "copies" else AFTER.get((value.kind, function), "opaque")
+        return updated(value, closed=after == "opaque")
 
     def read(self, outer: tuple[Line, ...], grid: Domain, *, labelled: bool = False) -> Deferred:
-        """Windows on the value.
+        """Windows on the value. If y[i] reads x[j], and x[j] reads nodes p of the base, then y[i] reads these p: where
+        both add up, both take maxima, or one of them copies. Else the value is a base of its own.
 
         Args:
             outer: per axis, what they read of it.
             grid: of the result, wrapped around.
             labelled: whether their taps become channels of their own.
         """
-        if self.grid.axes and set(self.grid.sizes) == {1} and not self.is_base:
-            return self.rebased().read(outer, grid, labelled=labelled)
+        has_one_node = bool(self.grid.axes) and set(self.grid.sizes) == {1}
+        if has_one_node and not self.is_base:
+            # Nothing moves it, whatever it was made of.
+            return self.as_base().read(outer, grid, labelled=labelled)
         gathers = all(line.is_gather for line in outer)
-        again = None
-        if gathers and self.kind != "copies":
-            again = (self.regathered or self.rebased()).read(outer, grid)
         maxima = any(line.maximum for line in outer)
         inner = self._open_to("copies" if gathers else "maxima" if maxima else "sums")
-        lines = _every(compose_lines(o, i) for o, i in zip(outer, inner.lines, strict=True))
+        lines = _composed(outer, inner.lines)
         if lines is None:
-            inner, lines = inner.rebased(), outer
-        unmixed = inner.kind == "copies" if labelled else inner.unmixed
-        return updated(inner, lines=lines, grid=grid, unmixed=unmixed, regathered=again)
+            inner, lines = inner.as_base(), outer
+        return updated(
+            inner,
+            lines=lines,
+            grid=grid,
+            unmixed=inner.kind == "copies" if labelled else inner.unmixed,
+            # A copy of a sum is one, but also a copy of a value with a base of its own, of which maxima can be taken.
+            regathered=(self.regathered or self.as_base()).read(outer, grid)
+            if gathers and self.kind != "copies"
+            else None,
+        )
 
     def _open_to(self, reduction: Reduction) -> Deferred:
         """The value in a form that a reduction composes with."""
-        if self.kind in COMPOSES[reduction]:
-            return self
-        if self.regathered is not None and self.regathered.kind in COMPOSES[reduction]:
-            return self.regathered
-        return self.rebased()
+        forms = (form for form in (self, self.regathered) if form is not None and form.kind in COMPOSES[reduction])
+        return next(forms, None) or self.as_base()
 
     def read_taps(self, outer: tuple[Line, ...]) -> tuple[Deferred, tuple[Line, ...]]:
         """A base, and what windows on the value read of it, tap by tap: nothing is added up before a tap is weighed."""
-        inner = self
-        if self.closed or any(line.maximum or line.codes.shape[1] > 1 for line in self.lines):
-            inner = self.rebased()
-        lines = _every(compose_lines(o, i) for o, i in zip(outer, inner.lines, strict=True))
-        return (inner.rebased(), outer) if lines is None else (inner, lines)
+        adds_up = any(line.maximum or line.taps > 1 for line in self.lines)
+        inner = self.as_base() if self.closed or adds_up else self
+        lines = _composed(outer, inner.lines)
+        return (inner.as_base(), outer) if lines is None else (inner, lines)
 
     def collapsed(self, *, maximum: bool) -> Deferred | None:
         """The mean or the maximum over all nodes, as one node; None if it is a constant."""
@@ -177,15 +184,18 @@ class Deferred:
 
     def joined(self, other: Deferred) -> Deferred | None:
         """What a sum or a concatenation reads, if both values are affine in bases that move alike; else None."""
-        values = (self, other)
-        if any(v.closed or any(line.maximum for line in v.lines) for v in values):
-            return None
-        if self.base != other.base or self.base_grid != other.base_grid:
+        affine = not any(v.closed or any(line.maximum for line in v.lines) for v in (self, other))
+        if not affine or (self.base, self.base_grid) != (other.base, other.base_grid):
             return None
         lines = _every(join_lines(a, b) for a, b in zip(self.lines, other.lines, strict=True))
         if not lines:
             return None
         return updated(self, lines=lines, unmixed=False, balanced=self.balanced and other.balanced, regathered=None)
+
+
+def _composed(outer: Iterable[Line], inner: Iterable[Line]) -> tuple[Line, ...] | None:
+    """What is read of a base along each axis through another value; None where that grows too large."""
+    return _every(compose_lines(o, i) for o, i in zip(outer, inner, strict=True))
 
 
 def _every(lines: Iterable[Line | None]) -> tuple[Line, ...] | None:

@@ -65,8 +65,8 @@ class Field:
     def input(source: Domain, channels: int) -> Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
         start, trace = Deferred.at(wrapping(source), source), Trace(spans=tuple(Span() for _ in source.axes))
-        made = Field(source, channels, source, channels, start, trace=trace, trial=Trial.input(source, channels))
-        return changed(made.under(channels.group), raw=True) if isinstance(channels, Fibre) else made
+        value = Field(source, channels, source, channels, start, trace=trace, trial=Trial.input(source, channels))
+        return changed(value.under(channels.group), raw=True) if isinstance(channels, Fibre) else value
 
     @property
     def channels(self) -> int:
@@ -96,8 +96,8 @@ class Field:
 
     def typed(self, fibre: int) -> Field:
         """The same field with another way to say how the same channels move."""
-        made = self.under(fibre.group) if isinstance(fibre, Fibre) else self
-        return changed(made, fibre=fibre, raw=False)
+        value = self.under(fibre.group) if isinstance(fibre, Fibre) else self
+        return changed(value, fibre=fibre, raw=False)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -167,24 +167,26 @@ class Field:
         """The same field in another scope of phases."""
         return changed(self, scope=scope)
 
+    def _in_place_of(self, value: Field) -> Field:
+        """The same field where a value stands in the network, which is computed otherwise."""
+        return self.within(value.scope).with_rows(value.trace.rows).at(value.trace.path)
+
     def forked(self) -> Field:
         """The same field at the start of a branch."""
         return self if self.trial is None else changed(self, trial=self.trial.forked())
 
     def rebase(self) -> Field:
         """The same field with this value as the base."""
-        if self.deferred.is_base:
-            return changed(self, deferred=self.deferred.rebased(), trial=self.trial)
-        return changed(self.based(self.action), trial=self.trial)
+        return changed(self, deferred=self.deferred.as_base(), trial=self.trial)
 
     def based(self, action: Relation, grid: Domain | None = None) -> Field:
         """This value as a base that moves by the given action; on another grid, if one is given."""
         grid = self.grid if grid is None else grid
         return changed(self, grid=grid, deferred=Deferred.at(action, grid), unfolded=None, parts=None)
 
-    def aged(self) -> Field:
+    def rename_constants(self) -> Field:
         """The same field with its constants renamed, so that a zero filled in later is not taken for one of them."""
-        return changed(self, deferred=self.deferred.aged(), unfolded=None)
+        return changed(self, deferred=self.deferred.rename_constants(), unfolded=None)
 
     def pointwise(self, kind: Pointwise = "any", channels: int | None = None) -> Field:
         """Apply one function to every node.
@@ -206,8 +208,8 @@ class Field:
         affine, mixes = kind in ("linear", "affine"), channels is not None
         unfolded = None
         if self.unfolded is not None and not affine and not mixes:
-            factor, there = self.unfolded
-            unfolded = factor, there.pointwise(kind)
+            factor, value = self.unfolded
+            unfolded = factor, value.pointwise(kind)
         return changed(
             self,
             deferred=self.deferred.pointwise(kind, mixes),
@@ -225,11 +227,11 @@ class Field:
 
         The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
         """
-        made = self.globally()
+        value = self.globally()
         if isinstance(self.fibre, Fibre):
-            return made
-        made = made.rebase()
-        return changed(made, deferred=updated(made.deferred, balanced=True), trial=made.trial)
+            return value
+        balanced = updated(value.deferred.as_base(), balanced=True)
+        return changed(value, deferred=balanced, trial=value.trial)
 
     def scaled(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
@@ -241,13 +243,13 @@ class Field:
             if self.variables:
                 return self.globally()
             base = base.restrict(averages.source)
-        made = changed(self, deferred=updated(self.deferred.over(base), balanced=False))
-        return made.with_spans(everything(self.trace.spans)).pointwise("affine")
+        scaled = changed(self, deferred=updated(self.deferred.over(base), balanced=False))
+        return scaled.with_spans(everything(self.trace.spans)).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
     ) -> Field:
-        """Apply a window system, one `Reading` per axis.
+        """Apply a window system, one `Reading` per axis: y[i] is a function of the nodes that the readings of i name.
 
         Args:
             reduce: "taps" (free weights, which tell taps and channels apart), "sum" or "max" (per channel).
@@ -257,10 +259,10 @@ class Field:
         if channels is not None and isinstance(self.fibre, Fibre):
             return self.unmoved().read(readings, reduce, channels, crossable=crossable)
         grid, lines = self.moved_grid(readings), self._lines(readings, reduce, crossable)
-        made = self._through(readings, grid, self.deferred.read(lines, grid.wrapped))
+        value = self._through(readings, grid, self.deferred.read(lines, grid.wrapped))
         if channels is None:
-            return made
-        return made.pointwise("affine", channels) if reduce == "taps" else changed(made, fibre=channels)
+            return value
+        return value.pointwise("affine", channels) if reduce == "taps" else changed(value, fibre=channels)
 
     def _lines(self, readings: Sequence[Reading], reduce: Reduce, crossable: bool = False) -> tuple[Line, ...]:
         """What a window system reads of this value, along each axis."""
@@ -284,11 +286,10 @@ class Field:
 
         The channels must move as the layer's weights expect (see `typed`).
         """
-        there = self.under(fibre.group)
-        inner, lines = there.deferred.read_taps(self._lines(readings, "sum"))
-        grid = self.moved_grid(readings)
+        value, grid = self.under(fibre.group), self.moved_grid(readings)
+        inner, lines = value.deferred.read_taps(self._lines(readings, "sum"))
         action = tap_action(inner.base, lines, inner.base_grid, grid.wrapped)
-        return changed(there._through(readings, grid, Deferred.at(action, grid)), fibre=fibre)
+        return changed(value._through(readings, grid, Deferred.at(action, grid)), fibre=fibre)
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
@@ -302,8 +303,7 @@ class Field:
         """Global pooling: the average or the maximum over all nodes."""
         if self.parts is not None and not maximum:
             one, other = (part.collapse(maximum=False) for part in self.parts)
-            made = one.joined(other, self.fibre).within(self.scope)
-            return made.with_rows(self.trace.rows).at(self.trace.path)
+            return one.joined(other, self.fibre)._in_place_of(self)
         total = self.deferred.collapsed(maximum=maximum)
         if total is None:
             still = Field.input(self.source, self.input_fibre).unmoved()
@@ -311,9 +311,8 @@ class Field:
         return changed(self, deferred=total)._without_axes()
 
     def _without_axes(self, channels: int | None = None) -> Field:
-        made = self.based(self.action.forget_target(), Domain(()))
-        made = made.with_spans(everything(self.trace.spans))
-        return made if channels is None else changed(made, fibre=channels)
+        value = self.based(self.action.forget_target(), Domain(())).with_spans(everything(self.trace.spans))
+        return value if channels is None else changed(value, fibre=channels)
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
@@ -332,7 +331,7 @@ class Field:
         *,
         linear: bool = False,
     ) -> Field:
-        """The sum, product or concatenation of two values of one grid; isometries that act equally on both survive.
+        """The sum, product or concatenation of two values of one grid: (g, g') is kept where it moves both alike.
 
         Args:
             channels: the fibre of a concatenation; None for a sum or product, where the fibres must be equal too.
@@ -340,19 +339,21 @@ class Field:
             shared: pairs of a phase of this branch and one of the other that are the same by construction.
         """
         fibre = agree(self.fibre, other.fibre) if channels is None else channels
-        if channels is None and not isinstance(fibre, Fibre):
-            self, other = self.unmoved(), other.unmoved()
-        elif isinstance(fibre, Fibre):
-            self, other = self.under(fibre.group), other.under(fibre.group)
+        one, two = (
+            value.under(fibre.group) if isinstance(fibre, Fibre) else value.unmoved() for value in (self, other)
+        )
         chosen = [(mine, theirs) for mine, theirs in shared if max(mine.stride) > 1]
-        action = same_phases(self.action & other.action, chosen)
+        action = same_phases(one.action & two.action, chosen)
         spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
-        made = changed(self, fibre=fibre, parts=None).with_spans(spans)
-        read = self.deferred.joined(other.deferred) if linear and not chosen else None
-        if read is not None and read.action & action == action:
-            return changed(made, deferred=read, unfolded=None)
-        parts = (self.with_rows(()), other.with_rows(())) if linear and not chosen else None
-        return changed(made.based(action), parts=parts)
+        join = changed(one, fibre=fibre, parts=None).with_spans(spans)
+        stays_affine = linear and not chosen
+        if not stays_affine:
+            return join.based(action)
+        deferred = one.deferred.joined(two.deferred)
+        # The windows of both, matched as one, keep what each of them keeps; if not, the intersection stands.
+        if deferred is not None and deferred.action & action == action:
+            return changed(join, deferred=deferred, unfolded=None)
+        return changed(join.based(action), parts=(one.with_rows(()), two.with_rows(())))
 
     @cached_property
     def tied(self) -> Tied:
@@ -384,11 +385,13 @@ class Field:
             kept = kept.under([unit]) if tied == "by operations" else kept.fix_positions()
             return kept.polyphase(stride)
         grid = self._resized([n and n // s for n, s in zip(self.grid.sizes, stride, strict=True)])
-        chosen = {}
-        for (a, b), _ in sorted(self.action.operations, key=lambda operation: operation[0][0] != operation[0][1]):
-            chosen.setdefault(a, b)
-        phase = Phase(stride, self.grid, tuple(chosen.items()))
-        action = self.action.only(chosen.items())
+        # An operation of the input may act as several do on the grid: itself, if it is one of them, stands for all.
+        plainest_first = sorted((key for key, _ in self.action.operations), key=lambda key: key[0] != key[1])
+        on_grid: dict[Matrix, Matrix] = {}
+        for a, b in plainest_first:
+            on_grid.setdefault(a, b)
+        phase = Phase(stride, self.grid, tuple(on_grid.items()))
+        action = self.action.only(on_grid.items())
         relation = polyphase_action(phase, grid, translations_only=translations_only)
         spans = everything(self._reached((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
         return self._choosing(phase).based(action.then(relation), grid).with_spans(spans)
@@ -417,8 +420,7 @@ class Field:
         if isinstance(self.fibre, Fibre):
             return self.unmoved().fold(factor, readings, channels)
         if self.unfolded is not None and self.unfolded[0] == factor:
-            there = self.unfolded[1]
-            return there.within(self.scope).with_rows(self.trace.rows).at(self.trace.path)
+            return self.unfolded[1]._in_place_of(self)
         # Constants carry no label, yet a bias may have made them differ from one group of channels to the next.
         labelled = self.rebase() if any(line.has_constants for line in self.deferred.lines) else self
         return labelled.read(readings, "sum", channels)

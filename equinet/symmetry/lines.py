@@ -67,6 +67,11 @@ class Line:
         """Number of rows (outputs, or outputs in one period)."""
         return len(self.codes)
 
+    @property
+    def taps(self) -> int:
+        """Number of taps of each row."""
+        return self.codes.shape[1]
+
     @cached_property
     def copies(self) -> bool:
         """Whether every tap copies one node or constant."""
@@ -234,7 +239,7 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
 
 
 @lru_cache(maxsize=1 << 12)
-def age_constants(line: Line) -> Line:
+def rename_constants(line: Line) -> Line:
     """The same line with its constants renamed: after a pointwise function they differ from a fresh zero."""
     if not line.has_constants:
         return line

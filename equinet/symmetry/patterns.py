@@ -38,10 +38,10 @@ def restrict_to_table(field: Field, table: np.ndarray) -> Field:
 
 
 def _spread(vector: Vector, axes: Sequence[int], dim: int) -> Vector:
-    made = [0] * dim
+    wide = [0] * dim
     for value, axis in zip(vector, axes, strict=True):
-        made[axis] = value
-    return tuple(made)
+        wide[axis] = value
+    return tuple(wide)
 
 
 def _symmetries(table: np.ndarray, matrices: Collection[Matrix | None]) -> tuple[Lattice, dict[Matrix | None, Vector]]:

@@ -101,10 +101,10 @@ def _alike(action: Relation, one: Phase, other: Phase) -> list[Key]:
 def put_back(action: Relation, phase: Phase, coarse: Domain) -> Relation:
     """The action on a value that is put back at a phase: its change of phase is that of the choice, where `action` has
     it among its parameters, and else 0."""
-    made = action.then(polyphase_action(phase, coarse).inverse()).only(phase.operations)
-    for name in reversed(made.parameters[len(action.parameters) :]):
-        made = made.fix(name)
-    return made
+    back = action.then(polyphase_action(phase, coarse).inverse()).only(phase.operations)
+    for name in reversed(back.parameters[len(action.parameters) :]):
+        back = back.fix(name)
+    return back
 
 
 def strict_action(action: Relation, *, output_fixed: bool) -> Relation:

@@ -20,10 +20,10 @@ def updated(record: Record, **changes: Any) -> Record:
     names, kind = _names(type(record)), type(record)
     if not changes.keys() <= names:
         raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(changes.keys() - names))}")
-    made, held = object.__new__(kind), vars(record)
+    copy, held = object.__new__(kind), vars(record)
     # Not by setting attributes, which a frozen class refuses.
-    vars(made).update({name: held[name] for name in names} | changes)
-    return made
+    vars(copy).update({name: held[name] for name in names} | changes)
+    return copy
 
 
 @cache

@@ -112,7 +112,9 @@ def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
                 value = held(value, {axis})  # what is put beside it takes the place of nodes in the middle of the axis
             whole = _with_digit(value, i, Digit(len(rows), axis))
             value = read_axis(whole, axis, reading, len(rows), {}, "sum")
-            value = value if fill is not None and same_number(fill, 0.0) else value.known(value.field.aged())
+            value = (
+                value if fill is not None and same_number(fill, 0.0) else value.known(value.field.rename_constants())
+            )
         else:
             value = picked(value, i, rows, float("nan") if fill is None else fill)
             value = value.restem() if fill is None else value

@@ -264,7 +264,7 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: str) 
         value = value.known(value.field.rebase())
     if equation.name == "reduce_window":
         # The start of the reduction is one more entry of every window, and what lies beyond the border.
-        value = value.known(value.field.aged())
+        value = value.known(value.field.rename_constants())
     made = slid(value, slides, shape, reduce, taps)
     if equation.name == "reduce_window" and reduce != "taps":
         made = pointwise(made, "affine" if kind == "sum" else "monotone")
