@@ -13,7 +13,7 @@ from equinet.groups.domain import Domain
 from equinet.groups.relation import Key, Relation, joint_parameters, pair_blocks
 from equinet.groups.space_group import meet_cosets
 from equinet.symmetry.field import Field
-from equinet.symmetry.lines import Line
+from equinet.symmetry.lines import NODE, Line
 from equinet.symmetry.spans import Span, everything
 
 
@@ -132,11 +132,11 @@ def _alike(a: Line, b: Line) -> bool:
     """Whether two lines read the same nodes; constants may have other names, if only one name occurs in each."""
     if a is b:
         return True
-    if a.terms != b.terms or not np.array_equal(a.weights, b.weights):
+    names = [np.unique(line.labels[line.labels < 0]) for line in (a, b)]
+    if a.terms != b.terms or max(map(len, names)) > 1:
         return False
-    names = [np.unique(line.codes[line.codes < 0]) for line in (a, b)]
-    mine, theirs = (np.where(line.codes < 0, -1, line.codes) for line in (a, b))
-    return max(map(len, names)) <= 1 and np.array_equal(mine, theirs)
+    mine, theirs = (np.maximum(line.labels, -1) for line in (a, b))
+    return (mine == theirs).all() and bool((a.entries[..., NODE:] == b.entries[..., NODE:]).all())
 
 
 def restrict_source(field: Field, other: Field) -> Field:

@@ -7,6 +7,7 @@ maxima that undo or extend each other are judged as one.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from math import gcd, lcm
@@ -17,10 +18,11 @@ import numpy as np
 from equinet.groups.domain import Axis
 from equinet.symmetry.windows import FILL, MISSING, Reading
 
-# An entry's code is a label and a node, or a negative number for a constant; UNUSED fills the rows up.
-LABEL = 1 << 32
-ORIGIN = 1 << 30
-_UNUSED = np.iinfo(np.int64).max
+LABEL, NODE, WEIGHT = range(3)
+"""An entry, along the last axis of an array of integers. A label from 0 on says which channel group the node is taken
+from, a negative one names a constant (node 0)."""
+_NONE = np.iinfo(np.int64).max
+"""The label of no entry, which fills the rows up (node and weight 0)."""
 _LARGEST_SCALE = 1 << 40
 _LIMIT = 1 << 20
 """Entries a line may have before composition stops (the value becomes a new base instead)."""
@@ -31,7 +33,7 @@ class Line:
     """What each node along one axis of a value is, in terms of a base value's nodes along the same axis.
 
     Attributes:
-        codes, weights: `[rows, taps, entries]`, canonical: sorted by code, equal codes merged, unused ones last.
+        entries: int64 `[rows, taps, entries, 3]`, canonical: sorted by label and node, equal ones merged, none last.
         scale: what a weight is divided by.
         maximum: whether a tap is the maximum of its entries, rather than their weighted sum.
         ordered: whether the taps carry free weights of this axis (so that no other axis can match them).
@@ -40,8 +42,7 @@ class Line:
         pooled: whether there is one output, that depends on the "set" or the "multiset" of all rows; else empty.
     """
 
-    codes: np.ndarray
-    weights: np.ndarray
+    entries: np.ndarray
     scale: int
     maximum: bool
     ordered: bool
@@ -52,136 +53,151 @@ class Line:
     @property
     def terms(self) -> tuple[Any, ...]:
         """All that it is but for its entries."""
-        return self.codes.shape, self.scale, self.maximum, self.ordered, self.advance, self.modulus, self.pooled
+        return self.entries.shape, self.scale, self.maximum, self.ordered, self.advance, self.modulus, self.pooled
+
+    @property
+    def labels(self) -> np.ndarray:
+        """`[rows, taps, entries]`"""
+        return self.entries[..., LABEL]
+
+    @property
+    def nodes(self) -> np.ndarray:
+        """`[rows, taps, entries]`"""
+        return self.entries[..., NODE]
+
+    @property
+    def weights(self) -> np.ndarray:
+        """`[rows, taps, entries]`"""
+        return self.entries[..., WEIGHT]
 
     def same_as(self, other: Line) -> bool:
         """Whether both read the same: lines are compared as objects elsewhere, where that is all a memo needs."""
-        return self is other or (
-            self.terms == other.terms
-            and np.array_equal(self.codes, other.codes)
-            and np.array_equal(self.weights, other.weights)
-        )
+        return self is other or (self.terms == other.terms and np.array_equal(self.entries, other.entries))
 
     @property
     def rows(self) -> int:
         """Number of rows (outputs, or outputs in one period)."""
-        return len(self.codes)
+        return len(self.entries)
 
     @property
     def taps(self) -> int:
         """Number of taps of each row."""
-        return self.codes.shape[1]
+        return self.entries.shape[1]
 
     @cached_property
     def copies(self) -> bool:
         """Whether every tap copies one node or constant."""
-        return self.codes.shape[2] == 1 and bool((self.weights == self.scale).all())
+        return self.entries.shape[2] == 1 and bool((self.weights == self.scale).all())
 
     @property
     def is_gather(self) -> bool:
         """Whether every output copies one node or constant."""
-        return self.copies and self.codes.shape[1] == 1
+        return self.copies and self.taps == 1
 
     @cached_property
     def is_constant(self) -> bool:
         """Whether all outputs are the same."""
-        if self.advance:
-            return False
-        return bool((self.codes == self.codes[:1]).all() and (self.weights == self.weights[:1]).all())
+        return not self.advance and bool((self.entries == self.entries[:1]).all())
 
     @cached_property
     def first(self) -> Line:
         """The line's first output alone."""
-        return replace(self, codes=self.codes[:1], weights=self.weights[:1])
+        return replace(self, entries=self.entries[:1])
 
     @cached_property
     def is_blank(self) -> bool:
         """Whether all outputs are one constant."""
-        return self.is_constant and not is_node(self.codes).any()
+        return self.is_constant and not is_node(self.entries).any()
 
     def blanked(self, constant: Line) -> Line:
         """The same outputs, all of them the constant of a blank line."""
-        rows = np.zeros(self.rows, np.int64)
-        return replace(self, codes=constant.codes[rows], weights=constant.weights[rows], scale=constant.scale)
+        return replace(self, entries=constant.entries[np.zeros(self.rows, np.int64)], scale=constant.scale)
 
     @cached_property
     def mirrored(self) -> Line:
         """The same outputs with their taps in reversed order."""
-        return replace(self, codes=self.codes[:, ::-1], weights=self.weights[:, ::-1])
+        return replace(self, entries=self.entries[:, ::-1])
 
     @cached_property
     def has_constants(self) -> bool:
         """Whether any entry is a constant."""
-        return bool((self.codes < 0).any())
+        return bool((self.labels < 0).any())
 
-    def shifted(self, rows: int) -> np.ndarray:
-        """Codes of rows `rows`, `rows + 1`, …: rolled on a finite axis, continued on an infinite one."""
-        index = np.arange(rows, rows + self.rows)
-        turns, index = np.divmod(index, self.rows)
-        return (
-            translate(self.codes[index], (turns * self.advance)[:, None, None]) if self.advance else self.codes[index]
-        )
-
-    def reversed(self, last: int) -> np.ndarray:
-        """Codes of rows `last`, `last − 1`, …."""
-        index = last - np.arange(self.rows)
-        turns, index = np.divmod(index, self.rows)
-        return (
-            translate(self.codes[index], (turns * self.advance)[:, None, None]) if self.advance else self.codes[index]
-        )
+    def rows_from(self, first: int, step: int) -> np.ndarray:
+        """Entries of rows `first`, `first + step`, …: in turn on a finite axis, continued on an infinite one."""
+        turns, row = np.divmod(first + step * np.arange(self.rows), self.rows)
+        entries = self.entries[row]
+        return translated(entries, (turns * self.advance)[:, None, None]) if self.advance else entries
 
 
-def is_node(codes: np.ndarray) -> np.ndarray:
-    return (codes >= 0) & (codes != _UNUSED)
+def is_node(entries: np.ndarray) -> np.ndarray:
+    """Which entries are nodes, neither constants nor none."""
+    return (entries[..., LABEL] >= 0) & (entries[..., LABEL] != _NONE)
 
 
-def translate(codes: np.ndarray, by: np.ndarray) -> np.ndarray:
-    return np.where(is_node(codes), codes + by, codes)
+def translated(entries: np.ndarray, by: np.ndarray | int) -> np.ndarray:
+    """The same entries with their nodes moved."""
+    moved = entries + np.zeros_like(by)[..., None]
+    moved[..., NODE] += np.where(is_node(entries), by, 0)
+    return moved
 
 
-def _canonical(codes: np.ndarray, weights: np.ndarray, maximum: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Sort entries by code, merge equal ones (adding weights, or keeping one for a maximum), drop weight 0."""
-    codes = np.where(weights == 0, _UNUSED, codes)
-    if codes.shape[-1] == 1:
-        return codes, weights
-    order = np.argsort(codes, axis=-1, kind="stable")
-    codes = np.take_along_axis(codes, order, -1)
-    weights = np.take_along_axis(weights, order, -1)
-    repeated = (codes[..., 1:] == codes[..., :-1]) & (codes[..., 1:] != _UNUSED)
+def sorted_entries(entries: np.ndarray) -> np.ndarray:
+    """The same entries of each tap by label, those of one label by node."""
+    if entries.shape[-2] == 1:
+        return entries
+    order = np.lexsort((entries[..., NODE], entries[..., LABEL]))
+    return np.take_along_axis(entries, order[..., None], -2)
+
+
+def _nothing(*shape: int) -> np.ndarray:
+    """An array of no entries."""
+    entries = np.zeros((*shape, 3), np.int64)
+    entries[..., LABEL] = _NONE
+    return entries
+
+
+def _canonical(entries: np.ndarray, maximum: bool) -> np.ndarray:
+    """Sort entries, merge equal ones (adding weights, or keeping one for a maximum), drop weight 0."""
+    entries = np.where(entries[..., WEIGHT:] == 0, _nothing(), entries)
+    if entries.shape[-2] == 1:
+        return entries
+    entries = sorted_entries(entries)
+    places = entries[..., : NODE + 1]
+    repeated = (places[..., 1:, :] == places[..., :-1, :]).all(-1) & (entries[..., 1:, LABEL] != _NONE)
     if repeated.any():
         starts = np.concatenate([np.ones_like(repeated[..., :1]), ~repeated], axis=-1)
-        group = np.cumsum(starts, axis=-1) - 1
-        merged = np.zeros_like(weights)
-        where = tuple(np.indices(codes.shape)[:-1])
-        np.add.at(merged, (*where, group), weights)
-        kept = np.full_like(codes, _UNUSED)
-        kept[(*where, group)] = codes
-        codes, weights = kept, np.where(kept == _UNUSED, 0, merged)
-    used = max(int((codes != _UNUSED).sum(-1).max(initial=0)), 1)
-    codes, weights = codes[..., :used], weights[..., :used]
-    return codes, np.where(codes == _UNUSED, 0, 1) if maximum else weights
+        group = (*np.indices(starts.shape)[:-1], np.cumsum(starts, axis=-1) - 1)
+        merged = _nothing(*starts.shape)
+        merged[(*group, slice(NODE + 1))] = places
+        np.add.at(merged[..., WEIGHT], group, entries[..., WEIGHT])
+        entries = merged
+    used = entries[..., LABEL] != _NONE
+    entries = entries[..., : max(int(used.sum(-1).max(initial=0)), 1), :]
+    if maximum:
+        entries[..., WEIGHT] = entries[..., LABEL] != _NONE
+    return entries
 
 
-def _make(
-    codes: np.ndarray, weights: np.ndarray, scale: int, maximum: bool, ordered: bool, advance: int, modulus: int
-) -> Line:
-    codes, weights = _canonical(codes, weights, maximum)
+def _make(entries: np.ndarray, scale: int, maximum: bool, ordered: bool, advance: int, modulus: int) -> Line:
+    entries = _canonical(entries, maximum)
     if not maximum:
-        common = gcd(scale, *np.unique(weights).tolist())
-        weights, scale = weights // common, scale // common
-    same = (codes == codes[:, :1]).all() and (weights == weights[:, :1]).all()
-    if codes.shape[1] > 1 and same:
-        codes, weights, ordered = codes[:, :1], weights[:, :1], False
-    copies = codes.shape[1:] == (1, 1) and bool((weights == scale).all())
-    return Line(codes, weights, scale, maximum and not copies, ordered and codes.shape[1] > 1, advance, modulus)
+        common = gcd(scale, *np.unique(entries[..., WEIGHT]).tolist())
+        entries[..., WEIGHT] //= common
+        scale //= common
+    if entries.shape[1] > 1 and (entries == entries[:, :1]).all():
+        entries, ordered = entries[:, :1], False
+    copies = entries.shape[1:3] == (1, 1) and bool((entries[..., WEIGHT] == scale).all())
+    return Line(entries, scale, maximum and not copies, ordered and entries.shape[1] > 1, advance, modulus)
 
 
 @lru_cache(maxsize=1 << 12)
 def identity_line(axis: Axis) -> Line:
     """Every node is itself."""
-    nodes = np.arange(axis.size or 1)[:, None, None] + ORIGIN
+    nodes = np.arange(axis.size or 1)[:, None, None]
+    entries = np.stack([np.zeros_like(nodes), nodes, np.ones_like(nodes)], axis=-1)
     modulus = (axis.size or 0) if axis.boundary == "periodic" else 0
-    return Line(nodes, np.ones_like(nodes), 1, False, False, 0 if axis.size else 1, modulus)
+    return Line(entries, 1, False, False, 0 if axis.size else 1, modulus)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -189,53 +205,48 @@ def reading_line(reading: Reading, axis: Axis, maximum: bool, ordered: bool) -> 
     """The line of one layer over a grid axis."""
     nodes, weights, labels = reading.table(axis.size)
     absent = nodes == (MISSING if axis.size is None else FILL)
-    codes = np.where(absent, -1, labels * LABEL + nodes + ORIGIN)
+    entries = np.stack([np.where(absent, -1, labels), np.where(absent, 0, nodes), weights], axis=-1).astype(np.int64)
     average = int(weights.reshape(len(weights), weights.shape[1], -1).sum(-1).max())
     scale = 1 if maximum else reading.scale or average
     modulus = (axis.size or 0) if axis.boundary == "periodic" else 0
     advance = 0 if axis.size else reading.advance
-    return _make(codes, weights, scale, maximum, ordered, advance, modulus)
+    return _make(entries, scale, maximum, ordered, advance, modulus)
 
 
 @lru_cache(maxsize=1 << 12)
 def compose_lines(outer: Line, inner: Line) -> Line | None:
-    """The outer line with each of its nodes replaced by that row of the inner line; None if it grows too large."""
-    outer_codes, advance = outer.codes, 0
-    outer_weights = outer.weights
+    """The outer line with each of its nodes p replaced by row p of the inner line; None if it grows too large.
+
+    Σ_e w_e · (Σ_i v_ei · x[q_ei]) = Σ_{e, i} (w_e · v_ei) · x[q_ei] with the entries (v_ei, q_ei) of row p_e. Taps of
+    such a row become taps of their own; a constant stays what it is.
+    """
+    scale, advance, entries = outer.scale * inner.scale, 0, outer.entries
     if inner.advance:
+        # Both are written with a period of whole periods of the inner line.
         periods = lcm(outer.advance, inner.rows) // outer.advance if outer.advance else 1
         turns = np.arange(periods)[:, None, None, None] * outer.advance
-        outer_codes = translate(outer_codes[None], turns).reshape(-1, *outer.codes.shape[1:])
-        outer_weights = np.tile(outer.weights, (periods, 1, 1))
+        entries = translated(entries[None], turns).reshape(-1, *entries.shape[1:])
         advance = periods * outer.advance // inner.rows * inner.advance
-    rows, taps, entries = outer_codes.shape
-    if rows * taps * entries * inner.codes[0].size > _LIMIT:
+    if entries[..., NODE].size * inner.entries[0, ..., NODE].size > _LIMIT or scale > _LARGEST_SCALE:
         return None
-    present = is_node(outer_codes)
-    label, node = np.divmod(np.where(present, outer_codes, ORIGIN), LABEL)
-    turns, row = np.divmod(node - ORIGIN, inner.rows)
-    codes, weights = inner.codes[row], inner.weights[row]
+    present = is_node(entries)
+    labels = np.where(present, entries[..., LABEL], 0)
+    if labels.any() and (is_node(inner.entries) & (inner.labels > 0)).any():
+        return None
+    turns, row = np.divmod(entries[..., NODE], inner.rows)
+    # [rows, taps, entries, inner taps, inner entries, 3]
+    read = inner.entries[row]
     if inner.advance:
-        codes = translate(codes, (turns * inner.advance)[..., None, None])
-    if label.any():
-        if is_node(codes).any() and (codes[is_node(codes)] >= LABEL).any():
-            return None
-        codes = translate(codes, (label * LABEL)[..., None, None])
-    constant = np.full_like(codes, _UNUSED)
-    constant[..., 0] = np.where(present, 0, outer_codes)[..., None]
-    weight_of_constant = np.zeros_like(weights)
-    weight_of_constant[..., 0] = inner.scale
-    codes = np.where(present[..., None, None], codes, constant)
-    weights = np.where(present[..., None, None], weights, weight_of_constant) * outer_weights[..., None, None]
-    # [rows, taps, entries, inner taps, inner entries] → [rows, taps · inner taps, entries · inner entries]
-    shape = (rows, taps * inner.codes.shape[1], -1)
-    codes = codes.swapaxes(2, 3).reshape(shape)
-    weights = weights.swapaxes(2, 3).reshape(shape)
-    scale = outer.scale * inner.scale
-    if scale > _LARGEST_SCALE:
-        return None
+        read = translated(read, (turns * inner.advance)[..., None, None])
+    read[..., LABEL] += np.where(is_node(read), labels[..., None, None], 0)
+    constant = _nothing(*read.shape[:-1])
+    constant[..., 0, LABEL], constant[..., 0, WEIGHT] = entries[..., None, LABEL], inner.scale
+    read = np.where(present[..., None, None, None], read, constant)
+    read[..., WEIGHT] *= entries[..., None, None, WEIGHT]
+    # [rows, taps · inner taps, entries · inner entries, 3]
+    entries = read.swapaxes(2, 3).reshape(len(read), outer.taps * inner.taps, -1, 3)
     maximum = outer.maximum or inner.maximum
-    return _make(codes, weights, scale, maximum, outer.ordered or inner.ordered, advance, inner.modulus)
+    return _make(entries, scale, maximum, outer.ordered or inner.ordered, advance, inner.modulus)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -243,8 +254,9 @@ def rename_constants(line: Line) -> Line:
     """The same line with its constants renamed: after a pointwise function they differ from a fresh zero."""
     if not line.has_constants:
         return line
-    codes = np.where(line.codes < 0, line.codes - 1, line.codes)
-    return _make(codes, line.weights, line.scale, line.maximum, line.ordered, line.advance, line.modulus)
+    entries = line.entries.copy()
+    entries[..., LABEL] -= line.labels < 0
+    return _make(entries, line.scale, line.maximum, line.ordered, line.advance, line.modulus)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -252,56 +264,55 @@ def join_lines(a: Line, b: Line) -> Line | None:
     """Both lines' taps, one after the other: what a sum or concatenation of two values reads."""
     if (a.rows, a.advance, a.modulus) != (b.rows, b.advance, b.modulus):
         return None
-    entries, scale = max(a.codes.shape[2], b.codes.shape[2]), lcm(a.scale, b.scale)
+    scale = lcm(a.scale, b.scale)
     if scale > _LARGEST_SCALE:
         return None
+    parts = _of_one_width([a.entries, b.entries])
+    for line, part in zip((a, b), parts, strict=True):
+        part[..., WEIGHT] *= scale // line.scale
+    single = a.taps == b.taps == 1
+    return _make(np.concatenate(parts, axis=1), scale, False, not single, a.advance, a.modulus)
 
-    def widened(array: np.ndarray, fill: int) -> np.ndarray:
-        return np.pad(array, ((0, 0), (0, 0), (0, entries - array.shape[2])), constant_values=fill)
 
-    codes = np.concatenate([widened(line.codes, _UNUSED) for line in (a, b)], axis=1)
-    weights = np.concatenate([widened(line.weights, 0) * (scale // line.scale) for line in (a, b)], axis=1)
-    single = a.codes.shape[1] == b.codes.shape[1] == 1
-    return _make(codes, weights, scale, False, not single, a.advance, a.modulus)
+def _of_one_width(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """Copies of arrays of entries, filled up with none to as many for each tap."""
+    width = max(part.shape[-2] for part in parts)
+    return [np.concatenate([p, _nothing(*p.shape[:-2], width - p.shape[-2])], axis=-2) for p in parts]
 
 
 @lru_cache(maxsize=1 << 12)
 def collapse_line(line: Line, maximum: bool) -> Line | None:
     """One output that averages (or takes the maximum) over all rows."""
-    if line.codes.size > _LIMIT:
+    if line.nodes.size > _LIMIT:
         return None
-    codes = _folded(line).swapaxes(0, 1).reshape(1, line.codes.shape[1], -1)
-    weights = line.weights.swapaxes(0, 1).reshape(1, line.codes.shape[1], -1)
+    entries = _folded(line).swapaxes(0, 1).reshape(1, line.taps, -1, 3)
     if not maximum:
-        codes, weights = _separate_sums(codes[0], weights[0])
-    return _make(codes, weights, 1, maximum, line.ordered, 0, line.advance or line.modulus)
+        entries = _separate_sums(entries[0])
+    return _make(entries, 1, maximum, line.ordered, 0, line.advance or line.modulus)
 
 
 def is_even(total: Line, axis: Axis) -> bool:
     """Whether a total over all rows has every node of an axis, each as often as the others."""
     count = axis.size or total.modulus
-    return bool((is_node(total.codes).sum(-1) == count).all() and (np.ptp(total.weights, axis=-1) == 0).all())
+    return bool((is_node(total.entries).sum(-1) == count).all() and (np.ptp(total.weights, axis=-1) == 0).all())
 
 
-def _separate_sums(codes: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _separate_sums(taps: np.ndarray) -> np.ndarray:
     """The sums that a total over all rows consists of, one tap each: one for each tap and label.
 
     Each is moved on its own, so constants, factors and labels play no further part. Where a window system gives
     every node to every tap (a transposed convolution, say) they are all the same, and one is left.
     """
-    label = np.where(is_node(codes), codes // LABEL, -1)
-    taps = []
-    for tap in range(len(codes)):
-        for kind in np.unique(label[tap][label[tap] >= 0]):
-            here = label[tap] == kind
-            taps.append(_canonical(np.where(here, codes[tap] % LABEL, _UNUSED), weights[tap] * here, False))
-    if not taps:
-        return codes[None], weights[None]
-    entries = max(c.size for c, _ in taps)
-    made = np.full((1, len(taps), entries), _UNUSED), np.zeros((1, len(taps), entries), np.int64)
-    for tap, (c, w) in enumerate(taps):
-        made[0][0, tap, : c.size], made[1][0, tap, : w.size] = c, w // max(np.gcd.reduce(w), 1)
-    return made
+    sums = []
+    for tap in taps:
+        nodes = tap[is_node(tap)]
+        for label in np.unique(nodes[:, LABEL]):
+            total = nodes[nodes[:, LABEL] == label]
+            total[:, LABEL] = 0
+            total = _canonical(total, False)
+            total[:, WEIGHT] //= max(np.gcd.reduce(total[:, WEIGHT]), 1)
+            sums.append(total)
+    return np.stack(_of_one_width(sums))[None] if sums else taps[None]
 
 
 @lru_cache(maxsize=1 << 12)
@@ -310,8 +321,8 @@ def pool_rows(line: Line, maximum: bool) -> Line:
     if line.advance:
         line = _wound(line)
     line = _unlabelled(line, maximum)
-    made = _make(line.codes, line.weights, line.scale, line.maximum, line.ordered, 0, line.modulus)
-    return replace(made, pooled="set" if maximum else "multiset")
+    line = _make(line.entries, line.scale, line.maximum, line.ordered, 0, line.modulus)
+    return replace(line, pooled="set" if maximum else "multiset")
 
 
 def _unlabelled(line: Line, maximum: bool) -> Line:
@@ -320,43 +331,41 @@ def _unlabelled(line: Line, maximum: bool) -> Line:
     Rows of constants add a constant. Of rows that say in which taps and channels they put their nodes, each such
     pattern has a function of its own, φ_k; if all patterns see the same nodes, Σ_k Σ_i φ_k(x_i) = Σ_i ψ(x_i).
     """
-    nodes = is_node(line.codes)
+    nodes = is_node(line.entries)
     seeing = nodes.any((1, 2))
     if not seeing.any() or (nodes.any(2).sum(1) > 1).any():
         return line
     seen: dict[bytes, list[bytes]] = {}
-    kept: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
-    for c, w, n in zip(line.codes[seeing], line.weights[seeing], nodes[seeing], strict=True):
-        tap = int(n.any(1).argmax())
-        labels = set((c[n] // LABEL).tolist())
+    kept: dict[bytes, np.ndarray] = {}
+    for row, at in zip(line.entries[seeing], nodes[seeing], strict=True):
+        tap = int(at.any(1).argmax())
+        labels = set(row[at][:, LABEL].tolist())
         if len(labels) > 1:
             return line
-        plain = np.where(n, c % LABEL, c)[tap]
-        content = plain.tobytes() + w[tap].tobytes()
-        kept[content] = plain, w[tap]
-        rest = np.delete(c, tap, axis=0).tobytes() + np.delete(w, tap, axis=0).tobytes()
-        seen.setdefault(rest + bytes(f"{tap} {labels}", "ascii"), []).append(content)
-    shown = [sorted(set(found) if maximum else found) for found in seen.values()]
+        plain = row[tap].copy()
+        plain[at[tap], LABEL] = 0
+        kept[plain.tobytes()] = plain
+        pattern = np.delete(row, tap, axis=0).tobytes() + bytes(f"{tap} {labels}", "ascii")
+        seen.setdefault(pattern, []).append(plain.tobytes())
+    shown = [sorted(set(contents) if maximum else contents) for contents in seen.values()]
     if any(other != shown[0] for other in shown):
         return line
-    codes, weights = (np.stack([kept[content][i] for content in shown[0]])[:, None] for i in (0, 1))
-    return replace(line, codes=codes, weights=weights)
+    return replace(line, entries=np.stack([kept[content] for content in shown[0]])[:, None])
 
 
 def _wound(line: Line) -> Line:
     """A line of an infinite axis wound around a torus of so many periods that its rows stay apart: a row, unlike a
     sum over all rows, is moved as a whole, so its nodes must not be taken modulo one period each."""
-    nodes = line.codes[is_node(line.codes)] % LABEL
+    nodes = line.nodes[is_node(line.entries)]
     turns = 2 + (2 * int(np.ptp(nodes)) // line.advance if nodes.size else 0)
-    codes = np.concatenate([translate(line.codes, np.asarray(k * line.advance)) for k in range(turns)])
-    weights = np.tile(line.weights, (turns, 1, 1))
-    wound = replace(line, codes=codes, weights=weights, advance=turns * line.advance)
-    return replace(wound, codes=_folded(wound), advance=0, modulus=wound.advance)
+    entries = np.concatenate([translated(line.entries, turn * line.advance) for turn in range(turns)])
+    wound = replace(line, entries=entries, advance=turns * line.advance)
+    return replace(wound, entries=_folded(wound), advance=0, modulus=wound.advance)
 
 
 def _folded(line: Line) -> np.ndarray:
-    """Codes of one period of rows, with the nodes of an infinite axis taken modulo that period."""
-    if not line.advance:
-        return line.codes
-    label, node = np.divmod(np.where(is_node(line.codes), line.codes, ORIGIN), LABEL)
-    return np.where(is_node(line.codes), label * LABEL + (node - ORIGIN) % line.advance + ORIGIN, line.codes)
+    """Entries of one period of rows, with the nodes of an infinite axis taken modulo that period."""
+    entries = line.entries.copy()
+    if line.advance:
+        entries[..., NODE] %= line.advance
+    return entries

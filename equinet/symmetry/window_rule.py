@@ -18,7 +18,7 @@ from equinet.groups import Lattice, Matrix, Vector, axis_images, matrix_of, sign
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.isometry import Images
 from equinet.groups.relation import Key, Relation, pair_blocks
-from equinet.symmetry.lines import LABEL, ORIGIN, Line, is_node
+from equinet.symmetry.lines import LABEL, NODE, WEIGHT, Line, is_node, sorted_entries
 
 Signs = tuple[int, int]
 Matches = dict[Signs, tuple[int, int]]
@@ -28,30 +28,17 @@ _FEW = 8
 """Shifts that are tried one by one: to look for likely ones takes longer."""
 
 
-def _act(line: Line, codes: np.ndarray, sign: int, shift: int) -> np.ndarray:
-    """Codes after the base nodes p are moved to `sign·p + shift`, in canonical order (weights: see `_moved`)."""
-    present = is_node(codes)
-    label, node = np.divmod(np.where(present, codes, ORIGIN), LABEL)
-    moved = sign * (node - ORIGIN) + shift
-    if line.modulus:
-        moved %= line.modulus
-    return np.where(present, label * LABEL + moved + ORIGIN, codes)
+def _moved(line: Line, sign: int, shift: int, rows: slice = slice(None)) -> np.ndarray:
+    """Entries after the base nodes p are moved to `sign·p + shift`, in canonical order."""
+    entries = line.entries[rows].copy()
+    nodes = sign * entries[..., NODE] + shift
+    entries[..., NODE] = np.where(is_node(entries), nodes % line.modulus if line.modulus else nodes, 0)
+    return sorted_entries(entries)
 
 
-def _moved(line: Line, sign: int, shift: int, rows: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
-    codes, weights = _act(line, line.codes[rows], sign, shift), line.weights[rows]
-    if codes.shape[-1] == 1:
-        return codes, weights
-    order = np.argsort(codes, axis=-1, kind="stable")
-    return np.take_along_axis(codes, order, -1), np.take_along_axis(weights, order, -1)
-
-
-def _same(line: Line, sign: int, first: int, codes: np.ndarray, weights: np.ndarray) -> bool:
+def _same(line: Line, sign: int, first: int, entries: np.ndarray) -> bool:
     """Whether rows `first`, `first + sign`, … of a line equal the given rows."""
-    index = (first + sign * np.arange(line.rows)) % line.rows
-    if not np.array_equal(line.weights[index], weights):
-        return False
-    return np.array_equal(line.shifted(first) if sign > 0 else line.reversed(first), codes)
+    return np.array_equal(line.rows_from(first, sign), entries)
 
 
 @lru_cache(maxsize=1 << 8)
@@ -68,11 +55,7 @@ def _hashed(values: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1 << 6)
 def _row_numbers(line: Line) -> np.ndarray:
     """A number for each row, its content hashed."""
-    return _numbers(line.codes, line.weights)
-
-
-def _numbers(codes: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    return _hashed(codes) * np.uint64(3) + _hashed(weights)
+    return _hashed(line.entries)
 
 
 @lru_cache(maxsize=1 << 6)
@@ -89,15 +72,15 @@ def _marks(line: Line, sign: int) -> np.ndarray:
     """
     # In a maximum over all rows a row counts once.
     rows = np.unique(_row_numbers(line), return_index=True)[1] if line.pooled == "set" else slice(None)
-    codes, weights = line.codes[rows], line.weights[rows]
-    present = is_node(codes)
-    label, node = np.divmod(np.where(present, codes, ORIGIN), LABEL)
-    kind, tap = _hashed(np.where(present, label, codes)), _hashed(np.arange(codes.shape[1])[:, None])
-    read = kind[:, None, None] + tap[:, None] + _hashed(weights.reshape(-1, 1)).reshape(weights.shape)
-    read = (read ^ (read >> np.uint64(29))) * (label.astype(np.uint64) * np.uint64(2) + np.uint64(1))
-    made = np.zeros(line.modulus, np.uint64)
-    np.add.at(made, (sign * (node - ORIGIN))[present] % line.modulus, read[present])
-    return made
+    entries = line.entries[rows]
+    present, labels = is_node(entries), entries[..., LABEL]
+    kind, tap = _hashed(labels), _hashed(np.arange(line.taps)[:, None])
+    weight = _hashed(entries[..., WEIGHT].reshape(-1, 1)).reshape(labels.shape)
+    read = kind[:, None, None] + tap[:, None] + weight
+    read = (read ^ (read >> np.uint64(29))) * (labels.astype(np.uint64) * np.uint64(2) + np.uint64(1))
+    marks = np.zeros(line.modulus, np.uint64)
+    np.add.at(marks, (sign * entries[..., NODE])[present] % line.modulus, read[present])
+    return marks
 
 
 def _shifts(a: Line, b: Line, sign: int, below: int) -> list[int]:
@@ -107,21 +90,21 @@ def _shifts(a: Line, b: Line, sign: int, below: int) -> list[int]:
     """
     if below <= _FEW:
         return list(range(below))
-    size, (here, there) = a.modulus, (_marks(a, sign), _marks(b, 1))
-    found = [0] if np.array_equal(here, there) else []
-    sought, twice = there.tobytes(), np.tile(here, 2).tobytes()
-    width = here.itemsize
-    at = twice.find(sought, width * (size - below + 1))
+    size, (marks, image) = a.modulus, (_marks(a, sign), _marks(b, 1))
+    shifts = [0] if np.array_equal(marks, image) else []
+    once, twice, width = image.tobytes(), np.tile(marks, 2).tobytes(), marks.itemsize
+    at = twice.find(once, width * (size - below + 1))
     while 0 <= at < width * size:
-        if at % width == 0:
-            found.append(size - at // width)
-        at = twice.find(sought, at + 1)
-    return sorted(found)
+        if at % width == 0:  # else it starts in the middle of a number
+            shifts.append(size - at // width)
+        at = twice.find(once, at + 1)
+    return sorted(shifts)
 
 
-def _anchor(codes: np.ndarray) -> int:
-    nodes = codes[is_node(codes)]
-    return int(nodes[0] % LABEL) - ORIGIN if nodes.size else 0
+def _anchor(entries: np.ndarray) -> int:
+    """The first node of a row; 0 if it has none."""
+    nodes = entries[is_node(entries)][:, NODE]
+    return int(nodes[0]) if nodes.size else 0
 
 
 def _images(a: Line, b: Line, sign: int, shift: int) -> list[Signs]:
@@ -130,18 +113,15 @@ def _images(a: Line, b: Line, sign: int, shift: int) -> list[Signs]:
     Of those that differ by a period of b's rows, one.
     """
     row = _rarest(a)
-    [sought] = _numbers(*_moved(a, sign, shift, slice(row, row + 1)))
-    places = np.flatnonzero(_row_numbers(b) == sought)
+    [number] = _hashed(_moved(a, sign, shift, slice(row, row + 1)))
+    places = np.flatnonzero(_row_numbers(b) == number)
     if not places.size:
         return []
-    codes, weights = _moved(a, sign, shift)
+    entries = _moved(a, sign, shift)
     if a.pooled:
-        return [(1, 0)] if _content(a, codes, weights) == _content(b, b.codes, b.weights) else []
-    found = []
-    for s in (1, -1):
-        starts = np.unique((places - s * row) % b.rows % _row_period(b)).tolist()
-        found += [(s, first) for first in starts if _same(b, s, first, codes, weights)]
-    return found
+        return [(1, 0)] if _content(a, entries) == _content(b, b.entries) else []
+    starts = {s: np.unique((places - s * row) % b.rows % _row_period(b)).tolist() for s in (1, -1)}
+    return [(s, first) for s in starts for first in starts[s] if _same(b, s, first, entries)]
 
 
 @lru_cache(maxsize=1 << 6)
@@ -150,19 +130,15 @@ def _row_period(line: Line) -> int:
     numbers = _row_numbers(line)
     for period in _divisors(line.rows):
         if np.array_equal(numbers[period:], numbers[: line.rows - period]) and (
-            period == line.rows
-            or (
-                np.array_equal(line.codes[period:], line.codes[:-period])
-                and np.array_equal(line.weights[period:], line.weights[:-period])
-            )
+            period == line.rows or np.array_equal(line.entries[period:], line.entries[:-period])
         ):
             return period
     return line.rows
 
 
-def _content(line: Line, codes: np.ndarray, weights: np.ndarray) -> list[bytes]:
+def _content(line: Line, entries: np.ndarray) -> list[bytes]:
     """The rows without their order, and for a maximum without their number."""
-    rows = [c.tobytes() + w.tobytes() for c, w in zip(codes, weights, strict=True)]
+    rows = [row.tobytes() for row in entries]
     return sorted(set(rows) if line.pooled == "set" else rows)
 
 
@@ -177,10 +153,13 @@ def match_axis(line: Line) -> tuple[Lattice, Matches]:
     Returns the lattice of the pairs of translations `(t, t')`, and for each pair of signs `(s, s')` one pair
     `(t, t')` such that `p ↦ s p + t` on the base axis moves the output as `i ↦ s' i + t'` (if there is one).
     """
-    if line.advance:
-        return _match_infinite(line)
-    lattice = _periodic_lattice(line)
-    return lattice, _finite_matches(line, line, lattice)
+    lattice = _infinite_lattice(line) if line.advance else _periodic_lattice(line)
+    return lattice, _matches(line, line, lattice)
+
+
+def _matches(a: Line, b: Line, translations: Lattice) -> Matches:
+    """One match for each pair of signs, given the pairs of translations of b."""
+    return _infinite_matches(a, b) if a.advance else _finite_matches(a, b, translations)
 
 
 def _periodic_lattice(line: Line) -> Lattice:
@@ -193,52 +172,36 @@ def _periodic_lattice(line: Line) -> Lattice:
     return Lattice.span(rows, 2)
 
 
+def _infinite_lattice(line: Line) -> Lattice:
+    shifts = [_anchor(row) - _anchor(line.entries[0]) for row in line.entries]
+    rows = [(t, first) for first, t in enumerate(shifts) if _same(line, 1, first, _moved(line, 1, t))]
+    return Lattice.span([(line.advance, line.rows), *rows], 2)
+
+
 def _finite_matches(a: Line, b: Line, translations: Lattice) -> Matches:
-    """One match for each pair of signs, given the pairs of translations of b."""
-    found: Matches = {}
+    matches: Matches = {}
     step = (translations.project([0]).steps or (0,))[0] or 1
     for sign in (1, -1):
         for t in _shifts(a, b, sign, step):
             for s, first in _images(a, b, sign, t):
-                found.setdefault((sign, s), (t, first))
-    return found
+                matches.setdefault((sign, s), (t, first))
+    return matches
 
 
-def _match_infinite(line: Line) -> tuple[Lattice, Matches]:
-    rows = [(line.advance, line.rows)]
-    found: Matches = {(1, 1): (0, 0)}
-    anchor = _anchor(line.codes[0])
-    for first in range(line.rows):
-        t = _anchor(line.codes[first]) - anchor
-        if _same(line, 1, first, *_moved(line, 1, t)):
-            rows.append((t, first))
-        codes, _ = _moved(line, -1, 0)
-        t = _anchor(line.codes[first]) - _anchor(codes[0])
-        if (-1, -1) not in found and _same(line, -1, first, *_moved(line, -1, t)):
-            found[-1, -1] = (t, first)
-    return Lattice.span(rows, 2), found
+def _infinite_matches(a: Line, b: Line) -> Matches:
+    """Row 0 goes to some row, and its first node to that of the other, so few shifts can do it."""
+    matches: Matches = {}
+    for sign, first in product((1, -1), range(b.rows)):
+        t = _anchor(b.entries[first]) - _anchor(_moved(a, sign, 0)[0])
+        if (sign, sign) not in matches and _same(b, sign, first, _moved(a, sign, t)):
+            matches[sign, sign] = (t, first)
+    return matches
 
 
 @lru_cache(maxsize=1 << 13)
 def match_axes(a: Line, b: Line) -> Matches:
     """The window rule for isometries that send axis a to axis b, two equal axes with equal outputs."""
-    if a.ordered or b.ordered or a.codes.shape != b.codes.shape or a.maximum != b.maximum or a.scale != b.scale:
-        return {}
-    if a.advance != b.advance or a.modulus != b.modulus or a.pooled != b.pooled:
-        return {}
-    if a.advance:
-        return _match_infinite_pair(a, b)
-    return _finite_matches(a, b, match_axis(b)[0])
-
-
-def _match_infinite_pair(a: Line, b: Line) -> Matches:
-    found: Matches = {}
-    for sign, first in product((1, -1), range(b.rows)):
-        codes, _ = _moved(a, sign, 0)
-        t = _anchor(b.codes[first]) - _anchor(codes[0])
-        if (sign, sign) not in found and _same(b, sign, first, *_moved(a, sign, t)):
-            found[sign, sign] = (t, first)
-    return found
+    return {} if a.ordered or a.terms != b.terms else _matches(a, b, match_axis(b)[0])
 
 
 def fixes_nodes(axis: Axis) -> bool:
@@ -249,17 +212,8 @@ def fixes_nodes(axis: Axis) -> bool:
 @lru_cache(maxsize=1 << 10)
 def canonical_operations(grid: Domain) -> tuple[Images, ...]:
     """Point operations of a grid as `(image axis, sign)` per axis, one for each way to move its nodes."""
-    found = []
-    for matrix in signed_permutations(grid.dim):
-        images = axis_images(matrix)
-        if grid.shift_of(matrix) is None:
-            continue
-        if all(
-            (sign > 0 or not fixes_nodes(grid.axes[axis])) and (image == axis or grid.axes[axis].size != 1)
-            for axis, (image, sign) in enumerate(images)
-        ):
-            found.append(images)
-    return tuple(found)
+    possible = (matrix for matrix in signed_permutations(grid.dim) if grid.shift_of(matrix) is not None)
+    return tuple(axis_images(a) for a in possible if canonical_matrix(grid, axis_images(a)) == a)
 
 
 @lru_cache(maxsize=1 << 12)
