@@ -87,7 +87,7 @@ class Relation:
         """The blocks t, τ and δ of coordinates."""
         return pair_blocks(self.source_dim, self.target_dim, len(self.parameters))
 
-    def named(self, parameters: tuple[Any, ...]) -> Relation:
+    def with_names(self, parameters: tuple[Any, ...]) -> Relation:
         """The same pairs, with these names for the parameters."""
         return self if parameters == self.parameters else replace(self, parameters=parameters)
 
@@ -149,8 +149,8 @@ class Relation:
             )
         names = joint_parameters(self, other)
         # A memo of relations whose parameters are numbers serves other networks too, and keeps no phase alive.
-        first, second = (r.named(tuple(map(names.index, r.parameters))) for r in (self, other))
-        return _compose(first, second).named(names)
+        first, second = (r.with_names(tuple(map(names.index, r.parameters))) for r in (self, other))
+        return _compose(first, second).with_names(names)
 
     def __and__(self, other: Relation) -> Relation:
         """The equalizer: the pairs in both, so all g on which the two actions agree."""

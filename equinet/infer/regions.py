@@ -16,7 +16,7 @@ from equinet.infer.rules.table import NoRule
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
 from equinet.infer.views import freed, plain
 from equinet.symmetry.field import Field, changed
-from equinet.symmetry.polyphase import Phase, renamed
+from equinet.symmetry.polyphase import Phase, replace_phase
 
 
 def push_declared(
@@ -71,7 +71,7 @@ def _identified(result: Field | Phase | None, kept: Phase, fresh: Phase) -> Fiel
         return None if result is None else kept
     if isinstance(result, Phase) or kept is fresh:
         return result
-    return result.based(renamed(result.action, fresh, kept))
+    return result.based(replace_phase(result.action, fresh, kept))
 
 
 def _on_grid(value: Value, mapped: int) -> Value:

@@ -146,7 +146,7 @@ class Deferred:
         gathers = all(line.is_gather for line in outer)
         maxima = any(line.maximum for line in outer)
         inner = self._open_to("copies" if gathers else "maxima" if maxima else "sums")
-        lines = _composed(outer, inner.lines)
+        lines = _compose_all(outer, inner.lines)
         if lines is None:
             inner, lines = inner.as_base(), outer
         return updated(
@@ -169,7 +169,7 @@ class Deferred:
         """A base, and what windows on the value read of it, tap by tap: nothing is added up before a tap is weighed."""
         adds_up = any(line.maximum or line.taps > 1 for line in self.lines)
         inner = self.as_base() if self.closed or adds_up else self
-        lines = _composed(outer, inner.lines)
+        lines = _compose_all(outer, inner.lines)
         return (inner.as_base(), outer) if lines is None else (inner, lines)
 
     def collapsed(self, *, maximum: bool) -> Deferred | None:
@@ -193,7 +193,7 @@ class Deferred:
         return updated(self, lines=lines, unmixed=False, balanced=self.balanced and other.balanced, regathered=None)
 
 
-def _composed(outer: Iterable[Line], inner: Iterable[Line]) -> tuple[Line, ...] | None:
+def _compose_all(outer: Iterable[Line], inner: Iterable[Line]) -> tuple[Line, ...] | None:
     """What is read of a base along each axis through another value; None where that grows too large."""
     return _every(compose_lines(o, i) for o, i in zip(outer, inner, strict=True))
 

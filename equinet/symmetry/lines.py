@@ -127,7 +127,7 @@ class Line:
         """Entries of rows `first`, `first + step`, …: in turn on a finite axis, continued on an infinite one."""
         turns, row = np.divmod(first + step * np.arange(self.rows), self.rows)
         entries = self.entries[row]
-        return translated(entries, (turns * self.advance)[:, None, None]) if self.advance else entries
+        return translate(entries, (turns * self.advance)[:, None, None]) if self.advance else entries
 
 
 def is_node(entries: np.ndarray) -> np.ndarray:
@@ -135,14 +135,14 @@ def is_node(entries: np.ndarray) -> np.ndarray:
     return (entries[..., LABEL] >= 0) & (entries[..., LABEL] != _NONE)
 
 
-def translated(entries: np.ndarray, by: np.ndarray | int) -> np.ndarray:
+def translate(entries: np.ndarray, by: np.ndarray | int) -> np.ndarray:
     """The same entries with their nodes moved."""
     moved = entries + np.zeros_like(by)[..., None]
     moved[..., NODE] += np.where(is_node(entries), by, 0)
     return moved
 
 
-def sorted_entries(entries: np.ndarray) -> np.ndarray:
+def in_order(entries: np.ndarray) -> np.ndarray:
     """The same entries of each tap by label, those of one label by node."""
     if entries.shape[-2] == 1:
         return entries
@@ -162,7 +162,7 @@ def _canonical(entries: np.ndarray, maximum: bool) -> np.ndarray:
     entries = np.where(entries[..., WEIGHT:] == 0, _nothing(), entries)
     if entries.shape[-2] == 1:
         return entries
-    entries = sorted_entries(entries)
+    entries = in_order(entries)
     places = entries[..., : NODE + 1]
     repeated = (places[..., 1:, :] == places[..., :-1, :]).all(-1) & (entries[..., 1:, LABEL] != _NONE)
     if repeated.any():
@@ -225,7 +225,7 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
         # Both are written with a period of whole periods of the inner line.
         periods = lcm(outer.advance, inner.rows) // outer.advance if outer.advance else 1
         turns = np.arange(periods)[:, None, None, None] * outer.advance
-        entries = translated(entries[None], turns).reshape(-1, *entries.shape[1:])
+        entries = translate(entries[None], turns).reshape(-1, *entries.shape[1:])
         advance = periods * outer.advance // inner.rows * inner.advance
     if entries[..., NODE].size * inner.entries[0, ..., NODE].size > _LIMIT or scale > _LARGEST_SCALE:
         return None
@@ -237,7 +237,7 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
     # [rows, taps, entries, inner taps, inner entries, 3]
     read = inner.entries[row]
     if inner.advance:
-        read = translated(read, (turns * inner.advance)[..., None, None])
+        read = translate(read, (turns * inner.advance)[..., None, None])
     read[..., LABEL] += np.where(is_node(read), labels[..., None, None], 0)
     constant = _nothing(*read.shape[:-1])
     constant[..., 0, LABEL], constant[..., 0, WEIGHT] = entries[..., None, LABEL], inner.scale
@@ -285,7 +285,7 @@ def collapse_line(line: Line, maximum: bool) -> Line | None:
     """One output that averages (or takes the maximum) over all rows."""
     if line.nodes.size > _LIMIT:
         return None
-    entries = _folded(line).swapaxes(0, 1).reshape(1, line.taps, -1, 3)
+    entries = _fold(line).swapaxes(0, 1).reshape(1, line.taps, -1, 3)
     if not maximum:
         entries = _separate_sums(entries[0])
     return _make(entries, 1, maximum, line.ordered, 0, line.advance or line.modulus)
@@ -319,13 +319,13 @@ def _separate_sums(taps: np.ndarray) -> np.ndarray:
 def pool_rows(line: Line, maximum: bool) -> Line:
     """One output that averages (or takes the maximum) of one function of every row, whatever the function."""
     if line.advance:
-        line = _wound(line)
-    line = _unlabelled(line, maximum)
+        line = _wind(line)
+    line = _without_labels(line, maximum)
     line = _make(line.entries, line.scale, line.maximum, line.ordered, 0, line.modulus)
     return replace(line, pooled="set" if maximum else "multiset")
 
 
-def _unlabelled(line: Line, maximum: bool) -> Line:
+def _without_labels(line: Line, maximum: bool) -> Line:
     """A line to pool over in place of the given one, in which labels and places of taps play no part.
 
     Rows of constants add a constant. Of rows that say in which taps and channels they put their nodes, each such
@@ -353,17 +353,17 @@ def _unlabelled(line: Line, maximum: bool) -> Line:
     return replace(line, entries=np.stack([kept[content] for content in shown[0]])[:, None])
 
 
-def _wound(line: Line) -> Line:
+def _wind(line: Line) -> Line:
     """A line of an infinite axis wound around a torus of so many periods that its rows stay apart: a row, unlike a
     sum over all rows, is moved as a whole, so its nodes must not be taken modulo one period each."""
     nodes = line.nodes[is_node(line.entries)]
     turns = 2 + (2 * int(np.ptp(nodes)) // line.advance if nodes.size else 0)
-    entries = np.concatenate([translated(line.entries, turn * line.advance) for turn in range(turns)])
+    entries = np.concatenate([translate(line.entries, turn * line.advance) for turn in range(turns)])
     wound = replace(line, entries=entries, advance=turns * line.advance)
-    return replace(wound, entries=_folded(wound), advance=0, modulus=wound.advance)
+    return replace(wound, entries=_fold(wound), advance=0, modulus=wound.advance)
 
 
-def _folded(line: Line) -> np.ndarray:
+def _fold(line: Line) -> np.ndarray:
     """Entries of one period of rows, with the nodes of an infinite axis taken modulo that period."""
     entries = line.entries.copy()
     if line.advance:

@@ -40,7 +40,7 @@ class Phase:
 def polyphase_action(phase: Phase, coarse: Domain, *, translations_only: bool = False) -> Relation:
     """The action of a polyphase layer; its parameters are `(phase, axis)` for each axis with a choice."""
     action = _action(phase.grid.wrapped, coarse.wrapped, phase.stride, translations_only)
-    return action.named(tuple((phase, axis) for axis in action.parameters))
+    return action.with_names(tuple((phase, axis) for axis in action.parameters))
 
 
 @lru_cache(maxsize=1 << 10)
@@ -85,11 +85,11 @@ def same_phases(action: Relation, pairs: Iterable[tuple[Phase, Phase]]) -> Relat
     return action
 
 
-def renamed(action: Relation, phase: Phase, known: Phase) -> Relation:
+def replace_phase(action: Relation, phase: Phase, known: Phase) -> Relation:
     """An action where a phase is one that was chosen elsewhere."""
     names = tuple((known if chosen is phase else chosen, axis) for chosen, axis in action.parameters)
     kept = action.only(_alike(action, phase, known)) if max(phase.stride) > 1 else action
-    return kept.named(names)
+    return kept.with_names(names)
 
 
 def _alike(action: Relation, one: Phase, other: Phase) -> list[Key]:

@@ -18,7 +18,7 @@ from equinet.groups import Lattice, Matrix, Vector, axis_images, matrix_of, sign
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.isometry import Images
 from equinet.groups.relation import Key, Relation, pair_blocks
-from equinet.symmetry.lines import LABEL, NODE, WEIGHT, Line, is_node, sorted_entries
+from equinet.symmetry.lines import LABEL, NODE, WEIGHT, Line, in_order, is_node
 
 Signs = tuple[int, int]
 Matches = dict[Signs, tuple[int, int]]
@@ -28,12 +28,12 @@ _FEW = 8
 """Shifts that are tried one by one: to look for likely ones takes longer."""
 
 
-def _moved(line: Line, sign: int, shift: int, rows: slice = slice(None)) -> np.ndarray:
+def _move(line: Line, sign: int, shift: int, rows: slice = slice(None)) -> np.ndarray:
     """Entries after the base nodes p are moved to `sign·p + shift`, in canonical order."""
     entries = line.entries[rows].copy()
     nodes = sign * entries[..., NODE] + shift
     entries[..., NODE] = np.where(is_node(entries), nodes % line.modulus if line.modulus else nodes, 0)
-    return sorted_entries(entries)
+    return in_order(entries)
 
 
 def _same(line: Line, sign: int, first: int, entries: np.ndarray) -> bool:
@@ -46,7 +46,7 @@ def _factors(width: int) -> np.ndarray:
     return np.random.default_rng(0).integers(1 << 63, size=width, dtype=np.uint64) * np.uint64(2) + np.uint64(1)
 
 
-def _hashed(values: np.ndarray) -> np.ndarray:
+def _hash(values: np.ndarray) -> np.ndarray:
     """A number for each row of an array: the same for the same rows, and seldom for others."""
     flat = values.reshape(len(values), -1).astype(np.uint64)
     return flat @ _factors(flat.shape[1])
@@ -55,7 +55,7 @@ def _hashed(values: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1 << 6)
 def _row_numbers(line: Line) -> np.ndarray:
     """A number for each row, its content hashed."""
-    return _hashed(line.entries)
+    return _hash(line.entries)
 
 
 @lru_cache(maxsize=1 << 6)
@@ -74,8 +74,8 @@ def _marks(line: Line, sign: int) -> np.ndarray:
     rows = np.unique(_row_numbers(line), return_index=True)[1] if line.pooled == "set" else slice(None)
     entries = line.entries[rows]
     present, labels = is_node(entries), entries[..., LABEL]
-    kind, tap = _hashed(labels), _hashed(np.arange(line.taps)[:, None])
-    weight = _hashed(entries[..., WEIGHT].reshape(-1, 1)).reshape(labels.shape)
+    kind, tap = _hash(labels), _hash(np.arange(line.taps)[:, None])
+    weight = _hash(entries[..., WEIGHT].reshape(-1, 1)).reshape(labels.shape)
     read = kind[:, None, None] + tap[:, None] + weight
     read = (read ^ (read >> np.uint64(29))) * (labels.astype(np.uint64) * np.uint64(2) + np.uint64(1))
     marks = np.zeros(line.modulus, np.uint64)
@@ -113,11 +113,11 @@ def _images(a: Line, b: Line, sign: int, shift: int) -> list[Signs]:
     Of those that differ by a period of b's rows, one.
     """
     row = _rarest(a)
-    [number] = _hashed(_moved(a, sign, shift, slice(row, row + 1)))
+    [number] = _hash(_move(a, sign, shift, slice(row, row + 1)))
     places = np.flatnonzero(_row_numbers(b) == number)
     if not places.size:
         return []
-    entries = _moved(a, sign, shift)
+    entries = _move(a, sign, shift)
     if a.pooled:
         return [(1, 0)] if _content(a, entries) == _content(b, b.entries) else []
     starts = {s: np.unique((places - s * row) % b.rows % _row_period(b)).tolist() for s in (1, -1)}
@@ -174,7 +174,7 @@ def _periodic_lattice(line: Line) -> Lattice:
 
 def _infinite_lattice(line: Line) -> Lattice:
     shifts = [_anchor(row) - _anchor(line.entries[0]) for row in line.entries]
-    rows = [(t, first) for first, t in enumerate(shifts) if _same(line, 1, first, _moved(line, 1, t))]
+    rows = [(t, first) for first, t in enumerate(shifts) if _same(line, 1, first, _move(line, 1, t))]
     return Lattice.span([(line.advance, line.rows), *rows], 2)
 
 
@@ -192,8 +192,8 @@ def _infinite_matches(a: Line, b: Line) -> Matches:
     """Row 0 goes to some row, and its first node to that of the other, so few shifts can do it."""
     matches: Matches = {}
     for sign, first in product((1, -1), range(b.rows)):
-        t = _anchor(b.entries[first]) - _anchor(_moved(a, sign, 0)[0])
-        if (sign, sign) not in matches and _same(b, sign, first, _moved(a, sign, t)):
+        t = _anchor(b.entries[first]) - _anchor(_move(a, sign, 0)[0])
+        if (sign, sign) not in matches and _same(b, sign, first, _move(a, sign, t)):
             matches[sign, sign] = (t, first)
     return matches
 

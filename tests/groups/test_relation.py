@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from equinet.groups import Isometry, Lattice, SpaceGroup, restriction
+from equinet.groups.blocks import Blocks
 from equinet.groups.relation import Relation
 from tests.groups.brute import ProductGroup, Subgroup, TorusGroup
 
@@ -209,6 +210,7 @@ def test_parameters_go_by_name(seed: int, reflected: bool) -> None:
             lambda: Relation.identity(SpaceGroup.trivial(2)) & Relation.identity(SpaceGroup.trivial(1)),
             "two actions between the same spaces",
         ),
+        (lambda: Blocks.of(t=2, tau=1).row(t=(1,)), r"the blocks have the sizes .*'t': 2.*; got {'t': \(1,\)}"),
     ],
 )
 def test_errors_say_what_was_wrong(build: Callable[[], object], message: str) -> None:
