@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "advise": {"checks", "groups", "symmetry", "layers", "certify", "verify"},
     "models": {"checks", "groups", "layers"},
     "interop": {"checks", "groups", "symmetry", "layers", "infer"},
-    "train": {"names", "layers", "models", "ops", "certify"},
+    "train": {"names", "layers", "models", "ops", "certify", "interop"},
     "cli": {"names", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
