@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from equinet import markup
 from equinet.advise.period import Period, classes, coarsest, likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
@@ -17,6 +18,9 @@ from equinet.layers import Layer, LayerError
 
 MOST_SIZES = 1 << 16
 """Sizes that are tried one by one."""
+
+STRIP = 64
+"""Squares in a row of the picture of sizes, which has as many rows at most."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,20 @@ class LegalSizes:
         shown = ", ".join(map(str, self.sizes[:12])) + (", …" if len(self.sizes) > 12 else "")
         rule = f"{rule}: {shown}" if self.sizes else rule
         return rule if self.lack is None else f"{rule}: {self.lack}"
+
+    def _repr_html_(self) -> str:
+        legal = set(self.sizes)
+        strip = [
+            ("held" if n in legal else "lost", f"{n}: {'legal' if n in legal else 'not legal'}") for n in self.tried
+        ]
+        rows = [strip[start : start + STRIP] for start in range(0, len(strip[: STRIP * STRIP]), STRIP)]
+        return markup.block(
+            markup.line(self.congruence, bold=True),
+            markup.quiet(str(self)) if self.lack is None else markup.line(self.lack.reason),
+            "" if self.lack is None else markup.bullets(self.lack.remedies),
+            markup.cells(rows, 12),
+            markup.quiet(f"sizes {self.tried[0]} to {self.tried[-1]}, {STRIP} a row: blue is legal"),
+        )
 
 
 def explain(legal: Iterable[int], tried: Sequence[int], first: int) -> tuple[int, tuple[int, ...], int]:

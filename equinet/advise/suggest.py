@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 
+from equinet import markup
 from equinet.advise.edits import Edit, circular, leaf_edits, rewrite, size_edits
 from equinet.advise.period import likely, period
 from equinet.advise.require import Of, Require, Requirement
@@ -66,6 +67,11 @@ class Suggestions(list[Suggestion]):
         return "\n".join(map(str, self)) if self.lack is None else f"no suggestion: {self.lack}"
 
     __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if self.lack is not None:
+            return markup.block(markup.line(f"no suggestion: {self.lack.reason}"), markup.bullets(self.lack.remedies))
+        return markup.block(markup.bullets(map(str, self), ordered=True))
 
 
 @dataclass

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from html import escape
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from equinet import markup
 from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
 from equinet.groups.space_group import SpaceGroup
@@ -32,8 +32,8 @@ def answer(cert: Certificate, more: str = "table()") -> str:
     lines = [*_groups(cert), *_ends(cert)]
     lost = [row for row in cert.ledger if row.lost]
     lines += [""] if lost else []
-    for why, rows in groupby(lost, key=_why):
-        lines += [*_place(list(rows)), *_wrapped(why, "  lost: ")]
+    for rows in _alike(lost):
+        lines += [*_place(rows), *_wrapped(_why(rows[0]), "  lost: ")]
     rest = len(cert.ledger) - len(lost)
     if lost and rest:
         lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; {more} lists all"]
@@ -128,32 +128,22 @@ def _channels(count: int) -> str:
     return f"{size} channel{'s' if size > 1 else ''}" + (f": {count}" if isinstance(count, Fibre) else "")
 
 
-_CELL = "padding:2px 12px 2px 0;vertical-align:top;text-align:left;white-space:normal"
-_QUIET = "opacity:.65"
-_LOSS = "border-left:3px solid #D55E00;padding-left:8px;margin:6px 0"
-
-
 def html(cert: Certificate) -> str:
-    """The certificate as HTML that needs no scripts and no style sheet, on light and dark pages alike."""
-    rows = [(kind, str(group), in_words(group)) for kind, group in _named(cert)]
-    groups = "".join(
-        f'<tr><td style="{_CELL};{_QUIET}">{kind}</td><td style="{_CELL}"><b>{escape(words)}</b><br>'
-        f'<span style="{_QUIET}">{escape(symbol)}</span></td></tr>'
-        for kind, symbol, words in rows
-    )
-    ends = "".join(f'<div style="{_QUIET}">{escape(" ".join(line.split()))}</div>' for line in _ends(cert))
+    """The certificate as HTML: the groups in words and as symbols, what lost something, and all rows folded away."""
     lost = [row for row in cert.ledger if row.lost]
-    losses = "".join(
-        f'<div style="{_LOSS}"><b>{escape(", ".join(row.index for row in rows))}</b> loses {escape(what)}'
-        f'<div style="{_QUIET}">{escape(why)}</div></div>'
-        for (what, why), rows in ((key, list(part)) for key, part in groupby(lost, lambda row: (row.lost, row.reason)))
+    losses = ((", ".join(row.index for row in rows), rows[0]) for rows in _alike(lost))
+    return markup.block(
+        markup.table((), [(kind, in_words(group), str(group)) for kind, group in _named(cert)]),
+        *(markup.quiet(" ".join(end.split())) for end in _ends(cert)),
+        *(markup.loss(names, f"loses {row.lost}", row.reason) for names, row in losses),
+        "" if lost else markup.line("No row loses anything."),
+        markup.folded(f"all {len(cert.ledger)} rows", _html_table(cert.ledger)),
     )
-    return (
-        f'<div class="equinet-certificate" style="font-size:90%;line-height:1.4">'
-        f'<table style="border-collapse:collapse;margin:0">{groups}</table>{ends}'
-        f"{losses or '<div>No row loses anything.</div>'}"
-        f"<details><summary>all {len(cert.ledger)} rows</summary>{_html_table(cert.ledger)}</details></div>"
-    )
+
+
+def _alike(lost: Sequence[LedgerRow]) -> list[list[LedgerRow]]:
+    """Neighbours that lose the same for the same reason."""
+    return [list(rows) for _, rows in groupby(lost, key=lambda row: (row.lost, row.reason))]
 
 
 def _named(cert: Certificate) -> Iterator[tuple[str, SpaceGroup]]:
@@ -163,18 +153,16 @@ def _named(cert: Certificate) -> Iterator[tuple[str, SpaceGroup]]:
     yield "invariant under", cert.invariance
 
 
-def _html_table(ledger: Iterable[LedgerRow]) -> str:
+def _html_table(ledger: Sequence[LedgerRow]) -> str:
     head = ("layer", "", "grid", "channels", "stride", "sees", "equivariant under", "lost here, and why")
-    lines = [f"<tr>{_html_cells('th', head)}</tr>"]
-    for row in ledger:
-        cells = (row.index, row.layer, _grid(row.grid), str(int(row.channels)), _stride(row), _sees(row), _after(row))
-        tint = "background:rgba(213,94,0,.12)" if row.lost else ""
-        lines.append(f'<tr style="{tint}">{_html_cells("td", (*cells, _why(row)))}</tr>')
-    return f'<table style="border-collapse:collapse">{"".join(lines)}</table>'
-
-
-def _html_cells(tag: str, cells: Iterable[str]) -> str:
-    return "".join(f'<{tag} style="{_CELL}">{escape(cell)}</{tag}>' for cell in cells)
+    rows = [
+        (
+            *(row.index, row.layer, _grid(row.grid), str(int(row.channels)), _stride(row), _sees(row), _after(row)),
+            _why(row),
+        )
+        for row in ledger
+    ]
+    return markup.table(head, rows, (bool(row.lost) for row in ledger))
 
 
 def records(cert: Certificate) -> list[dict[str, Any]]:

@@ -131,3 +131,24 @@ def test_shifts_around_the_whole_torus_are_no_shifts() -> None:
     assert in_words(keeps_rows.strict) == "shifts by any number along axis 0"
     assert in_words(eq.certify(eq.Conv(1, 3), eq.torus(8, 8), 1).strict) == "the identity alone"
     assert in_words(eq.SpaceGroup.parse("⟨(1, 1), (0, 2)⟩")) == "the shifts of the lattice spanned by (1, 1), (0, 2)"
+
+
+ANSWERS = {
+    "sizes": lambda: eq.legal_sizes(eq.MaxPool(4), "4Z × 4Z", range(8, 40), channels=1),
+    "no size": lambda: eq.legal_sizes(eq.Conv(1, 3, padding="circular"), "4mm", range(8, 12), channels=1),
+    "edits": lambda: eq.suggest(eq.MaxPool(2), eq.torus(8, 8), "Z × Z", channels=1, measure=False),
+    "no edit": lambda: eq.suggest(eq.Conv(1, 3, padding="circular"), eq.torus(8, 8), "4mm", channels=1, measure=False),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers_of_advice_are_html_that_says_the_same(name: str) -> None:
+    found = ANSWERS[name]()
+    page = Balanced(found._repr_html_())
+    assert not page.open and "script" not in page.tags
+    if isinstance(found, eq.LegalSizes):
+        assert found.congruence in page.text and page.tags.count("rect") == len(found.tried)
+        assert page.text.count(": legal") == len(found.sizes)
+    said = found.lack.remedies if found.lack else [str(each) for each in found] if name == "edits" else []
+    assert said or name == "sizes"
+    assert all(each in page.text for each in said)
