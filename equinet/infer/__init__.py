@@ -12,8 +12,8 @@ from equinet.infer.interpret import InferenceError as InferenceError
 from equinet.infer.join import join as join
 from equinet.infer.join import mixed as mixed
 from equinet.infer.join import pointwise as pointwise
-from equinet.infer.rules import NoRule as NoRule
-from equinet.infer.rules import rule as rule
+from equinet.infer.primitives import NoRule as NoRule
+from equinet.infer.primitives import rule as rule
 from equinet.infer.values import Constant as Constant
 from equinet.infer.values import Value as Value
 

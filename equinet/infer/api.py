@@ -21,7 +21,7 @@ from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, permuted
 from equinet.infer.interpret import Interpreter
 from equinet.infer.ledger import Step, rows
-from equinet.infer.rules.fourier import settled
+from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.ops.arrays import as_dtype

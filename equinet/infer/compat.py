@@ -11,25 +11,12 @@ from typing import Any
 
 import jax
 import jax.extend.core as jex
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
 _LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _HERE = str(Path(__file__).resolve().parent.parent)
-CALLS = {
-    "jit": "jaxpr",
-    "pjit": "jaxpr",
-    "closed_call": "call_jaxpr",
-    "core_call": "call_jaxpr",
-    "remat": "jaxpr",
-    "checkpoint": "jaxpr",
-    "remat2": "jaxpr",
-    "custom_jvp_call": "call_jaxpr",
-    "custom_vjp_call": "call_jaxpr",
-    "custom_vjp_call_jaxpr": "fun_jaxpr",
-    "custom_lin": "call_jaxpr",
-    "linear_with_transposes": "call",
-}
-"""Primitives that run one program on their operands, and the name of the parameter that holds it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,11 +103,6 @@ class Equation:
         found = self.eqn.primitive.bind(*functions, *arguments, **params)
         return list(found) if self.eqn.primitive.multiple_results else [found]
 
-    def called(self) -> Program | None:
-        """The program that it runs on its operands, if it is a mere call."""
-        name = CALLS.get(self.name)
-        return None if name is None or name not in self.params else Program.of(self.params[name])
-
     def loop(self) -> tuple[int, int]:
         """How many operands of a scan are the same in every turn, and how many, after those, are carried on."""
         if "ft_in" not in self.params:
@@ -145,6 +127,59 @@ class Equation:
         shown = [next(iter(found), None) for found in (users, outside)]
         mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)
         return mine, any_of
+
+
+def each_turn(
+    equation: Equation,
+    arguments: Sequence[Any],
+    run: Callable[[Program, list[Any]], list[Any]],
+    row: Callable[[Any, int], Any],
+    stack: Callable[[Sequence[Any]], Any],
+) -> list[Any]:
+    """The results of a scan, turn by turn.
+
+    Args:
+        run: the body.
+        row: one of an array's rows.
+        stack: an array, given its rows.
+    """
+    body, length = Program.of(equation.params["jaxpr"]), equation.params["length"]
+    same, carried = equation.loop()
+    held, carry, rows = arguments[:same], list(arguments[same : same + carried]), arguments[same + carried :]
+    outputs: list[list[Any]] = []
+    order = range(length)[::-1] if equation.params["reverse"] else range(length)
+    for at in order:
+        results = run(body, [*held, *carry, *(row(one, at) for one in rows)])
+        carry = results[:carried]
+        outputs.append(results[carried:])
+    outputs = outputs[::-1] if equation.params["reverse"] else outputs
+    return [*carry, *map(stack, zip(*outputs, strict=True))]
+
+
+def update_of(equation: Equation, arguments: Sequence[Any]) -> tuple[Any, Any, Sequence[Any]]:
+    """The operand, the updates and the indices of an operation that updates elements at given places."""
+    if equation.name == "dynamic_update_slice":
+        return arguments[0], arguments[1], arguments[2:]
+    return arguments[0], arguments[2], arguments[1:2]
+
+
+def updated(equation: Equation, operand: Any, updates: Any, indices: Sequence[Any]) -> np.ndarray:
+    """What such an operation gives for arrays."""
+    is_slice = equation.name == "dynamic_update_slice"
+    return np.asarray(equation.run([operand, updates, *indices] if is_slice else [operand, *indices, updates])[0])
+
+
+def landed(equation: Equation, numbers: np.ndarray, indices: Sequence[Any]) -> np.ndarray:
+    """Whole numbers in place of its updates, added up where they land; 0 where none does."""
+    blank = jnp.zeros(equation.shapes[0], jnp.int32)
+    with jax.ensure_compile_time_eval():
+        if equation.name == "dynamic_update_slice":
+            return np.asarray(lax.dynamic_update_slice(blank, jnp.asarray(numbers), indices))
+        how = equation.params
+        added = lax.scatter_add(
+            blank, jnp.asarray(indices[0]), jnp.asarray(numbers), how["dimension_numbers"], mode=how["mode"]
+        )
+        return np.asarray(added)
 
 
 def is_literal(var: Any) -> bool:

@@ -15,7 +15,8 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 
 from equinet.declare import declaration
-from equinet.infer.compat import Equation, Program, is_literal
+from equinet.infer.compat import Equation, Program, each_turn, is_literal
+from equinet.infer.primitives import called
 from equinet.symmetry.ties import QUICKLY, Cases, Later, Trial, mapped
 
 TURNS = 64
@@ -128,29 +129,17 @@ def _step(equation: Equation, arguments: list[Any], seen: Seen) -> list[Any]:
         return equation.bind(arguments)
     if not any(map(_is_marked, _inner(equation))):
         return equation.bind(arguments)
-    called = equation.called()
-    if called is not None:
-        return _run(called, arguments[len(arguments) - len(called.inputs) :], seen)
+    program = called(equation)
+    if program is not None:
+        return _run(program, arguments[len(arguments) - len(program.inputs) :], seen)
     if equation.name == "scan":
-        return _scan(equation, arguments, seen)
+        if equation.params["length"] > TURNS:
+            raise NotImplementedError(f"a loop of more than {TURNS} turns around a declared region is not followed")
+        stack = lambda rows: jnp.stack(list(rows))  # noqa: E731
+        return each_turn(equation, arguments, lambda body, x: _run(body, x, seen), lambda x, at: x[at], stack)
     if equation.name == "cond":
         # All branches are looked into: an operand is the same whether its branch is taken or not.
         branches = [_run(Program.of(branch), arguments[1:], seen) for branch in equation.params["branches"]]
         which = jnp.clip(jnp.asarray(arguments[0], jnp.int32), 0, len(branches) - 1)
         return [jax.lax.select_n(which, *results) for results in zip(*branches, strict=True)]
     raise NotImplementedError(f"{equation.name} around a declared region is not followed")
-
-
-def _scan(equation: Equation, arguments: list[Any], seen: Seen) -> list[Any]:
-    body, length = Program.of(equation.params["jaxpr"]), equation.params["length"]
-    same, carried = equation.loop()
-    if length > TURNS:
-        raise NotImplementedError(f"a loop of {length} turns around a declared region is not followed")
-    held, carry, rows = arguments[:same], arguments[same : same + carried], arguments[same + carried :]
-    stacks: list[list[Any]] = []
-    for at in range(length - 1, -1, -1) if equation.params["reverse"] else range(length):
-        made = _run(body, [*held, *carry, *(row[at] for row in rows)], seen)
-        carry = made[:carried]
-        stacks.append(made[carried:])
-    stacks = stacks[::-1] if equation.params["reverse"] else stacks
-    return [*carry, *(jnp.stack(parts) for parts in zip(*stacks, strict=True))]

@@ -11,7 +11,7 @@ import numpy as np
 
 from equinet.groups.fibre import Fibre
 from equinet.infer.fields import natural_join, same_lines
-from equinet.infer.values import Constant, Digit, Layout, Value, named
+from equinet.infer.values import Constant, Digit, Layout, Operand, Value, named
 from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
 from equinet.symmetry.field import Field
 from equinet.symmetry.patterns import fix_axes, restrict_to_table
@@ -37,6 +37,17 @@ def broadcast(value: Value, shape: Sequence[int]) -> Value:
         return value.laid_out(tuple((Digit(n, uniform=True),) for n in shape))
     sizes = zip(value.shape, value.layout, shape, strict=True)
     return value.laid_out(tuple((Digit(n, uniform=True),) if m == 1 < n else digits for m, digits, n in sizes))
+
+
+def of_all(arguments: Sequence[Operand]) -> Value:
+    """Any function of the entries of several arrays at one place; at least one of them depends on the input."""
+    whole, *others = (a for a in arguments if isinstance(a, Value))
+    for other in others:
+        whole = join(whole, other, linear=False)
+    for constant in arguments:
+        if isinstance(constant, Constant):
+            whole = with_constant(whole, constant, "any")
+    return whole
 
 
 def common_shape(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:

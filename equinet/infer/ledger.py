@@ -10,28 +10,13 @@ from itertools import groupby
 from equinet.declare import declaration
 from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
+from equinet.infer.primitives import row_of
 from equinet.infer.values import Constant, Value
 from equinet.infer.views import MOST_AXES
 from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost, Row
 
 Place = tuple[tuple[str, ...], str]
-_QUIET = {"broadcast_in_dim", "reshape", "squeeze", "transpose", "convert_element_type", "copy", "stop_gradient"}
-_MOVES = {"slice", "concatenate", "pad", "gather", "dynamic_slice", "dynamic_update_slice", "scatter", "rev"}
-_REASONS = {
-    "concatenate": "different arrays lie one after the other",
-    "dot_general": "nodes are told apart by weights of their own",
-    "reshape": "nodes become channels",
-    "cumsum": "it runs along an axis in order",
-    "fft": "frequencies lie in order, and translations turn their phases",
-    "slice": "a part is cut out",
-    "gather": "elements are picked by position",
-    "dynamic_slice": "elements are picked by position",
-    "dynamic_update_slice": "elements are set by position",
-    "scatter": "elements are set by position",
-    "pad": "padding marks the border",
-    "rev": "an axis is reversed",
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +62,7 @@ def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
 
 def _prepares(earlier: Row, moves: Sequence[Step], row: Row, run: Sequence[Step]) -> bool:
     """Whether steps only move elements about, and the next ones, of their result, regain what that lost."""
-    if any(step.equation.name not in _MOVES | _QUIET or step.gap for step in moves):
+    if any(step.gap or not row_of(step.equation).moves for step in moves):
         return False
     results = {id(step.after) for step in moves}
     if not any(id(value) in results for step in run for value in step.before):
@@ -90,7 +75,7 @@ def _row(run: Sequence[Step], order: dict[int, int]) -> Row | None:
     last = next((step for step in reversed(run) if step.after.dim <= MOST_AXES), None)
     inside = {id(step.after) for step in run}
     entering = [v for step in run for v in step.before if id(v) not in inside and v.dim <= MOST_AXES]
-    names = [_name(step.equation) for step in run if step.equation.name not in _QUIET or step.gap]
+    names = [_name(step.equation) for step in run if step.gap or not row_of(step.equation).quiet]
     if last is None or not entering:
         return None
     # Of several operands the one made last has lost most, as a rule.
@@ -124,42 +109,21 @@ def _name(equation: Equation) -> str:
 
 def _why(step: Step) -> str:
     """Why an operation may lose something."""
-    equation = step.equation
-    if declaration(equation.eqn) is not None:
+    if declaration(step.equation.eqn) is not None:
         return "as it declares"
-    params = equation.params
-    if equation.name == "conv_general_dilated":
-        facts = []
-        if max(params["window_strides"]) > 1:
-            facts.append(f"stride {_shown(params['window_strides'])}")
-        if any(any(pair) for pair in params["padding"]):
-            facts.append("zero padding")
-        sizes = [equation.input_shape(1)[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
-        return "; ".join([*facts, "a free kernel tells directions apart"] if max(sizes, default=1) > 1 else facts)
-    if equation.name.startswith("reduce_window"):
-        facts = [f"stride {_shown(params['window_strides'])}"] if max(params["window_strides"]) > 1 else []
-        return "; ".join(facts + ["padding"] * any(any(pair) for pair in params["padding"]))
-    if equation.name == "slice":
-        strides = params["strides"] or (1,)
-        return f"stride {_shown(strides)}" if max(strides) > 1 else _REASONS["slice"]
-    if equation.name == "concatenate" and _tells_nodes_apart(step):
-        return "joined with values that differ from node to node"
-    if equation.name == "dot_general" and len(step.before) > 1:
-        return "nodes meet those of one block"
-    if len(step.before) > 1:
-        return _REASONS.get(equation.name, "arrays that move differently are combined")
-    if equation.name in ("add", "sub", "mul", "div", "select_n"):
-        return "combined with values that differ from node to node" if _tells_nodes_apart(step) else ""
-    return _REASONS.get(equation.name.removesuffix("-add"), "")
+    reason = row_of(step.equation).reason
+    text = reason(step) if callable(reason) else reason
+    return text or ("arrays that move differently are combined" if len(step.before) > 1 else "")
 
 
-def _tells_nodes_apart(step: Step) -> bool:
+def tells_nodes_apart(step: Step) -> bool:
     """Whether an operand that does not depend on the input varies along an axis of nodes."""
     nodes = [any(digit.axis is not None for digit in digits) for digits in step.after.layout]
     tables = [constant.actually_varies for constant in step.constants if len(constant.shape) == len(nodes)]
     return any(varies and is_node for table in tables for varies, is_node in zip(table, nodes, strict=True))
 
 
-def _shown(sizes: Sequence[int]) -> str:
+def shown(sizes: Sequence[int]) -> str:
+    """Sizes as text, those of 1 left out."""
     inner = [n for n in sizes if n > 1]
     return "×".join(map(str, inner))

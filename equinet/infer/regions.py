@@ -12,7 +12,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import permuted, restrict_source
 from equinet.infer.join import held
-from equinet.infer.rules.table import NoRule
+from equinet.infer.primitives import NoRule, Primitive, enter
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
 from equinet.infer.views import freed, plain
 from equinet.symmetry.field import Field, changed
@@ -133,3 +133,6 @@ def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...],
         for i, (n, old) in enumerate(zip(shape, layout, strict=True))
     )
     return Value(made, tuple(spatial), layout)
+
+
+enter(Primitive("declared", fibres="declared", takes_phases=True))

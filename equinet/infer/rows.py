@@ -8,10 +8,9 @@ import numpy as np
 
 from equinet.infer.fields import reflected
 from equinet.infer.join import mixed
-from equinet.infer.strips import Strip
 from equinet.infer.tables import Table, continued
-from equinet.infer.values import Digit, Ends, Layout, Value, same_number
-from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.infer.values import Digit, Ends, Value, same_number, with_item
+from equinet.infer.views import MOST_AXES, freed, plain, retabled
 from equinet.symmetry.patterns import fix_axes
 from equinet.symmetry.windows import FILL
 
@@ -24,30 +23,29 @@ def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -
     if value.grid_axis(array_axis) is None:
         value = plain(value, array_axis)
     axis = value.grid_axis(array_axis)
-    layout = tuple((Digit(len(rows)),) if i == array_axis else old for i, old in enumerate(value.layout))
     if axis is None:
         uniform = all(digit.uniform for digit in value.layout[array_axis]) and not (rows == FILL).any()
-        if uniform:
-            layout = tuple(
-                (Digit(len(rows), uniform=True),) if i == array_axis else old for i, old in enumerate(layout)
-            )
-            return value.laid_out(layout)
-        return mixed(value, "affine", layout)
+        layout = with_item(value.layout, array_axis, (Digit(len(rows), uniform=uniform),))
+        return value.laid_out(layout) if uniform else mixed(value, "affine", layout)
     if value.endless(axis):
-        made = _picked_endless(value, array_axis, axis, rows)
-        return _held_rows(value, array_axis, axis, len(rows)) if made is None else made
+        return _picked_endless(value, array_axis, axis, rows) or _held_rows(value, array_axis, axis, len(rows))
     if value.dim > MOST_AXES:
         return picked(freed(value, [array_axis]), array_axis, rows, fill)
     value = _filled(value, fill) if (rows == FILL).any() else value
     again = None if value.again is None else picked(value.again, array_axis, rows, fill)
-    tables = tuple(table.pick(rows) if i == axis else table for i, table in enumerate(value.tables))
-    return replace(retabled(replace(value, again=None), array_axis, axis, tables, len(rows)), again=again)
+    table = value.tables[axis].pick(rows)
+    return replace(retabled(replace(value, again=None), array_axis, axis, table, len(rows)), again=again)
 
 
 def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
-    """One element of an array axis that is a part of a grid axis: every so many nodes of it. None if it is not that."""
+    """One element of an array axis that is a part of a grid axis: every so many nodes of it. None if it is not that.
+
+    Where a digit d of size f and stride s is set to r, nodes r s + k (f s) + j with j < s are left. Digits of greater
+    stride step over f times fewer of them.
+    """
     digits = value.layout[array_axis]
-    if len(rows) != 1 or rows[0] == FILL or len(digits) != 1 or value.dim > MOST_AXES:
+    is_one_row = len(rows) == 1 and rows[0] != FILL
+    if not is_one_row or len(digits) != 1 or value.dim > MOST_AXES:
         return None
     [digit] = digits
     axis = digit.axis
@@ -72,11 +70,14 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
         above = other.axis == axis and other.stride > digit.stride
         return replace(other, stride=other.stride // digit.size) if above else other
 
-    layout = tuple((Digit(1),) if i == array_axis else tuple(map(closed_up, old)) for i, old in enumerate(value.layout))
-    extents = tuple(n // digit.size if i == axis else n for i, n in enumerate(value.extents))
-    tables = tuple(kept if i == axis else table for i, table in enumerate(value.tables))
-    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
-    return replace(value, tables=tables, layout=layout, extents=extents, canvas=canvas, again=again)
+    return replace(
+        value,
+        tables=with_item(value.tables, axis, kept),
+        layout=with_item([tuple(map(closed_up, old)) for old in value.layout], array_axis, (Digit(1),)),
+        extents=with_item(value.extents, axis, value.extents[axis] // digit.size),
+        canvas=with_item(value.canvas, axis, strip),
+        again=again,
+    )
 
 
 def _filled(value: Value, fill: float) -> Value:
@@ -88,24 +89,10 @@ def _filled(value: Value, fill: float) -> Value:
     return replace(value, fill=fill)
 
 
-def retabled(
-    value: Value, array_axis: int, axis: int, tables: tuple[Table, ...], extent: int, strip: Strip | None = None
-) -> Value:
-    """The same value with another number of nodes along one axis, in the same strip of the input unless given."""
-    whole = (Digit(extent, axis),)
-    strip = value.canvas[axis].cut_into(extent, value.extents[axis]) if strip is None else strip
-    layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
-    extents = tuple(extent if i == axis else n for i, n in enumerate(value.extents))
-    canvas = tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
-    return replace(value, tables=tables, layout=layout, extents=extents, canvas=canvas)
-
-
 def _held_rows(value: Value, array_axis: int, axis: int, count: int) -> Value:
     """Any rows along a grid axis, under what leaves all its nodes in place."""
-    whole = (Digit(count, axis),)
-    layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
-    extents = [count if i == axis else n for i, n in enumerate(value.extents)]
-    return value.known(fix_axes(value.field, {axis}), layout, extents)
+    layout = with_item(value.layout, array_axis, (Digit(count, axis),))
+    return value.known(fix_axes(value.field, {axis}), layout, with_item(value.extents, axis, count))
 
 
 def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value | None:
@@ -134,24 +121,18 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
     if table is None:
         return None
     value = value.restem()
-    tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
-    return retabled(value, array_axis, axis, tables, len(rows), value.canvas[axis].reading(*table.course))
+    return retabled(value, array_axis, axis, table, len(rows), value.canvas[axis].reading(*table.course))
 
 
 def strided(value: Value, array_axis: int, axis: int, start: int, step: int, count: int) -> Value:
     """On an infinite axis: node i is node `start + step · i`."""
     if step < 0:
-        strips = [s.picked(start, -1) if i == axis else s for i, s in enumerate(value.canvas)]
-        turned = replace(value.known(reflected(value.field, axis, start)), canvas=tuple(strips))
-        return strided(turned, array_axis, axis, 0, -step, count)
+        strips = with_item(value.canvas, axis, value.canvas[axis].picked(start, -1))
+        backward = replace(value.known(reflected(value.field, axis, start)), canvas=strips)
+        return strided(backward, array_axis, axis, 0, -step, count)
     again = None if value.again is None else strided(value.again, array_axis, axis, start, step, count)
-    tables = tuple(t.strided(start, step) if i == axis else t for i, t in enumerate(value.tables))
-    strip = value.canvas[axis].picked(start, step)
-    return replace(retabled(replace(value, again=None), array_axis, axis, tables, count, strip), again=again)
-
-
-def with_axis(layout: Layout, array_axis: int, size: int) -> Layout:
-    return tuple((Digit(size),) if i == array_axis else old for i, old in enumerate(layout))
+    table, strip = value.tables[axis].strided(start, step), value.canvas[axis].picked(start, step)
+    return replace(retabled(replace(value, again=None), array_axis, axis, table, count, strip), again=again)
 
 
 def part_of(part: Value | Ends, array_axis: int, rows: np.ndarray) -> Value | Ends:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import copysign, prod
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,14 @@ class Digit:
 Layout = tuple[tuple[Digit, ...], ...]
 LEAST = -sys.float_info.max
 """How the least finite number of a type of floats is written as padding, which is another one than −∞."""
+
+
+Item = TypeVar("Item")
+
+
+def with_item(items: Sequence[Item], at: int, new: Item) -> tuple[Item, ...]:
+    """The same items but for one."""
+    return (*items[:at], new, *items[at + 1 :])
 
 
 def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
@@ -361,7 +369,8 @@ class Spectrum:
         return self.value.shape
 
 
-Atom = Value | Constant | Chosen
+Operand = Value | Constant
+Atom = Operand | Chosen
 Held = Atom | Spectrum | Ends
 Order = Literal["linear", "any"]
 

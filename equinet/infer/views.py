@@ -8,9 +8,11 @@ from math import gcd
 
 import numpy as np
 
+from equinet.groups.fibre import Fibre
 from equinet.infer.fields import forget_axes
-from equinet.infer.tables import Kernel
-from equinet.infer.values import Digit, Layout, Value
+from equinet.infer.strips import Strip
+from equinet.infer.tables import Kernel, Table
+from equinet.infer.values import Digit, Layout, Value, with_item
 from equinet.symmetry.field import Reduce
 from equinet.symmetry.patterns import fix_axes
 from equinet.symmetry.windows import Nearest, Reading, Rolled, Shuffle
@@ -78,13 +80,14 @@ def freed_axes(value: Value, axes: set[int]) -> Value:
     if not axes:
         return value
     kept = [i for i in range(value.dim) if i not in axes]
+    names = {old: new for new, old in enumerate(kept)}
     field = forget_axes(fix_axes(value.field, axes), axes)
-    renamed = {old: new for new, old in enumerate(kept)}
-    layout = tuple(
-        tuple(Digit(digit.size) if digit.axis in axes else _renamed(digit, renamed) for digit in digits)
-        for digits in value.layout
-    )
-    return value.known(field, layout, axes=kept)
+    return value.known(field, renamed(value.layout, names), axes=kept)
+
+
+def unmoved(value: Value) -> Value:
+    """The same value under what moves no channel."""
+    return value.known(value.field.unmoved()) if isinstance(value.stem.fibre, Fibre) else value
 
 
 def without_spare_axes(value: Value) -> Value:
@@ -93,8 +96,19 @@ def without_spare_axes(value: Value) -> Value:
     return freed_axes(value, {axis for axis in range(value.dim) if axis not in named})
 
 
-def _renamed(digit: Digit, names: dict[int, int]) -> Digit:
-    return digit if digit.axis is None else replace(digit, axis=names[digit.axis])
+def renamed(layout: Layout, names: Mapping[int, int]) -> Layout:
+    """A layout in terms of other grid axes; digits of an axis without a name are free."""
+    return tuple(
+        tuple(
+            digit
+            if digit.axis is None
+            else replace(digit, axis=names[digit.axis])
+            if digit.axis in names
+            else Digit(digit.size)
+            for digit in digits
+        )
+        for digits in layout
+    )
 
 
 MOST_AXES = 3
@@ -113,12 +127,26 @@ def read_axis(
     readings: list[Reading] = [reading if i == axis else Rolled(0) for i in range(value.dim)]
     field = value.field.read(readings, reduce)
     layout = tuple(tuple(new for digit in old for new in (digits.get(digit, (digit,)))) for old in value.layout)
-    extents = [extent if i == axis else n for i, n in enumerate(value.extents)]
-    canvas = list(value.canvas)
-    canvas[axis] = value.canvas[axis].cut_into(extent, value.extents[axis])
-    if isinstance(reading, Kernel):
-        canvas[axis] = value.canvas[axis].reading(*reading.course)
-    return value.known(field, layout, extents, canvas=canvas)
+    strip, extents = value.canvas[axis], with_item(value.extents, axis, extent)
+    centred = strip.reading(*reading.course) if isinstance(reading, Kernel) else None
+    strip = centred or strip.cut_into(extent, value.extents[axis])
+    return value.known(field, layout, extents, canvas=with_item(value.canvas, axis, strip))
+
+
+def retabled(value: Value, array_axis: int, axis: int, table: Table, extent: int, strip: Strip | None = None) -> Value:
+    """The same value through another table along one grid axis, in the same strip of the input unless given.
+
+    Args:
+        extent: the number of nodes along the axis then, which is all of an array axis.
+    """
+    strip = value.canvas[axis].cut_into(extent, value.extents[axis]) if strip is None else strip
+    return replace(
+        value,
+        tables=with_item(value.tables, axis, table),
+        layout=with_item(value.layout, array_axis, (Digit(extent, axis),)),
+        extents=with_item(value.extents, axis, extent),
+        canvas=with_item(value.canvas, axis, strip),
+    )
 
 
 def plain(value: Value, array_axis: int) -> Value:
@@ -166,9 +194,8 @@ def as_nodes(value: Value, array_axis: int) -> Value:
     if major.axis is not None and minor.axis is None and value.is_whole(major) and value.dim <= MOST_AXES:
         factor, axis = minor.size, major.axis
         extent = value.extents[axis] * factor
-        whole = (Digit(extent, axis),)
         reading = Nearest(factor) if minor.uniform else Shuffle(factor, axis)
-        layout = tuple(whole if i == array_axis else old for i, old in enumerate(value.layout))
+        layout = with_item(value.layout, array_axis, (Digit(extent, axis),))
         return read_axis(value.laid_out(layout), axis, reading, extent, {}, "sum")
     return value
 
@@ -180,10 +207,7 @@ def _tiled(value: Value, array_axis: int, count: int, axis: int) -> Value:
     value = value.restem()
     extent = value.extents[axis] * count
     table = value.tables[axis].pick(np.arange(extent) % value.extents[axis])
-    tables = tuple(table if i == axis else old for i, old in enumerate(value.tables))
-    layout = tuple((Digit(extent, axis),) if i == array_axis else old for i, old in enumerate(value.layout))
-    extents = tuple(extent if i == axis else n for i, n in enumerate(value.extents))
-    return replace(value, tables=tables, layout=layout, extents=extents)
+    return retabled(value, array_axis, axis, table, extent, value.canvas[axis])
 
 
 def unfolded(value: Value, axis: int) -> Value | None:

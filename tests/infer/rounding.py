@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation, Program, is_literal, trace
+from equinet.infer.primitives import called
 
 Random = np.random.Generator | None
 LAST_PLACES = 8
@@ -131,10 +132,10 @@ def _run(
 
 
 def _step(equation: Equation, arguments: list[Any], moving: list[bool], rng: Random) -> tuple[list[Any], list[bool]]:
-    params, called = equation.params, equation.called()
+    params, inner = equation.params, called(equation)
     always = [True] * len(equation.outputs)
-    if called is not None:
-        return _run(called, arguments, moving, rng)
+    if inner is not None:
+        return _run(inner, arguments, moving, rng)
     if equation.name == "cond":
         which = int(np.clip(int(arguments[0]), 0, len(params["branches"]) - 1))
         return _run(Program.of(params["branches"][which]), arguments[1:], moving[1:], rng)[0], always

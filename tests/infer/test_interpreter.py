@@ -11,7 +11,7 @@ from jax.extend.core import Primitive
 import equinet as eq
 from equinet.infer.interpret import InferenceError
 from equinet.infer.lazy import Lazy
-from equinet.infer.rules import RULES, rule
+from equinet.infer.primitives import PRIMITIVES, rule
 
 T8, T16 = eq.torus(8), eq.torus(16, 16)
 
@@ -84,7 +84,7 @@ def test_interrupts_are_the_users_own(error):
             eq.infer(lambda x: interrupted.bind(x), T8)
     finally:
         signal.signal(signal.SIGALRM, before)
-        RULES.pop(name)
+        PRIMITIVES.pop(name)
 
 
 def test_a_mistake_of_a_rule_says_where():
@@ -96,7 +96,7 @@ def test_a_mistake_of_a_rule_says_where():
         ):
             eq.infer(lambda x: mistaken.bind(x), T8)
     finally:
-        RULES.pop("mistaken")
+        PRIMITIVES.pop("mistaken")
 
 
 @pytest.mark.parametrize(

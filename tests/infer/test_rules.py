@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.infer.compat import CALLS
-from equinet.infer.rules import RULES as RULED
+from equinet.infer.primitives import PRIMITIVES
 from tests.infer.rule_table import RULES, Inside, Outside, Rule
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "theory.md"
@@ -85,12 +84,13 @@ def test_every_primitive_has_a_row():
     """Those of rules that are for many by their family's first ones."""
     named = {name for rule in RULES for name in rule.primitives}
     families: dict[object, set[str]] = {}
-    for name, function in RULED.items():
-        families.setdefault(function, set()).add(name)
+    for row in PRIMITIVES.values():
+        if row.rule or row.control:
+            families.setdefault(row.rule or row.control, set()).add(row.name)
     for names in families.values():
         assert names & named, f"no row of the table has any of {sorted(names)}"
     assert {"scan", "while", "cond", "declared", "fft"} <= named
-    assert named & set(CALLS)
+    assert named & {row.name for row in PRIMITIVES.values() if row.call}
 
 
 def test_the_page_has_the_same_rows():

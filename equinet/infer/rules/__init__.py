@@ -1,29 +1,32 @@
-"""What each primitive does to symmetry: a table from the primitive's name to its rule."""
+"""What each primitive does to symmetry: a file for each family, whose last lines are its rows of the table."""
 
 from equinet.infer.rules import (
-    concatenation,
-    elementwise,
-    fourier,
-    indexing,
-    movement,
-    products,
-    reductions,
-    windows,
+    calls as calls,
 )
-from equinet.infer.rules.table import RULES as RULES
-from equinet.infer.rules.table import NoRule as NoRule
-from equinet.infer.rules.table import rule as rule
-
-__all__ = [
-    "RULES",
-    "NoRule",
-    "concatenation",
-    "elementwise",
-    "fourier",
-    "indexing",
-    "movement",
-    "products",
-    "reductions",
-    "rule",
-    "windows",
-]
+from equinet.infer.rules import (
+    concatenation as concatenation,
+)
+from equinet.infer.rules import (
+    control as control,
+)
+from equinet.infer.rules import (
+    elementwise as elementwise,
+)
+from equinet.infer.rules import (
+    fourier as fourier,
+)
+from equinet.infer.rules import (
+    indexing as indexing,
+)
+from equinet.infer.rules import (
+    movement as movement,
+)
+from equinet.infer.rules import (
+    products as products,
+)
+from equinet.infer.rules import (
+    reductions as reductions,
+)
+from equinet.infer.rules import (
+    windows as windows,
+)

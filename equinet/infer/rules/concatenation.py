@@ -10,103 +10,85 @@ import numpy as np
 from equinet.groups.fibre import Fibre, concatenate
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
-from equinet.infer.rows import retabled, strided, with_axis
-from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.ledger import Step, tells_nodes_apart
+from equinet.infer.primitives import Primitive, enter
+from equinet.infer.rows import strided
 from equinet.infer.tables import Table, interleaved, stacked
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Value, same_number
-from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.symmetry.field import Field
+from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number, with_item
+from equinet.infer.views import MOST_AXES, freed, plain, retabled
 from equinet.symmetry.windows import FILL
 
 
-@rule("concatenate")
-def _concatenate(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Atom]:
+def _concatenate(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value]:
     return [concatenated(arguments, equation.params["dimension"], equation.shapes[0])]
 
 
-@rule("stack")
-def _stack(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    at, shape = equation.params["axis"], equation.shapes[0]
-    rows: list[Atom] = []
-    for a in arguments:
-        if isinstance(a, Value):
-            rows.append(a.laid_out((*a.layout[:at], (), *a.layout[at:])))
-        elif isinstance(a, Constant):
-            rows.append(_with_new_axis(a, at))
-        else:
-            rows.append(a)
-    return [concatenated(rows, at, shape)]
+def _stack(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    at = equation.params["axis"]
+    return [concatenated([with_new_axis(a, at) for a in arguments], at, equation.shapes[0])]
 
 
-def _with_new_axis(constant: Constant, at: int) -> Constant:
-    """A constant with one more axis, of size 1."""
+def with_new_axis(part: Operand, at: int) -> Operand:
+    """The same array with one more axis, of size 1."""
+    if isinstance(part, Value):
+        return part.laid_out((*part.layout[:at], (), *part.layout[at:]))
+    shape = (*part.shape[:at], 1, *part.shape[at:])
+    varies = (*part.varies[:at], False, *part.varies[at:])
+    return part.mapped(lambda array: np.expand_dims(np.asarray(array), at), shape, varies)
 
-    shape = (*constant.shape[:at], 1, *constant.shape[at:])
-    varies = (*constant.varies[:at], False, *constant.varies[at:])
-    return constant.mapped(lambda array: np.expand_dims(np.asarray(array), at), shape, varies)
 
+def concatenated(parts: Sequence[Operand | Ends], at: int, shape: Sequence[int]) -> Value:
+    """Arrays one after the other along an axis; at least one of them depends on the input.
 
-def concatenated(parts: Sequence[Atom | Ends], at: int, shape: Sequence[int]) -> Value:
-    """Arrays one after the other along an axis; at least one of them depends on the input."""
-    parts = [p for p in parts if isinstance(p, Chosen) or 0 not in p.shape]
-    whole = _between_ends(parts, at, shape) if any(isinstance(p, Ends) for p in parts) else None
-    if whole is not None:
-        return whole
+    From the most exact answer to the least: what lies between the ends of an infinite axis; a table over one stem, its
+    copies in turns or one after the other; channels beside each other; nodes of different arrays, which must stay where
+    they are.
+    """
+    parts = [p for p in parts if 0 not in p.shape]
+    between = _between_ends(parts, at, shape) if any(isinstance(p, Ends) for p in parts) else None
+    if between is not None:
+        return between
     arguments = [p.value if isinstance(p, Ends) else p for p in parts]
     values = [a for a in arguments if isinstance(a, Value)]
-    if any(isinstance(v.stem.fibre, Fibre) for v in values):
-        return _fibres_beside(values, at)
-    if any(isinstance(a, Chosen) for a in arguments):
-        raise NoRule("it is applied to the phase that a polyphase layer chose")
-    if len(values) == len(arguments) and (made := _woven(values, at)) is not None:
-        return made
-    values = [plain(value, at) for value in values]
-    axes = {value.grid_axis(at) for value in values}
-    if axes == {None}:
+    if any(isinstance(value.stem.fibre, Fibre) for value in values):
+        return _fibres_beside(values, at, shape)
+    in_turns = _in_turns(values, at) if len(values) == len(arguments) else None
+    if in_turns is not None:
+        return in_turns
+    arguments = [plain(a, at) if isinstance(a, Value) else a for a in arguments]
+    if all(a.grid_axis(at) is None for a in arguments if isinstance(a, Value)):
         return _beside(arguments, at, shape)
-    replaced = iter(values)
-    arguments = [next(replaced) if isinstance(a, Value) else a for a in arguments]
-    made = _one_after_another([a for a in arguments if not isinstance(a, Chosen)], at, shape)
-    return _apart(arguments, at, shape) if made is None else made
+    return _one_after_another(arguments, at, shape) or _apart(arguments, at, shape)
 
 
-def _fibres_beside(values: Sequence[Value], at: int) -> Value:
-    """Arrays beside each other whose channels operations move, each its own."""
+def _fibres_beside(values: Sequence[Value], at: int, shape: Sequence[int]) -> Value:
+    """Arrays whose channels operations move, beside each other along the channels, each with its own."""
     first = values[0]
-    alike = at == len(first.layout) - 1 and all(v.layout[:at] == first.layout[:at] for v in values)
+    alike = at == len(shape) - 1 and all(v.layout[:at] == first.layout[:at] for v in values)
     if not alike or any(v.extents != first.extents or v.grid_axis(at) is not None for v in values):
-        return concatenated([v.known(v.field.unmoved()) for v in values], at, _with_size(values, at))
-    made = _counted(first)
-    for other in values[1:]:
-        more = _counted(other)
-        made = made.joined(more, concatenate([made.fibre, more.fibre]), linear=True)
-    layout = (*first.layout[:at], (Digit(sum(v.shape[at] for v in values)),))
-    return first.known(made, layout)
+        return concatenated([v.known(v.field.unmoved()) for v in values], at, shape)
+    fields = [v.field for v in values]
+    whole, *others = (
+        f if isinstance(f.fibre, Fibre) else replace(f, fibre=v.shape[-1]) for f, v in zip(fields, values, strict=True)
+    )
+    for other in others:
+        whole = whole.joined(other, concatenate([whole.fibre, other.fibre]), linear=True)
+    return first.known(whole, with_item(first.layout, at, (Digit(shape[at]),)))
 
 
-def _with_size(values: Sequence[Value], at: int) -> tuple[int, ...]:
-    shape = values[0].shape
-    return (*shape[:at], sum(v.shape[at] for v in values), *shape[at + 1 :])
+def _in_turns(values: Sequence[Value], at: int) -> Value | None:
+    """Tables over one stem, stacked along a new axis: node `f·i + o` of the result is node i of value o, of f values.
 
-
-def _counted(value: Value) -> Field:
-    """A value's field with its number of channels, unless it knows more of them."""
-    field = value.field
-    return field if isinstance(field.fibre, Fibre) else replace(field, fibre=value.shape[-1])
-
-
-def _woven(values: Sequence[Value], at: int) -> Value | None:
-    """Tables over one stem, stacked along a new axis: the offsets within blocks of nodes."""
-    first = values[0]
-    if len(values) == 1 or any(digits for digits in [value.layout[at] for value in values]):
+    That is one table over the stem if the values are laid out alike, put the same number where they read none, and read
+    different nodes along one grid axis at most; an infinite one at one pace. The offsets o are a digit of that axis.
+    """
+    first, count = values[0], len(values)
+    is_new_axis = not any(value.layout[at] for value in values)
+    if count == 1 or not is_new_axis or not 0 < first.dim <= MOST_AXES:
         return None
-    if any(v.token is not first.token or v.layout != first.layout for v in values):
-        return None
-    if first.dim == 0 or first.dim > MOST_AXES or len({v.kind == "max" for v in values}) > 1:
-        return None
-    if not all(same_number(v.fill, first.fill) for v in values):
-        return None
-    if len({v.extents for v in values}) > 1 or (first.kind == "max" and any(v.kind != "max" for v in values)):
+    alike = all(v.token is first.token and (v.layout, v.extents) == (first.layout, first.extents) for v in values)
+    one_fill = all(same_number(v.fill, first.fill) for v in values)
+    if not alike or not one_fill or len({v.kind == "max" for v in values}) > 1:
         return None
     apart = {
         i for v in values for i, (one, two) in enumerate(zip(first.tables, v.tables, strict=True)) if not one.same(two)
@@ -114,59 +96,62 @@ def _woven(values: Sequence[Value], at: int) -> Value | None:
     if len(apart) > 1:
         return None
     (axis,) = apart or {0}
-    if first.endless(axis) and len({v.tables[axis].pace for v in values}) > 1:
+    one_pace = not first.endless(axis) or len({v.tables[axis].pace for v in values}) == 1
+    if not one_pace or [digit.stride for digit in first.digits_of(axis)] != [1]:
         return None
-    if any(digit.stride != 1 for digit in first.digits_of(axis)) or len(first.digits_of(axis)) != 1:
-        return None
-    count = len(values)
-    tables = list(first.tables)
-    tables[axis] = interleaved([v.tables[axis].scaled(v.factor / first.factor) for v in values])
+    table = interleaved([v.tables[axis].scaled(v.factor / first.factor) for v in values])
     layout = [tuple(replace(d, stride=count) if d.axis == axis else d for d in digits) for digits in first.layout]
     layout[at] = (Digit(count, axis),)
-    extents = tuple(n * count if i == axis else n for i, n in enumerate(first.extents))
-    canvas = list(first.canvas)
+    extent, strip = first.extents[axis] * count, first.canvas[axis]
     if first.endless(axis):
-        canvas[axis] = canvas[axis].read_as(first.tables[axis], tables[axis])
+        strip = strip.read_as(first.tables[axis], table)
     else:
-        canvas[axis] = canvas[axis].cut_into(extents[axis], first.extents[axis])
-    kind = first.kind if all(v.kind == first.kind and v.factor == first.factor for v in values) else "sum"
+        strip = strip.cut_into(extent, first.extents[axis])
+    one_kind = all(v.kind == first.kind and v.factor == first.factor for v in values)
     return replace(
         first,
         again=None,
-        tables=tuple(tables),
+        tables=with_item(first.tables, axis, table),
         layout=tuple(layout),
-        extents=extents,
-        canvas=tuple(canvas),
-        kind=kind,
+        extents=with_item(first.extents, axis, extent),
+        canvas=with_item(first.canvas, axis, strip),
+        kind=first.kind if one_kind else "sum",
     )
 
 
-def _beside(arguments: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
+def _beside(arguments: Sequence[Operand], at: int, shape: Sequence[int]) -> Value:
     """Arrays one after the other along an axis that is free in all of them."""
-    values = [plain(a, at) for a in arguments if isinstance(a, Value)]
-    values = [v.laid_out(with_axis(v.layout, at, shape[at])) for v in values]
-    made, *others = values
+    values = [a.laid_out(with_item(a.layout, at, (Digit(shape[at]),))) for a in arguments if isinstance(a, Value)]
+    whole, *others = values
     for other in others:
-        made = join(made, other, linear=True)
-    if all(other.layout == values[0].layout for other in others) and made.layout == values[0].layout:
-        places = zip(*(v.canvas for v in values), made.extents, strict=True)
-        made = replace(made, canvas=tuple(first.common(rest, size) for first, *rest, size in places))
-    for constant in arguments:
-        if isinstance(constant, Constant):
-            made = with_constant(made, _widened(constant, at, shape[at]), "affine")
-    return mixed(made, "affine")
+        whole = join(whole, other, linear=True)
+    if all(v.layout == whole.layout for v in values):
+        places = zip(*(v.canvas for v in values), whole.extents, strict=True)
+        whole = replace(whole, canvas=tuple(first.common(rest, size) for first, *rest, size in places))
+    return _with_constants(whole, arguments, at, shape[at])
+
+
+def _with_constants(whole: Value, parts: Sequence[Operand], at: int, size: int) -> Value:
+    """Arrays one after the other, and the constants among them, along an axis on which nothing moves."""
+    for part in parts:
+        if isinstance(part, Constant):
+            whole = with_constant(whole, _widened(part, at, size), "affine")
+    return mixed(whole, "affine")
 
 
 def _widened(constant: Constant, axis: int, size: int) -> Constant:
     """What a constant that fills a part of a free axis says of the whole of it, as far as symmetry goes."""
-    shape = tuple(size if i == axis else n for i, n in enumerate(constant.shape))
-    varies = tuple(n > 1 if i == axis else v for i, (n, v) in enumerate(zip(shape, constant.varies, strict=True)))
+    shape, varies = with_item(constant.shape, axis, size), with_item(constant.varies, axis, size > 1)
     widths = [(0, size - n) if i == axis else (0, 0) for i, n in enumerate(constant.shape)]
     return constant.mapped(lambda array: np.pad(np.asarray(array), widths), shape, varies)
 
 
-def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequence[int]) -> Value | None:
-    """Pieces of one stem, and constants, one after the other along a grid axis: again a table over that stem."""
+def _one_after_another(parts: Sequence[Operand], at: int, shape: Sequence[int]) -> Value | None:
+    """Pieces of one stem, and numbers, one after the other along a grid axis: a table over that stem too.
+
+    So it is if all pieces are copies, sums or maxima of it with one factor, which differ in their rows along this axis
+    alone, and all numbers are one number, the same that the pieces put where they read none.
+    """
     values = [p for p in parts if isinstance(p, Value)]
     first = values[0]
     axis = first.grid_axis(at)
@@ -174,16 +159,9 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
         return None
     if first.endless(axis):
         return _between_ends(parts, at, shape)
-    for v in values:
-        alike = v.token is first.token and v.factor == first.factor and v.kind == first.kind
-        if not alike or v.grid_axis(at) != axis or v.dim != first.dim:
-            return None
-        if any(not one.same(two) for i, (one, two) in enumerate(zip(first.tables, v.tables, strict=True)) if i != axis):
-            return None
-        if any(one != two for i, (one, two) in enumerate(zip(first.layout, v.layout, strict=True)) if i != at):
-            return None
-    fills = [v.fill for v in values if any(t.has_constants for t in v.tables)]
-    tables = []
+    if not all(_continues(first, v, at, axis) for v in values):
+        return None
+    fills, tables = [v.fill for v in values if any(t.has_constants for t in v.tables)], []
     for p in parts:
         if isinstance(p, Value):
             tables.append(p.tables[axis])
@@ -194,36 +172,39 @@ def _one_after_another(parts: Sequence[Value | Constant], at: int, shape: Sequen
         tables.append(Table(np.full((p.shape[at], 1), FILL), np.ones((p.shape[at], 1))))
     if not all(same_number(fill, fills[0]) for fill in fills):
         return None
-    if first.kind == "max":
-        values_again = [p.again if isinstance(p, Value) else p for p in parts]
-        again = None
-        if all(p is not None for p in values_again):
-            again = _one_after_another([p for p in values_again if p is not None], at, shape)
-        first = replace(first, again=None)
-    else:
-        again = None
-    made = tuple(stacked(tables) if i == axis else t for i, t in enumerate(first.tables))
-    fill = fills[0] if fills else 0.0
-    return replace(retabled(replace(first, fill=fill), at, axis, made, shape[at]), again=again)
+    stems = [v.again for v in values if v.again is not None] if first.kind == "max" else []
+    again = _one_after_another(stems, at, shape) if stems and len(stems) == len(values) else None
+    plainly = replace(first, again=None, fill=fills[0] if fills else 0.0)
+    return replace(retabled(plainly, at, axis, stacked(tables), shape[at]), again=again)
 
 
-def _between_ends(parts: Sequence[Atom | Ends], at: int, shape: Sequence[int]) -> Value | None:
-    """On an infinite axis one part that is a view of all of it, or several that are so together; the others are padding
-    that depends on its ends at most."""
-    joined: list[tuple[int, Value | None, bool]] = []
+def _continues(first: Value, other: Value, at: int, axis: int) -> bool:
+    """Whether two tables over one stem differ in nothing but their rows along one array axis, a grid axis of both."""
+    if (other.token, other.factor, other.kind, other.dim) != (first.token, first.factor, first.kind, first.dim):
+        return False
+    tables = zip(first.tables, other.tables, strict=True)
+    same_tables = all(one.same(two) for i, (one, two) in enumerate(tables) if i != axis)
+    same_layout = with_item(first.layout, at, ()) == with_item(other.layout, at, ())
+    return other.grid_axis(at) == axis and same_tables and same_layout
+
+
+def _between_ends(parts: Sequence[Operand | Ends], at: int, shape: Sequence[int]) -> Value | None:
+    """Parts one after the other along an infinite axis, of which one is a view of all of it, or several are together.
+
+    Whatever else there is depends on the ends of the axis at most: it is padding, and plays no part. None if there is
+    no such view, or a second one.
+    """
+    runs: list[tuple[int, Value | None, bool]] = []  # where it starts, what it is, whether it has inner nodes
     start = 0
     for p in parts:
-        if isinstance(p, Chosen):
-            return None
-        one = p.value if isinstance(p, Ends) else p if isinstance(p, Value) else None
-        last = joined[-1][1] if joined else None
-        both = None if one is None or last is None else _continued(last, one, at)
-        if both is not None:
-            joined[-1] = joined[-1][0], both, joined[-1][2] or isinstance(p, Value)
+        value = p.value if isinstance(p, Ends) else p if isinstance(p, Value) else None
+        longer = None if value is None or not runs or runs[-1][1] is None else _continued(runs[-1][1], value, at)
+        if longer is not None:
+            runs[-1] = runs[-1][0], longer, runs[-1][2] or isinstance(p, Value)
         else:
-            joined.append((start, one, isinstance(p, Value)))
+            runs.append((start, value, isinstance(p, Value)))
         start += p.shape[at]
-    inner = [(start, v) for start, v, is_inner in joined if v is not None and is_inner]
+    inner = [(start, value) for start, value, has_inner in runs if value is not None and has_inner]
     if len(inner) != 1:
         return None
     [(start, whole)] = inner
@@ -235,29 +216,29 @@ def _between_ends(parts: Sequence[Atom | Ends], at: int, shape: Sequence[int]) -
 
 def _continued(one: Value, two: Value, at: int) -> Value | None:
     """Two parts of one array along an infinite axis as one, if the second begins where the first ends."""
-    axis = one.grid_axis(at)
-    alike = one.token is two.token and one.kind == two.kind and one.factor == two.factor
-    if axis is None or not alike or two.grid_axis(at) != axis or not one.endless(axis) or one.dim != two.dim:
+    axis, count = one.grid_axis(at), one.shape[at]
+    if axis is None or not one.endless(axis) or two.dim != one.dim:
         return None
-    if any(a != b for i, (a, b) in enumerate(zip(one.layout, two.layout, strict=True)) if i != at):
-        return None
-    count = one.shape[at]
-    for i, (a, b) in enumerate(zip(one.tables, two.tables, strict=True)):
-        if not (a.strided(count, 1) if i == axis else a).same(b):
-            return None
-    return strided(one, at, axis, 0, 1, count + two.shape[at])
+    follows = _continues(one, two, at, axis) and one.tables[axis].strided(count, 1).same(two.tables[axis])
+    return strided(one, at, axis, 0, 1, count + two.shape[at]) if follows else None
 
 
-def _apart(parts: Sequence[Atom], at: int, shape: Sequence[int]) -> Value:
+def _apart(parts: Sequence[Operand], at: int, shape: Sequence[int]) -> Value:
     """Different arrays one after the other along a grid axis: its nodes must stay where they are."""
-    made: Value | None = None
-    for part in parts:
-        if isinstance(part, Value):
-            free = freed(part, [at])
-            free = free.laid_out(with_axis(free.layout, at, shape[at]))
-            made = free if made is None else join(made, free, linear=True)
-    assert made is not None
-    for part in parts:
-        if isinstance(part, Constant):
-            made = with_constant(made, _widened(part, at, shape[at]), "affine")
-    return mixed(made, "affine")
+    loose = [freed(part, [at]) for part in parts if isinstance(part, Value)]
+    whole, *others = (value.laid_out(with_item(value.layout, at, (Digit(shape[at]),))) for value in loose)
+    for other in others:
+        whole = join(whole, other, linear=True)
+    return _with_constants(whole, parts, at, shape[at])
+
+
+def _why_joined(step: Step) -> str:
+    if tells_nodes_apart(step):
+        return "joined with values that differ from node to node"
+    return "different arrays lie one after the other"
+
+
+enter(
+    Primitive("concatenate", _concatenate, fibres="together", sees_ends=True, moves=True, reason=_why_joined),
+    Primitive("stack", _stack, moves=True),
+)

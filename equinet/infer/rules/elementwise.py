@@ -10,50 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.join import How, broadcast, common_shape, join, pointwise, with_constant
-from equinet.infer.rules.table import NoRule, rule
+from equinet.infer.constants import as_operands
+from equinet.infer.join import How, broadcast, common_shape, join, of_all, pointwise, with_constant
+from equinet.infer.ledger import Step, tells_nodes_apart
+from equinet.infer.primitives import NoRule, Primitive, Rule, enter, value_of
+from equinet.infer.rules import spectra
 from equinet.infer.strips import Strip
 from equinet.infer.tables import Table, beside, snapped
-from equinet.infer.values import LEAST, Atom, Chosen, Constant, Value, same_number
-
-# fmt: off
-INCREASING = (
-    "asinh", "atan", "cbrt", "ceil", "erf", "exp", "exp2", "expm1", "floor", "logistic", "round", "sign", "sinh",
-    "tanh",
-)
-UNARY = (
-    "abs", "acos", "acosh", "asin", "atanh", "bessel_i0e", "bessel_i1e", "bitcast_convert_type", "clz", "conj", "cos",
-    "cosh", "digamma", "erf_inv", "erfc", "imag", "integer_pow", "is_finite", "lgamma", "log", "log1p", "not",
-    "population_count", "real", "reduce_precision", "rsqrt", "sin", "sqrt", "square", "tan",
-)
-BINARY = (
-    "and", "atan2", "complex", "eq", "eq_to", "ge", "gt", "igamma", "igamma_grad_a", "igammac", "le", "le_to", "lt",
-    "lt_to", "ne", "nextafter", "or", "polygamma", "pow", "random_gamma_grad", "rem",
-    "shift_left", "shift_right_arithmetic", "shift_right_logical", "xor", "zeta",
-)
-SAME = (
-    "copy", "copy_p", "device_put", "layout_constraint", "name", "optimization_barrier", "pvary",
-    "sharding_constraint", "stop_gradient",
-)
-# fmt: on
-ELEMENTWISE = {
-    *(set(INCREASING) | set(UNARY) | set(BINARY) | set(SAME)) - {"bitcast_convert_type"},
-    *("add", "add_any", "clamp", "convert_element_type", "div", "max", "min", "mul", "neg", "select_n", "sub"),
-    "regularized_incomplete_beta",
-}
-"""Operations that do the same at every place, so that of operands that do not vary along an axis nothing varies."""
+from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, same_number, with_item
 
 
-def _only(arguments: Sequence[Atom]) -> Value:
-    (value,) = arguments
-    if not isinstance(value, Value):
-        raise NoRule("it is applied to the phase that a polyphase layer chose")
-    return value
-
-
-@rule(*SAME)
-def _same(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    del equation
+def _same(_: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return list(arguments)
 
 
@@ -62,27 +29,24 @@ def _is_real(equation: Equation) -> bool:
     return bool(jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.floating))
 
 
-@rule(*INCREASING)
-def _increasing(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _increasing(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     """Of all real numbers, and NaN of NaN: `max(f(a), f(b)) = f(max(a, b))`. Functions of a part of them are not here:
     of a maximum of two numbers with one outside the domain they know nothing.
     """
-    return [pointwise(_only(arguments), "monotone" if _is_real(equation) else "any")]
+    return [pointwise(value_of(arguments[0]), "monotone" if _is_real(equation) else "any")]
 
 
-@rule(*UNARY)
-def _unary(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    if equation.name == "bitcast_convert_type" and equation.shapes[0] != equation.input_shape(0):
+def _unary(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    if equation.shapes[0] != equation.input_shape(0):
         raise NoRule("it changes the number of bytes of an element")
-    return [pointwise(_only(arguments), "any")]
+    return [pointwise(value_of(arguments[0]), "any")]
 
 
-@rule("convert_element_type")
-def _convert(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _convert(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     """The identity between floats if no bit is lost, and increasing if some are. Of integers increasing, if the new
     type has numbers for all of them: others wrap around or collapse, as floats do that become integers, NaN with them.
     """
-    value, old, new = _only(arguments), equation.inputs[0].aval.dtype, equation.params["new_dtype"]
+    value, old, new = value_of(arguments[0]), equation.inputs[0].aval.dtype, equation.params["new_dtype"]
     if _is_rounded(old) and _is_rounded(new):
         # Padding that is the least number of the old type is not that of the new one.
         exact = _holds_all(old, new) and (old == new or value.fill != LEAST)
@@ -103,34 +67,42 @@ def _is_rounded(kind: Any) -> bool:
     return bool(jnp.issubdtype(kind, jnp.floating)) and jnp.dtype(kind).itemsize > 1
 
 
-@rule("neg")
-def _negative(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    del equation
-    value = _only(arguments)
+def _negative(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    value = value_of(arguments[0])
     return [pointwise(value, "any") if value.kind == "max" else replace(value, factor=-value.factor)]
 
 
-@rule("mul", "div")
-def _scale(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    """Linear: of integers too, whose products wrap around as sums do, but whose quotients are cut off."""
-    (a, b), divides = arguments, equation.name == "div"
-    floats = not jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.integer)
-    how = "linear" if floats or not divides else "any"
-    reach = 2.0 ** (jnp.finfo(equation.inputs[0].aval.dtype).maxexp // 4) if floats else 0.0
-    if isinstance(a, Value) and isinstance(b, Constant):
-        return [_scaled(a, b, reach, inverse=divides) or with_constant(a, b, how)]
-    if isinstance(a, Constant) and isinstance(b, Value):
-        if divides:
-            return [with_constant(b, a, "any")]
-        return [_scaled(b, a, reach, inverse=False) or with_constant(b, a, how)]
-    return [_joined(arguments, linear=False)]
+def _product(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Linear in one operand where the other is a constant; of integers too, whose products wrap around as sums do."""
+    a, b = arguments
+    if isinstance(a, Value) and isinstance(b, Value):
+        return [join(a, b, linear=False)]
+    value, constant = (value_of(a), b) if isinstance(b, Constant) else (value_of(b), a)
+    assert isinstance(constant, Constant)
+    return [_scaled(value, constant, _reach(equation), inverse=False) or with_constant(value, constant, "linear")]
+
+
+def _quotient(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Linear in the numerator where the denominator is a constant; not of integers, whose quotients are cut off."""
+    a, b = arguments
+    if not isinstance(a, Value) or not isinstance(b, Constant):
+        return [_with(arguments, "any")]
+    reach = _reach(equation)
+    return [_scaled(a, b, reach, inverse=True) or with_constant(a, b, "linear" if reach else "any")]
+
+
+def _reach(equation: Equation) -> float:
+    """How large or small products of constants may be, lest values of ordinary size overflow on the way; of integers,
+    which do not scale, 0."""
+    kind = equation.inputs[0].aval.dtype
+    return 0.0 if jnp.issubdtype(kind, jnp.integer) else 2.0 ** (jnp.finfo(kind).maxexp // 4)
 
 
 def _scaled(value: Value, constant: Constant, reach: float, *, inverse: bool) -> Value | None:
-    """A copy or sum of nodes times a number, or times one number for each node along one axis.
+    """A table of copies or sums of nodes times a number, or times one number for each node along one axis, as a table.
 
-    Args:
-        reach: how large or small a product of such numbers may be, lest values of ordinary size overflow on the way.
+    None where the factor is no weight of one: it is not known or not finite, or 0, by which nodes that differ become
+    equal; it varies along channels, or along more than one axis; or its products leave the reach.
     """
     value = value.again or value
     if value.kind == "max" or not value.layout or not reach:
@@ -164,73 +136,60 @@ def _scaled(value: Value, constant: Constant, reach: float, *, inverse: bool) ->
     return replace(value, tables=tuple(tables), kind="sum")
 
 
-@rule("add", "sub", "add_any")
-def _sum(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _sum(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Value):
-        merged = _summed(a, replace(b, factor=-b.factor) if equation.name == "sub" else b)
-        return [merged or join(a, b, linear=True)]
+        return [_summed(a, b) or join(a, b, linear=True)]
     return [_with(arguments, "affine")]
 
 
-@rule("max")
-def _maximum(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    del equation
+def _difference(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    a, b = arguments
+    if isinstance(a, Value) and isinstance(b, Value):
+        return [_summed(a, replace(b, factor=-b.factor)) or join(a, b, linear=True)]
+    return [_with(arguments, "affine")]
+
+
+def _maximum(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Value):
         return [_greatest(a, b) or join(a, b, linear=False)]
     return [_with(arguments, "monotone")]
 
 
-@rule("min")
-def _minimum(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    del equation
+def _minimum(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
     return [_with(arguments, "monotone")]
 
 
-@rule(*BINARY)
-def _binary(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    del equation
+def _binary(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
     return [_with(arguments, "any")]
 
 
-@rule("clamp", "select_n", "regularized_incomplete_beta")
-def _several(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    if equation.name == "clamp" and not any(isinstance(a, Value) for a in (arguments[0], arguments[2])):
-        lo, value, hi = arguments
-        scalars = all(isinstance(c, Constant) and not any(c.actually_varies) for c in (lo, hi))
-        if isinstance(value, Value) and scalars:
-            return [pointwise(value, "monotone")]
-    shape = equation.shapes[0]
-    values = [a for a in arguments if isinstance(a, Value)]
-    if any(isinstance(a, Chosen) for a in arguments):
-        raise NoRule("it is applied to the phase that a polyphase layer chose")
-    made = values[0]
-    for other in values[1:]:
-        made = join(made, other, linear=False)
-    for constant in arguments:
-        if isinstance(constant, Constant):
-            made = with_constant(made, constant, "any")
-    if made.shape != shape:
+def _clamped(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Increasing, between two numbers."""
+    low, value, high = arguments
+    bounds = [c for c in (low, high) if isinstance(c, Constant) and not any(c.actually_varies)]
+    if isinstance(value, Value) and len(bounds) == 2:
+        return [pointwise(value, "monotone")]
+    return _several(equation, arguments)
+
+
+def _several(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Any function of the entries of all operands at one place."""
+    whole = of_all(arguments)
+    if whole.shape != equation.shapes[0]:
         raise NoRule("its operands have other shapes than its result")
-    return [pointwise(made, "any")]
+    return [pointwise(whole, "any")]
 
 
-def _with(arguments: Sequence[Atom], how: How) -> Value:
+def _with(arguments: Sequence[Operand], how: How) -> Value:
     """A function of two operands, of the given kind in the first where the second is a constant."""
     a, b = arguments
-    if isinstance(a, Value) and isinstance(b, Constant):
-        return with_constant(a, b, how)
-    if isinstance(a, Constant) and isinstance(b, Value):
+    if isinstance(b, Constant):
+        return with_constant(value_of(a), b, how)
+    if isinstance(a, Constant):
         return with_constant(b, a, how)
-    return _joined(arguments, linear=how == "affine")
-
-
-def _joined(arguments: Sequence[Atom], *, linear: bool) -> Value:
-    a, b = arguments
-    if not isinstance(a, Value) or not isinstance(b, Value):
-        raise NoRule("it is applied to the phase that a polyphase layer chose")
-    return join(a, b, linear=linear)
+    return join(a, b, linear=how == "affine")
 
 
 def _one_axis_apart(a: Value, b: Value) -> int | None:
@@ -247,8 +206,7 @@ def _canvas(value: Value, axis: int, table: Table) -> tuple[Strip, ...]:
     """The strips of a value that is read through another table along one axis."""
     if not value.endless(axis):
         return value.canvas
-    strip = value.canvas[axis].read_as(value.tables[axis], table)
-    return tuple(strip if i == axis else old for i, old in enumerate(value.canvas))
+    return with_item(value.canvas, axis, value.canvas[axis].read_as(value.tables[axis], table))
 
 
 def _summed(a: Value, b: Value) -> Value | None:
@@ -283,3 +241,64 @@ def _greatest(a: Value, b: Value) -> Value | None:
     fill, canvas = filled[0].fill if filled else 0.0, _canvas(a, axis, tables[axis])
     made = replace(a, tables=tuple(tables), kind="max", fill=fill, again=None, canvas=canvas)
     return replace(made, again=made.restem())
+
+
+def _each(name: str, rule: Rule, **facts: Any) -> Primitive:
+    """The row of what does the same at every place."""
+    return Primitive(name, rule, varies=as_operands, **facts)
+
+
+def _why_combined(step: Step) -> str:
+    alone = len(step.before) == 1
+    return "combined with values that differ from node to node" if alone and tells_nodes_apart(step) else ""
+
+
+def _passed(name: str, **facts: Any) -> Primitive:
+    """The row of what gives back its operands."""
+    return _each(name, _same, fibres="permuted", takes_phases=True, moves=True, quiet=True, **facts)
+
+
+# fmt: off
+enter(
+    _passed("copy", spectral=spectra.multiplied), _passed("stop_gradient", spectral=spectra.multiplied),
+    _passed("device_put"), _passed("layout_constraint"), _passed("name"), _passed("optimization_barrier"),
+    _passed("pvary"), _passed("sharding_constraint"),
+    _each("convert_element_type", _convert, spectral=spectra.multiplied, moves=True, quiet=True),
+    _each("neg", _negative, spectral=spectra.multiplied),
+    _each("add", _sum, spectral=spectra.summed, combination="sum", fibres="together", reason=_why_combined),
+    _each("add_any", _sum, spectral=spectra.summed),
+    _each("sub", _difference, spectral=spectra.summed, fibres="together", reason=_why_combined),
+    _each("mul", _product, spectral=spectra.multiplied, reason=_why_combined),
+    _each("div", _quotient, spectral=spectra.divided, reason=_why_combined),
+    _each("max", _maximum, combination="max", fibres="permuted"),
+    _each("min", _minimum, combination="min", fibres="permuted"),
+    _each("clamp", _clamped),
+    _each("select_n", _several, reason=_why_combined),
+    _each("regularized_incomplete_beta", _several),
+    # Increasing on all real numbers.
+    _each("exp", _increasing, fibres="permuted"), _each("logistic", _increasing, fibres="permuted"),
+    _each("erf", _increasing, fibres="permuted"), _each("tanh", _increasing, fibres="permuted"),
+    _each("asinh", _increasing), _each("atan", _increasing), _each("cbrt", _increasing), _each("ceil", _increasing),
+    _each("exp2", _increasing), _each("expm1", _increasing), _each("floor", _increasing),
+    _each("round", _increasing), _each("sign", _increasing), _each("sinh", _increasing),
+    # Of one number.
+    _each("sin", _unary, fibres="permuted"), _each("cos", _unary, fibres="permuted"),
+    _each("abs", _unary, spectral=spectra.magnitude), _each("acos", _unary), _each("acosh", _unary),
+    _each("asin", _unary), _each("atanh", _unary), _each("bessel_i0e", _unary), _each("bessel_i1e", _unary),
+    _each("clz", _unary), _each("conj", _unary), _each("cosh", _unary), _each("digamma", _unary),
+    _each("erf_inv", _unary), _each("erfc", _unary), _each("imag", _unary), _each("integer_pow", _unary),
+    _each("is_finite", _unary), _each("lgamma", _unary), _each("log", _unary), _each("log1p", _unary),
+    _each("not", _unary), _each("population_count", _unary), _each("real", _unary),
+    _each("reduce_precision", _unary), _each("rsqrt", _unary), _each("sqrt", _unary), _each("square", _unary),
+    _each("tan", _unary),
+    Primitive("bitcast_convert_type", _unary),
+    # Of two numbers.
+    _each("and", _binary), _each("atan2", _binary), _each("complex", _binary), _each("eq", _binary),
+    _each("eq_to", _binary), _each("ge", _binary), _each("gt", _binary), _each("igamma", _binary),
+    _each("igamma_grad_a", _binary), _each("igammac", _binary), _each("le", _binary), _each("le_to", _binary),
+    _each("lt", _binary), _each("lt_to", _binary), _each("ne", _binary), _each("nextafter", _binary),
+    _each("or", _binary), _each("polygamma", _binary), _each("pow", _binary), _each("rem", _binary),
+    _each("shift_left", _binary), _each("shift_right_arithmetic", _binary), _each("shift_right_logical", _binary),
+    _each("xor", _binary), _each("zeta", _binary),
+)
+# fmt: on

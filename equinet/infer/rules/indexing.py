@@ -6,27 +6,41 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.lax import GatherScatterMode
 
-from equinet.infer.compat import Equation
+from equinet.infer.compat import Equation, landed, update_of, updated
 from equinet.infer.join import join, mixed, pointwise, with_constant
+from equinet.infer.primitives import Combination, NoRule, Primitive, enter, neutral, row_of, value_of
 from equinet.infer.rows import part_of, picked
-from equinet.infer.rules.table import NoRule, rule
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Ends, Value, same_number
+from equinet.infer.rules import spectra
+from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number
 from equinet.infer.views import freed
 from equinet.symmetry.windows import FILL
 
 
-@rule("gather", "dynamic_slice")
-def _gather(equation: Equation, arguments: Sequence[Atom]) -> list[Value | Ends]:
+def _gather(equation: Equation, arguments: Sequence[Operand]) -> list[Value | Ends]:
     value, *indices = arguments
-    if not isinstance(value, Value) or not all(isinstance(i, Constant) and i.array is not None for i in indices):
+    known = _known(indices)
+    if not isinstance(value, Value) or known is None:
         return [_unordered(equation, arguments)]
-    given = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
-    return [_moved(value, _places(equation, given), equation.shapes[0])]
+    return [_moved(value, _places(equation, known[0]), equation.shapes[0])]
+
+
+def _dynamic_slice(equation: Equation, arguments: Sequence[Operand]) -> list[Value | Ends]:
+    value, *indices = arguments
+    known, sizes = _known(indices), equation.params["slice_sizes"]
+    if not isinstance(value, Value) or known is None:
+        return [_unordered(equation, arguments)]
+    starts = [np.clip(int(start), 0, n - size) for start, n, size in zip(known, value.shape, sizes, strict=True)]
+    ranges = enumerate(zip(starts, sizes, strict=True))
+    return [_moved(value, [_Places(start + np.arange(n), [at]) for at, (start, n) in ranges], equation.shapes[0])]
+
+
+def _known(indices: Sequence[Operand]) -> list[np.ndarray] | None:
+    """The values of constants; None unless all are known."""
+    known = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
+    return known if len(known) == len(indices) else None
 
 
 @dataclass(frozen=True)
@@ -46,18 +60,13 @@ class _Places:
         return np.atleast_1d(self.numbers[tuple(slice(None) if a == axis else 0 for a in self.axes)])
 
 
-def _places(equation: Equation, indices: Sequence[np.ndarray]) -> list[_Places]:
+def _places(equation: Equation, indices: np.ndarray) -> list[_Places]:
     """Where a gather reads, for each axis of its operand.
 
     Raises:
         NoRule: if it reads out of bounds.
     """
     shape, sizes = equation.input_shape(0), equation.params["slice_sizes"]
-    if equation.name == "dynamic_slice":
-        starts = [np.clip(int(start), 0, n - size) for start, n, size in zip(indices, shape, sizes, strict=True)]
-        return [
-            _Places(start + np.arange(size), [at]) for at, (start, size) in enumerate(zip(starts, sizes, strict=True))
-        ]
     numbers = equation.params["dimension_numbers"]
     inside = iter(numbers.offset_dims)
     outside = [axis for axis in range(len(equation.shapes[0])) if axis not in numbers.offset_dims]
@@ -70,7 +79,7 @@ def _places(equation: Equation, indices: Sequence[np.ndarray]) -> list[_Places]:
             continue
         starts, along = np.asarray(0), []
         if axis in components:
-            starts, along = indices[0][..., components[axis]].astype(np.int64), outside
+            starts, along = indices[..., components[axis]].astype(np.int64), outside
         if equation.params["mode"] == GatherScatterMode.CLIP:
             starts = np.clip(starts, 0, n - size)
         if ((starts < 0) | (starts > n - size)).any():
@@ -83,7 +92,12 @@ def _places(equation: Equation, indices: Sequence[np.ndarray]) -> list[_Places]:
 
 
 def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value | Ends:
-    """A copy of elements, given the place that each comes from, where each axis is indexed by itself."""
+    """A copy of elements, given the place that each comes from.
+
+    It is taken axis by axis if each axis of the operand is indexed along one axis of the result at most, and no two
+    along the same: entry j of the result is then entry (r₁(j₁), r₂(j₂), …) of the operand, and a row r of numbers
+    along one axis is a table of copies. Where indices depend on two axes at once, places are shuffled.
+    """
     varying = [read.varying for read in places]
     taken = [axis for axes in varying for axis in axes]
     if any(len(axes) > 1 for axes in varying) or len(set(taken)) != len(taken):
@@ -92,17 +106,14 @@ def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Val
     sources: list[int | None] = [next(iter(axes), None) for axes in varying]
     for i, read in enumerate(places):
         if sources[i] is None and any(digit.axis is not None for digit in value.layout[i]):
-            # One node, again and again, along an axis of the result that nothing else varies along.
+            # One node, time after time, along an axis of the result that nothing else varies along.
             sources[i] = next((axis for axis in reversed(read.axes) if axis not in sources), None)
-    changed = {
-        i: row
-        for i, (read, axis) in enumerate(zip(places, sources, strict=True))
-        if not np.array_equal(row := read.row(axis), np.arange(old[i]))
-    }
-    if len(changed) == 1 and sources == list(range(len(shape))):
-        [(i, row)] = changed.items()
+    rows = [read.row(axis) for read, axis in zip(places, sources, strict=True)]
+    other = {i: row for i, row in enumerate(rows) if not np.array_equal(row, np.arange(old[i]))}
+    if len(other) == 1 and sources == list(range(len(shape))):
+        [(i, row)] = other.items()
         return part_of(value, i, row)
-    for i, row in changed.items():
+    for i, row in other.items():
         value = picked(value, i, row)
     spent = [i for i, axis in enumerate(sources) if axis is None]
     if any(digit.axis is not None for i in spent for digit in value.layout[i]):
@@ -121,71 +132,73 @@ def _shuffled(value: Value, shape: Sequence[int]) -> Value:
     return mixed(free, "affine", tuple((Digit(n),) for n in shape))
 
 
-def _unordered(equation: Equation, arguments: Sequence[Atom]) -> Value:
+def _unordered(equation: Equation, arguments: Sequence[Operand]) -> Value:
     """A gather or scatter at places that depend on the input: all nodes are kept in place, in every operand."""
-    made: Value | None = None
-    shape = equation.shapes[0]
-    for a in arguments:
-        if isinstance(a, Chosen):
-            raise NoRule("it is applied to the phase that a polyphase layer chose")
-        if isinstance(a, Value):
-            loose = _shuffled(a, shape)
-            made = loose if made is None else join(made, loose, linear=False)
-    assert made is not None
-    return pointwise(made, "any")
+    whole, *others = (_shuffled(a, equation.shapes[0]) for a in arguments if isinstance(a, Value))
+    for other in others:
+        whole = join(whole, other, linear=False)
+    return pointwise(whole, "any")
 
 
-_SETS = ("dynamic_update_slice", "scatter")
+def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Updates that change the operand where they land; if they add up or multiply, as often as they do.
 
-
-@rule("dynamic_update_slice", "scatter", "scatter-add", "scatter-sub", "scatter-mul", "scatter-min", "scatter-max")
-def _scatter(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    """Updates that change the operand where they land; if they add up or multiply, as often as they do."""
-    operand, updates, indices = _scattered(equation, arguments)
-    if isinstance(operand, Chosen) or isinstance(updates, Chosen):
-        raise NoRule("it is applied to the phase that a polyphase layer chose")
-    given = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
-    if len(given) < len(indices):
+    The result at a place is a function of the operand there and of what lands there. So it is kept what moves the
+    operand, the updates at their places, and the number of updates that land (whether any does, where more make no
+    difference) alike. Where the updates are known, their own effect on a number without a trace takes their place.
+    """
+    operand, updates, indices = update_of(equation, arguments)
+    combination, known = _combination(equation), _known(indices)
+    if known is None:
         return [_unordered(equation, arguments)]
-    shape = equation.shapes[0]
-    counts = landed(equation, np.ones(updates.shape, np.int32), given)
-    applies = equation.name == "scatter" and equation.params.get("update_jaxpr") is not None
+    shape, applies = equation.shapes[0], combination == "last" and equation.params.get("update_jaxpr") is not None
+    counts = landed(equation, np.ones(updates.shape, np.int32), known)
     if isinstance(updates, Value):
         if applies:
             raise NoRule("it applies a function of its own where it lands")
-        made = _placed(equation, updates, given, counts, _fill(equation, operand))
-        if isinstance(operand, Constant) and made is not None:
-            return [made]
-        made = _shuffled(updates, shape) if made is None else made
-        made = join(operand, made, linear=False) if isinstance(operand, Value) else made
-    elif isinstance(operand, Value):
-        made = operand
-        if updates.array is not None and not applies:
-            made = with_constant(made, Constant.of(_combined(equation, updates.array, given)), "any")
-        elif any(updates.varies):
-            made = with_constant(made, Constant.arbitrary(shape), "any")
+        placed = _placed(equation, updates, known, counts, _fill(equation, operand))
+        if isinstance(operand, Constant) and placed is not None:
+            return [placed]
+        result = _shuffled(updates, shape) if placed is None else placed
+        result = join(operand, result, linear=False) if isinstance(operand, Value) else result
     else:
-        raise NoRule("nothing that it moves depends on the input")
-    once = equation.name in (*_SETS, "scatter-min", "scatter-max") and not applies
+        result = value_of(operand)
+        if updates.array is not None and not applies:
+            kind = equation.inputs[0].aval.dtype
+            blank = np.full(shape, neutral(combination, kind), kind)
+            effect = Constant.of(updated(equation, blank, updates.array.astype(kind), known))
+            result = with_constant(result, effect, "any")
+        elif any(updates.varies):
+            result = with_constant(result, Constant.arbitrary(shape), "any")
+    once = combination in ("last", "min", "max") and not applies
     where = Constant.of(counts > 0 if once else counts)
-    return [pointwise(with_constant(made, where, "any"), "any")]
+    return [pointwise(with_constant(result, where, "any"), "any")]
 
 
-def _fill(equation: Equation, operand: Atom) -> float | None:
+def _combination(equation: Equation) -> Combination:
+    """What an update makes of what was there."""
+    combination = row_of(equation).combination
+    assert combination is not None
+    return combination
+
+
+def _fill(equation: Equation, operand: Operand) -> float | None:
     """What is where no update lands, and nothing else is: None if that is no number, or if updates change it."""
     if isinstance(operand, Value):
         return 0.0
-    if not isinstance(operand, Constant) or operand.fill is None:
-        return None
-    adds = equation.name == "scatter-add" and same_number(operand.fill, 0.0)
-    return operand.fill if equation.name in _SETS or adds else None
+    combination, fill = _combination(equation), operand.fill
+    adds_to_zero = combination == "sum" and fill is not None and same_number(fill, 0.0)
+    return fill if combination == "last" or adds_to_zero else None
 
 
 def _placed(
     equation: Equation, updates: Value, indices: Sequence[np.ndarray], counts: np.ndarray, fill: float | None
 ) -> Value | None:
-    """Updates at the places they land at, a number elsewhere; None unless each has a place of its own, found axis by
-    axis."""
+    """Updates at the places they land at, a number elsewhere: a table of copies along each axis.
+
+    So it is if each update lands, none beside another, and the places are a product: an update's place along each axis
+    depends on its own number along that axis alone. Numbers of updates are sent to their places to see that.
+    """
     given, shape = updates.shape, equation.shapes[0]
     if fill is None or len(given) != len(shape) or counts.max() > 1 or int(counts.sum()) != prod(given):
         return None
@@ -203,40 +216,22 @@ def _placed(
     return updates
 
 
-def landed(equation: Equation, numbers: np.ndarray, indices: Sequence[np.ndarray]) -> np.ndarray:
-    """Numbers in place of updates at known places, added up where they land; 0 where none does."""
-    blank = jnp.zeros(equation.shapes[0], jnp.int32)
-    with jax.ensure_compile_time_eval():
-        if equation.name == "dynamic_update_slice":
-            return np.asarray(jax.lax.dynamic_update_slice(blank, jnp.asarray(numbers), indices))
-        params = equation.params
-        made = jax.lax.scatter_add(
-            blank, jnp.asarray(indices[0]), jnp.asarray(numbers), params["dimension_numbers"], mode=params["mode"]
-        )
-        return np.asarray(made)
-
-
-def _combined(equation: Equation, updates: np.ndarray, indices: Sequence[np.ndarray]) -> np.ndarray:
-    """What known updates make of the number that they leave no trace of: of 0, of 1, of the largest, of the least."""
-    kind = equation.inputs[0].aval.dtype
-    if equation.name in ("scatter-min", "scatter-max"):
-        least = equation.name == "scatter-max"
-        if jnp.issubdtype(kind, jnp.floating):
-            neutral = -np.inf if least else np.inf
-        elif jnp.issubdtype(kind, jnp.bool_):
-            neutral = not least
-        else:
-            neutral = jnp.iinfo(kind).min if least else jnp.iinfo(kind).max
-    else:
-        neutral = 1 if equation.name == "scatter-mul" else 0
-    operand, updates = np.full(equation.shapes[0], neutral, kind), updates.astype(kind)
-    slicing = equation.name == "dynamic_update_slice"
-    return np.asarray(equation.run([operand, updates, *indices] if slicing else [operand, *indices, updates])[0])
-
-
-def _scattered(equation: Equation, arguments: Sequence[Atom]) -> tuple[Atom, Atom, list[Atom]]:
-    if equation.name == "dynamic_update_slice":
-        operand, updates, *indices = arguments
-        return operand, updates, indices
-    operand, index, updates = arguments
-    return operand, updates, [index]
+_BY_PLACE = "elements are set by position"
+enter(
+    Primitive("gather", _gather, moves=True, reason="elements are picked by position"),
+    Primitive("dynamic_slice", _dynamic_slice, moves=True, reason="elements are picked by position"),
+    Primitive(
+        "dynamic_update_slice",
+        _scatter,
+        spectral=spectra.placed,
+        combination="last",
+        moves=True,
+        reason=_BY_PLACE,
+    ),
+    Primitive("scatter", _scatter, spectral=spectra.placed, combination="last", moves=True, reason=_BY_PLACE),
+    Primitive("scatter-add", _scatter, spectral=spectra.placed, combination="sum", reason=_BY_PLACE),
+    Primitive("scatter-sub", _scatter, combination="difference"),
+    Primitive("scatter-mul", _scatter, combination="product"),
+    Primitive("scatter-min", _scatter, combination="min"),
+    Primitive("scatter-max", _scatter, combination="max"),
+)

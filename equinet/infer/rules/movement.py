@@ -7,17 +7,19 @@ from collections.abc import Sequence
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.constants import as_reshaped, as_spread, as_transposed
 from equinet.infer.join import held
+from equinet.infer.ledger import Step, shown
+from equinet.infer.primitives import NoRule, Primitive, enter, value_of
 from equinet.infer.rows import part_of, picked
-from equinet.infer.rules.table import NoRule, rule, value_of
+from equinet.infer.rules import spectra
 from equinet.infer.tables import Kernel
-from equinet.infer.values import Atom, Constant, Digit, Ends, Value, same_number
+from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.symmetry.windows import FILL
 
 
-@rule("reshape")
-def _reshape(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _reshape(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, shape = value_of(arguments[0]), equation.shapes[0]
     if equation.params.get("dimensions") is not None:
         raise NoRule("it reorders dimensions")
@@ -30,20 +32,17 @@ def _reshape(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [value.laid_out(made)]
 
 
-@rule("squeeze", "expand_dims")
-def _squeeze(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _squeeze(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, gone = value_of(arguments[0]), {d % len(equation.input_shape(0)) for d in equation.params["dimensions"]}
     return [value.laid_out(tuple(digits for i, digits in enumerate(value.layout) if i not in gone))]
 
 
-@rule("transpose")
-def _transpose(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _transpose(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value = value_of(arguments[0])
     return [value.laid_out(tuple(value.layout[i] for i in equation.params["permutation"]))]
 
 
-@rule("broadcast_in_dim")
-def _broadcast(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _broadcast(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, shape = value_of(arguments[0]), equation.shapes[0]
     layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=True),) for n in shape]
     old = equation.input_shape(0)
@@ -53,12 +52,11 @@ def _broadcast(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [value.laid_out(tuple(layout))]
 
 
-def _part(atom: Atom | Ends) -> Value | Ends:
+def _part(atom: Operand | Ends) -> Value | Ends:
     return atom if isinstance(atom, Ends) else value_of(atom)
 
 
-@rule("slice")
-def _slice(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value | Ends]:
+def _slice(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:
     value, shape = _part(arguments[0]), equation.input_shape(0)
     starts, limits = equation.params["start_indices"], equation.params["limit_indices"]
     steps = equation.params["strides"] or (1,) * len(shape)
@@ -68,8 +66,7 @@ def _slice(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value |
     return [value]
 
 
-@rule("split")
-def _split(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value | Ends]:
+def _split(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:
     value, axis, start, made = _part(arguments[0]), equation.params["axis"], 0, []
     for size in equation.params["sizes"]:
         made.append(part_of(value, axis, np.arange(start, start + size)))
@@ -77,20 +74,14 @@ def _split(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value |
     return made
 
 
-@rule("rev")
-def _reverse(equation: Equation, arguments: Sequence[Atom | Ends]) -> list[Value | Ends]:
+def _reverse(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:
     value = _part(arguments[0])
     for i in equation.params["dimensions"]:
         value = part_of(value, i, np.arange(value.shape[i])[::-1])
     return [value]
 
 
-SEES_ENDS = ("slice", "split", "rev", "concatenate")
-"""Operations whose rules take ends of an axis as what they are; any other sees arrays like any other."""
-
-
-@rule("pad")
-def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _pad(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, constant = arguments
     config = equation.params["padding_config"]
     if not isinstance(value, Value) or not isinstance(constant, Constant):
@@ -110,16 +101,27 @@ def _pad(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
             reading = Kernel(1, 1, 1, between + 1, lo, hi, Kernel.free(1))
             if value.is_partial(axis) and max(lo, hi) > between:
                 value = held(value, {axis})  # what is put beside it takes the place of nodes in the middle of the axis
-            whole = _with_digit(value, i, Digit(len(rows), axis))
-            value = read_axis(whole, axis, reading, len(rows), {}, "sum")
-            value = (
-                value if fill is not None and same_number(fill, 0.0) else value.known(value.field.rename_constants())
-            )
+            whole = with_item(value.layout, i, (Digit(len(rows), axis),))
+            value = read_axis(value.laid_out(whole), axis, reading, len(rows), {}, "sum")
+            value = value if fill is not None and same_number(fill, 0.0) else value.known(value.field.rename_constants())
         else:
             value = picked(value, i, rows, float("nan") if fill is None else fill)
             value = value.restem() if fill is None else value
     return [value]
 
 
-def _with_digit(value: Value, array_axis: int, digit: Digit) -> Value:
-    return value.laid_out(tuple((digit,) if i == array_axis else old for i, old in enumerate(value.layout)))
+def _why_cut(step: Step) -> str:
+    strides = step.equation.params["strides"] or (1,)
+    return f"stride {shown(strides)}" if max(strides) > 1 else "a part is cut out"
+
+
+enter(
+    Primitive("reshape", _reshape, varies=as_reshaped, moves=True, quiet=True, reason="nodes become channels"),
+    Primitive("squeeze", _squeeze, varies=as_reshaped, moves=True, quiet=True),
+    Primitive("transpose", _transpose, spectral=spectra.transposed, varies=as_transposed, moves=True, quiet=True),
+    Primitive("broadcast_in_dim", _broadcast, varies=as_spread, moves=True, quiet=True),
+    Primitive("slice", _slice, spectral=spectra.sliced, sees_ends=True, moves=True, reason=_why_cut),
+    Primitive("split", _split, sees_ends=True, moves=True),
+    Primitive("rev", _reverse, sees_ends=True, moves=True, reason="an axis is reversed"),
+    Primitive("pad", _pad, spectral=spectra.padded, moves=True, reason="padding marks the border"),
+)

@@ -10,16 +10,16 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
-from equinet.infer.rows import retabled
+from equinet.infer.ledger import Step
+from equinet.infer.primitives import Primitive, enter, value_of
+from equinet.infer.rules import spectra
 from equinet.infer.rules.reductions import reduced
-from equinet.infer.rules.table import rule, value_of
 from equinet.infer.tables import Table, continued, snapped
-from equinet.infer.values import Atom, Constant, Digit, Value, named
-from equinet.infer.views import MOST_AXES, freed, freed_axes, plain
+from equinet.infer.values import Constant, Digit, Operand, Value, named
+from equinet.infer.views import MOST_AXES, freed, freed_axes, plain, retabled
 
 
-@rule("dot_general")
-def _product(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _product(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     a, b = arguments
     if isinstance(a, Constant):
@@ -124,10 +124,8 @@ def _along_an_axis(
         made = continued(made, value.inside(axis))
         if made is None:
             return None
-    tables = tuple(made if i == axis else table for i, table in enumerate(value.tables))
-    size = matrix.shape[1]
     strip = value.canvas[axis].reading(*made.course) if value.endless(axis) else None
-    return replace(retabled(value, at, axis, tables, size, strip), kind="sum"), at
+    return replace(retabled(value, at, axis, made, matrix.shape[1], strip), kind="sum"), at
 
 
 def _of_values(
@@ -145,3 +143,19 @@ def _of_values(
     made = join(first, second, linear=False)
     count = n + len(left_a) + len(left_b)
     return reduced(made, range(count, len(made.layout)), "sum") if summed[0] else made
+
+
+def _why_weighed(step: Step) -> str:
+    several = len(step.before) > 1
+    return "nodes meet those of one block" if several else "nodes are told apart by weights of their own"
+
+
+enter(
+    Primitive(
+        "dot_general",
+        _product,
+        spectral=spectra.weighed,
+        summed=lambda equation: equation.params["dimension_numbers"][0],
+        reason=_why_weighed,
+    )
+)

@@ -10,11 +10,11 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes, nothing
-from equinet.infer.join import held, join, mixed, pointwise, with_constant
-from equinet.infer.rules.table import NoRule, rule, value_of
+from equinet.infer.join import held, mixed, of_all, pointwise
+from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.tables import Kernel, Table
-from equinet.infer.values import Atom, Constant, Digit, Value, free
-from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, unfolded
+from equinet.infer.values import Constant, Digit, Operand, Value, free, with_item
+from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, renamed, unfolded
 
 Kind = Literal["sum", "max", "other"]
 
@@ -46,11 +46,7 @@ def _collapsed(value: Value, axes: set[int], kind: Kind, layout: tuple[tuple[Dig
         field = value.field.collapse(maximum=kind == "max")
     else:
         field = forget_axes(value.field, axes)
-    names = {old: new for new, old in enumerate(kept)}
-    renamed = tuple(
-        tuple(Digit(d.size, names[d.axis], d.stride) if d.axis is not None else d for d in digits) for digits in layout
-    )
-    return value.known(field, renamed, axes=kept)
+    return value.known(field, renamed(layout, {old: new for new, old in enumerate(kept)}), axes=kept)
 
 
 def _within_blocks(value: Value, array_axes: Sequence[int], axis: int, kind: Kind) -> Value:
@@ -78,33 +74,32 @@ def _folded(value: Value, axis: int, kept: Digit, gone: Sequence[Digit], kind: L
     value = value.restem()
     turns = value.extents[axis] // kept.size
     nodes = np.arange(kept.size)[:, None] + kept.size * np.arange(turns)
-    table = Table(nodes, np.ones(nodes.shape))
-    tables = tuple(table if i == axis else t for i, t in enumerate(value.tables))
-    extents = tuple(kept.size if i == axis else n for i, n in enumerate(value.extents))
-    layout = tuple(tuple(digit for digit in digits if digit not in gone) for digits in value.layout)
-    return replace(value, tables=tables, kind=kind, extents=extents, layout=layout)
+    return replace(
+        value,
+        tables=with_item(value.tables, axis, Table(nodes, np.ones(nodes.shape))),
+        kind=kind,
+        extents=with_item(value.extents, axis, kept.size),
+        layout=tuple(tuple(digit for digit in digits if digit not in gone) for digits in value.layout),
+    )
 
 
-@rule("reduce_sum", "reduce_max", "reduce_or", "reduce_and", "reduce_min", "reduce_prod", "reduce_xor")
-def _reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
-    kinds: dict[str, Kind] = {"reduce_sum": "sum", "reduce_max": "max"}
-    value = value_of(arguments[0])
-    return [reduced(value, equation.params["axes"], kinds.get(equation.name, "other"))]
+def _reduction(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    combination = row_of(equation).combination
+    kind: Kind = combination if combination in ("sum", "max") else "other"
+    return [reduced(value_of(arguments[0]), equation.params["axes"], kind)]
 
 
 _TIES = "which of several nodes is chosen turns on rounding where they tie, as symmetric values do"
 
 
-@rule("argmax", "argmin")
-def _place(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _place(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, axes = value_of(arguments[0]), equation.params["axes"]
     if any(digit.axis is not None for i in axes for digit in value.layout[i]):
         raise NoRule(_TIES)
     return [reduced(pointwise(value, "any"), axes, "other")]
 
 
-@rule("cumsum", "cumprod", "cummax", "cummin", "cumlogsumexp")
-def _running(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _running(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, axis = value_of(arguments[0]), equation.params["axis"]
     value = held(value, {d.axis for d in value.layout[axis] if d.axis is not None})
     return [mixed(value, "any", _not_uniform(value, [axis]))]
@@ -117,8 +112,7 @@ def _not_uniform(value: Value, array_axes: Sequence[int]) -> tuple[tuple[Digit, 
     )
 
 
-@rule("sort", "top_k")
-def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     rank = len(equation.input_shape(0))
     axis = equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
     if len(arguments) > 1:
@@ -130,7 +124,7 @@ def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     if any(len(value.digits_of(a)) != sum(digit.axis == a for digit in digits) for a in axes):
         value = held(value, axes)
     made = reduced(pointwise(value, "any"), [axis], "other")
-    outputs: list[Atom] = []
+    outputs: list[Value] = []
     for shape in equation.shapes:
         layout = list(made.layout)
         layout.insert(axis, (Digit(shape[axis]),))
@@ -139,15 +133,29 @@ def _sorted(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
     return [outputs[0], *(Value(nothing(made.field), (), free(*shape)) for shape in equation.shapes[1:])]
 
 
-def _sorted_together(equation: Equation, arguments: Sequence[Atom], axis: int) -> list[Atom]:
+def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int) -> list[Value]:
     """Several arrays in the order of one of them: nothing may move along the axis."""
     if any(digit.axis is not None for a in arguments if isinstance(a, Value) for digit in a.layout[axis]):
         raise NoRule(_TIES)
-    values = [freed(value_of(a), [axis]) for a in arguments if not isinstance(a, Constant)]
-    made = values[0]
-    for other in values[1:]:
-        made = join(made, other, linear=False)
-    for constant in arguments:
-        if isinstance(constant, Constant):
-            made = with_constant(made, constant, "any")
-    return [mixed(made, "any", _not_uniform(made, [axis]))] * len(equation.shapes)
+    whole = of_all([a if isinstance(a, Constant) else freed(a, [axis]) for a in arguments])
+    return [mixed(whole, "any", _not_uniform(whole, [axis]))] * len(equation.shapes)
+
+
+enter(
+    Primitive("reduce_sum", _reduction, combination="sum"),
+    Primitive("reduce_max", _reduction, combination="max"),
+    Primitive("reduce_min", _reduction, combination="min"),
+    Primitive("reduce_prod", _reduction, combination="product"),
+    Primitive("reduce_or", _reduction),
+    Primitive("reduce_and", _reduction),
+    Primitive("reduce_xor", _reduction),
+    Primitive("argmax", _place),
+    Primitive("argmin", _place),
+    Primitive("cumsum", _running, reason="it runs along an axis in order"),
+    Primitive("cumprod", _running),
+    Primitive("cummax", _running),
+    Primitive("cummin", _running),
+    Primitive("cumlogsumexp", _running),
+    Primitive("sort", _sorted),
+    Primitive("top_k", _sorted),
+)

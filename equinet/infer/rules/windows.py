@@ -11,10 +11,11 @@ import numpy as np
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, pointwise
+from equinet.infer.ledger import Step, shown
+from equinet.infer.primitives import Combination, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rows import picked
-from equinet.infer.rules.table import NoRule, rule, value_of
 from equinet.infer.tables import Kernel, equal, snapped, whole
-from equinet.infer.values import Atom, Constant, Digit, Value, free
+from equinet.infer.values import Constant, Digit, Operand, Value, free
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.symmetry.field import Reduce
 from equinet.symmetry.windows import Reading, Rolled
@@ -106,8 +107,7 @@ def _cropped(value: Value, array_axis: int, slide: _Slide) -> tuple[Value, _Slid
     return picked(value, array_axis, rows), replace(slide, lo=max(slide.lo, 0), hi=max(slide.hi, 0))
 
 
-@rule("conv_general_dilated")
-def _convolution(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _convolution(equation: Equation, arguments: Sequence[Operand]) -> list[Value | Constant]:
     params, numbers = equation.params, equation.params["dimension_numbers"]
     lhs, rhs = arguments
     kernel_shape = equation.input_shape(1)
@@ -229,20 +229,19 @@ def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
     return True
 
 
-@rule("reduce_window_sum", "reduce_window_max", "reduce_window_min", "reduce_window")
-def _window_reduction(equation: Equation, arguments: Sequence[Atom]) -> list[Atom]:
+def _window_reduction(equation: Equation, arguments: Sequence[Operand]) -> list[Value | Constant]:
     count = len(equation.shapes)
     if not all(isinstance(a, Constant) for a in arguments[count:]):
         raise NoRule("it reduces from a start that depends on the input")
-    named = equation.name.removeprefix("reduce_window").strip("_")
-    kinds = [named] if named else _combined(equation)
+    combination = row_of(equation).combination
+    kinds: list[Combination | None] = [combination] if combination else _combined(equation)
     return [
         _reduced(equation, value_of(a), shape, kind) if not isinstance(a, Constant) else Constant.arbitrary(shape)
         for a, shape, kind in zip(arguments[:count], equation.shapes, kinds, strict=True)
     ]
 
 
-def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: str) -> Value:
+def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: Combination | None) -> Value:
     params, rank = equation.params, len(value.layout)
     slides = {
         i: _Slide(size, stride, dilation, base, lo, hi)
@@ -257,36 +256,63 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: str) 
             )
         )
     }
-    reduce: Reduce = {"sum": "sum", "max": "max", "min": "max"}.get(kind, "taps")  # pyright: ignore[reportAssignmentType]
+    reduce: Reduce = "sum" if kind == "sum" else "max" if kind in ("max", "min") else "taps"
+    starts = row_of(equation).combination is None
     taps = {i: (Kernel.free(s.extent) if reduce == "taps" else Kernel.equal(s.extent), 1) for i, s in slides.items()}
     if kind == "min" and any(line.maximum for line in value.field.deferred.lines):
         # A minimum of maxima is no maximum of anything; a minimum of anything else is matched as a maximum is.
         value = value.known(value.field.rebase())
-    if equation.name == "reduce_window":
+    if starts:
         # The start of the reduction is one more entry of every window, and what lies beyond the border.
         value = value.known(value.field.rename_constants())
     made = slid(value, slides, shape, reduce, taps)
-    if equation.name == "reduce_window" and reduce != "taps":
+    if starts and reduce != "taps":
         made = pointwise(made, "affine" if kind == "sum" else "monotone")
     return made if kind in ("sum", "max") else pointwise(made, "any")
 
 
-def _combined(equation: Equation) -> list[str]:
-    """How a reduction that is written out combines elements of each array: "sum", "max", "min", or "" for all else.
+def _combined(equation: Equation) -> list[Combination | None]:
+    """How a reduction that is written out combines the elements of each array; None if it is nothing known.
+
+    The body takes two elements of each array, `(a₁, …, aₙ, b₁, …, bₙ)`. If its output i is one known operation on aᵢ
+    and bᵢ, in either order, array i is reduced by itself, and in no order. Of one array alone the taps may be in order.
 
     Raises:
         NoRule: if what becomes of one array depends on another one.
     """
     program = Program.of(equation.params["jaxpr"])
-    names = {"add": "sum", "max": "max", "min": "min"}
-    count, found = len(program.outputs), []
+    count = len(program.outputs)
+    found: list[Combination | None] = []
     for at, output in enumerate(program.outputs):
         mine = {id(program.inputs[at]), id(program.inputs[count + at])}
         step = next((step for step in program.equations if step.outputs[0] is output), None)
-        if step is not None and {id(var) for var in step.inputs} == mine:
-            found.append(names.get(step.name, ""))
-        elif count == 1:
-            found.append("")
-        else:
+        is_of_two = step is not None and {id(var) for var in step.inputs} == mine
+        if not is_of_two and count > 1:
             raise NoRule("it reduces several arrays at once, each with an eye on the others")
+        found.append(row_of(step).combination if step is not None and is_of_two else None)
     return found
+
+
+def _why_convolved(step: Step) -> str:
+    params, facts = step.equation.params, []
+    if max(params["window_strides"]) > 1:
+        facts.append(f"stride {shown(params['window_strides'])}")
+    if any(any(pair) for pair in params["padding"]):
+        facts.append("zero padding")
+    sizes = [step.equation.input_shape(1)[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
+    return "; ".join([*facts, "a free kernel tells directions apart"] if max(sizes, default=1) > 1 else facts)
+
+
+def _why_pooled(step: Step) -> str:
+    params = step.equation.params
+    facts = [f"stride {shown(params['window_strides'])}"] if max(params["window_strides"]) > 1 else []
+    return "; ".join(facts + ["padding"] * any(any(pair) for pair in params["padding"]))
+
+
+enter(
+    Primitive("conv_general_dilated", _convolution, reason=_why_convolved),
+    Primitive("reduce_window_sum", _window_reduction, combination="sum", reason=_why_pooled),
+    Primitive("reduce_window_max", _window_reduction, combination="max", reason=_why_pooled),
+    Primitive("reduce_window_min", _window_reduction, combination="min", reason=_why_pooled),
+    Primitive("reduce_window", _window_reduction, reason=_why_pooled),
+)

@@ -1,0 +1,215 @@
+"""Rules of control flow: scan, while and cond, which run programs.
+
+A loop whose turns are known is run turn by turn. Of any other, what every turn keeps is kept: an isometry that the
+values carried on are moved by before a turn and after it, whatever they are, moves them so after any number of turns.
+What decides on the number of turns, or on a branch, must stay as it is under that isometry too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from equinet.infer.compat import Equation, Program, each_turn
+from equinet.infer.fields import restrict_source
+from equinet.infer.join import held, mixed, of_all, pointwise, with_constant
+from equinet.infer.lazy import Lazy
+from equinet.infer.primitives import NoRule, Primitive, Run, enter, operand
+from equinet.infer.rows import picked
+from equinet.infer.rules.concatenation import concatenated, with_new_axis
+from equinet.infer.values import Atom, Constant, Digit, Operand, Value
+from equinet.infer.views import freed, unmoved
+
+UNROLLED = 64
+"""Turns of a loop that are followed one by one; of a longer loop, what every turn keeps."""
+COUNTED = 1024
+"""Turns of a loop with a known end that are followed before it is treated as endless."""
+SETTLED = 64
+"""Rounds after which a loop that keeps losing symmetry is given up."""
+
+
+def _scan(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[Atom]:
+    body, length = Program.of(equation.params["jaxpr"]), equation.params["length"]
+    same, carried = equation.loop()
+    fixed, carry, rows = arguments[:same], arguments[same : same + carried], arguments[same + carried :]
+    if not length:
+        return [*carry, *(Constant(shape, None, (False,) * len(shape)) for shape in equation.shapes[carried:])]
+    if length <= UNROLLED:
+        return each_turn(equation, arguments, run, _row, _stack)
+    some = [_some_row(row) for row in rows]
+    carry = _kept_by_turns(carry, lambda now: run(body, [*fixed, *now, *some])[:carried])
+    results = run(body, [*fixed, *carry, *some])
+    return [*carry, *(_repeated(out, length) for out in results[carried:])]
+
+
+def _kept_by_turns(carry: Sequence[Atom], turn: Callable[[Sequence[Atom]], Sequence[Atom]]) -> Sequence[Atom]:
+    """What holds of the values that a loop carries on, however often it turns.
+
+    The greatest fixed point below what holds before the first turn: from `v ← v or turn(v)`, either of which it may be,
+    until nothing more is lost. Groups shrink, so it ends; but for views that change with each turn, which are given up.
+    """
+    now: Sequence[Atom] = [pointwise(c, "any") if isinstance(c, Value) else c for c in carry]
+    for _ in range(SETTLED):
+        either = [_in_view(a, _either(a, b)) for a, b in zip(now, turn(now), strict=True)]
+        if all(_same(a, b) for a, b in zip(now, either, strict=True)):
+            return either
+        now = either
+    raise NoRule(f"after {SETTLED} turns the loop still loses symmetry")
+
+
+def _while(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[Atom]:
+    params = equation.params
+    test, body = Program.of(params["cond_jaxpr"]), Program.of(params["body_jaxpr"])
+    n, m = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+    to_test, to_body, carry = arguments[:n], arguments[n:m], arguments[m:]
+    for _ in range(COUNTED):
+        (going,) = run(test, [*to_test, *carry])
+        if not isinstance(going, Constant) or going.array is None:
+            break
+        if not going.array.any():
+            return carry
+        after = run(body, [*to_body, *carry])
+        # A loop of which `vmap` made many turns where some of them still do; the others keep what they have.
+        turns_all = going.array.all()
+        carry = after if turns_all else [_where(going, a, b) for a, b in zip(after, carry, strict=True)]
+
+    # What the body hands on as it is stays what it is; of the rest, the number of turns decides.
+    still = [out is var for out, var in zip(body.outputs, body.inputs[m - n :], strict=True)]
+
+    def decided(values: Sequence[Atom], now: Sequence[Atom]) -> list[Atom]:
+        (going,) = run(test, [*to_test, *now])
+        return [a if same else _decided(a, going) for a, same in zip(values, still, strict=True)]
+
+    loose = [
+        Constant.arbitrary(c.shape) if isinstance(c, Constant) and not same else c
+        for c, same in zip(carry, still, strict=True)
+    ]
+    kept = _kept_by_turns(loose, lambda now: decided(run(body, [*to_body, *now]), now))
+    return decided(kept, kept)
+
+
+def _cond(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[Atom]:
+    which, *operands = arguments
+    branches = [Program.of(branch) for branch in equation.params["branches"]]
+    if isinstance(which, Constant) and which.array is not None:
+        at = int(np.clip(int(np.asarray(which.array).ravel()[0]), 0, len(branches) - 1))
+        return run(branches[at], operands)
+    results: Sequence[Atom]
+    results, *others = [run(branch, operands) for branch in branches]
+    for other in others:
+        results = [_either(a, b) for a, b in zip(results, other, strict=True)]
+    return [_decided(a, which) for a in results]
+
+
+def _row(atom: Atom, at: int) -> Operand:
+    """Row `at` of an array that a loop runs over."""
+    array = operand(atom, "a loop runs over")
+    if isinstance(array, Constant):
+        return array.mapped(lambda numbers: numbers[at], array.shape[1:], array.varies[1:])
+    one = picked(array, 0, np.asarray([at]))
+    return one.laid_out(one.layout[1:])
+
+
+def _some_row(atom: Atom) -> Operand:
+    """What is true of every row of an array that a loop runs over."""
+    array = operand(atom, "a loop runs over")
+    if isinstance(array, Constant):
+        return Constant(array.shape[1:], None, array.varies[1:])
+    loose = freed(array, [0])
+    return mixed(loose, "any", loose.layout[1:])
+
+
+def _stack(atoms: Sequence[Atom]) -> Operand:
+    """What a loop gives at each turn, one row after the other."""
+    rows = [operand(a, "a loop gives") for a in atoms]
+    shape = (len(rows), *rows[0].shape)
+    constants = [a for a in rows if isinstance(a, Constant)]
+    if len(constants) < len(rows):
+        return concatenated([with_new_axis(unmoved(a) if isinstance(a, Value) else a, 0) for a in rows], 0, shape)
+    varies = tuple(any(a.varies[i] for a in constants) for i in range(len(shape) - 1))
+    arrays = [a.lazy for a in constants if a.lazy is not None]
+    lazy = Lazy(lambda *each: np.stack([np.asarray(a) for a in each]), *arrays)
+    return Constant(shape, lazy if len(arrays) == len(rows) else None, (shape[0] > 1, *varies))
+
+
+def _repeated(atom: Atom, length: int) -> Operand:
+    """Some row for each turn of a loop."""
+    array = operand(atom, "a loop gives")
+    if isinstance(array, Constant):
+        return Constant((length, *array.shape), None, (length > 1, *array.varies))
+    return mixed(array, "any", ((Digit(length),), *array.layout))
+
+
+def _either(a: Atom, b: Atom) -> Operand:
+    """One of two arrays, whichever it may be: what moves both alike moves it."""
+    one, two = (operand(atom, "a loop or a branch carries") for atom in (a, b))
+    if isinstance(one, Value) or isinstance(two, Value):
+        return pointwise(of_all([one, two]), "any")
+    if one is two:
+        return one
+    return Constant(one.shape, None, tuple(x or y for x, y in zip(one.varies, two.varies, strict=True)))
+
+
+def _in_view(before: Atom, after: Operand) -> Operand:
+    """What a turn of a loop leaves of an array. Where the view of an infinite axis moves on, as it may with every turn,
+    nodes are kept in place."""
+    if not isinstance(before, Value) or not isinstance(after, Value) or before.layout != after.layout:
+        return after
+    drifting = {i for i in range(after.dim) if after.endless(i) and before.canvas[i] != after.canvas[i]}
+    return held(after, drifting)
+
+
+def _same(a: Atom, b: Atom) -> bool:
+    if isinstance(a, Value) and isinstance(b, Value):
+        return a.layout == b.layout and a.field.action == b.field.action
+    if isinstance(a, Constant) and isinstance(b, Constant):
+        return a is b or (a.lazy is None and b.lazy is None and a.varies == b.varies)
+    return False
+
+
+def _decided(atom: Atom, which: Atom) -> Operand:
+    """One of several arrays of which one thing is known, whichever another array says: it depends on that one too.
+
+    An isometry g that moves the array by g′, whichever it is, moves the chosen one by g′ if the choice at `g·x` is that
+    at x. A number must stay as it is; of an array, one choice for each entry along the first axes, the choices must
+    move as the entries do.
+    """
+    array, choice = (operand(a, "a loop or a branch decides on") for a in (atom, which))
+    if not choice.shape and isinstance(array, Value):
+        return array.known(restrict_source(array.field, choice.field)) if isinstance(choice, Value) else array
+    rest = array.shape[len(choice.shape) :]
+    if isinstance(choice, Constant):
+        if isinstance(array, Constant):
+            return Constant.arbitrary(array.shape)
+        return with_constant(array, Constant.arbitrary((*choice.shape, *(1 for _ in rest))), "any")
+    wide = choice.laid_out((*choice.layout, *((Digit(n, uniform=True),) for n in rest)))
+    return _either(wide, Constant.arbitrary(array.shape) if isinstance(array, Constant) else array)
+
+
+def _where(going: Constant, new: Atom, old: Atom) -> Operand:
+    """Where something known says so the new array, elsewhere the old one."""
+    if isinstance(new, Constant) and isinstance(old, Constant):
+        if going.lazy is None or new.lazy is None or old.lazy is None:
+            return Constant.arbitrary(new.shape)
+        lazy = Lazy(lambda g, a, b: np.where(_along_first(g, np.ndim(a)), a, b), going.lazy, new.lazy, old.lazy)
+        return Constant(new.shape, lazy, tuple(n > 1 for n in new.shape))
+    either = _either(new, old)
+    assert isinstance(either, Value)
+    rest = len(either.shape) - len(going.shape)
+    shape, varies = (*going.shape, *(1,) * rest), (*going.varies, *(False,) * rest)
+    return with_constant(either, going.mapped(lambda g: _along_first(g, len(shape)), shape, varies), "any")
+
+
+def _along_first(array: Any, rank: int) -> np.ndarray:
+    """An array along the first of so many axes."""
+    found = np.asarray(array)
+    return found.reshape(*found.shape, *(1,) * (rank - found.ndim))
+
+
+enter(
+    Primitive("scan", control=_scan, takes_phases=True),
+    Primitive("while", control=_while, takes_phases=True),
+    Primitive("cond", control=_cond, takes_phases=True),
+)
