@@ -85,7 +85,7 @@ def probe(fn: Any, *arguments: Any) -> str:
 WRONG = {
     "at the call": ({}.__getitem__, "absent"),
     "from outside": (lambda: jnp.ones(2) @ jnp.ones(3),),
-    "not raised on purpose": (window_rule._act, None, None, 1, 0),
+    "not raised on purpose": (window_rule._move, None, 1, 0),
 }
 
 
@@ -198,8 +198,14 @@ def test_a_large_chunk_takes_what_there_is_to_measure() -> None:
 def test_the_window_rule_looks_as_often_at_a_large_map(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every look takes time linear in the size, so that the whole does."""
     looks = []
-    plain = window_rule._act
-    monkeypatch.setattr(window_rule, "_act", lambda *args: looks.append(len(args[1])) or plain(*args))
+    plain = window_rule._move
+
+    def counted(*args: Any) -> Any:
+        rows = plain(*args)
+        looks.append(len(rows))
+        return rows
+
+    monkeypatch.setattr(window_rule, "_move", counted)
 
     def spent(size: int, padding: str) -> int:
         looks.clear()

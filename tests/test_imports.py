@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 PUBLIC = ("equinet.models", "equinet.ops.cpu", "equinet.names", "equinet.train")
 """What experiments may import from beside the public page."""
-EXTRAS = ("optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")
+EXTRAS = ("torch", "optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")
 
 SOURCES = sorted((ROOT / "equinet").rglob("*.py"))
 EVERYTHING = [path for top in ("equinet", *sorted(OUTSIDE)) for path in sorted((ROOT / top).rglob("*.py"))]

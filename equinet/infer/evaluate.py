@@ -81,14 +81,14 @@ class Runs:
             cases = self.seen()
             if cases is None:
                 return None
-            made = []
+            found = []
             for runs in cases:
                 turns = [seen.get(id(equation.eqn), []) for seen in runs]
                 if not turns[0] or any(len(one) != len(turns[0]) for one in turns):
                     return None
                 arrays = [[one[turn][operand] for one in turns] for turn in range(len(turns[0]))]
-                made += [[x.reshape(-1, *x.shape[vmapped + 1 :]) for x in one] for one in arrays]
-            return made
+                found += [[x.reshape(-1, *x.shape[vmapped + 1 :]) for x in one] for one in arrays]
+            return found
 
         return Trial(drawn=Later(make))
 

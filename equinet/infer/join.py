@@ -66,8 +66,8 @@ def with_constant(value: Value, constant: Constant, how: How) -> Value:
         return pointwise(value, how)
     value = broadcast(value, common_shape([value.shape, constant.shape]))
     constant = spread(constant, value.shape)
-    moved = any(constant.varies[i] for i in value.moved_axes)
-    varies = varying(value, constant, look=moved or how == "monotone")
+    may_differ = any(constant.varies[i] for i in value.moved_axes)
+    varies = varying(value, constant, look=may_differ or how == "monotone")
     if how == "monotone" and any(varies):
         how = "any"
     if any(varies[i] for i in value.moved_axes):
@@ -131,32 +131,41 @@ def table_of(value: Value, array: np.ndarray, axes: set[int]) -> np.ndarray:
 
 
 def join(a: Value, b: Value, *, linear: bool) -> Value:
-    """A function of two arrays of one shape, element by element; a sum or difference if `linear`."""
+    """A function of two arrays of one shape, element by element; a sum or difference if `linear`.
+
+    An isometry moves it if it moves both arrays, and moves them alike where grid axes lie on each other. If they all
+    do, that is an intersection of actions on one grid; of two readings of the same windows nothing is lost at all. If
+    not, it is a natural join: grid axes of both, and along those they share both alike.
+    """
     shape = common_shape([a.shape, b.shape])
     a, b, cuts, pairs = aligned(broadcast(a, shape), broadcast(b, shape))
     names = {theirs: mine for mine, theirs in pairs.items()}
     extra = [axis for axis in range(b.dim) if axis not in names]
     names |= {axis: a.dim + i for i, axis in enumerate(extra)}
-    layout = tuple(tuple(_met(one, two, names) for one, two in zip(mine, theirs, strict=True)) for mine, theirs in cuts)
+    layout = tuple(tuple(_over(one, two, names) for one, two in zip(*cut, strict=True)) for cut in cuts)
     extents = (*a.extents, *(b.extents[axis] for axis in extra))
-    met = [a.canvas[i].common([b.canvas[pairs[i]]], a.extents[i]) if i in pairs else a.canvas[i] for i in range(a.dim)]
-    canvas = (*met, *(b.canvas[axis] for axis in extra))
+    strips = list(a.canvas)
+    for mine, theirs in pairs.items():
+        strips[mine] = strips[mine].common([b.canvas[theirs]], a.extents[mine])
+    canvas = (*strips, *(b.canvas[axis] for axis in extra))
     one, two = a.field, b.field
-    if a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim)):
-        if same_lines(one, two):
-            opens = linear and not (one.deferred.closed or two.deferred.closed)
-            both = two if one.deferred.closed else one
-            return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
-        if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
-            two = replace(two, fibre=one.fibre)
-        if len(one.trace.spans) != len(two.trace.spans):
-            one, two = (f.with_spans([Span(everything=True)] * a.dim) for f in (one, two))
-        made = one.joined(two, linear=linear)
-        return Value(made if linear else made.pointwise("any"), extents, layout, canvas=canvas)
-    return Value(natural_join(one, two, list(pairs.items())), extents, layout, canvas=canvas)
+    one_grid = a.dim == b.dim and all(names[axis] == axis for axis in range(b.dim))
+    if not one_grid:
+        return Value(natural_join(one, two, list(pairs.items())), extents, layout, canvas=canvas)
+    if same_lines(one, two):
+        opens = linear and not (one.deferred.closed or two.deferred.closed)
+        both = two if one.deferred.closed else one
+        return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
+    if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
+        two = replace(two, fibre=one.fibre)
+    if len(one.trace.spans) != len(two.trace.spans):
+        one, two = (f.with_spans([Span(everything=True)] * a.dim) for f in (one, two))
+    both = one.joined(two, linear=linear)
+    return Value(both if linear else both.pointwise("any"), extents, layout, canvas=canvas)
 
 
-def _met(one: Digit, two: Digit, names: dict[int, int]) -> Digit:
+def _over(one: Digit, two: Digit, names: dict[int, int]) -> Digit:
+    """The digit of a join where two digits lie on each other: that of a grid axis, if one is."""
     if one.axis is not None:
         return one
     if two.axis is not None:
@@ -166,41 +175,47 @@ def _met(one: Digit, two: Digit, names: dict[int, int]) -> Digit:
 
 @dataclass(frozen=True)
 class _Pair:
-    """Two values of one shape whose axes are cut alike; what keeps their grid axes from lying on each other."""
+    """Two values of one shape whose axes are cut alike, and which of their digits lie on each other."""
 
     a: Value
     b: Value
     cuts: Cuts
 
     @property
-    def met(self) -> list[tuple[Digit, Digit]]:
+    def digits(self) -> list[tuple[Digit, Digit]]:
         """The digits that lie on each other."""
         return [pair for mine, theirs in self.cuts for pair in zip(mine, theirs, strict=True)]
 
-    def mended(self) -> tuple[Value, Value] | None:
-        """The two with the first obstacle removed; None if there is none."""
-        places: dict[int, int] = {}
+    @property
+    def obstacle(self) -> tuple[int, int] | None:
+        """The first two grid axes that lie on each other and cannot be one; None if all can.
+
+        Two are one axis if every digit of either lies on a digit of the other, of equal stride, and they are of one
+        size and boundary. Then node i of one lies on node i of the other.
+        """
+        partner: dict[int, int] = {}
         back: dict[int, int] = {}
-        for one, two in self.met:
-            if one.axis is not None and two.axis is not None:
-                if places.setdefault(one.axis, two.axis) != two.axis or back.setdefault(two.axis, one.axis) != one.axis:
-                    return self._apart(one.axis, two.axis)
-                if one.stride != two.stride or not self._same_kind(one.axis, two.axis):
-                    return self._apart(one.axis, two.axis)
-        for one, two in self.met:
-            for mine, theirs, partner in ((one, two, places), (two, one, back)):
-                # A grid axis of which a part lies on its partner and a part on something uniform.
-                if mine.axis is not None and theirs.axis is None and mine.axis in partner:
-                    pair = (mine.axis, partner[mine.axis])
-                    return self._apart(*(pair if partner is places else pair[::-1]))
+        for one, two in self.digits:
+            if one.axis is None or two.axis is None:
+                continue
+            partners = partner.setdefault(one.axis, two.axis), back.setdefault(two.axis, one.axis)
+            has_another = partners != (two.axis, one.axis)
+            if has_another or one.stride != two.stride or not self._same_kind(one.axis, two.axis):
+                return one.axis, two.axis
+        for one, two in self.digits:
+            # A part of an axis that lies on its partner, while this part lies on something else.
+            if one.axis in partner and two.axis is None:
+                return one.axis, partner[one.axis]
+            if two.axis in back and one.axis is None:
+                return back[two.axis], two.axis
         return None
 
     def _same_kind(self, mine: int, theirs: int) -> bool:
         one, two = self.a.stem.grid.axes[mine], self.b.stem.grid.axes[theirs]
         return one.boundary == two.boundary and self.a.extents[mine] == self.b.extents[theirs]
 
-    def _apart(self, mine: int, theirs: int) -> tuple[Value, Value]:
-        """Blocks as channels if that may help, else nodes kept in place."""
+    def without(self, mine: int, theirs: int) -> tuple[Value, Value]:
+        """The two with blocks of those axes as channels, if that may help; else their nodes kept in place."""
         a, b = unfolded(self.a, mine), unfolded(self.b, theirs)
         if a is None and b is None:
             return freed_axes(self.a, {mine}), freed_axes(self.b, {theirs})
@@ -220,18 +235,15 @@ def aligned(a: Value, b: Value) -> tuple[Value, Value, Cuts, dict[int, int]]:
                 b = as_nodes(b, i)
             elif b.grid_axis(i) is not None:
                 a = as_nodes(a, i)
-    while True:
-        a, b, cuts = _cut(a, b)
-        pair = _Pair(a, b, cuts)
-        mended = pair.mended()
-        if mended is None:
-            break
-        a, b = mended
-    met = pair.met
-    places = {one.axis: two.axis for one, two in met if one.axis is not None and two.axis is not None}
-    stuck = {one.axis for one, two in met if one.axis is not None and two.axis is None and not two.uniform}
-    also = {two.axis for one, two in met if two.axis is not None and one.axis is None and not one.uniform}
-    return held(a, stuck), held(b, also), cuts, places
+    pair = _cut(a, b)
+    # Each round takes a digit or an axis from the grid, so there is a last one.
+    while (obstacle := pair.obstacle) is not None:
+        pair = _cut(*pair.without(*obstacle))
+    digits = pair.digits
+    places = {one.axis: two.axis for one, two in digits if one.axis is not None and two.axis is not None}
+    mine = {one.axis for one, two in digits if one.axis is not None and two.axis is None and not two.uniform}
+    theirs = {two.axis for one, two in digits if two.axis is not None and one.axis is None and not one.uniform}
+    return held(pair.a, mine), held(pair.b, theirs), pair.cuts, places
 
 
 def held(value: Value, axes: set[int]) -> Value:
@@ -239,13 +251,13 @@ def held(value: Value, axes: set[int]) -> Value:
     return value.known(fix_axes(value.field, axes)) if axes else value
 
 
-def _cut(a: Value, b: Value) -> tuple[Value, Value, Cuts]:
-    """The digits of each array axis of two values, cut at the same places."""
+def _cut(a: Value, b: Value) -> _Pair:
+    """Two values with the digits of each array axis cut at the same places; an axis that cannot be is free."""
     if a.shape != b.shape:
         raise ValueError(f"arrays of shapes {a.shape} and {b.shape} do not join element by element")
     while True:
         cuts = [refined(mine, theirs) for mine, theirs in zip(a.layout, b.layout, strict=True)]
         bad = [i for i, cut in enumerate(cuts) if cut is None]
         if not bad:
-            return a, b, [cut for cut in cuts if cut is not None]
+            return _Pair(a, b, [cut for cut in cuts if cut is not None])
         a, b = freed(a, bad), freed(b, bad)

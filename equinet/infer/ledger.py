@@ -47,17 +47,17 @@ def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
     translation, until a convolution over them keeps them all.
     """
     order = {id(step.after): i for i, step in enumerate(steps)}
-    made: list[tuple[Row, list[Step]]] = []
+    found: list[tuple[Row, list[Step]]] = []
     for _, group in groupby(steps, lambda step: step.place):
         run = list(group)
         row = _row(run, order)
         if row is None:
             continue
-        while made and _prepares(*made[-1], row, run):
-            earlier, moves = made.pop()
+        while found and _prepares(*found[-1], row, run):
+            earlier, moves = found.pop()
             row = replace(row, before=earlier.before, reason=partial(_reason, run, moves))
-        made.append((row, run))
-    return tuple(row for row, _ in made)
+        found.append((row, run))
+    return tuple(row for row, _ in found)
 
 
 def _prepares(earlier: Row, moves: Sequence[Step], row: Row, run: Sequence[Step]) -> bool:
@@ -90,8 +90,8 @@ def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Los
     """Why some steps may lose something; what only moved elements about for them is blamed if nothing else can be."""
     del before, lost
     texts = [dict.fromkeys(step.gap or _why(step) for step in steps) for steps in (run, moves)]
-    own, moved = ("; ".join(filter(None, text)) for text in texts)
-    return own or moved
+    own, before_it = ("; ".join(filter(None, text)) for text in texts)
+    return own or before_it
 
 
 def _counted(value: Value) -> Field:

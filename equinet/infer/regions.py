@@ -39,8 +39,8 @@ def push_declared(
     tracked = [a for a in shown if not isinstance(a, Constant)]
     if all(isinstance(a, Value) and a.dim == 0 for a in tracked):
         # Nothing moves what goes in: nor what comes out.
-        met = reduce(_met, [a for a in tracked if isinstance(a, Value)])
-        return [Value(met.field.pointwise("any"), (), free(*shape)) for shape in equation.shapes]
+        whole = reduce(restrict_source, [a.field for a in tracked if isinstance(a, Value)]).pointwise("any")
+        return [Value(whole, (), free(*shape)) for shape in equation.shapes]
     given = [_shown(argument) for argument in shown[region.held :]]
     for at, value in enumerate(given):
         if isinstance(value, Field):
@@ -54,15 +54,9 @@ def push_declared(
         # A phase that was given and kept is one and the same.
         for one, other in zip(kept, fresh, strict=True):
             results = [_identified(result, one, other) for result in results]
-    outputs: list[Atom] = []
-    for at, (made, shape) in enumerate(zip(results, equation.shapes, strict=True)):
-        mapped = sum(axes[at] for axes in region.mapped_out)
-        outputs.append(_value(region, made, shape, mapped, source))
-    return outputs
-
-
-def _met(a: Value, b: Value) -> Value:
-    return Value(restrict_source(a.field, b.field), (), free(1))
+    mapped = [sum(axes[at] for axes in region.mapped_out) for at in range(len(results))]
+    outputs = zip(results, equation.shapes, mapped, strict=True)
+    return [_value(region, result, shape, count, source) for result, shape, count in outputs]
 
 
 def _identified(result: Field | Phase | None, kept: Phase, fresh: Phase) -> Field | Phase | None:
@@ -107,32 +101,32 @@ def _shown(argument: Atom) -> Field | Phase | None:
     return replace(argument.field.unmoved(), fibre=channels)
 
 
-def _value(region: Declared, made: Field | Phase | None, shape: tuple[int, ...], mapped: int, source: Field) -> Atom:
-    if made is None:
+def _value(region: Declared, result: Field | Phase | None, shape: tuple[int, ...], mapped: int, source: Field) -> Atom:
+    if result is None:
         return Constant.arbitrary(shape)
-    if isinstance(made, Phase):
-        return Chosen(made)
-    dim = made.grid.dim
-    if made.source != source.source:
+    if isinstance(result, Phase):
+        return Chosen(result)
+    dim = result.grid.dim
+    if result.source != source.source:
         raise ValueError(f"the rule of {region.name} returns a field of another input")
-    adaptive = bool(made.variables)
+    adaptive = bool(result.variables)
     layout: Layout = tuple((Digit(n, chooses=adaptive and i <= mapped),) for i, n in enumerate(shape))
     if not dim:
-        return Value(made, (), layout)
+        return Value(result, (), layout)
     first = mapped + 1
     if len(shape) != first + dim + 1:
         raise ValueError(
-            f"the rule of {region.name} returns a field on {made.grid}; the array has shape {shape}, which is not "
+            f"the rule of {region.name} returns a field on {result.grid}; the array has shape {shape}, which is not "
             f"[batch, *spatial, channels]"
         )
     spatial = shape[first : first + dim]
-    if any(n is not None and n != size for n, size in zip(made.grid.sizes, spatial, strict=True)):
-        raise ValueError(f"the rule of {region.name} returns a field on {made.grid}; the array has shape {shape}")
+    if any(n is not None and n != size for n, size in zip(result.grid.sizes, spatial, strict=True)):
+        raise ValueError(f"the rule of {region.name} returns a field on {result.grid}; the array has shape {shape}")
     layout = tuple(
         (Digit(n, i - first),) if first <= i < first + dim else old
         for i, (n, old) in enumerate(zip(shape, layout, strict=True))
     )
-    return Value(made, tuple(spatial), layout)
+    return Value(result, tuple(spatial), layout)
 
 
 enter(Primitive("declared", fibres="declared", takes_phases=True))

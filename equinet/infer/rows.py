@@ -16,7 +16,12 @@ from equinet.symmetry.windows import FILL
 
 
 def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -> Value:
-    """Elements of an array axis by their numbers, `FILL` for a constant."""
+    """Elements of an array axis by their numbers, `FILL` for a constant.
+
+    Along a grid axis a table of copies of its stem, which whatever follows may undo; of a maximum, of both its forms.
+    Along a free axis a mixture of what is not moved. On more axes than windows are matched on, and in an order that is
+    no view of an infinite axis, under what leaves all nodes in place.
+    """
     phase = _one_phase(value, array_axis, rows)
     if phase is not None:
         return phase
@@ -32,9 +37,9 @@ def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -
     if value.dim > MOST_AXES:
         return picked(freed(value, [array_axis]), array_axis, rows, fill)
     value = _filled(value, fill) if (rows == FILL).any() else value
-    again = None if value.again is None else picked(value.again, array_axis, rows, fill)
+    maximum = None if value.maximum is None else picked(value.maximum, array_axis, rows, fill)
     table = value.tables[axis].pick(rows)
-    return replace(retabled(replace(value, again=None), array_axis, axis, table, len(rows)), again=again)
+    return replace(retabled(replace(value, maximum=None), array_axis, axis, table, len(rows)), maximum=maximum)
 
 
 def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
@@ -60,10 +65,10 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
     else:
         nodes = np.arange(value.extents[axis])
         kept = value.tables[axis].pick(nodes[nodes // digit.stride % digit.size == rows[0]])
-    again = None
-    if value.again is not None:
-        again = _one_phase(value.again, array_axis, rows)
-        if again is None:
+    maximum = None
+    if value.maximum is not None:
+        maximum = _one_phase(value.maximum, array_axis, rows)
+        if maximum is None:
             return None
 
     def closed_up(other: Digit) -> Digit:
@@ -76,7 +81,7 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
         layout=with_item([tuple(map(closed_up, old)) for old in value.layout], array_axis, (Digit(1),)),
         extents=with_item(value.extents, axis, value.extents[axis] // digit.size),
         canvas=with_item(value.canvas, axis, strip),
-        again=again,
+        maximum=maximum,
     )
 
 
@@ -101,13 +106,14 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
     What they read of its ends is padding. None if they read inner nodes otherwise, or one node alone.
     """
     inside = value.inside(axis)
-    here = np.flatnonzero((rows != FILL) & inside[rows])
     if value.dim > MOST_AXES or len(rows) == 1:
         return None
+    here = np.flatnonzero((rows != FILL) & inside[rows])
     first, inner = (int(here[0]), rows[here[0] : here[-1] + 1]) if here.size else (0, rows)
     # The step shows between inner rows; where there is but one, in all rows.
     steps = np.unique(np.diff(inner if len(inner) > 1 else rows))
-    if len(steps) == 1 and steps[0] and FILL not in inner:
+    one_step = len(steps) == 1 and steps[0] != 0
+    if one_step and FILL not in inner:
         step = int(steps[0])
         # Beyond what is read in order, other rows may take the place of inner nodes, of the array or of what it lacks.
         before, after = inner[0] - step * np.arange(1, first + 1), inner[-1] + step * np.arange(1, len(rows) - first)
@@ -130,9 +136,9 @@ def strided(value: Value, array_axis: int, axis: int, start: int, step: int, cou
         strips = with_item(value.canvas, axis, value.canvas[axis].picked(start, -1))
         backward = replace(value.known(reflected(value.field, axis, start)), canvas=strips)
         return strided(backward, array_axis, axis, 0, -step, count)
-    again = None if value.again is None else strided(value.again, array_axis, axis, start, step, count)
+    maximum = None if value.maximum is None else strided(value.maximum, array_axis, axis, start, step, count)
     table, strip = value.tables[axis].strided(start, step), value.canvas[axis].picked(start, step)
-    return replace(retabled(replace(value, again=None), array_axis, axis, table, count, strip), again=again)
+    return replace(retabled(replace(value, maximum=None), array_axis, axis, table, count, strip), maximum=maximum)
 
 
 def part_of(part: Value | Ends, array_axis: int, rows: np.ndarray) -> Value | Ends:

@@ -66,16 +66,19 @@ class Strip:
     def common(self, others: Sequence[Strip], size: int) -> Strip:
         """What strips of so many nodes all cover, as far as it goes; in the direction of this one.
 
-        Where they are less than a node apart, as those of the offsets within blocks are, it is the strip in the middle.
+        Node i of a join reads node i of each: it stands for what all of them stand for. Where they are less than a node
+        apart, as those of the offsets within blocks are, that is the strip in the middle. A strip that runs the other
+        way is taken as its mirror image.
         """
         places = [self.at, *(other.at for other in others)]
-        if all(other.step == self.step for other in others) and max(places) - min(places) <= abs(self.step):
+        within_a_node = max(places) - min(places) <= abs(self.step)
+        if within_a_node and all(other.step == self.step for other in others):
             return Strip((max(places) + min(places)) / 2, self.step)
         low, high = sorted((self.at, self.at + self.step * size))
         for other in others:
             edges = sorted((other.at, other.at + other.step * size))
-            if (self.step < 0) != (other.step < 0):
-                edges = [1 - edges[1], 1 - edges[0]]
+            runs_back = (self.step < 0) != (other.step < 0)
+            edges = [1 - edges[1], 1 - edges[0]] if runs_back else edges
             low, high = max(low, edges[0]), min(high, edges[1])
         width = max(high - low, Fraction(0)) / max(size, 1)
         return Strip(low, width) if self.step > 0 else Strip(low + width * size, -width)

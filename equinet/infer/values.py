@@ -66,26 +66,25 @@ def with_item(items: Sequence[Item], at: int, new: Item) -> tuple[Item, ...]:
 
 
 def tidy(digits: Sequence[Digit]) -> tuple[Digit, ...]:
-    """The same axis with neighbouring digits put together where they are one, and digits of size 1 left out."""
-    made: list[Digit] = []
+    """The same axis with neighbouring digits put together where they are one, and digits of size 1 left out.
+
+    Two free digits are one, of the product of their sizes. Two of one grid axis are, if the first steps over all that
+    the second counts: `i = i₁ · n₂ s₂ + i₂ · s₂`.
+    """
+    kept: list[Digit] = []
     for digit in digits:
         if digit.size == 1 and digit.axis is None:
             continue
-        last = made[-1] if made else None
-        alike = last is not None and (last.axis, last.uniform, last.chooses) == (
-            digit.axis,
-            digit.uniform,
-            digit.chooses,
-        )
-        if last is not None and alike:
-            if digit.axis is None:
-                made[-1] = replace(last, size=last.size * digit.size)
-                continue
-            if last.stride == digit.stride * digit.size:
-                made[-1] = replace(digit, size=last.size * digit.size)
-                continue
-        made.append(digit)
-    return tuple(made)
+        last = kept[-1] if kept else None
+        if (
+            last is not None
+            and (last.axis, last.uniform, last.chooses) == (digit.axis, digit.uniform, digit.chooses)
+            and (digit.axis is None or last.stride == digit.stride * digit.size)
+        ):
+            kept[-1] = replace(digit, size=last.size * digit.size)
+        else:
+            kept.append(digit)
+    return tuple(kept)
 
 
 def bits(array: np.ndarray) -> np.ndarray:
@@ -198,7 +197,7 @@ class Value:
         extents: per grid axis its size in this program (that of the traced array, where the grid is infinite).
         layout: the digits of each array axis.
         canvas: per grid axis, where its nodes lie in the traced input; see `Strip`.
-        again: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
+        maximum: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
         memo: other forms of this very value, so that each is made once and its pieces are known to belong together.
     """
 
@@ -210,7 +209,7 @@ class Value:
     factor: float = 1.0
     fill: float = 0.0
     token: object = field(default_factory=object)
-    again: Value | None = None
+    maximum: Value | None = None
     canvas: tuple[Strip, ...] = ()
     memo: dict[Any, Value] = field(default_factory=dict, init=False, repr=False)
 
@@ -220,8 +219,8 @@ class Value:
         if not self.tables:
             object.__setattr__(self, "tables", tuple(Table.identity(n) for n in self.stem.grid.sizes))
         object.__setattr__(self, "layout", tuple(tidy(digits) for digits in self.layout))
-        if self.again is not None and self.again.layout != self.layout:
-            object.__setattr__(self, "again", replace(self.again, layout=self.layout))
+        if self.maximum is not None and self.maximum.layout != self.layout:
+            object.__setattr__(self, "maximum", replace(self.maximum, layout=self.layout))
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -241,7 +240,11 @@ class Value:
 
     @cached_property
     def field(self) -> Field:
-        """The value's symmetry."""
+        """The value's symmetry: that of its stem, read through its tables.
+
+        Layers pad with zeros, which are all one constant. Where tables read another number, constants of the stem and
+        zeros that come later are other ones: so those of the field are renamed before it is read, and after.
+        """
         if self.is_stem:
             return self.stem if self.factor > 0 else self.stem.pointwise("affine")
         maximum = self.kind == "max"
@@ -251,10 +254,10 @@ class Value:
         readings = [table.reading(maximum) for table in tables]
         other = not same_number(self.fill, 0.0) and any(table.has_constants for table in tables)
         stem = self.stem.rename_constants() if other else self.stem
-        made = stem.read(readings, "max" if maximum else "sum")
-        made = made.rename_constants() if other else made
-        made = made if self.factor > 0 else made.pointwise("affine")
-        return irregular(made, [not reading.is_regular for reading in readings])
+        result = stem.read(readings, "max" if maximum else "sum")
+        result = result.rename_constants() if other else result
+        result = result if self.factor > 0 else result.pointwise("affine")
+        return irregular(result, [not reading.is_regular for reading in readings])
 
     @property
     def grid(self) -> Domain:
@@ -266,7 +269,7 @@ class Value:
 
     def known(
         self,
-        made: Field,
+        stem: Field,
         layout: Layout | None = None,
         extents: Sequence[int] | None = None,
         axes: Sequence[int] | None = None,
@@ -282,7 +285,7 @@ class Value:
         extents = [self.extents[i] for i in axes] if extents is None else extents
         if canvas is None:
             canvas = [self.canvas[i].cut_into(n, self.extents[i]) for i, n in zip(axes, extents, strict=True)]
-        return Value(made, tuple(extents), self.layout if layout is None else layout, canvas=tuple(canvas))
+        return Value(stem, tuple(extents), self.layout if layout is None else layout, canvas=tuple(canvas))
 
     def endless(self, axis: int) -> bool:
         """Whether a grid axis is infinite."""

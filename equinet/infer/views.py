@@ -19,9 +19,14 @@ from equinet.symmetry.windows import Nearest, Reading, Rolled, Shuffle
 
 
 def regrouped(layout: Layout, shape: Sequence[int]) -> Layout | None:
-    """The layout of a reshaped array; None if an axis is cut where no digit can be."""
+    """The layout of a reshaped array; None if an axis is cut where no digit can be.
+
+    The digits of all axes, one after the other, are the digits of an entry's place in memory, which a reshape keeps.
+    They are dealt out from the last one on: each axis takes digits until their sizes multiply to its own. A digit of
+    size `m · n` may be cut into one of m and one of n.
+    """
     digits = [digit for axis in layout for digit in axis]
-    made: list[tuple[Digit, ...]] = []
+    axes: list[tuple[Digit, ...]] = []
     for size in reversed(shape):
         kept: list[Digit] = []
         left = size
@@ -40,8 +45,8 @@ def regrouped(layout: Layout, shape: Sequence[int]) -> Layout | None:
         # A grid axis of one node: with an axis of size 1, or with what it is repeated along.
         if digits and digits[-1].size == 1 and (size == 1 or (kept and all(digit.uniform for digit in kept))):
             kept.append(digits.pop())
-        made.append(tuple(reversed(kept)))
-    return tuple(reversed(made))
+        axes.append(tuple(reversed(kept)))
+    return tuple(reversed(axes))
 
 
 def refined(a: Sequence[Digit], b: Sequence[Digit]) -> tuple[list[Digit], list[Digit]] | None:
@@ -70,9 +75,9 @@ def refined(a: Sequence[Digit], b: Sequence[Digit]) -> tuple[list[Digit], list[D
 def freed(value: Value, array_axes: Sequence[int]) -> Value:
     """Keep only what leaves every node in place along some array axes, which then are as free as channels."""
     axes = {digit.axis for i in array_axes for digit in value.layout[i] if digit.axis is not None}
-    made = freed_axes(value, axes)
-    merged = [(Digit(made.shape[i]),) if i in array_axes else digits for i, digits in enumerate(made.layout)]
-    return made.laid_out(tuple(merged))
+    still = freed_axes(value, axes)
+    merged = [(Digit(still.shape[i]),) if i in array_axes else digits for i, digits in enumerate(still.layout)]
+    return still.laid_out(tuple(merged))
 
 
 def freed_axes(value: Value, axes: set[int]) -> Value:
@@ -165,14 +170,14 @@ def _plain(value: Value, array_axis: int) -> Value:
     digits = value.layout[array_axis]
     if all(digit.axis is None for digit in digits) or value.grid_axis(array_axis) is not None:
         return value
-    woven = as_nodes(value, array_axis)
-    if woven is not value:
-        return woven
+    nodes = as_nodes(value, array_axis)
+    if nodes is not value:
+        return nodes
     partial = [digit for digit in digits if digit.axis is not None and not value.is_whole(digit)]
     for digit in partial:
-        made = unfolded(value, digit.axis or 0)
-        if made is not None:
-            return plain(made, array_axis)
+        channels = unfolded(value, digit.axis or 0)
+        if channels is not None:
+            return plain(channels, array_axis)
     return freed(value, [array_axis])
 
 

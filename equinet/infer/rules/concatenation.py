@@ -110,7 +110,7 @@ def _in_turns(values: Sequence[Value], at: int) -> Value | None:
     one_kind = all(v.kind == first.kind and v.factor == first.factor for v in values)
     return replace(
         first,
-        again=None,
+        maximum=None,
         tables=with_item(first.tables, axis, table),
         layout=tuple(layout),
         extents=with_item(first.extents, axis, extent),
@@ -172,10 +172,10 @@ def _one_after_another(parts: Sequence[Operand], at: int, shape: Sequence[int]) 
         tables.append(Table(np.full((p.shape[at], 1), FILL), np.ones((p.shape[at], 1))))
     if not all(same_number(fill, fills[0]) for fill in fills):
         return None
-    stems = [v.again for v in values if v.again is not None] if first.kind == "max" else []
-    again = _one_after_another(stems, at, shape) if stems and len(stems) == len(values) else None
-    plainly = replace(first, again=None, fill=fills[0] if fills else 0.0)
-    return replace(retabled(plainly, at, axis, stacked(tables), shape[at]), again=again)
+    stems = [v.maximum for v in values if v.maximum is not None] if first.kind == "max" else []
+    maximum = _one_after_another(stems, at, shape) if stems and len(stems) == len(values) else None
+    plainly = replace(first, maximum=None, fill=fills[0] if fills else 0.0)
+    return replace(retabled(plainly, at, axis, stacked(tables), shape[at]), maximum=maximum)
 
 
 def _continues(first: Value, other: Value, at: int, axis: int) -> bool:

@@ -104,36 +104,34 @@ def _scaled(value: Value, constant: Constant, reach: float, *, inverse: bool) ->
     None where the factor is no weight of one: it is not known or not finite, or 0, by which nodes that differ become
     equal; it varies along channels, or along more than one axis; or its products leave the reach.
     """
-    value = value.again or value
+    value = value.maximum or value
     if value.kind == "max" or not value.layout or not reach:
         return None
     if constant.shape:
         value = broadcast(value, common_shape([value.shape, constant.shape]))
     if any(varies and i not in value.moved_axes for i, varies in enumerate(constant.varies)):
         return None
-    factor = constant.scalar
-    if factor is not None:
+    array, factor = constant.array, constant.scalar
+    if array is not None and factor is not None:
         if not np.isfinite(factor) or (inverse and not factor):
             return pointwise(value, "any")
-        factor = float(snapped(np.asarray(factor, constant.array.dtype))) if constant.array is not None else factor
-        factor = value.factor * (1 / factor if inverse else factor)
-        return replace(value, factor=factor) if 1 / reach < abs(factor) < reach else None
+        number = float(snapped(np.asarray(factor, array.dtype)))
+        number = value.factor * (1 / number if inverse else number)
+        return replace(value, factor=number) if 1 / reach < abs(number) < reach else None
     varying = [i for i, varies in enumerate(constant.actually_varies) if varies]
-    if len(varying) != 1 or constant.array is None or constant.array.dtype.kind != "f":
+    if len(varying) != 1 or array is None or array.dtype.kind != "f":
         return None
     axis = value.grid_axis(varying[0])
     if axis is None or value.endless(axis) or (value.fill and value.tables[axis].has_constants):
         return None
-    row = constant.array[tuple(slice(None) if i == varying[0] else 0 for i in range(constant.array.ndim))]
+    row = array[tuple(slice(None) if i == varying[0] else 0 for i in range(array.ndim))]
     if not np.isfinite(row).all() or not row.all():
         return None
     row = snapped(row)
-    tables = list(value.tables)
-    tables[axis] = tables[axis].scaled(1 / row if inverse else row)
-    sizes = np.abs(value.factor * tables[axis].weights[tables[axis].weights != 0])
-    if (sizes <= 1 / reach).any() or (sizes >= reach).any():
-        return None
-    return replace(value, tables=tuple(tables), kind="sum")
+    table = value.tables[axis].scaled(1 / row if inverse else row)
+    sizes = np.abs(value.factor * table.weights[table.weights != 0])
+    in_reach = (sizes > 1 / reach).all() and (sizes < reach).all()
+    return replace(value, tables=with_item(value.tables, axis, table), kind="sum") if in_reach else None
 
 
 def _sum(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -210,8 +208,12 @@ def _canvas(value: Value, axis: int, table: Table) -> tuple[Strip, ...]:
 
 
 def _summed(a: Value, b: Value) -> Value | None:
-    """The sum of two tables over one stem, as a table."""
-    a, b = a.again or a, b.again or b
+    """The sum of two tables over one stem, as a table: of weighted sums of the same nodes.
+
+    None where it is none: a maximum is no sum, a constant that is not 0 would have to be added up, and where all
+    weights of a row cancel out, rounding is left, of which nothing is known.
+    """
+    a, b = a.maximum or a, b.maximum or b
     axis = _one_axis_apart(a, b)
     if axis is None or "max" in (a.kind, b.kind):
         return None
@@ -225,7 +227,10 @@ def _summed(a: Value, b: Value) -> Value | None:
 
 
 def _greatest(a: Value, b: Value) -> Value | None:
-    """The maximum of two tables over one stem, as a table."""
+    """The maximum of two tables over one stem, as a table: of the maxima of the same nodes.
+
+    None where it is none: of multiples and sums, and where the constants among them are not one number.
+    """
     axis = _one_axis_apart(a, b)
     if axis is None or "sum" in (a.kind, b.kind) or a.factor != 1 or b.factor != 1:
         return None
@@ -236,11 +241,11 @@ def _greatest(a: Value, b: Value) -> Value | None:
         if value.kind == "gather" and not all(table.is_gather for table in value.tables):
             return None
     tables = list(a.tables)
-    made = beside([a.tables[axis], b.tables[axis]])
-    tables[axis] = replace(made, weights=(made.weights != 0).astype(float))
+    both = beside([a.tables[axis], b.tables[axis]])
+    tables[axis] = replace(both, weights=(both.weights != 0).astype(float))
     fill, canvas = filled[0].fill if filled else 0.0, _canvas(a, axis, tables[axis])
-    made = replace(a, tables=tuple(tables), kind="max", fill=fill, again=None, canvas=canvas)
-    return replace(made, again=made.restem())
+    greatest = replace(a, tables=tuple(tables), kind="max", fill=fill, maximum=None, canvas=canvas)
+    return replace(greatest, maximum=greatest.restem())
 
 
 def _each(name: str, rule: Rule, **facts: Any) -> Primitive:

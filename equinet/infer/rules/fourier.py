@@ -33,7 +33,11 @@ def _transform(equation: Equation, arguments: Sequence[Held]) -> Spectrum | Valu
 
 
 def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]) -> Spectrum:
-    """Transform some axes; where only half of the frequencies are kept, it is from 0 on."""
+    """Transform some axes; where only half of the frequencies are kept, it is from 0 on.
+
+    Entry κ of n nodes is multiplied by exp(−2πi κ t / n) when they are moved by t. Along an axis that is infinite, or
+    not one whole grid axis, nodes stay. Operations that reverse a transformed axis are given up.
+    """
     spectrum = without(spectrum, array_axes)
     value, axes = spectrum.value, list(spectrum.axes)
     hidden = {entry[0] for entry in axes if entry is not None}
@@ -48,19 +52,24 @@ def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
                 raise NoRule("only a part of an axis is transformed")
             value = freed(value, [i])
     grid = [value.grid_axis(i) for i in array_axes]
-    turned = {axis for axis in grid if axis is not None}
+    transformed = {axis for axis in grid if axis is not None}
     field = value.field.rebase()
-    keys = [(a, b) for (a, b), _ in field.action.operations if all(b[k][k] == 1 for k in turned)]
+    keys = [(a, b) for (a, b), _ in field.action.operations if all(b[k][k] == 1 for k in transformed)]
     field = field.based(field.action.only(keys))
     layout = list(value.layout)
     for i, axis in zip(array_axes, grid, strict=True):
         layout[i] = (Digit(shape[i]),)
         axes[i] = None if axis is None else (axis, tuple(range(shape[i])))
-    made = value.known(field, tuple(layout))
-    return Spectrum(mixed(made, "linear"), tuple(axes))
+    return Spectrum(mixed(value.known(field, tuple(layout)), "linear"), tuple(axes))
 
 
 def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int], *, half: bool) -> Spectrum:
+    """Transform some axes back: entries that a phase was for each are nodes that are moved.
+
+    So it is if the entry at place κ has frequency κ, or is zero, and there are as many as there were nodes. If not, the
+    phases of that axis are given up.
+    """
+
     def in_place(i: int) -> bool:
         entry = spectrum.axes[i]
         if entry is None:
@@ -81,8 +90,7 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
         entry = spectrum.axes[i]
         layout[i] = (Digit(shape[i]),) if entry is None else (Digit(shape[i], entry[0]),)
     axes = tuple(None if i in array_axes else entry for i, entry in enumerate(spectrum.axes))
-    made = value.known(value.field.pointwise("linear", 1), tuple(layout))
-    return Spectrum(made, axes)
+    return Spectrum(value.known(value.field.pointwise("linear", 1), tuple(layout)), axes)
 
 
 enter(Primitive("fft", spectral=_transform, reason="frequencies lie in order, and translations turn their phases"))

@@ -14,7 +14,7 @@ from equinet.infer.primitives import NoRule, Primitive, enter, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
 from equinet.infer.tables import Kernel
-from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number, with_item
+from equinet.infer.values import Constant, Digit, Ends, Operand, Value, free, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.symmetry.windows import FILL
 
@@ -23,13 +23,10 @@ def _reshape(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, shape = value_of(arguments[0]), equation.shapes[0]
     if equation.params.get("dimensions") is not None:
         raise NoRule("it reorders dimensions")
-    made = regrouped(value.layout, shape)
-    if made is None:
-        value = freed(value, list(range(len(value.layout))))
-        made = regrouped(tuple((Digit(n),) for n in value.shape), shape)
-        if made is None:
-            made = tuple((Digit(n),) for n in shape)
-    return [value.laid_out(made)]
+    layout = regrouped(value.layout, shape)
+    if layout is None:
+        return [freed(value, list(range(len(value.layout)))).laid_out(free(*shape))]
+    return [value.laid_out(layout)]
 
 
 def _squeeze(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -67,11 +64,9 @@ def _slice(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Valu
 
 
 def _split(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:
-    value, axis, start, made = _part(arguments[0]), equation.params["axis"], 0, []
-    for size in equation.params["sizes"]:
-        made.append(part_of(value, axis, np.arange(start, start + size)))
-        start += size
-    return made
+    value, axis, sizes = _part(arguments[0]), equation.params["axis"], equation.params["sizes"]
+    ends = np.cumsum(sizes)
+    return [part_of(value, axis, np.arange(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
 
 
 def _reverse(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:
@@ -103,7 +98,9 @@ def _pad(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
                 value = held(value, {axis})  # what is put beside it takes the place of nodes in the middle of the axis
             whole = with_item(value.layout, i, (Digit(len(rows), axis),))
             value = read_axis(value.laid_out(whole), axis, reading, len(rows), {}, "sum")
-            value = value if fill is not None and same_number(fill, 0.0) else value.known(value.field.rename_constants())
+            value = (
+                value if fill is not None and same_number(fill, 0.0) else value.known(value.field.rename_constants())
+            )
         else:
             value = picked(value, i, rows, float("nan") if fill is None else fill)
             value = value.restem() if fill is None else value

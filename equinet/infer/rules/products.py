@@ -23,12 +23,12 @@ def _product(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     (left_sum, right_sum), (left_batch, right_batch) = equation.params["dimension_numbers"]
     a, b = arguments
     if isinstance(a, Constant):
-        made = _with_weights(value_of(b), a, right_sum, right_batch, left_sum, left_batch)
+        product = _with_weights(value_of(b), a, right_sum, right_batch, left_sum, left_batch)
         # Axes: batch, what is left of the value, what is left of the weights; lax puts the first operand's first.
         value_left = len(equation.input_shape(1)) - len(right_sum) - len(right_batch)
-        n, m = len(left_batch), len(made.layout)
+        n, m = len(left_batch), len(product.layout)
         order = [*range(n), *range(n + value_left, m), *range(n, n + value_left)]
-        return [made.laid_out(tuple(made.layout[i] for i in order))]
+        return [product.laid_out(tuple(product.layout[i] for i in order))]
     if isinstance(b, Constant):
         return [_with_weights(value_of(a), b, left_sum, left_batch, right_sum, right_batch)]
     return [_of_values(value_of(a), value_of(b), (left_sum, right_sum), (left_batch, right_batch))]
@@ -51,14 +51,12 @@ def _with_weights(
     sizes = [weights.shape[i] for i in fresh]
     lines = _along_an_axis(value, weights, summed, weights_summed, weights_batch, sizes)
     if lines is not None:
-        made, at = lines
-        order = [*batch, *left, at]
-        if not sizes:
-            # One weighted sum of all nodes: an axis of one node, which is not moved.
-            axis = made.grid_axis(at)
-            made = made.laid_out(tuple(made.layout[i] for i in order[:-1]))
-            return made if axis is None else freed_axes(made, {axis})
-        return made.laid_out(tuple(made.layout[i] for i in order))
+        product, at = lines
+        order = [*batch, *left, *([at] if sizes else [])]
+        axis = product.grid_axis(at)
+        product = product.laid_out(tuple(product.layout[i] for i in order))
+        # One weighted sum of all nodes is an axis of one node, which is not moved.
+        return product if sizes or axis is None else freed_axes(product, {axis})
     for i in summed:
         if any(digit.axis is not None for digit in value.layout[i]):
             value = plain(value, i)
@@ -102,16 +100,19 @@ def _along_an_axis(
     weights_batch: Sequence[int],
     sizes: Sequence[int],
 ) -> tuple[Value, int] | None:
-    """A known matrix along one grid axis (interpolation, say): each output is a weighted sum of nodes."""
-    if len(summed) != 1 or len(sizes) > 1 or weights_batch or weights.array is None or value.kind == "max":
+    """A known matrix along one grid axis (interpolation, say): a table of weighted sums of nodes, and the array axis.
+
+    `y_j = Σ_i W_ij x_i`, for any x. So it is if all weights are finite floats, each output has one that is not 0, and x
+    is no maximum (whose sums are no table over its stem).
+    """
+    is_matrix = len(summed) == 1 and len(sizes) <= 1 and not weights_batch
+    if not is_matrix or weights.array is None or value.kind == "max":
         return None
-    if weights.array.dtype.kind != "f":
+    if weights.array.dtype.kind != "f" or not np.isfinite(weights.array).all():
         return None
     (at,), (place,) = summed, weights_summed
     axis = value.grid_axis(at)
     if axis is None or value.dim > MOST_AXES:
-        return None
-    if not np.isfinite(weights.array).all():
         return None
     matrix = np.moveaxis(snapped(weights.array), place, 0).reshape(weights.array.shape[place], -1)
     if not matrix.any(0).all():
@@ -119,13 +120,12 @@ def _along_an_axis(
     value = value.restem()
     entries = int((matrix != 0).sum(0).max())
     rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
-    made = Table(rows, np.take_along_axis(matrix.T, rows, 1))
-    if value.endless(axis):
-        made = continued(made, value.inside(axis))
-        if made is None:
-            return None
-    strip = value.canvas[axis].reading(*made.course) if value.endless(axis) else None
-    return replace(retabled(value, at, axis, made, matrix.shape[1], strip), kind="sum"), at
+    table = Table(rows, np.take_along_axis(matrix.T, rows, 1))
+    table = continued(table, value.inside(axis)) if value.endless(axis) else table
+    if table is None:
+        return None
+    strip = value.canvas[axis].reading(*table.course) if value.endless(axis) else None
+    return replace(retabled(value, at, axis, table, matrix.shape[1], strip), kind="sum"), at
 
 
 def _of_values(
@@ -140,9 +140,9 @@ def _of_values(
     n = len(batch[0])
     first = a.laid_out((*shared_a[:n], *(a.layout[i] for i in left_a), *blank_b, *shared_a[n:]))
     second = b.laid_out((*shared_b[:n], *blank_a, *(b.layout[i] for i in left_b), *shared_b[n:]))
-    made = join(first, second, linear=False)
+    product = join(first, second, linear=False)
     count = n + len(left_a) + len(left_b)
-    return reduced(made, range(count, len(made.layout)), "sum") if summed[0] else made
+    return reduced(product, range(count, len(product.layout)), "sum") if summed[0] else product
 
 
 def _why_weighed(step: Step) -> str:

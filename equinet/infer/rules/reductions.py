@@ -20,19 +20,18 @@ Kind = Literal["sum", "max", "other"]
 
 
 def reduced(value: Value, array_axes: Sequence[int], kind: Kind) -> Value:
-    """A symmetric function of all elements along some array axes."""
+    """A symmetric function of all elements along some array axes.
+
+    Of all nodes of a grid axis it is a function that no isometry of that axis moves. Of a part of them, those within
+    blocks or at one offset of each, the others stay nodes, of an axis with as many.
+    """
     gone = [digit for i in array_axes for digit in value.layout[i]]
     if any(digit.axis is None and not (digit.uniform and kind == "max") for digit in gone):
         value = mixed(value, "affine" if kind == "sum" else "any")
     axes = {digit.axis for digit in gone if digit.axis is not None}
     for axis in sorted(axes):
-        found = sorted(value.digits_of(axis), key=lambda digit: digit.stride)
-        inside = [digit for i in array_axes for digit in value.layout[i] if digit.axis == axis]
-        if len(inside) == len(found):
-            continue
-        # A part of the nodes of an axis: those within blocks, or those at one offset of each.
-        value = _within_blocks(value, array_axes, axis, kind)
-        return reduced(value, array_axes, kind)
+        if sum(digit.axis == axis for digit in gone) < len(value.digits_of(axis)):
+            return reduced(_within_blocks(value, array_axes, axis, kind), array_axes, kind)
     layout = tuple(digits for i, digits in enumerate(value.layout) if i not in array_axes)
     if not axes:
         return value.laid_out(layout)
@@ -40,6 +39,11 @@ def reduced(value: Value, array_axes: Sequence[int], kind: Kind) -> Value:
 
 
 def _collapsed(value: Value, axes: set[int], kind: Kind, layout: tuple[tuple[Digit, ...], ...]) -> Value:
+    """A symmetric function of all nodes along some grid axes.
+
+    Of all axes, a sum of sums and a maximum of maxima are read as one window over all nodes. A view of an infinite axis
+    that lacks inner nodes is not all of it: what moves it moves others in, so all nodes stay.
+    """
     kept = [i for i in range(value.dim) if i not in axes]
     value = held(value, {axis for axis in axes if value.is_partial(axis)})
     if not kept and kind != "other" and value.dim <= MOST_AXES:
@@ -50,20 +54,25 @@ def _collapsed(value: Value, axes: set[int], kind: Kind, layout: tuple[tuple[Dig
 
 
 def _within_blocks(value: Value, array_axes: Sequence[int], axis: int, kind: Kind) -> Value:
-    found = sorted(value.digits_of(axis), key=lambda digit: digit.stride)
-    first = found[0]
-    whole = value.extents[axis] % first.size == 0 and first.stride == 1 and value.dim <= MOST_AXES
-    if whole and kind != "other" and any(first in value.layout[i] for i in array_axes):
+    """The same value with less of a grid axis of which only some digits are reduced, and so closer to a whole one.
+
+    If the least digit is reduced, blocks are windows of equal weights, and the blocks are the nodes. If all but that
+    one are, it is the nodes, each with all that lie at its offset. Anything else sees blocks as channels.
+    """
+    first, *others = sorted(value.digits_of(axis), key=lambda digit: digit.stride)
+    inside = [digit for i in array_axes for digit in value.layout[i] if digit.axis == axis]
+    matches = value.dim <= MOST_AXES
+    in_blocks = value.extents[axis] % first.size == 0 and first.stride == 1
+    if kind != "other" and matches and in_blocks and first in inside:
         reading = Kernel(
             first.size, first.size, 1, 1, 0, 0, Kernel.equal(first.size), first.size, maximum=kind == "max"
         )
         digits: dict[Digit, tuple[Digit, ...]] = {first: ()}
-        for digit in found[1:]:
+        for digit in others:
             digits[digit] = (Digit(digit.size, axis, digit.stride // first.size),)
         return read_axis(value, axis, reading, value.extents[axis] // first.size, digits, kind)
-    inside = [digit for i in array_axes for digit in value.layout[i] if digit.axis == axis]
-    if first not in inside and len(inside) == len(found) - 1 and kind != "other" and value.dim <= MOST_AXES:
-        return _folded(value, axis, first, found[1:], kind)
+    if kind != "other" and matches and first not in inside and len(inside) == len(others):
+        return _folded(value, axis, first, others, kind)
     return unfolded(value, axis) or freed_axes(value, {axis})
 
 
@@ -123,14 +132,10 @@ def _sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     # The values in order are a symmetric function of those along the axis, if all of a grid axis lies along it.
     if any(len(value.digits_of(a)) != sum(digit.axis == a for digit in digits) for a in axes):
         value = held(value, axes)
-    made = reduced(pointwise(value, "any"), [axis], "other")
-    outputs: list[Value] = []
-    for shape in equation.shapes:
-        layout = list(made.layout)
-        layout.insert(axis, (Digit(shape[axis]),))
-        outputs.append(made.laid_out(tuple(layout)))
+    rest, (shape, *others) = reduced(pointwise(value, "any"), [axis], "other"), equation.shapes
+    in_order = rest.laid_out((*rest.layout[:axis], (Digit(shape[axis]),), *rest.layout[axis:]))
     # Of the places that values come from nothing is known: where they tie, rounding decides.
-    return [outputs[0], *(Value(nothing(made.field), (), free(*shape)) for shape in equation.shapes[1:])]
+    return [in_order, *(Value(nothing(rest.field), (), free(*other)) for other in others)]
 
 
 def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int) -> list[Value]:

@@ -63,6 +63,11 @@ def slid(
 ) -> Value:
     """Move windows over some array axes; over free ones they mix what is not moved anyway.
 
+    Exact along grid axes: an isometry is kept if it takes every window to a window, entry by entry as `reduce` and the
+    taps tell them apart. Zeros of padding are nodes like any other, at the ends. On an infinite axis there are no ends:
+    negative padding cuts first, and where the array lacks inner nodes, padding would stand in their place, so all nodes
+    stay.
+
     Args:
         shape: of the result, axis by axis as in `value`.
         taps: for each array axis, which offsets share a weight.
@@ -72,11 +77,13 @@ def slid(
     for i, slide in slides.items():
         value = value if slide.is_still else plain(value, i)
         axis = value.grid_axis(i)
-        if axis is not None and value.endless(axis) and min(slide.lo, slide.hi) < 0:
+        is_cut = min(slide.lo, slide.hi) < 0
+        if axis is not None and value.endless(axis) and is_cut:
             value, slides[i] = _cropped(value, i, slide)
         axis = value.grid_axis(i)
-        if axis is not None and value.is_partial(axis) and max(slides[i].lo, slides[i].hi) >= slide.base:
-            value = held(value, {axis})  # padding takes the place of nodes in the middle of the axis
+        is_padded = max(slides[i].lo, slides[i].hi) >= slide.base
+        if axis is not None and value.is_partial(axis) and is_padded:
+            value = held(value, {axis})
     if value.dim > MOST_AXES:
         value = freed(value, [i for i, slide in slides.items() if not slide.is_still])
     readings: list[Reading] = [Rolled(0)] * value.dim
@@ -134,6 +141,7 @@ def _convolution(equation: Equation, arguments: Sequence[Operand]) -> list[Value
             )
         )
     }
+    # A kernel of one tap needs no look at its weights.
     wide = any(slide.extent > 1 for slide in slides.values())
     weights = rhs.array if isinstance(rhs, Constant) and wide else None
     taps = {}
@@ -145,16 +153,13 @@ def _convolution(equation: Equation, arguments: Sequence[Operand]) -> list[Value
     shape = [0] * len(out_shape)
     for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
         shape[at] = out_shape[place]
-    made = slid(lhs, slides, shape, "taps", taps, crossable=crossable)
-    layout = list(made.layout)
+    result = slid(lhs, slides, shape, "taps", taps, crossable=crossable)
+    layout = list(result.layout)
     layout[feature] = (Digit(shape[feature]),)
     if params["batch_group_count"] != 1:
         layout[batch] = (Digit(shape[batch]),)
-    made = mixed(made, "linear", tuple(layout))
-    placed = [made.layout[0]] * len(layout)
-    for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
-        placed[place] = made.layout[at]
-    return [made.laid_out(tuple(placed))]
+    order = [numbers.lhs_spec[numbers.out_spec.index(place)] for place in range(len(layout))]
+    return [mixed(result, "linear", tuple(layout)).laid_out(tuple(layout[at] for at in order))]
 
 
 def _with_moving_weights(lhs: Value, rhs: Value) -> Value:
@@ -180,10 +185,10 @@ def _shared(weights: np.ndarray | None, axis: int, extent: int) -> tuple[Taps, i
     if weights is None or extent == 1 or weights.dtype.kind == "c":
         return Kernel.free(extent), 1
     slices = np.moveaxis(weights, axis, 0).reshape(extent, -1)
+    # A look at a few entries tells most kernels, which are free.
     few = slices[:, :: max(slices.shape[1] // 7, 1)]
-    if not any(_proportion(few[i], few[j]) for i in range(extent) for j in range(i)):
-        return Kernel.free(extent), 1
-    if not np.isfinite(slices).all():
+    may_share = any(_proportion(few[i], few[j]) for i in range(extent) for j in range(i))
+    if not may_share or not np.isfinite(slices).all():
         return Kernel.free(extent), 1
     groups: list[list[tuple[int, float]]] = []
     for offset in range(extent):
@@ -221,10 +226,10 @@ def _is_symmetric(weights: np.ndarray, axes: list[int]) -> bool:
     if len(axes) < 2 or len({weights.shape[axis] for axis in axes}) > 1:
         return False
     for order in permutations(axes):
-        moved = list(range(weights.ndim))
+        exchange = list(range(weights.ndim))
         for axis, other in zip(axes, order, strict=True):
-            moved[axis] = other
-        if not equal(weights, weights.transpose(moved)):
+            exchange[axis] = other
+        if not equal(weights, weights.transpose(exchange)):
             return False
     return True
 
@@ -265,10 +270,10 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: Combi
     if starts:
         # The start of the reduction is one more entry of every window, and what lies beyond the border.
         value = value.known(value.field.rename_constants())
-    made = slid(value, slides, shape, reduce, taps)
+    result = slid(value, slides, shape, reduce, taps)
     if starts and reduce != "taps":
-        made = pointwise(made, "affine" if kind == "sum" else "monotone")
-    return made if kind in ("sum", "max") else pointwise(made, "any")
+        result = pointwise(result, "affine" if kind == "sum" else "monotone")
+    return result if kind in ("sum", "max") else pointwise(result, "any")
 
 
 def _combined(equation: Equation) -> list[Combination | None]:
