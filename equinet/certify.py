@@ -16,31 +16,34 @@ from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.field import Field
 
 
-def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
+def certify(net: Layer | Bound, domain: Domain, channels: int | None = None) -> Certificate:
     """The exact symmetry of a network on a domain, composed from what its layers declare.
 
     Args:
-        net: any layer.
+        net: any layer, or one with its variables, `net.bind(variables)`.
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)` or a `Domain` of mixed axes.
         channels: of the input; a `Fibre` if point operations act on them (the network then starts with an `AsFibre`).
+            Not needed if the network has its variables, which tell it.
 
     Raises:
-        TypeError: if net is no layer, or domain is no `Domain`.
+        TypeError: if net is no layer, domain is no `Domain`, or nothing tells the number of channels.
         LayerError: if the network cannot run on such an input, naming the layer.
         ValueError: if the domain is too large for its nodes to be listed.
 
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(8, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
-    >>> certificate = certify(net, eq.torus(8, 8))
+    >>> certificate = certify(net, eq.torus(8, 8), channels=1)
     >>> certificate.strict.index
     4
     >>> certificate.invariance == certificate.strict
     True
+    >>> certify(net.bind(net.init(0, (8, 8, 3))), eq.torus(8, 8)).channels
+    3
     """
     as_domain(domain, "certify")
-    as_kind(net, Layer, "certify needs an equinet layer")
+    layer = layer_of(net, "certify")
     try:
-        channels = as_channels(channels, "certify")
+        channels = as_channels(channels, "certify", network=net, sizes=domain.sizes)
     except ValueError as error:
         raise LayerError(str(error)) from None
     if isinstance(channels, Fibre) and len(channels.group[0]) != domain.dim:
@@ -49,9 +52,18 @@ def certify(net: Layer, domain: Domain, channels: int = 1) -> Certificate:
             f"the domain {domain} has {domain.dim}"
         )
     start = Field.input(domain, channels)
-    net.output_shape(start.shape)
-    field = net.conform(start, net.symmetry(start)) if net.children else step("0", net, start)
+    layer.output_shape(start.shape)
+    field = layer.conform(start, layer.symmetry(start)) if layer.children else step("0", layer, start)
     return Certificate(domain, channels, field, partial(_stages, domain, channels))
+
+
+def layer_of(net: Layer | Bound, asker: str) -> Layer:
+    """The layer itself, of one with or without its variables.
+
+    Raises:
+        TypeError: if it is neither.
+    """
+    return net.layer if isinstance(net, Bound) else as_kind(net, Layer, f"{asker} needs an equinet layer")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def _relative(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
 
 def interior(net: eq.Layer, size: int) -> Interval:
     """Along an axis, the first and last node that no border reaches, computed from the layers."""
-    found = eq.certify(net, eq.box(size, size)).valid_interior
+    found = eq.certify(net, eq.box(size, size), channels=1).valid_interior
     return found[0] if found[0] == found[1] else None
 
 
@@ -72,7 +72,7 @@ def rolled_interior(net: eq.Layer, size: int, stride: int) -> Interval:
 
     All of them if the torus keeps that shift; else those that no border reaches before and after it.
     """
-    if eq.Isometry.translation((stride, stride)) in eq.certify(net, eq.torus(size, size)).strict:
+    if eq.Isometry.translation((stride, stride)) in eq.certify(net, eq.torus(size, size), channels=1).strict:
         return 0, size // stride - 1
     free = interior(net, size)
     return free and (free[0] + 1, free[1])

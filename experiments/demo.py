@@ -125,12 +125,12 @@ def measure(name: str, outcome: Outcome, images: jax.Array, seed: int, started: 
     """Compute the groups of a trained network and measure them."""
     domain = eq.torus(*images.shape[1:3])
     trunk, trunk_variables = split_readout(outcome)
-    certificate = eq.certify(outcome.net, domain)
+    certificate = eq.certify(outcome.net, domain, channels=1)
     key = jax.random.key(seed)
     return Finding(
         name=name,
         certificate=certificate,
-        trunk=eq.certify(trunk, domain),
+        trunk=eq.certify(trunk, domain, channels=1),
         found=eq.discover(trunk.bind(trunk_variables), domain, key=key, progress=False),
         sweep=eq.verify(outcome.net.bind(outcome.variables), certificate, mode="sweep", key=key, progress=False),
         outcome=outcome,

@@ -20,9 +20,9 @@ def alike(net: eq.Sequential, size: int, item: int, places: tuple[int, int]) -> 
         TypeError: another layer, or a convolution with a bias.
     """
     shift = eq.Isometry.translation((places[1] - places[0],) * 2)
-    if shift in eq.certify(net, eq.torus(size, size)).invariance:
+    if shift in eq.certify(net, eq.torus(size, size), channels=1).invariance:
         return True
-    on_plane = shift in eq.certify(net, eq.plane(2)).invariance
+    on_plane = shift in eq.certify(net, eq.plane(2), channels=1).invariance
     return on_plane and all(_is_there(net, size, place, place + item - 1) for place in places)
 
 

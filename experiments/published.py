@@ -77,7 +77,7 @@ def _measure_pixels(run: Settings, net: eq.Sequential, variables: Any) -> dict[s
     sizes = MEASURED_SIZES[1:3] if run.smoke else MEASURED_SIZES
     both = {group: build_model(replace(run, model=_over(run.name, group))) for group in GROUPS}
     return {
-        "computed": short(eq.certify(net, eq.box(run.size, run.size)).invariance),
+        "computed": short(eq.certify(net, eq.box(run.size, run.size), channels=1).invariance),
         "angles": accuracy,
         "turned": float(turned_ones),
         "lost": float(accuracy["0"]["value"] - turned_ones),
@@ -102,7 +102,7 @@ def _over(name: str, group: str) -> dict[str, Any]:
 def turns(net: eq.Layer, size: int) -> bool:
     """Whether quarter turns about the centre of a square image leave a network's output alone, by its certificate."""
     about_centre = eq.Isometry(QUARTER, tuple(size - 1 if sum(row) < 0 else 0 for row in QUARTER))
-    return about_centre in eq.certify(net, eq.box(size, size)).invariance
+    return about_centre in eq.certify(net, eq.box(size, size), channels=1).invariance
 
 
 def _error(run: Settings, net: eq.Layer, variables: Any, size: int) -> float:
@@ -172,7 +172,7 @@ def _measure_digits(run: Settings, net: eq.Sequential, variables: Any) -> dict[s
     parts = [data.test.take(32), data.train.take(32, EXAMPLES % len(data.train))] if few else []
     wrong = [_wrong(net, variables, part) for part in parts or (data.test, data.train.take(UNSEEN, EXAMPLES))]
     return {
-        "computed": short(eq.certify(net, eq.box(run.size, run.size)).invariance),
+        "computed": short(eq.certify(net, eq.box(run.size, run.size), channels=1).invariance),
         "parameters": sum(leaf.size for leaf in jax.tree.leaves(variables["params"])),
         "error": Share(float(np.concatenate(wrong).mean()), sum(map(len, wrong))).to_json(),
     }

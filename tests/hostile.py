@@ -130,13 +130,13 @@ def held() -> dict[str, Any]:
     domain = eq.torus(4, 4)
     variables = NET.init(0, (4, 4, 1))
     bound = NET.bind(variables)
-    certificate = eq.certify(NET, domain)
+    certificate = eq.certify(NET, domain, channels=1)
     return {
         "variables": variables,
         "bound": bound,
         "certificate": certificate,
-        "report": eq.verify(lambda x: x * x, domain.group, domain, key=0),
-        "discovered": eq.discover(_flip, eq.torus(4), key=0),
+        "report": eq.verify(lambda x: x * x, domain.group, domain, channels=1, key=0),
+        "discovered": eq.discover(_flip, eq.torus(4), channels=1, key=0),
     }
 
 
@@ -268,7 +268,7 @@ SELVES: dict[type, Any] = {
     eq.Certificate: lambda: [held()["certificate"]],
     eq.Report: lambda: [held()["report"]],
     eq.Discovered: lambda: [held()["discovered"]],
-    eq.LegalSizes: lambda: [eq.legal_sizes(eq.MaxPool(2), "2Z", range(8, 12), dim=1)],
+    eq.LegalSizes: lambda: [eq.legal_sizes(eq.MaxPool(2), "2Z", range(8, 12), channels=1, dim=1)],
     Requirement: lambda: [Requirement("4mm"), Requirement(GROUPS[1], "orbit")],
 }
 """Classes whose methods are called, and of what."""
@@ -483,7 +483,7 @@ class Call:
             return made
         if isinstance(made, eq.Layer) and isinstance(self.target.fn, type):
             # What a layer refuses only when it is used, it must refuse well.
-            for use in (lambda: made.init(0, (4, 4, 1)), lambda: eq.certify(made, eq.torus(4, 4)).strict):
+            for use in (lambda: made.init(0, (4, 4, 1)), lambda: eq.certify(made, eq.torus(4, 4), channels=1).strict):
                 with suppress(eq.LayerError):
                     use()
         if type(made).__module__.startswith("equinet"):

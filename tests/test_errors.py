@@ -20,7 +20,7 @@ def test_a_stride_larger_than_the_map():
     with pytest.raises(eq.LayerError, match=r"last: Conv.*stride 8 is larger than the map, of size 4 along axis 0"):
         net.init(KEY, (8, 8, 1))
     with pytest.raises(eq.LayerError, match="stride 8 is larger"):
-        eq.certify(net, eq.torus(8, 8))
+        eq.certify(net, eq.torus(8, 8), channels=1)
 
 
 def test_a_window_that_does_not_fit():
@@ -37,12 +37,12 @@ def test_mismatched_branches():
     with pytest.raises(eq.LayerError, match=r"branches 0 and 1 do not join by 'add'.*\(8, 8, 2\) and \(4, 4, 2\)"):
         eq.Parallel(eq.Conv(2, 3), eq.Conv(2, 3, stride=2)).init(KEY, (8, 8, 1))
     with pytest.raises(eq.LayerError, match=r"Residual: the body turns \(8, 8, 1\) into \(8, 8, 2\)"):
-        eq.certify(eq.Residual(eq.Conv(2, 3)), eq.torus(8, 8))
+        eq.certify(eq.Residual(eq.Conv(2, 3)), eq.torus(8, 8), channels=1)
 
 
 def test_a_polyphase_layer_on_a_size_it_cannot_divide():
     net = eq.Sequential(eq.Conv(2, 3), eq.PolyphasePool(2))
-    for run in (lambda: net.init(KEY, (9, 9, 1)), lambda: eq.certify(net, eq.torus(9, 9))):
+    for run in (lambda: net.init(KEY, (9, 9, 1)), lambda: eq.certify(net, eq.torus(9, 9), channels=1)):
         with pytest.raises(eq.LayerError, match=r"layer 1 \(PolyphasePool\).*9"):
             run()
 
@@ -52,14 +52,14 @@ def test_a_polyphase_upsampling_without_its_hourglass():
     with pytest.raises(eq.LayerError, match="Hourglass"):
         net.apply(net.init(KEY, (4, 4, 1)), jnp.ones((1, 4, 4, 1)))
     with pytest.raises(eq.LayerError, match="Hourglass"):
-        eq.certify(net, eq.torus(4, 4))
+        eq.certify(net, eq.torus(4, 4), channels=1)
 
 
 def test_a_domain_of_the_wrong_dimension():
     with pytest.raises(eq.LayerError, match="kernel .* has 2 entries"):
-        eq.certify(eq.Conv(2, (3, 3)), eq.torus(8))
+        eq.certify(eq.Conv(2, (3, 3)), eq.torus(8), channels=1)
     with pytest.raises(TypeError, match=r"needs a domain"):
-        eq.certify(eq.Conv(2, 3), (8, 8))  # pyright: ignore[reportArgumentType]
+        eq.certify(eq.Conv(2, 3), (8, 8), channels=1)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="one to three sizes"):
         eq.torus(8, 8, 8, 8)
 
@@ -101,7 +101,7 @@ def test_arguments_of_the_wrong_kind():
     with pytest.raises(eq.LayerError, match=r"for each a mode or a pair \(lo, hi\).*got \(1, 1\)"):
         eq.Conv(2, 3, padding=(1, 1)).init(KEY, (8, 8, 1))  # pyright: ignore[reportArgumentType]
     with pytest.raises(eq.LayerError, match="features must be an integer"):
-        eq.certify(eq.Dense(2.5), eq.torus(4))  # pyright: ignore[reportArgumentType]
+        eq.certify(eq.Dense(2.5), eq.torus(4), channels=1)  # pyright: ignore[reportArgumentType]
     with pytest.raises(eq.LayerError, match="whole number of input channels"):
         eq.certify(eq.Relu(), eq.torus(4), channels=1.5)  # pyright: ignore[reportArgumentType]
     with pytest.raises(eq.LayerError, match="one to three spatial axes"):
@@ -125,7 +125,7 @@ def test_arrays_that_do_not_fit_the_weights():
 
 def test_branches_that_step_apart_on_the_plane():
     with pytest.raises(eq.LayerError, match="step over 2 and 1 input nodes"):
-        eq.certify(eq.Residual(eq.MaxPool(2)), eq.plane(1))
+        eq.certify(eq.Residual(eq.MaxPool(2)), eq.plane(1), channels=1)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_branches_that_step_apart_on_the_plane():
 )
 def test_phases_in_the_wrong_place_fail_when_run_and_when_certified(net):
     with pytest.raises(eq.LayerError, match="Hourglass"):
-        eq.certify(net, eq.torus(4))
+        eq.certify(net, eq.torus(4), channels=1)
     with pytest.raises(eq.LayerError, match="Hourglass"):
         net.apply(net.init(KEY, (4, 1)), jnp.ones((1, 4, 1)))
 
@@ -231,7 +231,7 @@ def test_fibres_that_do_not_fit(case):
     expected = rf"^layer 2 \({type(second).__name__}\).*: .*{message}"
     for run in (
         lambda: net.init(KEY, (8, 8, 1)),
-        lambda: eq.certify(net, eq.torus(8, 8)),
+        lambda: eq.certify(net, eq.torus(8, 8), channels=1),
         lambda: net.apply({"params": (), "state": ()}, jnp.ones((2, 8, 8, 1))),
     ):
         with pytest.raises(eq.LayerError, match=expected):
@@ -291,7 +291,7 @@ def test_a_layer_of_ones_own_that_misses_a_method():
         symmetry = eq.Layer.symmetry
 
     with pytest.raises(NotImplementedError, match=r"Silent is a layer of yours that does not define symmetry\(self"):
-        eq.certify(eq.Sequential(Silent()), eq.torus(4))
+        eq.certify(eq.Sequential(Silent()), eq.torus(4), channels=1)
     with pytest.raises(NotImplementedError, match="does not define output_shape"):
         eq.Layer().output_shape((4, 1))
 
@@ -311,15 +311,18 @@ def test_a_bound_network_passes_through_jit():
     assert len(traces) == 1
     slopes = jax.grad(lambda bound: bound(x).sum())(first)
     assert jax.tree.structure(slopes) == jax.tree.structure(first)
-    assert eq.certify(slopes.layer, eq.torus(6, 6)).strict == eq.certify(net, eq.torus(6, 6)).strict
+    assert (
+        eq.certify(slopes.layer, eq.torus(6, 6), channels=1).strict
+        == eq.certify(net, eq.torus(6, 6), channels=1).strict
+    )
 
 
 @pytest.mark.parametrize(
     "ask",
     [
         eq.Pointwise,
-        lambda layer: eq.infer(layer, eq.torus(4)),
-        lambda layer: eq.verify(layer, eq.torus(4).group, eq.torus(4), key=0),
+        lambda layer: eq.infer(layer, eq.torus(4), channels=1),
+        lambda layer: eq.verify(layer, eq.torus(4).group, eq.torus(4), channels=1, key=0),
         lambda layer: eq.declare(lambda field: field)(layer),
         lambda layer: from_fn(layer, symmetry=lambda field: field),
     ],

@@ -280,8 +280,8 @@ def test_variances_of_coefficients():
 def test_kernels_of_scalars_with_few_taps_know_more_than_their_group():
     """3×3 taps in the orbits of the quarter turns are those of 4mm; 4×4 are not."""
     sizes = {k: eq.GroupConv(eq.Fibre.trivial("4"), k, padding="circular") for k in (3, 4)}
-    assert eq.certify(sizes[3], eq.torus(6, 6)).strict == eq.torus(6, 6).group
-    assert len(eq.certify(sizes[4], eq.torus(6, 6)).strict.point_group) == 4
+    assert eq.certify(sizes[3], eq.torus(6, 6), channels=1).strict == eq.torus(6, 6).group
+    assert len(eq.certify(sizes[4], eq.torus(6, 6), channels=1).strict.point_group) == 4
     # A pseudo-scalar is a scalar under 4, but mirrors change its sign.
     sign = eq.Fibre.sign("4mm")
     pseudo = reading(sign, eq.GroupConv(eq.Fibre.trivial("4"), 3, padding="circular"))
@@ -323,6 +323,6 @@ def test_layers_over_two_groups_are_two_layers():
     for fibre in (along, across):
         net = eq.GroupConv(fibre, 3, padding="circular")
         bound = net.bind(net.init(KEY, (6, 6, 1)))
-        certificate = eq.certify(net, eq.torus(6, 6))
+        certificate = eq.certify(net, eq.torus(6, 6), channels=1)
         assert eq.verify(bound, certificate, key=0).passed
-        assert eq.discover(bound, eq.torus(6, 6), key=0, progress=False).strict == certificate.strict
+        assert eq.discover(bound, eq.torus(6, 6), channels=1, key=0, progress=False).strict == certificate.strict

@@ -144,30 +144,36 @@ def test_what_each_check_refuses() -> None:
 
 EDGES = {
     "certify on a large torus": (
-        lambda: eq.certify(eq.Conv(2, 3), eq.torus(10**9)),
+        lambda: eq.certify(eq.Conv(2, 3), eq.torus(10**9), channels=1),
         "listed one by one: ask on a smaller",
     ),
-    "infer on a large torus": (lambda: eq.infer(lambda x: x, eq.torus(10**9)), "listed one by one: ask on a smaller"),
+    "infer on a large torus": (
+        lambda: eq.infer(lambda x: x, eq.torus(10**9), channels=1),
+        "listed one by one: ask on a smaller",
+    ),
     "verify on a large torus": (
-        lambda: eq.verify(lambda x: x, eq.torus(10**9).group, eq.torus(10**9), key=0),
+        lambda: eq.verify(lambda x: x, eq.torus(10**9).group, eq.torus(10**9), channels=1, key=0),
         "listed one by one: ask on a smaller",
     ),
     "a batch beyond the memory": (
-        lambda: eq.verify(lambda x: x, eq.torus(8).group, eq.torus(8), key=0, batch=10**9),
+        lambda: eq.verify(lambda x: x, eq.torus(8).group, eq.torus(8), channels=1, key=0, batch=10**9),
         "more than memory=.*: lower batch or trials",
     ),
-    "a kernel beyond the memory": (lambda: eq.certify(eq.Conv(2, 1 << 24), eq.torus(8)), "too many to be listed"),
+    "a kernel beyond the memory": (
+        lambda: eq.certify(eq.Conv(2, 1 << 24), eq.torus(8), channels=1),
+        "too many to be listed",
+    ),
     "windows beyond the memory": (
-        lambda: eq.certify(eq.WindowedAttention(1 << 16, 1), eq.plane(1)),
+        lambda: eq.certify(eq.WindowedAttention(1 << 16, 1), eq.plane(1), channels=1),
         "too many to be listed",
     ),
     "a map beyond the memory": (
-        lambda: eq.certify(eq.Sequential(*[eq.Upsample(1 << 10)] * 3), eq.torus(8)),
+        lambda: eq.certify(eq.Sequential(*[eq.Upsample(1 << 10)] * 3), eq.torus(8), channels=1),
         r"layer 1 \(Upsample\).* too many to be listed",
     ),
     "channels beyond the memory": (lambda: eq.Dense(1 << 25), "features must be an integer of .* at most 16777216"),
     "sizes without end": (
-        lambda: eq.legal_sizes(eq.MaxPool(2), "2Z", range(1, 10**9), dim=1),
+        lambda: eq.legal_sizes(eq.MaxPool(2), "2Z", range(1, 10**9), channels=1, dim=1),
         r"up to 65536 of them .*; got range\(1, 1000000000\)",
     ),
     "a long name": (lambda: eq.SpaceGroup.parse("Z × " * 100_000), "at most 100000 characters; got 400000"),
@@ -192,7 +198,7 @@ def test_large_exact_groups_cost_nothing() -> None:
 
 def test_a_large_chunk_takes_what_there_is_to_measure() -> None:
     grid = eq.torus(8)
-    assert eq.verify(lambda x: x * x, grid.group, grid, key=0, chunk=10**9).passed
+    assert eq.verify(lambda x: x * x, grid.group, grid, channels=1, key=0, chunk=10**9).passed
 
 
 def test_the_window_rule_looks_as_often_at_a_large_map(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -210,7 +216,7 @@ def test_the_window_rule_looks_as_often_at_a_large_map(monkeypatch: pytest.Monke
     def spent(size: int, padding: str) -> int:
         looks.clear()
         net = eq.Sequential(eq.Conv(2, 3, padding=padding), eq.Relu(), eq.Conv(2, 3, padding=padding), eq.Relu())
-        assert eq.certify(eq.Sequential(net, eq.GlobalAvgPool()), eq.torus(size)).invariance.order
+        assert eq.certify(eq.Sequential(net, eq.GlobalAvgPool()), eq.torus(size), channels=1).invariance.order
         return sum(looks)
 
     for padding in ("zero", "valid", "reflect", "edge"):

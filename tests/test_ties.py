@@ -106,9 +106,9 @@ def test_a_program_with_ties_claims_nothing_that_moves_nodes():
     for net in (eq.Residual(eq.Roll(3)), eq.Parallel(eq.Identity(), eq.Roll(3), join="mul"), eq.LayerNorm()):
         glass = eq.Sequential(net, GLASS)
         f = glass.bind(glass.init(jax.random.key(0), (6, 1)))
-        assert eq.Isometry.translation((1,)) not in eq.infer(f, eq.torus(6)).strict
+        assert eq.Isometry.translation((1,)) not in eq.infer(f, eq.torus(6), channels=1).strict
         again = glass.bind(glass.init(jax.random.key(0), (8, 1)))
-        assert (eq.Isometry.translation((1,)) in eq.infer(again, eq.torus(8)).strict) is not isinstance(
+        assert (eq.Isometry.translation((1,)) in eq.infer(again, eq.torus(8), channels=1).strict) is not isinstance(
             net, eq.LayerNorm
         )
 
@@ -123,9 +123,9 @@ def test_a_choice_in_a_loop_or_a_branch_is_followed():
         return jax.lax.cond(x[0, 0, 0] > 0, lambda: pool(x), lambda: pool(-x)).max(1)
 
     shift = eq.Isometry.translation((1,))
-    assert shift in eq.infer(scanned, eq.torus(8)).invariance
-    assert shift not in eq.infer(branched, eq.torus(8)).invariance
-    assert shift not in eq.infer(lambda x: scanned(x + jnp.roll(x, 3, 1)), eq.torus(6)).invariance
+    assert shift in eq.infer(scanned, eq.torus(8), channels=1).invariance
+    assert shift not in eq.infer(branched, eq.torus(8), channels=1).invariance
+    assert shift not in eq.infer(lambda x: scanned(x + jnp.roll(x, 3, 1)), eq.torus(6), channels=1).invariance
 
 
 def test_the_ledger_says_why():
@@ -135,9 +135,9 @@ def test_the_ledger_says_why():
 
 def test_what_cannot_be_run_is_taken_for_tied():
     fails = from_fn(_refuses, symmetry=lambda field: field.pointwise("any"))
-    assert eq.certify(eq.Sequential(fails, GLASS), eq.torus(8)).strict.order == 1
+    assert eq.certify(eq.Sequential(fails, GLASS), eq.torus(8), channels=1).strict.order == 1
     fine = from_fn(jnp.sin, symmetry=lambda field: field.pointwise("any"))
-    assert eq.certify(eq.Sequential(fine, GLASS), eq.torus(8)).strict.index == 1
+    assert eq.certify(eq.Sequential(fine, GLASS), eq.torus(8), channels=1).strict.index == 1
 
 
 def _refuses(x):

@@ -10,11 +10,11 @@ from equinet import markup
 from equinet.advise.period import Period, classes, coarsest, likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
-from equinet.certify import certify
-from equinet.checks import as_choice, as_integers, as_items, as_kind, shown
+from equinet.certify import certify, layer_of
+from equinet.checks import as_choice, as_integers, as_items, shown
 from equinet.groups.domain import MOST_ALONG, Domain, box, plane, torus
 from equinet.groups.fibre import as_channels
-from equinet.layers import Layer, LayerError
+from equinet.layers import Bound, Layer, LayerError
 
 MOST_SIZES = 1 << 16
 """Sizes that are tried one by one."""
@@ -118,11 +118,11 @@ def explain(legal: Iterable[int], tried: Sequence[int], first: int) -> tuple[int
 
 
 def legal_sizes(
-    net: Layer,
+    net: Layer | Bound,
     require: Require,
     sizes: Iterable[int] = range(8, 257),
     boundary: Literal["torus", "box", "plane"] = "torus",
-    channels: int = 1,
+    channels: int | None = None,
     dim: int | None = None,
     of: Of = "strict",
 ) -> LegalSizes:
@@ -131,28 +131,29 @@ def legal_sizes(
     A size at which the network cannot run is not legal.
 
     Args:
-        net: any layer.
+        net: any layer, or one with its variables.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; `Requirement` describes
             what a name requires. On a box, point groups are about the centre of the image.
         sizes: the sizes to try. If they show no rule, or none is legal, others are tried until each class of sizes,
             modulo the strides of the network and the steps of the required group, has been tried.
         boundary: the domain at each size; on the plane the size has no effect, so all are legal or none.
-        channels: of the input.
+        channels: of the input, unless variables tell it.
         dim: of the domain, if `require` does not tell; 2 by default.
         of: which group must contain it, "strict", "orbit" or "invariance".
 
     Raises:
+        TypeError: if net is no layer, or nothing tells the number of channels.
         ValueError: if the requirement cannot be read, the boundary is unknown or there are no sizes.
 
     >>> import equinet as eq
-    >>> print(legal_sizes(eq.MaxPool(3, stride=2, padding=1), "4mm", range(8, 40), boundary="box").congruence)
+    >>> pool = eq.MaxPool(3, stride=2, padding=1)
+    >>> print(legal_sizes(pool, "4mm", range(8, 40), boundary="box", channels=1).congruence)
     n ≡ 1 (mod 2)
-    >>> print(legal_sizes(eq.MaxPool(323), "323Z", range(8, 257), dim=1))
+    >>> print(legal_sizes(eq.MaxPool(323), "323Z", range(8, 257), channels=1, dim=1))
     n ≡ 0 (mod 323): none of the sizes tried, 8 to 256; the next is 323
     """
-    as_kind(net, Layer, "legal_sizes needs an equinet layer")
+    layer = layer_of(net, "legal_sizes")
     as_choice(boundary, ("torus", "box", "plane"), "boundary")
-    channels = as_channels(channels, "legal_sizes")
     rule = f"legal_sizes needs sizes of at least 1, up to {MOST_SIZES} of them and none above {MOST_ALONG}"
     if isinstance(sizes, range) and len(range(sizes.start, sizes.stop, sizes.step)[: MOST_SIZES + 1]) > MOST_SIZES:
         raise ValueError(f"{rule}; got {shown(sizes)}")
@@ -161,14 +162,15 @@ def legal_sizes(
         raise ValueError(f"{rule}; got {shown(tried)}")
     requirement = Requirement(require, of, dim)
     axes = requirement.dim or 2
+    channels = as_channels(channels, "legal_sizes", network=net, sizes=(None,) * axes)
     if boundary == "plane":
-        met = _met(net, plane(axes), channels, requirement)
-        why = None if met else lack(net, plane(axes), channels, requirement)
+        met = _met(layer, plane(axes), channels, requirement)
+        why = None if met else lack(layer, plane(axes), channels, requirement)
         return LegalSizes(tried if met else (), tried, 1, (0,) if met else (), tried[0], None, why)
     made = torus if boundary == "torus" else box
 
     def verdict(n: int) -> bool | None:
-        return _met(net, made(*(n,) * axes), channels, requirement)
+        return _met(layer, made(*(n,) * axes), channels, requirement)
 
     verdicts = {n: verdict(n) for n in tried}
     first = next((n for n in tried if verdicts[n] is not None), tried[0])
@@ -177,14 +179,14 @@ def legal_sizes(
     if legal and rule[0]:
         return LegalSizes(legal, tried, *rule)
     held = {n: bool(met) for n, met in verdicts.items()}
-    known = period(net, channels, requirement)
+    known = period(layer, channels, requirement)
     found = _beyond(held, verdict, known, first, requirement)
     if legal or found.next is not None:
         return found
     modulus = 1 if known is None else known.modulus
     even_first = sorted(tried, key=lambda n: (n % modulus > 0, -n))
     runs = next((n for n in even_first if verdicts[n] is not None), likely(modulus, tried[-1], requirement)[0])
-    return replace(found, lack=lack(net, made(*(runs,) * axes), channels, requirement))
+    return replace(found, lack=lack(layer, made(*(runs,) * axes), channels, requirement))
 
 
 def _beyond(

@@ -12,11 +12,11 @@ from equinet.advise.period import likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
 from equinet.advise.why import Lack, is_vacuous, lack
-from equinet.certify import certify
-from equinet.checks import as_flag, as_integer, as_kind
+from equinet.certify import certify, layer_of
+from equinet.checks import as_flag, as_integer
 from equinet.groups.domain import Axis, Domain, as_domain, periodic
 from equinet.groups.fibre import as_channels
-from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
+from equinet.layers import Bound, GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.symmetry.certificate import Certificate
 from equinet.verify import Report, verify
 
@@ -152,10 +152,10 @@ class _Search:
 
 
 def suggest(
-    net: Layer,
+    net: Layer | Bound,
     domain: Domain,
     require: Require,
-    channels: int = 1,
+    channels: int | None = None,
     *,
     of: Of = "strict",
     limit: int = 6,
@@ -172,10 +172,10 @@ def suggest(
     weights; an edit is left out if its measurement contradicts its certificate.
 
     Args:
-        net: any layer.
+        net: any layer, or one with its variables.
         domain: of the input.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; see `Requirement`.
-        channels: of the input.
+        channels: of the input, unless variables tell it.
         of: which group must contain it, "strict", "orbit" or "invariance". Polyphase sampling alone wins back the orbit
             group, not the strict one; with global pooling or polyphase upsampling after it, the strict one too. A claim
             about the orbit is measured after a global average, and the claim of a network that sees the whole plane is
@@ -190,22 +190,23 @@ def suggest(
         suggestions, but the reason and what else would help: another size, boundary or readout, or a group network.
 
     Raises:
+        TypeError: if net is no layer, or nothing tells the number of channels.
         ValueError: if the requirement cannot be read or is about another dimension.
         LayerError: if the network cannot run on the domain, and no edit was found.
     """
-    as_kind(net, Layer, "suggest needs an equinet layer")
+    layer = layer_of(net, "suggest")
     as_domain(domain, "suggest")
-    channels = as_channels(channels, "suggest")
+    channels = as_channels(channels, "suggest", network=net, sizes=domain.sizes)
     limit = as_integer(limit, "suggest: limit", least=0)
     budget = as_integer(budget, "suggest: budget", least=0)
     seed = as_integer(seed, "suggest: seed", least=0, most=(1 << 63) - 1)
     measure = as_flag(measure, "suggest: measure")
-    search = _Search(net, domain, channels, Requirement(require, of, domain.dim), budget)
+    search = _Search(layer, domain, channels, Requirement(require, of, domain.dim), budget)
     cannot_run = None
     try:
-        certificate = certify(net, domain, channels)
+        certificate = certify(layer, domain, channels)
         if search.requirement.met(certificate):
-            return Suggestions([Suggestion((), 0.0, net, domain, certificate, None, of)])
+            return Suggestions([Suggestion((), 0.0, layer, domain, certificate, None, of)])
     except LayerError as error:
         cannot_run = error
     found = sorted(dict.fromkeys(search.successes()), key=_price)
@@ -225,7 +226,7 @@ def suggest(
             shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report, of))
     if shown:
         return Suggestions(shown)
-    return Suggestions((), lack(net, domain, channels, search.requirement, _larger(search), left))
+    return Suggestions((), lack(layer, domain, channels, search.requirement, _larger(search), left))
 
 
 def _larger(search: _Search) -> Iterator[Domain]:

@@ -295,21 +295,52 @@ class Forgotten(int):
     __hash__ = int.__hash__
 
 
-def as_channels(channels: int, asker: str) -> int:
-    """A number of channels as an int, and a fibre as it is.
+def as_channels(
+    channels: int | None, asker: str, *, network: object = None, sizes: Sequence[int | None] = (), inputs: Any = None
+) -> int:
+    """A number of channels as an int, and a fibre as it is; where none is given, what else tells it.
 
     Args:
-        channels: an exact integer (numpy's too) of at least 1, or a `Fibre`.
+        channels: an exact integer (numpy's too) of at least 1, a `Fibre`, or None.
         asker: who needs it, for the error.
+        network, sizes, inputs: see `told_channels`.
 
     Raises:
-        ValueError: for anything else.
+        TypeError: if it is None, and nothing tells it.
+        ValueError: for anything else, or if the network's variables do not tell it.
     """
+    if channels is None:
+        return told_channels(asker, network, sizes, inputs)
     if isinstance(channels, Fibre):
         return channels
     if not is_integer(channels) or channels < 1:
         raise ValueError(f"{asker} needs a whole number of input channels, at least one; got {channels!r}")
     return int(channels)
+
+
+def told_channels(asker: str, network: object, sizes: Sequence[int | None], inputs: Any = None) -> int:
+    """How many channels the input has, where nobody says: those of given inputs, or those that weights are made for.
+
+    Args:
+        asker: who needs it, for the error.
+        network: if it is bound to its variables, it has a method `input_channels`.
+        sizes: of the input's axes, None where they are infinite.
+        inputs: examples `[n, *sizes, channels]`, or None.
+
+    Raises:
+        TypeError: if neither tells it.
+        ValueError: if the network's variables do not tell it.
+    """
+    shape = getattr(inputs, "shape", ())
+    if len(shape) > 1:
+        return shape[-1]
+    tell = getattr(network, "input_channels", None)
+    if tell is None:
+        raise TypeError(
+            f"{asker} needs the number of input channels: say it, such as channels=3, or give a network with its "
+            f"weights, net.bind(variables), which tells it"
+        )
+    return tell(sizes)
 
 
 def agree(a: int, b: int) -> int:

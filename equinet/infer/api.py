@@ -39,7 +39,7 @@ BATCH = 2
 def infer(
     fn: Callable[..., Any],
     domain: Domain,
-    channels: int = 1,
+    channels: int | None = None,
     *,
     layout: str = "BSC",
     size: int | Sequence[int] | None = None,
@@ -59,7 +59,7 @@ def infer(
         fn: a function of one array that closes over its parameters: a Flax or Equinox model, or any function.
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)`. On the plane, padding and the ends of the array
             have no effect.
-        channels: of the input.
+        channels: of the input, unless fn is a network with its variables, which tell it.
         layout: the axes of input and output: B for the batch, S for all spatial axes, C for the channels. "BSC" is
             `[batch, *spatial, channels]`, "BCS" puts channels first, "CS" is one example with channels first. An output
             without spatial axes has batch and channels in this order.
@@ -73,7 +73,7 @@ def infer(
         dtype: of the input.
 
     Raises:
-        TypeError: if fn is no function, or domain is no `Domain`.
+        TypeError: if fn is no function, domain is no `Domain`, or nothing tells the number of channels.
         ValueError: for an unknown layout, or an infinite domain without a size.
 
     >>> import equinet as eq
@@ -81,15 +81,15 @@ def infer(
     >>> model = net.bind(net.init(jax.random.key(0), (8, 8, 1)))
     >>> str(infer(model, eq.torus(8, 8)).invariance)
     '2Z × 2Z (p1, index 4)'
-    >>> infer(lambda x: x[:, ::2], eq.torus(8)).strict == eq.certify(eq.MaxPool(2), eq.torus(8)).strict
-    False
+    >>> str(infer(lambda x: x[:, ::2], eq.torus(8), channels=1).strict)
+    '2Z ⋊ m at (0) (index 2)'
     """
     if not is_function(fn):
         raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
     as_domain(domain, "infer")
     if isinstance(channels, Fibre):
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
-    channels = as_channels(channels, "infer")
+    channels = as_channels(channels, "infer", network=fn, sizes=domain.sizes)
     as_choice(layout, LAYOUTS, "infer: a layout")
     as_flag(generic, "infer: generic")
     dtype = as_dtype(dtype, "infer")

@@ -61,7 +61,7 @@ def from_fn(fn: Callable[..., Any], init: Init | None = None, *, symmetry: Rule 
     >>> import jax.numpy as jnp
     >>> import equinet as eq
     >>> soften = from_fn(lambda x: jnp.tanh(x) / 2, symmetry=lambda field: field.pointwise("any"))
-    >>> print(eq.certify(eq.Sequential(eq.MaxPool(2), soften), eq.torus(8, 8)).strict)
+    >>> print(eq.certify(eq.Sequential(eq.MaxPool(2), soften), eq.torus(8, 8), channels=1).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)
     """
     for name, given in (("fn", fn), ("init", init)):

@@ -129,7 +129,7 @@ def from_linen(
     >>> net = eq.Sequential(body, eq.MaxPool(2))
     >>> net.init(jax.random.key(0), (8, 8, 1))["params"][0]["kernel"].shape
     (1, 1, 1, 4)
-    >>> print(eq.certify(net, eq.torus(8, 8)).strict)
+    >>> print(eq.certify(net, eq.torus(8, 8), channels=1).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)
     """
     as_kind(module, nn.Module, "from_linen needs a Linen module")

@@ -164,7 +164,7 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     >>> net = eq.Sequential(from_nnx(mix, symmetry=lambda field: field.pointwise("affine", 4)), eq.MaxPool(2))
     >>> net.init(jax.random.key(0), (8, 8, 1))["params"][0]["kernel"].shape
     (1, 1, 1, 4)
-    >>> print(eq.certify(net, eq.torus(8, 8)).strict)
+    >>> print(eq.certify(net, eq.torus(8, 8), channels=1).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)
     """
     as_kind(module, nnx.Module, "from_nnx needs an NNX module")

@@ -67,6 +67,9 @@ class SqueezeExcite(Layer):
             "excite_bias": jnp.zeros(channels),
         }, ()
 
+    def channels_read(self, params: Params) -> int | None:
+        return params["squeeze"].shape[0]
+
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         means = orbit_invariants(x.mean(tuple(range(1, x.ndim - 1))), context.fibre)
         hidden = _dense(params, "squeeze", means)
@@ -131,6 +134,9 @@ class _Attention(Layer):
             "out": _matrix(second, channels, channels),
             "out_bias": jnp.zeros(channels),
         }, ()
+
+    def channels_read(self, params: Params) -> int | None:
+        return params["out"].shape[0]
 
     def _attend(self, params: Params, x: jax.Array, fibre: int) -> jax.Array:
         """Attention within the sets of x `[sets, nodes, channels]`."""

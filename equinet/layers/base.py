@@ -149,6 +149,11 @@ class Layer:
         """Output and new state."""
         raise _undefined(self, "forward(self, params, state, x, context), which returns its output and new state")
 
+    def channels_read(self, params: Params) -> int | None:
+        """How many channels the input has, as far as the parameters, or those of the first child that knows, tell."""
+        told = (child.channels_read(own) for (_, child), own in zip(self.children, params, strict=False))
+        return next((channels for channels in told if channels is not None), None)
+
     def symmetry(self, field: Field) -> Field:
         """The symmetry of the output, from the symmetry of the input."""
         raise _undefined(
@@ -324,6 +329,25 @@ class Bound:
         """`layer.apply(variables, x)`."""
         return self.layer.apply(self.variables, x)
 
+    def input_channels(self, sizes: Sequence[int | None]) -> int:
+        """How many channels an input `[batch, *sizes, channels]` has, as the variables tell.
+
+        Raises:
+            LayerError: if they do not tell it: say it where it is asked for.
+        """
+        held = as_variables(self.variables, "input_channels")
+        try:
+            told = self.layer.channels_read(held["params"])
+        except (AttributeError, IndexError, KeyError, TypeError):
+            told = None
+        # What tells may stand behind a layer that changes the channels: then init gives other weights.
+        if told is None or _is_misfit(self.layer, held, (*sizes, told)):
+            raise LayerError(
+                f"the weights do not tell how many channels an input of sizes {tuple(sizes)} has: say it, such as "
+                f"channels=3"
+            )
+        return told
+
 
 def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
     """A shape `(*spatial, channels)` as a tuple of ints; channels may be a `Fibre`.
@@ -352,14 +376,28 @@ def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
     return variables
 
 
-def misfit(layer: Layer, variables: Mapping[str, Any], shape: tuple[int, ...]) -> str:
+def set_up(layer: Layer, key: jax.Array, shape: Shape) -> tuple[Params, State]:
+    """What `setup` gives, on infinite axes too: there a layer without children has the weights of a single node."""
+    return layer.setup(key, shape if layer.children else tuple(n or 1 for n in shape))  # pyright: ignore[reportArgumentType]
+
+
+def _is_misfit(layer: Layer, variables: Mapping[str, Any], shape: Shape) -> bool:
+    """Whether a network cannot run on inputs of a shape, or its variables are not made for them."""
+    try:
+        layer.output_shape(shape)
+    except LayerError:
+        return True
+    return bool(misfit(layer, variables, shape))
+
+
+def misfit(layer: Layer, variables: Mapping[str, Any], shape: Shape) -> str:
     """What tells variables from those that `init` makes for inputs of a shape; nothing if they are like them.
 
     Asked where a layer could not run, so that what runs pays nothing for it.
     """
-    made = jax.eval_shape(lambda: layer.init(0, shape))
-    for part in ("params", "state"):
-        given, like = (dict(jax.tree_util.tree_flatten_with_path(tree[part])[0]) for tree in (variables, made))
+    made = jax.eval_shape(lambda: set_up(layer, jax.random.key(0), shape))
+    for part, expected in zip(("params", "state"), made, strict=True):
+        given, like = (dict(jax.tree_util.tree_flatten_with_path(t)[0]) for t in (variables[part], expected))
         for path in like.keys() | given.keys():
             place = f"{part}{jax.tree_util.keystr(path)}"
             found = jnp.shape(given[path]) if isinstance(given.get(path), jax.Array | np.ndarray) else None

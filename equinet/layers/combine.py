@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from equinet.checks import as_kind, shown
 from equinet.groups.fibre import Fibre, agree, concatenate
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, within
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, set_up, within
 from equinet.layers.fibres import AsFibre
 from equinet.layers.hyperparameters import check, choice
 from equinet.layers.trials import joined as joined_trials
@@ -72,7 +72,7 @@ def _setup_all(
     children: Sequence[tuple[str, Layer]], key: jax.Array, shapes: Sequence[Shape]
 ) -> tuple[tuple[Params, ...], tuple[State, ...]]:
     made = [
-        layer.setup(jax.random.fold_in(key, i), tuple(n or 1 for n in shape))
+        set_up(layer, jax.random.fold_in(key, i), shape)
         for i, ((_, layer), shape) in enumerate(zip(children, shapes, strict=True))
     ]
     return tuple(p for p, _ in made), tuple(s for _, s in made)
@@ -157,6 +157,9 @@ class Named(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         return self.layer.forward(params, state, x, context)
+
+    def channels_read(self, params: Params) -> int | None:
+        return self.layer.channels_read(params)
 
     def chain(self, params: Params, state: State) -> tuple[tuple[Layer, Params, State], ...]:
         links = self.layer.chain(params, state)

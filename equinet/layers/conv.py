@@ -101,6 +101,9 @@ class Conv(Layer):
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return _initial(self, key, shape), ()
 
+    def channels_read(self, params: Params) -> int | None:
+        return params["kernel"].shape[-2] * self.groups
+
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         _check_kernel(self, params, self.groups, x)
@@ -154,6 +157,9 @@ class ConvTranspose(Layer):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return _initial(self, key, shape), ()
+
+    def channels_read(self, params: Params) -> int | None:
+        return params["kernel"].shape[-2] * self.groups
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context

@@ -68,6 +68,9 @@ class NormRelu(Layer):
         del key
         return {"bias": jnp.zeros(orbit_count(shape[-1]))}, ()
 
+    def channels_read(self, params: Params) -> int | None:
+        return params["bias"].shape[0]
+
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         length = _norms(x, context.fibre, self.epsilon)
         bias = params["bias"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,))
@@ -299,6 +302,10 @@ class AsFibre(FibreLayer):
         if shape[-1] is None or int(shape[-1]) != int(fibre):
             raise LayerError(f"{self}: this fibre has {int(fibre)} channels; got shape {shape}")
         return (*shape[:-1], fibre)
+
+    def channels_read(self, params: Params) -> int | None:
+        del params
+        return int(self.fibre)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context

@@ -161,6 +161,10 @@ class _GroupConvolution(FibreLayer):
         params: dict[str, object] = {"kernel": tuple(made)}
         return ({**params, "bias": jnp.zeros(orbit_count(self.out))} if self.bias else params), ()
 
+    def channels_read(self, params: Params) -> int | None:
+        # Copies in: of scalars, if nobody says what moves them.
+        return params["kernel"][0].shape[1]
+
     def dense_kernel(self, params: Params, channels: int, dim: int) -> jax.Array:
         """The kernel `[*taps, in, out]` of the convolution with plain weights that computes the same.
 

@@ -33,7 +33,7 @@ class Mask(Layer):
 
     >>> import equinet as eq
     >>> stripes = Mask(np.arange(8)[:, None] % 4 == 0)
-    >>> print(eq.certify(stripes, eq.torus(8, 8)).strict)
+    >>> print(eq.certify(stripes, eq.torus(8, 8), channels=1).strict)
     4Z × Z ⋊ 2mm at (0, 0) (pmm, index 4)
     """
 

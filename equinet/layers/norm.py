@@ -53,6 +53,9 @@ class _Scaled(Layer):
         count = orbit_count(shape[-1])
         return {"scale": jnp.ones(count), "bias": jnp.zeros(count)}, ()
 
+    def channels_read(self, params: Params) -> int | None:
+        return params["scale"].shape[0]
+
 
 def _affine(params: Params, x: jax.Array, fibre: int, dtype: jnp.dtype) -> jax.Array:
     scale, bias = spread(params["scale"], fibre), spread_invariant(params["bias"], fibre)

@@ -61,6 +61,9 @@ class Dense(Layer):
         kernel = jax.random.normal(key, (shape[-1], self.features)) * (1.0 / shape[-1]) ** 0.5
         return {"kernel": kernel, **({"bias": jnp.zeros(self.features)} if self.bias else {})}, ()
 
+    def channels_read(self, params: Params) -> int | None:
+        return params["kernel"].shape[0]
+
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         if params["kernel"].shape[0] != x.shape[-1]:
@@ -90,6 +93,9 @@ class PositionalEmbedding(Layer):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         return {"table": self.scale * jax.random.normal(key, shape)}, ()
+
+    def channels_read(self, params: Params) -> int | None:
+        return params["table"].shape[-1]
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context

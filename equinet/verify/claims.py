@@ -9,6 +9,7 @@ from typing import Any
 from equinet.checks import MOST, as_function, as_integer, as_kind, shown
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Axis, Domain, as_domain
+from equinet.groups.fibre import told_channels
 from equinet.verify.act import ChannelAction
 
 Action = Callable[[Isometry], Isometry]
@@ -80,12 +81,18 @@ def read_claim(
     action: Action | None,
     output: Domain | None,
     fibre: ChannelAction | None = None,
+    fn: object = None,
+    inputs: Any = None,
 ) -> tuple[Claim, Domain | None]:
     """A `Claim` from a certificate-like object or a `SpaceGroup`, and the finite canvas asked for, if any.
 
+    Args:
+        claim, domain, channels, action, output, fibre: as for `verify`.
+        fn, inputs: what is measured, and on what; they may tell the number of channels where nothing else does.
+
     Raises:
         ValueError: if the claim says nothing about its domain, or contradicts the one given.
-        TypeError: if it is neither a group nor has `domain`, `strict` and `action`.
+        TypeError: if it is neither a group nor has `domain`, `strict` and `action`, or nothing tells the channels.
     """
     for name, given in (("action", action), ("fibre", fibre)):
         if given is not None:
@@ -97,7 +104,8 @@ def read_claim(
     if isinstance(claim, SpaceGroup):
         if domain is None:
             raise ValueError("a claim given as a SpaceGroup needs domain=, such as torus(32, 32)")
-        made = Claim(domain, 1 if channels is None else channels, claim, action, output, fibre=fibre)
+        width = told_channels("verify", fn, domain.sizes, inputs) if channels is None else channels
+        made = Claim(domain, width, claim, action, output, fibre=fibre)
         canvas = None
     elif all(hasattr(claim, name) for name in ("domain", "strict", "action")):
         own: Domain = claim.domain
@@ -105,7 +113,9 @@ def read_claim(
             raise ValueError(f"the claim is about {own}, of dimension {own.dim}; domain={domain} has {domain.dim}")
         if domain is not None and own.is_finite and domain != own:
             raise ValueError(f"the claim is about {own}; domain={domain} is another. Certify the network on {domain}")
-        width = getattr(claim, "channels", 1) if channels is None else channels
+        width = getattr(claim, "channels", None) if channels is None else channels
+        if width is None:
+            width = told_channels("verify", fn, own.sizes, inputs)
         moves = fibre if fibre is not None else getattr(claim, "fibre", None)
         grid = output or getattr(claim, "output", None)
         made = Claim(own, width, claim.strict, action or claim.action, grid, claim, moves)

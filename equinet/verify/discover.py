@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from equinet.checks import as_function, as_kind
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.groups.domain import Domain, as_domain
+from equinet.groups.fibre import told_channels
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import make_bench
 from equinet.verify.claims import Claim
@@ -90,7 +91,7 @@ def discover(
     domain: Domain,
     *,
     key: jax.Array | int,
-    channels: int = 1,
+    channels: int | None = None,
     fibre: ChannelAction | None = None,
     output: Domain | None = None,
     batch: int = 2,
@@ -117,16 +118,18 @@ def discover(
         domain: a finite domain.
         key: a JAX key, or an int seed.
         channels: of the input; a `Fibre` if point operations act on them (then only those of its group are tested).
+            A network with its variables tells it, and so do `inputs`.
         fibre: how point operations act on the channels of the output; None: trivially.
         output: the output grid, unless it has the sizes of the output array and the boundaries of the input.
         batch, trials, dtype, jit, chunk, memory, tol, inputs, progress: as for `verify`.
 
     Raises:
+        TypeError: if nothing tells the number of channels.
         ValueError: if the domain is infinite, or as for `verify`.
         FloatingPointError: if the function returns NaN or inf.
 
     >>> from equinet.groups.domain import torus
-    >>> found = discover(lambda x: x[:, ::2], torus(8), key=0)
+    >>> found = discover(lambda x: x[:, ::2], torus(8), channels=1, key=0)
     >>> str(found.strict.lattice), str(found.action(Isometry.translation((4,))))
     ('2Z', 'x+2')
     """
@@ -136,6 +139,8 @@ def discover(
         as_function(fibre, "discover: fibre is a function of a point operation, such as a Fibre")
     if output is not None:
         as_kind(output, Domain, "discover: output is the output's grid, such as torus(16, 16)")
+    if channels is None:
+        channels = told_channels("discover", fn, domain.sizes, inputs)
     claim = Claim(domain, channels, SpaceGroup.trivial(domain.dim, domain.periods), output=output, fibre=fibre)
     counted = 0
     with precision(options.dtype):

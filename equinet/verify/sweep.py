@@ -96,7 +96,8 @@ def verify(
             `SpaceGroup`, the trivial action if the output has no spatial axes (`[batch, channels]`: invariance), and
             g ↦ g if the output grid has the input's sizes.
         output: the output grid, by default the certificate's, else the array's sizes with the input's boundaries.
-        channels: of the input, by default the certificate's, or 1; a `Fibre` if point operations act on them.
+        channels: of the input, by default the certificate's, else what the weights of a bound network or `inputs`
+            tell; a `Fibre` if point operations act on them.
         fibre: how point operations act on the channels of the output, by default as in the certificate, or trivially.
         batch: examples per element.
         trials: batches for each generator, and for elements outside H that one batch cannot tell from a symmetry.
@@ -116,6 +117,7 @@ def verify(
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 
     Raises:
+        TypeError: if nothing tells the number of channels.
         ValueError: for an unknown mode, a domain of the wrong dimension, an action that leaves the output grid, a
             function that does not keep the batch, or one element that takes more than `memory`.
         FloatingPointError: if the function returns NaN or inf.
@@ -125,14 +127,14 @@ def verify(
     >>> from equinet.groups import Lattice, SpaceGroup
     >>> grid = torus(8)
     >>> shifts = SpaceGroup.of_translations(Lattice.full(1), grid.periods)
-    >>> report = verify(lambda x: jnp.roll(x, 1, 1) * x**2, shifts, grid, mode="sweep", key=0)
+    >>> report = verify(lambda x: jnp.roll(x, 1, 1) * x**2, shifts, grid, channels=1, mode="sweep", key=0)
     >>> report.sound, report.tight
     (True, True)
     """
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"unknown mode {shown(mode)}: choose one of {', '.join(MODES)}")
     options = as_options(Options(key, batch, trials, dtype, jit, chunk, memory, tol, inputs, progress), "verify")
-    read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre)
+    read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre, fn, options.inputs)
     if mode == "shared" and not options.jit:
         raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")
     if mode in ("sweep", "shared") and not read.domain.is_finite:
@@ -193,7 +195,7 @@ def assert_equivariant(
 
     >>> from equinet.groups.domain import torus
     >>> flip = Isometry(((-1,),), (7,))
-    >>> assert_equivariant(lambda x: x * x, flip, flip, torus(8), key=0)
+    >>> assert_equivariant(lambda x: x * x, flip, flip, torus(8), channels=1, key=0)
     """
     as_domain(domain, "assert_equivariant", finite=True)
     if action is not None and not isinstance(action, Isometry) and not callable(action):
@@ -224,7 +226,7 @@ def _verify_elements(
 ) -> Report:
     how = as_options(Options(**options), "verify")
     claimed = SpaceGroup.generate(domain.dim, elements, domain.periods)
-    claim, _ = read_claim(claimed, domain, channels, action, output, fibre)
+    claim, _ = read_claim(claimed, domain, channels, action, output, fibre, fn, how.inputs)
     with precision(how.dtype):
         bench = make_bench(fn, claim, how, jobs=len(elements) * how.trials).where_choices_are_possible(claim.group)
         actions = {g: bench.action(g) for g in elements}

@@ -40,7 +40,7 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """The nodes that no border reaches, computed and measured, and what the nodes near it show of it."""
     net, variables = split_readout(outcome)
-    stride = int(eq.certify(net, eq.plane(2)).stride[0])
+    stride = int(eq.certify(net, eq.plane(2), channels=1).stride[0])
     free, still = border.interior(net, CROP), border.rolled_interior(net, CROP, stride)
     cropped = border.crop_error(net, variables, _scenes(SCENES, CROP + 2 * MARGIN), stride)
     rolled = border.cyclic_error(net, variables, _scenes(SCENES, CROP), stride)

@@ -90,7 +90,7 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     found = accuracy_at_distances(*judged, DISTANCES, "circular", run.seed)
     made |= {f"accuracy_circular_{distance}": share.to_json() for distance, share in found.items()}
     made[MOVED] = accuracy_under_all_shifts(*judged, run.seed).to_json()
-    made["computed"] = shifts_text(eq.certify(outcome.net, torus).invariance)
+    made["computed"] = shifts_text(eq.certify(outcome.net, torus, channels=1).invariance)
     if run.seed == 0:
         found = eq.discover(outcome.net.bind(outcome.variables), torus, key=0, progress=False)
         made["measured"] = shifts_text(found.invariance)
@@ -144,7 +144,7 @@ def _costs() -> str:
     for group, fixed in FIXED.items():
         run = Settings.of(get_config(f"{group}-{COUNTS[0]}"))
         net, shape = build_model(run), (SIZE, SIZE, 1)
-        shifts = shifts_text(eq.certify(net, eq.torus(SIZE, SIZE)).invariance)
+        shifts = shifts_text(eq.certify(net, eq.torus(SIZE, SIZE), channels=1).invariance)
         cost = [f"{count:,}" for count in (parameters(net, shape), multiply_adds(net, shape))]
         readout = "flatten" if run.model["readout"] == "flatten" else "mean"
         rows.append([TITLES[group], str(fixed), readout, group_text(shifts), *cost])

@@ -48,8 +48,8 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     found = eq.discover(outcome.net.bind(outcome.variables), small, key=run.seed, progress=False)
     made = {
         "network": run.name,
-        "computed": short(eq.certify(outcome.net, eq.torus(CANVAS, CANVAS)).strict),
-        "computed_small": short(eq.certify(outcome.net, small).strict),
+        "computed": short(eq.certify(outcome.net, eq.torus(CANVAS, CANVAS), channels=1).strict),
+        "computed_small": short(eq.certify(outcome.net, small, channels=1).strict),
         "measured_small": short(found.strict),
     }
     return made | _shown(run, outcome) if run.seed == SEEDS[0] else made

@@ -38,7 +38,7 @@ def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
     """For each question the sizes at which the answer is yes, computed and measured, and the computed rule."""
     net = outcome.net
     boundary: Literal["box", "torus"] = "box" if run.name.endswith("zero") else "torus"
-    stride = eq.certify(net, eq.plane(2)).strict.lattice.basis[0][0]
+    stride = eq.certify(net, eq.plane(2), channels=1).strict.lattice.basis[0][0]
     errors = {size: _measured(net, size, stride) for size in SIZES}
     ran = {size: error for size, error in errors.items() if error is not None}
     asked = [error[question] for error in ran.values() for question in QUESTIONS]
@@ -69,7 +69,7 @@ def _legal(net: eq.Layer, question: str, stride: int, boundary: Literal["box", "
         group = certificate.strict if certificate.output.dim else certificate.invariance
         return all(g in group and _is_plain(certificate, g, size) for g in _moves(question, size, stride))
 
-    return eq.legal_sizes(net, holds, COMPUTED, boundary)
+    return eq.legal_sizes(net, holds, COMPUTED, boundary, channels=1)
 
 
 def _moves(question: str, size: int, stride: int) -> list[eq.Isometry]:

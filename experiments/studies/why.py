@@ -114,7 +114,7 @@ def _images() -> Dataset:
 
 @cache
 def _certificate(net: eq.Layer) -> eq.Certificate:
-    return eq.certify(net, eq.torus(SIZE, SIZE))
+    return eq.certify(net, eq.torus(SIZE, SIZE), channels=1)
 
 
 def tables(records: Records) -> dict[str, str]:
@@ -166,7 +166,7 @@ def _costs() -> str:
         if not isinstance(net, eq.Sequential):
             raise TypeError(f"a stack is expected, got {net}")
         trunk = eq.Sequential(*net.layers[:-2])
-        seen = eq.certify(trunk, eq.plane(2)).receptive_field[0]
+        seen = eq.certify(trunk, eq.plane(2), channels=1).receptive_field[0]
         shape = (SIZE, SIZE, 1)
         counts = (parameters(net, shape), parameters(flat, shape), multiply_adds(net, shape))
         sees = "all" if seen is None else str(seen)

@@ -123,6 +123,7 @@ def test_sweep_discovers(tmp_path: Path) -> None:
         (("--model=resnet", "--modle_args=depth=18"), "no flag --modle_args: did you mean --model_args"),
         ((f"--config={ROOT}/configs/fashon.py",), f"did you mean {ROOT}/configs/fashion.py"),
         (("--model=fcn", "--model_args=group=p5"), "fcn: group must be a symbol"),
+        (("--model=fcn",), "say how many channels the input has, such as --channels=3"),
         ((*SMALL, "--domain=tours"), "no domain 'tours': did you mean torus"),
         ((*SMALL, "--size=1_6"), "--size needs whole numbers, such as 32 or 32,48; got '1_6'"),
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
@@ -150,7 +151,9 @@ def test_sweep_fails_in_one_line(tmp_path: Path) -> None:
         sweep, tmp_path, "--model=small_cnn", "--size=4096", "--channels=4096", "--batch=65536", "--notune_cpu"
     )
     model = "--model_args=features=(8388608,8388608)"
-    assert "this network would take" in fails(sweep, tmp_path, "--model=small_cnn", model, "--notune_cpu")
+    assert "this network would take" in fails(
+        sweep, tmp_path, "--model=small_cnn", "--channels=1", model, "--notune_cpu"
+    )
 
 
 def test_arguments() -> None:
@@ -217,6 +220,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         tmp_path,
         "--notune_cpu",
         "--model=small_cnn",
+        "--channels=1",
         "--model_args=down=aps",
         "--size=8",
         f"--workdir={tmp_path}",

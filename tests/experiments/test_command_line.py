@@ -113,7 +113,7 @@ def test_processes_end_with_a_line_and_a_status(tmp_path: Path) -> None:
     assert wrong.stderr.startswith("no network in configs/fashion.py 'apx': did you mean")
     assert len(wrong.stderr.splitlines()) == 1
     assert not list(tmp_path.iterdir())
-    asked = ("scripts.query", "--model=fcn", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
+    asked = ("scripts.query", "--model=fcn", "--channels=1", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
     lacking = call(*asked, PYTHONIOENCODING="ascii")
     assert (lacking.returncode, lacking.stderr) == (1, "")
     assert "2Z \\xd7 2Z" in lacking.stdout  # a terminal that cannot show the sign
@@ -122,7 +122,7 @@ def test_processes_end_with_a_line_and_a_status(tmp_path: Path) -> None:
 def test_a_reader_that_leaves_changes_no_answer() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    asked = ("--model=fcn", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
+    asked = ("--model=fcn", "--channels=1", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
     command = [sys.executable, "-m", "scripts.query", *asked]
     buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # else it ends with 141, at the first line
     done = subprocess.run(
@@ -134,7 +134,15 @@ def test_a_reader_that_leaves_changes_no_answer() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="stands for a full disk")
 def test_output_that_finds_no_room_is_told() -> None:
-    command = [sys.executable, "-m", "scripts.query", "--model=fcn", "--model_args=features=(2,2)", "--size=8"]
+    command = [
+        sys.executable,
+        "-m",
+        "scripts.query",
+        "--model=fcn",
+        "--channels=1",
+        "--model_args=features=(2,2)",
+        "--size=8",
+    ]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "[Errno 28] No space left on device\n")

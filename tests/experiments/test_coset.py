@@ -32,13 +32,13 @@ def network(group: str) -> eq.Layer:
 
 def measured(net: eq.Layer, size: int) -> str:
     bound = net.bind(net.init(0, (size, size, 1)))
-    return shifts_text(eq.discover(bound, eq.torus(size, size), key=0, progress=False).invariance)
+    return shifts_text(eq.discover(bound, eq.torus(size, size), channels=1, key=0, progress=False).invariance)
 
 
 @pytest.mark.parametrize("group", PLAIN)
 def test_the_group_of_each_network(group: str) -> None:
     net = network(group)
-    found = eq.certify(net, eq.torus(32, 32)).invariance
+    found = eq.certify(net, eq.torus(32, 32), channels=1).invariance
     assert shifts_text(found) == KEPT[group]
     if group != "none":
         assert found.index == int(group) == 4 ** FIXED[group]
@@ -63,7 +63,7 @@ ORDERS = {
 )
 def test_the_order_of_fixed_and_adaptive_matters(down: tuple[Any, ...]) -> None:
     net = models.small_cnn((2, 3, 4, 2), down=down, window=1)
-    assert shifts_text(eq.certify(net, eq.torus(16, 16)).invariance) == measured(net, 16) == ORDERS[down]
+    assert shifts_text(eq.certify(net, eq.torus(16, 16), channels=1).invariance) == measured(net, 16) == ORDERS[down]
 
 
 def test_networks_cost_the_same_and_start_from_the_same_weights() -> None:

@@ -27,7 +27,10 @@ def test_all_ways_cost_the_same(readout: str) -> None:
     for count in (parameters, multiply_adds):
         found = {way: count(net, (SIZE, SIZE, 1)) for way, net in nets.items()}
         assert max(found.values()) < 1.03 * min(found.values()), found
-    seen = {way: eq.certify(eq.Sequential(*net.layers[:-2]), eq.plane(2)).receptive_field for way, net in nets.items()}
+    seen = {
+        way: eq.certify(eq.Sequential(*net.layers[:-2]), eq.plane(2), channels=1).receptive_field
+        for way, net in nets.items()
+    }
     assert len({seen[way] for way in WAYS if way != "aps"}) == 1, seen
     # The textbook's networks differ, which is why there are both.
     plain = network(f"stride_plain-circular-{readout}-none")
@@ -38,7 +41,9 @@ def test_all_ways_cost_the_same(readout: str) -> None:
 def test_the_groups_that_are_predicted(padding: str) -> None:
     for way in WIDTHS:
         for readout in READOUTS:
-            found = shifts_text(eq.certify(network(f"{way}-{padding}-{readout}-none"), eq.torus(SIZE, SIZE)).invariance)
+            found = shifts_text(
+                eq.certify(network(f"{way}-{padding}-{readout}-none"), eq.torus(SIZE, SIZE), channels=1).invariance
+            )
             kept = "Z × Z" if way == "aps" else "8Z × 8Z"
             assert found == (kept if padding == "circular" and readout != "flatten" else "none")
 

@@ -119,27 +119,31 @@ def test_a_refuted_claim_is_not_made(name):
 
 
 def test_symmetric_whole_weights_keep_reflections():
-    assert FLIP in eq.infer(lambda x: convolved(x, np.asarray([2, 1, 2], np.int32)), T8, dtype=np.int32).strict
+    assert (
+        FLIP in eq.infer(lambda x: convolved(x, np.asarray([2, 1, 2], np.int32)), T8, channels=1, dtype=np.int32).strict
+    )
 
 
 def test_a_crop_that_is_padded_again_moves_with_the_plane():
     fn = lambda x: jnp.pad(x[:, 4:-4], ((0, 0), (4, 4), (0, 0))).sum(1)  # noqa: E731
-    assert eq.infer(fn, P1, size=32).invariance == P1.group
+    assert eq.infer(fn, P1, channels=1, size=32).invariance == P1.group
 
 
 def test_a_blur_by_slices_moves_with_the_plane():
     def blur(x):
         return x[:, :-2] + 2 * x[:, 1:-1] + x[:, 2:]
 
-    assert eq.infer(lambda x: jnp.tanh(blur(blur(x))).sum(1), P1, size=32).invariance == P1.group
+    assert eq.infer(lambda x: jnp.tanh(blur(blur(x))).sum(1), P1, channels=1, size=32).invariance == P1.group
 
 
 @pytest.mark.parametrize("padding", [(0, 0), (2, 0), (0, 2), (1, 1)], ids=str)
 def test_windows_reach_as_far_on_any_input(padding):
     """What twelve of them cut off or move, near a half of this input, is not lost from the plane."""
-    certificate = eq.infer(lambda x: windows(x, [1, 2, 4], padding), P1, size=64)
+    certificate = eq.infer(lambda x: windows(x, [1, 2, 4], padding), P1, channels=1, size=64)
     assert certificate.strict.translations == P1.group.translations
-    pooled = eq.infer(lambda x: windows(windows(x, [1, 2, 4], padding), [1, 3], padding, 3).max(1), P1, size=64)
+    pooled = eq.infer(
+        lambda x: windows(windows(x, [1, 2, 4], padding), [1, 3], padding, 3).max(1), P1, channels=1, size=64
+    )
     assert pooled.invariance.translations == P1.group.translations
 
 
@@ -148,7 +152,7 @@ def test_the_least_number_is_not_seen_by_maxima():
         wide = jnp.concatenate([jnp.full((2, 1, 1), LEAST), x, jnp.full((2, 1, 1), LEAST)], 1)
         return jnp.maximum(jnp.maximum(wide[:, :-2], wide[:, 1:-1]), wide[:, 2:]).max(1)
 
-    assert eq.infer(pooled, T8).invariance == T8.group
+    assert eq.infer(pooled, T8, channels=1).invariance == T8.group
 
 
 @pytest.mark.parametrize("domain", [eq.box(2, 2, 2), eq.torus(4, 4, 4)], ids=str)
@@ -165,8 +169,8 @@ def test_attention_over_all_nodes_in_space(domain):
 
 def test_a_loop_of_no_turns():
     scanned = lambda x: lax.scan(lambda c, r: (c + r, c.sum()), x, jnp.zeros(0))[0]  # noqa: E731
-    assert eq.infer(scanned, T8).strict == T8.group
+    assert eq.infer(scanned, T8, channels=1).strict == T8.group
 
 
 def test_a_function_of_three_numbers():
-    assert eq.infer(lambda x: betainc(1.0, 2.0, jax.nn.sigmoid(x)), T8).strict == T8.group
+    assert eq.infer(lambda x: betainc(1.0, 2.0, jax.nn.sigmoid(x)), T8, channels=1).strict == T8.group

@@ -186,7 +186,7 @@ def test_a_fibre_is_not_forgotten_without_a_word():
             with pytest.raises(eq.LayerError, match=refused.replace(r"<lambda>", ".*")):
                 call((4, 4, 1))
         with pytest.raises(eq.LayerError, match=refused.replace(r"<lambda>", ".*")):
-            eq.certify(net, eq.torus(4, 4))
+            eq.certify(net, eq.torus(4, 4), channels=1)
     for between in (eq.GroupNorm(1), eq.PositionalEmbedding()):
         with pytest.raises(eq.LayerError, match="and what that does to them is not known"):
             eq.Sequential(lift, between, lift).output_shape((4, 4, 1))
@@ -202,7 +202,7 @@ def test_what_follows_a_function_may_mix_channels_or_say_what_they_are():
     said = eq.Sequential(lift, half, eq.AsFibre(regular), lift)
     meant = eq.Sequential(lift, eq.Pointwise(lambda x: x / 2, odd=True), lift)
     for net, order in ((said, 1), (meant, 4)):
-        assert len(eq.certify(net, eq.torus(4, 4)).strict.point_group) == order
+        assert len(eq.certify(net, eq.torus(4, 4), channels=1).strict.point_group) == order
     shapes = [[p["kernel"][0].shape for p in net.init(0, (4, 4, 1))["params"] if p] for net in (said, meant)]
     assert shapes[0] == shapes[1], "the same network, of which less is known"
 
@@ -283,7 +283,7 @@ def test_symmetry_is_inferred_from_the_program(name, domain):
 
 def test_inference_after_the_readout():
     net = eq.Sequential(eq.MaxPool(2), eq.GlobalAvgPool(), from_linen(nn.Dense(3)), from_fn(jax.nn.softmax))
-    assert inferred(net, eq.torus(8, 8)).invariance == eq.certify(net.layers[0], eq.torus(8, 8)).strict
+    assert inferred(net, eq.torus(8, 8)).invariance == eq.certify(net.layers[0], eq.torus(8, 8), channels=1).strict
 
 
 def test_what_is_inferred_holds_for_all_values_of_the_variables():

@@ -13,7 +13,7 @@ REGULAR = eq.Fibre.regular("4mm")
 def test_operations_move_the_channels(attention: eq.Layer) -> None:
     domain = eq.torus(4, 4)
     net = eq.Sequential(eq.GroupConv(4 * REGULAR, 3, padding="circular"), attention)
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert certificate.fibre == 4 * REGULAR
     assert len(certificate.strict.point_group) == 8
     function = net.bind(random_variables(net, (4, 4, 1), 0))
@@ -28,7 +28,7 @@ def test_signs_and_sums() -> None:
     domain = eq.torus(4, 4)
     fibre = 2 * eq.Fibre.vector("4mm") + eq.Fibre.sign("4mm") + REGULAR
     net = eq.Sequential(eq.GroupConv(fibre, 3, padding="circular"), eq.SelfAttention(1))
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert len(certificate.strict.point_group) == 8
     assert eq.verify(net.bind(random_variables(net, (4, 4, 1), 0)), certificate, key=1, mode="sweep", trials=2).passed
     with pytest.raises(eq.LayerError, match="a head holds whole copies of a representation, so heads=13 must divide"):

@@ -29,21 +29,23 @@ FRAME = np.pad(np.ones((2, 2)), 1)
     ],
 )
 def test_known_answers(table: np.ndarray, domain: eq.Domain, group: str) -> None:
-    found = eq.certify(eq.Mask(table), domain)
+    found = eq.certify(eq.Mask(table), domain, channels=1)
     assert found.strict == eq.SpaceGroup.parse(group, domain.dim, domain.periods)
-    assert eq.infer(lambda x: x * jnp.asarray(table, x.dtype)[None, ..., None], domain).strict == found.strict
+    assert (
+        eq.infer(lambda x: x * jnp.asarray(table, x.dtype)[None, ..., None], domain, channels=1).strict == found.strict
+    )
 
 
 def test_a_fibre_passes_and_is_what_the_next_layer_reads() -> None:
     net = eq.Sequential(LIFT, eq.Mask(FRAME), LIFT)
     assert net.output_shape((4, 4, 1))[-1] == R
-    certificate = eq.certify(net, eq.torus(4, 4))
+    certificate = eq.certify(net, eq.torus(4, 4), channels=1)
     assert certificate.fibre == R
     assert len(certificate.strict.point_group) == 4
     params = net.init(0, (4, 4, 1))["params"]
     plain = eq.Sequential(LIFT, LIFT).init(0, (4, 4, 1))["params"]
     assert [p.shape for p in params[2]["kernel"]] == [p.shape for p in plain[1]["kernel"]]
-    assert eq.infer(net.bind(net.init(0, (4, 4, 1))), eq.torus(4, 4)).fibre == R
+    assert eq.infer(net.bind(net.init(0, (4, 4, 1))), eq.torus(4, 4), channels=1).fibre == R
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -75,12 +77,12 @@ def test_what_a_factor_of_zero_makes_equal_is_not_chosen_from(table: np.ndarray)
 
 def test_zeros_of_two_signs_are_two_numbers() -> None:
     signed = np.where(np.arange(4) % 2, 0.0, -0.0)
-    assert eq.certify(eq.Mask(signed), eq.torus(4)).strict.index == 2
-    assert eq.certify(eq.Mask(np.zeros(4)), eq.torus(4)).strict.index == 1
+    assert eq.certify(eq.Mask(signed), eq.torus(4), channels=1).strict.index == 2
+    assert eq.certify(eq.Mask(np.zeros(4)), eq.torus(4), channels=1).strict.index == 1
 
 
 def test_numbers_that_differ_little_differ() -> None:
-    assert eq.certify(eq.Mask([1.0, 1 + 1e-15, 1.0, 1 + 1e-15]), eq.torus(4)).strict.index == 2
+    assert eq.certify(eq.Mask([1.0, 1 + 1e-15, 1.0, 1 + 1e-15]), eq.torus(4), channels=1).strict.index == 2
 
 
 def test_masks_are_equal_by_their_tables() -> None:
@@ -110,9 +112,18 @@ def test_masks_are_equal_by_their_tables() -> None:
         (lambda: eq.Mask(np.ones((4, 5))).output_shape((4, 4, 1)), r"the table has 5 entries along axis 1; .* size 4"),
         (lambda: eq.Mask(np.ones((4, 4, 2))).output_shape((4, 4, 2)), "a table of 3 axes needs as many spatial axes"),
         (lambda: eq.Mask(np.ones(4)).init(0, (4, 4, 1)), "a table of 1 axes needs as many spatial axes"),
-        (lambda: eq.certify(eq.Mask(np.ones((4, 4))), eq.plane(2)), "on an axis without ends a table has no place"),
-        (lambda: eq.certify(eq.Mask(np.ones((4, 4))), eq.torus(5, 5)), "make it of size 5, or 1 where it is constant"),
-        (lambda: eq.certify(eq.Sequential(eq.GlobalAvgPool(), eq.Mask([1.0])), eq.torus(4)), "as many spatial axes"),
+        (
+            lambda: eq.certify(eq.Mask(np.ones((4, 4))), eq.plane(2), channels=1),
+            "on an axis without ends a table has no place",
+        ),
+        (
+            lambda: eq.certify(eq.Mask(np.ones((4, 4))), eq.torus(5, 5), channels=1),
+            "make it of size 5, or 1 where it is constant",
+        ),
+        (
+            lambda: eq.certify(eq.Sequential(eq.GlobalAvgPool(), eq.Mask([1.0])), eq.torus(4), channels=1),
+            "as many spatial axes",
+        ),
     ],
 )
 def test_wrong_tables(build, message: str) -> None:
@@ -122,6 +133,6 @@ def test_wrong_tables(build, message: str) -> None:
 
 def test_a_table_along_the_other_axis_of_the_plane() -> None:
     domain = eq.Domain((eq.infinite(), eq.periodic(4)))
-    found = eq.certify(eq.Mask([[1, 2, 3, 2]]), domain)
+    found = eq.certify(eq.Mask([[1, 2, 3, 2]]), domain, channels=1)
     assert found.strict.translations == eq.Lattice.diagonal((1, 4))
     assert len(found.strict.point_group) == 4

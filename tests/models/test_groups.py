@@ -61,10 +61,10 @@ def test_adaptive_networks_keep_the_whole_group(name: str) -> None:
     net = build(name, group="p4m", down="aps")
     shape = traced(net, *domain.sizes)
     assert shape == ((2, 16, 16, 10) if name == "unet" else (2, 10))
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert certificate.strict == parsed(group, domain)
     assert certificate.invariance == (parsed("1", domain) if name == "unet" else certificate.strict)
-    plain = eq.certify(build(name, down="aps"), domain)
+    plain = eq.certify(build(name, down="aps"), domain, channels=1)
     assert plain.strict.lattice == certificate.strict.lattice
     assert len(plain.strict.point_group) == 1
 
@@ -75,7 +75,7 @@ def test_adaptive_networks_keep_the_whole_group(name: str) -> None:
 )
 def test_what_is_certified_is_measured_and_plain_networks_lack_it(name: str) -> None:
     domain = eq.torus(16, 16)
-    certificate = eq.certify(build(name, group="p4m", down="aps"), domain)
+    certificate = eq.certify(build(name, group="p4m", down="aps"), domain, channels=1)
     report = eq.verify(bound(build(name, group="p4m", down="aps"), domain), certificate, key=1, trials=2)
     assert report.passed, str(report)
     plain = bound(build(name, down="aps"), domain)
@@ -86,7 +86,7 @@ def test_what_is_certified_is_measured_and_plain_networks_lack_it(name: str) -> 
 @pytest.mark.parametrize("name", ["small_cnn", "fcn", "wide_resnet", "unet"])
 def test_every_way_down(name: str, down: str) -> None:
     domain, net = eq.torus(8, 8), build(name, group="p4m", down=down)
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     lattice = "Z × Z" if down in ("aps", "lps") else "4Z × 4Z"
     # Nearest upsampling is centred between nodes, and a strided or blurred way down on them.
     point = 2 if name == "unet" and down in ("stride", "blur") else 8
@@ -103,7 +103,7 @@ def test_every_way_down(name: str, down: str) -> None:
 def test_certified_is_measured_everywhere(name: str, down: str) -> None:
     domain = eq.torus(32, 32) if name == "vgg" else eq.torus(16, 16)
     net = build(name, group="p4m", down=down)
-    report = eq.verify(alive(net, domain), eq.certify(net, domain), mode="cosets", key=1, trials=2)
+    report = eq.verify(alive(net, domain), eq.certify(net, domain, channels=1), mode="cosets", key=1, trials=2)
     assert report.sound, str(report)
     assert report.tight, str(report)
 
@@ -112,7 +112,7 @@ def test_certified_is_measured_everywhere(name: str, down: str) -> None:
 def test_readouts(readout: str) -> None:
     for name, size in (("small_cnn", 16), ("fcn", 16), ("resnet", 8)):
         domain = eq.torus(size, size)
-        certificate = eq.certify(build(name, group="p4m", down="aps", readout=readout), domain)
+        certificate = eq.certify(build(name, group="p4m", down="aps", readout=readout), domain, channels=1)
         # ResNet's last map is one node, and flattening one node loses nothing.
         if readout != "flatten" or name == "resnet":
             assert certificate.invariance == parsed("p4m", domain), str(certificate)
@@ -124,7 +124,7 @@ def test_invariant_under_every_element() -> None:
     """Two adaptive samplings and global pooling: all 8 N² elements of p4m, to rounding in float64."""
     domain = eq.torus(8, 8)
     net = models.small_cnn((8, 8, 8), group="p4m", down="aps", match="cost")
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert certificate.invariance == parsed("p4m", domain)
     report = eq.verify(bound(net, domain), certificate, mode="sweep", key=2, trials=2, dtype=jnp.float64)
     assert report.passed, str(report)
@@ -135,19 +135,19 @@ def test_invariant_under_every_element() -> None:
 def test_a_resnet_with_quarter_turns() -> None:
     domain = eq.torus(16, 16)
     net = models.resnet(18, width=4, group="p4", down="aps", match="cost")
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert certificate.invariance == parsed("Z × Z ⋊ 4", domain)
     function = bound(net, domain)
     assert eq.verify(function, certificate, key=1, trials=2).passed
-    assert not eq.verify(function, parsed("p4m", domain), domain, key=1, trials=2).passed
+    assert not eq.verify(function, parsed("p4m", domain), domain, channels=1, key=1, trials=2).passed
 
 
 @pytest.mark.parametrize(("name", "group"), [("small_cnn", "p4"), ("wide_resnet", "m_x"), ("unet", "p4m")])
 def test_strided_networks_are_certified_as_discovered(name: str, group: str) -> None:
     domain = eq.torus(8, 8)
     net = build(name, group=group, down="stride")
-    certificate = eq.certify(net, domain)
-    found = eq.discover(bound(net, domain), domain, key=1)
+    certificate = eq.certify(net, domain, channels=1)
+    found = eq.discover(bound(net, domain), domain, channels=1, key=1)
     assert certificate.strict == found.strict
     assert certificate.invariance == found.invariance
 
@@ -164,7 +164,7 @@ DIMENSIONS = [
 @pytest.mark.parametrize(("name", "arguments", "domain", "group", "kept"), DIMENSIONS)
 def test_one_and_three_dimensions(name: str, arguments: dict, domain: eq.Domain, group: str, kept: str) -> None:
     net = models.build(name, **arguments, group=group, dim=domain.dim, down="aps")
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert certificate.strict == parsed(kept, domain)
     report = eq.verify(bound(net, domain), certificate, key=1, trials=2)
     assert report.passed, str(report)
@@ -219,7 +219,9 @@ def test_groups_by_symbol_matrices_and_number() -> None:
     assert models.build("fcn", group=432, dim=3) == models.fcn(group="432", dim=3)
     assert models.fcn(group=None) == models.fcn()
     # Matrices have their own dimension.
-    assert eq.certify(models.fcn(group=[((-1,),)], down="aps"), eq.torus(8)).strict == parsed("Z ⋊ m_x", eq.torus(8))
+    assert eq.certify(models.fcn(group=[((-1,),)], down="aps"), eq.torus(8), channels=1).strict == parsed(
+        "Z ⋊ m_x", eq.torus(8)
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +247,7 @@ def test_wrong_arguments(name: str, arguments: dict, message: str) -> None:
 
 def test_a_group_of_another_dimension_is_named() -> None:
     with pytest.raises(eq.LayerError, match="4mm acts on dimension 2; got an input of shape .* with 3 spatial axes"):
-        eq.certify(models.fcn(group="p4m"), eq.torus(8, 8, 8))
+        eq.certify(models.fcn(group="p4m"), eq.torus(8, 8, 8), channels=1)
 
 
 def test_gradients_reach_every_parameter() -> None:

@@ -128,14 +128,14 @@ def test_with_a_window_a_node_sees_the_same_whatever_the_way_down(window: int, p
     for down in ("max", "avg", "blur", "stride", "conv", "conv_max"):
         net = models.build("small_cnn", features=(2, 4, 4), down=down, window=window, padding=padding)
         assert isinstance(net, eq.Sequential)
-        seen[down] = eq.certify(eq.Sequential(*net.layers[:-2]), eq.plane(2)).receptive_field
-        groups.add(eq.certify(net, eq.torus(16, 16)).invariance.translations)
+        seen[down] = eq.certify(eq.Sequential(*net.layers[:-2]), eq.plane(2), channels=1).receptive_field
+        groups.add(eq.certify(net, eq.torus(16, 16), channels=1).invariance.translations)
     assert len(set(seen.values())) == 1, seen
     assert seen["max"] == ((3 + window - 1 + 2 * (window + 1) + 4 * 2,) * 2)
     assert len(groups) == 1
     one = models.small_cnn((2, 4, 4), down="stride")
     assert isinstance(one, eq.Sequential)
-    assert eq.certify(eq.Sequential(*one.layers[:-2]), eq.plane(2)).receptive_field != seen["max"]
+    assert eq.certify(eq.Sequential(*one.layers[:-2]), eq.plane(2), channels=1).receptive_field != seen["max"]
 
 
 @pytest.mark.parametrize("window", [0, 3])
@@ -173,7 +173,7 @@ def bound(net: eq.Layer, domain: eq.Domain) -> eq.Bound:
 @pytest.mark.parametrize(("name", "arguments", "domain", "group"), MEASURED)
 def test_declared_is_measured(name: str, arguments: dict, domain: eq.Domain, group: str) -> None:
     net = build(name, **arguments)
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert certificate.strict == eq.SpaceGroup.parse(group, periods=domain.periods)
     report = eq.verify(bound(net, domain), certificate, key=1, trials=2)
     assert report.passed, str(report)
@@ -184,7 +184,7 @@ def test_declared_is_measured(name: str, arguments: dict, domain: eq.Domain, gro
 @pytest.mark.parametrize("name", CASES)
 def test_declared_is_measured_everywhere(name: str, down: str) -> None:
     net, domain = build(name, down=down), eq.torus(SIZE, SIZE)
-    report = eq.verify(bound(net, domain), eq.certify(net, domain), mode="cosets", key=1, trials=2)
+    report = eq.verify(bound(net, domain), eq.certify(net, domain, channels=1), mode="cosets", key=1, trials=2)
     assert report.sound, str(report)
     assert report.tight, str(report)
 
@@ -192,7 +192,7 @@ def test_declared_is_measured_everywhere(name: str, down: str) -> None:
 def test_a_wrong_claim_about_a_model_fails() -> None:
     net, domain = build("small_cnn", down="max"), eq.torus(16, 16)
     wrong = eq.SpaceGroup.parse("2Z × 2Z", periods=domain.periods)
-    assert not eq.verify(bound(net, domain), wrong, domain, key=1, trials=2).passed
+    assert not eq.verify(bound(net, domain), wrong, domain, channels=1, key=1, trials=2).passed
 
 
 def test_an_unknown_model_lists_the_near_ones() -> None:
@@ -234,4 +234,4 @@ def test_wrong_arguments(name: str, arguments: dict, message: str) -> None:
 
 def test_a_map_too_small_names_the_layer() -> None:
     with pytest.raises(eq.LayerError, match=r"stage 3 → .*MaxPool.*: .*size 1"):
-        eq.certify(build("vgg"), eq.torus(8, 8))
+        eq.certify(build("vgg"), eq.torus(8, 8), channels=1)

@@ -18,7 +18,7 @@ KINDS = {"copies": COPIES, "sums": SUMS, "maxima": MAXIMA, "opaque": OPAQUE}
 
 
 def value(layer: eq.Layer) -> Field:
-    return eq.certify(layer, eq.torus(12)).field
+    return eq.certify(layer, eq.torus(12), channels=1).field
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -55,10 +55,12 @@ def test_means_of_means_and_maxima_of_maxima_are_judged_as_one():
     """A mean of maxima is not, nor a maximum of means: those keep multiples of the stride only."""
     shift = eq.Isometry.translation((1,))
     tiles = eq.MaxPool(2)
-    assert shift in eq.certify(eq.Sequential(eq.AvgPool(2), eq.GlobalAvgPool()), eq.torus(12)).invariance
-    assert shift in eq.certify(eq.Sequential(eq.MaxPool(2), eq.GlobalMaxPool()), eq.torus(12)).invariance
-    assert shift not in eq.certify(eq.Sequential(tiles, eq.GlobalAvgPool()), eq.torus(12)).invariance
-    assert shift not in eq.certify(eq.Sequential(eq.AvgPool(2), eq.GlobalMaxPool()), eq.torus(12)).invariance
+    assert shift in eq.certify(eq.Sequential(eq.AvgPool(2), eq.GlobalAvgPool()), eq.torus(12), channels=1).invariance
+    assert shift in eq.certify(eq.Sequential(eq.MaxPool(2), eq.GlobalMaxPool()), eq.torus(12), channels=1).invariance
+    assert shift not in eq.certify(eq.Sequential(tiles, eq.GlobalAvgPool()), eq.torus(12), channels=1).invariance
+    assert (
+        shift not in eq.certify(eq.Sequential(eq.AvgPool(2), eq.GlobalMaxPool()), eq.torus(12), channels=1).invariance
+    )
 
 
 def test_a_record_is_changed_by_name_and_forgets_what_was_computed_of_it():

@@ -27,11 +27,11 @@ def network(padding: str, *readout: Any) -> eq.Sequential:
 )
 def test_certificates_hold_and_are_tight(net: eq.Sequential, domain: eq.Domain) -> None:
     bound = net.bind(net.init(jax.random.key(0), (8, 8, 1)))
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     report = verify(bound, certificate, mode="cosets", key=0)
     assert report.passed, report
     if domain.is_finite:
-        found = discover(bound, domain, key=0)
+        found = discover(bound, domain, channels=1, key=0)
         assert found.strict == certificate.strict
         assert found.invariance == certificate.invariance
         assert not verify(bound, domain.group, domain, action=halve, key=0).sound
@@ -39,7 +39,7 @@ def test_certificates_hold_and_are_tight(net: eq.Sequential, domain: eq.Domain) 
 
 def test_new_weights_of_a_network_compile_nothing() -> None:
     net, domain = network("circular", eq.GlobalAvgPool()), eq.torus(8, 8)
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     first, second = (net.bind(net.init(jax.random.key(seed), (8, 8, 1))) for seed in range(2))
     assert verify(first, certificate, key=0).passed
     _, step = _compile_layer(net)

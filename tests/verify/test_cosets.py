@@ -71,8 +71,8 @@ def outside(c: Case) -> list[Isometry]:
 @pytest.mark.parametrize("c", [c for c in CASES if c.domain.dim < 3], ids=str)
 def test_verdict_by_cosets_is_the_verdict_of_the_sweep(c: Case) -> None:
     for group in claims(c):
-        full = verify(c.once, group, c.domain, mode="sweep", action=c.action, key=0)
-        fast = verify(c.once, group, c.domain, mode="cosets", action=c.action, key=1)
+        full = verify(c.once, group, c.domain, channels=1, mode="sweep", action=c.action, key=0)
+        fast = verify(c.once, group, c.domain, channels=1, mode="cosets", action=c.action, key=1)
         assert (fast.sound, fast.tight, fast.passed) == (full.sound, full.tight, full.passed), (full, fast)
         assert full.passed == (group == c.group)
         index = group.index_in(c.domain.group)
@@ -94,8 +94,12 @@ def test_errors_within_a_coset_differ_by_no_more_than_the_bound() -> None:
     def fn(x: np.ndarray) -> np.ndarray:
         return (np.tanh(x) * (1 + leak.astype(x.dtype)))[:, ::2].sum(axis=1) / 4
 
-    fast = verify(fn, keep, domain, mode="cosets", key=0, jit=False, tol=1e-2, batch=64, trials=1, dtype="float64")
-    full = verify(fn, keep, domain, mode="sweep", key=0, jit=False, tol=1e-2, batch=64, trials=1, dtype="float64")
+    fast = verify(
+        fn, keep, domain, channels=1, mode="cosets", key=0, jit=False, tol=1e-2, batch=64, trials=1, dtype="float64"
+    )
+    full = verify(
+        fn, keep, domain, channels=1, mode="sweep", key=0, jit=False, tol=1e-2, batch=64, trials=1, dtype="float64"
+    )
     assert fast.bound is not None
     assert 1e-6 < fast.bound < 1e-2
     for g, error in fast.outside.items():
@@ -107,7 +111,7 @@ def test_errors_within_a_coset_differ_by_no_more_than_the_bound() -> None:
 
 def test_few_elements_are_measured() -> None:
     c = case("pool of windows")
-    report = verify(c.fn, c.group, c.domain, mode="cosets", action=c.action, key=0)
+    report = verify(c.fn, c.group, c.domain, channels=1, mode="cosets", action=c.action, key=0)
     index = c.group.index_in(c.domain.group)
     assert index == 4
     assert len(report.outside) == 3
@@ -117,7 +121,7 @@ def test_few_elements_are_measured() -> None:
 def test_a_loose_claim_names_the_coset_that_holds() -> None:
     c = case("mean")
     half = SpaceGroup.generate(2, [*shifts(c.domain, 2, 1).generators, TRANSPOSE * TRANSPOSE], c.domain.periods)
-    report = verify(c.fn, half, c.domain, mode="cosets", key=0)
+    report = verify(c.fn, half, c.domain, channels=1, mode="cosets", key=0)
     assert report.sound
     assert report.tight is False
     assert set(report.counterexamples) == set(report.outside)
@@ -128,10 +132,12 @@ def test_a_loose_claim_names_the_coset_that_holds() -> None:
 @pytest.mark.parametrize("c", [c for c in CASES if c.domain.dim < 3], ids=str)
 def test_shifts_only_asks_of_translations_whatever_the_mode(c: Case, mode: str) -> None:
     of_shifts = SpaceGroup.of_translations(c.group.lattice, c.group.periods)
-    report = verify(c.once, c.group, c.domain, mode=mode, action=c.action, shifts_only=True, key=0)
+    report = verify(c.once, c.group, c.domain, channels=1, mode=mode, action=c.action, shifts_only=True, key=0)
     assert report.passed
     assert report.group == of_shifts
     assert all(g.is_translation for g in (*report.errors, *report.outside))
     if (more := [g for g in outside(c) if g.is_translation]) and mode != "generators":
         larger = SpaceGroup.generate(c.domain.dim, [*c.group.generators, more[0]], c.domain.periods)
-        assert not verify(c.once, larger, c.domain, mode=mode, action=c.action, shifts_only=True, key=0).sound
+        assert not verify(
+            c.once, larger, c.domain, channels=1, mode=mode, action=c.action, shifts_only=True, key=0
+        ).sound

@@ -12,7 +12,7 @@ from tests.verify.functions import CASES, L12, T6, T8, Case, case, conv, mean
 
 @pytest.mark.parametrize("c", CASES, ids=str)
 def test_the_group_found_is_the_true_one(c: Case) -> None:
-    found = discover(c.once, c.domain, key=0)
+    found = discover(c.once, c.domain, channels=1, key=0)
     assert found.strict == c.group, found
     assert found.measured < (c.domain.group.order or 0) + 64
     if found.output.dim == 0:
@@ -25,7 +25,7 @@ def test_the_group_found_is_the_true_one(c: Case) -> None:
 def test_the_action_found_is_the_true_one(name: str) -> None:
     c = case(name)
     assert c.action is not None
-    found = discover(c.once, c.domain, key=0)
+    found = discover(c.once, c.domain, channels=1, key=0)
     for g in c.group.elements():
         expected = c.action(g)
         assert found.action(g).matrix == expected.matrix
@@ -42,31 +42,31 @@ def test_lattices_that_no_axis_shows() -> None:
         wave = jnp.stack([phase.real, phase.imag], axis=-1).astype(x.dtype)
         return jnp.sum(jnp.tanh(x) * wave[None], axis=(1, 2))
 
-    found = discover(fn, domain, key=0)
+    found = discover(fn, domain, channels=1, key=0)
     assert found.strict.lattice == Lattice.span([(1, 2), (0, 5)], 2)
     assert found.strict.point_group == (((1, 0), (0, 1)),)
 
 
 def test_invariance_is_measured_apart() -> None:
     # |DFT| forgets shifts but feels which axis is which; a mirrored real signal has a mirrored, equal spectrum.
-    found = discover(lambda x: jnp.abs(jnp.fft.fft2(x[..., 0]))[..., None], T6, key=0)
+    found = discover(lambda x: jnp.abs(jnp.fft.fft2(x[..., 0]))[..., None], T6, channels=1, key=0)
     assert found.strict == T6.group
     assert found.invariance == SpaceGroup.generate(
         2,
         [Isometry.translation((1, 0)), Isometry.translation((0, 1)), Isometry(((-1, 0), (0, -1)), (0, 0))],
         T6.periods,
     )
-    pooled = discover(lambda x: mean(conv(x, 2))[:, None, None, :] * jnp.ones((1, 2, 2, 1)), T8, key=0)
+    pooled = discover(lambda x: mean(conv(x, 2))[:, None, None, :] * jnp.ones((1, 2, 2, 1)), T8, channels=1, key=0)
     assert pooled.invariance == pooled.strict
     assert pooled.strict.lattice == Lattice.diagonal((2, 2))
-    sampled = discover(lambda x: jnp.tanh(x + jnp.roll(x, 6, 1))[:, ::3], L12, key=0)
+    sampled = discover(lambda x: jnp.tanh(x + jnp.roll(x, 6, 1))[:, ::3], L12, channels=1, key=0)
     assert sampled.strict.lattice == Lattice.diagonal((3,))
     assert sampled.invariance.lattice == Lattice.diagonal((6,))
 
 
 def test_nothing_is_found_where_there_is_nothing() -> None:
     weights = np.random.default_rng(0).normal(size=(36, 2)).astype(np.float32)
-    found = discover(lambda x: jnp.tanh(x.reshape(-1, 36) @ weights), T6, key=0)
+    found = discover(lambda x: jnp.tanh(x.reshape(-1, 36) @ weights), T6, channels=1, key=0)
     assert found.strict.is_trivial
     assert found.images == ()
     assert "trivial" in str(found)
@@ -74,7 +74,7 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
 
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"discover needs a finite domain, such as torus\(32, 32\); got plane\(2\)"):
-        discover(conv, plane(2), key=0)
-    found = discover(lambda x: x[:, ::2], torus(6), key=0)
+        discover(conv, plane(2), channels=1, key=0)
+    found = discover(lambda x: x[:, ::2], torus(6), channels=1, key=0)
     with pytest.raises(ValueError, match=r"\(x\+1\) is not in the group found, 2Z"):
         found.action(Isometry.translation((1,)))

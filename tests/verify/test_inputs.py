@@ -65,8 +65,8 @@ def test_a_choice_by_index_is_seen_on_ties_alone() -> None:
     shifts = SpaceGroup.of_translations(Lattice.full(1), domain.periods)
     for key in range(4):
         for mode in ("generators", "sweep", "cosets"):
-            assert not verify(chosen, shifts, domain, mode=mode, key=key).sound
-        assert discover(chosen, domain, key=key).strict.lattice != Lattice.full(1)
+            assert not verify(chosen, shifts, domain, channels=1, mode=mode, key=key).sound
+        assert discover(chosen, domain, channels=1, key=key).strict.lattice != Lattice.full(1)
     normal = np.random.default_rng(0).normal(size=(8, 12, 1))
     assert verify(chosen, shifts, domain, key=0, inputs=normal).passed
 
@@ -76,12 +76,12 @@ def test_inputs_from_which_nothing_can_be_chosen_are_no_failure(domain: Domain) 
     hourglass = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))
     for first in (eq.Identity(), eq.Relu(), eq.MaxPool(3, 1, padding="circular")):
         net = eq.Sequential(first, hourglass)
-        certificate = eq.certify(net, domain)
+        certificate = eq.certify(net, domain, channels=1)
         assert certificate.adaptive
         fn = net.bind(net.init(0, (*(n or 1 for n in domain.sizes), 1)))
         for key in range(3):
             assert verify(fn, certificate, key=key).sound is True
-    assert not eq.certify(eq.Relu(), domain).adaptive
+    assert not eq.certify(eq.Relu(), domain, channels=1).adaptive
 
 
 def test_what_is_left_out_hides_no_wrong_claim() -> None:
@@ -90,8 +90,8 @@ def test_what_is_left_out_hides_no_wrong_claim() -> None:
     net = eq.Sequential(eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2)))
     fn = net.bind(net.init(0, (8, 1)))
     ramp = 1 + jnp.arange(8.0)[None, :, None]
-    assert eq.verify(fn, eq.certify(net, domain), key=0).passed
-    assert not eq.verify(lambda x: fn(x) * ramp, eq.certify(net, domain), key=0).sound
+    assert eq.verify(fn, eq.certify(net, domain, channels=1), key=0).passed
+    assert not eq.verify(lambda x: fn(x) * ramp, eq.certify(net, domain, channels=1), key=0).sound
 
 
 def test_kinds_with_equal_values_are_known() -> None:

@@ -104,11 +104,11 @@ def test_upsampling() -> None:
 
 
 def test_the_canvas_can_be_the_image_size_in_use() -> None:
-    report = verify(SAME, Claim(Z2, (3, 3)), box(11, 9), key=0)
+    report = verify(SAME, Claim(Z2, (3, 3)), box(11, 9), channels=1, key=0)
     assert report.passed
     assert report.sizes == (11, 9)
     with pytest.raises(ValueError, match=r"on a canvas of \(4, 4\) no output sees only the inside"):
-        verify(SAME, Claim(Z2, (5, 5)), box(4, 4), key=0)
+        verify(SAME, Claim(Z2, (5, 5)), box(4, 4), channels=1, key=0)
 
 
 def test_one_infinite_axis_beside_a_periodic_one() -> None:
@@ -140,7 +140,7 @@ def test_errors() -> None:
     with pytest.raises(ValueError, match=r"needs its receptive_field, a number per axis .* no interior"):
         verify(mean, Claim(Z2, (None, None)), key=0)
     with pytest.raises(ValueError, match="needs its receptive_field"):
-        verify(conv, Z2, P2, key=0)
+        verify(conv, Z2, P2, channels=1, key=0)
     with pytest.raises(ValueError, match="claimed translations 2Z × 0 do not span"):
         verify(conv, Claim(translations(2, 0), (3, 3)), key=0)
     with pytest.raises(ValueError, match="the output has 0 spatial axes"):

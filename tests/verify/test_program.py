@@ -38,14 +38,14 @@ def _forget() -> None:
 
 def test_new_weights_compile_nothing() -> None:
     layer = Scale("once")
-    first = verify(Bound(layer, draw(0)), T8.group, T8, mode="sweep", key=0)
+    first = verify(Bound(layer, draw(0)), T8.group, T8, channels=1, mode="sweep", key=0)
     assert first.passed
     assert len(TRACES) == 1
     with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
         compiled: list[str] = []
         patch.setattr("logging.Logger.handle", lambda self, record: compiled.append(record.getMessage()))
-        second = verify(Bound(layer, draw(1)), T8.group, T8, mode="sweep", key=1)
-        verify(Bound(Scale("once"), draw(2)), T8.group, T8, mode="cosets", key=2)
+        second = verify(Bound(layer, draw(1)), T8.group, T8, channels=1, mode="sweep", key=1)
+        verify(Bound(Scale("once"), draw(2)), T8.group, T8, channels=1, mode="cosets", key=2)
     assert second.passed
     assert second.scale != first.scale
     assert len(TRACES) == 1
@@ -56,7 +56,7 @@ def test_the_probe_for_compilations_sees_one() -> None:
     with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
         compiled: list[str] = []
         patch.setattr("logging.Logger.handle", lambda self, record: compiled.append(record.getMessage()))
-        verify(Bound(Scale("seen"), draw(0)), T8.group, T8, mode="sweep", key=0)
+        verify(Bound(Scale("seen"), draw(0)), T8.group, T8, channels=1, mode="sweep", key=0)
     assert [message for message in compiled if "compare" in message]
     assert TRACES == ["seen"]
 
@@ -65,7 +65,7 @@ def test_one_trace_serves_every_element_and_mode() -> None:
     bound = Bound(Scale("modes"), draw(0))
     verify(bound, T8.group, T8, mode="sweep", key=0)
     verify(bound, shifts(T8, 1, 1), T8, mode="cosets", key=0)
-    discover(bound, T8, key=0)
+    discover(bound, T8, channels=1, key=0)
     assert len(TRACES) == 1
 
 
@@ -77,7 +77,7 @@ def test_plain_functions_are_traced_once_a_sweep() -> None:
         count += 1
         return mean(x)
 
-    verify(fn, T8.group, T8, mode="sweep", key=0)
+    verify(fn, T8.group, T8, channels=1, mode="sweep", key=0)
     assert count == 1
 
 
@@ -104,9 +104,9 @@ def test_progress_bar_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr("rich.progress.Progress", Bar)
     c = case("mean of strided conv")
-    verify(c.once, c.group, c.domain, mode="sweep", key=0)
+    verify(c.once, c.group, c.domain, channels=1, mode="sweep", key=0)
     assert shown == []
-    verify(c.once, c.group, c.domain, mode="sweep", key=0, progress=True)
+    verify(c.once, c.group, c.domain, channels=1, mode="sweep", key=0, progress=True)
     assert max(shown) > 1
 
 
@@ -114,6 +114,8 @@ def test_progress_bar_only_where_wanted(monkeypatch: pytest.MonkeyPatch) -> None
 def test_progress_bar_runs(name: str) -> None:
     c = case(name)
     few = shifts(c.domain, 4, 4) if name == "mean of strided conv" else shifts(c.domain, 3, 3)
-    report = verify(c.once, few, c.domain, action=c.action, mode="sweep", shifts_only=True, key=0, progress=True)
+    report = verify(
+        c.once, few, c.domain, channels=1, action=c.action, mode="sweep", shifts_only=True, key=0, progress=True
+    )
     assert report.sound
     assert report.tight is False

@@ -13,7 +13,7 @@ from tests.verify.functions import T6, Case, case, conv, shifts
 
 
 def measure(c: Case, mode: str = "sweep") -> Report:
-    return verify(c.once, c.group, c.domain, action=c.action, mode=mode, key=0)
+    return verify(c.once, c.group, c.domain, channels=1, action=c.action, mode=mode, key=0)
 
 
 def test_text_of_a_sweep() -> None:
@@ -29,14 +29,14 @@ def test_text_of_a_sweep() -> None:
 
 
 def test_text_of_a_failure_names_the_elements() -> None:
-    report = verify(conv, T6.group, T6, key=0)
+    report = verify(conv, T6.group, T6, channels=1, key=0)
     text = str(report)
     assert text.startswith("FAILED")
     assert "sound: NO   tight: not measured" in text
     assert "claimed, fails: (" in text
     element, error = report.worst
     assert error == max(report.errors.values()) == report.errors[element]
-    loose = str(verify(conv, shifts(T6, 2, 2), T6, mode="sweep", key=0))
+    loose = str(verify(conv, shifts(T6, 2, 2), T6, channels=1, mode="sweep", key=0))
     assert "not claimed, holds: (x, y+1) with output (x, y+1)" in loose
     assert "… and " in loose
 

@@ -230,7 +230,7 @@ def _faint(x: jax.Array) -> jax.Array:
 
 def test_an_error_that_later_stages_amplify_is_found_and_nothing_shared() -> None:
     net, domain = eq.Sequential(Faint(), Amplify()), eq.torus(16)
-    certificate, model = eq.certify(net, domain), net.bind(net.init(0, (16, 1)))
+    certificate, model = eq.certify(net, domain, channels=1), net.bind(net.init(0, (16, 1)))
     sweep, cosets = (verify(model, certificate, mode=mode, key=0) for mode in ("sweep", "cosets"))
     with pytest.warns(UserWarning, match="no work is shared"):
         shared = verify(model, certificate, mode="shared", key=0)

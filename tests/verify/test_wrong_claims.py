@@ -91,7 +91,7 @@ def variables(kind: str, seed: int, wrong: bool) -> dict[str, Any]:
 
 def claimed(kind: str, *after: Layer) -> tuple[Layer, eq.Domain, eq.Certificate]:
     net, domain = eq.Sequential(Said(kind), *after), LONG if kind in LONGER else LINE
-    return net, domain, eq.certify(net, domain)
+    return net, domain, eq.certify(net, domain, channels=1)
 
 
 def reports(kind: str, mode: str, wrong: bool, seeds: range, **options: Any) -> list[Report]:
@@ -120,7 +120,7 @@ def test_300_wrong_claims_never_pass(kind: str, mode: str) -> None:
 def test_300_wrong_claims_are_not_discovered(kind: str) -> None:
     net, domain, _ = claimed(kind)
     for seed in range(30):
-        found = discover(net.bind(variables(kind, seed, True)), domain, key=seed)
+        found = discover(net.bind(variables(kind, seed, True)), domain, channels=1, key=seed)
         assert STEP not in found.strict, (seed, str(found))
         assert STEP not in found.invariance
 
@@ -156,7 +156,7 @@ def test_float64_tells(kind: str) -> None:
 def test_right_claims_are_discovered(kind: str) -> None:
     net, domain, certificate = claimed(kind)
     for seed in range(6):
-        found = discover(net.bind(variables(kind, seed, False)), domain, key=seed)
+        found = discover(net.bind(variables(kind, seed, False)), domain, channels=1, key=seed)
         assert certificate.strict <= found.strict, str(found)
 
 
@@ -188,8 +188,8 @@ def test_where_rounding_hides_errors_there_is_no_verdict(tmp_path: Any) -> None:
     net, domain, certificate = claimed("chaotic")
     fn = net.bind(variables("chaotic", 0, False))
     with pytest.raises(AssertionError, match="CANNOT TELL"):
-        assert_equivariant(fn, certificate.strict, None, domain, key=0)
-    found = discover(fn, domain, key=0)
+        assert_equivariant(fn, certificate.strict, None, domain, channels=1, key=0)
+    found = discover(fn, domain, channels=1, key=0)
     assert found.strict.is_trivial
     assert "cannot tell: rounding in float32 hides errors" in str(found)
     # An error that the caller states is no longer hidden.
@@ -200,8 +200,8 @@ def test_an_action_that_is_wrong_far_away_fails() -> None:
     crooked = lambda g: g if max(g.shift) < 3 else eq.Isometry.identity(1)  # noqa: E731
     shifts = eq.SpaceGroup.of_translations(eq.Lattice.full(1), LINE.periods)
     for mode in ("generators", "sweep", "cosets"):
-        assert not verify(jnp.tanh, shifts, LINE, mode=mode, action=crooked, key=0).sound
-        assert verify(jnp.tanh, shifts, LINE, mode=mode, key=0).sound
+        assert not verify(jnp.tanh, shifts, LINE, channels=1, mode=mode, action=crooked, key=0).sound
+        assert verify(jnp.tanh, shifts, LINE, channels=1, mode=mode, key=0).sound
 
 
 def test_generators_bound_what_their_group_may_do() -> None:
@@ -219,9 +219,9 @@ def test_constants_hold_and_hidden_variation_is_no_constant() -> None:
     shifts = eq.SpaceGroup.of_translations(eq.Lattice.full(1), LINE.periods)
     where = jnp.arange(12.0)[None, :, None] / 12
     for fn in (jnp.ones_like, jnp.zeros_like, lambda x: 1e12 + 0 * x, lambda x: jax.nn.softmax(x, 1).sum(1)):
-        assert verify(fn, shifts, LINE, key=0).passed
+        assert verify(fn, shifts, LINE, channels=1, key=0).passed
     for size in (1e7, 1e8, 1e9, 1e12, 1e15):
-        report = verify(lambda x, size=size: size + x * (1 + where), shifts, LINE, key=0)
+        report = verify(lambda x, size=size: size + x * (1 + where), shifts, LINE, channels=1, key=0)
         assert not report.passed, (size, str(report))
 
 
@@ -229,10 +229,10 @@ def test_whole_numbers_and_truth_values() -> None:
     shifts = eq.SpaceGroup.of_translations(eq.Lattice.full(1), LINE.periods)
     where = jnp.arange(12)[None, :, None] % 5 == 0
     for fn in (lambda x: x > 0, lambda x: jnp.round(x).astype(jnp.int32), lambda x: (x > 0).astype(jnp.uint8)):
-        assert verify(fn, shifts, LINE, mode="sweep", key=0).sound
-        assert not verify(lambda x, fn=fn: jnp.where(where, fn(-x), fn(x)), shifts, LINE, key=0).sound
+        assert verify(fn, shifts, LINE, channels=1, mode="sweep", key=0).sound
+        assert not verify(lambda x, fn=fn: jnp.where(where, fn(-x), fn(x)), shifts, LINE, channels=1, key=0).sound
     first = lambda x: jax.nn.one_hot(x[..., 0].argmax(1), 12)[..., None]  # noqa: E731
-    assert not verify(first, shifts, LINE, key=0).sound, "of equal values the first is taken"
+    assert not verify(first, shifts, LINE, channels=1, key=0).sound, "of equal values the first is taken"
 
 
 def test_inputs_of_the_users_own() -> None:
@@ -240,12 +240,12 @@ def test_inputs_of_the_users_own() -> None:
     mask = jnp.arange(12.0)[None, :, None]
     fn = lambda x: jnp.where((x > 7).all((1, 2), keepdims=True), x * mask, x)  # noqa: E731
     bright = 8 + np.random.default_rng(0).uniform(size=(5, 12, 1))
-    assert verify(fn, shifts, LINE, key=0).passed
+    assert verify(fn, shifts, LINE, channels=1, key=0).passed
     for mode in ("generators", "sweep", "cosets"):
         assert not verify(fn, shifts, LINE, mode=mode, key=0, inputs=bright).sound
     assert verify(jnp.tanh, shifts, LINE, key=0, inputs=bright - 8).passed
-    assert discover(fn, LINE, key=0).strict.lattice == eq.Lattice.full(1)
-    assert STEP not in discover(fn, LINE, key=0, inputs=bright).strict
+    assert discover(fn, LINE, channels=1, key=0).strict.lattice == eq.Lattice.full(1)
+    assert STEP not in discover(fn, LINE, channels=1, key=0, inputs=bright).strict
     with pytest.raises(ValueError, match=r"inputs are examples \[n, 12, 1\]; got shape \(5, 12\)"):
         verify(fn, shifts, LINE, key=0, inputs=bright[..., 0])
     with pytest.raises(ValueError, match="inputs hold NaN or inf"):
@@ -254,8 +254,10 @@ def test_inputs_of_the_users_own() -> None:
 
 def test_functions_that_overflow_on_large_inputs_are_measured_on_others() -> None:
     shifts = eq.SpaceGroup.of_translations(eq.Lattice.full(1), LINE.periods)
-    assert verify(lambda x: jnp.exp(x), shifts, LINE, key=0).passed
-    assert not verify(lambda x: jnp.exp(x) * (1 + jnp.arange(12.0)[None, :, None]), shifts, LINE, key=0).sound
+    assert verify(lambda x: jnp.exp(x), shifts, LINE, channels=1, key=0).passed
+    assert not verify(
+        lambda x: jnp.exp(x) * (1 + jnp.arange(12.0)[None, :, None]), shifts, LINE, channels=1, key=0
+    ).sound
 
 
 def test_a_canvas_on_which_nothing_is_compared_is_refused() -> None:
@@ -267,13 +269,13 @@ def test_a_canvas_on_which_nothing_is_compared_is_refused() -> None:
 
     wrong = lambda x: x * jnp.arange(8.0)[None, :, None]  # noqa: E731
     with pytest.raises(ValueError, match=r"on a canvas of \(8,\) nothing can be compared: \(x\+9\)"):
-        verify(wrong, Claim(), eq.box(8), key=0)
-    assert verify(jnp.tanh, Claim(), eq.box(24), key=0).passed
+        verify(wrong, Claim(), eq.box(8), channels=1, key=0)
+    assert verify(jnp.tanh, Claim(), eq.box(24), channels=1, key=0).passed
 
 
 def test_a_fibre_that_moves_no_channel_goes_with_any_operation() -> None:
     net, domain = eq.GroupConv(eq.Fibre.trivial("2"), 3, padding="circular"), eq.torus(5, 2)
-    certificate = eq.certify(net, domain)
+    certificate = eq.certify(net, domain, channels=1)
     assert len(certificate.strict.point_group) == 4
     for mode in MODES:
         assert verify(net.bind(net.init(0, (5, 2, 1))), certificate, mode=mode, key=0).sound
@@ -284,5 +286,5 @@ def test_invariance_lies_within_strict_on_short_axes(sizes: tuple[int, ...]) -> 
     for name in ("1", "2", "m_x", "2mm", "4mm"):
         for fibre in (eq.Fibre.regular(name), eq.Fibre.trivial(name)):
             for domain in (eq.torus(*sizes), eq.box(*sizes)):
-                certificate = eq.certify(eq.GroupConv(fibre, 1), domain)
+                certificate = eq.certify(eq.GroupConv(fibre, 1), domain, channels=1)
                 assert certificate.invariance <= certificate.strict
