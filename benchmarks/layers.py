@@ -108,7 +108,7 @@ def max_pool(window: int, stride: int, padding: str) -> Mapping[str, Way]:
 
     pool = nn.MaxPool2d(window, stride)
     module = nn.Sequential(peers.CircularPad((window - 1) // 2, window // 2), pool) if padding == "circular" else pool
-    net = eq.MaxPool(window, stride, padding)
+    net = eq.MaxPool(window, stride=stride, padding=padding)
 
     def textbook(x: jax.Array) -> jax.Array:
         x = wrapped(x, (window - 1) // 2, window // 2) if padding == "circular" else x

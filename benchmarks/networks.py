@@ -143,7 +143,7 @@ def over_all_groups(batch: int, kinds: Sequence[str]) -> list[Work]:
             samples=5,
         )
         for title, name, make in (
-            ("wide ResNet 10-2", "wide_resnet", partial(eq.models.wide_resnet, 10, 2)),
+            ("wide ResNet 10-2", "wide_resnet", partial(eq.models.wide_resnet, 10, widen=2)),
             ("U-Net", "unet", partial(eq.models.unet, 3, width=32)),
         )
         for kind in kinds

@@ -71,14 +71,14 @@ def _max_pool(rng: Random, shape):
     dim = len(shape) - 1
     window = _ints(rng, dim, 1, 3)
     stride = None if rng.random() < 0.5 else _stride(rng, dim)
-    return eq.MaxPool(window, stride, _padding(rng, dim, window))
+    return eq.MaxPool(window, stride=stride, padding=_padding(rng, dim, window))
 
 
 def _avg_pool(rng: Random, shape):
     dim = len(shape) - 1
     stride = None if rng.random() < 0.5 else _stride(rng, dim)
     window = _ints(rng, dim, 1, 3)
-    return eq.AvgPool(window, stride, _padding(rng, dim, window), count_padding=bool(rng.random() < 0.5))
+    return eq.AvgPool(window, stride=stride, padding=_padding(rng, dim, window), count_padding=bool(rng.random() < 0.5))
 
 
 def _blur_padding(rng: Random):
@@ -135,7 +135,7 @@ def _mixing(rng: Random, shape):
     if choice == 1:
         return eq.WindowedAttention(2, 1)
     if choice == 2:
-        return eq.SqueezeExcite(1)
+        return eq.SqueezeExcite(ratio=1)
     if choice == 3:
         return eq.Dense(int(rng.integers(2, 4)))
     if choice == 4:
@@ -157,8 +157,8 @@ def _polyphase(rng: Random, shape):
 def _blur(rng: Random, shape):
     dim = len(shape) - 1
     if rng.random() < 0.6:
-        return eq.BlurPool(_ints(rng, dim, 1, 2), int(rng.integers(1, 5)), _blur_padding(rng))
-    return eq.MaxBlurPool(_ints(rng, dim, 1, 2), 2, 3, _blur_padding(rng))
+        return eq.BlurPool(_ints(rng, dim, 1, 2), size=int(rng.integers(1, 5)), padding=_blur_padding(rng))
+    return eq.MaxBlurPool(_ints(rng, dim, 1, 2), window=2, size=3, padding=_blur_padding(rng))
 
 
 def _branch(rng: Random, shape):
@@ -168,13 +168,13 @@ def _branch(rng: Random, shape):
         return eq.Residual(inner)
     if choice == 1:
         down = eq.Conv(shape[-1], 3, stride=2, padding=_padding(rng, len(shape) - 1, 3))
-        return eq.Residual(eq.Sequential(down, eq.Relu()), eq.Sequential(eq.AvgPool(2), eq.Conv(shape[-1], 1)))
+        return eq.Residual(eq.Sequential(down, eq.Relu()), shortcut=eq.Sequential(eq.AvgPool(2), eq.Conv(shape[-1], 1)))
     if choice == 2:
         body = eq.Sequential(_conv_keeping(rng, shape), eq.PolyphasePool(2), eq.Relu())
-        return eq.Residual(body, eq.Sequential(eq.PolyphasePool(2), eq.Conv(shape[-1], 1)))
+        return eq.Residual(body, shortcut=eq.Sequential(eq.PolyphasePool(2), eq.Conv(shape[-1], 1)))
     join = str(rng.choice(["add", "concat", "mul"]))
     first = _conv_keeping(rng, shape)
-    second = _conv_keeping(rng, shape) if rng.random() < 0.5 else eq.MaxPool(3, 1, "circular")
+    second = _conv_keeping(rng, shape) if rng.random() < 0.5 else eq.MaxPool(3, stride=1, padding="circular")
     return eq.Parallel(first, second, join=join)  # pyright: ignore[reportArgumentType]
 
 
@@ -252,10 +252,10 @@ def _woven(rng: Random, shape):
         eq.Roll(tuple(h if rng.random() < 0.6 else 0 for h in half)),
         eq.Roll(int(rng.integers(1, 4))),
         from_fn(_flipped),
-        eq.AvgPool(_ints(rng, len(half), 1, 3), 1, "circular"),
+        eq.AvgPool(_ints(rng, len(half), 1, 3), stride=1, padding="circular"),
     ][int(rng.integers(5))]
     if rng.random() < 0.3:
-        image = eq.Sequential(eq.AvgPool(3, 1, "circular"), image)
+        image = eq.Sequential(eq.AvgPool(3, stride=1, padding="circular"), image)
     join = str(rng.choice(["add", "mul", "concat"]))
     return eq.Residual(image) if rng.random() < 0.4 else eq.Parallel(eq.Identity(), image, join=join)  # pyright: ignore
 
@@ -268,12 +268,12 @@ def adaptive_end(rng: Random, sizes, channels):
     """An hourglass or a pool that chooses phases, on sizes that 2 or 4 divides; and perhaps a readout."""
     stride = 4 if all(n % 4 == 0 for n in sizes) and rng.random() < 0.3 else 2
     blur = 3 if rng.random() < 0.2 else None
-    pool = eq.PolyphasePool(stride, 2, blur, blur_first=bool(rng.random() < 0.5))
+    pool = eq.PolyphasePool(stride, norm=2, blur=blur, blur_first=bool(rng.random() < 0.5))
     if rng.random() < 0.15:
-        pool = eq.LearnedPolyphasePool(stride, 4)
+        pool = eq.LearnedPolyphasePool(stride, hidden=4)
     if rng.random() < 0.6:
         return [eq.Hourglass(pool, eq.Identity(), eq.PolyphaseUpsample(stride))]
-    shortcut = eq.Residual(pool, eq.PolyphasePool(stride)) if rng.random() < 0.3 and channels else pool
+    shortcut = eq.Residual(pool, shortcut=eq.PolyphasePool(stride)) if rng.random() < 0.3 and channels else pool
     return [shortcut, eq.Gelu(), [eq.GlobalAvgPool(), eq.GlobalMaxPool(), eq.Identity()][int(rng.integers(3))]]
 
 

@@ -54,11 +54,13 @@ def group_conv(rng: Random, shape: Shape, out: eq.Fibre | None = None, keep: boo
         bias = bool(rng.random() < 0.7)
         if not keep and rng.random() < 0.15:
             padding = str(rng.choice(["circular", "zero", "valid"]))
-            return eq.GroupConvTranspose(target, kernel, int(rng.integers(1, 3)), 1, padding, bias=bias)
+            return eq.GroupConvTranspose(
+                target, kernel, stride=int(rng.integers(1, 3)), dilation=1, padding=padding, bias=bias
+            )
         stride = 1 if keep or rng.random() < 0.55 else int(rng.integers(1, 4))
         dilation = 1 if keep or rng.random() < 0.85 else 2
         padding = "circular" if keep else str(rng.choice(MODES))
-        return eq.GroupConv(target, kernel, stride, dilation, padding, bias=bias)
+        return eq.GroupConv(target, kernel, stride=stride, dilation=dilation, padding=padding, bias=bias)
     return None
 
 
@@ -68,7 +70,7 @@ def _has_signs(shape: Shape) -> bool:
 
 def _nonlinearity(rng: Random, shape: Shape) -> eq.Layer:
     if _has_signs(shape) or rng.random() < 0.15:
-        return eq.NormRelu(SMALL) if rng.random() < 0.7 else eq.Tanh()
+        return eq.NormRelu(epsilon=SMALL) if rng.random() < 0.7 else eq.Tanh()
     return (eq.Relu, eq.Relu, eq.Gelu, eq.Silu)[int(rng.integers(4))]()
 
 
@@ -80,7 +82,7 @@ def _block(rng: Random, shape: Shape) -> eq.Layer | None:
 def _norm(rng: Random, shape: Shape) -> eq.Layer:
     made = [eq.BatchNorm()]
     if np.prod(shape[:-1]) > 2:
-        made += [eq.InstanceNorm(SMALL), eq.LayerNorm("all", SMALL)]
+        made += [eq.InstanceNorm(epsilon=SMALL), eq.LayerNorm(axes="all", epsilon=SMALL)]
     if shape[-1] > 2:
         made += [eq.LayerNorm(epsilon=SMALL)]
     return eq.Sequential(made[int(rng.integers(len(made)))], _nonlinearity(rng, shape))
@@ -90,28 +92,28 @@ def _pool(rng: Random, shape: Shape) -> eq.Layer:
     window, stride, padding = int(rng.integers(1, 4)), int(rng.integers(1, 4)), str(rng.choice(MODES))
     choice = rng.integers(4)
     if choice == 0:
-        return eq.BlurPool(min(stride, 2), int(rng.integers(1, 4)))
+        return eq.BlurPool(min(stride, 2), size=int(rng.integers(1, 4)))
     if choice == 1 and not _has_signs(shape):
-        return eq.MaxPool(window, stride, padding)
+        return eq.MaxPool(window, stride=stride, padding=padding)
     if choice == 2 and not _has_signs(shape):
-        return eq.MaxBlurPool(min(stride, 2), 2, 3)
-    return eq.AvgPool(window, stride, padding)
+        return eq.MaxBlurPool(min(stride, 2), window=2, size=3)
+    return eq.AvgPool(window, stride=stride, padding=padding)
 
 
 def _channels(rng: Random, shape: Shape) -> eq.Layer | None:
     """A layer that works on channels alone."""
     fibre = shape[-1]
     if not isinstance(fibre, eq.Fibre):
-        return eq.SqueezeExcite(1)
+        return eq.SqueezeExcite(ratio=1)
     choice = rng.integers(6)
     if choice == 0:
-        return eq.GroupPool("norm" if _has_signs(shape) else str(rng.choice(["max", "mean", "norm"])))
+        return eq.GroupPool(kind="norm" if _has_signs(shape) else str(rng.choice(["max", "mean", "norm"])))
     if choice == 1:
         return eq.Restrict(random_subgroup(rng, fibre.group))
     if choice == 2:
         return eq.Dropout(0.3)
     if choice == 3:
-        return eq.SqueezeExcite(1)
+        return eq.SqueezeExcite(ratio=1)
     if choice == 4:
         fields = random_fibre(rng, fibre.group, most=6)
         out = fields + sum(count for count, _ in fields.terms) * eq.Fibre.trivial(fibre.group, len(fibre.group[0]))
@@ -119,7 +121,7 @@ def _channels(rng: Random, shape: Shape) -> eq.Layer | None:
         return layer and eq.Sequential(layer, eq.Gated())
     regular = eq.Fibre.regular(fibre.group, len(fibre.group[0]))
     layer = group_conv(rng, shape, regular)
-    pool = eq.CosetPool(random_subgroup(rng, fibre.group), str(rng.choice(["max", "mean"])))
+    pool = eq.CosetPool(random_subgroup(rng, fibre.group), kind=str(rng.choice(["max", "mean"])))
     return layer and eq.Sequential(layer, pool)
 
 
@@ -127,7 +129,7 @@ def _polyphase(rng: Random, shape: Shape) -> eq.Layer | None:
     if min(shape[:-1]) < 4:
         return None  # kernels under a group may make all values on so few nodes equal, from which no rule can choose
     if rng.random() < 0.25:
-        return eq.LearnedPolyphasePool(2, 4)
+        return eq.LearnedPolyphasePool(2, hidden=4)
     return eq.PolyphasePool(2, norm=(1, 2, float("inf"))[int(rng.integers(3))])
 
 
@@ -137,7 +139,7 @@ def _hourglass(rng: Random, shape: Shape) -> eq.Layer | None:
     pairs = [(eq.PolyphasePool(2), eq.PolyphaseUpsample(2)), (eq.AvgPool(2), eq.Upsample(2))]
     down, up = pairs[int(rng.random() < 0.3 or min(shape[:-1]) < 4)]
     skip = (None, "add", "concat")[int(rng.integers(3))]
-    return inner and eq.Hourglass(down, eq.Sequential(inner, _nonlinearity(rng, shape)), up, skip)
+    return inner and eq.Hourglass(down, eq.Sequential(inner, _nonlinearity(rng, shape)), up, skip=skip)
 
 
 def _branch(rng: Random, shape: Shape) -> eq.Layer | None:
@@ -152,9 +154,9 @@ def _branch(rng: Random, shape: Shape) -> eq.Layer | None:
     if choice == 0:
         return eq.Parallel(body, eq.Identity(), join="concat")
     if choice == 1:
-        return eq.Parallel(body, eq.AvgPool(3, 1, "circular"), join="mul")
+        return eq.Parallel(body, eq.AvgPool(3, stride=1, padding="circular"), join="mul")
     if choice == 2:
-        return eq.Residual(eq.Sequential(body, eq.PolyphasePool(2)), eq.PolyphasePool(2))
+        return eq.Residual(eq.Sequential(body, eq.PolyphasePool(2)), shortcut=eq.PolyphasePool(2))
     return eq.Residual(body)
 
 
@@ -208,7 +210,7 @@ def random_network(rng: Random, domain: eq.Domain) -> tuple[eq.Layer, int]:
         if readout < 0.15:
             layers += [eq.GlobalAvgPool(), eq.Dense(3)]
         elif readout < 0.25 and isinstance(shape[-1], eq.Fibre):
-            layers += [eq.GroupPool("norm"), eq.GlobalAvgPool()]
+            layers += [eq.GroupPool(kind="norm"), eq.GlobalAvgPool()]
         elif readout < 0.35 and not _has_signs(shape):
             layers += [eq.GlobalMaxPool()]
         elif readout < 0.4:
@@ -224,7 +226,9 @@ def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -
     while len(layers) < 2 or rng.random() < 0.4:
         padding = str(rng.choice(["circular", "circular", "edge", "reflect"]))
         stride = 2 if rng.random() < 0.2 else 1
-        layer = eq.GroupConv(random_fibre(rng, group, most=8), int(rng.integers(1, 4)), stride, 1, padding)
+        layer = eq.GroupConv(
+            random_fibre(rng, group, most=8), int(rng.integers(1, 4)), stride=stride, dilation=1, padding=padding
+        )
         if not _runs(layer, shape) or any(n is None or n % 2 for n in layer.output_shape(shape)[:-1]):
             continue
         shape = layer.output_shape(shape)  # pyright: ignore[reportAssignmentType]

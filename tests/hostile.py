@@ -81,6 +81,7 @@ NOT_CALLED = {
 
 OF_AUTHORS = {
     "output_shape",
+    "channels_read",
     "setup",
     "forward",
     "symmetry",

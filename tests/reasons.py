@@ -95,7 +95,7 @@ def _without_gaps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Dom
         if not isinstance(layer, eq.ConvTranspose | eq.PolyphaseUpsample):
             return layer
         stride = layer.stride if isinstance(layer.stride, int) else max(layer.stride)
-        return eq.Sequential(layer, eq.BlurPool(1, 2 * stride - 1, "circular"), eq.Pointwise(_wave))
+        return eq.Sequential(layer, eq.BlurPool(1, size=2 * stride - 1, padding="circular"), eq.Pointwise(_wave))
 
     yield _each(net, change), domain
 
@@ -116,7 +116,7 @@ def _without_offsets(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, 
     def change(layer: eq.Layer) -> eq.Layer:
         if not isinstance(layer, eq.PixelShuffle):
             return layer
-        return eq.Sequential(layer, eq.BlurPool(1, 3, "circular"), eq.Pointwise(_wave))
+        return eq.Sequential(layer, eq.BlurPool(1, size=3, padding="circular"), eq.Pointwise(_wave))
 
     yield _each(net, change), domain
 
@@ -143,7 +143,9 @@ def _more_taps(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain
 def _reading_every_node(net: eq.Layer, domain: Domain) -> Iterator[tuple[eq.Layer, Domain]]:
     def change(layer: eq.Layer) -> eq.Layer:
         return (
-            eq.Sequential(layer, eq.BlurPool(1, 3, "circular"), eq.Gelu()) if isinstance(layer, eq.MaxPool) else layer
+            eq.Sequential(layer, eq.BlurPool(1, size=3, padding="circular"), eq.Gelu())
+            if isinstance(layer, eq.MaxPool)
+            else layer
         )
 
     yield _each(net, change), domain

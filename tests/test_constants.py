@@ -7,8 +7,8 @@ import equinet as eq
 from tests.oracle import judge
 
 CONV = eq.Conv(2, 3, stride=2, padding="circular")
-EMPTY_FIRST = eq.AvgPool(1, 1, ((1, 0),), count_padding=False)
-EMPTY_LAST = eq.AvgPool(1, 1, ((0, 1),), count_padding=False)
+EMPTY_FIRST = eq.AvgPool(1, stride=1, padding=((1, 0),), count_padding=False)
+EMPTY_LAST = eq.AvgPool(1, stride=1, padding=((0, 1),), count_padding=False)
 
 CASES = {
     "depth to space undone after a closed value": (
@@ -25,7 +25,7 @@ CASES = {
         eq.box(3),
     ),
     "constants of two channel groups": (
-        eq.Sequential(eq.Pad(1), eq.Dense(2), eq.PixelShuffle(2), eq.Crop(1), eq.AvgPool(5, 1)),
+        eq.Sequential(eq.Pad(1), eq.Dense(2), eq.PixelShuffle(2), eq.Crop(1), eq.AvgPool(5, stride=1)),
         eq.box(2),
     ),
     "averages of nothing, before and after a bias": (eq.Sequential(EMPTY_FIRST, eq.Dense(2), EMPTY_LAST), eq.box(3)),

@@ -25,12 +25,12 @@ def test_a_stride_larger_than_the_map():
 
 def test_a_window_that_does_not_fit():
     with pytest.raises(eq.LayerError, match=r"layer 1 \(MaxPool\).*extent 5 does not fit.*size 4"):
-        eq.Sequential(eq.Relu(), eq.MaxPool(5, 1)).init(KEY, (4, 4, 1))
+        eq.Sequential(eq.Relu(), eq.MaxPool(5, stride=1)).init(KEY, (4, 4, 1))
 
 
 def test_a_window_of_nothing_but_padding():
     with pytest.raises(eq.LayerError, match="nothing but padding"):
-        eq.MaxPool(1, 1, ((1, 1),)).init(KEY, (4, 1))
+        eq.MaxPool(1, stride=1, padding=((1, 1),)).init(KEY, (4, 1))
 
 
 def test_mismatched_branches():
@@ -133,7 +133,8 @@ def test_branches_that_step_apart_on_the_plane():
     [
         eq.Hourglass(eq.PolyphasePool(2), eq.Upsample(2), eq.PolyphasePool(2)),
         eq.Residual(
-            eq.Sequential(eq.PolyphasePool(2), eq.Upsample(2)), eq.Sequential(eq.MaxPool(2), eq.PolyphaseUpsample(2))
+            eq.Sequential(eq.PolyphasePool(2), eq.Upsample(2)),
+            shortcut=eq.Sequential(eq.MaxPool(2), eq.PolyphaseUpsample(2)),
         ),
     ],
     ids=["choosing in up", "putting back in a shortcut"],
@@ -175,8 +176,8 @@ FIBRES = {
     "a ReLU of arrows": (ARROWS, eq.Relu(), r"Relu.* change signs in vector\(4mm\): use an odd function such as Tanh"),
     "a group maximum of arrows": (
         ARROWS,
-        eq.GroupPool("max"),
-        r"change signs in vector\(4mm\): use GroupPool\('norm'\)",
+        eq.GroupPool(kind="max"),
+        r"change signs in vector\(4mm\): use GroupPool\(kind='norm'\)",
     ),
     "copies to other copies": (
         eq.GroupConv(2 * REGULAR, 3),

@@ -13,7 +13,8 @@ NETS = {
     "classifier": eq.Sequential(
         eq.GroupConv(2 * REGULAR, 3, padding="circular"), eq.BatchNorm(), eq.Relu(), eq.MaxPool(2),
         eq.Residual(eq.Sequential(eq.GroupConv(2 * REGULAR, 3, padding="zero"), eq.Relu())),
-        eq.Named("sampling", eq.PolyphasePool(2)), eq.SqueezeExcite(1), eq.GlobalAvgPool(), eq.GroupPool(), eq.Dense(3),
+        eq.Named("sampling", eq.PolyphasePool(2)), eq.SqueezeExcite(ratio=1), eq.GlobalAvgPool(), eq.GroupPool(),
+        eq.Dense(3),
     ),
     "hourglass": eq.Sequential(
         eq.GroupConv(REGULAR, 3),

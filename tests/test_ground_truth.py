@@ -45,7 +45,7 @@ def test_zero_padding_loses_the_torus_but_not_the_plane():
 
 @pytest.mark.parametrize("n", range(3, 14))
 def test_overlapping_max_pooling_keeps_the_square_at_odd_sizes_only(n):
-    strict = eq.certify(eq.MaxPool(3, 2, ((1, 1), (1, 1))), eq.box(n, n), channels=1).strict
+    strict = eq.certify(eq.MaxPool(3, stride=2, padding=((1, 1), (1, 1))), eq.box(n, n), channels=1).strict
     if n % 2:
         assert strict == eq.box(n, n).group and strict.order == 8
     else:
@@ -64,7 +64,7 @@ def test_global_average_pooling_turns_equivariance_into_invariance(before):
 
 
 def test_global_pooling_on_a_box_keeps_what_the_pooling_kept():
-    pool = eq.MaxPool(3, 2, ((1, 1), (1, 1)))
+    pool = eq.MaxPool(3, stride=2, padding=((1, 1), (1, 1)))
     for n in (7, 8):
         cert = eq.certify(eq.Sequential(pool, eq.Gelu(), eq.GlobalAvgPool()), eq.box(n, n), channels=1)
         assert cert.invariance == eq.certify(pool, eq.box(n, n), channels=1).strict
@@ -139,13 +139,15 @@ def test_a_fixed_phase_after_an_adaptive_one_falls_back():
 
 
 def test_a_fixed_phase_along_one_axis_costs_that_axis_only():
-    net = eq.Sequential(CONV, eq.Relu(), eq.PolyphasePool(2), eq.Relu(), eq.Conv(4, 3, (2, 1), padding="circular"))
+    net = eq.Sequential(
+        CONV, eq.Relu(), eq.PolyphasePool(2), eq.Relu(), eq.Conv(4, 3, stride=(2, 1), padding="circular")
+    )
     assert eq.certify(net, eq.torus(8, 8), channels=1).orbit.translations == translations(4, 1)
 
 
 def test_a_mismatched_shortcut_agrees_on_shifts_and_not_on_rotations():
     pool = eq.AvgPool(2)
-    branch = eq.Sequential(eq.MaxPool(3, 2, padding="circular"), eq.Gelu())
+    branch = eq.Sequential(eq.MaxPool(3, stride=2, padding="circular"), eq.Gelu())
     assert len(eq.certify(branch, eq.torus(8, 8), channels=1).strict.point_group) == 8
     assert len(eq.certify(pool, eq.torus(8, 8), channels=1).strict.point_group) == 8
     cert = eq.certify(eq.Parallel(branch, pool), eq.torus(8, 8), channels=1)
@@ -173,8 +175,8 @@ def test_receptive_field_stride_centre_and_valid_interior():
 
 def test_a_cylinder_mixes_both_kinds_of_axes():
     cylinder = eq.Domain((eq.periodic(8), eq.bounded(9)))
-    cert = eq.certify(eq.Sequential(eq.MaxPool(3, 1, "circular")), cylinder, channels=1)
+    cert = eq.certify(eq.Sequential(eq.MaxPool(3, stride=1, padding="circular")), cylinder, channels=1)
     assert cert.strict == cylinder.group and cert.strict.order == 32
-    zero = eq.certify(eq.MaxPool(3, 1, "zero"), cylinder, channels=1)
+    zero = eq.certify(eq.MaxPool(3, stride=1, padding="zero"), cylinder, channels=1)
     assert zero.strict.translations == eq.Lattice.diagonal((8, 0))
     assert zero.strict.order == 4

@@ -145,8 +145,8 @@ def test_a_transposed_group_convolution_is_the_adjoint_of_one(kernel, stride, pa
     source = eq.Fibre.regular("4mm") + eq.Fibre.vector("4mm")
     target = eq.Fibre.vector("4mm") + 2 * eq.Fibre.quotient("4mm", "m_x")
     with jax.enable_x64(True):
-        down = eq.GroupConv(target, kernel, stride, padding=padding, bias=False)
-        up = eq.GroupConvTranspose(source, kernel, stride, padding=padding, bias=False)
+        down = eq.GroupConv(target, kernel, stride=stride, padding=padding, bias=False)
+        up = eq.GroupConvTranspose(source, kernel, stride=stride, padding=padding, bias=False)
         params = random_variables(down, (4, 4, source))["params"]
         there, back = down.output_shape((4, 4, source)), up.output_shape(down.output_shape((4, 4, source)))
         assert back == (4, 4, source)

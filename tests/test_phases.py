@@ -17,15 +17,17 @@ BACK = eq.PolyphaseUpsample(2)
         (
             eq.Residual(
                 eq.Sequential(POOL, eq.Gelu(), eq.GlobalAvgPool()),
-                eq.Sequential(eq.MaxPool(2, 1, "circular"), POOL, eq.Gelu(), eq.GlobalAvgPool()),
+                shortcut=eq.Sequential(
+                    eq.MaxPool(2, stride=1, padding="circular"), POOL, eq.Gelu(), eq.GlobalAvgPool()
+                ),
             ),
             eq.torus(8),
         ),
-        (eq.Residual(POOL, eq.Sequential(eq.AvgPool(2), eq.Pad((0, 1)), POOL)), eq.box(2)),
+        (eq.Residual(POOL, shortcut=eq.Sequential(eq.AvgPool(2), eq.Pad((0, 1)), POOL)), eq.box(2)),
         (eq.Hourglass(eq.PolyphasePool(2, blur=3, blur_first=False), eq.Relu(), BACK), eq.torus(2)),
         (eq.Hourglass(eq.PolyphasePool(2, blur=3, blur_first=False), eq.Gelu(), BACK), eq.torus(6)),
-        (eq.Sequential(eq.MaxPool(2, 1, "circular"), POOL), eq.torus(4)),
-        (eq.Sequential(eq.MaxPool(4, 1, "circular"), eq.Hourglass(POOL, eq.Gelu(), BACK)), eq.torus(4)),
+        (eq.Sequential(eq.MaxPool(2, stride=1, padding="circular"), POOL), eq.torus(4)),
+        (eq.Sequential(eq.MaxPool(4, stride=1, padding="circular"), eq.Hourglass(POOL, eq.Gelu(), BACK)), eq.torus(4)),
         (eq.Hourglass(POOL, eq.Hourglass(POOL, eq.Gelu(), BACK), BACK), eq.torus(8)),
         (eq.Sequential(POOL, eq.Gelu(), POOL, eq.Gelu(), eq.GlobalMaxPool()), eq.torus(8)),
     ],

@@ -9,12 +9,12 @@ import equinet as eq
     ("window", "pool", "step"),
     [
         (eq.MaxPool(2), eq.GlobalAvgPool(), 2),
-        (eq.MaxPool(3, 2), eq.GlobalAvgPool(), 2),
+        (eq.MaxPool(3, stride=2), eq.GlobalAvgPool(), 2),
         (eq.AvgPool(2), eq.GlobalMaxPool(), 2),
         (eq.Conv(2, 3, stride=3), eq.GlobalMaxPool(), 3),
         (eq.AvgPool(2), eq.GlobalAvgPool(), 1),
         (eq.MaxPool(2), eq.GlobalMaxPool(), 1),
-        (eq.MaxPool(3, 1), eq.GlobalAvgPool(), 1),
+        (eq.MaxPool(3, stride=1), eq.GlobalAvgPool(), 1),
     ],
     ids=str,
 )

@@ -68,8 +68,8 @@ class Underclaims(eq.MaxPool):
 
 def test_brute_force_finds_a_wrong_claim_and_a_missing_one():
     with jax.enable_x64(True):
-        wrong = judge(eq.Sequential(Overclaims(3, 1, "zero"), eq.Gelu()), eq.torus(6))
+        wrong = judge(eq.Sequential(Overclaims(3, stride=1, padding="zero"), eq.Gelu()), eq.torus(6))
         assert any("strict claims" in line for line in wrong.unsound)
-        missing = judge(eq.Sequential(Underclaims(3, 1, "circular"), eq.Gelu()), eq.torus(6))
+        missing = judge(eq.Sequential(Underclaims(3, stride=1, padding="circular"), eq.Gelu()), eq.torus(6))
         assert not missing.unsound
         assert any("strict misses" in line for line in missing.loose)

@@ -18,8 +18,8 @@ TRIVIAL, SIGN, REGULAR = eq.Fibre.trivial("m_x", 1), eq.Fibre.sign("m_x", dim=1)
 GLASS = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))
 ODD = eq.GroupConv(SIGN, 3, padding="edge")
 EVEN = eq.GroupConv(REGULAR, 2, padding="circular")
-STRIDED = eq.GroupConv(SIGN, 3, 2, padding="circular")
-AVERAGE = eq.AvgPool(3, 1, "circular")
+STRIDED = eq.GroupConv(SIGN, 3, stride=2, padding="circular")
+AVERAGE = eq.AvgPool(3, stride=1, padding="circular")
 FLIP = from_fn(lambda x: x[:, ::-1])
 SCALAR = eq.Fibre.trivial("4mm")
 PSEUDO, ARROWS = (eq.GroupConv(2 * fibre("4mm"), 3, padding="circular") for fibre in (eq.Fibre.sign, eq.Fibre.vector))
@@ -47,8 +47,8 @@ TIED = (
     (eq.Sequential(eq.LayerNorm(), eq.Gelu(), GLASS), eq.torus(6)),
     (eq.Sequential(eq.Residual(eq.Roll(3)), eq.PolyphasePool(2, blur=3), eq.GlobalMaxPool()), eq.torus(6)),
     (eq.Sequential(eq.Residual(eq.Roll(3)), eq.LearnedPolyphasePool(2), eq.GlobalMaxPool()), eq.torus(6)),
-    (eq.Sequential(eq.MaxPool(3, 1, "edge"), GLASS), eq.box(2)),
-    (eq.Sequential(eq.MaxPool(3, 1, "circular"), eq.Tanh(), GLASS), eq.torus(2)),
+    (eq.Sequential(eq.MaxPool(3, stride=1, padding="edge"), GLASS), eq.box(2)),
+    (eq.Sequential(eq.MaxPool(3, stride=1, padding="circular"), eq.Tanh(), GLASS), eq.torus(2)),
 )
 """Networks whose maps are tied for all inputs, by kernels, by joins, by norms."""
 
@@ -178,8 +178,9 @@ def _ties(layer: eq.GroupConv, source: eq.Fibre, sizes: tuple[int, ...]) -> bool
 def _check(fibres, sizes, kernels, strides, dilations, paddings):
     """Every tie is seen; how many layers have one, and how many are taken to have one."""
     counts = np.zeros(2, int)
-    for size, source, out, *window in product(sizes, fibres, fibres, kernels, strides, dilations, paddings):
-        layer = eq.GroupConv(out, *window, bias=False)
+    for size, source, out, kernel, *window in product(sizes, fibres, fibres, kernels, strides, dilations, paddings):
+        named = dict(zip(("stride", "dilation", "padding"), window, strict=True))
+        layer = eq.GroupConv(out, kernel, **named, bias=False)
         try:
             layer.output_shape((*size, source))
         except eq.LayerError:

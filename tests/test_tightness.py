@@ -10,7 +10,9 @@ CIRCULAR = eq.Conv(2, 2, padding="circular")
 NETWORKS = {
     "the average of a concatenation is that of its branches": (
         eq.Sequential(
-            eq.Gelu(), eq.Parallel(CIRCULAR, eq.MaxPool(3, 1, "circular"), join="concat"), eq.GlobalAvgPool()
+            eq.Gelu(),
+            eq.Parallel(CIRCULAR, eq.MaxPool(3, stride=1, padding="circular"), join="concat"),
+            eq.GlobalAvgPool(),
         ),
         eq.torus(6),
     ),
@@ -27,11 +29,11 @@ NETWORKS = {
         eq.torus(5),
     ),
     "squeeze-excite scales": (
-        eq.Sequential(eq.AvgPool((3, 1), 1, "circular"), eq.SqueezeExcite(1), eq.GlobalAvgPool()),
+        eq.Sequential(eq.AvgPool((3, 1), stride=1, padding="circular"), eq.SqueezeExcite(ratio=1), eq.GlobalAvgPool()),
         eq.torus(4, 4),
     ),
     "squeeze-excite of a crop scales by the average of the crop": (
-        eq.Sequential(eq.Crop(1), eq.SqueezeExcite(1), eq.Crop(1), eq.GlobalAvgPool()),
+        eq.Sequential(eq.Crop(1), eq.SqueezeExcite(ratio=1), eq.Crop(1), eq.GlobalAvgPool()),
         eq.torus(8),
     ),
     "an even circular window moves a box around, which a global pool does not see": (
@@ -57,7 +59,7 @@ NETWORKS = {
         eq.torus(5),
     ),
     "a constant is not taken for a zero": (
-        eq.Sequential(eq.Silu(), eq.Pad(1, value=1.0), eq.MaxPool(2, 1, "zero_lower")),
+        eq.Sequential(eq.Silu(), eq.Pad(1, value=1.0), eq.MaxPool(2, stride=1, padding="zero_lower")),
         eq.torus(7),
     ),
     "offsets of a transposed convolution are pooled away": (
@@ -77,12 +79,14 @@ NETWORKS = {
     ),
     "windows that cover both axes, of unequal outputs": (
         eq.Sequential(
-            eq.MaxPool((3, 2), 1, ((1, 1), (0, 0))), eq.MaxPool((3, 3), 1, "circular"), eq.BlurPool(1, size=2)
+            eq.MaxPool((3, 2), stride=1, padding=((1, 1), (0, 0))),
+            eq.MaxPool((3, 3), stride=1, padding="circular"),
+            eq.BlurPool(1, size=2),
         ),
         eq.torus(3, 3),
     ),
     "one axis of constants makes the map a constant": (
-        eq.Sequential(eq.ConvTranspose(2, 1, stride=2), eq.Crop(1), eq.Sigmoid(), eq.BlurPool((2, 1), 1)),
+        eq.Sequential(eq.ConvTranspose(2, 1, stride=2), eq.Crop(1), eq.Sigmoid(), eq.BlurPool((2, 1), size=1)),
         eq.box(3, 3),
     ),
     "a map of one node": (

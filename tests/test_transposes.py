@@ -60,10 +60,10 @@ LAYERS = {
     "conv, 3-D, depthwise": (eq.Conv(4, 3, padding="circular", groups=2), (3, 4, 2, 2)),
     "conv, wider than the map": (eq.Conv(2, 7, padding="circular"), (2, 5, 1)),
     "group conv": (eq.GroupConv(eq.Fibre.regular("p4m"), 3, padding="circular"), (4, 4, 2)),
-    "max pool": (eq.MaxPool(2, 1, "circular"), (5, 4, 2)),
-    "max pool, strided": (eq.MaxPool(3, 2, "circular"), (4, 6, 2)),
+    "max pool": (eq.MaxPool(2, stride=1, padding="circular"), (5, 4, 2)),
+    "max pool, strided": (eq.MaxPool(3, stride=2, padding="circular"), (4, 6, 2)),
     "blur": (eq.BlurPool(1), (5, 4, 2)),
-    "blur, even, wider than the map": (eq.BlurPool(1, 6), (2, 3, 1)),
+    "blur, even, wider than the map": (eq.BlurPool(1, size=6), (2, 3, 1)),
     "blur, strided": (eq.BlurPool(2), (4, 6, 2)),
     "polyphase": (eq.Hourglass(eq.PolyphasePool(2), eq.Conv(2, 1), eq.PolyphaseUpsample(2)), (4, 4, 2)),
 }

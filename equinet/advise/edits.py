@@ -228,7 +228,9 @@ def over_group(net: Layer, operations: PointGroup) -> Layer | None:
             return None
         last = path == convolutions[-1] and not readout
         out = leaf.features * scalar if last else max(leaf.features // int(regular), 1) * regular
-        return GroupConv(out, leaf.kernel, leaf.stride, leaf.dilation, leaf.padding, bias=leaf.bias)
+        return GroupConv(
+            out, leaf.kernel, stride=leaf.stride, dilation=leaf.dilation, padding=leaf.padding, bias=leaf.bias
+        )
 
     return rewrite(net, change)
 

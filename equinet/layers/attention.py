@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 
 import jax
@@ -46,6 +46,7 @@ class SqueezeExcite(Layer):
 
     treats_channels = "by fibre"
 
+    _: KW_ONLY
     ratio: int = 4
 
     def __post_init__(self) -> None:

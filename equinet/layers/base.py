@@ -12,10 +12,10 @@ import jax.numpy as jnp
 import numpy as np
 from jax.tree_util import register_dataclass
 
-from equinet.checks import MOST, MOST_AXES, as_flag, is_integer, shown
+from equinet.checks import MOST, MOST_AXES, as_flag, as_items, is_integer, shown
 from equinet.declare import declare
 from equinet.groups.fibre import Fibre, Forgotten
-from equinet.layers.spelling import check_names
+from equinet.layers.spelling import check_arguments
 from equinet.ops.arrays import as_key
 from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost
@@ -114,9 +114,8 @@ class Layer:
     is_unbound: ClassVar[bool] = True
     """Whether it is no function of arrays, though it can be called, which says what to do."""
 
-    def __new__(cls, *_: Any, **named: Any) -> Self:
-        if named:
-            check_names(cls, tuple(named))
+    def __new__(cls, *given: Any, **named: Any) -> Self:
+        check_arguments(cls, len(given), tuple(named))
         return super().__new__(cls)
 
     def __call__(self, *_: Any, **__: Any) -> Any:
@@ -336,6 +335,8 @@ class Bound:
             LayerError: if they do not tell it: say it where it is asked for.
         """
         held = as_variables(self.variables, "input_channels")
+        sizes = tuple(as_items(sizes, "input_channels needs the sizes of the input's axes"))
+        as_shape((*(1 if n is None else n for n in sizes), 1), "input_channels")
         try:
             told = self.layer.channels_read(held["params"])
         except (AttributeError, IndexError, KeyError, TypeError):
@@ -343,7 +344,7 @@ class Bound:
         # What tells may stand behind a layer that changes the channels: then init gives other weights.
         if told is None or _is_misfit(self.layer, held, (*sizes, told)):
             raise LayerError(
-                f"the weights do not tell how many channels an input of sizes {tuple(sizes)} has: say it, such as "
+                f"the weights do not tell how many channels an input of sizes {sizes} has: say it, such as "
                 f"channels=3"
             )
         return told

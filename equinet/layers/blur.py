@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import jax
 import jax.numpy as jnp
@@ -56,6 +56,7 @@ class BlurPool(Layer):
     treats_channels = "alike"
 
     stride: Ints
+    _: KW_ONLY
     size: Ints = 3
     padding: PaddingSpec = "circular"
 
@@ -96,6 +97,7 @@ class MaxBlurPool(Layer):
     treats_channels = "alike"
 
     stride: Ints
+    _: KW_ONLY
     window: Ints = 2
     size: Ints = 3
     padding: PaddingSpec = "circular"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import reduce
 from operator import add, mul
 from typing import Literal
@@ -293,6 +293,7 @@ class Residual(Layer):
     """
 
     body: Layer
+    _: KW_ONLY
     shortcut: Layer | None = None
 
     def __post_init__(self) -> None:
@@ -359,6 +360,7 @@ class Hourglass(Layer):
     down: Layer
     inner: Layer
     up: Layer
+    _: KW_ONLY
     skip: Literal["add", "concat"] | None = None
 
     def __post_init__(self) -> None:
@@ -421,7 +423,7 @@ def with_children(layer: Layer, children: Sequence[Layer]) -> Layer:
     if isinstance(layer, Parallel):
         return Parallel(*children, join=layer.join)
     if isinstance(layer, Residual):
-        return Residual(*children)
+        return Residual(children[0], shortcut=children[1] if len(children) > 1 else None)
     if isinstance(layer, Hourglass):
         return Hourglass(*children, skip=layer.skip)
     raise TypeError(f"{layer} has children, and how to put others in their place is not known")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 
 import jax
@@ -79,6 +79,7 @@ class Conv(Layer):
 
     features: int
     kernel: Ints
+    _: KW_ONLY
     stride: Ints = 1
     dilation: Ints = 1
     padding: PaddingSpec = "zero"
@@ -132,6 +133,7 @@ class ConvTranspose(Layer):
 
     features: int
     kernel: Ints
+    _: KW_ONLY
     stride: Ints = 1
     dilation: Ints = 1
     padding: str | tuple[str, ...] = "zero"

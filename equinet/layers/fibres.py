@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any, Literal
 
 import jax
@@ -56,6 +56,7 @@ class NormRelu(Layer):
 
     treats_channels = "by fibre"
 
+    _: KW_ONLY
     epsilon: float = 1e-6
 
     def __post_init__(self) -> None:
@@ -134,6 +135,7 @@ class GroupPool(Layer):
 
     treats_channels = "by fibre"
 
+    _: KW_ONLY
     kind: Literal["max", "mean", "norm"] = "max"
 
     def __post_init__(self) -> None:
@@ -142,7 +144,7 @@ class GroupPool(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         fibre = _needs_fibre(self, shape[-1])
         if self.kind != "norm":
-            check_signs(self, shape, "GroupPool('norm')")
+            check_signs(self, shape, "GroupPool(kind='norm')")
         return (*shape[:-1], orbit_count(fibre))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
@@ -183,6 +185,7 @@ class CosetPool(Layer):
     treats_channels = "by fibre"
 
     subgroup: Group
+    _: KW_ONLY
     kind: Literal["max", "mean"] = "max"
 
     def __post_init__(self) -> None:

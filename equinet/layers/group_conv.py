@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 
 import jax
@@ -307,6 +307,7 @@ class GroupConv(_GroupConvolution):
 
     out: int
     kernel: Ints
+    _: KW_ONLY
     stride: Ints = 1
     dilation: Ints = 1
     padding: PaddingSpec = "zero"
@@ -318,7 +319,15 @@ class GroupConv(_GroupConvolution):
         check(self, padding=paddings, depthwise=as_flag, bias=as_flag)
 
     def plain(self, groups: int = 1, bias: bool = False) -> Conv:
-        return Conv(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
+        return Conv(
+            int(self.out),
+            self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            padding=self.padding,
+            groups=groups,
+            bias=bias,
+        )
 
     def _readings(self, shape: Shape) -> tuple[Window, ...]:
         return self.plain().windows(shape)
@@ -335,6 +344,7 @@ class GroupConvTranspose(_GroupConvolution):
 
     out: int
     kernel: Ints
+    _: KW_ONLY
     stride: Ints = 1
     dilation: Ints = 1
     padding: str = "zero"
@@ -346,7 +356,15 @@ class GroupConvTranspose(_GroupConvolution):
         check(self, padding=transposed_padding, depthwise=as_flag, bias=as_flag)
 
     def plain(self, groups: int = 1, bias: bool = False) -> ConvTranspose:
-        return ConvTranspose(int(self.out), self.kernel, self.stride, self.dilation, self.padding, groups, bias)
+        return ConvTranspose(
+            int(self.out),
+            self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            padding=self.padding,
+            groups=groups,
+            bias=bias,
+        )
 
     def _readings(self, shape: Shape) -> tuple[Reading, ...]:
         return self.plain().windows(shape)

@@ -5,7 +5,7 @@ Where operations move channels, scales, biases and running statistics are one pe
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Literal
 
 import jax
@@ -79,6 +79,7 @@ class BatchNorm(_Scaled):
 
     treats_channels = "by fibre"
 
+    _: KW_ONLY
     momentum: float = 0.9
     epsilon: float = 1e-5
 
@@ -126,6 +127,7 @@ class LayerNorm(_Scaled):
 
     treats_channels = "by fibre"
 
+    _: KW_ONLY
     axes: Literal["channels", "all"] = "channels"
     epsilon: float = 1e-5
 
@@ -164,6 +166,7 @@ class GroupNorm(_Scaled):
     """
 
     groups: int
+    _: KW_ONLY
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
@@ -204,6 +207,7 @@ class InstanceNorm(_Scaled):
 
     treats_channels = "by fibre"
 
+    _: KW_ONLY
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,7 @@ class LeakyRelu(_Elementwise):
         ValueError: if the slope is negative.
     """
 
+    _: KW_ONLY
     slope: float = 0.01
     _monotone = True
 
@@ -147,6 +148,7 @@ class Pointwise(_Elementwise):
     """
 
     fn: Callable[[jax.Array], jax.Array]
+    _: KW_ONLY
     monotone: bool = False
     odd: bool = False
 

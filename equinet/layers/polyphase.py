@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import KW_ONLY, dataclass, replace
 from math import inf
 from typing import Any
 
@@ -176,6 +176,7 @@ class PolyphasePool(_Polyphase):
     """
 
     stride: Ints
+    _: KW_ONLY
     norm: float = 2
     blur: int | None = None
     blur_first: bool = True
@@ -245,6 +246,7 @@ class LearnedPolyphasePool(_Polyphase):
     """
 
     stride: Ints
+    _: KW_ONLY
     hidden: int = 16
     temperature: float = 1.0
 

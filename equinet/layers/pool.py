@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 import jax
 import jax.numpy as jnp
@@ -53,6 +53,7 @@ class MaxPool(Layer):
     treats_channels = "alike"
 
     window: Ints
+    _: KW_ONLY
     stride: Ints | None = None
     padding: PaddingSpec = "valid"
 
@@ -96,6 +97,7 @@ class AvgPool(Layer):
     treats_channels = "alike"
 
     window: Ints
+    _: KW_ONLY
     stride: Ints | None = None
     padding: PaddingSpec = "valid"
     count_padding: bool = True
@@ -136,7 +138,7 @@ class _GlobalPool(Layer):
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}")
         if self._maximum:
-            check_signs(self, shape, "GlobalAvgPool, or GroupPool('norm') before")
+            check_signs(self, shape, "GlobalAvgPool, or GroupPool(kind='norm') before")
         return (shape[-1],)
 
     def symmetry(self, field: Field) -> Field:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 
 import jax
@@ -49,6 +49,7 @@ class Dense(Layer):
     """
 
     features: int
+    _: KW_ONLY
     bias: bool = True
 
     def __post_init__(self) -> None:
@@ -83,6 +84,7 @@ class PositionalEmbedding(Layer):
         scale: standard deviation of the initial table.
     """
 
+    _: KW_ONLY
     scale: float = 0.02
 
     def __post_init__(self) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from math import prod
 from typing import Any, Literal
 
@@ -42,6 +42,7 @@ class Upsample(Layer):
     treats_channels = "alike"
 
     factor: Ints
+    _: KW_ONLY
     method: Literal["nearest", "linear"] = "nearest"
     padding: str | tuple[str, ...] = "edge"
 
@@ -244,6 +245,7 @@ class Pad(_Extension):
     """
 
     width: Widths
+    _: KW_ONLY
     mode: Literal["zero", "circular", "reflect", "edge"] = "zero"
     value: float = 0.0
 

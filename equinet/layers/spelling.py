@@ -34,14 +34,25 @@ PADDINGS = {
 
 
 @cache
-def check_names(kind: type, named: tuple[str, ...]) -> None:
-    """Raise unless a layer has arguments of these names.
+def check_arguments(kind: type, given: int, named: tuple[str, ...]) -> None:
+    """Raise unless a layer has arguments of these names, and so many without a name.
+
+    What a layer is comes by position, whatever else it is told by name.
 
     Raises:
         TypeError: it has not; the message says which is meant, where another framework's name is known.
     """
     known = inspect.signature(kind.__init__).parameters
-    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values()):
+    kinds = [parameter.kind for parameter in known.values()]
+    placed = [name for name, parameter in known.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD][1:]
+    if given > len(placed) and inspect.Parameter.VAR_POSITIONAL not in kinds:
+        others = ", ".join(name for name in list(known)[1:] if name not in placed)
+        listed = " and ".join(placed) or "nothing"
+        raise TypeError(
+            f"{kind.__name__} takes {listed} by position; got {given} of them"
+            + (f": give others by name, {others}" if others else "")
+        )
+    if inspect.Parameter.VAR_KEYWORD in kinds:
         return
     for name in named:
         if name not in known:

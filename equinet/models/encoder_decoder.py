@@ -60,7 +60,7 @@ def unet(
         if up == "transpose":
             return (parts.filters.transposed(features, 2, stride=2, padding="valid"), Relu())
         beyond = "circular" if padding == "circular" else "edge"
-        return (Upsample(2, up, beyond), *parts.block(features, 3))
+        return (Upsample(2, method=up, padding=beyond), *parts.block(features, 3))
 
     def level(index: int) -> tuple[Layer, ...]:
         features = width * 2**index

@@ -82,9 +82,9 @@ def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
         return (AvgPool(stride),)
     taps = min(2 * stride - 1, 7)
     if down == "blur":
-        return (BlurPool(stride, taps, border),)
+        return (BlurPool(stride, size=taps, padding=border),)
     if down == "maxblur":
-        return (MaxBlurPool(stride, stride, taps, border),)
+        return (MaxBlurPool(stride, window=stride, size=taps, padding=border),)
     return (PolyphasePool(stride),) if down == "aps" else (LearnedPolyphasePool(stride),)
 
 
@@ -95,10 +95,13 @@ def pool_stage(down: Down, window: int, stride: int, padding: Padding) -> tuple[
     `downsample` goes down ("blur" and "maxblur" are then the same).
     """
     if down in ("stride", "max"):
-        return (MaxPool(window, stride, padding),)
+        return (MaxPool(window, stride=stride, padding=padding),)
     if down == "avg":
-        return (AvgPool(window, stride, padding),)
-    return (MaxPool(window, 1, padding), *downsample("blur" if down == "maxblur" else down, stride, padding))
+        return (AvgPool(window, stride=stride, padding=padding),)
+    return (
+        MaxPool(window, stride=1, padding=padding),
+        *downsample("blur" if down == "maxblur" else down, stride, padding),
+    )
 
 
 @dataclass(frozen=True)

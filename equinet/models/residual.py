@@ -37,7 +37,7 @@ def _shortcut(parts: Parts, width: int, stride: int) -> Layer:
 def _basic_block(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Layer, ...]:
     body = Sequential(*parts.block(width, 3, stride), parts.conv(width, 3), *parts.normalise(width))
     changes = stride > 1 or inputs != width
-    return Residual(body, _shortcut(parts, width, stride) if changes else None), Relu()
+    return Residual(body, shortcut=_shortcut(parts, width, stride) if changes else None), Relu()
 
 
 def _bottleneck(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Layer, ...]:
@@ -49,7 +49,7 @@ def _bottleneck(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Lay
         *parts.normalise(wide),
     )
     changes = stride > 1 or inputs != wide
-    return Residual(body, _shortcut(parts, wide, stride) if changes else None), Relu()
+    return Residual(body, shortcut=_shortcut(parts, wide, stride) if changes else None), Relu()
 
 
 def resnet(
@@ -107,8 +107,8 @@ def resnet(
 
 def wide_resnet(
     depth: int = 16,
-    widen: int = 4,
     *,
+    widen: int = 4,
     width: int = 16,
     classes: int = 10,
     dropout: float = 0.0,
@@ -159,7 +159,7 @@ def wide_resnet(
             block = Residual(body)
             if changes:
                 straight = parts.conv(features, 1, parts.stride(stride), "valid")
-                block = Sequential(*start, Residual(body, Sequential(*parts.downsample(stride), straight)))
+                block = Sequential(*start, Residual(body, shortcut=Sequential(*parts.downsample(stride), straight)))
             layers.append(Named(f"stage {i} block {j}", block))
             inputs = features
     return Sequential(*layers, *parts.normalise(inputs), Relu(), *parts.head(readout, classes))

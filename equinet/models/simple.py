@@ -53,7 +53,11 @@ def _going_down(parts: Parts, down: str, width: int, kernel: int, window: int) -
         return (*parts.block(width, kernel), *replace(parts, down="stride").block(width, window, 2))
     more = parts.block(width, 1) if down == "conv_max" else ()
     border = kept_size(parts.padding)
-    pool = (BlurPool(2, window, border),) if down == "blur" else pool_stage(parts.down, window, 2, parts.padding)
+    pool = (
+        (BlurPool(2, size=window, padding=border),)
+        if down == "blur"
+        else pool_stage(parts.down, window, 2, parts.padding)
+    )
     return (*parts.block(width, kernel), *more, *pool)
 
 

@@ -136,7 +136,7 @@ def stack(
         "scores": (lambda width, kernel: [conv(width, kernel, 1, True)], (2,)),
         "max": (lambda window: [eq.MaxPool(window)], (1,)),
         "avg": (lambda window: [eq.AvgPool(window)], (1,)),
-        "every": (lambda step: [eq.MaxPool(1, step)], (1,)),
+        "every": (lambda step: [eq.MaxPool(1, stride=step)], (1,)),
         "dropout": (lambda rate: [eq.Dropout(rate)], (1,)),
         "mean": (lambda: [eq.GlobalAvgPool()], (0,)),
         "largest": (lambda: [eq.GlobalMaxPool()], (0,)),

@@ -12,7 +12,7 @@ QUARTER = ((0, -1), (1, 0))
 
 
 def conv(kernel, stride=1, padding="zero", out=R):
-    return eq.GroupConv(out, kernel, stride, padding=padding)
+    return eq.GroupConv(out, kernel, stride=stride, padding=padding)
 
 
 def stack(*layers):
@@ -25,16 +25,19 @@ STACKS = {
     "2, stride 2, valid": stack(conv(3), conv(2, 2, "valid"), conv(2, 2, "valid")),
     "3, stride 3, circular": stack(conv(3, 3, "circular", M), conv(3, 1, "circular", M)),
     "5 and 4, strides 2 1, edge": stack(conv(5, 2, "edge"), conv(4, 1, "valid")),
-    "3, stride 2, reflect, pooled": eq.Sequential(stack(conv(3, 2, "reflect")), eq.MaxPool(3, 2), eq.GroupPool()),
+    "3, stride 2, reflect, pooled": eq.Sequential(
+        stack(conv(3, 2, "reflect")), eq.MaxPool(3, stride=2), eq.GroupPool()
+    ),
     "arrows, stride 2": stack(conv(3, 2, out=eq.Fibre.vector("4mm")), conv(3, 2, "valid", eq.Fibre.vector("4"))),
     "pooled shortcut": eq.Residual(
-        stack(conv(3, 2, ((1, 1), (1, 1)))), eq.Sequential(eq.AvgPool(2, 2, "zero"), conv(1))
+        stack(conv(3, 2, ((1, 1), (1, 1)))), shortcut=eq.Sequential(eq.AvgPool(2, stride=2, padding="zero"), conv(1))
     ),
     "aligned shortcut": eq.Residual(
-        stack(conv(3, 2, ((1, 1), (1, 1)))), eq.Sequential(eq.AvgPool(3, 2, ((1, 1), (1, 1))), conv(1))
+        stack(conv(3, 2, ((1, 1), (1, 1)))),
+        shortcut=eq.Sequential(eq.AvgPool(3, stride=2, padding=((1, 1), (1, 1))), conv(1)),
     ),
-    "down and up": eq.Sequential(stack(conv(2, 2, "valid")), eq.GroupConvTranspose(R, 2, 2, padding="valid")),
-    "invariant": eq.Sequential(stack(conv(3, 2), conv(3, 2)), eq.GroupPool("norm"), eq.GlobalAvgPool()),
+    "down and up": eq.Sequential(stack(conv(2, 2, "valid")), eq.GroupConvTranspose(R, 2, stride=2, padding="valid")),
+    "invariant": eq.Sequential(stack(conv(3, 2), conv(3, 2)), eq.GroupPool(kind="norm"), eq.GlobalAvgPool()),
 }
 
 
@@ -77,5 +80,5 @@ def test_legal_sizes_are_those_measured_up_to_eighty(name):
 def test_a_fibre_at_the_input():
     """Sizes for an image of arrows, given as the channels."""
     vector = eq.Fibre.vector("4mm")
-    net = eq.Sequential(eq.AsFibre(vector), eq.GroupConv(vector, 3, 2, padding=((1, 1), (1, 1))))
+    net = eq.Sequential(eq.AsFibre(vector), eq.GroupConv(vector, 3, stride=2, padding=((1, 1), (1, 1))))
     assert eq.legal_sizes(net, "4mm", range(8, 40), boundary="box", channels=vector).congruence == "n ≡ 1 (mod 2)"

@@ -63,7 +63,7 @@ def test_which_group_is_asked() -> None:
 
 
 def test_a_name_means_some_centre_and_a_centre_means_itself() -> None:
-    net = eq.MaxPool(3, 2, padding="circular")
+    net = eq.MaxPool(3, stride=2, padding="circular")
     torus = eq.certify(net, eq.torus(8, 8), channels=1)
     assert Requirement("2Z × 2Z ⋊ 4mm").met(torus)
     assert Requirement("2Z × 2Z ⋊ 4mm at (0, 0)").met(torus)

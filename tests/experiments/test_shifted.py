@@ -80,7 +80,7 @@ def waves(frequency: int, size: int = 16) -> np.ndarray:
 
 @pytest.mark.parametrize(("frequency", "share"), [(1, 0), (4, 0), (5, 1), (8, 1)])
 def test_energy_above_the_folding_frequency(frequency: int, share: float) -> None:
-    for layer in (eq.BlurPool(2, 1), eq.PolyphasePool(2)):
+    for layer in (eq.BlurPool(2, size=1), eq.PolyphasePool(2)):
         net = eq.Sequential(eq.Identity(), layer)
         found = folded_energy(net, net.init(0, (16, 16, 1)), waves(frequency))
         assert found == [pytest.approx(share, abs=1e-6)]

@@ -24,7 +24,9 @@ def test_every_array_has_a_name_of_its_own(name):
 
 def test_layers_are_named_by_type_and_place_or_as_they_say():
     inner = eq.Sequential(eq.Conv(2, 1), eq.Named("the norm", eq.BatchNorm()))
-    net = eq.Sequential(eq.Named("stem", eq.Conv(2, 1)), eq.Relu(), eq.Residual(inner, eq.Named("x", eq.Conv(2, 1))))
+    net = eq.Sequential(
+        eq.Named("stem", eq.Conv(2, 1)), eq.Relu(), eq.Residual(inner, shortcut=eq.Named("x", eq.Conv(2, 1)))
+    )
     assert leaf_paths(net, outline(net, SHAPE)["params"]) == [
         ("stem", "bias"),
         ("stem", "kernel"),

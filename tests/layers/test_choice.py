@@ -116,7 +116,7 @@ def test_maps_whose_nodes_all_look_alike_are_told_apart():
 def test_a_classifier_is_invariant_on_such_maps(first):
     regular, scalar = eq.Fibre.regular("4mm"), eq.Fibre.trivial("4mm")
     net = eq.Sequential(
-        eq.AsFibre(scalar), first, eq.GroupConv(regular, 3, padding="circular"), eq.Relu(), eq.GroupPool("max"),
+        eq.AsFibre(scalar), first, eq.GroupConv(regular, 3, padding="circular"), eq.Relu(), eq.GroupPool(kind="max"),
         eq.GlobalAvgPool(), eq.Dense(3),
     )  # fmt: skip
     domain, x = eq.torus(12, 12), _alike(4)

@@ -12,13 +12,13 @@ PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", ((1, 0
 
 
 def _layers(kernel, stride, dilation, padding):
-    yield eq.Conv(2, kernel, stride, dilation, padding)
+    yield eq.Conv(2, kernel, stride=stride, dilation=dilation, padding=padding)
     if dilation == 1:
-        yield eq.MaxPool(kernel, stride, padding)
-        yield eq.AvgPool(kernel, stride, padding)
-        yield eq.AvgPool(kernel, stride, padding, count_padding=False)
+        yield eq.MaxPool(kernel, stride=stride, padding=padding)
+        yield eq.AvgPool(kernel, stride=stride, padding=padding)
+        yield eq.AvgPool(kernel, stride=stride, padding=padding, count_padding=False)
         if not isinstance(padding, tuple):
-            yield eq.BlurPool(stride, kernel, padding)
+            yield eq.BlurPool(stride, size=kernel, padding=padding)
 
 
 def _check(sizes, kernels, strides, dilations, paddings, kinds):
@@ -55,6 +55,10 @@ def test_windows_that_differ_between_axes(domain):
         for kernel, stride in [((1, 3), 1), ((3, 1), (1, 2)), ((1, 1), (2, 2)), ((2, 2), (2, 1))]:
             k = (*kernel, 1)[: domain.dim]
             s = stride if isinstance(stride, int) else (*stride, 1)[: domain.dim]
-            for layer in (eq.Conv(2, k, s, padding="circular"), eq.MaxPool(k, s), eq.AvgPool(k, s, "zero")):
+            for layer in (
+                eq.Conv(2, k, stride=s, padding="circular"),
+                eq.MaxPool(k, stride=s),
+                eq.AvgPool(k, stride=s, padding="zero"),
+            ):
                 verdict = judge(layer, domain)
                 assert not verdict.unsound and not verdict.loose, f"{domain} {layer}: {verdict}"

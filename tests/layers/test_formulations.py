@@ -82,7 +82,7 @@ def _pooled(net, size):
 
 
 def _blurred(net, size):
-    conv = eq.Conv(2, size, net.stride, padding=net.padding, groups=2)
+    conv = eq.Conv(2, size, stride=net.stride, padding=net.padding, groups=2)
     taps = np.asarray(binomial(size)) / 2.0 ** (size - 1)
 
     def textbook(x):
@@ -132,12 +132,12 @@ DILATED = [(1, 1), (2, 1), (3, 1), (1, 2)]
 
 @pytest.mark.parametrize("stride", STRIDES[:2])
 def test_pools(stride):
-    _check(lambda k, p: eq.MaxPool(k, stride, p), _pooled, SIZES[:1], (2, 3), 10)
-    _check(lambda k, p: eq.AvgPool(k, stride, p), _pooled, SIZES[1:], (3,), 5)
+    _check(lambda k, p: eq.MaxPool(k, stride=stride, padding=p), _pooled, SIZES[:1], (2, 3), 10)
+    _check(lambda k, p: eq.AvgPool(k, stride=stride, padding=p), _pooled, SIZES[1:], (3,), 5)
 
 
 def test_tiles_are_pooled_alike():
-    _check(lambda k, p: eq.MaxPool(2, 2, p), _pooled, ((6, 8),), (2,), 1)
+    _check(lambda k, p: eq.MaxPool(2, stride=2, padding=p), _pooled, ((6, 8),), (2,), 1)
 
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
@@ -152,10 +152,10 @@ def test_equal_entries_of_a_tile_share_its_derivative(dtype):
 P4 = eq.Fibre.regular("p4")
 MAXIMA = {
     "tiles": eq.MaxPool(2),
-    "windows": eq.MaxPool(3, 2, "circular"),
+    "windows": eq.MaxPool(3, stride=2, padding="circular"),
     "blurred": eq.MaxBlurPool(2),
     "global": eq.GlobalMaxPool(),
-    "channels": eq.GroupPool("max"),
+    "channels": eq.GroupPool(kind="max"),
     "cosets": eq.CosetPool("2"),
 }
 
@@ -185,12 +185,18 @@ def test_a_derivative_finds_the_maximum_of_what_is_computed_before(name):
 
 @pytest.mark.parametrize("stride", STRIDES[:2])
 def test_blur(stride):
-    _check(lambda k, p: eq.BlurPool(stride, k, p), _blurred, SIZES[:1], (3, 4), 10)
+    _check(lambda k, p: eq.BlurPool(stride, size=k, padding=p), _blurred, SIZES[:1], (3, 4), 10)
 
 
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
 def test_convolutions(stride, dilation):
-    _check(lambda k, p: eq.Conv(4, k, stride, dilation, p, 2, bias=False), _convolution, SIZES[:1], (1, 3), 10)
+    _check(
+        lambda k, p: eq.Conv(4, k, stride=stride, dilation=dilation, padding=p, groups=2, bias=False),
+        _convolution,
+        SIZES[:1],
+        (1, 3),
+        10,
+    )
 
 
 @pytest.mark.slow
@@ -198,15 +204,15 @@ def test_convolutions(stride, dilation):
 def test_all_windows_without_weights(stride):
     sizes = (*SIZES, (8, 5), (4, 4, 6))
     for make in (eq.MaxPool, eq.AvgPool):
-        _check(lambda k, p, make=make: make(k, stride, p), _pooled, sizes, (1, 2, 3, 4), 80)
-    _check(lambda k, p: eq.BlurPool(stride, k, p), _blurred, sizes[:3], (1, 2, 3, 5), 50)
+        _check(lambda k, p, make=make: make(k, stride=stride, padding=p), _pooled, sizes, (1, 2, 3, 4), 80)
+    _check(lambda k, p: eq.BlurPool(stride, size=k, padding=p), _blurred, sizes[:3], (1, 2, 3, 5), 50)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize(("stride", "dilation"), DILATED)
 def test_all_windows_with_weights(stride, dilation, groups):
-    make = lambda k, p: eq.Conv(4, k, stride, dilation, p, groups, bias=False)  # noqa: E731
+    make = lambda k, p: eq.Conv(4, k, stride=stride, dilation=dilation, padding=p, groups=groups, bias=False)  # noqa: E731
     _check(make, _convolution, (*SIZES, (8, 5), (4, 3, 4)), (1, 2, 3, 4), 60)
 
 
@@ -219,6 +225,6 @@ def test_edge_padding_of_many_nodes():
 
 
 def test_a_maximum_of_nothing_but_padding_is_refused():
-    for layer in (eq.MaxPool(2, 1, padding=((3, 3),)), eq.MaxBlurPool(1, window=2, padding=((3, 3),))):
+    for layer in (eq.MaxPool(2, stride=1, padding=((3, 3),)), eq.MaxBlurPool(1, window=2, padding=((3, 3),))):
         with pytest.raises(LayerError, match="holds nothing but padding"):
             layer.init(0, (8, 1))

@@ -33,26 +33,26 @@ def random_layer(rng: Random, group: PointGroup, kernel, stride, padding, channe
     if not is_generic((kernel,) * len(group[0]) if isinstance(kernel, int) else kernel, read, out):
         return None
     if rng.random() < 0.15 and padding in ("circular", "zero", "valid"):
-        return eq.GroupConvTranspose(out, kernel, min(stride, 2), 1, padding, bias=bias)
-    return eq.GroupConv(out, kernel, stride, dilation, padding, bias=bias)
+        return eq.GroupConvTranspose(out, kernel, stride=min(stride, 2), dilation=1, padding=padding, bias=bias)
+    return eq.GroupConv(out, kernel, stride=stride, dilation=dilation, padding=padding, bias=bias)
 
 
 def continued(rng: Random, first: eq.GroupConv | eq.GroupConvTranspose, padding: str) -> eq.Layer | None:
     """The layer, a nonlinearity, and another group convolution or a pool."""
     fibre = first.out
     assert isinstance(fibre, eq.Fibre)
-    layers = [first, eq.Relu() if fibre.is_permutation else eq.NormRelu(0.01)]
+    layers = [first, eq.Relu() if fibre.is_permutation else eq.NormRelu(epsilon=0.01)]
     group = fibre.group if rng.random() < 0.7 else random_subgroup(rng, fibre.group)
     choice = rng.random()
     if choice < 0.6:
         kernel, stride = int(rng.integers(1, 4)), int(rng.integers(1, 3))
         layers.append(random_layer(rng, group, kernel, stride, padding, fibre, 6))
     elif choice < 0.75:
-        layers.append(eq.AvgPool(2, int(rng.integers(1, 3)), padding))
+        layers.append(eq.AvgPool(2, stride=int(rng.integers(1, 3)), padding=padding))
     elif choice < 0.9 and fibre.is_permutation:
-        layers.append(eq.MaxPool(int(rng.integers(2, 4)), int(rng.integers(1, 3)), padding))
+        layers.append(eq.MaxPool(int(rng.integers(2, 4)), stride=int(rng.integers(1, 3)), padding=padding))
     else:
-        layers.append(eq.GroupPool("norm"))
+        layers.append(eq.GroupPool(kind="norm"))
     return None if None in layers else eq.Sequential(*layers)
 
 
@@ -154,7 +154,7 @@ def test_regular_fibres_miss_nothing(group):
             (eq.box(4, 4), 2, "reflect"),
             (eq.Domain((eq.periodic(4), eq.bounded(4))), 1, "edge"),
         ):
-            layer = reading(regular, eq.GroupConv(regular, 3, stride, padding=padding))
+            layer = reading(regular, eq.GroupConv(regular, 3, stride=stride, padding=padding))
             verdict = judge(layer, domain, regular)
             assert not verdict.unsound and not verdict.loose, f"{domain} {layer}: {verdict}"
 

@@ -13,7 +13,7 @@ X = RNG.normal(2.0, 3.0, size=(4, 6, 4, 8)).astype(np.float32)
 LAYERS = [
     eq.BatchNorm(),
     eq.LayerNorm(),
-    eq.LayerNorm("all"),
+    eq.LayerNorm(axes="all"),
     eq.GroupNorm(4),
     eq.InstanceNorm(),
     eq.SqueezeExcite(),
@@ -36,7 +36,12 @@ def _normalised(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("layer", "axes"),
-    [(eq.LayerNorm(), (3,)), (eq.LayerNorm("all"), (1, 2, 3)), (eq.InstanceNorm(), (1, 2)), (eq.GroupNorm(8), (1, 2))],
+    [
+        (eq.LayerNorm(), (3,)),
+        (eq.LayerNorm(axes="all"), (1, 2, 3)),
+        (eq.InstanceNorm(), (1, 2)),
+        (eq.GroupNorm(8), (1, 2)),
+    ],
 )
 def test_statistics_are_over_the_right_axes(layer, axes):
     np.testing.assert_allclose(_apply(layer), _normalised(X, axes), atol=1e-5)
@@ -69,13 +74,13 @@ def test_batch_norm_trains_on_the_batch_and_runs_on_averages():
 
 def test_statistics_of_bfloat16_are_taken_in_float32():
     x = jnp.asarray(1000 + RNG.normal(size=(2, 64, 64, 1)), jnp.bfloat16)
-    y = eq.LayerNorm("all").apply(_variables(eq.LayerNorm("all"), (64, 64, 1)), x)
+    y = eq.LayerNorm(axes="all").apply(_variables(eq.LayerNorm(axes="all"), (64, 64, 1)), x)
     assert y.dtype == jnp.bfloat16
     expected = _normalised(np.asarray(x.astype(jnp.float32)), (1, 2, 3))
     np.testing.assert_allclose(np.asarray(y.astype(jnp.float32)), expected, atol=0.03, rtol=0.01)
 
 
-@pytest.mark.parametrize("layer", [eq.BatchNorm(), eq.LayerNorm(), eq.LayerNorm("all"), eq.GroupNorm(2)])
+@pytest.mark.parametrize("layer", [eq.BatchNorm(), eq.LayerNorm(), eq.LayerNorm(axes="all"), eq.GroupNorm(2)])
 def test_works_after_the_readout(layer):
     assert _apply(layer, X[:, 0, 0]).shape == (4, 8)
 

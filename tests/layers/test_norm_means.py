@@ -34,7 +34,7 @@ NOT_CONSTANT = {
     "zero padding": tailed(eq.InstanceNorm(), eq.Conv(2, 3)),
     "stride": tailed(eq.InstanceNorm(), conv(2, stride=2)),
     "nonlinearity": tailed(eq.InstanceNorm(), eq.Relu()),
-    "gates": tailed(eq.InstanceNorm(), eq.Relu(), eq.SqueezeExcite(2)),
+    "gates": tailed(eq.InstanceNorm(), eq.Relu(), eq.SqueezeExcite(ratio=2)),
     "groups": tailed(eq.GroupNorm(1)),
     "sum with what has no norm": tailed(eq.Residual(eq.InstanceNorm())),
     "concatenation with it": tailed(eq.Parallel(eq.Identity(), eq.InstanceNorm(), join="concat")),

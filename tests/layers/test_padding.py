@@ -11,15 +11,15 @@ VECTOR = eq.Fibre.regular("2mm")
 MIXED = {
     "conv": (eq.Conv(2, 3, padding=("zero", "circular")), (6, 1)),
     "conv, other way around": (eq.Conv(2, 3, padding=("circular", "valid")), (1, 6)),
-    "conv, strided": (eq.Conv(2, 3, 2, padding=("edge", "circular")), (6, 2)),
+    "conv, strided": (eq.Conv(2, 3, stride=2, padding=("edge", "circular")), (6, 2)),
     "conv, pairs": (eq.Conv(2, 3, padding=((1, 1), "circular")), (6, 1)),
-    "max": (eq.MaxPool(3, 1, ("reflect", "circular")), (6, 1)),
-    "mean": (eq.AvgPool(2, 2, ("valid", "zero")), (2, 2)),
-    "blur": (eq.BlurPool(1, 3, ("edge", "circular")), (6, 1)),
+    "max": (eq.MaxPool(3, stride=1, padding=("reflect", "circular")), (6, 1)),
+    "mean": (eq.AvgPool(2, stride=2, padding=("valid", "zero")), (2, 2)),
+    "blur": (eq.BlurPool(1, size=3, padding=("edge", "circular")), (6, 1)),
     "max and blur": (eq.MaxBlurPool(2, padding=("valid", "circular")), (6, 2)),
-    "transposed": (eq.ConvTranspose(2, 3, 2, padding=("zero", "circular")), (6, 1)),
-    "transposed, valid": (eq.ConvTranspose(2, 3, 2, padding=("circular", "valid")), (1, 6)),
-    "linear": (eq.Upsample(2, "linear", ("edge", "circular")), (6, 1)),
+    "transposed": (eq.ConvTranspose(2, 3, stride=2, padding=("zero", "circular")), (6, 1)),
+    "transposed, valid": (eq.ConvTranspose(2, 3, stride=2, padding=("circular", "valid")), (1, 6)),
+    "linear": (eq.Upsample(2, method="linear", padding=("edge", "circular")), (6, 1)),
 }
 
 
@@ -40,8 +40,8 @@ def test_two_modes_that_are_the_same_are_one():
     x = jax.random.normal(jax.random.key(0), (2, 6, 6, 2))
     for make in (
         lambda p: eq.Conv(2, 3, padding=p),
-        lambda p: eq.MaxPool(3, 1, p),
-        lambda p: eq.Upsample(2, "linear", p),
+        lambda p: eq.MaxPool(3, stride=1, padding=p),
+        lambda p: eq.Upsample(2, method="linear", padding=p),
     ):
         one, two = make("circular"), make(("circular", "circular"))
         variables = one.init(0, (6, 6, 2))
@@ -64,10 +64,13 @@ def test_a_group_convolution_wants_axes_that_are_exchanged_to_be_padded_alike():
         (lambda: eq.Conv(2, 3, padding=("zero", "same")), "unknown padding 'same': here it is called 'zero'"),
         (lambda: eq.Conv(2, 3, padding=("zero", 1)), "for each a mode or a pair"),
         (lambda: eq.Conv(2, 3, padding=()), "for each a mode or a pair"),
-        (lambda: eq.Upsample(2, "linear", ("edge", "zero")), "use 'edge' or 'circular', for all axes or one each"),
+        (
+            lambda: eq.Upsample(2, method="linear", padding=("edge", "zero")),
+            "use 'edge' or 'circular', for all axes or one each",
+        ),
         (lambda: eq.ConvTranspose(2, 3, padding=("edge", "zero")), "use 'zero' or 'circular' or 'valid'"),
         (lambda: eq.Conv(2, 3, padding=("zero",) * 3).init(0, (6, 6, 1)), "padding has 3 entries"),
-        (lambda: eq.Upsample(2, "linear", ("edge",)).output_shape((6, 6, 1)), "padding has 1 entries"),
+        (lambda: eq.Upsample(2, method="linear", padding=("edge",)).output_shape((6, 6, 1)), "padding has 1 entries"),
     ],
 )
 def test_a_padding_that_is_none_is_refused(make, message):
@@ -80,5 +83,5 @@ def test_suggestions_know_a_padding_for_each_axis():
     assert "circular padding" in str(found)
     found = eq.suggest(eq.Conv(2, 3, padding=("circular", "circular")), eq.torus(8, 8), "Z × Z", channels=1)
     assert "nothing to change" in str(found)
-    found = eq.suggest(eq.Conv(2, 3, 2, padding=("valid", "circular")), eq.torus(8, 8), "Z × Z", channels=1)
+    found = eq.suggest(eq.Conv(2, 3, stride=2, padding=("valid", "circular")), eq.torus(8, 8), "Z × Z", channels=1)
     assert "Polyphase" in str(found) or "polyphase" in str(found)

@@ -251,7 +251,7 @@ def test_placing_undoes_keeping():
 
 
 def test_hourglass_commutes_with_every_shift():
-    net = eq.Hourglass(eq.PolyphasePool(2), eq.Relu(), eq.PolyphaseUpsample(2), "concat")
+    net = eq.Hourglass(eq.PolyphasePool(2), eq.Relu(), eq.PolyphaseUpsample(2), skip="concat")
     x = _inputs((6, 4), (2, 2), jnp.float32)["random"]
     shifts = _shifts((6, 4))
     y = np.asarray(net.apply(net.init(jax.random.key(0), (6, 4, 3)), _rolled(x, shifts)))
@@ -259,7 +259,7 @@ def test_hourglass_commutes_with_every_shift():
 
 
 def test_shortcut_keeps_the_phase_of_the_body():
-    net = eq.Residual(eq.PolyphasePool(2), eq.Sequential(eq.Pointwise(jnp.reciprocal), eq.PolyphasePool(2)))
+    net = eq.Residual(eq.PolyphasePool(2), shortcut=eq.Sequential(eq.Pointwise(jnp.reciprocal), eq.PolyphasePool(2)))
     x = jnp.asarray(np.random.default_rng(4).uniform(1, 2, size=(16, 8, 1)), jnp.float32)
     y = net.apply(net.init(jax.random.key(0), (8, 1)), x)
     kept = eq.PolyphasePool(2).apply({"params": (), "state": ()}, x)

@@ -30,20 +30,20 @@ def test_blur_is_a_binomial_filter(size, stride):
     taps = [comb(size - 1, tap) / 2 ** (size - 1) for tap in range(size)]
     rolled = [np.roll(x, (size - 1) // 2 - tap, axis=1) for tap in range(size)]
     wide = np.tensordot(taps, rolled, 1)
-    np.testing.assert_allclose(_apply(eq.BlurPool(stride, size), x), wide[:, ::stride], atol=1e-6)
+    np.testing.assert_allclose(_apply(eq.BlurPool(stride, size=size), x), wide[:, ::stride], atol=1e-6)
 
 
 def test_blur_is_separable_and_takes_a_size_per_axis():
     x = _signal(2, 6, 8, 1)
-    both = _apply(eq.BlurPool((2, 1), (3, 5)), x)
-    apart = _apply(eq.BlurPool((1, 1), (1, 5)), _apply(eq.BlurPool((2, 1), (3, 1)), x))
+    both = _apply(eq.BlurPool((2, 1), size=(3, 5)), x)
+    apart = _apply(eq.BlurPool((1, 1), size=(1, 5)), _apply(eq.BlurPool((2, 1), size=(3, 1)), x))
     np.testing.assert_allclose(both, apart, atol=1e-6)
 
 
 def test_blur_commutes_with_reversal_bit_for_bit():
     x = _signal(2, 9, 3)
-    y = _apply(eq.BlurPool(2, 5, padding="zero"), x)
-    np.testing.assert_array_equal(_apply(eq.BlurPool(2, 5, padding="zero"), x[:, ::-1]), y[:, ::-1])
+    y = _apply(eq.BlurPool(2, size=5, padding="zero"), x)
+    np.testing.assert_array_equal(_apply(eq.BlurPool(2, size=5, padding="zero"), x[:, ::-1]), y[:, ::-1])
 
 
 def test_blur_pads_with_zeros_or_edges():
@@ -55,13 +55,13 @@ def test_blur_pads_with_zeros_or_edges():
 
 def test_blur_of_an_unknown_size():
     with pytest.raises(eq.LayerError, match="sizes 1 to 7"):
-        eq.BlurPool(2, 8).output_shape((16, 1))
+        eq.BlurPool(2, size=8).output_shape((16, 1))
 
 
 @pytest.mark.parametrize("padding", ["circular", "valid", "edge"])
 def test_max_blur_is_a_dense_maximum_then_a_blur(padding):
     x = _signal(2, 8, 6, 3)
-    apart = _apply(eq.BlurPool(2, 3, padding), _apply(eq.MaxPool(2, 1, padding), x))
+    apart = _apply(eq.BlurPool(2, size=3, padding=padding), _apply(eq.MaxPool(2, stride=1, padding=padding), x))
     np.testing.assert_array_equal(_apply(eq.MaxBlurPool(2, padding=padding), x), apart)
 
 
@@ -74,14 +74,14 @@ def test_nearest_upsampling_repeats():
 def test_linear_upsampling_agrees_with_interpolation(factor):
     x = _signal(2, 5, 3)
     expected = jax.image.resize(jnp.asarray(x), (2, 5 * factor, 3), "linear")
-    np.testing.assert_allclose(_apply(eq.Upsample(factor, "linear"), x), expected, atol=1e-6)
+    np.testing.assert_allclose(_apply(eq.Upsample(factor, method="linear"), x), expected, atol=1e-6)
 
 
 def test_linear_upsampling_around_a_circle():
     x = _signal(1, 4, 1)
-    y = _apply(eq.Upsample(2, "linear", "circular"), x)
+    y = _apply(eq.Upsample(2, method="linear", padding="circular"), x)
     np.testing.assert_allclose(y[0, 0], 0.75 * x[0, 0] + 0.25 * x[0, -1], atol=1e-6)
-    moved = _apply(eq.Upsample(2, "linear", "circular"), np.roll(x, 1, 1))
+    moved = _apply(eq.Upsample(2, method="linear", padding="circular"), np.roll(x, 1, 1))
     np.testing.assert_allclose(moved, np.roll(y, 2, 1), atol=1e-6)
 
 
@@ -107,7 +107,7 @@ def test_shuffles_need_divisible_shapes():
 def test_padding_agrees_with_numpy(mode, numpy_mode):
     x = _signal(2, 4, 5, 2)
     expected = np.pad(x, ((0, 0), (1, 2), (0, 3), (0, 0)), mode=numpy_mode)
-    np.testing.assert_array_equal(_apply(eq.Pad(((1, 2), (0, 3)), mode), x), expected)
+    np.testing.assert_array_equal(_apply(eq.Pad(((1, 2), (0, 3)), mode=mode), x), expected)
 
 
 def test_padding_with_a_value_and_cropping_it_away():
@@ -127,7 +127,7 @@ def test_roll_agrees_with_numpy(shift):
     ("make", "shape", "text"),
     [
         (lambda: eq.Crop(2), (4, 1), "nothing is left along axis 0"),
-        (lambda: eq.Pad(4, "reflect"), (4, 1), "to reflect"),
+        (lambda: eq.Pad(4, mode="reflect"), (4, 1), "to reflect"),
         (lambda: eq.Pad(((1, 1),)), (4, 4, 1), "2 pairs, one per axis"),
         (lambda: eq.Pad(-1), (4, 1), "width must be"),
         (lambda: eq.Upsample(0), (4, 1), "factor must be integers of at least 1"),
@@ -180,7 +180,7 @@ def test_bad_hyperparameters(make, args, text):
     [
         eq.BlurPool(2),
         eq.MaxBlurPool(2),
-        eq.Upsample(2, "linear"),
+        eq.Upsample(2, method="linear"),
         eq.PixelUnshuffle(2),
         eq.Pad(1, value=1.0),
         eq.Roll(1),

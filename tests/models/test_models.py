@@ -117,7 +117,7 @@ def test_parameters_of_the_published_networks() -> None:
 
     assert count(models.resnet(18, stem="imagenet", classes=1000), 64) == 11_689_512
     assert count(models.resnet(50, stem="imagenet", classes=1000), 64) == 25_557_032
-    assert count(models.wide_resnet(28, 10), 32) == 36_479_194
+    assert count(models.wide_resnet(28, widen=10), 32) == 36_479_194
     assert count(models.vgg(16, norm="none"), 32) == 14_714_688 + 5_130
 
 

@@ -11,8 +11,8 @@ from equinet.symmetry.records import updated
 from equinet.symmetry.spans import Span
 
 COPIES = eq.Identity()
-SUMS = eq.AvgPool(3, 1, "circular")
-MAXIMA = eq.MaxPool(3, 1, "circular")
+SUMS = eq.AvgPool(3, stride=1, padding="circular")
+MAXIMA = eq.MaxPool(3, stride=1, padding="circular")
 OPAQUE = eq.Sequential(SUMS, eq.Gelu())
 KINDS = {"copies": COPIES, "sums": SUMS, "maxima": MAXIMA, "opaque": OPAQUE}
 

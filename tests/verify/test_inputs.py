@@ -74,7 +74,7 @@ def test_a_choice_by_index_is_seen_on_ties_alone() -> None:
 @pytest.mark.parametrize("domain", [torus(4), torus(4, 4), torus(6, 6)], ids=str)
 def test_inputs_from_which_nothing_can_be_chosen_are_no_failure(domain: Domain) -> None:
     hourglass = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))
-    for first in (eq.Identity(), eq.Relu(), eq.MaxPool(3, 1, padding="circular")):
+    for first in (eq.Identity(), eq.Relu(), eq.MaxPool(3, stride=1, padding="circular")):
         net = eq.Sequential(first, hourglass)
         certificate = eq.certify(net, domain, channels=1)
         assert certificate.adaptive

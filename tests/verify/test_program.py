@@ -63,8 +63,8 @@ def test_the_probe_for_compilations_sees_one() -> None:
 
 def test_one_trace_serves_every_element_and_mode() -> None:
     bound = Bound(Scale("modes"), draw(0))
-    verify(bound, T8.group, T8, mode="sweep", key=0)
-    verify(bound, shifts(T8, 1, 1), T8, mode="cosets", key=0)
+    verify(bound, T8.group, T8, channels=1, mode="sweep", key=0)
+    verify(bound, shifts(T8, 1, 1), T8, channels=1, mode="cosets", key=0)
     discover(bound, T8, channels=1, key=0)
     assert len(TRACES) == 1
 
@@ -84,7 +84,7 @@ def test_plain_functions_are_traced_once_a_sweep() -> None:
 def test_weights_take_the_dtype_of_the_measurement() -> None:
     bound = Bound(Scale("dtypes"), draw(0))
     for dtype in (jnp.float32, jnp.float64, jnp.bfloat16):
-        assert verify(bound, T8.group, T8, key=0, dtype=dtype).passed
+        assert verify(bound, T8.group, T8, channels=1, key=0, dtype=dtype).passed
     assert len(TRACES) == 3
 
 

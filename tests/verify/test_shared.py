@@ -24,7 +24,7 @@ FIBRE = eq.Fibre.regular("4")
 
 
 def conv(features: int = 4, padding: str = "circular", stride: int = 1) -> eq.Sequential:
-    return eq.Sequential(eq.Conv(features, 3, stride, padding=padding), eq.Relu())
+    return eq.Sequential(eq.Conv(features, 3, stride=stride, padding=padding), eq.Relu())
 
 
 NETWORKS: dict[str, tuple[eq.Layer, eq.Domain]] = {

@@ -32,7 +32,7 @@ from tests.verify.functions import (
 
 def check(c: Case, mode: str, group: SpaceGroup | None = None, *, jit: bool = True, **options: Any) -> Report:
     fn = c.once if jit else c.fn
-    options = {"chunk": 64, "key": 0, "action": c.action, **options}
+    options = {"chunk": 64, "key": 0, "action": c.action, "channels": 1, **options}
     return verify(fn, group or c.group, c.domain, mode=mode, jit=jit, **options)
 
 

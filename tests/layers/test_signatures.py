@@ -1,0 +1,58 @@
+"""What a layer is comes by position; whatever has a default comes by name, in all layers and models."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import equinet as eq
+from equinet import layers, models
+
+LAYERS = [
+    kind
+    for kind in vars(layers).values()
+    if inspect.isclass(kind) and issubclass(kind, eq.Layer) and kind is not eq.Layer
+]
+
+
+def loose(make: Callable[..., Any]) -> list[str]:
+    """Arguments that may be left out and yet be given by position."""
+    known = inspect.signature(make).parameters.values()
+    return [p.name for p in known if p.default is not p.empty and p.kind is not p.KEYWORD_ONLY]
+
+
+@pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
+def test_layers(kind: type[eq.Layer]) -> None:
+    assert loose(kind) == []
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_models_take_one_argument_by_position(name: str) -> None:
+    first = next(iter(inspect.signature(models.MODELS[name]).parameters))
+    assert loose(models.MODELS[name]) in ([], [first])
+
+
+def test_the_rule_can_fail() -> None:
+    def lax(features: int, stride: int = 1) -> None:
+        del features, stride
+
+    assert len(LAYERS) > 40
+    assert loose(lax) == ["stride"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: eq.Conv(8, 3, 2), "Conv takes features and kernel by position; got 3 of them: give others by name, "),  # pyright: ignore[reportCallIssue]
+        (lambda: eq.MaxPool(2, 2), "MaxPool takes window by position; got 2 of them: give others by name, stride, "),  # pyright: ignore[reportCallIssue]
+        (lambda: eq.GroupPool("max"), "GroupPool takes nothing by position; got 1 of them: give others by name, kind"),  # pyright: ignore[reportCallIssue]
+        (lambda: eq.Relu(1), "Relu takes nothing by position; got 1 of them"),  # pyright: ignore[reportCallIssue]
+    ],
+)
+def test_too_many_by_position(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(TypeError) as error:
+        make()
+    assert str(error.value).startswith(message)
