@@ -10,7 +10,8 @@ from equinet.checks import as_kind
 from equinet.groups.domain import Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels
 from equinet.layers.base import Bound, Layer, LayerError, Params, State
-from equinet.layers.combine import Sequential, step
+from equinet.layers.combination import step
+from equinet.layers.combine import in_a_row
 from equinet.layers.fibres import AsFibre
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.field import Field
@@ -76,10 +77,9 @@ class Stage:
 
 def _part(links: Sequence[tuple[Layer, Params, State]], fibre: int, inside: bool) -> Bound:
     """Some layers of a chain as a network, which reads channels as the fibre that they were within the chain."""
-    layers, params, state = (tuple(link[at] for link in links) for at in range(3))
-    if inside and isinstance(fibre, Fibre):
-        layers, params, state = (AsFibre(fibre), *layers), ((), *params), ((), *state)
-    return Sequential(*layers).bind({"params": params, "state": state})
+    typed = [(AsFibre(fibre), {}, {})] if inside and isinstance(fibre, Fibre) else []
+    net, params, state = in_a_row([*typed, *links])
+    return net.bind({"params": params, "state": state})
 
 
 def _stages(domain: Domain, channels: int, net: Bound) -> tuple[Stage, ...]:

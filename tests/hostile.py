@@ -82,6 +82,11 @@ NOT_CALLED = {
 OF_AUTHORS = {
     "output_shape",
     "channels_read",
+    "inputs",
+    "shapes",
+    "by_name",
+    "parts",
+    "run_child",
     "setup",
     "forward",
     "symmetry",

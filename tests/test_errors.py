@@ -233,7 +233,7 @@ def test_fibres_that_do_not_fit(case):
     for run in (
         lambda: net.init(KEY, (8, 8, 1)),
         lambda: eq.certify(net, eq.torus(8, 8), channels=1),
-        lambda: net.apply({"params": (), "state": ()}, jnp.ones((2, 8, 8, 1))),
+        lambda: net.apply({"params": {}, "state": {}}, jnp.ones((2, 8, 8, 1))),
     ):
         with pytest.raises(eq.LayerError, match=expected):
             run()
@@ -254,9 +254,12 @@ def test_weights_of_another_group_convolution():
     for first in (eq.GroupConv(REGULAR, 5), eq.GroupConv(2 * REGULAR, 3), eq.GroupConv(REGULAR + 1, 3)):
         with pytest.raises(eq.LayerError, match=r"layer 0 \(GroupConv\).*weights are those of another layer or input"):
             eq.Sequential(first, LIFT).apply(variables, x)
-    with pytest.raises(eq.LayerError, match=r"layer 0 \(GroupConv\).*weights are those of another layer or input"):
-        eq.Sequential(LIFT).apply(eq.Sequential(eq.Conv(4, 3)).init(KEY, (8, 8, 1)), x)
-    with pytest.raises(eq.LayerError, match=r"layer 0 \(Conv\).*weights are those of another layer"):
+    lifted, plain = (eq.Sequential(eq.Named("first", layer)) for layer in (LIFT, eq.Conv(4, 3)))
+    with pytest.raises(eq.LayerError, match=r"first: GroupConv.*weights are those of another layer or input"):
+        lifted.apply(plain.init(KEY, (8, 8, 1)), x)
+    with pytest.raises(eq.LayerError, match=r"first: Conv.*weights are those of another layer"):
+        plain.apply(lifted.init(KEY, (8, 8, 1)), x)
+    with pytest.raises(eq.LayerError, match=r"another network: its layers are 0_conv, 1_group_conv; got 0_group_conv"):
         eq.Sequential(eq.Conv(4, 3), LIFT).apply(variables, x)
 
 

@@ -141,7 +141,7 @@ class Gain(eq.Layer):
         return shape
 
     def setup(self, key, shape):
-        return {"gain": jax.random.normal(key, (shape[-1],))}, ()
+        return {"gain": jax.random.normal(key, (shape[-1],))}, {}
 
     def forward(self, params, state, x, context):
         return x * params["gain"].astype(x.dtype).reshape((1,) * (x.ndim - 1) + (-1,)), state

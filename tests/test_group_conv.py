@@ -187,7 +187,7 @@ def test_gradient_and_divergence_are_group_convolutions_of_vectors():
                 divergence,
             ),
         ]:
-            variables = {"params": with_kernel(layer, source, wanted), "state": ()}
+            variables = {"params": with_kernel(layer, source, wanted), "state": {}}
             x = rng.standard_normal((5, 5, int(source)))
             y = run(layer, variables, x, source)
             np.testing.assert_allclose(y, plain(x if int(source) == 2 else x[..., 0]).reshape(y.shape), atol=1e-12)

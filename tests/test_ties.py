@@ -114,7 +114,7 @@ def test_a_program_with_ties_claims_nothing_that_moves_nodes():
 
 
 def test_a_choice_in_a_loop_or_a_branch_is_followed():
-    pool = eq.PolyphasePool(2).bind({"params": (), "state": ()})
+    pool = eq.PolyphasePool(2).bind({"params": {}, "state": {}})
 
     def scanned(x):
         return jax.lax.scan(lambda c, _: (jnp.tanh(c), pool(c)), x, None, length=3)[1].sum((0, 2))

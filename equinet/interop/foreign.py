@@ -16,7 +16,7 @@ from equinet.groups.domain import MOST_ALONG
 from equinet.groups.fibre import Forgotten
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Shape
-from equinet.layers.combine import same_sizes
+from equinet.layers.join import same_sizes
 from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost
 

@@ -22,7 +22,7 @@ class FromFunction(Foreign):
     init_params: Init | None
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return (() if self.init_params is None else self.init_params(key, shape)), ()
+        return ({} if self.init_params is None else self.init_params(key, shape)), {}
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context

@@ -27,12 +27,12 @@ class LinenLayer(nn.Module):
         layer, like = self.layer, outline(self.layer, x.shape[1:])
         if self.is_initializing():
             made = layer.init(self.make_rng("params"), x.shape[1:])
-            for name, value in _nested(layer, made["params"]).items():
+            for name, value in _nested(made["params"]).items():
                 self.param(name, lambda _, value=value: value)
-            for name, value in _nested(layer, made["state"]).items():
+            for name, value in _nested(made["state"]).items():
                 self.variable("batch_stats", name, lambda value=value: value)
         params, state = (
-            jax.tree.unflatten(jax.tree.structure(tree), lookup(layer, held, leaf_paths(layer, tree)))
+            jax.tree.unflatten(jax.tree.structure(tree), lookup(layer, held, leaf_paths(tree)))
             for held, tree in (
                 (self.variables.get("params", {}), like["params"]),
                 (self.variables.get("batch_stats", {}), like["state"]),
@@ -44,21 +44,21 @@ class LinenLayer(nn.Module):
         key = self.make_rng("dropout") if self.has_rng("dropout") else None
         y, state = layer.apply(variables, x, train=True, key=key)
         if not self.is_initializing():
-            for name, value in _nested(layer, state).items():
+            for name, value in _nested(state).items():
                 self.put_variable("batch_stats", name, value)
         return y
 
 
-def _nested(layer: Layer, tree: Any) -> dict[str, Any]:
-    return nest_paths(leaf_paths(layer, tree), jax.tree.leaves(tree))
+def _nested(tree: Any) -> dict[str, Any]:
+    return nest_paths(leaf_paths(tree), jax.tree.leaves(tree))
 
 
 def to_linen(layer: Layer) -> nn.Module:
     """A layer as a Linen module `(x, train=False) -> y`.
 
     It computes what the layer does on `[batch, *spatial, channels]`. Its parameters are nested dictionaries in the
-    collection `params`, its state (statistics of batch norms) in `batch_stats`, named by the type and place of their
-    layer (`params/Conv_0/kernel`) or as `Named` says. Random layers draw from the stream `dropout` in training.
+    collection `params`, its state (statistics of batch norms) in `batch_stats`, called as the layer calls them
+    (`params/0_conv/kernel`). Random layers draw from the stream `dropout` in training.
 
     Raises:
         LayerError: from init and apply, as the layer does.
@@ -67,7 +67,7 @@ def to_linen(layer: Layer) -> nn.Module:
     >>> model = to_linen(eq.Sequential(eq.Conv(8, 3), eq.BatchNorm(), eq.Named("scores", eq.Dense(10))))
     >>> x = jnp.ones((2, 8, 8, 1))
     >>> variables = model.init(jax.random.key(0), x)
-    >>> jax.tree.map(jnp.shape, variables)["params"]["Conv_0"]
+    >>> jax.tree.map(jnp.shape, variables)["params"]["0_conv"]
     {'bias': (8,), 'kernel': (3, 3, 1, 8)}
     >>> y, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
     """
@@ -127,7 +127,7 @@ def from_linen(
     >>> import equinet as eq
     >>> body = from_linen(nn.Conv(4, (1, 1)), symmetry=lambda field: field.pointwise("affine", 4))
     >>> net = eq.Sequential(body, eq.MaxPool(2))
-    >>> net.init(jax.random.key(0), (8, 8, 1))["params"][0]["kernel"].shape
+    >>> net.init(jax.random.key(0), (8, 8, 1))["params"]["0_from_linen"]["kernel"].shape
     (1, 1, 1, 4)
     >>> print(eq.certify(net, eq.torus(8, 8), channels=1).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)

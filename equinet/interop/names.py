@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import jax
 from jax.tree_util import keystr, tree_flatten_with_path
 
-from equinet.layers import Layer, LayerError, Named
+from equinet.layers import Layer, LayerError
 
 Path = tuple[str, ...]
 
@@ -53,31 +52,11 @@ def lookup(layer: Layer, found: Mapping[str, Any], paths: Sequence[Path]) -> lis
     return values
 
 
-def leaf_paths(layer: Layer, tree: Any) -> list[Path]:
-    """Names on the way to each leaf of a layer's parameters or state, in the order of the leaves.
+def leaf_paths(tree: Any) -> list[Path]:
+    """Names on the way to each leaf of parameters or state, in the order of the leaves.
 
-    Layers of a network are named by their type and place, or as `Named` says: `("Conv_0", "kernel")`. A layer whose
-    parameters are one array calls it `value`.
+    They are the keys of the dicts: `("0_conv", "kernel")`. Parameters that are one array are called `value`.
     """
-    children = layer.children
-    if not children or not isinstance(tree, tuple) or len(tree) != len(children):
-        return [_path(path) for path, _ in tree_flatten_with_path(tree)[0]]
     return [
-        (name, *path)
-        for name, (_, child), part in zip(_names(children), children, tree, strict=True)
-        for path in leaf_paths(child, part)
+        tuple(keystr((key,), simple=True) for key in path) or ("value",) for path, _ in tree_flatten_with_path(tree)[0]
     ]
-
-
-def _path(path: tuple[Any, ...]) -> Path:
-    return tuple(keystr((entry,), simple=True) for entry in path) or ("value",)
-
-
-def _names(children: Sequence[tuple[str, Layer]]) -> list[str]:
-    """A name for each child, no two alike."""
-    names = []
-    for name, child in children:
-        if name.isdigit():
-            name = child.name if isinstance(child, Named) else f"{type(child).__name__}_{name}"
-        names.append(re.sub(r"\W+", "_", name))
-    return names if len(set(names)) == len(names) else [f"{i}_{name}" for i, name in enumerate(names)]

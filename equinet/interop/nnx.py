@@ -25,7 +25,7 @@ class NnxLayer(nnx.Module):
         made = layer.init(rngs.params(), self.shape)
 
         def held(tree: Any, kind: type[nnx.Variable]) -> dict[str, Any]:
-            return nnx.data(nest_paths(leaf_paths(layer, tree), [kind(leaf) for leaf in jax.tree.leaves(tree)]))
+            return nnx.data(nest_paths(leaf_paths(tree), [kind(leaf) for leaf in jax.tree.leaves(tree)]))
 
         self.params, self.state = held(made["params"], nnx.Param), held(made["state"], nnx.BatchStat)
         # An attribute that the methods `train` and `eval` of modules set.
@@ -37,7 +37,7 @@ class NnxLayer(nnx.Module):
         layer, like = self.layer, outline(self.layer, self.shape)
 
         def held(tree: dict[str, Any], like: Any) -> list[nnx.Variable]:
-            return lookup(layer, tree, leaf_paths(layer, like))
+            return lookup(layer, tree, leaf_paths(like))
 
         def values(variables: list[nnx.Variable], like: Any) -> Any:
             return jax.tree.unflatten(jax.tree.structure(like), [variable.get_value() for variable in variables])
@@ -61,7 +61,7 @@ def to_nnx(layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> nnx.Module:
 
     It computes what the layer does on `[batch, *spatial, channels]`. Its parameters are variables of type
     `nnx.Param` in nested dictionaries under `params`, its state (statistics of batch norms) of type `nnx.BatchStat`
-    under `state`, named by the type and place of their layer (`params["Conv_0"]["kernel"]`) or as `Named` says.
+    under `state`, called as the layer calls them (`params["0_conv"]["kernel"]`).
 
     The module starts in evaluation mode; its methods `train()` and `eval()` switch, and `train=` overrides them for
     one call.
@@ -79,7 +79,7 @@ def to_nnx(layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> nnx.Module:
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(8, 3), eq.BatchNorm(), eq.Named("scores", eq.Dense(10)))
     >>> model = to_nnx(net, (8, 8, 1), nnx.Rngs(params=0))
-    >>> model.params["Conv_0"]["kernel"].shape
+    >>> model.params["0_conv"]["kernel"].shape
     (3, 3, 1, 8)
     >>> model(jnp.ones((2, 8, 8, 1)), train=True).shape
     (2, 8, 8, 10)
@@ -162,7 +162,7 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     >>> import equinet as eq
     >>> mix = nnx.Conv(1, 4, (1, 1), rngs=nnx.Rngs(0))
     >>> net = eq.Sequential(from_nnx(mix, symmetry=lambda field: field.pointwise("affine", 4)), eq.MaxPool(2))
-    >>> net.init(jax.random.key(0), (8, 8, 1))["params"][0]["kernel"].shape
+    >>> net.init(jax.random.key(0), (8, 8, 1))["params"]["0_from_nnx"]["kernel"].shape
     (1, 1, 1, 4)
     >>> print(eq.certify(net, eq.torus(8, 8), channels=1).strict)
     2Z × 2Z ⋊ 4mm (p4m, index 4)

@@ -9,8 +9,8 @@ from equinet.layers.base import Layer as Layer
 from equinet.layers.base import LayerError as LayerError
 from equinet.layers.blur import BlurPool as BlurPool
 from equinet.layers.blur import MaxBlurPool as MaxBlurPool
+from equinet.layers.combination import Named as Named
 from equinet.layers.combine import Hourglass as Hourglass
-from equinet.layers.combine import Named as Named
 from equinet.layers.combine import Parallel as Parallel
 from equinet.layers.combine import Residual as Residual
 from equinet.layers.combine import Sequential as Sequential

@@ -66,7 +66,7 @@ class SqueezeExcite(Layer):
             "squeeze_bias": jnp.zeros(hidden),
             "excite": _matrix(second, hidden, channels),
             "excite_bias": jnp.zeros(channels),
-        }, ()
+        }, {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["squeeze"].shape[0]
@@ -128,13 +128,13 @@ class _Attention(Layer):
         if isinstance(fibre, Fibre):
             one = (1,) * len(fibre.group[0])
             keys = zip(_maps(fibre).items(), (first, second), strict=True)
-            return {name: layer.setup(key, (*one, fibre))[0] for (name, layer), key in keys}, ()
+            return {name: layer.setup(key, (*one, fibre))[0] for (name, layer), key in keys}, {}
         return {
             "qkv": _matrix(first, channels, 3 * channels),
             "qkv_bias": jnp.zeros(3 * channels),
             "out": _matrix(second, channels, channels),
             "out_bias": jnp.zeros(channels),
-        }, ()
+        }, {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["out"].shape[0]

@@ -140,18 +140,18 @@ class Layer:
         raise _undefined(self, "output_shape(self, shape), the shape of its output")
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        """Initial parameters and state; none by default."""
+        """Initial parameters and state, two dicts; none by default."""
         del key, shape
-        return (), ()
+        return {}, {}
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         """Output and new state."""
         raise _undefined(self, "forward(self, params, state, x, context), which returns its output and new state")
 
     def channels_read(self, params: Params) -> int | None:
-        """How many channels the input has, as far as the parameters, or those of the first child that knows, tell."""
-        told = (child.channels_read(own) for (_, child), own in zip(self.children, params, strict=False))
-        return next((channels for channels in told if channels is not None), None)
+        """How many channels the input has, as far as the parameters tell: None if they do not."""
+        del params
+        return None
 
     def symmetry(self, field: Field) -> Field:
         """The symmetry of the output, from the symmetry of the input."""
@@ -344,8 +344,7 @@ class Bound:
         # What tells may stand behind a layer that changes the channels: then init gives other weights.
         if told is None or _is_misfit(self.layer, held, (*sizes, told)):
             raise LayerError(
-                f"the weights do not tell how many channels an input of sizes {sizes} has: say it, such as "
-                f"channels=3"
+                f"the weights do not tell how many channels an input of sizes {sizes} has: say it, such as channels=3"
             )
         return told
 
@@ -399,7 +398,7 @@ def misfit(layer: Layer, variables: Mapping[str, Any], shape: Shape) -> str:
     made = jax.eval_shape(lambda: set_up(layer, jax.random.key(0), shape))
     for part, expected in zip(("params", "state"), made, strict=True):
         given, like = (dict(jax.tree_util.tree_flatten_with_path(t)[0]) for t in (variables[part], expected))
-        for path in like.keys() | given.keys():
+        for path in {**like, **given}:
             place = f"{part}{jax.tree_util.keystr(path)}"
             found = jnp.shape(given[path]) if isinstance(given.get(path), jax.Array | np.ndarray) else None
             wanted = like[path].shape if path in like else None

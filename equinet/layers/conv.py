@@ -100,7 +100,7 @@ class Conv(Layer):
         return (*spatial, self.features)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return _initial(self, key, shape), ()
+        return _initial(self, key, shape), {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["kernel"].shape[-2] * self.groups
@@ -158,7 +158,7 @@ class ConvTranspose(Layer):
         return (*spatial, self.features)
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return _initial(self, key, shape), ()
+        return _initial(self, key, shape), {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["kernel"].shape[-2] * self.groups

@@ -8,7 +8,8 @@ from typing import Any
 from equinet.checks import as_kind
 from equinet.groups.fibre import Fibre
 from equinet.layers.base import Layer, LayerError, Shape, Variables, as_shape, as_variables, misfit
-from equinet.layers.combine import Hourglass, Named, Sequential, shape_of, with_children
+from equinet.layers.combination import Combination, Named
+from equinet.layers.combine import in_a_row, with_children
 from equinet.layers.fibres import AsFibre
 from equinet.layers.group_conv import GroupConv, GroupConvTranspose
 from equinet.layers.norm import BatchNorm
@@ -32,10 +33,10 @@ def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Laye
     Raises:
         LayerError: if the network cannot run on such an input, or the variables are another network's.
 
-    >>> import jax
-    >>> net = Sequential(GroupConv(2 * Fibre.regular("4"), 3), BatchNorm())
-    >>> plain, weights = export(net, net.init(jax.random.key(0), (8, 8, 1)), (8, 8, 1))
-    >>> print(plain, weights["params"][0]["kernel"].shape)
+    >>> import equinet as eq
+    >>> net = eq.Sequential(GroupConv(2 * Fibre.regular("4"), 3), BatchNorm())
+    >>> plain, weights = export(net, net.init(0, (8, 8, 1)), (8, 8, 1))
+    >>> print(plain, weights["params"]["0_conv"]["kernel"].shape)
     Sequential(Conv(8, 3), BatchNorm()) (3, 3, 1, 8)
     """
     as_kind(net, Layer, "export needs an equinet layer")
@@ -53,8 +54,8 @@ def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
     if isinstance(net, Named):
         layer, params, state = _exported(net.layer, params, state, shape)
         return Named(net.name, layer), params, state
-    if net.children:
-        return _container(net, params, state, shape)
+    if isinstance(net, Combination):
+        return _combination(net, params, state, shape)
     if isinstance(net, (GroupConv, GroupConvTranspose)):
         source = net.source_of(fibre)
         kernel = net.dense_kernel(params, fibre, len(shape) - 1)
@@ -68,19 +69,11 @@ def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
         wide = {"scale": spread(params["scale"], fibre), "bias": spread_invariant(params["bias"], fibre)}
         means = {"mean": spread_invariant(state["mean"], fibre), "variance": spread(state["variance"], fibre)}
         return net, wide, means
-    return Sequential(AsFibre(fibre), net), ((), params), ((), state)
+    return in_a_row([(AsFibre(fibre), {}, {}), (net, params, state)])
 
 
-def _container(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
-    shapes = [shape]
-    for name, child in net.children[:-1]:
-        follows = isinstance(net, (Sequential, Hourglass))
-        shapes.append(shape_of(name, child, shapes[-1]) if follows else shape)
-    if len(params) != len(shapes):
-        raise LayerError(f"the variables are those of another network: {len(params)} entries for {len(shapes)} layers")
-    made = [_exported(child, *parts) for (_, child), *parts in zip(net.children, params, state, shapes, strict=True)]
-    return (
-        with_children(net, [layer for layer, _, _ in made]),
-        tuple(p for _, p, _ in made),
-        tuple(s for _, _, s in made),
-    )
+def _combination(net: Combination, params: Any, state: Any, shape: Shape) -> Exported:
+    rows = zip(net.children, net.parts(params), net.parts(state), net.inputs(shape), strict=True)
+    made = [_exported(child, *row) for (_, child), *row in rows]
+    plain = with_children(net, [layer for layer, _, _ in made])
+    return plain, plain.by_name([params for _, params, _ in made]), plain.by_name([state for _, _, state in made])

@@ -67,7 +67,7 @@ class NormRelu(Layer):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         del key
-        return {"bias": jnp.zeros(orbit_count(shape[-1]))}, ()
+        return {"bias": jnp.zeros(orbit_count(shape[-1]))}, {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["bias"].shape[0]

@@ -159,7 +159,7 @@ class _GroupConvolution(FibreLayer):
                 normal = jax.random.normal(jax.random.fold_in(key, i), _shape(m, n, basis, self.depthwise))
                 made.append(normal * jnp.asarray(scale, normal.dtype).reshape(-1, *(1,) * (normal.ndim - 1)))
         params: dict[str, object] = {"kernel": tuple(made)}
-        return ({**params, "bias": jnp.zeros(orbit_count(self.out))} if self.bias else params), ()
+        return ({**params, "bias": jnp.zeros(orbit_count(self.out))} if self.bias else params), {}
 
     def channels_read(self, params: Params) -> int | None:
         # Copies in: of scalars, if nobody says what moves them.
@@ -301,7 +301,7 @@ class GroupConv(_GroupConvolution):
     >>> regular = Fibre.regular("4")
     >>> net = Sequential(GroupConv(2 * regular, 3), GroupConv(regular, 3))
     >>> params = net.init(jax.random.key(0), (8, 8, 1))["params"]
-    >>> [p["kernel"][0].shape for p in params]
+    >>> [p["kernel"][0].shape for p in params.values()]
     [(9, 1, 2), (36, 2, 1)]
     """
 

@@ -51,7 +51,7 @@ class _Scaled(Layer):
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         del key
         count = orbit_count(shape[-1])
-        return {"scale": jnp.ones(count), "bias": jnp.zeros(count)}, ()
+        return {"scale": jnp.ones(count), "bias": jnp.zeros(count)}, {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["scale"].shape[0]

@@ -60,7 +60,7 @@ class Dense(Layer):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         kernel = jax.random.normal(key, (shape[-1], self.features)) * (1.0 / shape[-1]) ** 0.5
-        return {"kernel": kernel, **({"bias": jnp.zeros(self.features)} if self.bias else {})}, ()
+        return {"kernel": kernel, **({"bias": jnp.zeros(self.features)} if self.bias else {})}, {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["kernel"].shape[0]
@@ -94,7 +94,7 @@ class PositionalEmbedding(Layer):
         return (*shape[:-1], Forgotten.of(shape[-1], self))
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return {"table": self.scale * jax.random.normal(key, shape)}, ()
+        return {"table": self.scale * jax.random.normal(key, shape)}, {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["table"].shape[-1]

@@ -48,11 +48,12 @@ def mapped(fn: Callable[..., Any], *cases: Sequence[Sequence[Any]] | None) -> An
 
 
 def drawn_weights(rng: np.random.Generator, shape: Sequence[int], name: str) -> np.ndarray:
-    """Numbers for a parameter of that shape and name: none is zero, and variances are positive."""
+    """Numbers for a parameter of that shape, where its path ends in a name: none is zero, variances are positive."""
     value = rng.standard_normal(tuple(shape))
     if len(shape) > 1:
         value = value * (1.5 / np.sqrt(max(np.prod(shape[:-1]), 1)))
-    return np.exp(0.3 * value) if "var" in name else value
+    _, _, last = name.rpartition("[")
+    return np.exp(0.3 * value) if "var" in last else value
 
 
 class Later:

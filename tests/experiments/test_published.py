@@ -208,7 +208,7 @@ def test_variation_and_smoothing_of_kernels() -> None:
     assert len(variation(net, variables)) == 2
     one = stack(("conv 1 3",))
     for kernel, expected in ((np.ones((3, 3)), 0), ((-1.0) ** np.add.outer(range(3), range(3)), 24 / 9)):
-        own = {"params": ({"kernel": kernel[..., None, None]}, ()), "state": ((), ())}
+        own = {"params": {one.keys[0]: {"kernel": kernel[..., None, None]}}, "state": {}}
         assert variation(one, own) == pytest.approx([expected])
     point = jnp.zeros((3, 3, 1, 1)).at[1, 1].set(2.0)
     made = np.asarray(smoothed(point, 1.0))[..., 0, 0]
@@ -223,7 +223,8 @@ def test_a_smooth_start_is_the_same_draw_smoothed() -> None:
     for one, other in zip(jax.tree.leaves(smooth["params"]), jax.tree.leaves(again["params"]), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert roughness(nets[1.0], smooth)[0] < 0.5 * roughness(nets[0.0], plain)[0]
-    assert with_smooth_kernels(plain, 0.0)["params"][0]["kernel"] is plain["params"][0]["kernel"]
+    first = nets[0.0].keys[0]
+    assert with_smooth_kernels(plain, 0.0)["params"][first]["kernel"] is plain["params"][first]["kernel"]
 
 
 # Tables

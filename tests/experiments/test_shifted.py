@@ -104,7 +104,7 @@ def test_roughness_of_filters() -> None:
     stripes = (-1.0) ** np.arange(7)
     for kernel, expected in ((jnp.ones(7), 0), (jnp.asarray(stripes), 2)):  # along one axis 4, along the other 0
         one = jnp.broadcast_to(kernel[:, None, None, None], (7, 7, 16, 64))
-        params = ({**variables["params"][0], "kernel": one}, *variables["params"][1:])
+        params = variables["params"] | {"0_conv": {**variables["params"]["0_conv"], "kernel": one}}
         assert roughness(net, {**variables, "params": params}) == [pytest.approx(expected)]
 
 

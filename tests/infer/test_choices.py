@@ -12,7 +12,7 @@ POOL = eq.PolyphasePool(2)
 
 
 def pooled(x):
-    return POOL.apply({"params": (), "state": ()}, x)
+    return POOL.apply({"params": {}, "state": {}}, x)
 
 
 def by_channel(x):

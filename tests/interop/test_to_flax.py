@@ -26,7 +26,7 @@ def linen(net, shape=SHAPE):
 def variables_of(net, params, state, shape=SHAPE):
     """Variables of a layer from the dictionaries of a module."""
     return {
-        name: jax.tree.unflatten(jax.tree.structure(like), lookup(net, found, leaf_paths(net, like)))
+        name: jax.tree.unflatten(jax.tree.structure(like), lookup(net, found, leaf_paths(like)))
         for (name, like), found in zip(outline(net, shape).items(), (params, state), strict=True)
     }
 
@@ -46,9 +46,7 @@ def test_every_layer_is_the_same_program(name):
     graph, like = nnx.split(nnx.eval_shape(lambda: to_nnx(net, shape, nnx.Rngs(params=0))))
 
     def nested(variables):
-        return {
-            name: nest_paths(leaf_paths(net, tree), jax.tree.leaves(tree)) for name, tree in variables.items() if tree
-        }
+        return {name: nest_paths(leaf_paths(tree), jax.tree.leaves(tree)) for name, tree in variables.items() if tree}
 
     def by_linen(variables, x):
         held = nested(variables)
@@ -83,7 +81,7 @@ def test_linen_variables_are_native():
     assert set(held) == {"params", "batch_stats"}
     shapes = jax.tree.map(jnp.shape, held)
     assert shapes["params"]["stem"] == {"kernel": (3, 3, 2, 4), "bias": (4,)}
-    assert shapes["batch_stats"]["Residual_3"] == {"body": {"BatchNorm_1": {"mean": (4,), "variance": (4,)}}}
+    assert shapes["batch_stats"]["3_residual"] == {"body": {"1_batch_norm": {"mean": (4,), "variance": (4,)}}}
     assert all(isinstance(entry.key, str) for path, _ in jax.tree_util.tree_leaves_with_path(held) for entry in path)
     assert set(linen(eq.Relu())[1]) == set()
 
@@ -96,7 +94,7 @@ def test_linen_in_training():
     variables = variables_of(NET, held["params"], held["batch_stats"])
     _, state = NET.apply(variables, x, train=True, key=KEY)
     # Dropout comes after the statistics: they do not depend on its key.
-    same(updated["batch_stats"]["Residual_3"]["body"]["BatchNorm_1"], state[3][0][1])
+    same(updated["batch_stats"]["3_residual"]["body"]["1_batch_norm"], state["3_residual"]["body"]["1_batch_norm"])
     other = model.apply(held, x, train=True, rngs={"dropout": jax.random.key(9)}, mutable=["batch_stats"])[0]
     assert differ(y, other)
     with pytest.raises(eq.LayerError, match=r"layer 4 \(Dropout\).*from the stream 'dropout'"):
@@ -109,7 +107,7 @@ def test_linen_initial_statistics_are_untouched():
     model = to_linen(NET)
     rngs = {"params": KEY, "dropout": KEY}
     held = model.init(rngs, images(), train=True)
-    same(held["batch_stats"]["BatchNorm_1"], {"mean": np.zeros(4), "variance": np.ones(4)})
+    same(held["batch_stats"]["1_batch_norm"], {"mean": np.zeros(4), "variance": np.ones(4)})
 
 
 def test_linen_learns(tmp_path):
@@ -143,7 +141,7 @@ def test_linen_inside_a_linen_module():
 
 def test_linen_variables_of_another_network():
     model, held = linen(NET)
-    with pytest.raises(eq.LayerError, match="those of another network: .* has one at stem/bias"):
+    with pytest.raises(eq.LayerError, match="those of another network: .* has one at 1_batch_norm/bias"):
         model.apply({**held, "params": {}}, images())
     with pytest.raises(eq.LayerError, match=r"PolyphasePool\(2\)"):
         to_linen(eq.PolyphasePool(2)).init(KEY, jnp.zeros((1, 5, 5, 1)))
@@ -154,7 +152,7 @@ def test_nnx_variables_are_native():
     graph, params, statistics, rest = nnx.split(model, nnx.Param, nnx.BatchStat, ...)
     kernel = params["params"]["stem"]["kernel"]
     assert isinstance(kernel, nnx.Param) and kernel.shape == (3, 3, 2, 4)
-    assert set(nnx.to_pure_dict(statistics)["state"]) == {"BatchNorm_1", "Residual_3"}
+    assert set(nnx.to_pure_dict(statistics)["state"]) == {"1_batch_norm", "3_residual"}
     assert set(nnx.to_pure_dict(rest)) == {"rngs"}
     hash(graph)
     assert not nnx.to_pure_dict(nnx.split(to_nnx(NET, SHAPE, nnx.Rngs(params=0)), (nnx.Param, nnx.BatchStat), ...)[2])

@@ -78,7 +78,7 @@ def _pooled(net, size):
         total = _reduced(x, net, combine, start, size)
         return total if isinstance(net, eq.MaxPool) else total / size ** (x.ndim - 2)
 
-    return lambda x: net.apply({"params": (), "state": ()}, x), textbook
+    return lambda x: net.apply({"params": {}, "state": {}}, x), textbook
 
 
 def _blurred(net, size):
@@ -89,14 +89,14 @@ def _blurred(net, size):
         kernel = taps if x.ndim == 3 else taps[:, None] * taps
         return _convolved(x, jnp.asarray(np.repeat(kernel[..., None, None], 2, -1)), conv)
 
-    return lambda x: net.apply({"params": (), "state": ()}, x), textbook
+    return lambda x: net.apply({"params": {}, "state": {}}, x), textbook
 
 
 def _convolution(net, size):
     del size
 
     def ours(x, kernel):
-        return net.apply({"params": {"kernel": kernel}, "state": ()}, x)
+        return net.apply({"params": {"kernel": kernel}, "state": {}}, x)
 
     return ours, lambda x, kernel: _convolved(x, kernel, net)
 
@@ -142,10 +142,10 @@ def test_tiles_are_pooled_alike():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_equal_entries_of_a_tile_share_its_derivative(dtype):
-    gradient = jax.grad(lambda x: eq.MaxPool(20).apply({"params": (), "state": ()}, x).sum())
+    gradient = jax.grad(lambda x: eq.MaxPool(20).apply({"params": {}, "state": {}}, x).sum())
     shares = np.asarray(gradient(jnp.zeros((1, 20, 20, 1), dtype)), np.float64)
     np.testing.assert_allclose(shares, 1 / 400, rtol=1e-2)
-    row = jax.grad(lambda x: eq.MaxPool(2).apply({"params": (), "state": ()}, x).sum())
+    row = jax.grad(lambda x: eq.MaxPool(2).apply({"params": {}, "state": {}}, x).sum())
     np.testing.assert_array_equal(row(jnp.asarray([[[1.0], [1.0], [0.0], [3.0]]], dtype))[0, :, 0], [0.5, 0.5, 0, 1])
 
 
@@ -220,7 +220,7 @@ def test_edge_padding_of_many_nodes():
     x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 5, 1)), jnp.float32)
     layer = eq.Pad(((7, 20),), mode="edge")
     u = jnp.arange(32.0)
-    found = jax.grad(lambda x: (layer.apply({"params": (), "state": ()}, x)[0, :, 0] * u).sum())(x)[0, :, 0]
+    found = jax.grad(lambda x: (layer.apply({"params": {}, "state": {}}, x)[0, :, 0] * u).sum())(x)[0, :, 0]
     np.testing.assert_allclose(found, [u[:8].sum(), u[8], u[9], u[10], u[11:].sum()])
 
 

@@ -44,7 +44,7 @@ def test_a_fibre_passes_and_is_what_the_next_layer_reads() -> None:
     assert len(certificate.strict.point_group) == 4
     params = net.init(0, (4, 4, 1))["params"]
     plain = eq.Sequential(LIFT, LIFT).init(0, (4, 4, 1))["params"]
-    assert [p.shape for p in params[2]["kernel"]] == [p.shape for p in plain[1]["kernel"]]
+    assert jax.tree.map(jnp.shape, params["2_group_conv"]) == jax.tree.map(jnp.shape, plain["1_group_conv"])
     assert eq.infer(net.bind(net.init(0, (4, 4, 1))), eq.torus(4, 4), channels=1).fibre == R
 
 

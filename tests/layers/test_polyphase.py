@@ -190,7 +190,7 @@ def test_choice_commutes_with_rotations_and_flips(matrix, name):
 def test_values_that_are_not_finite_are_kept(bad):
     x = np.ones((2, 8, 1), np.float32)
     x[0, 3], x[1, 4] = bad, bad
-    y = eq.PolyphasePool(2).apply({"params": (), "state": ()}, jnp.asarray(x))
+    y = eq.PolyphasePool(2).apply({"params": {}, "state": {}}, jnp.asarray(x))
     assert not np.isfinite(np.asarray(y)).all((1, 2)).any()
 
 
@@ -199,7 +199,7 @@ def test_kept_values_follow_the_shift_through_the_layer(dtype):
     x = jnp.asarray(_inputs((8, 6), (2, 2), dtype)["random"])
     layer = eq.PolyphasePool(2, blur=3)
     moved = _rolled(np.asarray(x), _shifts((8, 6)))
-    y = _numpy(jax.jit(lambda x: layer.apply({"params": (), "state": ()}, x))(moved))
+    y = _numpy(jax.jit(lambda x: layer.apply({"params": {}, "state": {}}, x))(moved))
     assert all(_same_up_to_shift(y[0], other) for other in y)
 
 
@@ -262,7 +262,7 @@ def test_shortcut_keeps_the_phase_of_the_body():
     net = eq.Residual(eq.PolyphasePool(2), shortcut=eq.Sequential(eq.Pointwise(jnp.reciprocal), eq.PolyphasePool(2)))
     x = jnp.asarray(np.random.default_rng(4).uniform(1, 2, size=(16, 8, 1)), jnp.float32)
     y = net.apply(net.init(jax.random.key(0), (8, 1)), x)
-    kept = eq.PolyphasePool(2).apply({"params": (), "state": ()}, x)
+    kept = eq.PolyphasePool(2).apply({"params": {}, "state": {}}, x)
     np.testing.assert_allclose(y, kept + 1 / kept, rtol=1e-6)
 
 

@@ -187,4 +187,4 @@ def test_bad_hyperparameters(make, args, text):
     ],
 )
 def test_dtype_is_kept(layer, dtype):
-    assert layer.apply({"params": (), "state": ()}, jnp.ones((1, 4, 4, 2), dtype)).dtype == dtype
+    assert layer.apply({"params": {}, "state": {}}, jnp.ones((1, 4, 4, 2), dtype)).dtype == dtype
