@@ -26,21 +26,32 @@ State = Any
 Variables = dict[str, Any]
 
 
-class LayerError(ValueError):
-    """A layer cannot run on its input or variables. The message names the layer by its path in the network."""
+class _Placed(Exception):
+    """An error whose message begins with the path of a layer in the network."""
 
     def __init__(self, message: str, path: tuple[str, ...] = ()) -> None:
         self.message, self.path = message, path
         super().__init__(": ".join((" → ".join(path), message)) if path else message)
 
 
+class LayerError(_Placed, ValueError):
+    """A layer cannot run on its input or variables. The message names the layer by its path in the network."""
+
+
+class UndefinedError(_Placed, NotImplementedError):
+    """A layer lacks a method that it is asked for: whatever it is given, it cannot answer."""
+
+
 @contextmanager
 def within(name: str) -> Iterator[None]:
-    """Prefix the path of any `LayerError` raised inside with `name`."""
+    """Prefix the path of any error about a layer raised inside with `name`."""
     try:
         yield
-    except LayerError as error:
-        raise LayerError(error.message, (name, *error.path)) from None
+    except _Placed as error:
+        raise type(error)(error.message, (name, *error.path)) from None
+
+
+BATCH = "init takes a shape without the batch, (*spatial, channels), and apply an array with it"
 
 
 @dataclass
@@ -125,8 +136,8 @@ class Layer:
             TypeError: always.
         """
         raise TypeError(
-            f"{shown(self)} is called without its variables: net.bind(variables)(x), or net.apply(variables, x), with "
-            f"variables = net.init(key, (*spatial, channels))"
+            f"{type(self).__name__} is called without its variables: net.bind(variables)(x), or net.apply(variables, "
+            f"x), with variables = net.init(key, (*spatial, channels))"
         )
 
     def output_shape(self, shape: Shape) -> Shape:
@@ -197,7 +208,8 @@ class Layer:
         """
         if not isinstance(x, jax.Array | np.ndarray):
             raise TypeError(
-                f"apply needs an array [batch, *spatial, channels]; got {shown(x)} of type {type(x).__name__}"
+                f"apply(variables, x) needs an array x, [batch, *spatial, channels]; got {shown(x)} of type "
+                f"{type(x).__name__}"
             )
         if x.ndim < 2 or 0 in x.shape:
             raise LayerError(
@@ -309,8 +321,8 @@ class FibreLayer(Layer):
         return hash(self._key())
 
 
-def _undefined(layer: Layer, method: str) -> NotImplementedError:
-    return NotImplementedError(f"{type(layer).__name__} is a layer of yours that does not define {method}")
+def _undefined(layer: Layer, method: str) -> UndefinedError:
+    return UndefinedError(f"{type(layer).__name__} is a layer of yours that does not define {method}")
 
 
 @register_dataclass
@@ -358,6 +370,8 @@ def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
     rule = f"{asker} needs a shape (*spatial, channels) of positive integers"
     is_one = isinstance(shape, Sequence) and not isinstance(shape, str | bytes) and len(shape) <= MOST_AXES
     sizes = tuple(shape) if is_one else ()
+    if isinstance(shape, jax.Array | np.ndarray) and shape.ndim > 1:
+        raise LayerError(f"{rule}; got an array of shape {shape.shape}: give x.shape[1:], without the batch")
     if len(sizes) < 1 or not all(is_integer(n) and 1 <= n <= MOST for n in sizes):
         raise LayerError(f"{rule}, none above {MOST}; got {shown(shape)}")
     return tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
@@ -369,11 +383,18 @@ def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
     Raises:
         LayerError: if they are none.
     """
-    if not isinstance(variables, Mapping) or not {"params", "state"} <= set(variables):
+    if isinstance(variables, Mapping) and {"params", "state"} <= set(variables):
+        return variables
+    rule = f'{asker} needs variables {{"params": …, "state": …}}, as init makes them'
+    if not isinstance(variables, Mapping):
+        raise LayerError(f"{rule}; got {shown(variables)}")
+    if "params" in variables:
         raise LayerError(
-            f'{asker} needs variables {{"params": …, "state": …}}, as init makes them; got {shown(variables)}'
+            f'{rule}; got no "state": give that of init, or the one that apply(…, train=True) gave; {{}} where no '
+            f"layer has any"
         )
-    return variables
+    listed = shown(", ".join(map(str, variables)))
+    raise LayerError(f"{rule}; got a dict of {listed}: if these are the parameters, give all that init made")
 
 
 def set_up(layer: Layer, key: jax.Array, shape: Shape) -> tuple[Params, State]:
@@ -407,6 +428,7 @@ def misfit(layer: Layer, variables: Mapping[str, Any], shape: Shape) -> str:
                 return (
                     f"the variables are those of another network or input: {place} should be "
                     f"{'absent' if wanted is None else f'an array of shape {wanted}'}; got "
-                    f"{came if path in given else 'nothing'}: make them with init on an input of shape {shape}"
+                    f"{came if path in given else 'nothing'}: make them with init on an input of shape {shape}, "
+                    f"without the batch"
                 )
     return ""

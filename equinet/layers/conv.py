@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_flag
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import BATCH, Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, count, counts, per_axis
 from equinet.layers.local import PaddingSpec, each_axis, modes, paddings, read_shape, window_reason, windows
 from equinet.ops.conv import convolve, convolve_windows
@@ -46,8 +46,8 @@ def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> No
     made_for = params["kernel"].shape[-2] * groups
     if params["kernel"].ndim != x.ndim or made_for != x.shape[-1]:
         raise LayerError(
-            f"{layer}: its weights are for {params['kernel'].ndim - 2} spatial axes and {made_for} channels; "
-            f"got an input of shape {x.shape}; init takes a shape without the batch, (*spatial, channels)"
+            f"{layer}: its weights are for {params['kernel'].ndim - 2} spatial axes and {made_for} channels; got an "
+            f"input of shape {x.shape}: {BATCH}"
         )
 
 

@@ -88,7 +88,10 @@ def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer
     """
     dim = len(shape) - 1
     if not 1 <= dim <= 3:
-        raise LayerError(f"{layer} needs an input with one to three spatial axes; got shape {shape}")
+        raise LayerError(
+            f"{layer} needs an input with one to three spatial axes; got shape {shape}: init takes (*spatial, "
+            f"channels), without the batch"
+        )
     try:
         found = counts(value, what, least)
     except ValueError as error:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 
 from equinet.checks import as_flag
 from equinet.groups.fibre import Forgotten
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import BATCH, Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.conv import add_bias
 from equinet.layers.hyperparameters import check, count, number
 from equinet.symmetry.field import Field
@@ -68,7 +68,9 @@ class Dense(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         if params["kernel"].shape[0] != x.shape[-1]:
-            raise LayerError(f"{self}: its weights are for {params['kernel'].shape[0]} channels; got shape {x.shape}")
+            raise LayerError(
+                f"{self}: its weights are for {params['kernel'].shape[0]} channels; got shape {x.shape}: {BATCH}"
+            )
         y = x @ params["kernel"].astype(x.dtype)
         return add_bias(y, params), state
 
@@ -102,7 +104,7 @@ class PositionalEmbedding(Layer):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         if x.shape[1:] != params["table"].shape:
-            raise LayerError(f"{self}: made for shape {params['table'].shape}; got {x.shape[1:]}")
+            raise LayerError(f"{self}: made for shape {params['table'].shape}; got {x.shape[1:]}: {BATCH}")
         return x + params["table"].astype(x.dtype)[None], state
 
     def symmetry(self, field: Field) -> Field:

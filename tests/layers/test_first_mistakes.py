@@ -1,0 +1,106 @@
+"""What goes wrong first: each error says what came and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+import equinet as eq
+
+NET = eq.Sequential(eq.Conv(2, 3), eq.BatchNorm(), eq.GlobalAvgPool())
+SHAPE = (4, 4, 3)
+X = jnp.ones((2, *SHAPE))
+
+
+@pytest.fixture(scope="module")
+def variables() -> Any:
+    return NET.init(0, SHAPE)
+
+
+@dataclass(frozen=True)
+class Silent(eq.Layer):
+    """A layer that computes and declares nothing."""
+
+    def output_shape(self, shape: Any) -> Any:
+        return shape
+
+    def forward(self, params: Any, state: Any, x: jax.Array, context: Any) -> Any:
+        del params, context
+        return x, state
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda net: eq.certify(net, eq.torus(4, 4), 3),
+        lambda net: eq.legal_sizes(net, "Z × Z", [4, 8], channels=3),
+        lambda net: eq.suggest(net, eq.torus(4, 4), "Z × Z", channels=3),
+    ],
+)
+def test_a_layer_without_a_declaration_is_named_by_its_place(ask: Callable[[eq.Layer], Any]) -> None:
+    net = eq.Sequential(eq.Relu(), eq.Residual(eq.Sequential(eq.Relu(), Silent())))
+    place = r"^layer 1 \(Residual\) → body \(Sequential\) → layer 1 \(Silent\): Silent is a layer of yours that does "
+    with pytest.raises(NotImplementedError, match=place + r"not define symmetry\(self, field\).*fix_positions"):
+        ask(net)
+
+
+MADE: dict[str, tuple[eq.Layer, str]] = {
+    "conv": (eq.Sequential(eq.Conv(2, 3)), r"weights are for 3 spatial axes .* got an input of shape \(2, 4, 4, 3\): "),
+    "flatten": (eq.Sequential(eq.Flatten(), eq.Dense(2)), r"weights are for 96 channels; got shape \(2, 48\): "),
+    "table": (eq.PositionalEmbedding(), r"made for shape \(2, 4, 4, 3\); got \(4, 4, 3\): "),
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_shape_with_the_batch(name: str) -> None:
+    net, message = MADE[name]
+    made = net.init(0, X.shape)
+    with pytest.raises(eq.LayerError, match=message + "init takes a shape without the batch"):
+        net.apply(made, X)
+
+
+def test_a_shape_of_too_many_axes_or_an_array_in_its_place() -> None:
+    with pytest.raises(
+        eq.LayerError, match=r"got shape \(2, 4, 4, 4, 1\): init takes \(\*spatial, channels\), without"
+    ):
+        eq.Conv(2, 3).init(0, (2, 4, 4, 4, 1))
+    with pytest.raises(eq.LayerError, match=r"an array of shape \(2, 4, 4, 3\): give x.shape\[1:\], without the batch"):
+        NET.init(0, X)  # pyright: ignore[reportArgumentType]
+
+
+def test_one_example(variables: Any) -> None:
+    with pytest.raises(eq.LayerError, match=r"got an input of shape \(4, 4, 3\): .* and apply an array with it"):
+        NET.apply(variables, X[0])
+
+
+@pytest.mark.parametrize("call", [NET, jax.jit(NET)], ids=["called", "compiled"])
+def test_a_call_without_weights(call: Callable[[Any], Any]) -> None:
+    with pytest.raises(TypeError, match=r"^Sequential is called without its variables: net.bind\(variables\)\(x\), or"):
+        call(X)
+
+
+@pytest.mark.parametrize("use", [lambda v: NET.apply(v, X), NET.bind], ids=["apply", "bind"])
+def test_variables_that_lack_a_part(use: Callable[[Any], Any], variables: Any) -> None:
+    use(variables)
+    for given, message in (
+        ({"params": variables["params"]}, r'got no "state": give that of init, or the one that apply\(…, train=True\)'),
+        (variables["params"], r"a dict of '0_conv, 1_batch_norm': if these are the parameters, give all that init"),
+        ((variables["params"], variables["state"]), r'needs variables {"params": …, "state": …}.*; got \(\{'),
+    ):
+        with pytest.raises(eq.LayerError, match=message):
+            use(given)
+
+
+def test_state_that_is_missing_inside_is_named(variables: Any) -> None:
+    with pytest.raises(eq.LayerError, match=r"state\['1_batch_norm'\]\['mean'\] should be an array of shape \(2,\)"):
+        NET.apply({**variables, "state": {}}, X)
+
+
+def test_arguments_the_other_way_round(variables: Any) -> None:
+    with pytest.raises(TypeError, match=r"apply\(variables, x\) needs an array x, \[batch, \*spatial, channels\]; got"):
+        NET.apply(X, variables)  # pyright: ignore[reportArgumentType]
