@@ -6,6 +6,7 @@ Tokens stay on their grid, `[batch, *spatial, channels]`, so that windows, rolls
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 from equinet.layers import (
     Gelu,
@@ -19,8 +20,9 @@ from equinet.layers import (
     Sequential,
     WindowedAttention,
 )
-from equinet.models.filters import Filters, Group, Match
-from equinet.models.parts import MOST_BLOCKS, READOUTS, Down, Padding, Readout, check_choice, check_counts, make_parts
+from equinet.models.filters import Filters
+from equinet.models.parts import MOST_BLOCKS, check_choice, check_counts, make_parts
+from equinet.models.shared import Sampled, shares
 
 
 def _block(filters: Filters, name: str, width: int, heads: int, *attention: Layer) -> tuple[Layer, ...]:
@@ -30,6 +32,7 @@ def _block(filters: Filters, name: str, width: int, heads: int, *attention: Laye
     )
 
 
+@shares(Sampled)
 def vit(
     depth: int = 6,
     *,
@@ -38,12 +41,7 @@ def vit(
     patch: int = 4,
     positions: bool = True,
     classes: int = 10,
-    down: Down = "stride",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Sampled],
 ) -> Layer:
     """Vision transformer (Dosovitskiy et al. 2021) with pre-norm blocks and pooled tokens in place of a class token.
 
@@ -61,14 +59,13 @@ def vit(
     Raises:
         ValueError: for a choice that does not exist or a count that is too small, or for positions over a group.
     """
-    parts = make_parts("vit", down, padding, "none", group, dim, match, keep_size=True)
-    check_choice("vit", "readout", readout, READOUTS)
+    parts = make_parts("vit", **shared, keep_size=True)
     check_choice("vit", "positions", positions, (True, False))
     check_counts("vit", width=width, heads=heads, patch=patch, classes=classes)
-    if positions and group is not None:
+    if positions and parts.filters.group is not None:
         raise ValueError(
-            f"vit: a table of positions tells every node from all others, and nothing of group={group!r} would be "
-            f"left: use positions=False"
+            f"vit: a table of positions tells every node from all others, and nothing of group={shared.get('group')!r} "
+            f"would be left: use positions=False"
         )
     check_counts("vit", most=MOST_BLOCKS, depth=depth)
     layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads)))]
@@ -76,9 +73,10 @@ def vit(
         layers.append(PositionalEmbedding())
     for i in range(depth):
         layers += _block(parts.filters, f"block {i}", width, heads, SelfAttention(heads))
-    return Sequential(*layers, LayerNorm(), *parts.head(readout, classes))
+    return Sequential(*layers, LayerNorm(), *parts.head(classes))
 
 
+@shares(Sampled)
 def swin(
     depths: Sequence[int] = (2, 2, 6, 2),
     *,
@@ -87,12 +85,7 @@ def swin(
     window: int = 4,
     patch: int = 4,
     classes: int = 10,
-    down: Down = "stride",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Sampled],
 ) -> Layer:
     """Swin-style (Liu et al. 2021): attention within windows; every second block rolls the map by half a window.
 
@@ -109,8 +102,7 @@ def swin(
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    parts = make_parts("swin", down, padding, "none", group, dim, match, keep_size=True)
-    check_choice("swin", "readout", readout, READOUTS)
+    parts = make_parts("swin", **shared, keep_size=True)
     check_counts("swin", most=MOST_BLOCKS, several=True, depths=depths)
     check_counts("swin", width=width, heads=heads, patch=patch, window=window, classes=classes)
     layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads), LayerNorm()))]
@@ -123,4 +115,4 @@ def swin(
             half = window // 2
             attention = (Roll(-half), inside, Roll(half)) if j % 2 else (inside,)
             layers += _block(parts.filters, f"stage {i} block {j}", features, split, *attention)
-    return Sequential(*layers, LayerNorm(), *parts.head(readout, classes))
+    return Sequential(*layers, LayerNorm(), *parts.head(classes))

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Unpack
 
 from equinet.layers import Hourglass, Layer, Named, PolyphaseUpsample, Relu, Sequential, Upsample
-from equinet.models.filters import Group, Match
-from equinet.models.parts import READOUTS, Down, Norm, Padding, Readout, check_choice, check_counts, make_parts
+from equinet.models.parts import check_choice, check_counts, make_parts
+from equinet.models.shared import READOUTS, Down, Norm, Readout, Shared, shares
 
 MOST_LEVELS = 16
 """Of a U-Net: each has twice the channels of the one above."""
 
 
+@shares(Shared)
 def unet(
     depth: int = 3,
     *,
@@ -19,12 +20,9 @@ def unet(
     classes: int = 10,
     down: Down = "max",
     up: Literal["nearest", "linear", "transpose"] = "nearest",
-    padding: Padding = "circular",
     readout: Readout | Literal["map"] = "map",
     norm: Norm = "none",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Shared],
 ) -> Layer:
     """U-Net (Ronneberger et al. 2015), in any dimension: nested hourglasses with concatenated skips.
 
@@ -45,10 +43,10 @@ def unet(
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    parts = make_parts("unet", down, padding, norm, group, dim, match, keep_size=True)
+    known = ("map", *READOUTS)
+    parts = make_parts("unet", down=down, norm=norm, readout=readout, **shared, readouts=known, keep_size=True)
     check_counts("unet", least=0, most=MOST_LEVELS, depth=depth)
     check_counts("unet", width=width, classes=classes)
-    check_choice("unet", "readout", readout, ("map", *READOUTS))
     check_choice("unet", "up", up, ("nearest", "linear", "transpose"))
 
     def both(features: int) -> tuple[Layer, ...]:
@@ -59,7 +57,7 @@ def unet(
             return (PolyphaseUpsample(2), *parts.block(features, 3))
         if up == "transpose":
             return (parts.filters.transposed(features, 2, stride=2, padding="valid"), Relu())
-        beyond = "circular" if padding == "circular" else "edge"
+        beyond = "circular" if parts.padding == "circular" else "edge"
         return (Upsample(2, method=up, padding=beyond), *parts.block(features, 3))
 
     def level(index: int) -> tuple[Layer, ...]:
@@ -72,5 +70,5 @@ def unet(
         )
         return (*both(features), Named(f"level {index}", glass), *both(features))
 
-    ends = (Named("scores", parts.filters.scores(classes)),) if readout == "map" else parts.head(readout, classes)
+    ends = (Named("scores", parts.filters.scores(classes)),) if readout == "map" else parts.head(classes)
     return Sequential(*level(0), *ends)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
-from typing import Literal, get_args
+from typing import Any
 
 from equinet.checks import MOST, is_choice, is_integer, shown
 from equinet.layers import (
@@ -27,20 +27,11 @@ from equinet.layers import (
     Relu,
 )
 from equinet.layers.local import kept_size
-from equinet.models.filters import MATCHES, Filters, Group, Match, read_group
+from equinet.models.filters import MATCHES, Filters, read_group
+from equinet.models.shared import DEFAULTS, DOWNS, NORMS, PADDINGS, READOUTS, Down, Norm, Padding
 
 MOST_BLOCKS, MOST_TAPS = 1000, 1 << 16
 """Blocks of a network, and stages."""
-
-Down = Literal["stride", "max", "avg", "blur", "maxblur", "aps", "lps"]
-Padding = Literal["circular", "zero", "zero_lower", "reflect", "edge", "valid"]
-Readout = Literal["gap", "gmp", "flatten"]
-Norm = Literal["none", "batch", "group", "instance", "layer"]
-
-DOWNS: tuple[str, ...] = get_args(Down)
-PADDINGS: tuple[str, ...] = get_args(Padding)
-READOUTS: tuple[str, ...] = get_args(Readout)
-NORMS: tuple[str, ...] = get_args(Norm)
 
 
 def check_choice(model: str, argument: str, value: object, choices: tuple[object, ...]) -> None:
@@ -111,6 +102,7 @@ class Parts:
     down: Down
     padding: Padding
     norm: Norm
+    readout: str
     filters: Filters
 
     @property
@@ -159,52 +151,52 @@ class Parts:
             return (self.filters.conv(width, size, stride=size, padding="valid", multiple=heads),)
         return (self.filters.conv(width, size, padding=self.padding, multiple=heads), *self.downsample(size))
 
-    def head(self, readout: Readout, classes: int) -> tuple[Layer, ...]:
+    def head(self, classes: int) -> tuple[Layer, ...]:
         """From a map to `classes` numbers.
 
         "gap" and "gmp" pool over all nodes and are invariant to whatever moves the map; "flatten" keeps only what
         leaves every node in place. Over a group the channels of each copy are pooled as well.
         """
         pooled, dense = self.filters.pooled(), Dense(classes)
-        if readout == "flatten":
+        if self.readout == "flatten":
             return (*pooled, Flatten(), dense)
-        return (GlobalAvgPool() if readout == "gap" else GlobalMaxPool(), *pooled, dense)
+        return (GlobalAvgPool() if self.readout == "gap" else GlobalMaxPool(), *pooled, dense)
 
 
-def make_parts(
-    model: str,
-    down: Down,
-    padding: Padding,
-    norm: Norm = "none",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
-    *,
-    keep_size: bool = False,
-) -> Parts:
+def make_parts(model: str, *, keep_size: bool = False, readouts: tuple[str, ...] = READOUTS, **shared: Any) -> Parts:
     """The parts that the arguments shared by all models ask for.
+
+    - `down`, `padding`, `norm`, `readout`: see `Down`, `Padding`, `Norm`, `Readout`;
+    - `group`: None for plain convolutions; else the point group P that all convolutions commute with, a symbol of a
+      point group or of a plane group, or matrices that generate it;
+    - `dim`: the dimension that a symbol is read in; matrices have their own;
+    - `match`: what a network over P shares with the plain one of the same widths, see `Filters`.
 
     Args:
         model: the model's name, for messages.
-        down, padding, norm: see `Down`, `Padding`, `Norm`.
-        group: None for plain convolutions; else the point group P that all convolutions commute with, a symbol of a
-            point group or of a plane group, or matrices that generate it.
-        dim: the dimension that a symbol is read in; matrices have their own.
-        match: what a network over P shares with the plain one of the same widths, see `Filters`.
         keep_size: whether the model needs a padding that keeps the size (so not "valid").
+        readouts: those that the model has.
+        **shared: the arguments above; `DEFAULTS` has the others.
 
     Raises:
         ValueError: for a value that is none of the choices (the message lists them), or norm="group" over a group.
     """
-    check_choice(model, "down", down, DOWNS)
-    fitting = tuple(p for p in PADDINGS if p != "valid") if keep_size else PADDINGS
-    check_choice(model, "padding", padding, fitting)
-    check_choice(model, "norm", norm, NORMS)
-    check_choice(model, "match", match, MATCHES)
-    check_choice(model, "dim", dim, (1, 2, 3))
-    if group is not None and norm == "group":
+    told: dict[str, Any] = {**DEFAULTS, **shared}
+    choices = {
+        "down": DOWNS,
+        "padding": tuple(p for p in PADDINGS if p != "valid") if keep_size else PADDINGS,
+        "readout": readouts,
+        "norm": NORMS,
+        "match": MATCHES,
+        "dim": (1, 2, 3),
+    }
+    for argument, known in choices.items():
+        check_choice(model, argument, told[argument], known)
+    group = told["group"]
+    if group is not None and told["norm"] == "group":
         raise ValueError(
             f"{model}: norm='group' splits channels by their index, and the operations of {group!r} move them: use "
             f"'batch', 'instance' or 'layer'"
         )
-    return Parts(down, padding, norm, Filters(read_group(model, group, dim), match))
+    filters = Filters(read_group(model, group, told["dim"]), told["match"])
+    return Parts(told["down"], told["padding"], told["norm"], told["readout"], filters)

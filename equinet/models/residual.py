@@ -7,24 +7,12 @@ a polyphase layer in both, `Residual` makes the shortcut keep the phase that the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 from equinet.checks import as_real
 from equinet.layers import Dropout, Gelu, Layer, LayerNorm, Named, Relu, Residual, Sequential
-from equinet.models.filters import Group, Match
-from equinet.models.parts import (
-    MOST_BLOCKS,
-    MOST_TAPS,
-    READOUTS,
-    Down,
-    Norm,
-    Padding,
-    Parts,
-    Readout,
-    check_choice,
-    check_counts,
-    make_parts,
-)
+from equinet.models.parts import MOST_BLOCKS, MOST_TAPS, Parts, check_choice, check_counts, make_parts
+from equinet.models.shared import Normed, Sampled, shares
 
 RESNET_STAGES = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
@@ -52,19 +40,14 @@ def _bottleneck(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Lay
     return Residual(body, shortcut=_shortcut(parts, wide, stride) if changes else None), Relu()
 
 
+@shares(Normed, norm="batch")
 def resnet(
     depth: int = 18,
     *,
     stem: Literal["cifar", "imagenet"] = "cifar",
     width: int = 64,
     classes: int = 10,
-    down: Down = "stride",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    norm: Norm = "batch",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Normed],
 ) -> Layer:
     """ResNet (He et al. 2016a): basic blocks at depths 18 and 34, bottlenecks (stride on the 3×3) at 50.
 
@@ -86,8 +69,7 @@ def resnet(
     >>> print(certify(resnet(18, group="p4m", down="aps"), torus(32, 32), 3).invariance)
     Z × Z ⋊ 4mm (p4m, index 1)
     """
-    parts = make_parts("resnet", down, padding, norm, group, dim, match, keep_size=True)
-    check_choice("resnet", "readout", readout, READOUTS)
+    parts = make_parts("resnet", **shared, keep_size=True)
     check_counts("resnet", width=width, classes=classes)
     check_choice("resnet", "depth", depth, tuple(RESNET_STAGES))
     check_choice("resnet", "stem", stem, ("cifar", "imagenet"))
@@ -102,9 +84,10 @@ def resnet(
             layers += block(parts, inputs, features, 2 if i > 0 and j == 0 else 1)
             inputs = features * expansion
         stages.append(Named(f"stage {i}", Sequential(*layers)))
-    return Sequential(Named("stem", Sequential(*first)), *stages, *parts.head(readout, classes))
+    return Sequential(Named("stem", Sequential(*first)), *stages, *parts.head(classes))
 
 
+@shares(Normed, norm="batch")
 def wide_resnet(
     depth: int = 16,
     *,
@@ -112,13 +95,7 @@ def wide_resnet(
     width: int = 16,
     classes: int = 10,
     dropout: float = 0.0,
-    down: Down = "stride",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    norm: Norm = "batch",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Normed],
 ) -> Layer:
     """Wide ResNet (Zagoruyko and Komodakis 2016): three stages of pre-activation basic blocks, with total stride 4.
 
@@ -134,8 +111,7 @@ def wide_resnet(
     Raises:
         ValueError: for a choice that does not exist, or a depth that is not 6 k + 4.
     """
-    parts = make_parts("wide_resnet", down, padding, norm, group, dim, match, keep_size=True)
-    check_choice("wide_resnet", "readout", readout, READOUTS)
+    parts = make_parts("wide_resnet", **shared, keep_size=True)
     check_counts("wide_resnet", width=width, widen=widen, classes=classes)
     check_counts("wide_resnet", most=MOST_BLOCKS, depth=depth)
     as_real(dropout, "wide_resnet: dropout", least=0, most=1)
@@ -162,9 +138,10 @@ def wide_resnet(
                 block = Sequential(*start, Residual(body, shortcut=Sequential(*parts.downsample(stride), straight)))
             layers.append(Named(f"stage {i} block {j}", block))
             inputs = features
-    return Sequential(*layers, *parts.normalise(inputs), Relu(), *parts.head(readout, classes))
+    return Sequential(*layers, *parts.normalise(inputs), Relu(), *parts.head(classes))
 
 
+@shares(Sampled)
 def convnext(
     depths: Sequence[int] = (3, 3, 9, 3),
     *,
@@ -172,12 +149,7 @@ def convnext(
     patch: int = 4,
     kernel: int = 7,
     classes: int = 10,
-    down: Down = "stride",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Sampled],
 ) -> Layer:
     """ConvNeXt-style (Liu et al. 2022): patches, then stages of depthwise convolutions and pointwise mixing.
 
@@ -195,8 +167,7 @@ def convnext(
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    parts = make_parts("convnext", down, padding, "none", group, dim, match, keep_size=True)
-    check_choice("convnext", "readout", readout, READOUTS)
+    parts = make_parts("convnext", **shared, keep_size=True)
     check_counts("convnext", most=MOST_BLOCKS, several=True, depths=depths)
     check_counts("convnext", most=MOST_TAPS, patch=patch, kernel=kernel)
     check_counts("convnext", width=width, classes=classes)
@@ -207,8 +178,8 @@ def convnext(
         if i > 0:
             layers.append(Named(f"down {i}", Sequential(LayerNorm(), *parts.patches(features, 2))))
         for j in range(count):
-            depthwise = filters.conv(features, kernel, padding=padding, depthwise=True)
+            depthwise = filters.conv(features, kernel, padding=parts.padding, depthwise=True)
             body = Sequential(depthwise, LayerNorm(), filters.dense(4 * features), Gelu(), filters.dense(features))
             layers.append(Named(f"stage {i} block {j}", Residual(body)))
-    *pooled, dense = parts.head(readout, classes)
+    *pooled, dense = parts.head(classes)
     return Sequential(*layers, *pooled, LayerNorm(), dense)

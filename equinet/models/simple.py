@@ -4,26 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from equinet.checks import shown
 from equinet.layers import BlurPool, Dense, Flatten, GlobalAvgPool, GlobalMaxPool, Layer, Named, Sequential
 from equinet.layers.local import kept_size
-from equinet.models.filters import Group, Match
-from equinet.models.parts import (
-    DOWNS,
-    MOST_TAPS,
-    READOUTS,
-    Down,
-    Norm,
-    Padding,
-    Parts,
-    Readout,
-    check_choice,
-    check_counts,
-    make_parts,
-    pool_stage,
-)
+from equinet.models.parts import MOST_TAPS, Parts, check_choice, check_counts, make_parts, pool_stage
+from equinet.models.shared import DOWNS, READOUTS, Down, Norm, Normed, Readout, Shared, shares
 
 Way = Down | Literal["none", "conv", "conv_max"]
 MORE_CONVOLUTIONS = ("conv", "conv_max")
@@ -61,6 +48,7 @@ def _going_down(parts: Parts, down: str, width: int, kernel: int, window: int) -
     return (*parts.block(width, kernel), *more, *pool)
 
 
+@shares(Shared)
 def small_cnn(
     features: Sequence[int] = (16, 32, 64),
     *,
@@ -68,13 +56,10 @@ def small_cnn(
     kernel: int = 3,
     down: Way | Sequence[Way] = "max",
     window: int = 0,
-    padding: Padding = "circular",
     readout: Readout | Literal["conv"] = "gap",
     norm: Norm = "none",
     head_kernel: int = 4,
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Shared],
 ) -> Layer:
     """A stack of convolution → norm → relu, with downsampling by 2 between the stages, in any dimension.
 
@@ -101,8 +86,7 @@ def small_cnn(
         ValueError: for a choice that does not exist, a count that is too small, or a tuple `down` that has not one kind
             for each stage but the last.
     """
-    parts = make_parts("small_cnn", "max", padding, norm, group, dim, match)
-    check_choice("small_cnn", "readout", readout, (*READOUTS, "conv"))
+    parts = make_parts("small_cnn", down="max", norm=norm, readout=readout, readouts=(*READOUTS, "conv"), **shared)
     check_counts("small_cnn", several=True, features=features)
     check_counts("small_cnn", most=MOST_TAPS, head_kernel=head_kernel, kernel=kernel)
     check_counts("small_cnn", classes=classes)
@@ -135,21 +119,16 @@ def small_cnn(
         return Sequential(
             *stages, Named("scores", parts.filters.scores(classes, head_kernel, "valid")), GlobalAvgPool()
         )
-    return Sequential(*stages, *parts.head(readout, classes))
+    return Sequential(*stages, *parts.head(classes))
 
 
+@shares(Normed)
 def fcn(
     features: Sequence[int] = (16, 32, 64),
     *,
     classes: int = 10,
     kernel: int = 3,
-    down: Down = "stride",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    norm: Norm = "none",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Normed],
 ) -> Layer:
     """A fully convolutional network (Springenberg et al. 2015), in any dimension: every stage but the last goes down
     by 2 with its convolution, a 1×1 convolution gives one map per class, and the maps are pooled.
@@ -162,29 +141,23 @@ def fcn(
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    parts = make_parts("fcn", down, padding, norm, group, dim, match)
-    check_choice("fcn", "readout", readout, READOUTS)
+    parts = make_parts("fcn", **shared)
     check_counts("fcn", several=True, features=features)
     check_counts("fcn", most=MOST_TAPS, kernel=kernel)
     check_counts("fcn", classes=classes)
     stages = _stages(parts, tuple(features), kernel)
     scores = Named("scores", parts.filters.scores(classes))
     pools: dict[str, tuple[Layer, ...]] = {"gap": (GlobalAvgPool(),), "gmp": (GlobalMaxPool(),)}
-    return Sequential(*stages, scores, *pools.get(readout, (Flatten(), Dense(classes))))
+    return Sequential(*stages, scores, *pools.get(parts.readout, (Flatten(), Dense(classes))))
 
 
+@shares(Normed, down="max", norm="batch")
 def vgg(
     depth: int = 16,
     *,
     width: int = 64,
     classes: int = 10,
-    down: Down = "max",
-    padding: Padding = "circular",
-    readout: Readout = "gap",
-    norm: Norm = "batch",
-    group: Group = None,
-    dim: int = 2,
-    match: Match = "parameters",
+    **shared: Unpack[Normed],
 ) -> Layer:
     """VGG (Simonyan and Zisserman 2015): five stages of 3×3 convolutions, each with downsampling by 2 at its end.
 
@@ -198,8 +171,7 @@ def vgg(
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
-    parts = make_parts("vgg", down, padding, norm, group, dim, match)
-    check_choice("vgg", "readout", readout, READOUTS)
+    parts = make_parts("vgg", **shared)
     check_counts("vgg", width=width, classes=classes)
     check_choice("vgg", "depth", depth, tuple(VGG_STAGES))
     stages = []
@@ -207,4 +179,4 @@ def vgg(
         channels = width * min(2**i, 8)
         blocks = [layer for j in range(count) for layer in parts.block(channels, 3, 2 if j == count - 1 else 1)]
         stages.append(Named(f"stage {i}", Sequential(*blocks)))
-    return Sequential(*stages, *parts.head(readout, classes))
+    return Sequential(*stages, *parts.head(classes))

@@ -35,6 +35,27 @@ def test_models_take_one_argument_by_position(name: str) -> None:
     assert loose(models.MODELS[name]) in ([], [first])
 
 
+@pytest.mark.parametrize("name", models.MODELS)
+def test_models_share_keywords_and_refuse_others(name: str) -> None:
+    model = models.MODELS[name]
+    known = inspect.signature(model).parameters
+    shared = {"padding": "circular", "group": None, "dim": 2, "match": "parameters"}
+    assert {key: known[key].default for key in shared} == shared
+    assert {"down", "readout"} <= set(known)
+    assert "shared" not in known
+    with pytest.raises(TypeError, match=f"^{name} has no argument 'paddin': did you mean padding; its arguments are "):
+        model(paddin="zero")
+    if "norm" not in known:
+        with pytest.raises(TypeError, match=f"^{name} has no argument 'norm'"):
+            model(norm="batch")
+
+
+def test_defaults_of_a_model_are_those_it_declares() -> None:
+    assert models.vgg() == models.vgg(down="max", norm="batch", padding="circular", readout="gap")
+    assert models.vgg() != models.vgg(norm="none")
+    assert models.fcn() == models.fcn(down="stride", norm="none")
+
+
 def test_the_rule_can_fail() -> None:
     def lax(features: int, stride: int = 1) -> None:
         del features, stride

@@ -11,7 +11,7 @@ import equinet as eq
 from equinet import models
 from equinet.advise.weights import random_variables
 from equinet.models.filters import Filters, read_group
-from equinet.models.parts import DOWNS, READOUTS
+from equinet.models.shared import DOWNS, READOUTS
 from tests.models.test_models import bound, traced
 
 # Small arguments, and the group kept on a torus of size 16 with down="aps" (Swin's windows lie at fixed places).

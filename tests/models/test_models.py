@@ -8,7 +8,7 @@ import equinet as eq
 from equinet import models
 from equinet.advise.weights import random_variables
 from equinet.groups import Lattice
-from equinet.models.parts import DOWNS, NORMS, PADDINGS, READOUTS
+from equinet.models.shared import DOWNS, NORMS, PADDINGS, READOUTS
 
 SIZE = 32
 
