@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, counts, per_axis
-from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
+from equinet.layers.local import PaddingSpec, Windowed, paddings, read_shape, window_reason, windows_of
 from equinet.layers.pointwise import check_signs
 from equinet.layers.pool import maxima_shape
 from equinet.ops.blur import blur
@@ -34,11 +34,11 @@ def blur_windows(
         raise LayerError(f"{layer}: binomial filters have sizes 1 to 7; got {size}")
     if odd and any(k % 2 == 0 for k in sizes):
         raise LayerError(f"{layer}: an even filter size {size} moves the image by half a node; use an odd one")
-    return windows(layer, shape, sizes, stride, 1, padding, "sum", [binomial(k) for k in sizes])
+    return windows_of(layer, shape, sizes, stride, 1, padding, "sum", [binomial(k) for k in sizes])
 
 
 @dataclass(frozen=True)
-class BlurPool(Layer):
+class BlurPool(Windowed):
     """Binomial low-pass filter, then a stride: `y[i] = 2^(1−k) Σ_τ C(k−1, τ) x[s i + τ − lo]` along each axis.
 
     The filter is symmetric, so it declares the window rule for unordered windows. (Zhang 2019, "Making convolutional
@@ -63,21 +63,12 @@ class BlurPool(Layer):
     def __post_init__(self) -> None:
         check(self, stride=counts, size=counts, padding=paddings)
 
-    def _windows(self, shape: Shape) -> tuple[Window, ...]:
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
         return blur_windows(self, shape, self.size, self.stride, self.padding)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (*read_shape(self, shape, self._windows(shape)), shape[-1])
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        return blur(x, self._windows(x.shape[1:])), state
-
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self._windows(field.shape), "sum")
-
-    def reason(self, before: Field, lost: Lost) -> str:
-        return window_reason(self._windows(before.shape), before, lost)
+        return blur(x, self.windows(x.shape[1:])), state
 
 
 @dataclass(frozen=True)
@@ -106,7 +97,7 @@ class MaxBlurPool(Layer):
         check(self, stride=counts, window=counts, size=counts, padding=paddings)
 
     def _maximum(self, shape: Shape) -> tuple[Window, ...]:
-        return windows(self, shape, self.window, 1, 1, self.padding, "max")
+        return windows_of(self, shape, self.window, 1, 1, self.padding, "max")
 
     def _blur(self, shape: Shape) -> tuple[Window, ...]:
         return blur_windows(self, shape, self.size, self.stride, self.padding)
@@ -127,7 +118,7 @@ class MaxBlurPool(Layer):
             dense = field.read(self._maximum(field.shape), "max")
             return dense.read(self._blur(dense.shape), "sum")
         # The maxima of all windows, wrapped ones included, move like a periodic grid, whatever the blur reads of them.
-        around = windows(self, field.shape, self.window, 1, 1, "circular", "max")
+        around = windows_of(self, field.shape, self.window, 1, 1, "circular", "max")
         ends = [(window.extent - 1) // 2 for window in around], [window.extent // 2 for window in around]
         dense = field.read(around, "max").read([Extend(-lo, -hi) for lo, hi in zip(*ends, strict=True)], "sum")
         return dense.read(self._blur(dense.shape), "sum")

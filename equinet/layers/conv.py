@@ -12,7 +12,7 @@ import numpy as np
 from equinet.checks import as_flag
 from equinet.layers.base import BATCH, Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, count, counts, per_axis
-from equinet.layers.local import PaddingSpec, each_axis, modes, paddings, read_shape, window_reason, windows
+from equinet.layers.local import PaddingSpec, Windowed, each_axis, modes, paddings, windows_of
 from equinet.ops.conv import convolve, convolve_windows
 from equinet.ops.windows import pad_axis
 from equinet.symmetry.field import Field
@@ -25,12 +25,6 @@ Ints = int | tuple[int, ...]
 def he_normal(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """A kernel `[*taps, in, out]` of variance 2 / fan-in (He et al. 2015)."""
     return jax.random.normal(key, shape) * (2.0 / prod(shape[:-1])) ** 0.5
-
-
-def _initial(layer: Conv | ConvTranspose, key: jax.Array, shape: tuple[int, ...]) -> dict[str, jax.Array]:
-    taps = per_axis(layer.kernel, shape, "kernel", layer)
-    params = {"kernel": he_normal(key, (*taps, shape[-1] // layer.groups, layer.features))}
-    return {**params, "bias": jnp.zeros(layer.features)} if layer.bias else params
 
 
 def add_bias(y: jax.Array, params: Params) -> jax.Array:
@@ -51,13 +45,40 @@ def _check_kernel(layer: Layer, params: Params, groups: int, x: jax.Array) -> No
         )
 
 
-def _check_groups(layer: Layer, groups: int, features: int, channels: int) -> None:
-    if channels % groups or features % groups:
-        raise LayerError(f"{layer}: groups={groups} must divide the {channels} input channels and {features} features")
+class _Convolution(Windowed):
+    """What both convolutions share."""
+
+    reduce = "taps"
+
+    features: int
+    kernel: Ints
+    groups: int
+    bias: bool
+
+    @property
+    def makes(self) -> int:
+        return self.features
+
+    def output_shape(self, shape: Shape) -> Shape:
+        made = super().output_shape(shape)
+        channels = shape[-1] or 1
+        if channels % self.groups or self.features % self.groups:
+            raise LayerError(
+                f"{self}: groups={self.groups} must divide the {channels} input channels and {self.features} features"
+            )
+        return made
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        taps = per_axis(self.kernel, shape, "kernel", self)
+        params = {"kernel": he_normal(key, (*taps, shape[-1] // self.groups, self.features))}
+        return ({**params, "bias": jnp.zeros(self.features)} if self.bias else params), {}
+
+    def channels_read(self, params: Params) -> int | None:
+        return params["kernel"].shape[-2] * self.groups
 
 
 @dataclass(frozen=True)
-class Conv(Layer):
+class Conv(_Convolution):
     """Convolution (cross-correlation) `y[i] = b + Σ_τ W_τ x[s i + d τ − lo]`.
 
     Declares the window rule for ordered windows: it keeps translations by multiples of the stride that map the grid to
@@ -91,19 +112,7 @@ class Conv(Layer):
         check(self, padding=paddings, groups=count, bias=as_flag)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
-        """What it reads of an input of that shape, a `Window` per axis."""
-        return windows(self, shape, self.kernel, self.stride, self.dilation, self.padding, "taps")
-
-    def output_shape(self, shape: Shape) -> Shape:
-        spatial = read_shape(self, shape, self.windows(shape))
-        _check_groups(self, self.groups, self.features, shape[-1] or 1)
-        return (*spatial, self.features)
-
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return _initial(self, key, shape), {}
-
-    def channels_read(self, params: Params) -> int | None:
-        return params["kernel"].shape[-2] * self.groups
+        return windows_of(self, shape, self.kernel, self.stride, self.dilation, self.padding, "taps")
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
@@ -111,19 +120,13 @@ class Conv(Layer):
         y = convolve_windows(x, params["kernel"], self.windows(x.shape[1:]), self.groups)
         return add_bias(y, params), state
 
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self.windows(field.shape), "taps", self.features)
-
-    def reason(self, before: Field, lost: Lost) -> str:
-        return window_reason(self.windows(before.shape), before, lost)
-
 
 transposed_padding = modes("zero", "circular", "valid")
 """A padding of a transposed convolution."""
 
 
 @dataclass(frozen=True)
-class ConvTranspose(Layer):
+class ConvTranspose(_Convolution):
     """Transposed convolution: inputs `stride` apart with zeros between, then a convolution of stride 1.
 
     Args:
@@ -145,23 +148,11 @@ class ConvTranspose(Layer):
         check(self, padding=transposed_padding, groups=count, bias=as_flag)
 
     def windows(self, shape: Shape) -> tuple[Transposed, ...]:
-        """What it reads of an input of that shape, a `Transposed` per axis."""
         kernels = per_axis(self.kernel, shape, "kernel", self)
         strides = per_axis(self.stride, shape, "stride", self)
         dilations = per_axis(self.dilation, shape, "dilation", self)
         borders = each_axis(self.padding, len(kernels), self)
         return tuple(map(Transposed, kernels, strides, dilations, borders))
-
-    def output_shape(self, shape: Shape) -> Shape:
-        spatial = read_shape(self, shape, self.windows(shape))
-        _check_groups(self, self.groups, self.features, shape[-1] or 1)
-        return (*spatial, self.features)
-
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return _initial(self, key, shape), {}
-
-    def channels_read(self, params: Params) -> int | None:
-        return params["kernel"].shape[-2] * self.groups
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
@@ -181,9 +172,6 @@ class ConvTranspose(Layer):
         ones = (1,) * len(axes)
         y = convolve(x, params["kernel"].astype(x.dtype), ones, dilations, tuple(borders), self.groups, strides)
         return add_bias(y, params), state
-
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self.windows(field.shape), "taps", self.features)
 
     def reason(self, before: Field, lost: Lost) -> str:
         wraps = all(

@@ -75,7 +75,7 @@ class _GroupConvolution(FibreLayer):
         """The convolution with free weights of the same windows and channels."""
 
     @abstractmethod
-    def _readings(self, shape: Shape) -> tuple[Reading, ...]: ...
+    def windows(self, shape: Shape) -> tuple[Reading, ...]: ...
 
     @property
     def target(self) -> Fibre:
@@ -216,7 +216,7 @@ class _GroupConvolution(FibreLayer):
         group = self._commuting(field.fibre, field.shape)
         if group != target.group:
             source, target = (Fibre.trivial(group, len(group[0])) * int(fibre) for fibre in (source, target))
-        return field.typed(source).read_taps(self._readings(field.shape), target)
+        return field.typed(source).read_taps(self.windows(field.shape), target)
 
     def reason(self, before: Field, lost: Lost) -> str:
         facts = []
@@ -224,7 +224,7 @@ class _GroupConvolution(FibreLayer):
             group = self._commuting(before.fibre, before.shape)
             beyond = [a for a, _ in before.strict.source.operations if a not in set(group)]
             facts += [f"its kernels commute with {point_group_symbol(group)} only"] * bool(beyond)
-        windows = tuple(w for w in self._readings(before.shape) if isinstance(w, Window))
+        windows = tuple(w for w in self.windows(before.shape) if isinstance(w, Window))
         facts.append(window_reason(windows, before, lost, free=False) if windows else "")
         return "; ".join(filter(None, facts))
 
@@ -329,7 +329,7 @@ class GroupConv(_GroupConvolution):
             bias=bias,
         )
 
-    def _readings(self, shape: Shape) -> tuple[Window, ...]:
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
         return self.plain().windows(shape)
 
 
@@ -366,5 +366,5 @@ class GroupConvTranspose(_GroupConvolution):
             bias=bias,
         )
 
-    def _readings(self, shape: Shape) -> tuple[Reading, ...]:
+    def windows(self, shape: Shape) -> tuple[Reading, ...]:
         return self.plain().windows(shape)

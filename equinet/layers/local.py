@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from equinet.checks import MOST, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Axis
 from equinet.layers.base import Layer, LayerError, Shape
 from equinet.layers.hyperparameters import Check, per_axis
 from equinet.layers.spelling import PADDINGS
-from equinet.symmetry.field import Field
+from equinet.symmetry.field import Field, Reduce
 from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import MODES, Padding, Reading, Window
 
@@ -92,7 +92,7 @@ def is_pair(value: Any) -> bool:
     return isinstance(value, list | tuple) and len(value) == 2 and all(is_integer(v) and 0 <= v <= MOST for v in value)
 
 
-def windows(
+def windows_of(
     layer: Layer,
     shape: Shape,
     kernel: int | tuple[int, ...],
@@ -200,3 +200,32 @@ def _why_translations(window: Window, axis: Axis) -> list[str]:
     elif axis.boundary != "bounded" and window.stride > 1:
         facts.append(f"stride {window.stride} keeps multiples of {window.stride}")
     return facts
+
+
+class Windowed(Layer):
+    """A layer each of whose outputs reads a window of nodes, by one `Reading` per axis, and that declares just this.
+
+    Subclasses say what they read (`windows`), and what they make of it.
+    """
+
+    reduce: ClassVar[Reduce] = "sum"
+    """What is made of a window: "taps", with free weights that tell taps and channels apart, "sum" or "max"."""
+
+    @property
+    def makes(self) -> int | None:
+        """The channels of the output; None: those of the input."""
+        return None
+
+    def windows(self, shape: Shape) -> Sequence[Reading]:
+        """What it reads of an input of that shape, a `Reading` per axis."""
+        raise NotImplementedError
+
+    def output_shape(self, shape: Shape) -> Shape:
+        return (*read_shape(self, shape, self.windows(shape)), shape[-1] if self.makes is None else self.makes)
+
+    def symmetry(self, field: Field) -> Field:
+        return field.read(self.windows(field.shape), self.reduce, self.makes)
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        windows = [reading for reading in self.windows(before.shape) if isinstance(reading, Window)]
+        return window_reason(windows, before, lost) if windows else ""

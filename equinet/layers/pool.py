@@ -12,11 +12,10 @@ import numpy as np
 from equinet.checks import as_flag
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, counts, optional
-from equinet.layers.local import PaddingSpec, paddings, read_shape, window_reason, windows
+from equinet.layers.local import PaddingSpec, Windowed, paddings, read_shape, windows_of
 from equinet.layers.pointwise import check_signs
 from equinet.ops.pool import maximum, slide, tile_maximum
 from equinet.symmetry.field import Field
-from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import FILL, Window
 
 Ints = int | tuple[int, ...]
@@ -39,7 +38,7 @@ def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
 
 
 @dataclass(frozen=True)
-class MaxPool(Layer):
+class MaxPool(Windowed):
     """Maximum over a sliding window; constant padding counts as −∞.
 
     Declares the window rule for unordered windows; consecutive max pools (and monotone functions between) compose.
@@ -51,6 +50,7 @@ class MaxPool(Layer):
     """
 
     treats_channels = "alike"
+    reduce = "max"
 
     window: Ints
     _: KW_ONLY
@@ -60,17 +60,17 @@ class MaxPool(Layer):
     def __post_init__(self) -> None:
         check(self, window=counts, stride=optional(counts), padding=paddings)
 
-    def _windows(self, shape: Shape) -> tuple[Window, ...]:
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride
-        return windows(self, shape, self.window, stride, 1, self.padding, "max")
+        return windows_of(self, shape, self.window, stride, 1, self.padding, "max")
 
     def output_shape(self, shape: Shape) -> Shape:
         check_signs(self, shape, "AvgPool, BlurPool or PolyphasePool")
-        return maxima_shape(self, shape, self._windows(shape))
+        return maxima_shape(self, shape, self.windows(shape))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        axes = self._windows(x.shape[1:])
+        axes = self.windows(x.shape[1:])
         if all(
             w.kernel == w.stride and n % w.stride == 0 and w.border(n) == (0, 0)
             for w, n in zip(axes, x.shape[1:-1], strict=True)
@@ -78,15 +78,9 @@ class MaxPool(Layer):
             return tile_maximum(x, tuple(w.stride for w in axes)), state
         return slide(x, axes, jnp.maximum, -jnp.inf), state
 
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self._windows(field.shape), "max")
-
-    def reason(self, before: Field, lost: Lost) -> str:
-        return window_reason(self._windows(before.shape), before, lost)
-
 
 @dataclass(frozen=True)
-class AvgPool(Layer):
+class AvgPool(Windowed):
     """Average over a sliding window.
 
     Args:
@@ -105,16 +99,13 @@ class AvgPool(Layer):
     def __post_init__(self) -> None:
         check(self, window=counts, stride=optional(counts), padding=paddings, count_padding=as_flag)
 
-    def _windows(self, shape: Shape) -> tuple[Window, ...]:
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride
-        return windows(self, shape, self.window, stride, 1, self.padding, "sum", count_padding=self.count_padding)
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (*read_shape(self, shape, self._windows(shape)), shape[-1])
+        return windows_of(self, shape, self.window, stride, 1, self.padding, "sum", count_padding=self.count_padding)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        axes = self._windows(x.shape[1:])
+        axes = self.windows(x.shape[1:])
         total = slide(x, axes, jnp.add)
         for axis, (window, n) in enumerate(zip(axes, x.shape[1:-1], strict=True), start=1):
             present = (window.nodes(n) >= 0).sum(1) if not self.count_padding else np.asarray([window.kernel])
@@ -122,12 +113,6 @@ class AvgPool(Layer):
             shape[axis] = len(present)
             total = total / jnp.asarray(np.maximum(present, 1).reshape(shape), x.dtype)
         return total, state
-
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self._windows(field.shape), "sum")
-
-    def reason(self, before: Field, lost: Lost) -> str:
-        return window_reason(self._windows(before.shape), before, lost)
 
 
 class _GlobalPool(Layer):

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from equinet.checks import MOST, is_integer, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, choice, counts, number, per_axis
-from equinet.layers.local import each_axis, is_pair, modes, read_shape
+from equinet.layers.local import Windowed, each_axis, is_pair, modes, read_shape
 from equinet.layers.pointwise import check_signs
 from equinet.ops.windows import merge_tiles, pad_axis, split_tiles
 from equinet.symmetry.field import Field
@@ -24,7 +24,7 @@ Widths = int | tuple[int, int] | tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Upsample(Layer):
+class Upsample(Windowed):
     """Upsampling by an integer factor.
 
     "nearest" copies, `y[i] = x[i // f]`; "linear" interpolates with half-pixel centres, output i at
@@ -49,18 +49,15 @@ class Upsample(Layer):
     def __post_init__(self) -> None:
         check(self, factor=counts, method=choice("nearest", "linear"), padding=modes("edge", "circular"))
 
-    def _readings(self, shape: Shape) -> tuple[Nearest | Linear, ...]:
+    def windows(self, shape: Shape) -> tuple[Nearest | Linear, ...]:
         factors = per_axis(self.factor, shape, "factor", self)
         if self.method == "nearest":
             return tuple(Nearest(f) for f in factors)
         return tuple(map(Linear, factors, each_axis(self.padding, len(factors), self)))
 
-    def output_shape(self, shape: Shape) -> Shape:
-        return (*read_shape(self, shape, self._readings(shape)), shape[-1])
-
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        for axis, reading in enumerate(self._readings(x.shape[1:]), start=1):
+        for axis, reading in enumerate(self.windows(x.shape[1:]), start=1):
             if reading.factor == 1:
                 continue
             if isinstance(reading, Nearest):
@@ -68,9 +65,6 @@ class Upsample(Layer):
             else:
                 x = _interpolate(x, axis, reading)
         return x, state
-
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self._readings(field.shape), "sum")
 
 
 def _interpolate(x: jax.Array, axis: int, reading: Linear) -> jax.Array:
@@ -188,18 +182,6 @@ class PixelShuffle(Layer):
         return "each offset shows channels of its own"
 
 
-class _Extension(Layer):
-    """Padding and cropping: each axis grows or shrinks at its ends."""
-
-    treats_channels = "alike"
-
-    def _readings(self, shape: Shape) -> tuple[Extend, ...]:
-        raise NotImplementedError
-
-    def output_shape(self, shape: Shape) -> Shape:
-        return (*read_shape(self, shape, self._readings(shape)), shape[-1])
-
-
 def _pairs(layer: Layer, width: Widths, shape: Shape) -> tuple[tuple[int, int], ...]:
     """`(lo, hi)` per axis from an int, one pair for all axes, or a pair per axis.
 
@@ -231,7 +213,7 @@ def widths(value: Any, what: str) -> Widths:
 
 
 @dataclass(frozen=True)
-class Pad(_Extension):
+class Pad(Windowed):
     """Add nodes at the ends of every axis.
 
     Args:
@@ -244,6 +226,8 @@ class Pad(_Extension):
         LayerError: from init and apply, if a width is malformed or too wide to reflect.
     """
 
+    treats_channels = "alike"
+
     width: Widths
     _: KW_ONLY
     mode: Literal["zero", "circular", "reflect", "edge"] = "zero"
@@ -252,7 +236,7 @@ class Pad(_Extension):
     def __post_init__(self) -> None:
         check(self, width=widths, mode=choice("zero", "circular", "reflect", "edge"), value=number())
 
-    def _readings(self, shape: Shape) -> tuple[Extend, ...]:
+    def windows(self, shape: Shape) -> tuple[Extend, ...]:
         readings = tuple(Extend(lo, hi, self.mode) for lo, hi in _pairs(self, self.width, shape))
         for axis, (n, reading) in enumerate(zip(shape[:-1], readings, strict=True)):
             if self.mode == "reflect" and n is not None and max(reading.lo, reading.hi) > n - 1:
@@ -269,19 +253,19 @@ class Pad(_Extension):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        for axis, reading in enumerate(self._readings(x.shape[1:]), start=1):
+        for axis, reading in enumerate(self.windows(x.shape[1:]), start=1):
             x = pad_axis(x, axis, reading.lo, reading.hi, self.mode, self.value)
         return x, state
 
     def symmetry(self, field: Field) -> Field:
         if self.mode != "zero" or not self.value:
-            return field.read(self._readings(field.shape), "sum")
+            return super().symmetry(field)
         # A constant of its own: neither the zeros before it nor those after it may be taken for it.
-        return field.rename_constants().read(self._readings(field.shape), "sum").rename_constants()
+        return super().symmetry(field.rename_constants()).rename_constants()
 
 
 @dataclass(frozen=True)
-class Crop(_Extension):
+class Crop(Windowed):
     """Remove nodes at the ends of every axis.
 
     Args:
@@ -291,22 +275,21 @@ class Crop(_Extension):
         LayerError: from init and apply, if a width is malformed or nothing is left.
     """
 
+    treats_channels = "alike"
+
     width: Widths
 
     def __post_init__(self) -> None:
         check(self, width=widths)
 
-    def _readings(self, shape: Shape) -> tuple[Extend, ...]:
+    def windows(self, shape: Shape) -> tuple[Extend, ...]:
         return tuple(Extend(-lo, -hi) for lo, hi in _pairs(self, self.width, shape))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
-        for axis, reading in enumerate(self._readings(x.shape[1:]), start=1):
+        for axis, reading in enumerate(self.windows(x.shape[1:]), start=1):
             x = jax.lax.slice_in_dim(x, -reading.lo, x.shape[axis] + reading.hi, axis=axis)
         return x, state
-
-    def symmetry(self, field: Field) -> Field:
-        return field.read(self._readings(field.shape), "sum")
 
 
 @dataclass(frozen=True)

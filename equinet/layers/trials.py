@@ -139,7 +139,7 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
     if isinstance(layer, LearnedPolyphasePool):
         return apart
     if isinstance(layer, MaxPool | AvgPool | BlurPool):
-        return windows_apart(layer._windows(shape), shape, apart)
+        return windows_apart(layer.windows(shape), shape, apart)
     return NOT_KNOWN
 
 

@@ -16,9 +16,9 @@ PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", 1)
 SIZES = ((6, 7), (9,))
 
 
-def _padded(x, layer, fill):
+def _padded(x, layer: Any, fill):
     """x padded by a gather, on every axis."""
-    windows = layer.windows(x.shape[1:]) if isinstance(layer, eq.Conv) else layer._windows(x.shape[1:])
+    windows = layer.windows(x.shape[1:])
     for axis, (window, n) in enumerate(zip(windows, x.shape[1:-1], strict=True), start=1):
         if window.mode == "zero":
             widths = [(0, 0)] * x.ndim
