@@ -16,7 +16,7 @@ PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", 1)
 SIZES = ((6, 7), (9,))
 
 
-def _padded(x, layer: Any, fill):
+def _padded(x, layer, fill):
     """x padded by a gather, on every axis."""
     windows = layer.windows(x.shape[1:])
     for axis, (window, n) in enumerate(zip(windows, x.shape[1:-1], strict=True), start=1):
@@ -25,7 +25,8 @@ def _padded(x, layer: Any, fill):
             widths[axis] = window.border(n)
             x = jnp.pad(x, widths, constant_values=fill)
         else:
-            x = jnp.take(x, pad_table(n, *window.border(n), window.mode), axis)
+            lo, hi = window.border(n)
+            x = jnp.take(x, pad_table(n, lo, hi, window.mode), axis)
     return x
 
 
