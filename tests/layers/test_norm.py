@@ -138,14 +138,17 @@ def test_bad_shapes(layer, shape, text):
 
 
 @pytest.mark.parametrize(
-    ("make", "args", "text"),
+    ("make", "text"),
     [
-        (eq.BatchNorm, (1.0,), "momentum must be in"),
-        (eq.LayerNorm, ("space",), "axes must be"),
-        (eq.GroupNorm, (0,), "groups must be an integer of at least 1"),
-        (eq.InstanceNorm, (0.0,), "epsilon must be positive"),
+        (lambda: eq.BatchNorm(momentum=1.0), "momentum must be in"),
+        (
+            lambda: eq.LayerNorm(axes="space"),  # pyright: ignore[reportArgumentType]
+            "axes must be",
+        ),
+        (lambda: eq.GroupNorm(0), "groups must be an integer of at least 1"),
+        (lambda: eq.InstanceNorm(epsilon=0.0), "epsilon must be positive"),
     ],
 )
-def test_bad_hyperparameters(make, args, text):
+def test_bad_hyperparameters(make, text):
     with pytest.raises(ValueError, match=text):
-        make(*args)
+        make()
