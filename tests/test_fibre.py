@@ -94,7 +94,7 @@ def test_orbits_are_numbered_apart_whatever_their_order():
     x = jnp.arange(8.0).reshape(1, 8)
     net = eq.Sequential(eq.NormRelu(), eq.GroupPool(kind="max"))
     assert net.output_shape((half + half,)) == (4,)
-    y, _ = net.forward(net.setup(jax.random.key(0), (half + half,))[0], ((), ()), x, Context(fibre=half + half))
+    y, _ = net.forward(net.setup(jax.random.key(0), (half + half,))[0], {}, x, Context(fibre=half + half))
     expected = [max(float(x[0, c]) for c in range(8) if (half + half).orbits[c] == n) for n in range(4)]
     assert y[0].tolist() == pytest.approx(expected, abs=1e-4)
 

@@ -140,10 +140,12 @@ class Combination(Layer):
             LayerError: if there is one of a child that is not there.
         """
         keys = self.keys
-        strange = f"no names, {shown(tree)}" if not isinstance(tree, Mapping) else next(iter(set(tree) - set(keys)), "")
+        strange = (
+            [key for key in tree if key not in keys] if isinstance(tree, Mapping) else [f"no names, {shown(tree)}"]
+        )
         if strange:
             listed = ", ".join(keys)
-            raise LayerError(f"the variables are those of another network: its layers are {listed}; got {strange}")
+            raise LayerError(f"the variables are those of another network: its layers are {listed}; got {strange[0]}")
         return [tree.get(key, {}) for key in keys]
 
     def channels_read(self, params: Params) -> int | None:
