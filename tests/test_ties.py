@@ -87,7 +87,7 @@ def test_programs_are_asked_as_networks_are(net, domain):
     rng = np.random.default_rng(0)
     variables = jax.tree.map(lambda a: a + np.asarray(rng.standard_normal(a.shape), a.dtype) / 2, variables)
     f = net.bind(variables)
-    certificate, f = eq.infer(f, domain), jax.jit(f)
+    certificate, f = eq.infer(f, domain, channels=1), jax.jit(f)
     x = rng.standard_normal((4, *domain.sizes, 1)).astype(np.float32)
     y = np.asarray(f(x))
     for g in domain.group.elements():

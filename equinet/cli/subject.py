@@ -96,7 +96,8 @@ def define_subject_flags() -> None:
     flags.DEFINE_integer(
         "channels",
         None,
-        f"Channels of the input; those of the config's data by default, else {CHANNELS}.",
+        f"Channels of the input; by default those of the config's data, or what the weights that --call names tell; else "
+        f"{CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
     )
@@ -156,8 +157,9 @@ def _of_call() -> Subject:
         net = as_layer(found, **traced)
     except TypeError as error:
         raise ValueError(f"--call={args.call}: {error}") from None
-    variables = found.variables if isinstance(found, eq.Bound) else None
-    return Subject(args.call, net, domain, args.channels or CHANNELS, variables)
+    if isinstance(found, eq.Bound):
+        return Subject(args.call, net, domain, args.channels or found.input_channels(domain.sizes), found.variables)
+    return Subject(args.call, net, domain, args.channels or CHANNELS)
 
 
 def _makes_one(found: Any) -> bool:

@@ -123,7 +123,6 @@ def test_sweep_discovers(tmp_path: Path) -> None:
         (("--model=resnet", "--modle_args=depth=18"), "no flag --modle_args: did you mean --model_args"),
         ((f"--config={ROOT}/configs/fashon.py",), f"did you mean {ROOT}/configs/fashion.py"),
         (("--model=fcn", "--model_args=group=p5"), "fcn: group must be a symbol"),
-        (("--model=fcn",), "say how many channels the input has, such as --channels=3"),
         ((*SMALL, "--domain=tours"), "no domain 'tours': did you mean torus"),
         ((*SMALL, "--size=1_6"), "--size needs whole numbers, such as 32 or 32,48; got '1_6'"),
         ((*SMALL, "--size=8x"), "--size needs whole numbers, such as 32 or 32,48; got '8x'"),
