@@ -96,8 +96,8 @@ def define_subject_flags() -> None:
     flags.DEFINE_integer(
         "channels",
         None,
-        f"Channels of the input; by default those of the config's data, or what the weights that --call names tell; else "
-        f"{CHANNELS}.",
+        f"Channels of the input; by default those of the config's data, or what the weights that --call names tell; "
+        f"else {CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
     )
