@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -200,6 +201,11 @@ def assert_equivariant(
     as_domain(domain, "assert_equivariant", finite=True)
     if action is not None and not isinstance(action, Isometry) and not callable(action):
         raise TypeError(f"assert_equivariant: action is φ(g) for a single g, or φ as a function; got {shown(action)}")
+    known = set(inspect.signature(verify).parameters)
+    if not isinstance(group, SpaceGroup):
+        known -= {"mode", "shifts_only"}
+    if strange := sorted(options.keys() - known):
+        raise TypeError(f"assert_equivariant takes options of verify: {', '.join(sorted(known))}; got {strange[0]}")
     phi: Any = (lambda _: action) if isinstance(action, Isometry) else action
     if isinstance(group, SpaceGroup):
         report = verify(fn, group, domain, key=key, action=phi, **options)
