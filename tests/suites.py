@@ -85,13 +85,8 @@ KINDS: dict[str, tuple[str, ...]] = {
     ),
     "pages": ("test_docs.py", "test_references.py", "experiments/test_study_pages.py", "experiments/test_gallery.py"),
     "runs": (
-        "cli",
-        "experiments",
-        "scripts",
-        "test_benchmarks.py",
-        "test_cpu.py",
-        "test_hostile_calls.py",
-        "test_trained.py",
+        *("cli", "experiments", "scripts", "test_benchmarks.py", "test_cpu.py", "test_hostile_calls.py"),
+        *("test_installed.py", "test_trained.py"),
     ),
     "unit": (
         *("advise/test_sizes.py", "experiments/data", "experiments/test_settings.py", "experiments/test_devices.py"),

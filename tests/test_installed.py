@@ -1,0 +1,55 @@
+"""The wheel in an empty environment, outside of the clone: what a user has after `pip install equinet-jax`."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.cli.test_own_training import MINE
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def run(arguments: Sequence[str | Path], folder: Path, status: int = 0) -> str:
+    """What a command prints that ends with a status, in a folder that knows nothing of this clone."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        list(map(str, arguments)), cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == status, (arguments, done.stdout[-2000:], done.stderr[-2000:])
+    return done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
+    """Queries with what the package needs alone; training with its extra, of one's own network on one's own data."""
+    run([sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    run([sys.executable, "-m", "venv", "env"], tmp_path)
+    binaries = tmp_path / "env" / "bin"
+    install = [binaries / "pip", "install", "--quiet", "--constraint", ROOT / "constraints.txt"]
+    work = tmp_path / "work"
+    work.mkdir()
+    (work / "mine.py").write_text(MINE)
+    (work / "net.py").write_text("def net(x):\n    return x[:, ::2]\n")
+    equinet = binaries / "equinet"
+
+    run([*install, wheel], tmp_path)
+    assert "invariant under shifts by multiples of 8" in run([equinet, "query", "--model=resnet", "--size=224"], work)
+    assert "2Z × 4Z" not in run([equinet, "query", "--call=net.py:net", "--size=8", "--require=Z × Z"], work, 1)
+    suggested = run([equinet, "suggest", "--model=small_cnn", "--size=8", "--require=Z × Z"], work)
+    assert "polyphase sampling" in suggested
+    assert "PASSED" in run([equinet, "sweep", "--call=net.py:net", "--size=8", "--trials=2"], work)
+    needs = run([equinet, "train", "--config=mine.py", "--workdir=run"], work, 2)
+    assert len(needs.splitlines()) == 1 and "pip install 'equinet-jax[train]'" in needs
+
+    run([*install, f"{wheel}[train]"], tmp_path)
+    command = [equinet, "train", "--config=mine.py:aps", "--workdir=run"]
+    first = run(command, work)
+    assert "accuracy" in first and (work / "run" / "result.json").exists()
+    assert "accuracy" in run(command, work)  # goes on where it stopped: at the end
+    assert "PASSED: Z × Z" in run([equinet, "sweep", "--config=mine.py:aps", "--workdir=run", "--trials=2"], work)
+    assert "accuracy" in run([equinet, "train", "--config=mine.py:max", "--workdir=smoke", "--smoke"], work)
