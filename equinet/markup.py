@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
 
@@ -52,6 +53,12 @@ def bullets(items: Iterable[str], *, ordered: bool = False) -> str:
     """A list of lines of text."""
     tag = "ol" if ordered else "ul"
     return f"<{tag}>{''.join(f'<li>{escape(item)}</li>' for item in items)}</{tag}>"
+
+
+def image(png: bytes, said: str) -> str:
+    """A picture within the page."""
+    data = b64encode(png).decode()
+    return f'<img alt="{escape(said)}" style="max-width:100%" src="data:image/png;base64,{data}">'
 
 
 def cells(rows: Sequence[Sequence[tuple[str, str]]], side: int) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from equinet import markup
 from equinet.checks import as_function, as_kind
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identity_matrix, matmul
 from equinet.groups.domain import Domain, as_domain
@@ -79,11 +80,23 @@ class Discovered:
             image = images.get(Isometry.translation(row), Isometry.identity(self.output.dim)) ** times * image
         return Isometry(image.matrix, self.output.periods.reduce(image.shift))
 
+    def _repr_html_(self) -> str:
+        return markup.block(
+            markup.table((), [("equivariant under", str(self.strict)), ("invariant under", str(self.invariance))]),
+            markup.quiet(f"on {self.domain}, {self.measured} elements measured"),
+            *(markup.line(line) for line in hidden_lines(self.hidden, self.dtype)),
+            markup.folded("how generators act", markup.table(("element", "on the output"), _pairs(self.images))),
+        )
+
     def __str__(self) -> str:
         lines = [f"{self.strict} on {self.domain}, invariant under {self.invariance} ({self.measured} measured)"]
         lines += [f"  ({g}) acts on the output as ({h})" for g, h in self.images]
         lines += hidden_lines(self.hidden, self.dtype)
         return "\n".join(lines)
+
+
+def _pairs(images: Sequence[tuple[Isometry, Isometry]]) -> list[tuple[str, str]]:
+    return [(str(g), str(h)) for g, h in images]
 
 
 def discover(

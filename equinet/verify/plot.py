@@ -25,8 +25,8 @@ MARKED = 48
 """Grids up to this size have their claimed elements marked."""
 
 
-def plot_report(report: Report, path: str | Path, *, title: str | None = None) -> Path:
-    """Draw a report to an image file.
+def plot_report(report: Report, path: str | Path | None = None, *, title: str | None = None, ax: Any = None) -> Any:
+    """Draw a report.
 
     One panel per point operation A: the error of `x ↦ A x + t` over the shifts t, as a line in one dimension, a heat
     map in two, a row of slices in three. Blue is below the tolerance (holds) and red above (broken), on a logarithmic
@@ -35,21 +35,47 @@ def plot_report(report: Report, path: str | Path, *, title: str | None = None) -
 
     Args:
         report: what to draw.
-        path: the file, its format by its suffix.
+        path: an image file to write, its format by its suffix.
         title: in place of the group and verdict.
+        ax: an `Axes` of a figure of yours, whose place the panels take.
 
     Returns:
-        The path.
+        The figure (that of `ax`, if it is given), or the path where there is one.
+
+    Raises:
+        ValueError: for a suffix that is none of an image.
+        TypeError: for a title that is no text, or `ax` that is none.
     """
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    target = as_target(path, "plot")
-    figure = Figure(layout="constrained")
-    known = sorted(figure.canvas.get_supported_filetypes())
-    if target.suffix[1:].lower() not in known:
-        raise ValueError(f"plot: the suffix of {shown(str(target))} is none of an image: use one of {', '.join(known)}")
     if title is not None and not isinstance(title, str):
         raise TypeError(f"plot: the title is text; got {shown(title)}")
+    if ax is not None and not isinstance(ax, Axes):
+        raise TypeError(f"plot: ax is an Axes of matplotlib, such as plt.subplots()[1]; got {shown(ax)}")
+    target = None if path is None else as_target(path, "plot")
+    figure: Any = Figure(layout="constrained") if ax is None else ax.get_figure(root=True)
+    known = sorted(figure.canvas.get_supported_filetypes())
+    if target is not None and target.suffix[1:].lower() not in known:
+        raise ValueError(f"plot: the suffix of {shown(str(target))} is none of an image: use one of {', '.join(known)}")
+    _draw(report, figure if ax is None else _in_place_of(ax), title)
+    if target is None:
+        return figure
+    figure.savefig(target, dpi=150)
+    return target
+
+
+def _in_place_of(ax: Any) -> Any:
+    """A part of a figure where an `Axes` was."""
+    figure, spec = ax.get_figure(root=True), ax.get_subplotspec()
+    if spec is None:
+        raise ValueError("plot: ax must be one of plt.subplots or add_subplot, which has a place in a grid")
+    ax.remove()
+    figure.set_layout_engine("constrained")
+    return figure.add_subfigure(spec)
+
+
+def _draw(report: Report, figure: Any, title: str | None) -> None:
     parts = report.by_point_operation()
     dense = report.domain.is_finite and len(report.errors) > 2 * len(parts)
     if not dense:
@@ -59,8 +85,12 @@ def plot_report(report: Report, path: str | Path, *, title: str | None = None) -
     else:
         _maps(figure, report, parts)
     figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {_verdict(report)}", fontsize=11)
-    figure.savefig(target, dpi=150)
-    return target
+
+
+def _set_size(figure: Any, width: float, height: float) -> None:
+    """The size that the panels want, of a figure; a part of one has the size of its place."""
+    if hasattr(figure, "set_size_inches"):
+        figure.set_size_inches(width, height)
 
 
 def _verdict(report: Report) -> str:
@@ -93,7 +123,7 @@ def _clip(values: Any, report: Report) -> np.ndarray:
 def _bars(figure: Any, report: Report) -> None:
     items = list(report.errors.items())
     shown = items if len(items) <= BARS else sorted(items, key=lambda item: item[0] not in report.group)[:BARS]
-    figure.set_size_inches(7.5, 1.6 + 0.24 * max(len(shown), 4))
+    _set_size(figure, 7.5, 1.6 + 0.24 * max(len(shown), 4))
     axes = figure.add_subplot()
     low, high = _limits(report)
     places = np.arange(len(shown))
@@ -118,11 +148,11 @@ def _legend(axes: Any, report: Report, direction: str, *, has_outside: bool) -> 
     if has_outside:
         handles.append(Line2D([], [], color="tab:orange", marker="s", linestyle="", label="not claimed"))
     handles.append(Line2D([], [], color="black", linestyle="--", linewidth=1, label=f"tolerance {report.tol:.0e}"))
-    axes.figure.legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
+    axes.get_figure().legend(handles=handles, loc="outside lower center", ncols=3, fontsize=8, frameon=False)
 
 
 def _curves(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, float]]) -> None:
-    figure.set_size_inches(8, 1.4 + 2.0 * len(parts))
+    _set_size(figure, 8, 1.4 + 2.0 * len(parts))
     panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
     low, high = _limits(report)
     for axes, (matrix, part) in zip(panels, parts.items(), strict=True):
@@ -154,7 +184,8 @@ def _maps(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, 
     rows = ceil(len(drawn) / columns)
     wide = (sizes[0] * (sizes[2] + 1)) / sizes[1] if solid else sizes[1] / sizes[0]
     height = 1.5 if solid else 2.3
-    figure.set_size_inches(max(5.5, min(14, 1.8 + columns * (height * wide + 0.5))), 1.6 + rows * (height + 0.45))
+    width = max(5.5, min(14, 1.8 + columns * (height * wide + 0.5)))
+    _set_size(figure, width, 1.6 + rows * (height + 0.45))
     panels = figure.subplots(rows, columns, squeeze=False)
     low, high = (log10(v) for v in _limits(report))
     norm, colours = TwoSlopeNorm(log10(report.tol), low, high), "RdBu_r"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+from equinet import markup
 from equinet.checks import as_target
 from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.domain import Domain
@@ -198,11 +200,28 @@ class Report:
         order = sorted(parts, key=lambda m: (m != Isometry.identity(len(m)).matrix, [[-v for v in row] for row in m]))
         return {matrix: parts[matrix] for matrix in order}
 
-    def plot(self, path: str | Path, *, title: str | None = None) -> Path:
-        """Draw the errors over the shift plane, one panel per point operation, to an image file; see `plot_report`."""
+    def plot(self, path: str | Path | None = None, *, title: str | None = None, ax: Any = None) -> Any:
+        """Draw the errors over the shift plane, one panel per point operation: a figure, or an image file at `path`.
+
+        Args and errors: see `plot_report`. It needs matplotlib.
+        """
         from equinet.verify.plot import plot_report
 
-        return plot_report(self, path, title=title)
+        return plot_report(self, path, title=title, ax=ax)
+
+    def _repr_html_(self) -> str:
+        first, *rest = str(self).splitlines()
+        return markup.block(markup.line(first, bold=True), self._picture(), markup.folded("all figures", _text(rest)))
+
+    def _picture(self) -> str:
+        """The plot as an image within the page; nothing without matplotlib."""
+        try:
+            figure = self.plot()
+        except ModuleNotFoundError:
+            return ""
+        held = BytesIO()
+        figure.savefig(held, format="png", dpi=90)
+        return markup.image(held.getvalue(), f"errors of {self.group} over the shifts of {self.domain}")
 
     def as_dict(self) -> dict[str, Any]:
         """All of the report in plain types."""
@@ -253,6 +272,10 @@ class Report:
 
 def _described(channel: Channel) -> dict[str, Any]:
     return {"channel": channel.index, "part": channel.part or None}
+
+
+def _text(lines: Iterable[str]) -> str:
+    return "".join(map(markup.quiet, lines))
 
 
 def _columns(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> Iterator[str]:

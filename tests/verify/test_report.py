@@ -1,14 +1,17 @@
 """What a report says, writes and draws."""
 
+import html
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from equinet.groups import Isometry
-from equinet.verify import Report, verify
+from equinet.groups.domain import torus
+from equinet.verify import Report, discover, verify
 from tests.verify.functions import T6, Case, case, conv, shifts
 
 
@@ -92,3 +95,33 @@ def test_plots_have_ink(name: str, mode: str, tmp_path: Path) -> None:
 def test_title_and_format(tmp_path: Path) -> None:
     path = measure(case("circular conv")).plot(tmp_path / "figure.svg", title="Shifts of one layer")
     assert "<svg" in path.read_text()
+
+
+def test_a_figure_in_hand_and_in_the_place_of_axes(tmp_path: Path) -> None:
+    report = measure(case("circular conv"), "sweep")
+    figure = report.plot()
+    assert isinstance(figure, Figure) and figure.get_axes()
+    mine = Figure(figsize=(12, 5))
+    left, right = mine.subplots(1, 2)
+    left.plot([0, 1])
+    assert report.plot(ax=right) is mine
+    assert left in mine.axes and right not in mine.axes and len(mine.axes) > 2
+    mine.savefig(tmp_path / "mine.png")
+    with pytest.raises(TypeError, match="plot: ax is an Axes of matplotlib"):
+        report.plot(ax=3)
+    with pytest.raises(ValueError, match="has a place in a grid"):
+        report.plot(ax=mine.add_axes((0.1, 0.1, 0.2, 0.2)))
+
+
+@pytest.mark.parametrize("name", ["circular conv", "1-D slices", "padded pool, even box"])
+def test_reports_as_html(name: str) -> None:
+    report = measure(case(name))
+    page = report._repr_html_()
+    assert html.escape(str(report).splitlines()[0]) in page and "<script" not in page
+    assert "data:image/png;base64," in page and report.verdict.upper() in page
+
+
+def test_what_is_discovered_as_html() -> None:
+    found = discover(lambda x: x[:, ::2], torus(8), channels=1, key=0)
+    page = found._repr_html_()
+    assert str(found.strict) in page and "x+2" in page and "<script" not in page
