@@ -18,7 +18,7 @@ SPREAD := --numprocesses $(WORKERS) --dist worksteal
 # The other runs compile as users do.
 QUICKLY := XLA_FLAGS="$$XLA_FLAGS --xla_cpu_use_fusion_emitters=false"
 
-.PHONY: help test unit test-all test-plain test-jax demo lint format wheel docs bench constraints clean
+.PHONY: help test unit test-all test-plain test-jax test-torch demo lint format wheel docs bench constraints clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
@@ -26,6 +26,7 @@ help:
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
 	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.11.2 PYTHON=python3.12"
+	@echo "make test-torch  what reads PyTorch models, on a version of it: make test-torch TORCH=2.13.0"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
 	@echo "make docs      the site, warnings as errors, in build/docs"
@@ -80,6 +81,13 @@ test-jax:
 	.venv/jax-$(JAX)/bin/python -m pytest $(SPREAD) tests/infer tests/test_declare.py tests/interop \
 		tests/layers/test_formulations.py tests/test_trained.py
 
+# PyTorch is large, so what reads its models is tested in an environment of its own; elsewhere these tests are skipped.
+TORCH ?= 2.13.0
+test-torch:
+	$(PYTHON) -m venv .venv/torch-$(TORCH)
+	.venv/torch-$(TORCH)/bin/python -m pip install --quiet --editable '.[train,dev,interop,torch]' torch==$(TORCH)
+	$(QUICKLY) .venv/torch-$(TORCH)/bin/python -m pytest $(SPREAD) -m '' tests/interop/pytorch tests/test_docs.py
+
 lint: $(DEV)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -112,7 +120,8 @@ constraints:
 	rm -rf .venv/newest
 	$(PYTHON) -m venv .venv/newest
 	.venv/newest/bin/python -m pip install --quiet '.[train,dev,docs,interop]'
-	{ grep '^#' constraints.txt; .venv/newest/bin/python -m pip freeze --exclude equinet-jax; } > constraints.new
+	{ grep '^#' constraints.txt; .venv/newest/bin/python -m pip freeze --exclude equinet-jax; echo torch==$(TORCH); } \
+		> constraints.new
 	mv constraints.new constraints.txt
 
 clean:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from equinet import markup
 from equinet.advise.period import Period, classes, coarsest, likely, period
@@ -14,7 +14,8 @@ from equinet.certify import certify, layer_of
 from equinet.checks import as_choice, as_integers, as_items, shown
 from equinet.groups.domain import MOST_ALONG, Domain, box, plane, torus
 from equinet.groups.fibre import as_channels
-from equinet.layers import Bound, Layer, LayerError
+from equinet.layers import Layer, LayerError
+from equinet.readers import reader_of
 
 MOST_SIZES = 1 << 16
 """Sizes that are tried one by one."""
@@ -118,7 +119,7 @@ def explain(legal: Iterable[int], tried: Sequence[int], first: int) -> tuple[int
 
 
 def legal_sizes(
-    net: Layer | Bound,
+    net: Any,
     require: Require,
     sizes: Iterable[int] = range(8, 257),
     boundary: Literal["torus", "box", "plane"] = "torus",
@@ -131,7 +132,8 @@ def legal_sizes(
     A size at which the network cannot run is not legal.
 
     Args:
-        net: any layer, or one with its variables.
+        net: any layer, or one with its variables, or a `torch.nn.Module`, which is exported again at each size: try
+            few.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; `Requirement` describes
             what a name requires. On a box, point groups are about the centre of the image.
         sizes: the sizes to try. If they show no rule, or none is legal, others are tried until each class of sizes,
@@ -152,6 +154,8 @@ def legal_sizes(
     >>> print(legal_sizes(eq.MaxPool(323), "323Z", range(8, 257), channels=1, dim=1))
     n ≡ 0 (mod 323): none of the sizes tried, 8 to 256; the next is 323
     """
+    reader = reader_of(net)
+    net = net if reader is None else reader.as_layer(net)
     layer = layer_of(net, "legal_sizes")
     as_choice(boundary, ("torus", "box", "plane"), "boundary")
     rule = f"legal_sizes needs sizes of at least 1, up to {MOST_SIZES} of them and none above {MOST_ALONG}"

@@ -25,6 +25,7 @@ from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.ops.arrays import as_dtype
+from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.spans import Span
@@ -41,13 +42,14 @@ def infer(
     domain: Domain,
     channels: int | None = None,
     *,
-    layout: str = "BSC",
+    layout: str | None = None,
     size: int | Sequence[int] | None = None,
     params: Any = None,
     generic: bool = False,
     dtype: Any = jnp.float32,
+    output: str | int | None = None,
 ) -> Certificate:
-    """The symmetry of any JAX function, from its program.
+    """The symmetry of any JAX function, or of a module of PyTorch, from its program.
 
     The function is traced with `jax.make_jaxpr`. The rule of each operation determines how isometries of the input act
     on its result, as the declaration of a layer does for `certify`. The certificate is a lower bound that holds for
@@ -57,12 +59,15 @@ def infer(
 
     Args:
         fn: a function of one array that closes over its parameters: a Flax or Equinox model, or any function.
+            Or a `torch.nn.Module` in evaluation mode: no values are read, and the claim is for all its parameters
+            (`equinet.interop.from_torch`).
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)`. On the plane, padding and the ends of the array
             have no effect.
         channels: of the input, unless fn is a network with its variables, which tell it.
         layout: the axes of input and output: B for the batch, S for all spatial axes, C for the channels. "BSC" is
             `[batch, *spatial, channels]`, "BCS" puts channels first, "CS" is one example with channels first. An output
-            without spatial axes has batch and channels in this order.
+            without spatial axes has batch and channels in this order. The default is "BSC", and "BCS" for a module
+            of PyTorch.
         size: the size at which to trace along infinite axes, an int or one per axis. The model must run at this
             size, and its strides should divide it.
         params: a pytree of parameters, or of their shapes (`jax.eval_shape`). The function is then called as
@@ -71,10 +76,12 @@ def infer(
             count: the symmetry of a kernel or a table of positions that happens to be symmetric is part of the claim,
             which is then about this function only.
         dtype: of the input.
+        output: the key, field or number of one array, if a module of PyTorch returns several.
 
     Raises:
         TypeError: if fn is no function, domain is no `Domain`, or nothing tells the number of channels.
-        ValueError: for an unknown layout, or an infinite domain without a size.
+        ValueError: for an unknown layout, or an infinite domain without a size; for a module of PyTorch in training
+            mode, or one that cannot be read: the message names the operation and its submodule.
 
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
@@ -90,10 +97,18 @@ def infer(
     if isinstance(channels, Fibre):
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
     channels = as_channels(channels, "infer", network=fn, sizes=domain.sizes)
-    as_choice(layout, LAYOUTS, "infer: a layout")
+    reader = reader_of(fn)
+    asked = ("BSC" if reader is None else reader.LAYOUT) if layout is None else layout
+    layout = str(as_choice(asked, LAYOUTS, "infer: a layout"))
     as_flag(generic, "infer: generic")
     dtype = as_dtype(dtype, "infer")
     sizes = _sizes(domain, size)
+    if reader is not None:
+        if params is not None:
+            raise ValueError("infer: a module of PyTorch has its parameters: leave out params=")
+        fn, params = reader.program(fn, _shape(layout, sizes, int(channels)), output)
+    elif output is not None:
+        raise ValueError(f"infer: output={output!r} is for modules of PyTorch; take that output in the function")
     start = changed(Field.input(domain, channels), trial=Trial.input(domain, channels, sizes))
     value, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
     field = _as_output(value, domain.dim, layout)
@@ -101,6 +116,12 @@ def infer(
     if value.dim <= MOST_AXES and field.strict != value.field.strict:
         ledger += (Row(("output",), f"read as {layout}", value.field, field, _read_otherwise),)
     return Certificate(domain, channels, field.with_rows(ledger))
+
+
+def _shape(layout: str, sizes: Sequence[int], channels: int) -> tuple[int, ...]:
+    """The shape of an input in a layout."""
+    counts = {"B": (BATCH,), "S": tuple(sizes), "C": (channels,)}
+    return tuple(n for part in layout for n in counts[part])
 
 
 def _read_otherwise(before: Field, lost: Lost) -> str:
@@ -149,13 +170,12 @@ def _pushed(
 ) -> tuple[Value, list[Step]]:
     """A function's output, and the steps that led to it."""
     channels = start.channels
-    counts = {"B": (BATCH,), "S": tuple(sizes), "C": (channels,)}
     digits: dict[str, Layout] = {
         "B": ((Digit(BATCH),),),
         "S": tuple((Digit(n, i),) for i, n in enumerate(sizes)),
         "C": ((Digit(channels),),),
     }
-    shape = tuple(n for part in layout for n in counts[part])
+    shape = _shape(layout, sizes, channels)
     held = jax.eval_shape(lambda given: given, params)
     like = jax.ShapeDtypeStruct(shape, dtype)
     try:

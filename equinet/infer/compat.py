@@ -17,6 +17,8 @@ from jax import lax
 
 _LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _HERE = str(Path(__file__).resolve().parent.parent)
+_READERS = (str(Path(_HERE, "interop", "torch")),)
+"""Where programs of other frameworks are read: the lines of their models are in no frame of ours."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +121,12 @@ class Equation:
     @cached_property
     def sources(self) -> tuple[str, str]:
         """The innermost line outside installed libraries and equinet that it comes from, and the one outside the
-        former; empty if there is none."""
+        former; empty if there is none, and in a program that was read from another framework."""
         traceback = self.eqn.source_info.traceback
         frames = list(traceback.frames) if traceback is not None else []
         outside = [f for f in frames if not any(str(f.file_name).startswith(library) for library in _LIBRARIES)]
+        if outside and str(outside[0].file_name).startswith(_READERS):
+            return "", ""
         users = [f for f in outside if not str(f.file_name).startswith(_HERE)]
         shown = [next(iter(found), None) for found in (users, outside)]
         mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)

@@ -1,7 +1,7 @@
-"""equinet layers as Flax modules, and Flax modules and plain functions as equinet layers.
+"""Models of other frameworks as equinet layers, and layers as Flax modules.
 
 Nothing here is re-exported by `equinet`. What concerns Flax needs the extra `interop`
-(`pip install equinet-jax[interop]`), and imports it when it is first asked for.
+(`pip install equinet-jax[interop]`), and imports it when it is first asked for; `from_torch` needs the extra `torch`.
 """
 
 from importlib import import_module
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from equinet.interop.function import from_fn as from_fn
 from equinet.interop.recognise import as_layer as as_layer
+from equinet.interop.torch import from_torch as from_torch
 
 if TYPE_CHECKING:
     from equinet.interop.linen import from_linen as from_linen

@@ -6,11 +6,13 @@ from typing import Any
 
 from equinet.checks import is_function, shown
 from equinet.interop.function import from_fn
+from equinet.interop.torch import from_torch
 from equinet.layers import Bound, Layer
+from equinet.readers import reader_of
 
 
 def as_layer(model: Any, *, size: int = 64) -> Layer:
-    """A layer, a bound network, a Linen or NNX module, or a function of one array as a layer.
+    """A layer, a bound network, a Linen, NNX or PyTorch module, or a function of one array as a layer.
 
     Libraries are recognised by the module of a class, so none is imported that the model does not come from.
 
@@ -37,8 +39,10 @@ def as_layer(model: Any, *, size: int = 64) -> Layer:
         from equinet.interop.nnx import from_nnx
 
         return from_nnx(model, size=size)
+    if reader_of(model) is not None:
+        return from_torch(model, size=size)
     if is_function(model):
         return from_fn(model, size=size)
     raise TypeError(
-        f"a network is an equinet layer, a Linen or NNX module, or a function of one array; got {shown(model)}"
+        f"a network is an equinet layer, a Linen, NNX or PyTorch module, or a function of one array; got {shown(model)}"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from equinet.checks import as_flag, as_items, shown
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain, as_domain
+from equinet.readers import reader_of
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Action, Claim, read_claim
@@ -88,7 +90,8 @@ def verify(
 
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch: any callable, or `net.bind(variables)`, which
-            is compiled once per network, whatever the weights.
+            is compiled once per network, whatever the weights. Or a `torch.nn.Module` in evaluation mode, which runs
+            in PyTorch, channels first.
         claim: a certificate (any object with `domain`, `channels`, `strict`, `action`, `output`), or a `SpaceGroup`.
         domain: the domain of a `SpaceGroup` claim, or the canvas of a claim on an infinite one.
         mode: one of `MODES`.
@@ -135,6 +138,9 @@ def verify(
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"unknown mode {shown(mode)}: choose one of {', '.join(MODES)}")
     options = as_options(Options(key, batch, trials, dtype, jit, chunk, memory, tol, inputs, progress), "verify")
+    reader = reader_of(fn)
+    if reader is not None:
+        fn, options = reader.as_function(fn, options.dtype), replace(options, jit=False)
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre, fn, options.inputs)
     if mode == "shared" and not options.jit:
         raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")
