@@ -329,11 +329,14 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
 
     Raises:
         TypeError: if neither tells it.
-        ValueError: if the network's variables do not tell it.
+        ValueError: if the network's variables do not tell it, or the inputs are no such array.
     """
     shape = getattr(inputs, "shape", ())
-    if len(shape) > 1:
+    if len(shape) == len(sizes) + 2:
         return shape[-1]
+    if shape:
+        wanted = ", ".join("size" if n is None else str(n) for n in sizes)
+        raise ValueError(f"{asker}: inputs are examples [n, {wanted}, channels]; got shape {shape}")
     tell = getattr(network, "input_channels", None)
     if tell is None:
         raise TypeError(

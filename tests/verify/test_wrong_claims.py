@@ -86,7 +86,7 @@ def variables(kind: str, seed: int, wrong: bool) -> dict[str, Any]:
     which = np.arange(6) == seed % 6
     made = {"gain": gain, "mask": (mask if wrong else np.full(mask.shape, mask[0]))[None, :, None]}
     params = {name: jnp.asarray(value, jnp.float32) for name, value in made.items()}
-    return {"params": ({**params, "which": jnp.asarray(which)},), "state": ((),)}
+    return {"params": {"0_said": {**params, "which": jnp.asarray(which)}}, "state": {}}
 
 
 def claimed(kind: str, *after: Layer) -> tuple[Layer, eq.Domain, eq.Certificate]:
@@ -100,8 +100,7 @@ def reports(kind: str, mode: str, wrong: bool, seeds: range, **options: Any) -> 
     found = []
     for seed in seeds:
         made = variables(kind, seed, wrong)
-        params = (*made["params"], *((),) * len(after))
-        fn = net.bind({"params": params, "state": ((),) * len(params)})
+        fn = net.bind(made)
         found.append(verify(fn, certificate, mode=mode, key=seed, **options))
     return found
 
@@ -246,7 +245,7 @@ def test_inputs_of_the_users_own() -> None:
     assert verify(jnp.tanh, shifts, LINE, key=0, inputs=bright - 8).passed
     assert discover(fn, LINE, channels=1, key=0).strict.lattice == eq.Lattice.full(1)
     assert STEP not in discover(fn, LINE, channels=1, key=0, inputs=bright).strict
-    with pytest.raises(ValueError, match=r"inputs are examples \[n, 12, 1\]; got shape \(5, 12\)"):
+    with pytest.raises(ValueError, match=r"inputs are examples \[n, 12, channels\]; got shape \(5, 12\)"):
         verify(fn, shifts, LINE, key=0, inputs=bright[..., 0])
     with pytest.raises(ValueError, match="inputs hold NaN or inf"):
         verify(fn, shifts, LINE, key=0, inputs=bright * np.nan)
