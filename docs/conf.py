@@ -5,6 +5,8 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
+from equinet.models import MODELS
+
 project = "equinet"
 author = "The equinet authors"
 copyright = author
@@ -43,6 +45,7 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
     ("py:class", r"equinet\.declare\.Function"),  # a type variable
+    ("py:class", r"Down|Way|Padding|Readout|Norm|Group|Match"),  # choices, which the text of each model lists
     ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib)\..*"),
 ]
 
@@ -54,4 +57,6 @@ def _whole_property(app: Sphinx, what: str, name: str, obj: Any, options: Any, l
 
 
 def setup(app: Sphinx) -> None:
+    for model in MODELS.values():  # their source does not name the keywords that all models share
+        vars(model).pop("__wrapped__", None)
     app.connect("autodoc-process-docstring", _whole_property, priority=900)
