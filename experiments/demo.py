@@ -145,7 +145,8 @@ def split_readout(outcome: Outcome) -> tuple[eq.Layer, dict[str, object]]:
     if not isinstance(net, eq.Sequential):
         raise TypeError(f"expected a Sequential that ends in a readout, got {type(net).__name__}")
     end = next(i for i, layer in enumerate(net.layers) if isinstance(layer, READOUTS))
-    return eq.Sequential(*net.layers[:end]), {part: leaves[:end] for part, leaves in variables.items()}
+    rest = eq.Sequential(*net.layers[:end])
+    return rest, {part: {key: tree[key] for key in rest.keys if key in tree} for part, tree in variables.items()}
 
 
 def short(group: eq.SpaceGroup) -> str:

@@ -39,8 +39,9 @@ def deviation_by_layer(
 
 
 def _after_each(net: eq.Sequential, variables: dict[str, Any], x: jax.Array) -> Iterator[tuple[str, jax.Array]]:
+    parts = {part: net.parts(tree) for part, tree in variables.items()}
     for place, layer in enumerate(net.layers):
-        x = jax.jit(layer.apply)({part: leaves[place] for part, leaves in variables.items()}, x)
+        x = jax.jit(layer.apply)({part: own[place] for part, own in parts.items()}, x)
         yield f"{place} {layer}", x
 
 

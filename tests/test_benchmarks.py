@@ -177,7 +177,7 @@ def test_ways_run() -> None:
     assert by_weights["kernel"].shape == (3, 3, 3, 2)
     assert by_input.shape == (2, 4, 4, 3)
     stepped: Any = networks.step_of(net, 2)()
-    assert stepped[0][0]["kernel"].shape == (3, 3, 3, 2)
+    assert stepped[0]["0_conv"]["kernel"].shape == (3, 3, 3, 2)
     for dtype in ("float32", "bfloat16"):
         step, arguments = networks.traced_step(net, 2, dtype)
         assert {leaf.dtype.name for leaf in jax.tree.leaves(jax.eval_shape(step, *arguments)[0])} == {dtype}

@@ -35,6 +35,7 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
     """Define the flags, parse the command line, call `main`, and end the program with a status: see above."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__  # where absl looks for the text of --help
     try:
         define_flags()  # that of a config looks into files of flags
     except flags.Error as error:

@@ -41,7 +41,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"equinet {name}: {missing(error)}", file=sys.stderr)
         raise SystemExit(2) from None
     sys.argv = [f"equinet {name}", *given[1:]]
-    sys.modules["__main__"].__doc__ = command.__doc__  # where absl looks for the text of --help
     run(command.main, command.define_flags)
 
 

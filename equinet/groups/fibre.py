@@ -331,7 +331,7 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
         TypeError: if neither tells it.
         ValueError: if the network's variables do not tell it, or the inputs are no such array.
     """
-    shape = getattr(inputs, "shape", ())
+    shape: tuple[int, ...] = getattr(inputs, "shape", ())
     if len(shape) == len(sizes) + 2:
         return shape[-1]
     if shape:
