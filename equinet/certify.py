@@ -27,7 +27,7 @@ def certify(net: Layer | Bound, domain: Domain, channels: int | None = None) -> 
             Not needed if the network has its variables, which tell it.
 
     Raises:
-        TypeError: if net is no layer, domain is no `Domain`, or nothing tells the number of channels.
+        TypeError: if net is no layer or domain is no `Domain`.
         LayerError: if the network cannot run on such an input, naming the layer.
         ValueError: if the domain is too large for its nodes to be listed.
 

@@ -144,7 +144,7 @@ def legal_sizes(
         of: which group must contain it, "strict", "orbit" or "invariance".
 
     Raises:
-        TypeError: if net is no layer, or nothing tells the number of channels.
+        TypeError: if net is no layer.
         ValueError: if the requirement cannot be read, the boundary is unknown or there are no sizes.
 
     >>> import equinet as eq

@@ -190,7 +190,7 @@ def suggest(
         suggestions, but the reason and what else would help: another size, boundary or readout, or a group network.
 
     Raises:
-        TypeError: if net is no layer, or nothing tells the number of channels.
+        TypeError: if net is no layer.
         ValueError: if the requirement cannot be read or is about another dimension.
         LayerError: if the network cannot run on the domain, and no edit was found.
     """

@@ -7,6 +7,7 @@ operation moves. Sizes add and multiply as fibres do, so a fibre *is* an integer
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import accumulate
@@ -306,7 +307,6 @@ def as_channels(
         network, sizes, inputs: see `told_channels`.
 
     Raises:
-        TypeError: if it is None, and nothing tells it.
         ValueError: for anything else, or if the network's variables do not tell it.
     """
     if channels is None:
@@ -327,22 +327,26 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
         sizes: of the input's axes, None where they are infinite.
         inputs: examples `[n, *sizes, channels]`, or None.
 
+    Returns:
+        That number; 1, with a warning, where neither tells it.
+
     Raises:
-        TypeError: if neither tells it.
         ValueError: if the network's variables do not tell it, or the inputs are no such array.
     """
-    shape: tuple[int, ...] = getattr(inputs, "shape", ())
-    if len(shape) == len(sizes) + 2:
+    shape = tuple(getattr(inputs, "shape", ()))
+    if shape and len(shape) == len(sizes) + 2:
         return shape[-1]
     if shape:
         wanted = ", ".join("size" if n is None else str(n) for n in sizes)
         raise ValueError(f"{asker}: inputs are examples [n, {wanted}, channels]; got shape {shape}")
     tell = getattr(network, "input_channels", None)
     if tell is None:
-        raise TypeError(
-            f"{asker} needs the number of input channels: say it, such as channels=3, or give a network with its "
-            f"weights, net.bind(variables), which tells it"
+        warnings.warn(
+            f"{asker} is not told the number of input channels and takes 1: say it, such as channels=3, or give a "
+            f"network with its weights, net.bind(variables), which tells it",
+            stacklevel=4,
         )
+        return 1
     return tell(sizes)
 
 

@@ -79,7 +79,7 @@ def infer(
         output: the key, field or number of one array, if a module of PyTorch returns several.
 
     Raises:
-        TypeError: if fn is no function, domain is no `Domain`, or nothing tells the number of channels.
+        TypeError: if fn is no function or domain is no `Domain`.
         ValueError: for an unknown layout, or an infinite domain without a size; for a module of PyTorch in training
             mode, or one that cannot be read: the message names the operation and its submodule.
 
@@ -96,10 +96,12 @@ def infer(
     as_domain(domain, "infer")
     if isinstance(channels, Fibre):
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
-    channels = as_channels(channels, "infer", network=fn, sizes=domain.sizes)
     reader = reader_of(fn)
     asked = ("BSC" if reader is None else reader.LAYOUT) if layout is None else layout
     layout = str(as_choice(asked, LAYOUTS, "infer: a layout"))
+    if channels is None and "C" not in layout:
+        channels = 1  # an array without channels
+    channels = as_channels(channels, "infer", network=fn, sizes=domain.sizes)
     as_flag(generic, "infer: generic")
     dtype = as_dtype(dtype, "infer")
     sizes = _sizes(domain, size)

@@ -92,7 +92,7 @@ def read_claim(
 
     Raises:
         ValueError: if the claim says nothing about its domain, or contradicts the one given.
-        TypeError: if it is neither a group nor has `domain`, `strict` and `action`, or nothing tells the channels.
+        TypeError: if it is neither a group nor has `domain`, `strict` and `action`.
     """
     for name, given in (("action", action), ("fibre", fibre)):
         if given is not None:

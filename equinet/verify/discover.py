@@ -137,7 +137,6 @@ def discover(
         batch, trials, dtype, jit, chunk, memory, tol, inputs, progress: as for `verify`.
 
     Raises:
-        TypeError: if nothing tells the number of channels.
         ValueError: if the domain is infinite, or as for `verify`.
         FloatingPointError: if the function returns NaN or inf.
 

@@ -121,7 +121,6 @@ def verify(
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 
     Raises:
-        TypeError: if nothing tells the number of channels.
         ValueError: for an unknown mode, a domain of the wrong dimension, an action that leaves the output grid, a
             function that does not keep the batch, or one element that takes more than `memory`.
         FloatingPointError: if the function returns NaN or inf.
