@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from equinet.declare import declaration
@@ -14,6 +15,7 @@ from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import nothing
+from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.primitives import NoRule, called, operand, row_of
 from equinet.infer.regions import push_declared
@@ -74,7 +76,7 @@ class Interpreter:
         if len(constants) == len(arguments):
             return list(folded(equation, constants))
         if all(0 in shape for shape in equation.shapes):
-            return [Constant(shape, None, (False,) * len(shape)) for shape in equation.shapes]
+            return [_empty(var.aval) for var in equation.outputs]
         arguments = [_with_still_channels(equation, a, arguments) for a in arguments]
         try:
             results = self._apply(equation, arguments)
@@ -128,7 +130,8 @@ class Interpreter:
                 return [result]
         at_ends = all(isinstance(a, Constant | Ends) for a in arguments)
         shows_ends = row.sees_ends and not at_ends
-        arguments = [a if shows_ends and isinstance(a, Ends) else settled(a) for a in arguments]
+        runs = row.control is not None
+        arguments = [a if (shows_ends and isinstance(a, Ends)) or runs else settled(a) for a in arguments]
         results = [_with_common_choices(equation, arguments, a) for a in self._by_rule(equation, arguments)]
         results = [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
         return [Ends(a) if at_ends and isinstance(a, Value) else a for a in results]
@@ -140,7 +143,7 @@ class Interpreter:
             return push_declared(region, equation, arguments, self.source, self.runs)
         control = row.control
         if control is not None:
-            return self._inside(equation, lambda: [*control(equation, arguments, self._run_settled)])
+            return self._inside(equation, lambda: [*control(equation, arguments, self._run_known)])
         if row.rule is None:
             raise NoRule(
                 f"no rule for the primitive {equation.name} ({self._place_of(equation)[1]}): give it one with "
@@ -148,9 +151,9 @@ class Interpreter:
             )
         return row.rule(equation, arguments)
 
-    def _run_settled(self, program: Program, arguments: Sequence[Atom]) -> list[Atom]:
-        """The values of a program's outputs, none of them a spectrum."""
-        return [settled(a) for a in self.run(program, arguments)]
+    def _run_known(self, program: Program, arguments: Sequence[Atom | Spectrum]) -> list[Atom | Spectrum]:
+        """The values of a program's outputs, which a loop or a branch hands on: spectra too, but no ends."""
+        return [a.value if isinstance(a, Ends) else a for a in self.run(program, arguments)]
 
     def _record(self, equation: Equation, arguments: Sequence[Held], results: Sequence[Held], gap: str) -> None:
         before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Ends)]
@@ -158,6 +161,11 @@ class Interpreter:
         if before and after:
             constants = [a for a in arguments if isinstance(a, Constant)]
             self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))
+
+
+def _empty(aval: Any) -> Constant:
+    """An array without elements: all of them are known."""
+    return Constant(tuple(aval.shape), Lazy(lambda: jnp.zeros(aval.shape, aval.dtype)), (False,) * len(aval.shape))
 
 
 def _with_still_channels(equation: Equation, argument: Held, arguments: Sequence[Held]) -> Held:

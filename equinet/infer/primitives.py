@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from equinet.infer.ledger import Step
 
 Rule = Callable[[Equation, Sequence[Any]], Sequence[Atom | Ends]]
-Run = Callable[[Program, Sequence[Atom]], list[Atom]]
-Control = Callable[[Equation, Sequence[Atom], Run], Sequence[Atom]]
+Run = Callable[[Program, Sequence[Atom | Spectrum]], list[Atom | Spectrum]]
+Control = Callable[[Equation, Sequence[Atom | Spectrum], Run], Sequence[Atom | Spectrum]]
 Spectral = Callable[[Equation, Sequence[Held]], Spectrum | Value | None]
 Flags = tuple[bool, ...]
 Shape = tuple[int, ...]

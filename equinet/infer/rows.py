@@ -36,7 +36,7 @@ def picked(value: Value, array_axis: int, rows: np.ndarray, fill: float = 0.0) -
         return _picked_endless(value, array_axis, axis, rows) or _held_rows(value, array_axis, axis, len(rows))
     if value.dim > MOST_AXES:
         return picked(freed(value, [array_axis]), array_axis, rows, fill)
-    value = _filled(value, fill) if (rows == FILL).any() else value
+    value = _filled(value, fill, axis) if (rows == FILL).any() else value
     maximum = None if value.maximum is None else picked(value.maximum, array_axis, rows, fill)
     table = value.tables[axis].pick(rows)
     return replace(retabled(replace(value, maximum=None), array_axis, axis, table, len(rows)), maximum=maximum)
@@ -85,11 +85,16 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
     )
 
 
-def _filled(value: Value, fill: float) -> Value:
-    """The same value, ready to read a constant of the given value."""
+def _filled(value: Value, fill: float, axis: int) -> Value:
+    """The same value, ready to read a constant of the given value along an axis."""
     if not same_number(value.fill, fill) and any(table.has_constants for table in value.tables):
         value = value.restem()
-    if value.factor != 1 or (value.kind == "sum" and fill) or (value.kind == "max" and fill >= 0):
+    keeps_zero = same_number(fill, 0.0)
+    if keeps_zero and value.factor < 0 and value.kind != "max":
+        # A zero that is put beside the nodes has no sign of theirs.
+        negative = with_item(value.tables, axis, value.tables[axis].scaled(-1.0))
+        value = replace(value, factor=-value.factor, tables=negative, kind="sum")
+    if (value.factor != 1 and not keeps_zero) or (value.kind == "sum" and fill) or (value.kind == "max" and fill >= 0):
         value = value.restem()
     return replace(value, fill=fill)
 

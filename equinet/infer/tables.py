@@ -105,6 +105,8 @@ class Table:
     def pick(self, rows: np.ndarray) -> Table:
         """The rows with the given numbers, `FILL` for a constant; on a finite axis."""
         there = rows != FILL
+        if not there.any():
+            return Table(np.full((len(rows), 1), FILL), np.ones((len(rows), 1)))
         nodes = np.where(there[:, None], self.nodes[rows], FILL)
         weights = np.where(there[:, None], self.weights[rows], 0.0)
         weights[~there, 0] = 1.0

@@ -7,7 +7,7 @@ A `Constant` does not depend on the network's input. A `Value` does; it says how
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import copysign, prod
@@ -197,6 +197,7 @@ class Value:
         extents: per grid axis its size in this program (that of the traced array, where the grid is infinite).
         layout: the digits of each array axis.
         canvas: per grid axis, where its nodes lie in the traced input; see `Strip`.
+        stencil: the stem as a weighted sum of translates of earlier ones, if it is known as one.
         maximum: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
         memo: other forms of this very value, so that each is made once and its pieces are known to belong together.
     """
@@ -211,6 +212,7 @@ class Value:
     token: object = field(default_factory=object)
     maximum: Value | None = None
     canvas: tuple[Strip, ...] = ()
+    stencil: Stencil | None = None
     memo: dict[Any, Value] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -334,6 +336,17 @@ class Value:
 
 
 @dataclass(frozen=True, eq=False)
+class Stencil:
+    """A weighted sum of translates of stems: y[p] = Σ K[s] x[p − s], over all its stems x.
+
+    Attributes:
+        terms: for each stem a value over it, of which the stem alone is meant, and the weight K[s] of each shift s.
+    """
+
+    terms: tuple[tuple[Value, Mapping[tuple[int, ...], float]], ...]
+
+
+@dataclass(frozen=True, eq=False)
 class Ends:
     """An array that depends on nothing but the ends of an infinite axis: what isometries move is not in it.
 
@@ -356,15 +369,22 @@ Frequencies = tuple[int | None, ...]
 class Spectrum:
     """An array in which some grid axes are Fourier transformed: a translation by t turns entry κ by exp(−2πi κ t / n).
 
+    Its entries are numbers X(κ) of a function X of all frequencies. An operation B of the point group puts X(Bᵀκ) in
+    the place of X(κ): it moves entries, and takes conjugates where the one at −κ alone is in the array.
+
     Attributes:
         value: the array; transformed axes are free in its layout, their translations are those of a grid axis without
-            digits.
+            digits, and so are their point operations, which are those of X.
         axes: per array axis, the grid axis that it is the transform of and the frequency κ of each entry (None for
             one that is zero); or None.
+        half: the grid axis of which half of the frequencies are kept, since X(−κ) is the conjugate of X(κ); or None.
+        whole: stands for X: the entries of two spectra with one token are those of one function.
     """
 
     value: Value
     axes: tuple[tuple[int, Frequencies] | None, ...]
+    half: int | None = None
+    whole: object = field(default_factory=object)
 
     @property
     def shape(self) -> tuple[int, ...]:

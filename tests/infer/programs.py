@@ -223,6 +223,7 @@ ONE: dict[Draw, float] = {
     contractions.channel_attention: 0.5,
     contractions.products: 0.7,
     contractions.fourier: 2,
+    contractions.stencil: 2,
     control.wrapped: 2.5,
     control.scanned: 1.5,
     control.mapped: 1,

@@ -205,6 +205,21 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "stencils",
+        ("add", "sub"),
+        (
+            Inside(lambda x: jnp.roll(y := jnp.tanh(x), 1, 1) + x + jnp.roll(y, -1, 1)),
+            Inside(jax.grad(lambda x: jnp.sum((jnp.roll(x, 1, 1) - x) ** 2 + x**4))),
+        ),
+        (
+            Outside(lambda x: jnp.roll(y := x**2, 1, 1) + x + 2 * jnp.roll(y, -1, 1), ONE, flips=True),
+            Outside(
+                lambda x: jnp.roll(y := x**2, 1, 1) + x + jnp.roll(y, -2, 1), [1.0, 2, 0, 5, 0, 0, 3, 0], flips=True
+            ),
+            Outside(jax.grad(lambda x: jnp.sum((jnp.roll(x, 1, 1) - x) ** 3 + x**4)), ONE, flips=True),
+        ),
+    ),
+    Rule(
         "maxima of two",
         ("max", "min"),
         (
@@ -401,14 +416,36 @@ RULES: tuple[Rule, ...] = (
         ("fft",),
         (
             Inside(
+                lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1) * table(1, 2, 3, 4, 5).astype(jnp.complex64), 8, axis=1)
+            ),
+            Inside(
                 lambda x: jnp.fft.irfft(
-                    jnp.fft.rfft(x, axis=1) * table(1, 2, 3, 4, 5).astype(jnp.complex64), 8, axis=1
+                    jnp.fft.rfft(x, axis=1) * (1j * table(0, 1, 2, 3, 0).astype(jnp.complex64)), 8, axis=1
                 ),
                 "Z (index 1)",
             ),
+            Inside(lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1).at[:, 0].set(0), 8, axis=1)),
+            Inside(
+                lambda x: jnp.real(jnp.fft.rfft(x, axis=1) * jnp.conj(jnp.fft.rfft(x, axis=1))).sum(1), "Z (index 1)"
+            ),
             Inside(lambda x: jnp.abs(jnp.fft.fft(x, axis=1)).sum(1), "Z (index 1)"),
         ),
-        (Outside(lambda x: jnp.real(jnp.fft.fft(x, axis=1))[:, 1], ONE, moved=None),),
+        (
+            Outside(lambda x: jnp.real(jnp.fft.fft(x, axis=1))[:, 1], ONE, moved=None),
+            Outside(lambda x: jnp.real(jnp.fft.ifft(jnp.conj(jnp.fft.fft(x, axis=1)), axis=1)), ONE),
+            Outside(
+                lambda x: jnp.fft.irfft(
+                    jnp.fft.rfft(x, axis=1) * (1j * table(0, 1, 2, 3, 0).astype(jnp.complex64)), 8, axis=1
+                ),
+                ONE,
+                flips=True,
+            ),
+            Outside(
+                lambda x: jnp.imag(jnp.fft.ifft(jnp.fft.fft(x, axis=1).at[:, 1].set(0), axis=1)),
+                [1.0, 2, 0, 5, 0, 0, 3, 0],
+                flips=True,
+            ),
+        ),
     ),
     Rule(
         "loops and branches",

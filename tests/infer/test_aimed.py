@@ -16,6 +16,8 @@ from tests.infer.aimed.parameters import PARAMETERS, OfParameters
 from tests.infer.aimed.plane import PLANE
 from tests.infer.aimed.reducers import REDUCERS
 from tests.infer.aimed.scatters import SCATTERS
+from tests.infer.aimed.spectra import SPECTRA
+from tests.infer.aimed.stencils import STENCILS
 from tests.infer.aimed.weights import WEIGHTS, ZEROS
 from tests.infer.claims import equivariant, invariant
 from tests.infer.oracle import EVERY_KIND, evaluate, infer, judge, refuted
@@ -30,6 +32,8 @@ FINITE = {
     "weights": WEIGHTS,
     "zeros": ZEROS,
     "reducers": REDUCERS,
+    "spectra": SPECTRA,
+    "stencils": STENCILS,
 }
 SIZE = 32
 """Nodes along each axis of an array that stands for a part of the plane."""

@@ -13,6 +13,7 @@ from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Primitive, enter
 from equinet.infer.rows import strided
+from equinet.infer.rules import spectra
 from equinet.infer.tables import Table, interleaved, stacked
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, plain, retabled
@@ -239,6 +240,14 @@ def _why_joined(step: Step) -> str:
 
 
 enter(
-    Primitive("concatenate", _concatenate, fibres="together", sees_ends=True, moves=True, reason=_why_joined),
-    Primitive("stack", _stack, moves=True),
+    Primitive(
+        "concatenate",
+        _concatenate,
+        spectral=spectra.beside,
+        fibres="together",
+        sees_ends=True,
+        moves=True,
+        reason=_why_joined,
+    ),
+    Primitive("stack", _stack, spectral=spectra.beside, moves=True),
 )

@@ -8,6 +8,7 @@ What decides on the number of turns, or on a branch, must stay as it is under th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,9 +20,12 @@ from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import NoRule, Primitive, Run, enter, operand
 from equinet.infer.rows import picked
 from equinet.infer.rules.concatenation import concatenated, with_new_axis
-from equinet.infer.values import Atom, Constant, Digit, Operand, Value
+from equinet.infer.rules.spectra import in_common, settled
+from equinet.infer.values import Atom, Constant, Digit, Operand, Spectrum, Value
 from equinet.infer.views import freed, unmoved
 
+Carried = Atom | Spectrum
+"""What a loop carries on, and a branch gives: a spectrum is one in every turn, if its frequencies stay the same."""
 UNROLLED = 64
 """Turns of a loop that are followed one by one; of a longer loop, what every turn keeps."""
 COUNTED = 1024
@@ -30,7 +34,7 @@ SETTLED = 64
 """Rounds after which a loop that keeps losing symmetry is given up."""
 
 
-def _scan(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[Atom]:
+def _scan(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequence[Carried]:
     body, length = Program.of(equation.params["jaxpr"]), equation.params["length"]
     same, carried = equation.loop()
     fixed, carry, rows = arguments[:same], arguments[same : same + carried], arguments[same + carried :]
@@ -44,13 +48,15 @@ def _scan(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[A
     return [*carry, *(_repeated(out, length) for out in results[carried:])]
 
 
-def _kept_by_turns(carry: Sequence[Atom], turn: Callable[[Sequence[Atom]], Sequence[Atom]]) -> Sequence[Atom]:
+def _kept_by_turns(
+    carry: Sequence[Carried], turn: Callable[[Sequence[Carried]], Sequence[Carried]]
+) -> Sequence[Carried]:
     """What holds of the values that a loop carries on, however often it turns.
 
     The greatest fixed point below what holds before the first turn: from `v ← v or turn(v)`, either of which it may be,
     until nothing more is lost. Groups shrink, so it ends; but for views that change with each turn, which are given up.
     """
-    now: Sequence[Atom] = [pointwise(c, "any") if isinstance(c, Value) else c for c in carry]
+    now: Sequence[Carried] = [pointwise(c, "any") if isinstance(c, Value) else c for c in carry]
     for _ in range(SETTLED):
         either = [_in_view(a, _either(a, b)) for a, b in zip(now, turn(now), strict=True)]
         if all(_same(a, b) for a, b in zip(now, either, strict=True)):
@@ -59,7 +65,7 @@ def _kept_by_turns(carry: Sequence[Atom], turn: Callable[[Sequence[Atom]], Seque
     raise NoRule(f"after {SETTLED} turns the loop still loses symmetry")
 
 
-def _while(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[Atom]:
+def _while(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequence[Carried]:
     params = equation.params
     test, body = Program.of(params["cond_jaxpr"]), Program.of(params["body_jaxpr"])
     n, m = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
@@ -78,7 +84,7 @@ def _while(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[
     # What the body hands on as it is stays what it is; of the rest, the number of turns decides.
     still = [out is var for out, var in zip(body.outputs, body.inputs[m - n :], strict=True)]
 
-    def decided(values: Sequence[Atom], now: Sequence[Atom]) -> list[Atom]:
+    def decided(values: Sequence[Carried], now: Sequence[Carried]) -> list[Carried]:
         (going,) = run(test, [*to_test, *now])
         return [a if same else _decided(a, going) for a, same in zip(values, still, strict=True)]
 
@@ -90,40 +96,40 @@ def _while(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[
     return decided(kept, kept)
 
 
-def _cond(equation: Equation, arguments: Sequence[Atom], run: Run) -> Sequence[Atom]:
+def _cond(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequence[Carried]:
     which, *operands = arguments
     branches = [Program.of(branch) for branch in equation.params["branches"]]
     if isinstance(which, Constant) and which.array is not None:
         at = int(np.clip(int(np.asarray(which.array).ravel()[0]), 0, len(branches) - 1))
         return run(branches[at], operands)
-    results: Sequence[Atom]
+    results: Sequence[Carried]
     results, *others = [run(branch, operands) for branch in branches]
     for other in others:
         results = [_either(a, b) for a, b in zip(results, other, strict=True)]
     return [_decided(a, which) for a in results]
 
 
-def _row(atom: Atom, at: int) -> Operand:
+def _row(atom: Carried, at: int) -> Operand:
     """Row `at` of an array that a loop runs over."""
-    array = operand(atom, "a loop runs over")
+    array = operand(settled(atom), "a loop runs over")
     if isinstance(array, Constant):
         return array.mapped(lambda numbers: numbers[at], array.shape[1:], array.varies[1:])
     one = picked(array, 0, np.asarray([at]))
     return one.laid_out(one.layout[1:])
 
 
-def _some_row(atom: Atom) -> Operand:
+def _some_row(atom: Carried) -> Operand:
     """What is true of every row of an array that a loop runs over."""
-    array = operand(atom, "a loop runs over")
+    array = operand(settled(atom), "a loop runs over")
     if isinstance(array, Constant):
         return Constant(array.shape[1:], None, array.varies[1:])
     loose = freed(array, [0])
     return mixed(loose, "any", loose.layout[1:])
 
 
-def _stack(atoms: Sequence[Atom]) -> Operand:
+def _stack(atoms: Sequence[Carried]) -> Operand:
     """What a loop gives at each turn, one row after the other."""
-    rows = [operand(a, "a loop gives") for a in atoms]
+    rows = [operand(settled(a), "a loop gives") for a in atoms]
     shape = (len(rows), *rows[0].shape)
     constants = [a for a in rows if isinstance(a, Constant)]
     if len(constants) < len(rows):
@@ -134,17 +140,21 @@ def _stack(atoms: Sequence[Atom]) -> Operand:
     return Constant(shape, lazy if len(arrays) == len(rows) else None, (shape[0] > 1, *varies))
 
 
-def _repeated(atom: Atom, length: int) -> Operand:
+def _repeated(atom: Carried, length: int) -> Operand:
     """Some row for each turn of a loop."""
-    array = operand(atom, "a loop gives")
+    array = operand(settled(atom), "a loop gives")
     if isinstance(array, Constant):
         return Constant((length, *array.shape), None, (length > 1, *array.varies))
     return mixed(array, "any", ((Digit(length),), *array.layout))
 
 
-def _either(a: Atom, b: Atom) -> Operand:
+def _either(a: Carried, b: Carried) -> Operand | Spectrum:
     """One of two arrays, whichever it may be: what moves both alike moves it."""
-    one, two = (operand(atom, "a loop or a branch carries") for atom in (a, b))
+    if isinstance(a, Spectrum) and isinstance(b, Spectrum):
+        both = in_common(a, b)
+        if both is not None:
+            return both
+    one, two = (operand(settled(atom), "a loop or a branch carries") for atom in (a, b))
     if isinstance(one, Value) or isinstance(two, Value):
         return pointwise(of_all([one, two]), "any")
     if one is two:
@@ -152,7 +162,7 @@ def _either(a: Atom, b: Atom) -> Operand:
     return Constant(one.shape, None, tuple(x or y for x, y in zip(one.varies, two.varies, strict=True)))
 
 
-def _in_view(before: Atom, after: Operand) -> Operand:
+def _in_view(before: Carried, after: Operand | Spectrum) -> Operand | Spectrum:
     """What a turn of a loop leaves of an array. Where the view of an infinite axis moves on, as it may with every turn,
     nodes are kept in place."""
     if not isinstance(before, Value) or not isinstance(after, Value) or before.layout != after.layout:
@@ -161,7 +171,9 @@ def _in_view(before: Atom, after: Operand) -> Operand:
     return held(after, drifting)
 
 
-def _same(a: Atom, b: Atom) -> bool:
+def _same(a: Carried, b: Carried) -> bool:
+    if isinstance(a, Spectrum) and isinstance(b, Spectrum):
+        return (a.axes, a.half) == (b.axes, b.half) and _same(a.value, b.value)
     if isinstance(a, Value) and isinstance(b, Value):
         return a.layout == b.layout and a.field.action == b.field.action
     if isinstance(a, Constant) and isinstance(b, Constant):
@@ -169,14 +181,17 @@ def _same(a: Atom, b: Atom) -> bool:
     return False
 
 
-def _decided(atom: Atom, which: Atom) -> Operand:
+def _decided(atom: Carried, which: Carried) -> Operand | Spectrum:
     """One of several arrays of which one thing is known, whichever another array says: it depends on that one too.
 
     An isometry g that moves the array by g′, whichever it is, moves the chosen one by g′ if the choice at `g·x` is that
     at x. A number must stay as it is; of an array, one choice for each entry along the first axes, the choices must
     move as the entries do.
     """
-    array, choice = (operand(a, "a loop or a branch decides on") for a in (atom, which))
+    if isinstance(atom, Spectrum) and isinstance(which, Value) and not which.shape:
+        value = atom.value
+        return replace(atom, value=value.known(restrict_source(value.field, which.field)))
+    array, choice = (operand(settled(a), "a loop or a branch decides on") for a in (atom, which))
     if not choice.shape and isinstance(array, Value):
         return array.known(restrict_source(array.field, choice.field)) if isinstance(choice, Value) else array
     rest = array.shape[len(choice.shape) :]
@@ -188,7 +203,7 @@ def _decided(atom: Atom, which: Atom) -> Operand:
     return _either(wide, Constant.arbitrary(array.shape) if isinstance(array, Constant) else array)
 
 
-def _where(going: Constant, new: Atom, old: Atom) -> Operand:
+def _where(going: Constant, new: Carried, old: Carried) -> Operand:
     """Where something known says so the new array, elsewhere the old one."""
     if isinstance(new, Constant) and isinstance(old, Constant):
         if going.lazy is None or new.lazy is None or old.lazy is None:

@@ -14,7 +14,8 @@ from equinet.infer.constants import as_operands
 from equinet.infer.join import How, broadcast, common_shape, join, of_all, pointwise, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import NoRule, Primitive, Rule, enter, value_of
-from equinet.infer.rules import spectra
+from equinet.infer.rules import phases, spectra
+from equinet.infer.stencils import with_stencil
 from equinet.infer.strips import Strip
 from equinet.infer.tables import Table, beside, snapped
 from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, same_number, with_item
@@ -134,17 +135,20 @@ def _scaled(value: Value, constant: Constant, reach: float, *, inverse: bool) ->
     return replace(value, tables=with_item(value.tables, axis, table), kind="sum") if in_reach else None
 
 
-def _sum(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
+def _sum(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Value):
-        return [_summed(a, b) or join(a, b, linear=True)]
+        return [_total(a, b)]
+    value, constant = (a, b) if isinstance(a, Value) else (value_of(b), a)
+    if isinstance(constant, Constant) and constant.scalar == 0 and equation.shapes[0] == value.shape:
+        return [value]
     return [_with(arguments, "affine")]
 
 
 def _difference(_: Equation, arguments: Sequence[Operand]) -> list[Value]:
     a, b = arguments
     if isinstance(a, Value) and isinstance(b, Value):
-        return [_summed(a, replace(b, factor=-b.factor)) or join(a, b, linear=True)]
+        return [_total(a, replace(b, factor=-b.factor))]
     return [_with(arguments, "affine")]
 
 
@@ -207,6 +211,11 @@ def _canvas(value: Value, axis: int, table: Table) -> tuple[Strip, ...]:
     return with_item(value.canvas, axis, value.canvas[axis].read_as(value.tables[axis], table))
 
 
+def _total(a: Value, b: Value) -> Value:
+    """The sum of two arrays: a table, or what moves both, and what a stencil says."""
+    return _summed(a, b) or with_stencil(join(a, b, linear=True), a, b)
+
+
 def _summed(a: Value, b: Value) -> Value | None:
     """The sum of two tables over one stem, as a table: of weighted sums of the same nodes.
 
@@ -220,7 +229,8 @@ def _summed(a: Value, b: Value) -> Value | None:
     if any(v.fill and table.has_constants for v in (a, b) for table in v.tables):
         return None
     tables = list(a.tables)
-    tables[axis] = beside([a.tables[axis], b.tables[axis].scaled(b.factor / a.factor)])
+    # A zero that is added to a node leaves it alone.
+    tables[axis] = beside([a.tables[axis], b.tables[axis].scaled(b.factor / a.factor)]).present
     if not (tables[axis].weights != 0).any(1).all():
         return None  # a row that cancels out
     return replace(a, tables=tuple(tables), kind="sum", fill=0.0, canvas=_canvas(a, axis, tables[axis]))
@@ -265,20 +275,20 @@ def _passed(name: str, **facts: Any) -> Primitive:
 
 # fmt: off
 enter(
-    _passed("copy", spectral=spectra.multiplied), _passed("stop_gradient", spectral=spectra.multiplied),
+    _passed("copy", spectral=spectra.same), _passed("stop_gradient", spectral=spectra.same),
     _passed("device_put"), _passed("layout_constraint"), _passed("name"), _passed("optimization_barrier"),
     _passed("pvary"), _passed("sharding_constraint"),
-    _each("convert_element_type", _convert, spectral=spectra.multiplied, moves=True, quiet=True),
-    _each("neg", _negative, spectral=spectra.multiplied),
+    _each("convert_element_type", _convert, spectral=spectra.same, moves=True, quiet=True),
+    _each("neg", _negative, spectral=spectra.same),
     _each("add", _sum, spectral=spectra.summed, combination="sum", fibres="together", reason=_why_combined),
     _each("add_any", _sum, spectral=spectra.summed),
     _each("sub", _difference, spectral=spectra.summed, fibres="together", reason=_why_combined),
-    _each("mul", _product, spectral=spectra.multiplied, reason=_why_combined),
-    _each("div", _quotient, spectral=spectra.divided, reason=_why_combined),
+    _each("mul", _product, spectral=phases.multiplied, reason=_why_combined),
+    _each("div", _quotient, spectral=phases.divided, reason=_why_combined),
     _each("max", _maximum, combination="max", fibres="permuted"),
     _each("min", _minimum, combination="min", fibres="permuted"),
     _each("clamp", _clamped),
-    _each("select_n", _several, reason=_why_combined),
+    _each("select_n", _several, spectral=spectra.chosen, reason=_why_combined),
     _each("regularized_incomplete_beta", _several),
     # Increasing on all real numbers.
     _each("exp", _increasing, fibres="permuted"), _each("logistic", _increasing, fibres="permuted"),
@@ -288,13 +298,16 @@ enter(
     _each("round", _increasing), _each("sign", _increasing), _each("sinh", _increasing),
     # Of one number.
     _each("sin", _unary, fibres="permuted"), _each("cos", _unary, fibres="permuted"),
-    _each("abs", _unary, spectral=spectra.magnitude), _each("acos", _unary), _each("acosh", _unary),
+    _each("abs", _unary, spectral=phases.magnitude), _each("acos", _unary), _each("acosh", _unary),
     _each("asin", _unary), _each("atanh", _unary), _each("bessel_i0e", _unary), _each("bessel_i1e", _unary),
-    _each("clz", _unary), _each("conj", _unary), _each("cosh", _unary), _each("digamma", _unary),
-    _each("erf_inv", _unary), _each("erfc", _unary), _each("imag", _unary), _each("integer_pow", _unary),
+    _each("clz", _unary), _each("conj", _unary, spectral=phases.conjugated), _each("cosh", _unary),
+    _each("digamma", _unary),
+    _each("erf_inv", _unary), _each("erfc", _unary), _each("imag", _unary),
+    _each("integer_pow", _unary, spectral=phases.raised),
     _each("is_finite", _unary), _each("lgamma", _unary), _each("log", _unary), _each("log1p", _unary),
     _each("not", _unary), _each("population_count", _unary), _each("real", _unary),
-    _each("reduce_precision", _unary), _each("rsqrt", _unary), _each("sqrt", _unary), _each("square", _unary),
+    _each("reduce_precision", _unary), _each("rsqrt", _unary), _each("sqrt", _unary),
+    _each("square", _unary, spectral=phases.raised),
     _each("tan", _unary),
     Primitive("bitcast_convert_type", _unary),
     # Of two numbers.

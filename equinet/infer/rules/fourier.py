@@ -1,16 +1,20 @@
 """The rule of the Fourier transform.
 
 A transform turns translations along an axis into phases, entry by entry, and the inverse transform turns them into
-translations again; `spectra` says what passes between. Reflections of a transformed axis are given up.
+translations again; `spectra` says what passes between.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.join import mixed
 from equinet.infer.primitives import NoRule, Primitive, enter
+from equinet.infer.rules.frequencies import balanced, keeping, upright
 from equinet.infer.rules.spectra import without
 from equinet.infer.values import Digit, Ends, Held, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
@@ -26,17 +30,19 @@ def _transform(equation: Equation, arguments: Sequence[Held]) -> Spectrum | Valu
     count, shape = len(equation.params["fft_lengths"]), equation.shapes[0]
     last = range(len(shape) - count, len(shape))
     if kind in ("FFT", "RFFT"):
-        result = _forward(spectrum, last, shape)
+        result = _forward(spectrum, last, shape, half=kind == "RFFT")
     else:
         result = _inverse(spectrum, last, shape, half=kind == "IRFFT")
     return result if any(result.axes) else result.value
 
 
-def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]) -> Spectrum:
+def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int], *, half: bool) -> Spectrum:
     """Transform some axes; where only half of the frequencies are kept, it is from 0 on.
 
     Entry κ of n nodes is multiplied by exp(−2πi κ t / n) when they are moved by t. Along an axis that is infinite, or
-    not one whole grid axis, nodes stay. Operations that reverse a transformed axis are given up.
+    not one whole grid axis, nodes stay. Point operations are kept that map the transformed axes onto themselves: with
+    x moved by p ↦ B p + t, X(κ) becomes exp(−2πi κ·t / n) X(Bᵀκ). Of the transform of real numbers X(−κ) is the
+    conjugate of X(κ); it is along the axes of nodes that are left, but not along an axis that was free.
     """
     spectrum = without(spectrum, array_axes)
     value, axes = spectrum.value, list(spectrum.axes)
@@ -53,21 +59,23 @@ def _forward(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
             value = freed(value, [i])
     grid = [value.grid_axis(i) for i in array_axes]
     transformed = {axis for axis in grid if axis is not None}
-    field = value.field.rebase()
-    keys = [(a, b) for (a, b), _ in field.action.operations if all(b[k][k] == 1 for k in transformed)]
-    field = field.based(field.action.only(keys))
+    field = keeping(keeping(value.field.rebase(), hidden), transformed)
     layout = list(value.layout)
     for i, axis in zip(array_axes, grid, strict=True):
         layout[i] = (Digit(shape[i]),)
         axes[i] = None if axis is None else (axis, tuple(range(shape[i])))
-    return Spectrum(mixed(value.known(field, tuple(layout)), "linear"), tuple(axes))
+    result = Spectrum(mixed(value.known(field, tuple(layout)), "linear"), tuple(axes), spectrum.half)
+    if half:
+        return replace(result, half=grid[-1]) if grid[-1] is not None else upright(result)
+    return upright(result) if spectrum.half is not None and None in grid else result
 
 
 def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int], *, half: bool) -> Spectrum:
     """Transform some axes back: entries that a phase was for each are nodes that are moved.
 
     So it is if the entry at place κ has frequency κ, or is zero, and there are as many as there were nodes. If not, the
-    phases of that axis are given up.
+    phases of that axis are given up. Point operations are kept that map the axes transformed back onto themselves, and
+    the frequencies there are. Half of the frequencies stand for all in the last axis of a transform of halves alone.
     """
 
     def in_place(i: int) -> bool:
@@ -81,8 +89,15 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
     if half:
         # The last transform takes what belongs to the first frequency for real, which phases of other axes are not.
         lost += [i for i in range(len(shape)) if i not in array_axes]
-    spectrum = without(spectrum, lost)
+    spectrum = balanced(without(spectrum, lost), np.ones([1] * len(shape)))
+    back = [entry[0] for i in array_axes if (entry := spectrum.axes[i]) is not None]
+    last = spectrum.axes[array_axes[-1]]
+    is_free = any(spectrum.axes[i] is None for i in array_axes)
+    halves = spectrum.half is not None and (spectrum.half in back or is_free)
+    if (half and (last is None or last[0] != spectrum.half or is_free)) or (not half and halves):
+        spectrum = upright(spectrum)
     value = spectrum.value
+    value = value.known(keeping(value.field, back))
     layout = list(value.layout)
     if any(digit.axis is not None for i in array_axes for digit in layout[i]):
         raise NoRule("an inverse transform runs over nodes")
@@ -90,7 +105,8 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
         entry = spectrum.axes[i]
         layout[i] = (Digit(shape[i]),) if entry is None else (Digit(shape[i], entry[0]),)
     axes = tuple(None if i in array_axes else entry for i, entry in enumerate(spectrum.axes))
-    return Spectrum(value.known(value.field.pointwise("linear", 1), tuple(layout)), axes)
+    left = None if spectrum.half in back else spectrum.half
+    return Spectrum(value.known(value.field.pointwise("linear", 1), tuple(layout)), axes, left)
 
 
 enter(Primitive("fft", spectral=_transform, reason="frequencies lie in order, and translations turn their phases"))

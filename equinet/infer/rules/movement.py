@@ -113,12 +113,20 @@ def _why_cut(step: Step) -> str:
 
 
 enter(
-    Primitive("reshape", _reshape, varies=as_reshaped, moves=True, quiet=True, reason="nodes become channels"),
-    Primitive("squeeze", _squeeze, varies=as_reshaped, moves=True, quiet=True),
+    Primitive(
+        "reshape",
+        _reshape,
+        spectral=spectra.reshaped,
+        varies=as_reshaped,
+        moves=True,
+        quiet=True,
+        reason="nodes become channels",
+    ),
+    Primitive("squeeze", _squeeze, spectral=spectra.reshaped, varies=as_reshaped, moves=True, quiet=True),
     Primitive("transpose", _transpose, spectral=spectra.transposed, varies=as_transposed, moves=True, quiet=True),
-    Primitive("broadcast_in_dim", _broadcast, varies=as_spread, moves=True, quiet=True),
+    Primitive("broadcast_in_dim", _broadcast, spectral=spectra.spread, varies=as_spread, moves=True, quiet=True),
     Primitive("slice", _slice, spectral=spectra.sliced, sees_ends=True, moves=True, reason=_why_cut),
     Primitive("split", _split, sees_ends=True, moves=True),
-    Primitive("rev", _reverse, sees_ends=True, moves=True, reason="an axis is reversed"),
+    Primitive("rev", _reverse, spectral=spectra.turned, sees_ends=True, moves=True, reason="an axis is reversed"),
     Primitive("pad", _pad, spectral=spectra.padded, moves=True, reason="padding marks the border"),
 )

@@ -12,6 +12,7 @@ from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes, nothing
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.rules import spectra
 from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Constant, Digit, Operand, Value, free, with_item
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, renamed, unfolded
@@ -147,7 +148,7 @@ def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int
 
 
 enter(
-    Primitive("reduce_sum", _reduction, combination="sum"),
+    Primitive("reduce_sum", _reduction, spectral=spectra.totalled, combination="sum"),
     Primitive("reduce_max", _reduction, combination="max"),
     Primitive("reduce_min", _reduction, combination="min"),
     Primitive("reduce_prod", _reduction, combination="product"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -220,10 +221,52 @@ def products(dice: Dice, value: Value) -> Made | None:
     )
 
 
+def stencil(dice: Dice, value: Value) -> Made | None:
+    """A weighted sum of translates along all axes, of the value and of its sine; the kernel may be symmetric."""
+    axes = value.space
+    if not axes:
+        return None
+    ends = [[1 if b == a else 0 for b in axes] for a in axes]
+    shifts = [*ends, *([-s for s in end] for end in ends), [0] * len(axes)]
+    if dice.chance(0.4):
+        shifts = [[int(n) for n in dice.rng.integers(-2, 3, len(axes))] for _ in shifts]
+    weights = [1.0 if dice.chance(0.85) else float(dice.pick([2, -1, 0.5])) for _ in shifts]
+    squared = [dice.chance(0.2) for _ in shifts]
+
+    def fn(x: Any) -> Any:
+        y = jnp.sin(x)
+        return sum(w * jnp.roll(y if q else x, s, axes) for s, w, q in zip(shifts, weights, squared, strict=True))
+
+    return Made(f"stencil {shifts} of weights {weights}", fn, value.roles)
+
+
+def _cleared(spectrum: Any, axis: int, at: int) -> Any:
+    return spectrum.at[(slice(None),) * axis + (at,)].set(0)
+
+
+_STEPS: dict[str, Callable[[Any, int], Any]] = {
+    "without the mean": lambda s, axis: _cleared(s, axis, 0),
+    "without frequency 1": lambda s, axis: _cleared(s, axis, 1 % s.shape[axis]),
+    "shifted frequencies": lambda s, axis: jnp.fft.ifftshift(jnp.fft.fftshift(s, axis) * 2, axis),
+    "frequencies shifted twice": lambda s, axis: jnp.fft.fftshift(jnp.fft.fftshift(s, axis), axis),
+    "turned phases": lambda s, axis: jnp.conj(s) * s * s,
+    "conjugates": lambda s, axis: jnp.conj(s),
+    "squares": lambda s, axis: s**2,
+    "power by conjugates": lambda s, axis: s * jnp.conj(s),
+    "stacked": lambda s, axis: (jnp.stack([s, 2 * s]) * 3).sum(0),
+    "joined": lambda s, axis: jnp.concatenate(
+        [jnp.take(s, jnp.arange(1), axis), 2 * jnp.take(s, jnp.arange(1, s.shape[axis]), axis)], axis
+    ),
+    "reversed frequencies": lambda s, axis: jnp.flip(s, axis),
+    "a loop": lambda s, axis: lax.fori_loop(0, 3, lambda _, t: t / 2 + s, s),
+}
+"""What happens to a filtered spectrum, along its first transformed axis."""
+
+
 def fourier(dice: Dice, value: Value) -> Made:
     """A filter between a Fourier transform and its inverse, along some axes; or the power spectrum."""
     axes = dice.some(value.space or value.axes("c"))
-    name = dice.pick(["filter", "low pass", "power", "real filter of rfft", "phase"])
+    name = dice.pick(["filter", "low pass", "power", "real filter of rfft", "phase", *_STEPS])
     shape = [n if a in axes else 1 for a, n in enumerate(value.shape)]
     filter_ = dice.normal(*shape)
     if name == "low pass" or dice.chance(0.4):
@@ -249,6 +292,8 @@ def fourier(dice: Dice, value: Value) -> Made:
         spectrum = jnp.fft.fftn(x, axes=axes)
         if name == "power":
             return jnp.abs(spectrum) ** 2 / count
+        if name in _STEPS:
+            return jnp.real(jnp.fft.ifftn(_STEPS[name](spectrum * fit(f, spectrum), axes[0]), axes=axes))
         if name == "phase":
             return jnp.real(jnp.fft.ifftn(spectrum * jnp.exp(1j * fit(f, spectrum)), axes=axes))
         return jnp.real(jnp.fft.ifftn(spectrum * fit(f, spectrum), axes=axes))
