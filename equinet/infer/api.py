@@ -72,9 +72,10 @@ def infer(
             size, and its strides should divide it.
         params: a pytree of parameters, or of their shapes (`jax.eval_shape`). The function is then called as
             `fn(params, x)`, and the claim is for all their values.
-        generic: whether arrays that the function closes over count as arbitrary too. If not, their actual values
-            count: the symmetry of a kernel or a table of positions that happens to be symmetric is part of the claim,
-            which is then about this function only.
+        generic: whether arrays of real or complex numbers that the function closes over count as arbitrary too; whole
+            numbers, which say places, keep their values. If not, all actual values count: the symmetry of a kernel or a
+            table of positions that happens to be symmetric is part of the claim, which is then about this function
+            only.
         dtype: of the input.
         output: the key, field or number of one array, if a module of PyTorch returns several.
 

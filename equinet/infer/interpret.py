@@ -40,7 +40,7 @@ class Interpreter:
     Attributes:
         source: the input's field.
         runs: of the program on drawn inputs.
-        generic: whether closed-over arrays are taken to have arbitrary values.
+        generic: whether closed-over arrays of real or complex numbers are taken to have arbitrary values.
         steps: what was done, for the ledger.
         place: where the program that is being run was called.
     """
@@ -55,7 +55,9 @@ class Interpreter:
         """The values of a program's outputs."""
         held: dict[Any, Held] = {}
         for var, array in program.constants:
-            held[var] = Constant.arbitrary(array.shape) if self.generic else Constant.of(array)
+            # Whole numbers are places, and truth values masks: no weights, which are arbitrary.
+            is_weight = jnp.issubdtype(array.dtype, jnp.inexact)
+            held[var] = Constant.arbitrary(array.shape) if self.generic and is_weight else Constant.of(array)
         held.update(zip(program.inputs, arguments, strict=True))
 
         def read(var: Any) -> Held:

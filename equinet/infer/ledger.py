@@ -55,7 +55,7 @@ def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
             continue
         while found and _prepares(*found[-1], row, run):
             earlier, moves = found.pop()
-            row = replace(row, before=earlier.before, reason=partial(_reason, run, moves))
+            row = replace(row, layer=_text(run, moves), before=earlier.before, reason=partial(_reason, run, moves))
         found.append((row, run))
     return tuple(row for row, _ in found)
 
@@ -73,25 +73,69 @@ def _prepares(earlier: Row, moves: Sequence[Step], row: Row, run: Sequence[Step]
 def _row(run: Sequence[Step], order: dict[int, int]) -> Row | None:
     """One row for steps in a row, unless they only move axes about."""
     last = next((step for step in reversed(run) if step.after.dim <= MOST_AXES), None)
-    inside = {id(step.after) for step in run}
-    entering = [v for step in run for v in step.before if id(v) not in inside and v.dim <= MOST_AXES]
-    names = [_name(step.equation) for step in run if step.gap or not row_of(step.equation).quiet]
+    entering = [v for v in _entering(run) if v.dim <= MOST_AXES]
     if last is None or not entering:
         return None
     # Of several operands the one made last has lost most, as a rule.
     before = _counted(max(entering, key=lambda v: order.get(id(v), -1)))
     scopes, source = last.place
-    shown = ", ".join(dict.fromkeys(names)) or _name(last.equation)
-    text = f"{shown}  {source}" if source and scopes else shown
-    return Row(scopes or (source,), text, before, _counted(last.after), partial(_reason, run, ()))
+    return Row(scopes or (source,), _text(run, ()), before, _counted(last.after), partial(_reason, run, ()))
+
+
+def _regains_shifts(before: Value, after: Value) -> bool:
+    return not after.field.strict.source.lattice <= before.field.strict.source.lattice
+
+
+def _text(run: Sequence[Step], moves: Sequence[Step]) -> str:
+    """What some steps do, and their line; `moves` prepared them."""
+    circular, last = _wrapped([*moves, *run]), run[-1]
+    spoken = [step for step in run if step.gap or not row_of(step.equation).quiet]
+    names = [circular.get(id(step), _name(step.equation)) for step in spoken]
+    shown = ", ".join(filter(None, dict.fromkeys(names))) or _name(last.equation)
+    scopes, source = last.place
+    return f"{shown}  {source}" if source and scopes else shown
+
+
+def _entering(run: Sequence[Step]) -> list[Value]:
+    """What steps in a row read that none of them made; some hand on the very value they read."""
+    made: set[int] = set()
+    entering: list[Value] = []
+    for step in run:
+        entering += [v for v in step.before if id(v) not in made]
+        made |= {id(step.after)} - {id(v) for v in entering}
+    return entering
+
+
+def _wrapped(run: Sequence[Step]) -> dict[int, str]:
+    """What to call steps by whose array was put together out of its own parts before, so that it is circular.
+
+    The parts by themselves keep fewer translations; the window that runs over them has them back. Moves that make such
+    an array have no name of their own.
+    """
+    found: dict[int, str] = {}
+    moves: list[Step] = []
+    for step in run:
+        row = row_of(step.equation)
+        if row.moves and not step.gap:
+            moves.append(step)
+            continue
+        made = {id(move.after) for move in moves}
+        reads = next((v for v in step.before if id(v) in made), None)
+        if row.circular and reads is not None and _regains_shifts(reads, step.after):
+            found |= {id(move): "" for move in moves} | {id(step): row.circular}
+        moves = []
+    return found
 
 
 def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Lost) -> str:
     """Why some steps may lose something; what only moved elements about for them is blamed if nothing else can be."""
     del before, lost
-    texts = [dict.fromkeys(step.gap or _why(step) for step in steps) for steps in (run, moves)]
+    circular = _wrapped([*moves, *run])
+    spoken = [[step for step in steps if circular.get(id(step), "said")] for steps in (run, moves)]
+    texts = [dict.fromkeys(step.gap or _why(step) for step in steps) for steps in spoken]
     own, before_it = ("; ".join(filter(None, text)) for text in texts)
-    return own or before_it
+    names = dict.fromkeys(_name(step.equation) for step in run if not row_of(step.equation).quiet)
+    return own or before_it or f"{', '.join(names)} tells nodes apart"
 
 
 def _counted(value: Value) -> Field:
@@ -122,6 +166,11 @@ def tells_nodes_apart(step: Step) -> bool:
     nodes = [any(digit.axis is not None for digit in digits) for digits in step.after.layout]
     tables = [constant.actually_varies for constant in step.constants if len(constant.shape) == len(nodes)]
     return any(varies and is_node for table in tables for varies, is_node in zip(table, nodes, strict=True))
+
+
+def has_border(step: Step) -> bool:
+    """Whether an operand has a finite axis: an infinite one has no border that padding could mark."""
+    return any(axis.size is not None for value in step.before for axis in value.stem.grid.axes)
 
 
 def shown(sizes: Sequence[int]) -> str:

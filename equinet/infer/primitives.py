@@ -56,6 +56,7 @@ class Primitive:
         repeatable: whether it gives the same results each time.
         moves: whether its results hold elements of its operands, converted at most, and nothing else.
         quiet: whether it moves, and all elements of its operand are still there: the ledger does not speak of it.
+        circular: what it is called where the array it runs over was continued around the border before.
         reason: why it may lose something, or a function that says so of one step of a ledger; empty if it never does.
     """
 
@@ -73,6 +74,7 @@ class Primitive:
     repeatable: bool = True
     moves: bool = False
     quiet: bool = False
+    circular: str = ""
     reason: str | Callable[[Step], str] = ""
 
 

@@ -4,6 +4,7 @@ import signal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 from jax import lax
 from jax.extend.core import Primitive
@@ -125,3 +126,61 @@ def test_every_padding_has_a_ledger_that_prints(mode, domain):
     assert str(certificate.strict) in str(certificate)
     if not domain.is_finite and mode not in ("maximum", "mean"):
         assert certificate.strict == domain.group
+
+
+@pytest.mark.parametrize("padding", ["edge", "reflect", "zero", "circular"])
+def test_certify_and_infer_agree_on_a_layer_with_arbitrary_weights(padding):
+    layer = eq.Conv(2, 3, padding=padding)
+    bound = layer.bind(layer.init(jax.random.key(0), (16, 16, 1)))
+    assert eq.infer(bound, eq.plane(2), size=16, generic=True).strict == eq.certify(bound, eq.plane(2)).strict
+
+
+def test_arbitrary_weights_are_real_numbers_and_places_keep_their_values():
+    places, weights = np.arange(1, 9) % 8, np.ones(8, np.float32)
+    moved = lambda x: x[:, places]  # noqa: E731
+    weighed = lambda x: x * weights[None, :, None]  # noqa: E731
+    assert eq.infer(moved, eq.torus(8), 1, generic=True).strict == eq.torus(8).group
+    assert eq.infer(weighed, eq.torus(8), 1).strict == eq.torus(8).group
+    assert eq.infer(weighed, eq.torus(8), 1, generic=True).strict.is_trivial
+
+
+HANDED_ON = {
+    "stop_gradient": lax.stop_gradient,
+    "copy": lambda x: jnp.array(x, copy=True),
+    "device_put": jax.device_put,
+    "barrier": lax.optimization_barrier,
+}
+
+
+@pytest.mark.parametrize("how", HANDED_ON)
+def test_a_line_that_begins_by_handing_on_its_operand_has_a_row(how):
+    row = eq.infer(lambda x: jnp.cumsum(HANDED_ON[how](x), 1), eq.torus(8), 1).ledger[-1]
+    assert row.lost.startswith("translations Z → none") and row.reason == "it runs along an axis in order"
+
+
+def _convolved(x, padded):
+    return lax.conv_general_dilated(
+        padded(x), jnp.arange(3.0)[:, None, None], (1,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")
+    )
+
+
+def test_a_convolution_around_the_border_is_called_circular():
+    wrap = lambda x: jnp.concatenate([x[:, -1:], x, x[:, :1]], 1)  # noqa: E731
+    [row] = eq.infer(lambda x: _convolved(x, wrap), eq.torus(8), 1).ledger
+    assert "circular convolution" in str(row) and row.reason == "a free kernel tells directions apart"
+    edge = lambda x: jnp.concatenate([x[:, :1], x, x[:, -1:]], 1)  # noqa: E731
+    assert "circular convolution" not in str(eq.infer(lambda x: _convolved(x, edge), eq.torus(8), 1).table())
+
+
+def test_padding_is_no_reason_where_there_is_no_border():
+    net = lambda x: lax.conv_general_dilated(x, jnp.ones((1, 1, 3)), (2,), "SAME")  # noqa: E731
+    bounded, unbounded = (
+        eq.infer(net, d, 1, size=n, layout="BCS") for d, n in ((eq.torus(8), None), (eq.plane(1), 16))
+    )
+    assert "zero padding" in bounded.ledger[-1].reason
+    assert unbounded.ledger[-1].reason == "stride 2; a free kernel tells directions apart"
+
+
+def test_channels_are_counted_where_they_come_first():
+    net = lambda x: lax.conv_general_dilated(x, jnp.ones((5, 3, 3)), (1,), "SAME")  # noqa: E731
+    assert eq.infer(net, eq.torus(8), 3, layout="BCS").ledger[-1].channels == 5

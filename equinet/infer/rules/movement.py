@@ -9,7 +9,7 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_reshaped, as_spread, as_transposed
 from equinet.infer.join import held
-from equinet.infer.ledger import Step, shown
+from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import NoRule, Primitive, enter, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
@@ -112,6 +112,10 @@ def _why_cut(step: Step) -> str:
     return f"stride {shown(strides)}" if max(strides) > 1 else "a part is cut out"
 
 
+def _why_padded(step: Step) -> str:
+    return "padding marks the border" if has_border(step) else ""
+
+
 enter(
     Primitive(
         "reshape",
@@ -126,7 +130,7 @@ enter(
     Primitive("transpose", _transpose, spectral=spectra.transposed, varies=as_transposed, moves=True, quiet=True),
     Primitive("broadcast_in_dim", _broadcast, spectral=spectra.spread, varies=as_spread, moves=True, quiet=True),
     Primitive("slice", _slice, spectral=spectra.sliced, sees_ends=True, moves=True, reason=_why_cut),
-    Primitive("split", _split, sees_ends=True, moves=True),
+    Primitive("split", _split, sees_ends=True, moves=True, reason="a part is cut out"),
     Primitive("rev", _reverse, spectral=spectra.turned, sees_ends=True, moves=True, reason="an axis is reversed"),
-    Primitive("pad", _pad, spectral=spectra.padded, moves=True, reason="padding marks the border"),
+    Primitive("pad", _pad, spectral=spectra.padded, moves=True, reason=_why_padded),
 )

@@ -147,6 +147,7 @@ def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int
     return [mixed(whole, "any", _not_uniform(whole, [axis]))] * len(equation.shapes)
 
 
+_IN_ORDER = "it runs along an axis in order"
 enter(
     Primitive("reduce_sum", _reduction, spectral=spectra.totalled, combination="sum"),
     Primitive("reduce_max", _reduction, combination="max"),
@@ -157,11 +158,11 @@ enter(
     Primitive("reduce_xor", _reduction),
     Primitive("argmax", _place),
     Primitive("argmin", _place),
-    Primitive("cumsum", _running, reason="it runs along an axis in order"),
-    Primitive("cumprod", _running),
-    Primitive("cummax", _running),
-    Primitive("cummin", _running),
-    Primitive("cumlogsumexp", _running),
+    Primitive("cumsum", _running, reason=_IN_ORDER),
+    Primitive("cumprod", _running, reason=_IN_ORDER),
+    Primitive("cummax", _running, reason=_IN_ORDER),
+    Primitive("cummin", _running, reason=_IN_ORDER),
+    Primitive("cumlogsumexp", _running, reason=_IN_ORDER),
     Primitive("sort", _sorted),
     Primitive("top_k", _sorted),
 )

@@ -11,7 +11,7 @@ import numpy as np
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, pointwise
-from equinet.infer.ledger import Step, shown
+from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Combination, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rows import picked
 from equinet.infer.tables import Kernel, equal, snapped, whole
@@ -302,7 +302,7 @@ def _why_convolved(step: Step) -> str:
     params, facts = step.equation.params, []
     if max(params["window_strides"]) > 1:
         facts.append(f"stride {shown(params['window_strides'])}")
-    if any(any(pair) for pair in params["padding"]):
+    if has_border(step) and any(any(pair) for pair in params["padding"]):
         facts.append("zero padding")
     sizes = [step.equation.input_shape(1)[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
     return "; ".join([*facts, "a free kernel tells directions apart"] if max(sizes, default=1) > 1 else facts)
@@ -311,13 +311,13 @@ def _why_convolved(step: Step) -> str:
 def _why_pooled(step: Step) -> str:
     params = step.equation.params
     facts = [f"stride {shown(params['window_strides'])}"] if max(params["window_strides"]) > 1 else []
-    return "; ".join(facts + ["padding"] * any(any(pair) for pair in params["padding"]))
+    return "; ".join(facts + ["padding"] * (has_border(step) and any(any(pair) for pair in params["padding"])))
 
 
 enter(
-    Primitive("conv_general_dilated", _convolution, reason=_why_convolved),
-    Primitive("reduce_window_sum", _window_reduction, combination="sum", reason=_why_pooled),
-    Primitive("reduce_window_max", _window_reduction, combination="max", reason=_why_pooled),
-    Primitive("reduce_window_min", _window_reduction, combination="min", reason=_why_pooled),
-    Primitive("reduce_window", _window_reduction, reason=_why_pooled),
+    Primitive("conv_general_dilated", _convolution, circular="circular convolution", reason=_why_convolved),
+    Primitive("reduce_window_sum", _window_reduction, circular="circular pool", combination="sum", reason=_why_pooled),
+    Primitive("reduce_window_max", _window_reduction, circular="circular pool", combination="max", reason=_why_pooled),
+    Primitive("reduce_window_min", _window_reduction, circular="circular pool", combination="min", reason=_why_pooled),
+    Primitive("reduce_window", _window_reduction, circular="circular pool", reason=_why_pooled),
 )
