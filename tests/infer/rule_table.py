@@ -270,6 +270,26 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "look-ups",
+        ("gather",),
+        (
+            Inside(lambda x: jnp.arange(4.0)[jnp.clip(x, 0, 3).astype(int)]),
+            Inside(lambda x: jnp.arange(12.0).reshape(4, 3)[jnp.clip(x[..., 0], 0, 3).astype(int)]),
+            Inside(lambda x: jnp.interp(x, jnp.asarray([-1.0, 0.0, 2.0]), jnp.asarray([0.0, 3.0, 1.0]))),
+            Inside(lambda x: jnp.digitize(x, jnp.asarray([-1.0, 0.0, 1.0])).astype(x.dtype)),
+        ),
+        (
+            Outside(lambda x: jnp.arange(32.0).reshape(8, 4)[jnp.arange(8)[None, :, None], jnp.int32(x > 0)], ONE),
+            Outside(
+                lambda x: jnp.take_along_axis(jnp.arange(8.0)[None, :, None] * 0 + x, jnp.int32(jnp.clip(x, 0, 7)), 1),
+                UP,
+            ),
+            Outside(
+                lambda x: jnp.arange(64.0).reshape(8, 8)[jnp.int32(x[0, 0, 0]), jnp.int32(x[0, 1, 0])], UP, moved=None
+            ),
+        ),
+    ),
+    Rule(
         "padding and joints",
         ("pad", "concatenate", "stack"),
         (
@@ -449,14 +469,26 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "loops and branches",
-        ("scan", "while", "cond"),
+        ("scan", "while", "cond", "custom_linear_solve"),
         (
             Inside(lambda x: lax.fori_loop(0, 3, lambda i, c: jnp.tanh(c), x)),
             Inside(lambda x: lax.while_loop(lambda c: (c**2).sum() > 1, lambda c: c / 2, x)),
+            Inside(lambda x: lax.while_loop(lambda u: ((u - x) ** 2).sum() > 1e-3, lambda u: (u + x) / 2, 0 * x)),
+            Inside(lambda x: lax.while_loop(lambda u: ((u - x) ** 2).sum() > 1e-3, _halfway(x), jnp.zeros(x.shape))),
+            Inside(lambda x: lax.custom_linear_solve(lambda v: 2 * v, x, lambda _, b: b / 2, symmetric=True)),
             Inside(lambda x: lax.cond(x.sum() > 0, jnp.tanh, jnp.exp, x)),
         ),
         (
             Outside(lambda x: x * lax.fori_loop(0, count(x), lambda i, c: c + 1.0, 1.0), UP[1:] + UP[:1]),
+            Outside(
+                lambda x: lax.while_loop(lambda u: (u**2).sum() > 99, _halfway(x), table(*UP) * jnp.ones(x.shape)), ONE
+            ),
+            Outside(
+                lambda x: lax.custom_linear_solve(
+                    lambda v: table(*UP) * v + v, x, lambda _, b: b / (1 + table(*UP)), symmetric=True
+                ),
+                ONE,
+            ),
             Outside(lambda x: lax.cond(x[0, 0, 0] > 0, jnp.tanh, jnp.exp, x), [1.0, -1] * 4),
             Outside(
                 lambda x: jax.vmap(lambda k, r: lax.fori_loop(0, k, lambda i, c: 2 * c, r), (0, 1), 1)(
@@ -500,6 +532,10 @@ RULES: tuple[Rule, ...] = (
         (Outside(lambda x: lax.linalg.cholesky(jnp.eye(8)[None] + x @ x.swapaxes(1, 2))[..., :1], UP),),
     ),
 )
+
+
+def _halfway(x):
+    return lambda u: (u + x) / 2
 
 
 def _nearly_identical() -> jax.Array:

@@ -90,6 +90,7 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "dynamic_slice": lambda x, y: lax.dynamic_slice(x, (1, 0), (2, 2)),
     "dynamic_update_slice": lambda x, y: lax.dynamic_update_slice(x, y[:2, :2], (1, 0)),
     "fft": lambda x, y: jnp.fft.fft(x, axis=1),
+    "custom_linear_solve": lambda x, y: lax.custom_linear_solve(lambda v: 2 * v, x, lambda _, b: b / 2, symmetric=True),
     "gather": lambda x, y: x.at[:, ROW].get(mode="promise_in_bounds"),
     "io_callback": lambda x, y: io_callback(np.tanh, x, x),
     "jit": lambda x, y: jax.jit(jnp.add)(x, y),

@@ -88,11 +88,7 @@ def _while(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequen
         (going,) = run(test, [*to_test, *now])
         return [a if same else _decided(a, going) for a, same in zip(values, still, strict=True)]
 
-    loose = [
-        Constant.arbitrary(c.shape) if isinstance(c, Constant) and not same else c
-        for c, same in zip(carry, still, strict=True)
-    ]
-    kept = _kept_by_turns(loose, lambda now: decided(run(body, [*to_body, *now]), now))
+    kept = _kept_by_turns(carry, lambda now: decided(run(body, [*to_body, *now]), now))
     return decided(kept, kept)
 
 
@@ -107,6 +103,14 @@ def _cond(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequenc
     for other in others:
         results = [_either(a, b) for a, b in zip(results, other, strict=True)]
     return [_decided(a, which) for a in results]
+
+
+def _solved(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequence[Carried]:
+    """What a linear solver gives: that of the program which solves, of its own constants and the right side."""
+    counts, programs = equation.params["const_lengths"], equation.params["jaxprs"]
+    start = counts.matvec + counts.vecmat
+    right = arguments[start + counts.solve + counts.transpose_solve :]
+    return run(Program.of(programs.solve), [*arguments[start : start + counts.solve], *right])
 
 
 def _row(atom: Carried, at: int) -> Operand:
@@ -227,4 +231,5 @@ enter(
     Primitive("scan", control=_scan, takes_phases=True),
     Primitive("while", control=_while, takes_phases=True),
     Primitive("cond", control=_cond, takes_phases=True),
+    Primitive("custom_linear_solve", control=_solved),
 )

@@ -22,9 +22,29 @@ from equinet.symmetry.windows import FILL
 def _gather(equation: Equation, arguments: Sequence[Operand]) -> list[Value | Ends]:
     value, *indices = arguments
     known = _known(indices)
-    if not isinstance(value, Value) or known is None:
+    if isinstance(value, Constant):
+        return [_looked_up(equation, indices[0]) or _unordered(equation, arguments)]
+    if known is None:
         return [_unordered(equation, arguments)]
     return [_moved(value, _places(equation, known[0]), equation.shapes[0])]
+
+
+def _looked_up(equation: Equation, indices: Operand) -> Value | None:
+    """Entries of a known array at places that depend on the input: a function of the numbers that say each place.
+
+    Whatever the array holds, and whatever is done with places out of bounds, what is read at one place of the result
+    depends on the numbers there alone. None if the array is read in batches, or the numbers of a place lie along nodes.
+    """
+    numbers = equation.params["dimension_numbers"]
+    if not isinstance(indices, Value) or numbers.operand_batching_dims:
+        return None
+    *places, last = indices.layout
+    if any(digit.axis is not None for digit in last):
+        return None
+    outside = iter(places)
+    shape = equation.shapes[0]
+    layout = [(Digit(n),) if i in numbers.offset_dims else next(outside) for i, n in enumerate(shape)]
+    return mixed(indices, "any", tuple(layout))
 
 
 def _dynamic_slice(equation: Equation, arguments: Sequence[Operand]) -> list[Value | Ends]:
