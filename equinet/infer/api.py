@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_choice, as_flag, is_function, is_integer, shown
-from equinet.groups.domain import MOST_ALONG, Domain, as_domain
+from equinet.groups.domain import MOST_ALONG, Axis, Boundary, Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
-from equinet.infer.fields import forget_axes, permuted
+from equinet.infer.fields import forget_axes, permuted, with_axes
 from equinet.infer.interpret import Interpreter
 from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.spectra import settled
@@ -264,16 +264,37 @@ def _as_output(value: Value, dim: int, layout: str) -> Field:
         for i in range(rank):
             if i not in spatial and any(d.axis is not None for d in value.layout[i]):
                 value = freed(value, [i])
-        axes = [value.grid_axis(i) for i in spatial]
-        used = [axis for axis in axes if axis is not None]
-        if len(used) == dim and value.dim == dim:
-            field = permuted(value.field, used)
-            return _typed(field, value.shape[channel_axis] if channel_axis >= 0 else 1)
+        found = _on_all_axes(value, spatial)
+        if found is not None:
+            return _typed(found, value.shape[channel_axis] if channel_axis >= 0 else 1)
     value = freed(value, list(range(len(value.layout))))
     field = forget_axes(value.field, range(value.dim))
     spans = tuple(Span(everything=True) for _ in range(field.source.dim))
     features = value.shape[-1] if value.layout else 1
     return _typed(field.with_spans(spans), features or prod(value.shape))
+
+
+def _on_all_axes(value: Value, spatial: Sequence[int]) -> Field | None:
+    """The field of an array on the grid of its spatial axes, whose other axes are free. None if no isometry moves it.
+
+    A spatial axis that is no axis of the value's grid is free: nodes along it stay in place, but where the array is the
+    same all along it.
+    """
+    source = value.stem.source
+    free = [i for i in spatial if value.grid_axis(i) is None]
+    uniform = [all(digit.uniform for digit in value.layout[i]) for i in free]
+    if len(spatial) - len(free) != value.dim or (not value.dim and not any(uniform)):
+        return None
+    axes = [_axis(value.shape[i], source.axes[spatial.index(i)].boundary) for i in free]
+    order = [value.dim + free.index(i) if i in free else value.grid_axis(i) or 0 for i in spatial]
+    return permuted(with_axes(value.field, axes, uniform), order)
+
+
+def _axis(size: int, boundary: Boundary) -> Axis:
+    """An axis of so many nodes, like one of the input; a single node is all of an axis on the plane too."""
+    if boundary == "infinite":
+        return Axis(None, boundary) if size > 1 else Axis(1, "periodic")
+    return Axis(size, boundary)
 
 
 def _typed(field: Field, channels: int) -> Field:

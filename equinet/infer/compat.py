@@ -160,6 +160,17 @@ def each_turn(
     return [*carry, *map(stack, zip(*outputs, strict=True))]
 
 
+def at_once(equation: Equation) -> Program | None:
+    """The program of a scan that carries nothing, all turns at once; None if an operation in it has no such form."""
+    body, (same, _) = Program.of(equation.params["jaxpr"]), equation.loop()
+    like = [jax.ShapeDtypeStruct(var.aval.shape, var.aval.dtype) for var in equation.inputs]
+    axes = [None if at < same else 0 for at in range(len(like))]
+    try:
+        return trace(lambda *arrays: jax.vmap(lambda *rows: body.run(rows), axes)(*arrays), like)[0]
+    except NotImplementedError:
+        return None
+
+
 def update_of(equation: Equation, arguments: Sequence[Any]) -> tuple[Any, Any, Sequence[Any]]:
     """The operand, the updates and the indices of an operation that updates elements at given places."""
     if equation.name == "dynamic_update_slice":

@@ -8,8 +8,18 @@ from itertools import product
 
 import numpy as np
 
-from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, axis_images, identity_matrix, matrix_of
-from equinet.groups.domain import Domain
+from equinet.groups import (
+    Isometry,
+    Lattice,
+    Matrix,
+    SpaceGroup,
+    Vector,
+    axis_images,
+    identity_matrix,
+    matrix_of,
+    signed_permutations,
+)
+from equinet.groups.domain import Axis, Domain
 from equinet.groups.relation import Key, Relation, joint_parameters, pair_blocks
 from equinet.groups.space_group import meet_cosets
 from equinet.symmetry.field import Field
@@ -47,6 +57,40 @@ def forget_axes(field: Field, axes: Collection[int]) -> Field:
     kept = [i for i in range(field.grid.dim) if i not in axes]
     grid = Domain(tuple(field.grid.axes[i] for i in kept))
     return field.based(field.action.on_axes(kept), grid).with_spans(everything([field.trace.spans[i] for i in kept]))
+
+
+def with_axes(field: Field, axes: Sequence[Axis], uniform: Sequence[bool]) -> Field:
+    """The same value with more grid axes after its own: along uniform ones it is the same all along, along the others
+    its nodes stay in place.
+
+    So where g moves the value by g′, it moves the new one by `g′ × h` for any isometry h of the uniform axes.
+    """
+    if not axes:
+        return field
+    action, dim = field.action, field.grid.dim
+    grid = Domain((*field.grid.axes, *axes))
+    blocks = pair_blocks(action.source_dim, grid.dim, len(action.parameters))
+
+    def wide(row: Vector) -> Vector:
+        t, tau, delta = (action.blocks.part(row, name) for name in ("t", "tau", "delta"))
+        return blocks.row(t=t, tau=dict(enumerate(tau)), delta=delta)
+
+    def beside(b: Matrix, images: Sequence[tuple[int, int]]) -> Matrix:
+        return matrix_of((*axis_images(b), *((dim + image, sign) for image, sign in images)))
+
+    def leaves(images: Sequence[tuple[int, int]]) -> bool:
+        return all(
+            (image, sign) == (i, 1) or (uniform[i] and uniform[image] and axes[i] == axes[image])
+            for i, (image, sign) in enumerate(images)
+        )
+
+    free = [blocks.row(tau={dim + i: 1 if same else axes[i].size or 0}) for i, same in enumerate(uniform)]
+    lattice = Lattice.span([*map(wide, action.lattice.basis), *free], blocks.dim)
+    turns = [images for images in map(axis_images, signed_permutations(len(axes))) if leaves(images)]
+    pairs = product(action.operations, turns)
+    operations = tuple(((a, beside(b, turn)), wide(shift)) for ((a, b), shift), turn in pairs)
+    made = Relation(lattice, operations, action.source_periods, grid.wrapped.periods, action.parameters)
+    return field.based(made, grid).with_spans([*field.trace.spans, *(Span(everything=True) for _ in axes)])
 
 
 def reflected(field: Field, axis: int, last: int) -> Field:

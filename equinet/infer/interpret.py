@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
@@ -14,14 +15,14 @@ from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.evaluate import Runs
-from equinet.infer.fields import nothing
+from equinet.infer.fields import nothing, restrict_source
 from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.primitives import NoRule, called, operand, row_of
 from equinet.infer.regions import push_declared
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Spectrum, Value, free
-from equinet.infer.views import unmoved, without_spare_axes
+from equinet.infer.views import freed, unmoved, without_spare_axes
 from equinet.symmetry.field import Field
 
 
@@ -83,7 +84,7 @@ class Interpreter:
         try:
             results = self._apply(equation, arguments)
         except NoRule as gap:
-            results: list[Held] = [Value(nothing(self.source), (), free(*shape)) for shape in equation.shapes]
+            results: list[Held] = [*_of_still_arrays(equation, arguments, self.source)]
             self._record(equation, arguments, results, str(gap) or f"nothing is known of this use of {equation.name}")
             return results
         except _MISTAKES as error:
@@ -179,6 +180,21 @@ def _with_still_channels(equation: Equation, argument: Held, arguments: Sequence
     permutes = fibres == "permuted" and argument.stem.fibre.is_permutation and is_alone
     joins = fibres == "together" and all(isinstance(a, Value) for a in arguments)
     return argument if permutes or joins or fibres == "declared" else unmoved(argument)
+
+
+def _of_still_arrays(equation: Equation, arguments: Sequence[Held], source: Field) -> list[Value]:
+    """Results of which no more is known than that they are functions of the operands: where these stay, so do they.
+
+    That is kept what leaves every node of every operand in place. Of what may give other results each time, and of
+    choices of adaptive layers, nothing is known.
+    """
+    settle = [a if isinstance(a, Chosen) else settled(a) for a in arguments]
+    values = [a for a in settle if isinstance(a, Value)]
+    whole = nothing(source)
+    if row_of(equation).repeatable and not any(isinstance(a, Chosen) for a in settle):
+        still = [_without_choices(freed(unmoved(value), range(len(value.layout)))).field for value in values]
+        whole = reduce(restrict_source, still).pointwise("any")
+    return [Value(whole, (), free(*shape)) for shape in equation.shapes]
 
 
 def _with_common_choices(equation: Equation, arguments: Sequence[Held], result: Held) -> Held:

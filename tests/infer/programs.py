@@ -17,6 +17,7 @@ import numpy as np
 
 import equinet as eq
 from tests.infer.steps import (
+    apart,
     contractions,
     control,
     indexing,
@@ -47,6 +48,7 @@ REACH = {
     "until_settled": 4,
     "scanned": 3,
     "wrapped": 2,
+    "windows_by_index": 4,
     "roll": 2,
     "padding": 2,
 }
@@ -240,6 +242,14 @@ ONE: dict[Draw, float] = {
     loops.until_settled: 1,
     scatters.repeated: 3,
     scatters.segments: 1,
+    apart.different_parts: 1,
+    apart.looked_up: 0.7,
+    apart.taken_along: 1,
+    apart.windows_by_index: 1.5,
+    apart.set_by_place: 1,
+    apart.mapped: 1,
+    apart.dense: 0.5,
+    apart.unknown: 0.3,
     made_tables.made_table: 2,
     made_tables.near_table: 2.5,
     made_tables.near_weights: 1,

@@ -19,12 +19,14 @@ import equinet as eq
 
 Function = Callable[..., Any]
 T8, B8, P1 = eq.torus(8), eq.box(8), eq.plane(1)
+T48, ROWS = eq.torus(4, 8), "4Z × Z ⋊ m_y (pm, index 4)"
+ANY_ROWS = "Z × Z ⋊ 2mm (pmm, index 1)"
 ALL, FLIPS = "Z ⋊ m (index 1)", "m at (7/2) (order 2)"
 
 
 @dataclass(frozen=True)
 class Inside:
-    """A function of `[batch, 8, 1]` and the group that is claimed: strict, or invariance where the output has no grid.
+    """A function of `[batch, 8, 1]`, or on two axes, and its group: strict, or invariance where the output has no grid.
 
     On the plane it is traced at 32 nodes.
     """
@@ -45,9 +47,9 @@ class Outside:
     """
 
     fn: Function
-    x: Sequence[float]
-    shift: int = 1
-    moved: int | None = 1
+    x: Sequence[float] | np.ndarray
+    shift: int | tuple[int, ...] = 1
+    moved: int | tuple[int, ...] | None = 1
     flips: bool = False
     domain: eq.Domain = T8
 
@@ -99,6 +101,27 @@ def convolved(x, kernel, padding="SAME"):
     """A convolution with the given weights."""
     kernel = jnp.asarray(kernel)[:, None, None]
     return lax.conv_general_dilated(x, kernel, (1,), padding, dimension_numbers=CONVOLVED)
+
+
+GRID = np.asarray(
+    [[3.0, 1, 4, 1, 5, 9, 2, 6], [5, 3, 5, 8, 9, 7, 9, 3], [2, 3, 8, 4, 6, 2, 6, 4], [3, 8, 3, 2, 7, 9, 5, 0]]
+)
+WINDOWS = 2 * np.arange(4)[:, None] + np.arange(3)
+
+
+def rooted(x):
+    """The root of 1 + x², by a primitive without a rule."""
+    return lax.linalg.cholesky(1 + x[:, :, None] ** 2)[..., 0]
+
+
+def wide(x):
+    """Two channels."""
+    return jnp.concatenate([x, jnp.sin(x)], -1)
+
+
+def tied_channels(x):
+    """A channel for each node, by its value."""
+    return (x > 0).astype(int)
 
 
 def tied(x):
@@ -261,8 +284,15 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: x[:, ::-1]),
             Inside(lambda x: x[:, jnp.asarray([1, 2, 3, 4, 5, 6, 7, 0])]),
             Inside(lambda x: x[:, 1:-1], domain=P1),
+            Inside(lambda x: jnp.take(x, WINDOWS % 8, 1).max(2), "2Z ⋊ m at (0) (index 2)"),
+            Inside(lambda x: jnp.take_along_axis(wide(x), tied_channels(x), -1)),
+            Inside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), ROWS, T48),
+            Inside(lambda x: jnp.arange(4.0)[jnp.clip(x, 0, 3).astype(int)]),
         ),
         (
+            Outside(lambda x: jnp.take(x, jnp.asarray([[0, 1], [2, 3], [4, 5], [0, 7]]), 1).max(2), UP, 2),
+            Outside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), GRID, (1, 0), (1, 0), domain=T48),
+            Outside(lambda x: x[:, jnp.arange(4), 2 * jnp.arange(4)], GRID, (0, 2), (1,), domain=T48),
             Outside(lambda x: x[:, :4].max(1), UP, moved=None),
             Outside(lambda x: x[:, x[0, :, 0].argsort()], UP),
             Outside(lambda x: x[:, :16].max(1), [0.0] * 14 + [1, 2] + [0] * 16, shift=2, moved=None, domain=P1),
@@ -296,6 +326,7 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="reflect"), FLIPS, B8),
             Inside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), domain=P1),
             Inside(lambda x: jnp.concatenate([x[:, 3:], x[:, :3]], 1)),
+            Inside(lambda x: jnp.concatenate([x, jnp.tanh(x)], 1), ROWS, T48),
         ),
         (
             Outside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)))[:, 1:] * 1, ONE, flips=True, domain=B8, moved=None),
@@ -325,8 +356,12 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jnp.zeros_like(x).at[:, jnp.asarray([1, 2, 3, 4, 5, 6, 7, 0])].set(x)),
             Inside(lambda x: x.at[:, ::2].set(0), "2Z ⋊ m at (0) (index 2)"),
             Inside(lambda p, x: x.at[:, REPEATED].min(p), params=1.0),
+            Inside(lambda x: x.at[:, 0].set(jnp.tanh(x[:, 1])), ROWS, T48),
+            Inside(lambda x: x.at[:, count(x.mean(2))].multiply(2), "4Z × Z ⋊ m_y (pm, index 4)", T48),
         ),
         (
+            Outside(lambda x: x.at[:, 0].set(jnp.tanh(x[:, 1])), GRID, (1, 0), (1, 0), domain=T48),
+            Outside(lambda x: x.at[:, :, count(x.mean(2))].multiply(2), GRID, (0, 1), (0, 1), domain=T48),
             Outside(lambda x: x.at[:, REPEATED].add(1.0), UP),
             Outside(lambda x: x.at[:, REPEATED].multiply(2.0), UP),
             Outside(lambda x: x.at[:, jnp.asarray([0, 0])].apply(lambda v: 2 * v), UP),
@@ -367,7 +402,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "places",
         ("argmax", "argmin"),
-        (Inside(lambda x: jnp.argmax(jnp.concatenate([x, x**2], -1), -1, keepdims=True)),),
+        (
+            Inside(lambda x: jnp.argmax(jnp.concatenate([x, x**2], -1), -1, keepdims=True)),
+            Inside(lambda x: x + jnp.argmax(x, 1, keepdims=True).astype(x.dtype), ROWS, T48),
+        ),
         (Outside(tied, ONE, moved=None),),
     ),
     Rule(
@@ -379,8 +417,14 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "sorting",
         ("sort", "top_k"),
-        (Inside(lambda x: jnp.sort(x, 1)[:, -1]), Inside(lambda x: lax.top_k(x[..., 0], 3)[0])),
         (
+            Inside(lambda x: jnp.sort(x, 1)[:, -1]),
+            Inside(lambda x: lax.top_k(x[..., 0], 3)[0]),
+            Inside(lambda x: jnp.argsort(x, 1), ROWS, T48),
+            Inside(lambda x: lax.sort((jnp.sin(x), x), dimension=1, num_keys=1)[1], ROWS, T48),
+        ),
+        (
+            Outside(lambda x: jnp.argsort(x, 1), GRID, (1, 0), (0, 0), domain=T48),
             Outside(lambda x: lax.top_k(x[..., 0], 3)[1].astype(x.dtype), UP, moved=None),
             Outside(lambda x: jnp.sort(x, 1)[:, :4] * x[:, :4], UP),
         ),
@@ -526,9 +570,18 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "outputs",
+        (),
+        (
+            Inside(lambda p, x: jnp.einsum("bhwc,hk->bkwc", x, p), ROWS, T48, params=jnp.eye(4)),
+            Inside(lambda x: jnp.broadcast_to(x.mean(1, keepdims=True), (*x.shape[:1], 3, 8, 1)), ANY_ROWS, T48),
+        ),
+        (Outside(lambda x: jnp.cumsum(x, 1), GRID, (1, 0), (1, 0), domain=T48),),
+    ),
+    Rule(
         "anything else",
         ("no rule",),
-        (),
+        (Inside(lambda x: rooted(x.mean(1))), Inside(lambda x: x + rooted(x.mean(1))[:, None])),
         (Outside(lambda x: lax.linalg.cholesky(jnp.eye(8)[None] + x @ x.swapaxes(1, 2))[..., :1], UP),),
     ),
 )

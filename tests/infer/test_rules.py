@@ -23,12 +23,12 @@ def certificate(case: Inside | Outside) -> eq.Certificate:
     return eq.infer(case.fn, case.domain, 1, size=TRACED, params=params)
 
 
-def inputs(size: int):
+def inputs(*sizes: int):
     """Gaussian, tied, sparse, positive, large and whole numbers."""
     rng = np.random.default_rng(0)
-    normal = rng.standard_normal((6, 1, size, 1))
-    normal[1] = rng.integers(0, 2, (1, size, 1))
-    normal[2] *= rng.random((1, size, 1)) < 0.3
+    normal = rng.standard_normal((6, 1, *sizes, 1))
+    normal[1] = rng.integers(0, 2, (1, *sizes, 1))
+    normal[2] *= rng.random((1, *sizes, 1)) < 0.3
     normal[3] = np.abs(normal[3])
     normal[4] *= 1e3
     normal[5] = np.round(3 * normal[5])
@@ -38,9 +38,10 @@ def inputs(size: int):
 def moved(x, g: eq.Isometry, domain: eq.Domain):
     """An array moved by an isometry of its grid; on the plane one whose content is far from the ends."""
     if domain.is_finite:
-        out = np.empty_like(x)
-        out[:, domain.index_map(g)] = x
-        return out
+        flat = x.reshape(len(x), -1, x.shape[-1])
+        out = np.empty_like(flat)
+        out[:, domain.index_map(g)] = flat
+        return out.reshape(x.shape)
     [[sign]], [shift] = g.matrix, g.shift
     out = np.zeros_like(x)
     for p in range(x.shape[1]):
@@ -56,7 +57,7 @@ def test_inside_its_condition_a_rule_claims_what_holds(case: Inside):
     fn = case.fn if case.params is None else partial(case.fn, case.params)
     if not case.domain.is_finite:
         return
-    for x in inputs(8):
+    for x in inputs(*(n or TRACED for n in case.domain.sizes)):
         before = np.asarray(fn(jnp.asarray(x)), np.float64)
         for g in made.strict.elements():
             after = np.asarray(fn(jnp.asarray(moved(x, g, case.domain))), np.float64)
@@ -67,14 +68,16 @@ def test_inside_its_condition_a_rule_claims_what_holds(case: Inside):
 
 @pytest.mark.parametrize("case", OUTSIDE)
 def test_outside_its_condition_a_rule_claims_nothing_and_would_be_refuted(case: Outside):
-    size = len(case.x)
-    g = eq.Isometry(((-1,),), (size - 1,)) if case.flips else eq.Isometry.translation((case.shift,))
+    sizes = np.shape(case.x)
+    shift = (case.shift,) if isinstance(case.shift, int) else case.shift
+    g = eq.Isometry(((-1,),), (sizes[0] - 1,)) if case.flips else eq.Isometry.translation(shift)
     made = certificate(case)
     claimed = made.invariance if case.moved is None and not case.flips else made.strict
     assert g not in claimed
-    x = np.asarray(case.x, np.float32).reshape(1, size, 1)
+    x = np.asarray(case.x, np.float32).reshape(1, *sizes, 1)
     before, after = (np.asarray(case.fn(jnp.asarray(v)), np.float64) for v in (x, moved(x, g, case.domain)))
-    want = before if case.moved is None else np.roll(before, case.moved, 1)
+    by = (case.moved,) if isinstance(case.moved, int) else case.moved or ()
+    want = np.roll(before, by, range(1, 1 + len(by)))
     want = before[:, ::-1] if case.flips else want
     assert after.shape == want.shape
     assert not np.allclose(after, want, rtol=1e-5, atol=1e-6)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from equinet.infer.compat import Equation, Program, each_turn
+from equinet.infer.compat import Equation, Program, at_once, each_turn
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, of_all, pointwise, with_constant
 from equinet.infer.lazy import Lazy
@@ -35,11 +35,16 @@ SETTLED = 64
 
 
 def _scan(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequence[Carried]:
+    """A loop over rows. If it carries nothing on from turn to turn, it is the body of all rows at once."""
     body, length = Program.of(equation.params["jaxpr"]), equation.params["length"]
     same, carried = equation.loop()
     fixed, carry, rows = arguments[:same], arguments[same : same + carried], arguments[same + carried :]
     if not length:
         return [*carry, *(Constant(shape, None, (False,) * len(shape)) for shape in equation.shapes[carried:])]
+    if not carried and any(isinstance(row, Value) and 0 in row.moved_axes for row in rows):
+        program = at_once(equation)
+        if program is not None:
+            return run(program, arguments)
     if length <= UNROLLED:
         return each_turn(equation, arguments, run, _row, _stack)
     some = [_some_row(row) for row in rows]

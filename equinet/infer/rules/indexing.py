@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
-from jax.lax import GatherScatterMode
+from jax.lax import GatherDimensionNumbers, GatherScatterMode
 
 from equinet.infer.compat import Equation, landed, update_of, updated
-from equinet.infer.join import join, mixed, pointwise, with_constant
+from equinet.infer.join import mixed, of_all, pointwise, with_constant
 from equinet.infer.primitives import Combination, NoRule, Primitive, enter, neutral, row_of, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number
-from equinet.infer.views import freed
+from equinet.infer.views import freed, regrouped
 from equinet.symmetry.windows import FILL
 
 
@@ -75,9 +75,9 @@ class _Places:
         """The axes of the result along which the numbers differ."""
         return [axis for i, axis in enumerate(self.axes) if (self.numbers != self.numbers.take([0], axis=i)).any()]
 
-    def row(self, axis: int | None) -> np.ndarray:
-        """The numbers along one axis of the result, at the first place of the others; without an axis, one number."""
-        return np.atleast_1d(self.numbers[tuple(slice(None) if a == axis else 0 for a in self.axes)])
+    def row(self, axes: Sequence[int]) -> np.ndarray:
+        """The numbers along some axes of the result in a row, at the first place of the others; of none, one number."""
+        return self.numbers[tuple(slice(None) if a in axes else 0 for a in self.axes)].reshape(-1)
 
 
 def _places(equation: Equation, indices: np.ndarray) -> list[_Places]:
@@ -114,50 +114,117 @@ def _places(equation: Equation, indices: np.ndarray) -> list[_Places]:
 def _moved(value: Value, places: Sequence[_Places], shape: Sequence[int]) -> Value | Ends:
     """A copy of elements, given the place that each comes from.
 
-    It is taken axis by axis if each axis of the operand is indexed along one axis of the result at most, and no two
-    along the same: entry j of the result is then entry (r₁(j₁), r₂(j₂), …) of the operand, and a row r of numbers
-    along one axis is a table of copies. Where indices depend on two axes at once, places are shuffled.
+    It is taken axis by axis. Entry j of the result is entry (r₁(j), r₂(j), …) of the operand. If rᵢ varies along some
+    axes of the result that no other rₖ varies along, these numbers in a row are a table of copies of axis i, whose rows
+    are then dealt out among those axes: one axis, or several as `s·j₁ + j₂` does, which are windows. Along the axes of
+    the operand whose numbers share an axis of the result, nodes stay in place.
     """
     varying = [read.varying for read in places]
     taken = [axis for axes in varying for axis in axes]
-    if any(len(axes) > 1 for axes in varying) or len(set(taken)) != len(taken):
-        return _shuffled(value, shape)
-    old = value.shape
-    sources: list[int | None] = [next(iter(axes), None) for axes in varying]
+    tangled = [i for i, axes in enumerate(varying) if any(taken.count(axis) > 1 for axis in axes)]
+    if tangled:
+        value = mixed(freed(value, tangled), "affine")
+    sources: list[list[int]] = [[] if i in tangled else axes for i, axes in enumerate(varying)]
     for i, read in enumerate(places):
-        if sources[i] is None and any(digit.axis is not None for digit in value.layout[i]):
+        if not varying[i] and any(digit.axis is not None for digit in value.layout[i]):
             # One node, time after time, along an axis of the result that nothing else varies along.
-            sources[i] = next((axis for axis in reversed(read.axes) if axis not in sources), None)
-    rows = [read.row(axis) for read, axis in zip(places, sources, strict=True)]
-    other = {i: row for i, row in enumerate(rows) if not np.array_equal(row, np.arange(old[i]))}
-    if len(other) == 1 and sources == list(range(len(shape))):
+            spare = [axis for axis in reversed(read.axes) if axis not in taken and [axis] not in sources]
+            sources[i] = spare[:1]
+    rows = {i: read.row(sources[i]) for i, read in enumerate(places) if i not in tangled}
+    other = {i: row for i, row in rows.items() if not np.array_equal(row, np.arange(value.shape[i]))}
+    if len(other) == 1 and sources == [[axis] for axis in range(len(shape))]:
         [(i, row)] = other.items()
         return part_of(value, i, row)
     for i, row in other.items():
         value = picked(value, i, row)
-    spent = [i for i, axis in enumerate(sources) if axis is None]
+    spent = [i for i, axes in enumerate(sources) if not axes]
     if any(digit.axis is not None for i in spent for digit in value.layout[i]):
         # One node alone was kept of these axes; it is there no more.
         value = freed(value, spent)
-    layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=True),) for n in shape]
-    for i, axis in enumerate(sources):
-        if axis is not None:
-            layout[axis] = value.layout[i]
+    uniform = [axis not in {axis for i in tangled for axis in varying[i]} for axis in range(len(shape))]
+    layout: list[tuple[Digit, ...]] = [(Digit(n, uniform=same),) for n, same in zip(shape, uniform, strict=True)]
+    for i, axes in enumerate(sources):
+        dealt = regrouped((value.layout[i],), [shape[axis] for axis in axes]) if axes else ()
+        if dealt is None:
+            value = freed(value, [i])
+            dealt = [(Digit(shape[axis]),) for axis in axes]
+        for axis, digits in zip(axes, dealt, strict=True):
+            layout[axis] = digits
     return value.laid_out(tuple(layout))
 
 
-def _shuffled(value: Value, shape: Sequence[int]) -> Value:
-    """A copy of elements in another order: nothing that moves a node survives."""
-    free = freed(value, list(range(len(value.layout))))
-    return mixed(free, "affine", tuple((Digit(n),) for n in shape))
+@dataclass(frozen=True)
+class _Axes:
+    """Which axes of the arrays of a gather or a scatter lie on each other, whatever its indices are.
+
+    A whole axis is read or written at its own places: a window as wide as the array starts at 0, if it is not left out
+    altogether; a batch axis belongs to one of the indices.
+
+    Attributes:
+        pairs: axis of the whole array, and of the part that is read of it or lands in it.
+        of_indices: axis of the indices, and of that part.
+    """
+
+    pairs: tuple[tuple[int, int], ...]
+    of_indices: tuple[tuple[int, int], ...]
+
+    @staticmethod
+    def of(equation: Equation, whole: Sequence[int], part: Sequence[int]) -> _Axes:
+        """Those of an operation on arrays of the two shapes."""
+        numbers = equation.params.get("dimension_numbers")
+        if numbers is None:
+            return _Axes(tuple((i, i) for i, n in enumerate(whole) if part[i] == n), ())
+        is_gather = isinstance(numbers, GatherDimensionNumbers)
+        inside = numbers.offset_dims if is_gather else numbers.update_window_dims
+        gone = numbers.collapsed_slice_dims if is_gather else numbers.inserted_window_dims
+        batched = numbers.start_indices_batching_dims if is_gather else numbers.scatter_indices_batching_dims
+        outside = [axis for axis in range(len(part)) if axis not in inside]
+        kept = [i for i in range(len(whole)) if i not in gone and i not in numbers.operand_batching_dims]
+        windows = [(i, at) for i, at in zip(kept, inside, strict=True) if part[at] == whole[i]]
+        batches = [(i, outside[at]) for i, at in zip(numbers.operand_batching_dims, batched, strict=True)]
+        return _Axes((*windows, *batches), tuple(enumerate(outside)))
+
+
+def _spread(atom: Operand, shape: Sequence[int], pairs: Sequence[tuple[int, int]], *, apart: bool) -> Operand:
+    """An array of which only some axes are followed, `(own, result's)`, as one of another shape.
+
+    Args:
+        apart: whether it may hold something else at each place along the result's other axes.
+    """
+    here = {to: own for own, to in pairs}
+    if isinstance(atom, Constant):
+        sizes = [n if i in here or apart else 1 for i, n in enumerate(shape)]
+        varies = [n > 1 and (i not in here or atom.varies[here[i]]) for i, n in enumerate(sizes)]
+        return Constant(tuple(sizes), None, tuple(varies))
+    value = freed(atom, [i for i in range(len(atom.layout)) if i not in here.values()])
+    blank = [(Digit(n, uniform=not apart),) for n in shape]
+    return mixed(value, "any", tuple(value.layout[here[i]] if i in here else blank[i] for i in range(len(shape))))
 
 
 def _unordered(equation: Equation, arguments: Sequence[Operand]) -> Value:
-    """A gather or scatter at places that depend on the input: all nodes are kept in place, in every operand."""
-    whole, *others = (_shuffled(a, equation.shapes[0]) for a in arguments if isinstance(a, Value))
-    for other in others:
-        whole = join(whole, other, linear=False)
-    return pointwise(whole, "any")
+    """A gather at places that depend on the input: along what it reads whole, a function of the operand and of indices.
+
+    Along other axes of the operand nodes stay in place, and so they do along the components of an index.
+    """
+    whole, *indices = arguments
+    shape = equation.shapes[0]
+    axes = _Axes.of(equation, whole.shape, shape)
+    parts = [_spread(whole, shape, axes.pairs, apart=False)]
+    parts += [_spread(one, shape, axes.of_indices if one.shape else (), apart=False) for one in indices]
+    return pointwise(of_all(parts), "any")
+
+
+def _landing(equation: Equation, arguments: Sequence[Operand]) -> Value:
+    """A scatter to places that depend on the input: as such a gather, the other way around."""
+    whole, updates, indices = update_of(equation, arguments)
+    shape = equation.shapes[0]
+    axes = _Axes.of(equation, shape, updates.shape)
+    at = {part: i for i, part in axes.pairs}
+    of_indices = [(own, at[part]) for own, part in axes.of_indices if part in at]
+    parts = [_spread(whole, shape, [(i, i) for i, _ in axes.pairs], apart=True)]
+    parts += [_spread(updates, shape, [(part, i) for i, part in axes.pairs], apart=True)]
+    parts += [_spread(one, shape, of_indices if one.shape else (), apart=False) for one in indices]
+    return pointwise(of_all(parts), "any")
 
 
 def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -170,7 +237,7 @@ def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     operand, updates, indices = update_of(equation, arguments)
     combination, known = _combination(equation), _known(indices)
     if known is None:
-        return [_unordered(equation, arguments)]
+        return [_landing(equation, arguments)]
     shape, applies = equation.shapes[0], combination == "last" and equation.params.get("update_jaxpr") is not None
     counts = landed(equation, np.ones(updates.shape, np.int32), known)
     if isinstance(updates, Value):
@@ -179,8 +246,8 @@ def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
         placed = _placed(equation, updates, known, counts, _fill(equation, operand))
         if isinstance(operand, Constant) and placed is not None:
             return [placed]
-        result = _shuffled(updates, shape) if placed is None else placed
-        result = join(operand, result, linear=False) if isinstance(operand, Value) else result
+        pairs = [(part, i) for i, part in _Axes.of(equation, shape, updates.shape).pairs]
+        result = of_all([operand, placed or _spread(updates, shape, pairs, apart=True)])
     else:
         result = value_of(operand)
         if updates.array is not None and not applies:

@@ -9,12 +9,12 @@ from typing import Literal
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.fields import forget_axes, nothing
+from equinet.infer.fields import forget_axes
 from equinet.infer.join import held, mixed, of_all, pointwise
-from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.primitives import Primitive, enter, row_of, value_of
 from equinet.infer.rules import spectra
 from equinet.infer.tables import Kernel, Table
-from equinet.infer.values import Constant, Digit, Operand, Value, free, with_item
+from equinet.infer.values import Constant, Digit, Operand, Value, with_item
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, renamed, unfolded
 
 Kind = Literal["sum", "max", "other"]
@@ -99,14 +99,13 @@ def _reduction(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     return [reduced(value_of(arguments[0]), equation.params["axes"], kind)]
 
 
-_TIES = "which of several nodes is chosen turns on rounding where they tie, as symmetric values do"
+_TIES = "which of several nodes comes first turns on their order where they tie"
 
 
 def _place(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Where an extreme is: nodes along the axis stay in place, since among equal ones their order decides."""
     value, axes = value_of(arguments[0]), equation.params["axes"]
-    if any(digit.axis is not None for i in axes for digit in value.layout[i]):
-        raise NoRule(_TIES)
-    return [reduced(pointwise(value, "any"), axes, "other")]
+    return [reduced(pointwise(freed(value, axes), "any"), axes, "other")]
 
 
 def _running(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -135,14 +134,13 @@ def _sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
         value = held(value, axes)
     rest, (shape, *others) = reduced(pointwise(value, "any"), [axis], "other"), equation.shapes
     in_order = rest.laid_out((*rest.layout[:axis], (Digit(shape[axis]),), *rest.layout[axis:]))
-    # Of the places that values come from nothing is known: where they tie, rounding decides.
-    return [in_order, *(Value(nothing(rest.field), (), free(*other)) for other in others)]
+    # The places that values come from turn on the order of those that tie: along the axis nothing may move.
+    still = freed(pointwise(value, "any"), [axis])
+    return [in_order, *(mixed(still, "any", with_item(still.layout, axis, (Digit(n[axis]),))) for n in others)]
 
 
 def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int) -> list[Value]:
-    """Several arrays in the order of one of them: nothing may move along the axis."""
-    if any(digit.axis is not None for a in arguments if isinstance(a, Value) for digit in a.layout[axis]):
-        raise NoRule(_TIES)
+    """Several arrays in the order of one of them: nodes along the axis stay in place."""
     whole = of_all([a if isinstance(a, Constant) else freed(a, [axis]) for a in arguments])
     return [mixed(whole, "any", _not_uniform(whole, [axis]))] * len(equation.shapes)
 
@@ -156,13 +154,13 @@ enter(
     Primitive("reduce_or", _reduction),
     Primitive("reduce_and", _reduction),
     Primitive("reduce_xor", _reduction),
-    Primitive("argmax", _place),
-    Primitive("argmin", _place),
+    Primitive("argmax", _place, reason=_TIES),
+    Primitive("argmin", _place, reason=_TIES),
     Primitive("cumsum", _running, reason=_IN_ORDER),
     Primitive("cumprod", _running, reason=_IN_ORDER),
     Primitive("cummax", _running, reason=_IN_ORDER),
     Primitive("cummin", _running, reason=_IN_ORDER),
     Primitive("cumlogsumexp", _running, reason=_IN_ORDER),
-    Primitive("sort", _sorted),
-    Primitive("top_k", _sorted),
+    Primitive("sort", _sorted, reason=_TIES),
+    Primitive("top_k", _sorted, reason=_TIES),
 )
