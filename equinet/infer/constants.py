@@ -42,6 +42,12 @@ def as_spread(equation: Equation, arguments: Sequence[Constant], shape: Shape) -
     return tuple(varies)
 
 
+def as_tiled(_: Equation, arguments: Sequence[Constant], shape: Shape) -> Flags:
+    """Of copies one after the other: along the axes that it varied along."""
+    del shape
+    return arguments[0].varies
+
+
 def as_transposed(equation: Equation, arguments: Sequence[Constant], _: Shape) -> Flags:
     """Of a transpose: as the axes that it puts there."""
     return tuple(arguments[0].varies[i] for i in equation.params["permutation"])

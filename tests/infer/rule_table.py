@@ -269,12 +269,18 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "views",
-        ("reshape", "squeeze", "expand_dims", "transpose", "broadcast_in_dim"),
+        ("reshape", "squeeze", "tile", "unstack", "transpose", "broadcast_in_dim"),
         (
+            Inside(lambda x: x + jnp.tile(x.mean(1, keepdims=True), (1, 8, 1))),
+            Inside(lambda x: jnp.maximum(*jnp.unstack(wide(x), axis=-1))[..., None]),
             Inside(lambda x: jnp.tanh(x.reshape(-1, 4, 2)).reshape(x.shape)),
             Inside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).max(1)[..., None], "2Z ⋊ m (index 2)"),
         ),
-        (Outside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).reshape(x.shape), UP),),
+        (
+            Outside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).reshape(x.shape), UP),
+            Outside(lambda x: x + jnp.tile(x[:, :4], (1, 2, 1)), UP),
+            Outside(lambda x: jnp.unstack(x, axis=1)[1], UP, moved=None),
+        ),
     ),
     Rule(
         "parts of an axis",
@@ -387,14 +393,19 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "reductions",
-        ("reduce_sum", "reduce_max", "…"),
+        ("reduce_sum", "reduce_max", "reduce", "approx_top_k", "…"),
         (
             Inside(lambda x: x.sum(1)),
             Inside(lambda x: halves(x).max(1)),
             Inside(lambda x: means(x).mean(1)),
             Inside(lambda x: jnp.prod(x, 1)),
+            Inside(lambda x: lax.reduce(halves(x), 0.0, jnp.maximum, (1,))),
+            Inside(lambda x: lax.reduce(x, 0.0, lambda a, b: a + 2 * b, (1,))[:, None] + x, ROWS, T48),
+            Inside(lambda x: lax.approx_max_k(x, 2, 1)[0], ROWS, T48),
         ),
         (
+            Outside(lambda x: lax.reduce((x, table(*UP)), (0.0, 0.0), _first_largest, (0, 1))[1], UP, 3, moved=None),
+            Outside(lambda x: lax.approx_max_k(x[..., 0], 3)[1].astype(x.dtype), UP, moved=None),
             Outside(lambda x: halves(x).sum(1), [1, 1, 0, 0, 0, 0, 0, 0], moved=None),
             Outside(lambda x: means(x).max(1), [1, 1, 0, 0, 0, 0, 0, 0], moved=None),
         ),
@@ -456,8 +467,16 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "windows",
-        ("reduce_window", "reduce_window_max", "reduce_window_sum", "reduce_window_min"),
+        ("reduce_window", "reduce_window_max", "select_and_scatter_add", "select_and_gather_add", "…"),
         (
+            Inside(lambda x: jax.grad(lambda z: jnp.sin(halves(z)).sum())(x), "2Z (index 2)"),
+            Inside(lambda x: jax.jvp(halves, (x,), (jnp.sin(x),))[1], "2Z (index 2)"),
+            Inside(
+                lambda x: lax.reduce_window(
+                    (x, jnp.sin(x)), (-jnp.inf, 0.0), _first_largest, (1, 2, 1), (1, 2, 1), "VALID"
+                )[1],
+                "2Z (index 2)",
+            ),
             Inside(lambda x: halves(x), "2Z ⋊ m (index 2)"),
             Inside(
                 lambda x: lax.reduce_window((x, x), (-jnp.inf, 0.0), _largest_and_sum, (1, 2, 1), (1, 2, 1), "VALID")[
@@ -467,6 +486,8 @@ RULES: tuple[Rule, ...] = (
             ),
         ),
         (
+            Outside(lambda x: jax.grad(lambda z: jnp.sin(halves(z)).sum())(x), UP),
+            Outside(lambda x: jax.grad(lambda z: halves(z).sum())(x), [1.0] * 8, flips=True, domain=B8),
             Outside(
                 lambda x: lax.reduce_window(x, 0.0, lambda a, b: b + b, (1, 3, 1), (1, 1, 1), ((0, 0), (1, 1), (0, 0))),
                 [0, 0, 1, 0, 0, 0, 0, 0],
@@ -544,8 +565,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "calls",
-        ("jit", "custom_jvp_call", "…"),
-        (Inside(lambda x: jax.jit(jax.nn.relu)(x)),),
+        ("jit", "custom_jvp_call", "composite", "…"),
+        (Inside(lambda x: jax.jit(jax.nn.relu)(x)), Inside(lambda x: lax.composite(jnp.tanh, "one")(x))),
         (Outside(lambda x: jax.jit(lambda v: jnp.cumsum(v, 1))(x), ONE),),
     ),
     Rule("declared regions", ("declared",), (Inside(declared),)),
@@ -593,6 +614,10 @@ def _halfway(x):
 
 def _nearly_identical() -> jax.Array:
     return jnp.eye(8) + 9e-8 * jnp.roll(jnp.eye(8), 1, 1)
+
+
+def _first_largest(a, b):
+    return jnp.maximum(a[0], b[0]), jnp.where(a[0] >= b[0], a[1], b[1])
 
 
 def _largest_and_sum(a, b):

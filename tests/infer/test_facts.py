@@ -61,14 +61,26 @@ def declared(x):
     return jnp.tanh(x)
 
 
+def selected(*, forward: bool):
+    """The derivative of a pool, or its gradient."""
+
+    def fn(x, y):
+        pool = lambda z: lax.reduce_window(z, -np.inf, lax.max, (2, 1), (2, 1), "VALID")  # noqa: E731
+        return jax.jvp(pool, (x,), (y,))[1] if forward else jax.vjp(pool, x)[1](y[:2])[0]
+
+    return fn
+
+
 # A function of two arrays `[4, 3]` that runs the primitive.
 SAMPLES: dict[str, Callable[..., Any]] = {
     "add_any": lambda x, y: primitives.add_jaxvals_p.bind(x, y),
+    "approx_top_k": lambda x, y: lax.approx_max_k(x, 2)[0],
     "argmax": lambda x, y: jnp.argmax(x, 1),
     "argmin": lambda x, y: jnp.argmin(x, 1),
     "bitcast_convert_type": lambda x, y: lax.bitcast_convert_type(x, jnp.int32),
     "broadcast_in_dim": lambda x, y: lax.broadcast_in_dim(x, (4, 2, 3), (0, 2)),
     "clamp": lambda x, y: lax.clamp(x[0, 0], x, y[0, 0]),
+    "composite": lambda x, y: lax.composite(jnp.tanh, "one")(x),
     "concatenate": lambda x, y: lax.concatenate([x, y], 1),
     "cond": lambda x, y: lax.cond(x[0, 0] > 0, jnp.tanh, jnp.exp, x),
     "conj": lambda x, y: lax.conj(lax.complex(x, y)),
@@ -97,6 +109,7 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "name": lambda x, y: checkpoint_name(x, "one"),
     "optimization_barrier": lambda x, y: lax.optimization_barrier((x, y)),
     "pad": lambda x, y: lax.pad(x, y[0, 0], ((1, 1, 0), (0, 0, 1))),
+    "reduce": lambda x, y: lax.reduce(x, np.float32(1), lambda a, b: a * b + 0 * a, (1,)),
     "reduce_and": lambda x, y: lax.reduce_and((16 * x).astype(int), (1,)),
     "reduce_max": lambda x, y: x.max(1),
     "reduce_min": lambda x, y: x.min(1),
@@ -120,14 +133,18 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "scatter-min": updated("min"),
     "scatter-mul": updated("mul"),
     "scatter-sub": updated("subtract"),
+    "select_and_gather_add": selected(forward=True),
+    "select_and_scatter_add": selected(forward=False),
     "select_n": lambda x, y: lax.select_n(x > y, x, y),
     "slice": lambda x, y: lax.slice(x, (1, 0), (4, 2), (2, 1)),
     "sort": lambda x, y: lax.sort(x, dimension=1),
     "split": lambda x, y: lax.split(x, (1, 3), 0),
     "squeeze": lambda x, y: lax.squeeze(x[:, :1], (1,)),
     "stack": lambda x, y: jnp.stack([x, y], 1),
+    "tile": lambda x, y: lax.tile(x, (2, 3)),
     "top_k": lambda x, y: lax.top_k(x, 2)[0],
     "transpose": lambda x, y: lax.transpose(x, (1, 0)),
+    "unstack": lambda x, y: jnp.unstack(x, axis=1)[1],
     "while": lambda x, y: lax.while_loop(lambda c: c.sum() > 1, lambda c: c / 2, x),
 }
 ELSEWHERE = {

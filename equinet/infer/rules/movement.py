@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.constants import as_reshaped, as_spread, as_transposed
+from equinet.infer.constants import as_reshaped, as_spread, as_tiled, as_transposed
 from equinet.infer.join import held
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import NoRule, Primitive, enter, value_of
@@ -47,6 +47,18 @@ def _broadcast(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
         if old[i] == shape[at]:
             layout[at] = value.layout[i]
     return [value.laid_out(tuple(layout))]
+
+
+def _tile(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """An array so many times, one copy after the other: a digit more along each axis, along which it is the same."""
+    value, counts = value_of(arguments[0]), equation.params["reps"]
+    return [value.laid_out(tuple((Digit(n, uniform=True), *old) for n, old in zip(counts, value.layout, strict=True)))]
+
+
+def _unstack(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    value, axis = value_of(arguments[0]), equation.params["axis"]
+    parts = [picked(value, axis, np.asarray([at])) for at in range(len(equation.shapes))]
+    return [part.laid_out((*part.layout[:axis], *part.layout[axis + 1 :])) for part in parts]
 
 
 def _part(atom: Operand | Ends) -> Value | Ends:
@@ -131,6 +143,8 @@ enter(
     Primitive("broadcast_in_dim", _broadcast, spectral=spectra.spread, varies=as_spread, moves=True, quiet=True),
     Primitive("slice", _slice, spectral=spectra.sliced, sees_ends=True, moves=True, reason=_why_cut),
     Primitive("split", _split, sees_ends=True, moves=True, reason="a part is cut out"),
+    Primitive("tile", _tile, varies=as_tiled, moves=True, quiet=True),
+    Primitive("unstack", _unstack, moves=True),
     Primitive("rev", _reverse, spectral=spectra.turned, sees_ends=True, moves=True, reason="an axis is reversed"),
     Primitive("pad", _pad, spectral=spectra.padded, moves=True, reason=_why_padded),
 )

@@ -11,8 +11,9 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes
 from equinet.infer.join import held, mixed, of_all, pointwise
-from equinet.infer.primitives import Primitive, enter, row_of, value_of
+from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rules import spectra
+from equinet.infer.rules.windows import combined
 from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Constant, Digit, Operand, Value, with_item
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, renamed, unfolded
@@ -99,6 +100,31 @@ def _reduction(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     return [reduced(value_of(arguments[0]), equation.params["axes"], kind)]
 
 
+def _written_out(equation: Equation, arguments: Sequence[Operand]) -> list[Operand]:
+    """A reduction whose body is a program, with a start for each array.
+
+    In no order if the body is a known operation on each array by itself. Else it is a function of the elements in
+    order, of all arrays that it sees: nodes stay in place.
+    """
+    count, axes = len(equation.shapes), equation.params["dimensions"]
+    if not all(isinstance(a, Constant) for a in arguments[count:]):
+        raise NoRule("it reduces from a start that depends on the input")
+    kinds = combined(equation)
+    if kinds is None or None in kinds:
+        whole = of_all([freed(a, axes) if isinstance(a, Value) else a for a in arguments[:count]])
+        return [reduced(pointwise(whole, "any"), axes, "other")] * count
+    results: list[Operand] = []
+    for argument, kind, shape in zip(arguments[:count], kinds, equation.shapes, strict=True):
+        if isinstance(argument, Constant):
+            results.append(Constant.arbitrary(shape))
+        elif kind in ("sum", "max"):
+            how = "affine" if kind == "sum" else "monotone"
+            results.append(pointwise(reduced(argument, axes, kind), how))
+        else:
+            results.append(reduced(pointwise(argument, "any"), axes, "other"))
+    return results
+
+
 _TIES = "which of several nodes comes first turns on their order where they tie"
 
 
@@ -139,6 +165,13 @@ def _sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     return [in_order, *(mixed(still, "any", with_item(still.layout, axis, (Digit(n[axis]),))) for n in others)]
 
 
+def _nearly_sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """Some of the largest along an axis, which of them turns on where they are: nodes stay in place."""
+    axis = equation.params["reduction_dimension"] % len(equation.input_shape(0))
+    still = freed(pointwise(value_of(arguments[0]), "any"), [axis])
+    return [mixed(still, "any", with_item(still.layout, axis, (Digit(n[axis]),))) for n in equation.shapes]
+
+
 def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int) -> list[Value]:
     """Several arrays in the order of one of them: nodes along the axis stay in place."""
     whole = of_all([a if isinstance(a, Constant) else freed(a, [axis]) for a in arguments])
@@ -154,6 +187,7 @@ enter(
     Primitive("reduce_or", _reduction),
     Primitive("reduce_and", _reduction),
     Primitive("reduce_xor", _reduction),
+    Primitive("reduce", _written_out),
     Primitive("argmax", _place, reason=_TIES),
     Primitive("argmin", _place, reason=_TIES),
     Primitive("cumsum", _running, reason=_IN_ORDER),
@@ -162,5 +196,6 @@ enter(
     Primitive("cummin", _running, reason=_IN_ORDER),
     Primitive("cumlogsumexp", _running, reason=_IN_ORDER),
     Primitive("sort", _sorted, reason=_TIES),
+    Primitive("approx_top_k", _nearly_sorted, reason="which are found turns on where they are"),
     Primitive("top_k", _sorted, reason=_TIES),
 )

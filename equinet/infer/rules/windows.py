@@ -10,7 +10,7 @@ import numpy as np
 
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
-from equinet.infer.join import held, mixed, pointwise
+from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Combination, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rows import picked
@@ -239,7 +239,10 @@ def _window_reduction(equation: Equation, arguments: Sequence[Operand]) -> list[
     if not all(isinstance(a, Constant) for a in arguments[count:]):
         raise NoRule("it reduces from a start that depends on the input")
     combination = row_of(equation).combination
-    kinds: list[Combination | None] = [combination] if combination else _combined(equation)
+    kinds: Sequence[Combination | None] | None = [combination] if combination else combined(equation)
+    if kinds is None:
+        whole = pointwise(of_all(arguments[:count]), "any")
+        return [_reduced(equation, whole, shape, None) for shape in equation.shapes]
     return [
         _reduced(equation, value_of(a), shape, kind) if not isinstance(a, Constant) else Constant.arbitrary(shape)
         for a, shape, kind in zip(arguments[:count], equation.shapes, kinds, strict=True)
@@ -276,14 +279,12 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: Combi
     return result if kind in ("sum", "max") else pointwise(result, "any")
 
 
-def _combined(equation: Equation) -> list[Combination | None]:
+def combined(equation: Equation) -> Sequence[Combination | None] | None:
     """How a reduction that is written out combines the elements of each array; None if it is nothing known.
 
     The body takes two elements of each array, `(a₁, …, aₙ, b₁, …, bₙ)`. If its output i is one known operation on aᵢ
     and bᵢ, in either order, array i is reduced by itself, and in no order. Of one array alone the taps may be in order.
-
-    Raises:
-        NoRule: if what becomes of one array depends on another one.
+    In place of all: None, if what becomes of one array depends on another one.
     """
     program = Program.of(equation.params["jaxpr"])
     count = len(program.outputs)
@@ -293,9 +294,41 @@ def _combined(equation: Equation) -> list[Combination | None]:
         step = next((step for step in program.equations if step.outputs[0] is output), None)
         is_of_two = step is not None and {id(var) for var in step.inputs} == mine
         if not is_of_two and count > 1:
-            raise NoRule("it reduces several arrays at once, each with an eye on the others")
+            return None
         found.append(row_of(step).combination if step is not None and is_of_two else None)
     return found
+
+
+def _selected(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """What another array has where each window has its largest entry: a function of the taps of both, in order."""
+    return [_reduced(equation, pointwise(of_all(arguments), "any"), equation.shapes[0], None)]
+
+
+def _scattered(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+    """The gradient of a pool: each window's number goes to the place of its largest entry, where they add up.
+
+    Window w gives a vector, its number at the tap that is chosen and 0 at the others: a function of its taps in order.
+    Node p adds up entry τ of the windows w with `p = s w + τ − lo`: a sum over taps of the windows, s nodes apart.
+    """
+    source, whole = arguments
+    params, shape = equation.params, equation.shapes[0]
+    sizes = zip(params["window_dimensions"], params["window_strides"], params["padding"], strict=True)
+    slides = {i: _Slide(n, stride, 1, 1, lo, hi) for i, (n, stride, (lo, hi)) in enumerate(sizes)}
+    taps = {i: (Kernel.free(slide.extent), 1) for i, slide in slides.items()}
+    windows = equation.input_shape(0)
+    of_taps = slid(whole, slides, windows, "taps", taps) if isinstance(whole, Value) else _any_of(whole, windows)
+    backward = {}
+    for i, slide in slides.items():
+        lo = slide.extent - 1 - slide.lo
+        hi = shape[i] + slide.extent - 2 - (windows[i] - 1) * slide.stride - lo
+        backward[i] = _Slide(slide.extent, 1, 1, slide.stride, lo, hi)
+    vectors = pointwise(of_all([source, of_taps]), "any")
+    return [pointwise(slid(vectors, backward, shape, "taps", taps), "any")]
+
+
+def _any_of(constant: Constant, shape: Sequence[int]) -> Constant:
+    """Windows of a constant, which may all differ."""
+    return Constant.arbitrary(shape) if any(constant.varies) else Constant(tuple(shape), None, (False,) * len(shape))
 
 
 def _why_convolved(step: Step) -> str:
@@ -320,4 +353,6 @@ enter(
     Primitive("reduce_window_max", _window_reduction, circular="circular pool", combination="max", reason=_why_pooled),
     Primitive("reduce_window_min", _window_reduction, circular="circular pool", combination="min", reason=_why_pooled),
     Primitive("reduce_window", _window_reduction, circular="circular pool", reason=_why_pooled),
+    Primitive("select_and_gather_add", _selected, reason=_why_pooled),
+    Primitive("select_and_scatter_add", _scattered, reason=_why_pooled),
 )
