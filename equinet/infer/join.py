@@ -11,8 +11,8 @@ import numpy as np
 
 from equinet.groups.fibre import Fibre
 from equinet.infer.fields import natural_join, same_lines
-from equinet.infer.values import Constant, Digit, Layout, Operand, Value, named
-from equinet.infer.views import as_nodes, freed, freed_axes, refined, repeated, unfolded
+from equinet.infer.values import Constant, Digit, Layout, Operand, Value, named, with_item
+from equinet.infer.views import MOST_AXES, as_nodes, freed, freed_axes, refined, repeated, unfolded
 from equinet.symmetry.field import Field
 from equinet.symmetry.patterns import fix_axes, restrict_to_table
 from equinet.symmetry.spans import Span
@@ -215,11 +215,64 @@ class _Pair:
         return one.boundary == two.boundary and self.a.extents[mine] == self.b.extents[theirs]
 
     def without(self, mine: int, theirs: int) -> tuple[Value, Value]:
-        """The two with blocks of those axes as channels, if that may help; else their nodes kept in place."""
-        a, b = unfolded(self.a, mine), unfolded(self.b, theirs)
+        """The two with one of those axes spread over the other, or with blocks of those axes as channels, if that may
+        help; else their nodes kept in place."""
+        flat = [digit for cut in self.cuts for digit in cut[0]], [digit for cut in self.cuts for digit in cut[1]]
+        wider = _spread_over(self.a, flat[0], mine, self.b, [cut[1] for cut in self.cuts], theirs)
+        if wider is not None:
+            return self.a, wider
+        wider = _spread_over(self.b, flat[1], theirs, self.a, [cut[0] for cut in self.cuts], mine)
+        if wider is not None:
+            return wider, self.b
+        a, b = unfolded(self.a, mine, _least(flat[0], mine)), unfolded(self.b, theirs, _least(flat[1], theirs))
         if a is None and b is None:
             return freed_axes(self.a, {mine}), freed_axes(self.b, {theirs})
         return a or self.a, b or self.b
+
+
+def _least(digits: Sequence[Digit], axis: int) -> int:
+    """The size of the least significant digit of a grid axis."""
+    return min((digit for digit in digits if digit.axis == axis), key=lambda digit: digit.stride).size
+
+
+def _spread_over(
+    fine: Value, digits: Sequence[Digit], mine: int, coarse: Value, cuts: Sequence[list[Digit]], theirs: int
+) -> Value | None:
+    """A value on as many nodes as an axis of another one that it lies on, where it repeats: a table of copies.
+
+    Node i of the axis has the digits `i // s % n`. If each lies on a digit of the coarse axis, of stride r, or on one
+    along which the coarse value is the same, then that has at i what it has at node `Σ r (i // s % n)`.
+
+    Args:
+        digits: of the fine value, cut as those of the coarse one are.
+        cuts: the digits of the coarse value, for each array axis.
+    """
+    count, below = fine.extents[mine], [digit for cut in cuts for digit in cut]
+    pairs = [(one, two) for one, two in zip(digits, below, strict=True) if one.axis == mine]
+    placed = [two for _, two in pairs if two.axis == theirs]
+    repeats = all(two.axis == theirs or (two.axis is None and two.uniform) for _, two in pairs)
+    is_all = prod(one.size for one, _ in pairs) == count and sum(two.axis == theirs for two in below) == len(placed)
+    is_all = is_all and prod(two.size for two in placed) == coarse.extents[theirs]
+    if not repeats or not is_all or len(placed) == len(pairs) or coarse.dim > MOST_AXES:
+        return None
+    if coarse.endless(theirs) or fine.endless(mine):
+        return None
+    nodes = np.arange(count)
+    at = sum((nodes // one.stride % one.size * two.stride for one, two in pairs if two.axis == theirs), 0 * nodes)
+    coarse = coarse.restem()
+    onto = iter(digits)
+    layout = [
+        tuple(replace(one, axis=theirs) if one.axis == mine else two for two, one in zip(cut, onto, strict=False))
+        for cut in cuts
+    ]
+    return replace(
+        coarse,
+        maximum=None,
+        tables=with_item(coarse.tables, theirs, coarse.tables[theirs].pick(at)),
+        layout=tuple(layout),
+        extents=with_item(coarse.extents, theirs, count),
+        canvas=with_item(coarse.canvas, theirs, coarse.canvas[theirs].cut_into(count, coarse.extents[theirs])),
+    )
 
 
 def aligned(a: Value, b: Value) -> tuple[Value, Value, Cuts, dict[int, int]]:

@@ -215,17 +215,22 @@ def _tiled(value: Value, array_axis: int, count: int, axis: int) -> Value:
     return retabled(value, array_axis, axis, table, extent, value.canvas[axis])
 
 
-def unfolded(value: Value, axis: int) -> Value | None:
-    """Blocks of a grid axis as channels: the least significant digit of its nodes, a label for each offset."""
-    found = sorted(value.digits_of(axis), key=lambda digit: digit.stride)
-    factor = found[0].size
-    if found[0].stride != 1 or len(found) < 2 or value.extents[axis] % factor:
+def unfolded(value: Value, axis: int, factor: int | None = None) -> Value | None:
+    """Blocks of a grid axis as channels, a label for each offset. None if the digits of the axis do not show blocks.
+
+    Args:
+        factor: the nodes of a block; those that the least significant digit counts, unless given.
+    """
+    first, *others = sorted(value.digits_of(axis), key=lambda digit: digit.stride)
+    is_cut = factor is not None and factor < first.size
+    factor = factor or first.size
+    if first.stride != 1 or not (others or is_cut) or first.size % factor or value.extents[axis] % factor:
         return None
     if value.dim > MOST_AXES:
         return None
-    taps = Kernel.free(factor)
-    reading = Kernel(factor, factor, 1, 1, 0, 0, taps)
-    coarser = {found[0]: (Digit(factor),)}
-    for digit in found[1:]:
+    reading = Kernel(factor, factor, 1, 1, 0, 0, Kernel.free(factor))
+    above = (replace(first, size=first.size // factor),) if is_cut else ()
+    coarser = {first: (*above, Digit(factor))}
+    for digit in others:
         coarser[digit] = (replace(digit, stride=digit.stride // factor),)
     return read_axis(value, axis, reading, value.extents[axis] // factor, coarser, "taps")

@@ -49,6 +49,7 @@ REACH = {
     "scanned": 3,
     "wrapped": 2,
     "windows_by_index": 4,
+    "with_blocks": 8,
     "roll": 2,
     "padding": 2,
 }
@@ -246,6 +247,7 @@ ONE: dict[Draw, float] = {
     apart.looked_up: 0.7,
     apart.taken_along: 1,
     apart.windows_by_index: 1.5,
+    apart.with_blocks: 2,
     apart.set_by_place: 1,
     apart.mapped: 1,
     apart.dense: 0.5,

@@ -119,6 +119,12 @@ def wide(x):
     return jnp.concatenate([x, jnp.sin(x)], -1)
 
 
+def tokens_and_blocks(p, x):
+    """All nodes in a row, and with them a matrix over the rows of each block."""
+    mixed = jnp.einsum("biawc,ak->bikwc", x.reshape(-1, 2, 2, 8, 1), p)
+    return (x.reshape(-1, 32, 1) + mixed.reshape(-1, 32, 1)).reshape(x.shape)
+
+
 def tied_channels(x):
     """A channel for each node, by its value."""
     return (x > 0).astype(int)
@@ -272,6 +278,9 @@ RULES: tuple[Rule, ...] = (
         ("reshape", "squeeze", "tile", "unstack", "transpose", "broadcast_in_dim"),
         (
             Inside(lambda x: x + jnp.tile(x.mean(1, keepdims=True), (1, 8, 1))),
+            Inside(lambda x: (x.reshape(-1, 4, 2) * x.reshape(-1, 4, 2).max(1, keepdims=True)).reshape(x.shape)),
+            Inside(lambda x: x + jax.image.resize(x.mean(1, keepdims=True), x.shape, "bilinear")),
+            Inside(tokens_and_blocks, "2Z × Z ⋊ m_y (pm, index 2)", T48, params=jnp.ones((2, 2))),
             Inside(lambda x: jnp.maximum(*jnp.unstack(wide(x), axis=-1))[..., None]),
             Inside(lambda x: jnp.tanh(x.reshape(-1, 4, 2)).reshape(x.shape)),
             Inside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).max(1)[..., None], "2Z ⋊ m (index 2)"),
@@ -280,6 +289,8 @@ RULES: tuple[Rule, ...] = (
             Outside(lambda x: x.reshape(-1, 4, 2).transpose(0, 2, 1).reshape(x.shape), UP),
             Outside(lambda x: x + jnp.tile(x[:, :4], (1, 2, 1)), UP),
             Outside(lambda x: jnp.unstack(x, axis=1)[1], UP, moved=None),
+            Outside(lambda x: (x.reshape(-1, 4, 2) * x.reshape(-1, 4, 2)[:, :1]).reshape(x.shape), UP),
+            Outside(lambda x: (x.reshape(-1, 4, 2) * x.reshape(-1, 4, 2).max(2, keepdims=True)).reshape(x.shape), UP),
         ),
     ),
     Rule(

@@ -71,8 +71,10 @@ def _with_weights(
         tuple(replace(d, uniform=False) for d in digits) if i in batch else digits
         for i, digits in enumerate(value.layout)
     )
-    layout = tuple(layout[i] for i in (*batch, *left)) + tuple((Digit(n),) for n in sizes)
-    return mixed(value, "linear", layout)
+    # Of one number a look at the weights is short; it is spread where they are equal.
+    differs = weights.actually_varies if all(value.shape[i] == 1 for i in summed) else weights.varies
+    spread = tuple((Digit(weights.shape[j], uniform=not differs[j]),) for j in fresh)
+    return mixed(value, "linear", tuple(layout[i] for i in (*batch, *left)) + spread)
 
 
 def _restricted(value: Value, weights: Constant, batch: Sequence[int], places: Sequence[int], rest: list[int]) -> Value:

@@ -94,6 +94,37 @@ def windows_by_index(dice: Dice, value: Value) -> Made | None:
     return Made(f"windows {table.shape} of stride {stride} by index along {axis}, {how}", fn, value.roles, (weights,))
 
 
+def with_blocks(dice: Dice, value: Value) -> Made | None:
+    """An array and what is computed of its blocks along an axis, or of the nodes at one offset of each, in views."""
+    axis = dice.pick(value.space or [0])
+    n = value.shape[axis]
+    factors = [f for f in range(2, n) if n % f == 0]
+    if not factors or not value.is_map:
+        return None
+    f = dice.pick(factors)
+    shape = (*value.shape[1:axis], n // f, f, *value.shape[axis + 1 :])
+    over = dice.pick([axis, axis + 1])
+    how = dice.pick(["max", "mean", "mixed", "first"])
+    weights = dice.normal(shape[over - 1], shape[over - 1])
+    as_tokens = dice.chance(0.5)
+
+    def fn(x: Any, w: Any) -> Any:
+        y = x.reshape(x.shape[0], *shape)
+        if how == "mixed":
+            z = jnp.moveaxis(jnp.tensordot(y, like(w, x), (over, 0)), -1, over)
+        elif how == "first":
+            z = jnp.take(y, jnp.asarray([0]), over)
+        else:
+            z = (jnp.max if how == "max" else jnp.mean)(y, over, keepdims=True)
+        if not as_tokens:
+            return (jnp.sin(y) * z).reshape(x.shape)
+        wide = jnp.broadcast_to(z, y.shape).reshape(x.shape[0], -1, x.shape[-1])
+        return (x.reshape(wide.shape) + jnp.sin(wide)).reshape(x.shape)
+
+    what = "tokens" if as_tokens else "blocks"
+    return Made(f"{what} with {how} over {over} of {n // f}×{f} at {axis}", fn, value.roles, (weights,))
+
+
 def set_by_place(dice: Dice, value: Value) -> Made | None:
     """`x.at[…]` of slices along one axis, at known places or at places that depend on the data."""
     axis = dice.pick(value.space or value.axes("c"))

@@ -89,7 +89,7 @@ def of_each(dice: Dice, value: Value) -> Made:
     over = dice.pick(["examples", "nodes", "entries"])
     axis = value.axes("b")[0] if over == "examples" else dice.pick(value.space or value.axes("c"))
     name, nodes = dice.pattern(value.shape[axis])
-    turns = np.asarray([1, 2, 3, 0, 2, 1, 3, 2] * 8)[: value.shape[axis]][nodes]
+    turns = np.resize([1, 2, 3, 0, 2, 1, 3, 2], value.shape[axis])[nodes]
     by_table = over == "nodes" and dice.chance(0.6)
     one_entry = dice.goes_wild() or dice.chance(0.2)
     own = dice.chance(0.5)
