@@ -99,7 +99,7 @@ def test_sizes_edits_and_measurement_of_ones_own(folder: Path, run_command) -> N
     assert done.status == 0 and "polyphase sampling instead of the stride of MaxPool(2) (layer 1)" in done.out
     done = run_command("suggest", "--call=mine.py:linen", "--size=16", "--require=Z × Z", "--nomeasure")
     assert done.status == 1 and "no suggestion" in done.out
-    done = run_command("sweep", "--call=mine.py:bound", "--size=8", "--trials=2", "--notune_cpu")
+    done = run_command("sweep", "--call=mine.py:bound", "--size=8", "--trials=2")
     assert done.status == 0 and "PASSED: 2Z × 2Z" in done.out
 
 

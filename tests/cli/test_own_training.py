@@ -49,7 +49,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_trained_measured_and_gone_on(folder: Path, run_command) -> None:
     asked = run_command("query", "--config=mine.py:aps", "--require=Z × Z")
     assert (asked.status, asked.err) == (0, "") and "mine.py:net(down=aps)" in asked.out
-    command = ("--config=mine.py:aps", "--workdir=run", "--notune_cpu")
+    command = ("--config=mine.py:aps", "--workdir=run")
     trained = run_command("train", *command)
     assert not trained.status, trained
     record = json.loads((folder / "run" / "run.json").read_text())
