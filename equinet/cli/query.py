@@ -23,6 +23,7 @@ from equinet.advise import LegalSizes, Requirement, legal_sizes
 from equinet.cli import subject
 from equinet.cli.subject import Subject, define_subject_flags, read_sizes, read_subject
 from equinet.groups.symbols.words import in_words
+from equinet.symmetry import report
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import WIDTH, answer
 
@@ -101,7 +102,7 @@ def find_sizes(asked: Subject) -> LegalSizes:
 
 def as_dict(asked: Subject, certificate: Certificate, met: bool | None, sizes: LegalSizes | None) -> dict[str, Any]:
     """All that was found, in plain types."""
-    found: dict[str, Any] = {"network": asked.name, **json.loads(certificate.to_json())}
+    found: dict[str, Any] = {"network": asked.name, **report.as_dict(certificate)}
     if met is not None:
         found["require"] = {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": met}
     if sizes is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from math import prod
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -65,17 +65,31 @@ class _GroupConvolution(FibreLayer):
 
     treats_channels = "by fibre"
 
+    free: ClassVar[type[Conv] | type[ConvTranspose]]
+    """The class of the convolution with free weights."""
+
     out: int
     kernel: Ints
+    stride: Ints
+    dilation: Ints
+    padding: Any
     depthwise: bool
     bias: bool
 
-    @abstractmethod
     def plain(self, groups: int = 1, bias: bool = False) -> Conv | ConvTranspose:
         """The convolution with free weights of the same windows and channels."""
+        return self.free(
+            int(self.out),
+            self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            padding=self.padding,
+            groups=groups,
+            bias=bias,
+        )
 
-    @abstractmethod
-    def windows(self, shape: Shape) -> tuple[Reading, ...]: ...
+    def windows(self, shape: Shape) -> tuple[Reading, ...]:
+        return self.plain().windows(shape)
 
     @property
     def target(self) -> Fibre:
@@ -305,6 +319,8 @@ class GroupConv(_GroupConvolution):
     [(9, 1, 2), (36, 2, 1)]
     """
 
+    free = Conv
+
     out: int
     kernel: Ints
     _: KW_ONLY
@@ -318,20 +334,6 @@ class GroupConv(_GroupConvolution):
         check(self, out=channels, kernel=counts, stride=counts, dilation=counts)
         check(self, padding=paddings, depthwise=as_flag, bias=as_flag)
 
-    def plain(self, groups: int = 1, bias: bool = False) -> Conv:
-        return Conv(
-            int(self.out),
-            self.kernel,
-            stride=self.stride,
-            dilation=self.dilation,
-            padding=self.padding,
-            groups=groups,
-            bias=bias,
-        )
-
-    def windows(self, shape: Shape) -> tuple[Window, ...]:
-        return self.plain().windows(shape)
-
 
 @dataclass(frozen=True, eq=False)
 class GroupConvTranspose(_GroupConvolution):
@@ -341,6 +343,8 @@ class GroupConvTranspose(_GroupConvolution):
         kernel, stride, dilation, padding: as for `ConvTranspose`.
         out, depthwise, bias: as for `GroupConv`.
     """
+
+    free = ConvTranspose
 
     out: int
     kernel: Ints
@@ -354,17 +358,3 @@ class GroupConvTranspose(_GroupConvolution):
     def __post_init__(self) -> None:
         check(self, out=channels, kernel=counts, stride=counts, dilation=counts)
         check(self, padding=transposed_padding, depthwise=as_flag, bias=as_flag)
-
-    def plain(self, groups: int = 1, bias: bool = False) -> ConvTranspose:
-        return ConvTranspose(
-            int(self.out),
-            self.kernel,
-            stride=self.stride,
-            dilation=self.dilation,
-            padding=self.padding,
-            groups=groups,
-            bias=bias,
-        )
-
-    def windows(self, shape: Shape) -> tuple[Reading, ...]:
-        return self.plain().windows(shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import gcd, prod
 from typing import Any
 
@@ -16,9 +17,16 @@ INDICES = Missing("the indices of a max pool, as return_indices=True gives: take
 
 
 def max_pool(
-    x: Array, dim: int, kernel: Ints, stride: Ints | None, padding: Ints, dilation: Ints, ceil_mode: bool
+    x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    dilation: Ints = 1,
+    ceil_mode: bool = False,
+    *,
+    dim: int,
 ) -> Array:
-    kernel, dilation = per_axis(kernel, dim), per_axis(dilation, dim)
+    kernel, dilation = per_axis(kernel_size, dim), per_axis(dilation, dim)
     stride, padding = per_axis(stride or kernel, dim), per_axis(padding, dim)
     pairs = _edges(x.shape[-dim:], kernel, stride, padding, dilation, ceil_mode)
     least = -np.inf if jnp.issubdtype(x.dtype, jnp.floating) else np.iinfo(x.dtype).min
@@ -36,25 +44,26 @@ def max_pool(
 
 def avg_pool(
     x: Array,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
     dim: int,
-    kernel: Ints,
-    stride: Ints | None,
-    padding: Ints,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor: int | None,
 ) -> Array:
     """Means over windows.
 
     A window that reaches over an end is divided by the number of nodes in it: of the input, or of the input with its
     padding. What `ceil_mode` adds beyond the padding counts for neither.
     """
-    kernel = per_axis(kernel, dim)
+    kernel = per_axis(kernel_size, dim)
     stride, padding = per_axis(stride or kernel, dim), per_axis(padding, dim)
     pairs = _edges(x.shape[-dim:], kernel, stride, padding, (1,) * dim, ceil_mode)
     total = _window_sums(x, kernel, stride, pairs)
-    if divisor is not None:
-        return total / divisor
+    if divisor_override is not None:
+        return total / divisor_override
     counted = padding if count_include_pad else (0,) * dim
     reaches_over = any(max(pair) > most for pair, most in zip(pairs, counted, strict=True))
     if not reaches_over:
@@ -116,41 +125,12 @@ def _adaptive(x: Array, dim: int, output_size: Sequence[int | None], pool: Calla
     return x
 
 
-def _max_pool(dim: int) -> Callable[..., Array]:
-    def run(
-        x: Array,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        ceil_mode: bool = False,
-    ) -> Array:
-        return max_pool(x, dim, kernel_size, stride, padding, dilation, ceil_mode)
-
-    return run
-
-
-def _avg_pool(dim: int) -> Callable[..., Array]:
-    def run(
-        x: Array,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> Array:
-        return avg_pool(x, dim, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
-
-    return run
-
-
 def _adaptive_avg_pool(dim: int) -> Callable[..., Array]:
-    return lambda x, output_size: _adaptive(x, dim, output_size, _avg_pool(dim), True)
+    return lambda x, output_size: _adaptive(x, dim, output_size, partial(avg_pool, dim=dim), True)
 
 
 def _adaptive_max_pool(dim: int) -> Callable[..., Any]:
-    return lambda x, output_size: (_adaptive(x, dim, output_size, _max_pool(dim), False), INDICES)
+    return lambda x, output_size: (_adaptive(x, dim, output_size, partial(max_pool, dim=dim), False), INDICES)
 
 
 def _with_indices(pool: Callable[..., Array]) -> Callable[..., Any]:
@@ -158,9 +138,9 @@ def _with_indices(pool: Callable[..., Array]) -> Callable[..., Any]:
 
 
 TABLE: dict[str, Callable[..., Any]] = {
-    **{f"max_pool{d}d": _max_pool(d) for d in (1, 2, 3)},
-    **{f"max_pool{d}d_with_indices": _with_indices(_max_pool(d)) for d in (1, 2, 3)},
-    **{f"avg_pool{d}d": _avg_pool(d) for d in (1, 2, 3)},
+    **{f"max_pool{d}d": partial(max_pool, dim=d) for d in (1, 2, 3)},
+    **{f"max_pool{d}d_with_indices": _with_indices(partial(max_pool, dim=d)) for d in (1, 2, 3)},
+    **{f"avg_pool{d}d": partial(avg_pool, dim=d) for d in (1, 2, 3)},
     **{f"adaptive_avg_pool{d}d": _adaptive_avg_pool(d) for d in (1, 2, 3)},
     **{f"_adaptive_avg_pool{d}d": _adaptive_avg_pool(d) for d in (2, 3)},
     **{f"adaptive_max_pool{d}d": _adaptive_max_pool(d) for d in (1, 2, 3)},
