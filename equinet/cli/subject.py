@@ -158,7 +158,8 @@ def _of_call() -> Subject:
     except TypeError as error:
         raise ValueError(f"--call={args.call}: {error}") from None
     if isinstance(found, eq.Bound):
-        return Subject(args.call, net, domain, args.channels or found.input_channels(domain.sizes), found.variables)
+        channels = args.channels or found.input_channels(domain.sizes) or CHANNELS
+        return Subject(args.call, net, domain, channels, found.variables)
     return Subject(args.call, net, domain, args.channels or CHANNELS)
 
 

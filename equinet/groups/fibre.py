@@ -307,7 +307,7 @@ def as_channels(
         network, sizes, inputs: see `told_channels`.
 
     Raises:
-        ValueError: for anything else, or if the network's variables do not tell it.
+        ValueError: for anything else.
     """
     if channels is None:
         return told_channels(asker, network, sizes, inputs)
@@ -323,7 +323,7 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
 
     Args:
         asker: who needs it, for the error.
-        network: if it is bound to its variables, it has a method `input_channels`.
+        network: if it is bound to its variables, it has a method `input_channels`, which says what they tell.
         sizes: of the input's axes, None where they are infinite.
         inputs: examples `[n, *sizes, channels]`, or None.
 
@@ -331,7 +331,7 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
         That number; 1, with a warning, where neither tells it.
 
     Raises:
-        ValueError: if the network's variables do not tell it, or the inputs are no such array.
+        ValueError: if the inputs are no such array.
     """
     shape = tuple(getattr(inputs, "shape", ()))
     if shape and len(shape) == len(sizes) + 2:
@@ -340,14 +340,15 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
         wanted = ", ".join("size" if n is None else str(n) for n in sizes)
         raise ValueError(f"{asker}: inputs are examples [n, {wanted}, channels]; got shape {shape}")
     tell = getattr(network, "input_channels", None)
-    if tell is None:
+    told = None if tell is None else tell(sizes)
+    if told is None:
         warnings.warn(
-            f"{asker} is not told the number of input channels and takes 1: say it, such as channels=3, or give a "
-            f"network with its weights, net.bind(variables), which tells it",
+            f"{asker} takes 1 input channel, since no weights tell how many there are: pass channels=, such as "
+            f"channels=3, or a network whose weights tell it, net.bind(variables)",
             stacklevel=4,
         )
         return 1
-    return tell(sizes)
+    return told
 
 
 def agree(a: int, b: int) -> int:

@@ -340,11 +340,9 @@ class Bound:
         """`layer.apply(variables, x)`."""
         return self.layer.apply(self.variables, x)
 
-    def input_channels(self, sizes: Sequence[int | None]) -> int:
-        """How many channels an input `[batch, *sizes, channels]` has, as the variables tell.
-
-        Raises:
-            LayerError: if they do not tell it: say it where it is asked for.
+    def input_channels(self, sizes: Sequence[int | None]) -> int | None:
+        """How many channels an input `[batch, *sizes, channels]` has, as far as the variables tell: None if they do
+        not, since there are none, or those that tell stand behind a layer that changes the channels.
         """
         held = as_variables(self.variables, "input_channels")
         sizes = tuple(as_items(sizes, "input_channels needs the sizes of the input's axes"))
@@ -353,12 +351,8 @@ class Bound:
             told = self.layer.channels_read(held["params"])
         except (AttributeError, IndexError, KeyError, TypeError):
             told = None
-        # What tells may stand behind a layer that changes the channels: then init gives other weights.
-        if told is None or _is_misfit(self.layer, held, (*sizes, told)):
-            raise LayerError(
-                f"the weights do not tell how many channels an input of sizes {sizes} has: say it, such as channels=3"
-            )
-        return told
+        # Behind a layer that changes the channels, what tells is wrong: then init gives other weights.
+        return None if told is None or _is_misfit(self.layer, held, (*sizes, told)) else told
 
 
 def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:

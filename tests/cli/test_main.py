@@ -38,6 +38,7 @@ def two(params, x):
     return params * x
 
 number = 3
+weightless = eq.MaxPool(2).bind({"params": {}, "state": {}})
 """
 
 
@@ -64,6 +65,7 @@ def ask(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
         ("linen", "2Z × 2Z (p1, index 4)"),
         ("layers", "2Z × 2Z (p1, index 4)"),
         ("bound", "2Z × 2Z (p1, index 4)"),
+        ("weightless", "2Z × 2Z ⋊ 4mm (p4m, index 4)"),
         ("make", "2Z × 2Z (p1, index 4)"),
         ("Zoo.best", "2Z × 2Z (p1, index 4)"),
     ],

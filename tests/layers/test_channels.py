@@ -11,6 +11,7 @@ import pytest
 import equinet as eq
 from equinet import models
 
+WARNING = r" takes 1 input channel, since no weights tell how many there are: pass channels=, such as channels=3"
 VECTOR = eq.Fibre.vector("4")
 NETS: dict[str, tuple[eq.Layer, tuple[int, ...]]] = {
     "conv": (eq.Conv(4, 3), (8, 8, 5)),
@@ -62,14 +63,32 @@ def _halved(g: eq.Isometry) -> eq.Isometry:
     [eq.MaxPool(2), eq.Sequential(eq.PixelUnshuffle(2), eq.Conv(8, 3)), eq.Sequential()],
     ids=["no weights", "weights behind other channels", "nothing"],
 )
-def test_where_weights_do_not_tell_it_is_asked(net: eq.Layer) -> None:
+def test_where_weights_do_not_tell_it_is_one_as_for_any_function(net: eq.Layer) -> None:
+    bound, domain = net.bind(net.init(0, (8, 8, 2))), eq.torus(8, 8)
+    with pytest.warns(UserWarning, match=WARNING):
+        found = eq.certify(bound, domain)
+    assert found.channels == 1
+    assert found.strict == eq.certify(bound, domain, channels=1).strict
+    assert eq.certify(bound, domain, channels=2).channels == 2
+
+
+def test_a_network_without_weights_is_inferred() -> None:
+    bound = eq.MaxPool(2).bind(eq.MaxPool(2).init(0, (6, 1)))
+    with pytest.warns(UserWarning, match="^infer" + WARNING):
+        found = eq.infer(bound, eq.torus(6))
+    assert found.channels == 1
+    assert found.strict == eq.certify(eq.MaxPool(2), eq.torus(6), channels=1).strict
+
+
+def test_weights_that_one_contradicts_are_not_run() -> None:
+    net = eq.Sequential(eq.PixelUnshuffle(2), eq.Conv(8, 3))
     bound = net.bind(net.init(0, (8, 8, 2)))
-    with pytest.raises(eq.LayerError, match=r"do not tell how many channels an input of sizes \(8, 8\) has: say it"):
-        eq.certify(bound, eq.torus(8, 8))
-    assert eq.certify(bound, eq.torus(8, 8), channels=2).channels == 2
+    with pytest.warns(UserWarning, match=WARNING), pytest.raises(eq.LayerError, match=r"weights are for .* 8 channels"):
+        eq.infer(bound, eq.torus(8, 8))
 
 
 POOL, LINE = eq.MaxPool(2), eq.torus(8)
+BOUND = POOL.bind(POOL.init(0, (8, 1)))
 
 
 @pytest.mark.parametrize(
@@ -82,8 +101,14 @@ POOL, LINE = eq.MaxPool(2), eq.torus(8)
         lambda: eq.assert_equivariant(abs, LINE.group, None, LINE, key=0),
         lambda: eq.legal_sizes(POOL, "2Z"),
         lambda: eq.suggest(POOL, LINE, "Z"),
+        lambda: eq.certify(BOUND, LINE),
+        lambda: eq.infer(BOUND, LINE),
+        lambda: eq.discover(BOUND, LINE, key=0),
+        lambda: eq.verify(BOUND, eq.certify(POOL, LINE, 1).strict, LINE, action=lambda g: _halved(g), key=0),
+        lambda: eq.legal_sizes(BOUND, "2Z"),
+        lambda: eq.suggest(BOUND, LINE, "Z"),
     ],
 )
 def test_no_number_is_assumed_silently(ask: Callable[[], Any]) -> None:
-    with pytest.warns(UserWarning, match=r"is not told the number of input channels and takes 1: say it, such as"):
+    with pytest.warns(UserWarning, match=WARNING):
         ask()
