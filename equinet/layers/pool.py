@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_flag
+from equinet.checks import as_flag, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, counts, optional
 from equinet.layers.local import PaddingSpec, Windowed, paddings, read_shape, windows_of
@@ -37,6 +38,17 @@ def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
     return (*spatial, shape[-1])
 
 
+def _stride(value: Any, what: str) -> Ints | None:
+    """None, or an integer from 1 on, or one per axis. What else comes second elsewhere is a padding."""
+    entries = value if isinstance(value, list | tuple) else (value,)
+    if any(isinstance(entry, str | list | tuple) for entry in entries):
+        given = shown(value)
+        raise ValueError(
+            f"{what} must be an integer or one per axis; got {given}: give a padding by name, padding={given}"
+        )
+    return optional(counts)(value, what)
+
+
 @dataclass(frozen=True)
 class MaxPool(Windowed):
     """Maximum over a sliding window; constant padding counts as −∞.
@@ -53,12 +65,12 @@ class MaxPool(Windowed):
     reduce = "max"
 
     window: Ints
-    _: KW_ONLY
     stride: Ints | None = None
+    _: KW_ONLY
     padding: PaddingSpec = "valid"
 
     def __post_init__(self) -> None:
-        check(self, window=counts, stride=optional(counts), padding=paddings)
+        check(self, window=counts, stride=_stride, padding=paddings)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride
@@ -91,13 +103,13 @@ class AvgPool(Windowed):
     treats_channels = "alike"
 
     window: Ints
-    _: KW_ONLY
     stride: Ints | None = None
+    _: KW_ONLY
     padding: PaddingSpec = "valid"
     count_padding: bool = True
 
     def __post_init__(self) -> None:
-        check(self, window=counts, stride=optional(counts), padding=paddings, count_padding=as_flag)
+        check(self, window=counts, stride=_stride, padding=paddings, count_padding=as_flag)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride

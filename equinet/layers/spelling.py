@@ -37,7 +37,7 @@ PADDINGS = {
 def check_arguments(kind: type, given: int, named: tuple[str, ...]) -> None:
     """Raise unless a layer has arguments of these names, and so many without a name.
 
-    What a layer is comes by position, whatever else it is told by name.
+    What a layer is comes by position: features and kernel, window and stride, or a factor. All else comes by name.
 
     Raises:
         TypeError: it has not; the message says which is meant, where another framework's name is known.
@@ -46,7 +46,7 @@ def check_arguments(kind: type, given: int, named: tuple[str, ...]) -> None:
     kinds = [parameter.kind for parameter in known.values()]
     placed = [name for name, parameter in known.items() if parameter.kind is parameter.POSITIONAL_OR_KEYWORD][1:]
     if given > len(placed) and inspect.Parameter.VAR_POSITIONAL not in kinds:
-        others = ", ".join(name for name in list(known)[1:] if name not in placed)
+        others = ", ".join(f"{name}=" for name in list(known)[1:] if name not in placed)
         listed = " and ".join(placed) or "nothing"
         raise TypeError(
             f"{kind.__name__} takes {listed} by position; got {given} of them"

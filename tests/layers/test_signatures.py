@@ -1,4 +1,4 @@
-"""What a layer is comes by position; whatever has a default comes by name, in all layers and models."""
+"""What a layer is comes by position; whatever else has a default comes by name, in all layers and models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,23 @@ def loose(make: Callable[..., Any]) -> list[str]:
 
 @pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__name__)
 def test_layers(kind: type[eq.Layer]) -> None:
-    assert loose(kind) == []
+    pools = (eq.MaxPool, eq.AvgPool)
+    assert loose(kind) == (["stride"] if kind in pools else [])
+
+
+@pytest.mark.parametrize("pool", [eq.MaxPool, eq.AvgPool])
+def test_window_and_stride_are_what_a_pool_is(pool: Callable[..., eq.Layer]) -> None:
+    assert pool(3, 2, padding=1) == pool(3, stride=2, padding=1) != pool(3, padding=1)
+    assert pool((2, 4), (1, 2)) == pool((2, 4), stride=(1, 2))
+    assert str(pool(3, 2)) == f"{pool.__name__}(3, stride=2)"
+
+
+@pytest.mark.parametrize("pool", [eq.MaxPool, eq.AvgPool])
+@pytest.mark.parametrize("padding", ["zero", "SAME", ("zero", "circular"), ((1, 1), (0, 1)), ["edge"]])
+def test_a_padding_in_the_place_of_a_stride(pool: Callable[..., eq.Layer], padding: Any) -> None:
+    message = f"^{pool.__name__}: stride must be an integer or one per axis; got .*: give a padding by name, padding="
+    with pytest.raises(eq.LayerError, match=message):
+        pool(3, padding)
 
 
 @pytest.mark.parametrize("name", models.MODELS)
@@ -67,9 +83,16 @@ def test_the_rule_can_fail() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: eq.Conv(8, 3, 2), "Conv takes features and kernel by position; got 3 of them: give others by name, "),  # pyright: ignore[reportCallIssue]
-        (lambda: eq.MaxPool(2, 2), "MaxPool takes window by position; got 2 of them: give others by name, stride, "),  # pyright: ignore[reportCallIssue]
-        (lambda: eq.GroupPool("max"), "GroupPool takes nothing by position; got 1 of them: give others by name, kind"),  # pyright: ignore[reportCallIssue]
+        (
+            lambda: eq.Conv(8, 3, 2),  # pyright: ignore[reportCallIssue]
+            "Conv takes features and kernel by position; got 3 of them: give others by name, stride=, ",
+        ),
+        (
+            lambda: eq.MaxPool(3, 2, 1),  # pyright: ignore[reportCallIssue]
+            "MaxPool takes window and stride by position; got 3 of them: give others by name, padding=",
+        ),
+        (lambda: eq.BlurPool(2, 3), "BlurPool takes stride by position; got 2 of them: give others by name, size=, "),  # pyright: ignore[reportCallIssue]
+        (lambda: eq.GroupPool("max"), "GroupPool takes nothing by position; got 1 of them: give others by name, kind="),  # pyright: ignore[reportCallIssue]
         (lambda: eq.Relu(1), "Relu takes nothing by position; got 1 of them"),  # pyright: ignore[reportCallIssue]
     ],
 )
