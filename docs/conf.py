@@ -1,11 +1,18 @@
 """Sphinx builds the site from the pages of this folder and the docstrings of equinet: `make docs`."""
 
 import inspect
+import sys
+from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
 
 from equinet.models import MODELS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from commands import all_flags, all_schemas
 
 project = "equinet"
 author = "The equinet authors"
@@ -56,7 +63,18 @@ def _whole_property(app: Sphinx, what: str, name: str, obj: Any, options: Any, l
         lines[:] = [*inspect.cleandoc(obj.__doc__ or "").splitlines(), ""]
 
 
+class Made(SphinxDirective):
+    """`{made} flags` and `{made} schemas`: sections that the program itself describes."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        text = {"flags": all_flags, "schemas": all_schemas}[self.arguments[0]]()
+        return self.parse_text_to_nodes(text, allow_section_headings=True)
+
+
 def setup(app: Sphinx) -> None:
+    app.add_directive("made", Made)
     for model in MODELS.values():  # their source does not name the keywords that all models share
         vars(model).pop("__wrapped__", None)
     app.connect("autodoc-process-docstring", _whole_property, priority=900)

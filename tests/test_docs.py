@@ -7,16 +7,20 @@ comment `<!-- not run: why -->` on the line above keeps a block from running.
 
 import ast
 import contextlib
+import importlib
 import io
 import re
 import types
 from pathlib import Path
 
 import pytest
+from absl import flags
 
 import equinet
 import equinet.interop
 import equinet.models
+from equinet.cli.main import COMMANDS
+from equinet.cli.output import has_schema, schema
 from equinet.infer import primitives
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -98,6 +102,26 @@ def test_every_public_name_is_in_the_reference():
     for page in (equinet.models, equinet.interop):
         public |= {name for name in dir(page) if not name.startswith("_")} - submodules(page)
     assert public <= {name.split(".")[-1] for name in shown}
+
+
+def test_the_reference_of_the_command_is_made_from_its_flags_and_schemas():
+    made = importlib.import_module("docs.commands")
+    known = set(flags.FLAGS)
+    text = made.all_flags()
+    assert set(flags.FLAGS) == known, "flags are forgotten again"
+    sections = re.split(r"^## ", text, flags=re.M)[1:]
+    assert [section.partition("\n")[0] for section in sections[1:]] == [f"`equinet {name}`" for name in COMMANDS]
+    for section, some in zip(sections[1:], ("--require=", "--measure`", "--mode=", "--workdir="), strict=False):
+        assert some in section and "--model=…`" not in section
+    assert "| `--size=…` |" in sections[0] and "One of `strict`, `orbit`, `invariance`" in sections[1]
+    assert "{made} flags" in (ROOT / "docs" / "api" / "command.md").read_text()
+    printing = [name for name in COMMANDS if has_schema(name)]
+    sections = re.split(r"^## ", made.all_schemas(), flags=re.M)[1:]
+    assert "{made} schemas" in (ROOT / "docs" / "api" / "json.md").read_text()
+    for name, section in zip(printing, sections, strict=True):
+        assert section.startswith(f"`equinet {name} --json`")
+        assert all(f"| `{entry}` |" in section for entry in schema(name)["properties"])
+    assert "query" in printing and "train" not in printing
 
 
 def submodules(package) -> set[str]:

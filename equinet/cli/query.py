@@ -13,14 +13,14 @@ can rest on it, and with 2 for wrong use, such as a --require that is no group.
 """
 
 import dataclasses
-import json
 from textwrap import wrap
 from typing import Any
 
 from absl import flags
 
 from equinet.advise import LegalSizes, Requirement, legal_sizes
-from equinet.cli import subject
+from equinet.cli import output, subject
+from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.subject import Subject, define_subject_flags, read_sizes, read_subject
 from equinet.groups.symbols.words import in_words
 from equinet.symmetry import report
@@ -31,12 +31,13 @@ from equinet.symmetry.report import WIDTH, answer
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
-    flags.adopt_module_key_flags(subject)
+    for module in (subject, output):
+        flags.adopt_module_key_flags(module)
     define_requirement_flags()
     flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
     flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
     flags.DEFINE_bool("ledger", False, "List every layer, not only those that lose something.")
-    flags.DEFINE_bool("json", False, "Print JSON instead of text.")
+    define_json_flags()
 
 
 def define_requirement_flags() -> None:
@@ -51,6 +52,9 @@ def define_requirement_flags() -> None:
 
 def main() -> int:
     args = flags.FLAGS
+    if args.schema:
+        print_json(schema("query"))
+        return 0
     asked = read_subject()
     if args.legal_sizes and args.require is None:
         raise ValueError("--legal_sizes needs --require, such as --require='Z × Z'")
@@ -61,7 +65,7 @@ def main() -> int:
         if args.legal_sizes:
             sizes = find_sizes(asked)
     if args.json:
-        print(json.dumps(as_dict(asked, certificate, met, sizes), indent=2, ensure_ascii=False))
+        print_json(as_dict(asked, certificate, met, sizes))
         return int(met is False)
     print("\n".join(wrap(in_a_sentence(asked, certificate), WIDTH)))
     print(f"\n{answer(certificate, '--ledger')}")

@@ -8,13 +8,13 @@ why, and what would help), and with 2 for wrong use.
 """
 
 import dataclasses
-import json
 from typing import Any
 
 from absl import flags
 
 from equinet.advise import Requirement, Suggestions, suggest
-from equinet.cli import query, subject
+from equinet.cli import output, query, subject
+from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.query import define_requirement_flags
 from equinet.cli.subject import Subject, define_subject_flags, read_subject
 from equinet.symmetry.report import VERSION
@@ -24,21 +24,24 @@ def define_flags() -> None:
     """The command line."""
     define_subject_flags()
     define_requirement_flags()
-    for module in (subject, query):
+    for module in (subject, query, output):
         flags.adopt_module_key_flags(module)
     flags.DEFINE_bool("measure", True, "Measure each suggestion on random weights before it is shown.")
-    flags.DEFINE_bool("json", False, "Print JSON instead of text.")
+    define_json_flags()
 
 
 def main() -> int:
     args = flags.FLAGS
+    if args.schema:
+        print_json(schema("suggest"))
+        return 0
     asked = read_subject()
     if args.require is None:
         raise ValueError("say which group to win back: --require='Z × Z', for instance")
     met = Requirement(args.require, args.of, asked.domain.dim).met(asked.certify())
     found = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
     if args.json:
-        print(json.dumps(as_dict(asked, found, met), indent=2, ensure_ascii=False))
+        print_json(as_dict(asked, found, met))
     elif met:
         print(f"{asked.name} has {args.require} already: it is contained in its {args.of} group")
     elif found.lack is not None:

@@ -9,7 +9,6 @@ Ends with status 1 if the measurement contradicts the certificate, or rounding h
 use.
 """
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ import jax
 import jax.numpy as jnp
 from absl import flags
 
-from equinet.cli import subject
+from equinet.cli import output, subject
+from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.subject import Subject, called, config_model, define_subject_flags, read_subject
 from equinet.ops.arrays import check_room
 from equinet.ops.cpu import tune_cpu
@@ -30,7 +30,8 @@ from equinet.verify import MODES, Discovered, Report, discover, verify
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
-    flags.adopt_module_key_flags(subject)
+    for module in (subject, output):
+        flags.adopt_module_key_flags(module)
     flags.DEFINE_enum(
         "mode",
         "generators",
@@ -41,7 +42,7 @@ def define_flags() -> None:
     )
     flags.DEFINE_string("workdir", None, "Use the weights trained there by `train`; random weights by default.")
     flags.DEFINE_string("figure", None, "Draw the errors over the shift plane to this file (not for discover).")
-    flags.DEFINE_bool("json", False, "Print JSON instead of tables.")
+    define_json_flags()
     flags.DEFINE_bool("shifts_only", False, "Translations only.")
     flags.DEFINE_enum("dtype", "float32", ["float32", "float64", "bfloat16"], "Arithmetic of the measurement.")
     flags.DEFINE_integer("batch", 2, "Examples for each element.", lower_bound=1, upper_bound=2**16)
@@ -52,6 +53,9 @@ def define_flags() -> None:
 
 def main() -> int:
     args = flags.FLAGS
+    if args.schema:
+        print_json(schema("sweep"))
+        return 0
     if args.mode == "discover" and args.figure is not None:
         raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
     if args.figure is not None:
@@ -131,7 +135,7 @@ def show(asked: Subject, certificate: Certificate, measured: Report | Discovered
             made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
             made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
             made.update(hidden=[str(part.channel) for part in measured.hidden])
-        print(json.dumps(made, indent=1, ensure_ascii=False))
+        print_json(made)
         return
     print(f"{asked.name}\ncertified  {certificate.strict}")
     print(f"measured   {measured}" if isinstance(measured, Discovered) else measured)

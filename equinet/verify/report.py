@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from io import BytesIO
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -224,7 +225,7 @@ class Report:
         return markup.image(held.getvalue(), f"errors of {self.group} over the shifts of {self.domain}")
 
     def as_dict(self) -> dict[str, Any]:
-        """All of the report in plain types."""
+        """All of the report in plain types; None for an error that is not finite."""
         return {
             "mode": self.mode,
             "domain": str(self.domain),
@@ -236,15 +237,15 @@ class Report:
             "tolerance": self.tol,
             "noise_floor": self.floor,
             "scale": self.scale,
-            "separation": list(self.separation),
+            "separation": [_finite(e) for e in self.separation],
             "dtype": self.dtype,
             "sizes": list(self.sizes),
             "examples": self.examples,
-            "bound": self.bound,
+            "bound": _finite(self.bound),
             "hidden": [{**_described(part.channel), "hides": part.error} for part in self.hidden],
             "worst": {
                 "element": str(self.worst[0]),
-                "error": self.worst[1],
+                "error": _finite(self.worst[1]),
                 **(_described(self.culprit) if self.culprit else {}),
             },
             "counterexamples": [str(g) for g in self.counterexamples],
@@ -255,7 +256,7 @@ class Report:
                     "shift": list(g.shift),
                     "claimed": g in self.group,
                     "action": str(self.actions[g]),
-                    "error": e if e < float("inf") else None,
+                    "error": _finite(e),
                 }
                 for g, e in self._all.items()
             ],
@@ -264,10 +265,15 @@ class Report:
     def to_json(self, path: str | Path | None = None) -> str:
         """The report as JSON text, also written to `path` if one is given."""
         target = None if path is None else as_target(path, "to_json")
-        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
+        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
         if target is not None:
             target.write_text(text + "\n", encoding="utf-8")
         return text
+
+
+def _finite(error: float | None) -> float | None:
+    """JSON has no infinity."""
+    return error if error is not None and isfinite(error) else None
 
 
 def _described(channel: Channel) -> dict[str, Any]:

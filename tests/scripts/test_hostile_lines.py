@@ -28,6 +28,7 @@ RIGHT: dict[str, list[dict[str, str]]] = {
     "query": [
         {**NETWORK, "require": "2Z × 2Z", "json": "true"},
         {**NETWORK, "require": "4mm", "of": "strict", "domain": "box"},
+        {"schema": "true"},
         {**NETWORK, "require": "p4m", "legal_sizes": "true", "sizes": "8:12"},
         {"model": "fcn", "model_args": "group=4mm,down=aps,features=(2,2)", "domain": "periodic:8,bounded:10"},
         {"model": "unet", "model_args": "width=2,depth=2,padding=circular", "size": "8,16", "channels": "3"},
