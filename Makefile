@@ -18,7 +18,7 @@ SPREAD := --numprocesses $(WORKERS) --dist worksteal
 # The other runs compile as users do.
 QUICKLY := XLA_FLAGS="$$XLA_FLAGS --xla_cpu_use_fusion_emitters=false"
 
-.PHONY: help test unit test-all test-plain test-jax test-torch demo lint format wheel docs bench constraints clean
+.PHONY: help test unit test-all test-plain test-jax test-torch test-pages demo lint format wheel docs bench constraints clean
 
 help:
 	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
@@ -27,6 +27,7 @@ help:
 	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
 	@echo "make test-jax  what depends on JAX's inner workings, on another version of it: make test-jax JAX=0.11.2 PYTHON=python3.12"
 	@echo "make test-torch  what reads PyTorch models, on a version of it: make test-torch TORCH=2.13.0"
+	@echo "make test-pages  what pages show in a headless Chromium, which is installed where there is none"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
 	@echo "make lint      ruff and pyright;  make format: ruff format"
 	@echo "make docs      the site, warnings as errors, in build/docs"
@@ -87,6 +88,11 @@ test-torch:
 	$(PYTHON) -m venv .venv/torch-$(TORCH)
 	.venv/torch-$(TORCH)/bin/python -m pip install --quiet --editable '.[train,dev,interop,torch]' torch==$(TORCH)
 	$(QUICKLY) .venv/torch-$(TORCH)/bin/python -m pytest $(SPREAD) -m '' tests/interop/pytorch tests/test_docs.py
+
+test-pages: $(DEV)
+	$(INSTALL) '.[train,dev,interop,browser]'
+	$(BIN)/python -m scripts.get_browser
+	$(QUICKLY) $(BIN)/python -m pytest --numprocesses 0 -m '' tests/explore/test_page.py
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -31,6 +31,7 @@ PARTS = {
     "interop": "Flax and PyTorch",
     "advise": "sizes, suggestions",
     "train": "runs that resume",
+    "explore": "an interactive page",
     "cli": "the command",
 }
 """Every part, and what it is."""

@@ -85,7 +85,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     ),
     "pages": ("test_docs.py", "test_references.py", "experiments/test_study_pages.py", "experiments/test_gallery.py"),
     "runs": (
-        *("cli", "experiments", "scripts", "test_benchmarks.py", "test_cpu.py", "test_hostile_calls.py"),
+        *("cli", "experiments", "explore", "scripts", "test_benchmarks.py", "test_cpu.py", "test_hostile_calls.py"),
         *("test_installed.py", "test_trained.py"),
     ),
     "unit": (

@@ -30,7 +30,8 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"checks", "groups", "layers"},
     "interop": {"checks", "groups", "symmetry", "layers", "infer", "readers"},
     "train": {"names", "layers", "models", "ops", "certify", "interop"},
-    "cli": {"names", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"},
+    "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models"},
+    "cli": {"names", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train", "explore"},
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 PUBLIC = ("equinet.models", "equinet.ops.cpu", "equinet.names", "equinet.train")

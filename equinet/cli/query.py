@@ -22,7 +22,6 @@ from equinet.advise import LegalSizes, Requirement, legal_sizes
 from equinet.cli import output, subject
 from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.subject import Subject, define_subject_flags, read_sizes, read_subject
-from equinet.groups.symbols.words import in_words
 from equinet.symmetry import report
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import WIDTH, answer
@@ -80,10 +79,7 @@ def main() -> int:
 
 def in_a_sentence(asked: Subject, certificate: Certificate) -> str:
     """The answer in words."""
-    strict, invariance = in_words(certificate.strict), in_words(certificate.invariance)
-    if strict == invariance:
-        return f"{asked.name}: invariant under {strict}."
-    return f"{asked.name}: equivariant under {strict}; invariant under {invariance}."
+    return f"{asked.name}: {report.sentence(certificate)}."
 
 
 def find_sizes(asked: Subject) -> LegalSizes:

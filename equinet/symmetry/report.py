@@ -33,7 +33,7 @@ def answer(cert: Certificate, more: str = "table()") -> str:
     lost = [row for row in cert.ledger if row.lost]
     lines += [""] if lost else []
     for rows in _alike(lost):
-        lines += [*_place(rows), *_wrapped(_why(rows[0]), "  lost: ")]
+        lines += [*_place(rows), *_wrapped(why(rows[0]), _label(rows[0], "  "))]
     rest = len(cert.ledger) - len(lost)
     if lost and rest:
         lines += ["", f"{rest} of {len(cert.ledger)} rows lose nothing; {more} lists all"]
@@ -49,7 +49,7 @@ def table(cert: Certificate) -> str:
     """
     header = ("layer", "grid", "channels", "stride", "sees")
     cells = [
-        (f"{row.index}  {row.layer}", _grid(row.grid), str(int(row.channels)), _stride(row), _sees(row))
+        (f"{row.index}  {row.layer}", grid(row.grid), str(int(row.channels)), _stride(row), _sees(row))
         for row in cert.ledger
     ]
     widths = [max(map(len, column)) for column in zip(header[1:], *(row[1:] for row in cells), strict=True)]
@@ -58,7 +58,7 @@ def table(cert: Certificate) -> str:
     lines, before = [_aligned(header, widths)], ""
     for row, line in zip(cert.ledger, cells, strict=True):
         lines.append(_aligned((_cut(line[0], row.index, widths[0]), *line[1:]), widths))
-        lines += _wrapped(_why(row), "    lost: ") if row.lost else []
+        lines += _wrapped(why(row), _label(row, "    ")) if row.lost else []
         lines += _wrapped(_after(row), "    left: ") if _after(row) != before else []
         before = _after(row)
     return "\n".join(lines)
@@ -73,7 +73,7 @@ def _groups(cert: Certificate) -> Iterator[str]:
 
 def _ends(cert: Certificate) -> Iterator[str]:
     yield f"input       {cert.domain}, {_channels(cert.channels)}"
-    yield f"output      {cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}"
+    yield f"output      {output(cert)}"
 
 
 def _place(rows: Sequence[LedgerRow]) -> list[str]:
@@ -98,7 +98,8 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join([first, *(cell.strip().rjust(width) for cell, width in zip(rest, widths[1:], strict=True))])
 
 
-def _grid(domain: Domain) -> str:
+def grid(domain: Domain) -> str:
+    """The sizes of a grid."""
     return "×".join("∞" if n is None else str(n) for n in domain.sizes) or "–"
 
 
@@ -119,7 +120,8 @@ def _after(row: LedgerRow) -> str:
     return f"{row.strict}{'' if row.orbit == row.strict else f' (orbit: {row.orbit})'}"
 
 
-def _why(row: LedgerRow) -> str:
+def why(row: LedgerRow) -> str:
+    """What a row lost, and why; empty if nothing."""
     return f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
 
 
@@ -128,14 +130,48 @@ def _channels(count: int) -> str:
     return f"{size} channel{'s' if size > 1 else ''}" + (f": {count}" if isinstance(count, Fibre) else "")
 
 
+def sentence(cert: Certificate) -> str:
+    """The answer in words."""
+    strict, invariance = in_words(cert.strict), in_words(cert.invariance)
+    if strict == invariance:
+        return f"invariant under {strict}"
+    return f"equivariant under {strict}; invariant under {invariance}"
+
+
+def output(cert: Certificate) -> str:
+    """The grid and the channels of the output."""
+    return f"{cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}"
+
+
+def losses(cert: Certificate) -> list[tuple[str, str, str]]:
+    """Where something was lost or won back, what, and why: neighbours that lose the same for the same reason together.
+
+    What was lost begins with "loses", what was won back with "regains".
+    """
+    rows = _alike([row for row in cert.ledger if row.lost])
+    return [(", ".join(row.index for row in each), _what(each[0]), each[0].reason) for each in rows]
+
+
+def _what(row: LedgerRow) -> str:
+    return row.lost if _regains(row) else f"loses {row.lost}"
+
+
+def _label(row: LedgerRow, indent: str) -> str:
+    return indent if _regains(row) else f"{indent}lost: "
+
+
+def _regains(row: LedgerRow) -> bool:
+    """Whether nothing was lost, but something won back."""
+    return row.lost.startswith("regains")
+
+
 def html(cert: Certificate) -> str:
     """The certificate as HTML: the groups in words and as symbols, what lost something, and all rows folded away."""
-    lost = [row for row in cert.ledger if row.lost]
-    losses = ((", ".join(row.index for row in rows), rows[0]) for rows in _alike(lost))
+    lost = losses(cert)
     return markup.block(
-        markup.table((), [(kind, in_words(group), str(group)) for kind, group in _named(cert)]),
+        markup.table((), [(kind, in_words(group), str(group)) for kind, group in named(cert)]),
         *(markup.quiet(" ".join(end.split())) for end in _ends(cert)),
-        *(markup.loss(names, f"loses {row.lost}", row.reason) for names, row in losses),
+        *(markup.loss(names, what, reason) for names, what, reason in lost),
         "" if lost else markup.line("No row loses anything."),
         markup.folded(f"all {len(cert.ledger)} rows", _html_table(cert.ledger)),
     )
@@ -146,7 +182,8 @@ def _alike(lost: Sequence[LedgerRow]) -> list[list[LedgerRow]]:
     return [list(rows) for _, rows in groupby(lost, key=lambda row: (row.lost, row.reason))]
 
 
-def _named(cert: Certificate) -> Iterator[tuple[str, SpaceGroup]]:
+def named(cert: Certificate) -> Iterator[tuple[str, SpaceGroup]]:
+    """The groups that a certificate states, each after what it is; the orbit group only where it is another."""
     yield "equivariant under", cert.strict
     if cert.orbit != cert.strict:
         yield "up to a shift that depends on the input", cert.orbit
@@ -157,8 +194,8 @@ def _html_table(ledger: Sequence[LedgerRow]) -> str:
     head = ("layer", "", "grid", "channels", "stride", "sees", "equivariant under", "lost here, and why")
     rows = [
         (
-            *(row.index, row.layer, _grid(row.grid), str(int(row.channels)), _stride(row), _sees(row), _after(row)),
-            _why(row),
+            *(row.index, row.layer, grid(row.grid), str(int(row.channels)), _stride(row), _sees(row), _after(row)),
+            why(row),
         )
         for row in ledger
     ]

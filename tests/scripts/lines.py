@@ -124,6 +124,7 @@ def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[
         "scripts.get_data.get_data",
         "equinet.train.trainer.init_state",
         "equinet.cli.suggest.suggest",
+        "equinet.cli.explore.make_server",
         "equinet.cli.query.legal_sizes",
     )
     for work in (*works, *more, "experiments.gallery.page.examine", "experiments.gallery.page.page"):

@@ -43,6 +43,10 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "mode": "discover", "dtype": "float64", "seed": "3", "domain": "box"},
         {**NETWORK, "mode": "cosets", "workdir": "trained", "shifts_only": "true", "json": "true"},
     ],
+    "explore": [
+        {**NETWORK, "port": "0", "open": "false"},
+        {"model": "resnet", "model_args": "depth=18,down=aps", "domain": "box", "size": "33"},
+    ],
     "study": [
         {"study": "sizes", "workdir": "run", "only": "fcn", "smoke": "true"},
         {"tables": "true"},

@@ -1,0 +1,130 @@
+"""The cheapest change after which a network has a group that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import product
+
+from equinet.advise import Requirement, suggest
+from equinet.certify import certify
+from equinet.explore.answer import Network
+from equinet.explore.setting import ARGUMENTS, LEAST, MOST, OWN, WORDS, Setting, choices, domain_of
+
+COSTS = {"padding": 1.0, "readout": 2.0, "down": 3.0, "group": 4.0}
+"""Of changing an argument; another size costs 1, and up to 1 more the further it is."""
+HELPFUL = {"padding": ("circular",), "readout": ("gap",), "down": ("aps", "max", "stride"), "group": ("4", "4mm")}
+"""Values that keep more than others, those first that keep most."""
+BUDGET = 200
+"""Certificates to ask for."""
+
+
+def cheapest(
+    setting: Setting, met: Callable[[Setting], bool], still_wanted: Callable[[], bool] = lambda: True
+) -> Setting | None:
+    """The setting of a built-in model that costs least to change to and has what is asked for.
+
+    Args:
+        setting: from where.
+        met: whether a setting has what it asks for.
+        still_wanted: asked before each certificate; where it is False the search ends.
+
+    Returns:
+        A setting; None if none was found within the budget.
+    """
+    for tried, made in enumerate(candidates(setting)):
+        if tried == BUDGET or not still_wanted():
+            return None
+        if met(made):
+            return made
+    return None
+
+
+def candidates(setting: Setting) -> Iterator[Setting]:
+    """Settings that differ in what may help, the cheapest first."""
+    known = choices(setting.model)
+    options: list[list[tuple[float, dict[str, str | int]]]] = [_sizes(setting)]
+    for name in ARGUMENTS:
+        now = getattr(setting, name)
+        helpful = [value for value in HELPFUL[name] if value in known.get(name, ()) and value != now]
+        dearer = [(COSTS[name] + 0.1 * i, {name: value}) for i, value in enumerate(helpful)]
+        options.append([(0.0, {}), *dearer])
+    combined = [
+        (sum(cost for cost, _ in parts), {key: value for _, change in parts for key, value in change.items()})
+        for parts in product(*options)
+    ]
+    for _, change in sorted(combined, key=lambda each: each[0])[1:]:
+        yield replace(setting, **change)  # pyright: ignore[reportArgumentType]
+
+
+def _sizes(setting: Setting) -> list[tuple[float, dict[str, str | int]]]:
+    """The size as it is, and others: the next ones, and multiples of 8 or one more."""
+    if setting.domain == "plane":
+        return [(0.0, {})]
+    size = setting.size
+    near = {size - 1, size + 1, *(base + extra for base in (size // 8 * 8, size // 8 * 8 + 8) for extra in (0, 1))}
+    near = {n for n in near if n != size and LEAST <= n <= MOST}
+    return [(0.0, {}), *((1.0 + abs(n - size) / 16, {"size": n}) for n in sorted(near, key=lambda n: abs(n - size)))]
+
+
+def changes(before: Setting, after: Setting) -> list[str]:
+    """What is different, as text.
+
+    >>> changes(Setting("fcn", down="max"), Setting("fcn", down="stride", size=33))
+    ['strided convolutions instead of max pooling', 'size 33 instead of 32']
+    """
+    found = []
+    for name in (*ARGUMENTS, "size"):
+        old, new = getattr(before, name), getattr(after, name)
+        if old != new:
+            kind = "" if name in ("down", "readout") else f"{name} "
+            found.append(f"{kind}{WORDS.get(new, new)} instead of {WORDS.get(old, old)}")
+    return found
+
+
+def own_repair(network: Network, setting: Setting) -> tuple[list[str], Setting] | str:
+    """The cheapest edit of a network of one's own, as text, and the setting that makes it; or why there is none."""
+    found = suggest(
+        network.net, domain_of(setting, network.dim), setting.wish, network.channels, limit=1, budget=BUDGET,
+        measure=False,
+    )  # fmt: skip
+    if found.lack is not None:
+        return str(found.lack)
+    (best,) = found
+    if best.domain != domain_of(setting, network.dim):
+        size = next(n for n in best.domain.sizes if n is not None)
+        if best.net == network.net:
+            return list(best.edits), replace(setting, size=size)
+    else:
+        size = setting.size
+    return list(best.edits), replace(setting, size=size, edit=f"{setting.size}:{setting.wish}")
+
+
+def edited(network: Network, setting: Setting) -> Network:
+    """A network of one's own after the edit of its setting; itself where there is none."""
+    if setting.model != OWN or not setting.edit:
+        return network
+    size, _, wish = setting.edit.partition(":")
+    asked = replace(setting, size=int(size), wish=wish, edit="")
+    domain = domain_of(asked, network.dim)
+    found = suggest(network.net, domain, wish, network.channels, limit=1, budget=BUDGET, measure=False)
+    if found.lack is not None:
+        return network
+
+    net = found[0].net
+    return replace(
+        network,
+        net=net,
+        certify=lambda domain: certify(net, domain, network.channels),
+        edits=found[0].edits,
+        variables=None,
+    )
+
+
+def is_met(network: Network, setting: Setting) -> bool:
+    """Whether a network has what a setting asks for; not where it cannot run."""
+    try:
+        certificate = network.certify(domain_of(setting, network.dim))
+    except ValueError:
+        return False
+    return Requirement(setting.wish, dim=network.dim).met(certificate)
