@@ -10,6 +10,7 @@ from equinet.certify import certify as certify
 from equinet.declare import declare as declare
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
+from equinet.groups import RealGroup as RealGroup
 from equinet.groups import SpaceGroup as SpaceGroup
 from equinet.groups.domain import Axis as Axis
 from equinet.groups.domain import Domain as Domain

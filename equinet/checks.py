@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Collection, Iterable, Mapping, Set
+from fractions import Fraction
 from itertools import islice
 from numbers import Real
 from operator import index
@@ -77,6 +78,29 @@ def as_integers(values: Iterable[Any], what: str) -> tuple[int, ...]:
     kept = tuple(v for v in found if v is not None)
     if len(kept) < len(found):
         raise ValueError(f"{what} must be whole numbers; got {shown(given)}{_remedy(wrong)}")
+    return kept
+
+
+def as_rationals(values: Iterable[Any], what: str) -> tuple[int | Fraction, ...]:
+    """Exact rational numbers as a tuple; those that are whole as ints.
+
+    Floats are refused, whole or not: what was computed in them is hardly ever the fraction that is meant.
+
+    Args:
+        values: a sequence of ints, numpy's integers and fractions.
+        what: what they are, for the error.
+
+    Raises:
+        ValueError: if some value is no exact rational; the message names `what`.
+    """
+    if type(values) is tuple and _INT.issuperset(map(type, values)):
+        return values
+    given = as_items(values, f"{what} must be a sequence of whole numbers or fractions")
+    found = tuple(v if isinstance(v, Fraction) else _exact(v) for v in given)
+    kept = tuple(v if type(v) is int or v.denominator > 1 else int(v) for v in found if v is not None)
+    if len(kept) < len(found):
+        wrong = next(v for v, exact in zip(given, found, strict=True) if exact is None)
+        raise ValueError(f"{what} must be whole numbers or fractions; got {shown(given)}{_exactly(wrong)}")
     return kept
 
 
@@ -244,6 +268,15 @@ def _remedy(value: Any) -> str:
     if not isinstance(value, float) or not math.isfinite(value):
         return ""
     return f": write {int(value)}" if value.is_integer() else ": round it first, if that is what is meant"
+
+
+def _exactly(value: Any) -> str:
+    if not isinstance(value, float) or not math.isfinite(value):
+        return ""
+    if value.is_integer():
+        return f": write {int(value)}"
+    near = Fraction(value).limit_denominator(1000)
+    return f": write Fraction({near.numerator}, {near.denominator}), if that is what is meant"
 
 
 def as_target(path: str | Path, asker: str) -> Path:

@@ -73,6 +73,8 @@ PLACES: dict[str, Callable[[Any], object]] = {
 def test_nothing_else_becomes_whole(place: str, value: Any) -> None:
     if place == "translation of one number" and isinstance(value, list | np.ndarray) and np.shape(value) == (1,):
         pytest.skip("a sequence of one number is a translation of Z")
+    if place in ("translation", "shift") and isinstance(value, Fraction):
+        pytest.skip("a shift may be a fraction")
     if place == "axis" and value is None:
         pytest.skip("no size is another error")
     with pytest.raises(ValueError, match="got"):
@@ -80,7 +82,7 @@ def test_nothing_else_becomes_whole(place: str, value: Any) -> None:
 
 
 def test_the_error_says_what_came_and_what_to_do() -> None:
-    with pytest.raises(ValueError, match=r"a translation moves nodes to nodes: its entries must be whole .*\(0.5, 0\)"):
+    with pytest.raises(ValueError, match=r"whole numbers or fractions; got \(0.5, 0\): write Fraction\(1, 2\)"):
         Isometry.translation((0.5, 0))  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match=r"got \(1.0, 0\): write 1"):
         Isometry.translation((1.0, 0))  # pyright: ignore[reportArgumentType]

@@ -123,5 +123,5 @@ def contains_somewhere(group: SpaceGroup, part: SpaceGroup) -> bool:
         there = group.shift_of(g.matrix)
         if there is None:
             return False
-        moved.append(Isometry(g.matrix, tuple(a - b for a, b in zip(there, g.shift, strict=True))))
+        moved.append(Isometry(g.matrix, tuple(a - b for a, b in zip(there, g.whole_shift, strict=True))))
     return not moved or solve_centre(group.lattice, moved)[0] is not None

@@ -166,7 +166,7 @@ class Domain:
         if not sizes:
             return np.zeros(1, dtype=np.int64)
         points = np.indices(sizes).reshape(len(sizes), -1)
-        moved = np.asarray(g.matrix) @ points + np.asarray(g.shift)[:, None]
+        moved = np.asarray(g.matrix) @ points + np.asarray(g.whole_shift)[:, None]
         return np.asarray(np.ravel_multi_index(tuple(moved % np.asarray(sizes)[:, None]), sizes))
 
     def __str__(self) -> str:

@@ -1,15 +1,18 @@
-"""Isometries of the integer grid: signed permutations followed by integer shifts."""
+"""Isometries of a grid: signed permutations followed by shifts, by whole numbers of nodes or fractions of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache
 from itertools import permutations, product
 
-from equinet.checks import MOST_AXES, as_integer, as_integers, as_items, shown
+from equinet.checks import MOST_AXES, as_integer, as_integers, as_items, as_rationals, shown
 
 Vector = tuple[int, ...]
+Shift = tuple[int | Fraction, ...]
+"""A vector of rational numbers; the whole ones are ints."""
 Matrix = tuple[Vector, ...]
 Images = tuple[tuple[int, int], ...]
 """Where each axis goes: the axis and the sign."""
@@ -107,14 +110,15 @@ def as_rows(matrix: Iterable[Iterable[int]], what: str) -> Matrix:
 
 @dataclass(frozen=True, slots=True)
 class Isometry:
-    """The map `p ↦ A p + t` of the grid Z^d.
+    """The map `p ↦ A p + t` of R^d; of the grid Z^d if t is whole.
 
     Args:
         matrix: A, a signed permutation matrix as nested tuples of ints.
-        shift: t, a tuple of ints. (NumPy integers are accepted too; floats never are, even if they are whole.)
+        shift: t, a tuple of ints and `Fraction`s. (NumPy integers are accepted too; floats never are, even if they are
+            whole.) Entries that are whole are kept as ints.
 
     Raises:
-        ValueError: if an entry is no exact integer, `matrix` is no signed permutation, or the sizes differ.
+        ValueError: if an entry is no exact number, `matrix` is no signed permutation, or the sizes differ.
 
     >>> quarter = Isometry(((0, -1), (1, 0)), (7, 0))
     >>> quarter((2, 3))
@@ -123,15 +127,17 @@ class Isometry:
     '-x+7, -y+7'
     >>> quarter * quarter.inverse() == Isometry.identity(2)
     True
+    >>> print(Isometry.translation((Fraction(1, 2), 0)) * quarter)
+    -y+15/2, x
     """
 
     matrix: Matrix
-    shift: Vector
+    shift: Shift
 
     def __post_init__(self) -> None:
         rows = as_rows(self.matrix, "an isometry moves nodes to nodes: the entries of its matrix")
         object.__setattr__(self, "matrix", rows)
-        object.__setattr__(self, "shift", as_integers(self.shift, "an isometry moves nodes to nodes: its shift"))
+        object.__setattr__(self, "shift", as_rationals(self.shift, "the shift of an isometry"))
         if len(self.matrix) != len(self.shift):
             raise ValueError(
                 f"an isometry needs a d × d matrix and d shifts; got {len(self.matrix)} rows and shift "
@@ -149,18 +155,34 @@ class Isometry:
         return _identity(as_integer(dim, "the dimension of a grid", least=0, most=MOST_AXES))
 
     @staticmethod
-    def translation(shift: Sequence[int]) -> Isometry:
-        """The translation by `shift`, whole numbers of nodes.
+    def translation(shift: Sequence[int | Fraction]) -> Isometry:
+        """The translation by `shift`, in nodes.
 
         Raises:
-            ValueError: if a number is not whole.
+            ValueError: if a number is no exact one.
 
+        >>> print(Isometry.translation((Fraction(1, 2), 0)))
+        x+1/2, y
         >>> Isometry.translation((0.5, 0))
         Traceback (most recent call last):
-        ValueError: a translation moves nodes to nodes: its entries must be whole numbers; got (0.5, 0): round ...
+        ValueError: the shift of a translation must be whole numbers or fractions; got (0.5, 0): write Fraction(1, 2)...
         """
-        kept = as_integers(shift, "a translation moves nodes to nodes: its entries")
+        kept = as_rationals(shift, "the shift of a translation")
         return Isometry(identity_matrix(len(kept)), kept)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nodes move to nodes: t is whole."""
+        return all(type(t) is int for t in self.shift)
+
+    @property
+    def whole_shift(self) -> Vector:
+        """t, where nodes move to nodes.
+
+        Raises:
+            ValueError: if t is not whole.
+        """
+        return as_integers(self.shift, f"{self} is asked to move nodes to nodes: its shift")
 
     @property
     def dim(self) -> int:
@@ -172,12 +194,13 @@ class Isometry:
         """Whether A is the identity."""
         return self.matrix == identity_matrix(self.dim)
 
-    def __call__(self, point: Sequence[int]) -> Vector:
-        """The image `A p + t` of a grid point."""
-        kept = as_integers(point, "a point of the grid")
+    def __call__(self, point: Sequence[int | Fraction]) -> Shift:
+        """The image `A p + t` of a point."""
+        kept = as_rationals(point, "a point of the grid")
         if len(kept) != self.dim:
             raise ValueError(f"an isometry of Z^{self.dim} acts on points of {self.dim} coordinates; got {shown(kept)}")
-        return tuple(x + t for x, t in zip(matvec(self.matrix, kept), self.shift, strict=True))
+        image = (sum(a * x for a, x in zip(row, kept, strict=True)) for row in self.matrix)
+        return as_rationals(tuple(x + t for x, t in zip(image, self.shift, strict=True)), "a point of the grid")
 
     def __mul__(self, other: Isometry) -> Isometry:
         """Composition: `(g * h)(p) = g(h(p))`."""
@@ -200,15 +223,17 @@ class Isometry:
     def inverse(self) -> Isometry:
         """`p ↦ A⁻¹ (p − t)`."""
         back = inverse_matrix(self.matrix)
-        return Isometry(back, tuple(-v for v in matvec(back, self.shift)))
+        return Isometry(back, tuple(-sum(a * t for a, t in zip(row, self.shift, strict=True)) for row in back))
 
     def __str__(self) -> str:
-        """The coordinate triplet of the International Tables, such as `-y+7, x`."""
+        """The coordinate triplet of the International Tables, such as `-y+7, x` or `x+1/2, y`."""
         letters = "xyz" if self.dim <= 3 else [f"x{i}" for i in range(self.dim)]
         parts = []
         for row, t in zip(self.matrix, self.shift, strict=True):
             column = next(i for i, v in enumerate(row) if v)
-            parts.append(("-" if row[column] < 0 else "") + letters[column] + (f"{t:+d}" if t else ""))
+            parts.append(
+                ("-" if row[column] < 0 else "") + letters[column] + (f"{'+' if t > 0 else ''}{t}" if t else "")
+            )
         return ", ".join(parts) if parts else "identity"
 
 

@@ -131,10 +131,10 @@ class Relation:
         d = self.source_dim
         if as_kind(g, Isometry, "an action is one of isometries").dim != d:
             raise ValueError(f"{g} is an isometry of Z^{g.dim}; this action is one of isometries of Z^{d}")
-        options = [(b, shift) for (a, b), shift in self.operations if a == g.matrix]
+        options = [(b, shift) for (a, b), shift in self.operations if a == g.matrix and g.is_whole]
         for b, shift in sorted(options, key=lambda option: option[0] != g.matrix):
             # Of the shifts (t, τ, δ) of this operation, one with the t of g.
-            gap = [x - y for x, y in zip(shift, g.shift, strict=False)]
+            gap = [x - y for x, y in zip(shift, g.whole_shift, strict=False)]
             image = solve(self.lattice, d, (*gap, *shift[d:]))
             if image is not None:
                 return Isometry(b, self.target_periods.reduce(image[: self.target_dim]))

@@ -21,7 +21,7 @@ from equinet.groups.isometry import (
 from equinet.groups.lattice import Lattice, solve
 from equinet.groups.symbols.plane import plane_group_symbol
 from equinet.groups.symbols.point import closure, order_of
-from equinet.groups.symbols.text import read_group, write_group
+from equinet.groups.symbols.text import read_parts, write_group
 
 
 def _sub(a: Sequence[int], b: Sequence[int]) -> Vector:
@@ -154,7 +154,7 @@ class SpaceGroup:
         while queue:
             a = queue.pop()
             for g in gens:
-                product, shift = matmul(a, g.matrix), _add(matvec(a, g.shift), shifts[a])
+                product, shift = matmul(a, g.matrix), _add(matvec(a, g.whole_shift), shifts[a])
                 if product in shifts:
                     translations.append(_sub(shift, shifts[product]))
                 else:
@@ -204,7 +204,7 @@ class SpaceGroup:
         if g.dim != self.dim:
             raise ValueError(f"{g} is an isometry of Z^{g.dim}; this group acts on Z^{self.dim}")
         shift = self._shift_of.get(g.matrix)
-        return shift is not None and _sub(g.shift, shift) in self.lattice
+        return shift is not None and g.is_whole and _sub(g.whole_shift, shift) in self.lattice
 
     def _check_comparable(self, other: SpaceGroup) -> None:
         if self.dim != other.dim:
@@ -294,7 +294,7 @@ class SpaceGroup:
         moved = []
         for matrix, shift in self.operations:
             new = matmul(matmul(g.matrix, matrix), back)
-            moved.append((new, _sub(_add(matvec(g.matrix, shift), g.shift), matvec(new, g.shift))))
+            moved.append((new, _sub(_add(matvec(g.matrix, shift), g.whole_shift), matvec(new, g.whole_shift))))
         return SpaceGroup(self.lattice.image(g.matrix), tuple(moved), self.periods)
 
     def __repr__(self) -> str:
@@ -330,7 +330,12 @@ class SpaceGroup:
         >>> print(SpaceGroup.parse("p4g"), "|", SpaceGroup.parse("4mm", periods=Lattice.diagonal((8, 8))))
         2Z × 2Z · 4mm {-y, x; -x+1, y+1} (p4g, index 4) | 4mm (order 8)
         """
-        return read_group(text, dim, periods, SpaceGroup.generate)
+        parts = read_parts(text)
+        if parts.unit > 1:
+            raise ValueError(f"{shown(text)} has shifts between nodes: read it with RealGroup.parse")
+        group = parts.group(dim, periods, SpaceGroup.generate)
+        parts.check_notes(group)
+        return group
 
     @property
     def plane_symbol(self) -> str | None:

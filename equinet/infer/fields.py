@@ -103,7 +103,7 @@ def reflected(field: Field, axis: int, last: int) -> Field:
     def conjugate(b: Matrix, row: Vector) -> tuple[Matrix, Vector]:
         t, tau, delta = (blocks.part(row, name) for name in ("t", "tau", "delta"))
         moved = reversal * Isometry(b, tau) * reversal
-        return moved.matrix, blocks.row(t=t, tau=moved.shift, delta=delta)
+        return moved.matrix, blocks.row(t=t, tau=moved.whole_shift, delta=delta)
 
     rows = [conjugate(identity_matrix(dim), row)[1] for row in action.lattice.basis]
     operations = []

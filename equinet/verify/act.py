@@ -22,7 +22,7 @@ def pack(isometries: Sequence[Isometry]) -> tuple[np.ndarray, np.ndarray]:
     """Matrices `[n, d, d]` and shifts `[n, d]` of n isometries, int32."""
     dim = isometries[0].dim
     matrices = np.array([g.matrix for g in isometries], dtype=np.int32).reshape(len(isometries), dim, dim)
-    shifts = np.array([g.shift for g in isometries], dtype=np.int32).reshape(len(isometries), dim)
+    shifts = np.array([g.whole_shift for g in isometries], dtype=np.int32).reshape(len(isometries), dim)
     return matrices, shifts
 
 

@@ -39,7 +39,7 @@ def coset(g: Isometry, group: SpaceGroup) -> Operation:
 def _members(g: Isometry, group: SpaceGroup) -> Iterator[Operation]:
     """The operations of `H g`, shifts modulo the translations of H."""
     for b, offset in group.operations:
-        moved = tuple(x + y for x, y in zip(matvec(b, g.shift), offset, strict=True))
+        moved = tuple(x + y for x, y in zip(matvec(b, g.whole_shift), offset, strict=True))
         yield matmul(b, g.matrix), group.lattice.reduce(moved)
 
 

@@ -71,14 +71,14 @@ class Discovered:
         source, image = Isometry.identity(g.dim), Isometry.identity(self.output.dim)
         for letter in _word(self.strict, g.matrix):
             source, image = source * letter, image * images[letter]
-        rest = [x - y for x, y in zip(g.shift, source.shift, strict=True)]
+        rest = [x - y for x, y in zip(g.whole_shift, source.whole_shift, strict=True)]
         for row in self.strict.lattice.basis:
             at = next(i for i, v in enumerate(row) if v)
             times = rest[at] // row[at]
             rest = [x - times * y for x, y in zip(rest, row, strict=True)]
             # A basis vector that is no generator is a period and acts as the identity.
             image = images.get(Isometry.translation(row), Isometry.identity(self.output.dim)) ** times * image
-        return Isometry(image.matrix, self.output.periods.reduce(image.shift))
+        return Isometry(image.matrix, self.output.periods.reduce(image.whole_shift))
 
     def _repr_html_(self) -> str:
         return markup.block(
@@ -223,7 +223,7 @@ def _search_lattice(whole: SpaceGroup, holds: Holds) -> Lattice:
         candidates = [
             Isometry.translation(lattice.reduce(v)) for p in _primes(index) for v in _lines(lattice, whole.lattice, p)
         ]
-        kept = [g.shift for g, ok in zip(candidates, holds(candidates), strict=True) if ok] if candidates else []
+        kept = [g.whole_shift for g, ok in zip(candidates, holds(candidates), strict=True) if ok] if candidates else []
         if not kept:
             return lattice
         lattice = lattice + Lattice.span(kept, lattice.dim)

@@ -218,7 +218,7 @@ def _fixing(x: np.ndarray, group: SpaceGroup, fibre: Any) -> Iterator[Isometry]:
         alike = np.fft.irfftn(spectrum * np.conj(np.fft.rfftn(turned[..., 0])), first.shape, axes)
         for shift in np.argwhere(alike >= energy * (1 - 1e-9)):
             g = Isometry(matrix, tuple(map(int, shift)))
-            if g != one and g in group and np.array_equal(np.roll(turned, g.shift, axes), x):
+            if g != one and g in group and np.array_equal(np.roll(turned, g.whole_shift, axes), x):
                 yield g
 
 

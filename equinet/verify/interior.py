@@ -134,5 +134,5 @@ class Canvas:
                 wanted[image] = self.sizes[image] - 1
         if g.is_translation:
             return g
-        rest = self.group.lattice.reduce([t - w for t, w in zip(g.shift, wanted, strict=True)])
+        rest = self.group.lattice.reduce([t - w for t, w in zip(g.whole_shift, wanted, strict=True)])
         return Isometry(g.matrix, tuple(w + r for w, r in zip(wanted, rest, strict=True)))

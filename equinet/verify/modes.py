@@ -135,9 +135,9 @@ def _doubtful_products(bench: Bench, generators: Sequence[Isometry]) -> list[Iso
     for g in generators:
         for k in generators:
             ratio = bench.action(g * k).inverse() * bench.action(g) * bench.action(k)
-            if ratio.matrix != identity.matrix or ratio.shift not in periods:
+            if ratio.matrix != identity.matrix or ratio.whole_shift not in periods:
                 product = g * k
-                found.append(Isometry(product.matrix, bench.claim.domain.periods.reduce(product.shift)))
+                found.append(Isometry(product.matrix, bench.claim.domain.periods.reduce(product.whole_shift)))
     return found
 
 

@@ -156,7 +156,7 @@ def _curves(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry
     panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
     low, high = _limits(report)
     for axes, (matrix, part) in zip(panels, parts.items(), strict=True):
-        shifts = np.array([g.shift[0] for g in part])
+        shifts = np.array([g.whole_shift[0] for g in part])
         values, own = _clip(list(part.values()), report), np.array([g in report.group for g in part])
         order = np.argsort(shifts)
         axes.plot(shifts[order], values[order], color="0.75", linewidth=1, zorder=1)
@@ -194,8 +194,8 @@ def _maps(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, 
     for at, (axes, (matrix, part)) in enumerate(zip(panels.flat, drawn, strict=False)):
         picture = np.full(sizes, np.nan)
         for g, error in part.items():
-            picture[g.shift] = log10(float(_clip(error, report)))
-        marks = np.array([g.shift for g in part if g in report.group]).reshape(-1, len(sizes))
+            picture[g.whole_shift] = log10(float(_clip(error, report)))
+        marks = np.array([g.whole_shift for g in part if g in report.group]).reshape(-1, len(sizes))
         if solid:
             picture, marks = _slices(picture, marks)
         axes.imshow(picture, cmap=colours, norm=norm, interpolation="nearest")
