@@ -14,6 +14,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+MOST_LISTED = 100
+"""Names that are listed where one is not known."""
+
 
 class UnknownName(ValueError):
     """A name that nothing answers to; the message lists the near matches and all that is known."""
@@ -35,7 +38,8 @@ def check_name(name: str, known: Iterable[str], what: str) -> str:
         return name
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UnknownName(f"no {what} {name!r}: {hint}Known: {', '.join(names)}")
+    listed = ", ".join(names) if len(names) <= MOST_LISTED else f"{len(names)} names"
+    raise UnknownName(f"no {what} {name!r}: {hint}Known: {listed}")
 
 
 def find(text: str, asker: str) -> Any:

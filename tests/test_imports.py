@@ -28,10 +28,13 @@ ALLOWED: dict[str, set[str]] = {
     "verify": {"checks", "groups", "markup", "ops", "readers"},
     "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "verify", "readers"},
     "models": {"checks", "groups", "layers"},
-    "interop": {"checks", "groups", "symmetry", "layers", "infer", "readers"},
+    "interop": {"checks", "names", "groups", "symmetry", "layers", "infer", "readers"},
     "train": {"names", "layers", "models", "ops", "certify", "interop"},
     "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models"},
-    "cli": {"names", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train", "explore"},
+    "cli": {
+        *("checks", "names", "readers", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"),
+        "explore",
+    },
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
 PUBLIC = ("equinet.models", "equinet.ops.cpu", "equinet.names", "equinet.train")

@@ -21,7 +21,7 @@ from absl import app, flags, logging
 
 LONGEST = 2000
 """Characters of an error; a name that came from outside may be as long as it likes."""
-EXTRAS = {"flax": "interop"}
+EXTRAS = {"flax": "interop", "torch": "torch", "timm": "torch", "torchvision": "torch"}
 """The extras of packages that `train` does not bring."""
 _IN_WORDS = {
     r"\('Non-boolean argument to boolean flag', .*\)": "say true or false",

@@ -3,6 +3,7 @@
     equinet query --model=resnet --size=224
     equinet query --model=resnet --model_args=depth=18,down=aps --size=32 --json
     equinet query --call=my_net.py:net --size=128 --require='Z × Z'
+    equinet query --torch=timm:resnet50 --domain=plane
     equinet query --config=configs/fashion.py:aps --domain=torus
     equinet query --model=unet --model_args=down=aps,group=m-3m --size=8 --dim=3
     equinet query --model=small_cnn --domain=periodic:32,bounded:33
@@ -54,7 +55,7 @@ def main() -> int:
     if args.schema:
         print_json(schema("query"))
         return 0
-    asked = read_subject()
+    asked = read_subject(values=False)
     if args.legal_sizes and args.require is None:
         raise ValueError("--legal_sizes needs --require, such as --require='Z × Z'")
     certificate = asked.certify()

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +13,11 @@ from absl import flags
 
 import equinet as eq
 from equinet import models
+from equinet.checks import shown
 from equinet.interop.foreign import Foreign
 from equinet.interop.recognise import as_layer
 from equinet.names import check_name, find, guarded, name_of
+from equinet.readers import reader_of
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
@@ -22,6 +25,8 @@ KINDS = ("torus", "box", "plane")
 AXES = ("periodic", "bounded", "infinite")
 CHANNELS = 3
 """Of an input where neither a flag nor a config tells."""
+TRACED = 64
+"""Nodes along an infinite axis at which a module of PyTorch is exported, where no flag says how many."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +35,18 @@ class Subject:
 
     Attributes:
         name: what it is called, such as `resnet(depth=18, down=aps)`.
-        net: the network.
+        net: the network, a layer or a module of PyTorch.
         domain, channels: of its input.
         variables: its weights, where it came with some.
+        traced: the sizes at which a module of PyTorch is exported.
     """
 
     name: str
-    net: eq.Layer
+    net: Any
     domain: eq.Domain
     channels: int
     variables: Any = None
+    traced: tuple[int, ...] = ()
 
     def certify(self) -> eq.Certificate:
         """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
@@ -47,6 +54,8 @@ class Subject:
         Raises:
             ValueError: if the network cannot run on the input, or is no function of one array.
         """
+        if reader_of(self.net) is not None:
+            return eq.infer(self.net, self.domain, self.channels, size=self.traced)
         if not isinstance(self.net, Foreign):
             return eq.certify(self.net, self.domain, self.channels)
         sizes = tuple(n or self.net.size for n in self.domain.sizes)
@@ -71,7 +80,10 @@ def define_subject_flags() -> None:
     """The flags that all commands share."""
     flags.DEFINE_string("model", None, f"A named architecture: {', '.join(models.MODELS)}.")
     flags.DEFINE_string(
-        "model_args", "", "Its arguments, such as depth=18,down=aps,group=p4m or features=(8,16),norm=batch."
+        "model_args",
+        "",
+        "Its arguments, such as depth=18,down=aps,group=p4m or features=(8,16),norm=batch; those of what makes the "
+        "model of --torch too.",
     )
     flags.DEFINE_string(
         "call",
@@ -79,9 +91,18 @@ def define_subject_flags() -> None:
         "Or a network of one's own, package.module:NAME or FILE.py:NAME: a layer, a Flax module, a function of one "
         "array [batch, *spatial, channels], or a function without arguments that makes one of these.",
     )
+    flags.DEFINE_string(
+        "torch",
+        None,
+        "Or a PyTorch model: timm:NAME, torchvision:NAME, or FILE.py:NAME and package.module:NAME of a module or of "
+        "what makes one; needs the extra `torch`. It is asked about as it is in evaluation mode.",
+    )
     _define_config_flag()
     flags.DEFINE_string(
-        "size", None, "Size of the input, one number or one per axis (32 or 32,48); the config's by default, else 32."
+        "size",
+        None,
+        "Size of the input, one number or one per axis (32 or 32,48); by default the config's, or the one that a model "
+        "of timm or torchvision was published with; else 32.",
     )
     flags.DEFINE_string(
         "domain", "torus", "torus, box or plane; or one entry per axis, such as periodic:8,bounded:9,infinite."
@@ -96,8 +117,8 @@ def define_subject_flags() -> None:
     flags.DEFINE_integer(
         "channels",
         None,
-        f"Channels of the input; by default those of the config's data, or what the weights that --call names tell; "
-        f"else {CHANNELS}.",
+        f"Channels of the input; by default those of the config's data, what the weights that --call names tell, or "
+        f"what a model of timm or torchvision was published with; else {CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
     )
@@ -112,26 +133,30 @@ def _define_config_flag() -> None:
         config_flags.DEFINE_config_file("config", None, "Or the network of a config: FILE.py or FILE.py:ARGUMENT.")
 
 
-def read_subject() -> Subject:
+def read_subject(values: bool = True) -> Subject:
     """The network and domain that the flags describe.
 
+    Args:
+        values: whether a model of --torch that is made here needs the values of its parameters.
+
     Raises:
-        ValueError: none or several of --model, --call and --config, an unknown name (the near ones are listed), a value
-            that cannot be read, or flags that contradict each other.
+        ValueError: none or several of --model, --call, --torch and --config, an unknown name (the near ones are
+            listed), a value that cannot be read, or flags that contradict each other.
     """
     args = flags.FLAGS
-    given = [name for name in ("model", "call", "config") if args[name].value is not None]
+    known = {"model": _of_model, "call": _of_call, "torch": lambda: _of_torch(values), "config": _of_config}
+    given = [name for name in known if args[name].value is not None]
     if len(given) != 1:
         raise ValueError(
-            f"say which network, once: --model=NAME, --call=FILE.py:NAME or --config=FILE.py; "
+            f"say which network, once: --model=NAME, --call=FILE.py:NAME, --torch=timm:NAME or --config=FILE.py; "
             f"got {' and '.join(f'--{name}' for name in given) or 'none'}"
         )
-    if args.model_args and args.model is None:
+    if args.model_args and given[0] not in ("model", "torch"):
         raise ValueError(
-            "--model_args goes with --model; change a config by --config.model.ARGUMENT=VALUE, and what --call names "
-            "in its file"
+            "--model_args goes with --model and --torch; change a config by --config.model.ARGUMENT=VALUE, and what "
+            "--call names in its file"
         )
-    return {"model": _of_model, "call": _of_call, "config": _of_config}[given[0]]()
+    return known[given[0]]()
 
 
 def _of_model() -> Subject:
@@ -149,10 +174,12 @@ def _of_model() -> Subject:
 def _of_call() -> Subject:
     args = flags.FLAGS
     domain = read_domain(args.domain, args.size, args.dim)
-    traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
     found = find(args.call, "--call")
     if _makes_one(found):
         found = guarded(f"--call={args.call}", found)
+    if reader_of(found) is not None:
+        return _of_module(args.call, found, domain)
+    traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
     try:
         net = as_layer(found, **traced)
     except TypeError as error:
@@ -163,10 +190,52 @@ def _of_call() -> Subject:
     return Subject(args.call, net, domain, args.channels or CHANNELS)
 
 
+def _of_torch(values: bool) -> Subject:
+    from equinet.interop.torch.export import pytorch
+    from equinet.interop.torch.published import SOURCES, published, without_values
+
+    args = flags.FLAGS
+    pytorch().manual_seed(args.seed if "seed" in args else 0)
+    source, _, own = args.torch.partition(":")
+    arguments = read_arguments(args.model_args)
+    name = called(args.torch, arguments) if arguments else args.torch
+    with nullcontext() if values else without_values():
+        if source in SOURCES:
+            module, shape = published(source, own, **arguments)
+            size = args.size
+            if size is None and not _is_per_axis(args.domain):
+                size = ",".join(map(str, shape.sizes))
+            domain = read_domain(args.domain, size, args.dim, len(shape.sizes))
+            return _of_module(name, module, domain, shape.sizes, shape.channels)
+        found = find(args.torch, "--torch")
+        if inspect.isfunction(found) or inspect.isclass(found):
+            found = guarded(f"--torch={args.torch}", lambda: found(**arguments))
+        elif arguments:
+            raise ValueError(f"--torch={args.torch} is made already: --model_args is for what makes a module")
+    if reader_of(found) is None:
+        raise ValueError(
+            f"--torch={args.torch} needs a torch.nn.Module, or what makes one; got {shown(found)}: other networks go "
+            f"to --call"
+        )
+    return _of_module(name, found, read_domain(args.domain, args.size, args.dim))
+
+
+def _of_module(
+    name: str, module: Any, domain: eq.Domain, usual: tuple[int, ...] = (), channels: int = CHANNELS
+) -> Subject:
+    """A module of PyTorch, which a command asks about in evaluation mode; `usual` sizes where an axis has none."""
+    args = flags.FLAGS
+    if args.size is not None or len(usual) != domain.dim:
+        numbers = _numbers(args.size or str(TRACED), "--size")
+        usual = tuple(numbers * domain.dim if len(numbers) == 1 else numbers)
+    traced = tuple(n or one for n, one in zip(domain.sizes, usual, strict=True))
+    return Subject(name, module.eval(), domain, args.channels or channels, None, traced)
+
+
 def _makes_one(found: Any) -> bool:
-    """Whether it is a plain function that needs no arguments: a builder, not a network."""
+    """Whether it is a builder: a class of modules of PyTorch, or a plain function that needs no arguments."""
     if not inspect.isfunction(found):
-        return False
+        return inspect.isclass(found) and any(each.__module__.startswith("torch.nn") for each in found.__mro__)
     parameters = inspect.signature(found).parameters.values()
     return not any(each.kind is each.VAR_POSITIONAL for each in parameters) and all(
         each.default is not each.empty or each.kind is each.VAR_KEYWORD for each in parameters

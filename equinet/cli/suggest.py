@@ -35,7 +35,7 @@ def main() -> int:
     if args.schema:
         print_json(schema("suggest"))
         return 0
-    asked = read_subject()
+    asked = read_subject(args.measure)
     if args.require is None:
         raise ValueError("say which group to win back: --require='Z × Z', for instance")
     met = Requirement(args.require, args.of, asked.domain.dim).met(asked.certify())

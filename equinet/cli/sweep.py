@@ -22,6 +22,7 @@ from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.subject import Subject, called, config_model, define_subject_flags, read_subject
 from equinet.ops.arrays import check_room
 from equinet.ops.cpu import tune_cpu
+from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import VERSION
 from equinet.verify import MODES, Discovered, Report, discover, verify
@@ -61,10 +62,12 @@ def main() -> int:
     if args.figure is not None:
         check_figure(args.figure)
     asked = read_subject()
+    if args.workdir is not None and reader_of(asked.net) is not None:
+        raise ValueError("--workdir holds what `train` saved: a PyTorch model loads its weights where it is made")
     if args.tune_cpu:
         tune_cpu()
     certificate = asked.certify()
-    bound = asked.net.bind(weights(asked, args.workdir))
+    bound = asked.net if reader_of(asked.net) else asked.net.bind(weights(asked, args.workdir))
     options: dict[str, Any] = {
         "key": jax.random.key(args.seed),
         "batch": args.batch,

@@ -79,13 +79,16 @@ class Foreign(Layer):
         from equinet.infer import push
 
         shape = self._concrete(field.shape)
-        like = jax.eval_shape(lambda: self.setup(jax.random.key(0), shape))
 
         def fn(variables: tuple[Any, Any], x: jax.Array) -> jax.Array:
             params, state = variables
             return self.forward(params, state, x, Context(fibre=shape[-1]))[0]
 
-        return push(fn, field, shape[:-1], like)
+        return push(fn, field, shape[:-1], self.abstract(shape))
+
+    def abstract(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
+        """Shapes of the parameters and of the state, for an input of some shape."""
+        return jax.eval_shape(lambda: self.setup(jax.random.key(0), shape))
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost
@@ -102,15 +105,15 @@ def mode_arguments(call: Callable[..., Any], train: bool) -> dict[str, Any]:
 def _traced_shape(layer: Foreign, shape: tuple[int, ...]) -> tuple[int, ...]:
     """Shape of the output without the batch."""
 
-    def run() -> Any:
-        params, state = layer.setup(jax.random.key(0), shape)
-        return layer.forward(params, state, jnp.zeros((1, *shape)), Context(fibre=shape[-1]))[0]
+    def run(variables: tuple[Any, Any]) -> Any:
+        # As many examples as inference has.
+        return layer.forward(*variables, jnp.zeros((2, *shape)), Context(fibre=shape[-1]))[0]
 
     try:
-        made = jax.eval_shape(run)
+        made = jax.eval_shape(run, layer.abstract(shape))
     except Exception as error:
         # What goes wrong inside is another library's to say; where it does is ours.
         raise LayerError(f"{layer} cannot run on an input of shape {shape}: {error}") from error
-    if not hasattr(made, "shape") or made.ndim < 2 or made.shape[0] != 1:
+    if not hasattr(made, "shape") or made.ndim < 2 or made.shape[0] != 2:
         raise LayerError(f"{layer} must turn [batch, *spatial, channels] into one such array; it returns {made}")
     return made.shape[1:]

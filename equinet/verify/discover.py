@@ -20,7 +20,7 @@ from equinet.verify.act import ChannelAction
 from equinet.verify.bench import make_bench
 from equinet.verify.claims import Claim
 from equinet.verify.gauge import Hidden, hidden_lines
-from equinet.verify.options import MEMORY, Options, as_options
+from equinet.verify.options import MEMORY, Options, as_options, by_its_framework
 from equinet.verify.program import precision
 
 Holds = Callable[[Sequence[Isometry]], list[bool]]
@@ -127,7 +127,8 @@ def discover(
     found), until one holds.
 
     Args:
-        fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`.
+        fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`, or a
+            `torch.nn.Module`.
         domain: a finite domain.
         key: a JAX key, or an int seed.
         channels: of the input; a `Fibre` if point operations act on them (then only those of its group are tested).
@@ -147,6 +148,7 @@ def discover(
     """
     as_domain(domain, "discover", finite=True)
     options = as_options(Options(key, batch, trials, dtype, jit, chunk, memory, tol, inputs, progress), "discover")
+    fn, options = by_its_framework(fn, options)
     if fibre is not None:
         as_function(fibre, "discover: fibre is a function of a point operation, such as a Fibre")
     if output is not None:

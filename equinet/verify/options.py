@@ -10,6 +10,7 @@ import jax.numpy as jnp
 
 from equinet.checks import as_flag, as_integer, as_real
 from equinet.ops.arrays import as_dtype, as_key
+from equinet.readers import reader_of
 
 MEMORY = 4 << 30
 """Bytes that a compiled step may take for intermediate values unless a caller says otherwise."""
@@ -59,3 +60,9 @@ def as_options(options: Options, asker: str) -> Options:
         jit=as_flag(options.jit, f"{asker}: jit"),
         memory=as_integer(options.memory, "memory, a number of bytes,", least=1),
     )
+
+
+def by_its_framework(fn: Any, options: Options) -> tuple[Any, Options]:
+    """A function to measure and how: a model of another framework is run by that framework."""
+    reader = reader_of(fn)
+    return (fn, options) if reader is None else (reader.as_function(fn, options.dtype), replace(options, jit=False))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import jax
@@ -13,12 +12,11 @@ import jax.numpy as jnp
 from equinet.checks import as_flag, as_items, shown
 from equinet.groups import Isometry, SpaceGroup
 from equinet.groups.domain import Domain, as_domain
-from equinet.readers import reader_of
 from equinet.verify.act import ChannelAction
 from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Action, Claim, read_claim
 from equinet.verify.modes import by_cosets, by_elements, by_generators, make_report
-from equinet.verify.options import MEMORY, Options, as_options
+from equinet.verify.options import MEMORY, Options, as_options, by_its_framework
 from equinet.verify.program import precision
 from equinet.verify.report import Report
 from equinet.verify.shared import Stage
@@ -137,9 +135,7 @@ def verify(
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"unknown mode {shown(mode)}: choose one of {', '.join(MODES)}")
     options = as_options(Options(key, batch, trials, dtype, jit, chunk, memory, tol, inputs, progress), "verify")
-    reader = reader_of(fn)
-    if reader is not None:
-        fn, options = reader.as_function(fn, options.dtype), replace(options, jit=False)
+    fn, options = by_its_framework(fn, options)
     read, canvas_domain = read_claim(claim, domain, channels, action, output, fibre, fn, options.inputs)
     if mode == "shared" and not options.jit:
         raise ValueError("mode='shared' runs the parts of a network compiled, each by itself: leave out jit=False")

@@ -127,3 +127,10 @@ def test_every_flag_is_documented(command: str) -> None:
     )
     assert done.returncode == 0 and f"equinet {command} --" in done.stdout, done
     assert "(no help available)" not in done.stdout
+
+
+def test_what_pytorch_needs_is_said_without_it(run_command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for model in ("timm:resnet50", "torchvision:resnet18", "mine.py:factory"):
+        done = run_command("query", f"--torch={model}")
+        assert (done.status, done.err) == (2, "this needs torch: pip install 'equinet-jax[torch]'\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -47,11 +48,7 @@ class Exported:
     @cached_property
     def abstract(self) -> dict[str, jax.ShapeDtypeStruct]:
         """Shapes of what is learned: parameters, statistics, and buffers that have no values yet."""
-        return {
-            name: jax.ShapeDtypeStruct(tuple(value.shape), jax.dtypes.canonicalize_dtype(type_of(value)))
-            for name, value in self.held.items()
-            if is_learned(name, value)
-        }
+        return {name: shape_of(value) for name, value in self.held.items() if is_learned(name, value)}
 
     def values(self, learned: bool) -> dict[str, np.ndarray]:
         """The values of what is learned, or of all other buffers.
@@ -74,6 +71,12 @@ def is_learned(name: str, value: Any) -> bool:
 def type_of(value: Any) -> np.dtype:
     """A type of PyTorch, or of its array, as numpy has it."""
     return jax.numpy.dtype(str(getattr(value, "dtype", value)).removeprefix("torch."))
+
+
+def shape_of(value: Any, name: str = "") -> jax.ShapeDtypeStruct:
+    """The shape and type of an array of PyTorch, which needs no values."""
+    del name
+    return jax.ShapeDtypeStruct(tuple(value.shape), jax.dtypes.canonicalize_dtype(type_of(value)))
 
 
 def array_of(value: Any, name: str) -> np.ndarray:
@@ -122,12 +125,13 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
     check_mode(module, who)
     held = [*module.parameters(), *module.buffers()]
     real = next((value.dtype for value in held if value.dtype.is_floating_point), torch.float32)
-    x = torch.empty(shape, dtype=real, device=held[0].device if held else "cpu")
+    device = next((value.device for value in held if not value.is_meta), "meta" if held else "cpu")
+    x = torch.empty(shape, dtype=real, device=device)
     try:
         with warnings.catch_warnings():
             # PyTorch warns of its own insides.
             warnings.simplefilter("ignore")
-            program = torch.export.export(module, (x,), strict=False)
+            program = torch.export.export(_in_one_place(module), (x,), strict=False)
             if _must_be_taken_apart(program.graph_module):
                 program = program.run_decompositions(_rules())
     except (MemoryError, TimeoutError):
@@ -139,6 +143,16 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
             f"{_first_line(error)}"
         ) from error
     return _read(module, program, str(real))
+
+
+def _in_one_place(module: Any) -> Any:
+    """The module; if only some of its arrays have values, a copy in which the others lie beside them, unset."""
+    held = [*module.parameters(), *module.buffers()]
+    device = next((value.device for value in held if not value.is_meta), None)
+    if device is None or not any(value.is_meta for value in held):
+        return module
+    empty = pytorch().empty_like
+    return copy.deepcopy(module)._apply(lambda value: empty(value, device=device) if value.is_meta else value)
 
 
 def _where(error: BaseException, module: Any) -> str:

@@ -14,7 +14,17 @@ import numpy as np
 from equinet.checks import shown
 from equinet.interop.foreign import Foreign, Rule
 from equinet.interop.names import nest_paths
-from equinet.interop.torch.export import STATISTICS, Exported, array_of, check_mode, export, leaves, pytorch, shown_name
+from equinet.interop.torch.export import (
+    Exported,
+    array_of,
+    check_mode,
+    export,
+    is_learned,
+    leaves,
+    pytorch,
+    shape_of,
+    shown_name,
+)
 from equinet.interop.torch.run import run
 from equinet.interop.torch.table import Missing
 from equinet.layers import Context, Layer, LayerError
@@ -94,10 +104,19 @@ class FromTorch(Foreign):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         del key, shape
+        learned, fitted = self._held()
+        return _nested(learned, _values), _nested(fitted, _values)
+
+    def abstract(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
+        del shape
+        learned, fitted = self._held()
+        return _nested(learned, shape_of), _nested(fitted, shape_of)
+
+    def _held(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Parameters, and the buffers that are as free as they are."""
         # One that has several names is a parameter by each.
         learned = dict(self.module.named_parameters(remove_duplicate=False))
-        statistics = {n: b for n, b in self.module.named_buffers() if n.endswith(STATISTICS)}
-        return _nested(learned), _nested(statistics)
+        return learned, {n: b for n, b in self.module.named_buffers() if is_learned(n, b)}
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         if context.train:
@@ -115,9 +134,12 @@ def _first(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], shape[-1], *shape[1:-1])
 
 
-def _nested(held: dict[str, Any]) -> dict[str, Any]:
-    values = [array_of(value, name) for name, value in held.items()]
-    return nest_paths([tuple(name.split(".")) for name in held], [jnp.asarray(value) for value in values])
+def _nested(held: dict[str, Any], read: Callable[[Any, str], Any]) -> dict[str, Any]:
+    return nest_paths([tuple(name.split(".")) for name in held], [read(value, name) for name, value in held.items()])
+
+
+def _values(value: Any, name: str) -> jax.Array:
+    return jnp.asarray(array_of(value, name))
 
 
 def _flat(tree: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -1,0 +1,100 @@
+"""The command asks about PyTorch models: published ones by name, and those of one's own files."""
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra torch is not installed")
+pytest.importorskip("torchvision", reason="the extra torch is not installed")
+
+from equinet.cli import query, sweep  # noqa: E402
+from equinet.interop.torch.published import published, without_values  # noqa: E402
+from tests.scripts.lines import run_line  # noqa: E402
+
+MINE = """
+import torch
+from torch import nn
+
+def factory(width=4):
+    conv = nn.Conv2d(3, width, 3, padding=1, padding_mode="circular")
+    return nn.Sequential(conv, nn.BatchNorm2d(width), nn.MaxPool2d(2))
+
+net = factory()
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 2, 2)
+        self.register_buffer("table", torch.ones(1, 1, 16, 16))
+
+    def forward(self, x):
+        return self.conv(x) * self.table
+
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "mine.py").write_text(MINE)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["factory", "net", "Net"])
+@pytest.mark.parametrize("flag", ["torch", "call"])
+def test_a_model_of_ones_own(folder, flag, name):
+    done = run_line(query, (f"--{flag}=mine.py:{name}", "--require=2Z × 2Z"), folder)
+    assert (done.status, done.err) == (0, ""), done
+    assert "strict      2Z × 2Z (p1, index 4)" in done.out and "input       torus(32, 32), 3 channels" in done.out
+
+
+def test_a_model_is_made_with_arguments(folder):
+    done = run_line(query, ("--torch=mine.py:factory", "--model_args=width=7", "--domain=plane", "--json"), folder)
+    assert done.status == 0 and '"network": "mine.py:factory(width=7)"' in done.out, done
+    assert "7 channels" in run_line(query, ("--torch=mine.py:factory", "--model_args=width=7"), folder).out
+
+
+def test_a_published_model(folder):
+    """The size is that of its publication, and a stride of 16 divides the plane's shifts."""
+    done = run_line(query, ("--torch=torchvision:squeezenet1_1", "--domain=plane"), folder)
+    assert done.status == 0 and "strict      16Z × 16Z (p1, index 256)" in done.out, done
+    assert done.out.startswith("torchvision:squeezenet1_1: invariant under shifts by multiples of 16"), done
+    lost = run_line(query, ("--torch=torchvision:squeezenet1_1", "--size=64", "--require=16Z × 16Z"), folder)
+    assert lost.status == 1 and "\nfeatures.0  conv_general_dilated" in lost.out and "torus(64, 64)" in lost.out, lost
+
+
+def test_sizes_and_measurement(folder):
+    asked = ("--torch=mine.py:factory", "--require=2Z × 2Z", "--legal_sizes", "--sizes=8:14")
+    assert "legal sizes  n ≡ 0 (mod 2): 8, 10, 12, 14" in run_line(query, asked, folder).out
+    done = run_line(sweep, ("--torch=mine.py:factory", "--size=8", "--trials=2", "--notune_cpu"), folder)
+    assert done.status == 0 and "PASSED: 2Z × 2Z" in done.out, done
+    found = run_line(sweep, ("--torch=mine.py:factory", "--size=8", "--mode=discover", "--notune_cpu"), folder)
+    assert found.status == 0 and "2Z × 2Z" in found.out, found
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (("--torch=torchvision:resnet19",), "no architecture of torchvision 'resnet19': did you mean resnet1"),
+        (("--torch=mine.py:number",), "--torch=mine.py:number needs a torch.nn.Module, or what makes one; got 3"),
+        (("--torch=mine.py:net", "--model_args=width=3"), "is made already: --model_args is for what makes a module"),
+        (("--torch=mine.py:factory", "--model_args=widht=3"), "unexpected keyword argument 'widht'"),
+        (("--torch=mine.py:gone",), "no name in mine.py 'gone'"),
+        (("--torch=resnet18",), "write package.module:name or FILE.py:name"),
+        (("--torch=mine.py:net", "--model=fcn"), "got --model and --torch"),
+        (("--torch=mine.py:Net", "--size=64"), "Net cannot be exported on an array of shape (2, 3, 64, 64)"),
+    ],
+)
+def test_what_cannot_be_asked_is_said_in_a_line(folder, line, text):
+    done = run_line(query, line, folder)
+    assert (done.status, done.fault, text in done.err) == (2, "", True), done
+
+
+def test_parameters_without_values_and_buffers_with_theirs():
+    with without_values():
+        bare, given = published("torchvision", "squeezenet1_1")
+        net = torch.nn.BatchNorm2d(3)
+    assert all(each.is_meta for each in bare.parameters()) and given.sizes == (224, 224)
+    assert net.weight.is_meta and net.running_var.tolist() == [1, 1, 1]
+    assert not torch.nn.Conv2d(1, 1, 1).weight.is_meta
