@@ -15,12 +15,13 @@ from urllib.parse import urlencode
 from absl import flags
 
 from equinet.cli import subject
-from equinet.cli.subject import Subject, called, define_subject_flags, read_arguments, read_subject
+from equinet.cli.subject import NETWORKS, Subject, called, define_subject_flags, read_arguments, read_subject
 from equinet.explore import Network
 from equinet.explore.server import Explorer, address, make_server
 from equinet.explore.setting import ARGUMENTS, LEAST, MOST, OWN, Setting, read
 from equinet.groups.domain import Domain
 from equinet.models import MODELS
+from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 
 KINDS = {"periodic": "torus", "bounded": "box", "infinite": "plane"}
@@ -57,14 +58,14 @@ def read_explorer() -> Explorer:
         ValueError: for a network that cannot be read, or a domain that the page has no control for.
     """
     args = flags.FLAGS
-    if args.model is None and args.call is None and args.config is None:
+    if all(args[name].value is None for name in NETWORKS):
         args.model = next(iter(MODELS))
     asked = read_subject()
     domain, size = _domain_of(asked.domain)
     if args.model is None:
-        own = Network(
-            asked.name, asked.net, asked.channels, asked.domain.dim, _certify(asked), variables=asked.variables
-        )
+        reader = reader_of(asked.net)
+        net = asked.net if reader is None else reader.as_layer(asked.net)
+        own = Network(asked.name, net, asked.channels, asked.domain.dim, _certify(asked), variables=asked.variables)
         return Explorer(_first(OWN, {}, domain, size, own.dim), own, channels=asked.channels)
     if asked.domain.dim != 2:
         raise ValueError(f"the page asks about built-in models in two dimensions; got --dim={asked.domain.dim}")

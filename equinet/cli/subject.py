@@ -21,6 +21,8 @@ from equinet.readers import reader_of
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
+NETWORKS = ("model", "call", "torch", "config")
+"""Flags that say which network, one of which is given."""
 KINDS = ("torus", "box", "plane")
 AXES = ("periodic", "bounded", "infinite")
 CHANNELS = 3
@@ -145,7 +147,7 @@ def read_subject(values: bool = True) -> Subject:
     """
     args = flags.FLAGS
     known = {"model": _of_model, "call": _of_call, "torch": lambda: _of_torch(values), "config": _of_config}
-    given = [name for name in known if args[name].value is not None]
+    given = [name for name in NETWORKS if args[name].value is not None]
     if len(given) != 1:
         raise ValueError(
             f"say which network, once: --model=NAME, --call=FILE.py:NAME, --torch=timm:NAME or --config=FILE.py; "
