@@ -8,6 +8,10 @@ from equinet.advise import legal_sizes as legal_sizes
 from equinet.advise import suggest as suggest
 from equinet.certify import certify as certify
 from equinet.declare import declare as declare
+from equinet.degree import Consistency as Consistency
+from equinet.degree import Share as Share
+from equinet.degree import consistency as consistency
+from equinet.degree import transforms as transforms
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice
 from equinet.groups import RealGroup as RealGroup

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import equinet as eq
 from configs.fashion import NETWORKS, get_config
 from equinet.train.data import load
-from equinet.train.metrics import EveryShift, Share, every_shift
+from equinet.train.metrics import Share
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome, train_and_evaluate
 
@@ -49,7 +49,7 @@ class Finding:
     found: eq.Discovered
     sweep: eq.Report
     outcome: Outcome
-    shifts: EveryShift
+    shifts: eq.Consistency
     seconds: float
 
     @property
@@ -59,6 +59,13 @@ class Finding:
     @property
     def consistency(self) -> Share:
         return self.outcome.share("circular_consistency")
+
+    @property
+    def exactly(self) -> float:
+        """The chance that two shifts, drawn independently, give one answer, from all shifts of some images."""
+        if self.shifts.agreement is None:
+            raise RuntimeError(f"{self.title} gives no answers")
+        return self.shifts.agreement.value
 
     @property
     def title(self) -> str:
@@ -134,7 +141,7 @@ def measure(name: str, outcome: Outcome, images: jax.Array, seed: int, started: 
         found=eq.discover(trunk.bind(trunk_variables), domain, key=key, progress=False),
         sweep=eq.verify(outcome.net.bind(outcome.variables), certificate, mode="sweep", key=key, progress=False),
         outcome=outcome,
-        shifts=every_shift(outcome.net.apply, outcome.variables, images),
+        shifts=eq.consistency(outcome.net.bind(outcome.variables), images, eq.transforms.Circular(), progress=False),
         seconds=time.perf_counter() - started,
     )
 

@@ -29,7 +29,7 @@ def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
         panels = figure.subplots(2, len(findings), sharex=True, sharey=True, squeeze=False)
         for (above, below), finding, plane in zip(panels.T, findings, errors, strict=True):
             _show(above, np.log10(np.maximum(plane, least)), "RdBu_r", broken)
-            _show(below, 100 * finding.shifts.plane, "viridis", kept)
+            _show(below, 100 * finding.shifts.by_member.reshape(finding.sweep.sizes), "viridis", kept)
             title = finding.title.replace(", ", ",\n")
             above.set_title(f"{title}\n{_keeps(finding)}", fontsize=9)
             below.set_xlabel("shift along axis 1, pixels", fontsize=9)
@@ -39,7 +39,7 @@ def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
         powers = [power for power in range(math.ceil(math.log10(least)), 1) if abs(power - math.log10(tol)) > 0.6]
         bar.set_ticks([*powers, math.log10(tol)], labels=[*(f"$10^{{{power}}}$" for power in powers), "tolerance"])
         bar.set_label("relative error of the output")
-        images = findings[0].shifts.images
+        images = findings[0].shifts.n
         mappable = ScalarMappable(kept, "viridis")
         figure.colorbar(mappable, ax=panels[1], pad=0.01, aspect=14, label=f"% of {images} images kept")
     return path

@@ -67,11 +67,11 @@ def _lines(findings: Sequence[Finding], figures: Sequence[Path], record: dict[st
     yield "| --- | --- | --- | --- | --- | ---: | ---: | ---: |"
     for finding in findings:
         shares = [_percent(share) for share in (finding.accuracy, finding.consistency)]
-        exact = f"{100 * finding.shifts.consistency:.1f}"
+        exact = f"{100 * finding.exactly:.1f}"
         yield f"| {' | '.join([finding.title, *map(short, _groups(finding)), *shares, exact])} |"
     yield (
         f"\nAccuracy and consistency on {first.accuracy.n:,} test images with 95 % Wilson intervals, every "
-        f"shift on {first.shifts.images} test images under {first.shifts.shifts:,} shifts each.\n"
+        f"shift on {first.shifts.n} test images under {len(first.shifts.members):,} shifts each.\n"
     )
     yield READING
     for finding in findings:
@@ -123,6 +123,6 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "agrees": finding.agrees,
         "accuracy": finding.accuracy.to_json(),
         "circular_consistency": finding.consistency.to_json(),
-        "every_shift": finding.shifts.to_json(),
+        "every_shift": {name: value for name, value in finding.shifts.as_dict().items() if name != "rows"},
         "seconds": round(finding.seconds, 1),
     }

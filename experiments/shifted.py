@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+import jax.numpy as jnp
 import numpy as np
 
+import equinet as eq
 from equinet.train.data import Dataset
-from equinet.train.metrics import Predict, Share, answers, displaced, in_parts, roll_each
+from equinet.train.metrics import Predict, Share, answers, in_parts
 
 Border = Literal["circular", "background"]
 Drawn = Callable[[np.random.Generator, int], np.ndarray]
@@ -64,9 +66,11 @@ def _accuracy(
     seed: tuple[int, ...],
     drawn: Drawn,
 ) -> Share:
+    crop = eq.transforms.Crop(background=dataset.background)
+    move = eq.transforms.Circular().move if border == "circular" else crop.move
     rng, right = np.random.default_rng(seed), 0
     for inputs, targets in in_parts(dataset.test):
         shifts = drawn(rng, len(inputs))
-        moved = roll_each(inputs, shifts) if border == "circular" else displaced(inputs, shifts, dataset.background)
+        moved = np.asarray(move(jnp.asarray(inputs), shifts))
         right += int((answers(predict, variables, moved)[0] == targets).sum())
     return Share(right / len(dataset.test), len(dataset.test))

@@ -26,6 +26,7 @@ PARTS = {
     "layers": "init, apply, symmetry",
     "infer": "from any JAX function",
     "verify": "measurement",
+    "degree": "how far it is off",
     "certify": "the fold over layers",
     "models": "architectures",
     "interop": "Flax and PyTorch",

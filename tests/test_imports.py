@@ -26,10 +26,11 @@ ALLOWED: dict[str, set[str]] = {
     "certify": {"checks", "groups", "symmetry", "layers"},
     "infer": {"checks", "groups", "symmetry", "ops", "declare", "readers"},
     "verify": {"checks", "groups", "markup", "ops", "readers"},
+    "degree": {"checks", "groups", "markup", "ops", "readers", "verify"},
     "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "verify", "readers"},
     "models": {"checks", "groups", "layers"},
     "interop": {"checks", "names", "groups", "symmetry", "layers", "infer", "readers"},
-    "train": {"names", "layers", "models", "ops", "certify", "interop"},
+    "train": {"names", "layers", "models", "ops", "certify", "degree", "interop"},
     "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models"},
     "cli": {
         *("checks", "names", "readers", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"),

@@ -1,14 +1,13 @@
 """What a trained network is judged by: whether it is right, and whether its answer moves with the input.
 
 *Circular* consistency rolls an input around its torus. *Crop* consistency moves it by a few nodes against a background,
-without wrapping; the two are different quantities.
+without wrapping; the two are different quantities. Both are the `agreement` of `equinet.consistency` for two draws.
 
 Networks answer in full precision: a GPU would round the factors of products to eleven bits, which alone changes
 answers.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -17,6 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.degree.shares import Share, mean_iou
+from equinet.degree.transforms import Circular, Crop, Transform
 from equinet.train.data import Dataset, Examples
 from equinet.train.devices import Layout
 
@@ -27,35 +28,7 @@ BINS = 15
 """Of confidence, for the calibration error."""
 AT_ONCE = 2000
 """Examples that are held as floats at a time."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """A share of `n` independent examples, with its 95 % Wilson interval.
-
-    The interval is ((p + z²/2n) ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with z = 1.96; unlike p ± z √(p(1−p)/n) it does
-    not shrink to a point when every example agrees.
-
-    >>> Share(1.0, 2000)
-    1.0000 [0.9981, 1.0000] (n=2000)
-    """
-
-    value: float
-    n: int
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        z2n = 1.96**2 / self.n
-        centre = (self.value + z2n / 2) / (1 + z2n)
-        half = math.sqrt(1.96**2 * self.value * (1 - self.value) / self.n + z2n**2 / 4) / (1 + z2n)
-        return max(0.0, centre - half), min(1.0, centre + half)
-
-    def to_json(self) -> dict[str, Any]:
-        return {"value": self.value, "n": self.n, "interval95": list(self.interval)}
-
-    def __repr__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.4f} [{low:.4f}, {high:.4f}] (n={self.n})"
+CIRCULAR = Circular()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,41 +52,6 @@ class Measured:
     def __str__(self) -> str:
         shown = {name: f"{v:.4g}" if isinstance(v, float) else str(v) for name, v in self.values.items()}
         return "\n".join(f"{name.replace('_', ' ')} {value}" for name, value in shown.items())
-
-
-@dataclasses.dataclass(frozen=True)
-class EveryShift:
-    """What every shift of some images does to a classifier's answer.
-
-    Attributes:
-        consistency: the chance that two shifts drawn independently and uniformly give one answer, exactly: the mean
-            over images of Σ_c (n_c / S)², where n_c of the S shifts are answered with class c.
-        unanimous: the share of images that all shifts answer alike.
-        plane: `[height, width]`, for each shift the share of images answered as without it.
-        flips: of all (image, shift) pairs, those answered otherwise than the unshifted image.
-        images: how many images were shifted.
-    """
-
-    consistency: float
-    unanimous: float
-    plane: np.ndarray
-    flips: int
-    images: int
-
-    @property
-    def shifts(self) -> int:
-        """S, how many shifts every image went through."""
-        return self.plane.size
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "consistency": self.consistency,
-            "unanimous": self.unanimous,
-            "images": self.images,
-            "shifts": self.shifts,
-            "pairs": self.images * self.shifts,
-            "flips": self.flips,
-        }
 
 
 def evaluate(
@@ -161,8 +99,9 @@ def _judge_labels(dataset: Dataset, ask: Ask, inputs: np.ndarray, targets: np.nd
         return counts
     # Shifts are drawn anew for every input, uniform over the whole torus: one pair in height · width coincides.
     first, second, third, fourth = jax.random.split(key, 4)
-    one, other = (ask(_rolled(k, inputs)[1]) for k in (first, second))
-    here, there = (ask(_displaced(k, inputs, dataset.background))[0] for k in (third, fourth))
+    one, other = (ask(_moved(CIRCULAR, k, inputs)) for k in (first, second))
+    crop = Crop(background=dataset.background)
+    here, there = (ask(_moved(crop, k, inputs))[0] for k in (third, fourth))
     counts["circular"] = int((one[0] == other[0]).sum())
     counts["crop"] = int((here == there).sum())
     counts["bins"] = _binned(confidence, plain == targets)
@@ -185,52 +124,25 @@ def _judge_masks(dataset: Dataset, ask: Ask, inputs: np.ndarray, targets: np.nda
     plain, _ = ask(inputs)
     counts: Counts = {"confusion": confusion(plain, targets, dataset.classes)}
     if key is not None:
-        shifts, moved = _rolled(key, inputs)
-        expected = np.asarray(roll_each(plain[..., None], shifts))[..., 0]
-        counts["moved"] = int((ask(moved)[0] == expected).sum())
+        shifts = CIRCULAR.draw(key, len(inputs), inputs.shape[1:-1])
+        expected, moved = (np.asarray(CIRCULAR.move(jnp.asarray(x), shifts)) for x in (plain[..., None], inputs))
+        counts["moved"] = int((ask(moved)[0] == expected[..., 0]).sum())
     return counts
 
 
 def _metrics_of_masks(counts: Counts) -> Measured:
     table = counts["confusion"]
-    values: dict[str, Share | float] = {"mean_iou": mean_iou(table)}
+    shared = np.diagonal(table)
+    values: dict[str, Share | float] = {"mean_iou": float(mean_iou(shared, table.sum(0) + table.sum(1) - shared))}
     if "moved" in counts:
         values["pixel_accuracy"] = float(np.trace(table) / table.sum())
         values["shift_equivariance"] = float(counts["moved"] / table.sum())
     return Measured(values)
 
 
-def every_shift(predict: Predict, variables: Any, images: Array, batch: int = 100) -> EveryShift:
-    """Answer every image under every circular shift. Costs height · width evaluations an image."""
-    height, width = images.shape[1:3]
-    counts, same = [], np.zeros(height * width, np.int64)
-    for start in range(0, len(images), batch):
-        found, alike = jax.device_get(_sweep_answers(predict, variables, jnp.asarray(images[start : start + batch])))
-        counts.append(found)
-        same += alike
-    shares = np.concatenate(counts) / (height * width)
-    return EveryShift(
-        consistency=float((shares**2).sum(axis=1).mean()),
-        unanimous=float((shares.max(axis=1) == 1).mean()),
-        plane=(same / len(images)).reshape(height, width),
-        flips=int(len(images) * height * width - same.sum()),
-        images=len(images),
-    )
-
-
 def confusion(found: np.ndarray, targets: np.ndarray, classes: int) -> np.ndarray:
     """`[classes, classes]`: how many points of each class (rows) were given each answer (columns)."""
     return np.bincount(classes * targets.ravel() + found.ravel(), minlength=classes**2).reshape(classes, classes)
-
-
-def mean_iou(table: np.ndarray) -> float:
-    """The mean over classes of |answered ∩ true| / |answered ∪ true|, from a confusion table.
-
-    Classes that neither occur nor are answered have no part in it.
-    """
-    shared = np.diagonal(table)
-    joint = table.sum(0) + table.sum(1) - shared
-    return float((shared[joint > 0] / joint[joint > 0]).mean())
 
 
 def calibration_error(bins: np.ndarray) -> float:
@@ -273,44 +185,9 @@ def answers(
     return np.concatenate([label for label, _ in found]), np.concatenate([sure for _, sure in found])
 
 
-def roll_each(inputs: Array, shifts: Array) -> jax.Array:
-    """Roll every input `[n, *spatial, c]` by its own shift `[n, d]`: the node at p goes to p + shift, mod the size."""
-    axes = tuple(range(inputs.ndim - 2))
-    return _roll_each(jnp.asarray(inputs), jnp.asarray(shifts), axes)
-
-
-@partial(jax.jit, static_argnums=2)
-def _roll_each(inputs: jax.Array, shifts: jax.Array, axes: tuple[int, ...]) -> jax.Array:
-    return jax.vmap(lambda one, shift: jnp.roll(one, shift, axis=axes))(inputs, shifts)
-
-
-def _rolled(key: jax.Array, inputs: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Random shifts, and the inputs rolled by them."""
-    sizes = jnp.asarray(inputs.shape[1:-1], jnp.int32)
-    shape = (len(inputs), len(sizes))
-    shifts = jax.random.randint(key, shape, jnp.zeros((1, len(sizes)), jnp.int32), sizes[None, :])
-    return np.asarray(shifts), np.asarray(roll_each(inputs, shifts))
-
-
-def displaced(inputs: np.ndarray, shifts: np.ndarray, background: float) -> np.ndarray:
-    """Every input `[n, *spatial, c]` moved by its own shift `[n, d]` against a background: the node at p goes to
-    p + shift, and what leaves the image is lost."""
-    reach = int(np.abs(shifts).max(initial=0))
-    dim = inputs.ndim - 2
-    wide = np.pad(inputs, [(0, 0), *[(reach, reach)] * dim, (0, 0)], constant_values=background)
-    made = np.empty_like(inputs)
-    for place, shift in enumerate(shifts):
-        window = tuple(slice(reach - t, reach - t + n) for t, n in zip(shift, inputs.shape[1:-1], strict=True))
-        made[place] = wide[(place, *window)]
-    return made
-
-
-def _displaced(key: jax.Array, inputs: np.ndarray, background: float) -> np.ndarray:
-    """The inputs moved at random by up to an eighth of their size, against a background."""
-    reach = [max(size // 8, 1) for size in inputs.shape[1:-1]]
-    ends = jnp.asarray([[2 * r + 1 for r in reach]], jnp.int32)
-    starts = np.asarray(jax.random.randint(key, (len(inputs), len(reach)), jnp.zeros_like(ends), ends))
-    return displaced(inputs, np.asarray(reach) - starts, background)
+def _moved(transform: Transform, key: jax.Array, inputs: np.ndarray) -> np.ndarray:
+    """The inputs, each moved by a member of its own."""
+    return np.asarray(transform.move(jnp.asarray(inputs), transform.draw(key, len(inputs), inputs.shape[1:-1])))
 
 
 def _needed(key: jax.Array | None) -> jax.Array:
@@ -327,19 +204,3 @@ def _answer_batch(
     logits = predict(variables, inputs)
     found = jnp.argmax(logits, axis=-1), jax.nn.softmax(logits, axis=-1).max(-1)
     return found if layout is None else jax.lax.with_sharding_constraint(found, layout.everywhere)
-
-
-@partial(jax.jit, static_argnums=0)
-@jax.default_matmul_precision("highest")
-def _sweep_answers(predict: Predict, variables: Any, images: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """How often each image is answered with each class, and per shift how many are answered as without it."""
-    height, width = images.shape[1:3]
-    logits = predict(variables, images)
-    unshifted = jnp.argmax(logits, axis=-1)
-
-    def one(counts: jax.Array, index: jax.Array) -> tuple[jax.Array, jax.Array]:
-        shifted = jnp.roll(images, jnp.stack([index // width, index % width]), axis=(1, 2))
-        found = jnp.argmax(predict(variables, shifted), axis=-1)
-        return counts + jax.nn.one_hot(found, counts.shape[1]), (found == unshifted).sum()
-
-    return jax.lax.scan(one, jnp.zeros_like(logits), jnp.arange(height * width))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil, log10, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,14 @@ def plot_report(report: Report, path: str | Path | None = None, *, title: str | 
         ValueError: for a suffix that is none of an image.
         TypeError: for a title that is no text, or `ax` that is none.
     """
+    return picture(lambda figure: _draw(report, figure, title), path, title, ax)
+
+
+def picture(draw: Callable[[Any], None], path: str | Path | None, title: str | None, ax: Any) -> Any:
+    """A figure that `draw` fills: a new one, or a part of one in the place of `ax`; written to `path`, if it is given.
+
+    Returns and errors: see `plot_report`.
+    """
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -58,7 +66,7 @@ def plot_report(report: Report, path: str | Path | None = None, *, title: str | 
     known = sorted(figure.canvas.get_supported_filetypes())
     if target is not None and target.suffix[1:].lower() not in known:
         raise ValueError(f"plot: the suffix of {shown(str(target))} is none of an image: use one of {', '.join(known)}")
-    _draw(report, figure if ax is None else _in_place_of(ax), title)
+    draw(figure if ax is None else _in_place_of(ax))
     if target is None:
         return figure
     figure.savefig(target, dpi=150)
@@ -87,7 +95,7 @@ def _draw(report: Report, figure: Any, title: str | None) -> None:
     figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {_verdict(report)}", fontsize=11)
 
 
-def _set_size(figure: Any, width: float, height: float) -> None:
+def set_size(figure: Any, width: float, height: float) -> None:
     """The size that the panels want, of a figure; a part of one has the size of its place."""
     if hasattr(figure, "set_size_inches"):
         figure.set_size_inches(width, height)
@@ -123,7 +131,7 @@ def _clip(values: Any, report: Report) -> np.ndarray:
 def _bars(figure: Any, report: Report) -> None:
     items = list(report.errors.items())
     shown = items if len(items) <= BARS else sorted(items, key=lambda item: item[0] not in report.group)[:BARS]
-    _set_size(figure, 7.5, 1.6 + 0.24 * max(len(shown), 4))
+    set_size(figure, 7.5, 1.6 + 0.24 * max(len(shown), 4))
     axes = figure.add_subplot()
     low, high = _limits(report)
     places = np.arange(len(shown))
@@ -152,7 +160,7 @@ def _legend(axes: Any, report: Report, direction: str, *, has_outside: bool) -> 
 
 
 def _curves(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, float]]) -> None:
-    _set_size(figure, 8, 1.4 + 2.0 * len(parts))
+    set_size(figure, 8, 1.4 + 2.0 * len(parts))
     panels = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
     low, high = _limits(report)
     for axes, (matrix, part) in zip(panels, parts.items(), strict=True):
@@ -185,7 +193,7 @@ def _maps(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, 
     wide = (sizes[0] * (sizes[2] + 1)) / sizes[1] if solid else sizes[1] / sizes[0]
     height = 1.5 if solid else 2.3
     width = max(5.5, min(14, 1.8 + columns * (height * wide + 0.5)))
-    _set_size(figure, width, 1.6 + rows * (height + 0.45))
+    set_size(figure, width, 1.6 + rows * (height + 0.45))
     panels = figure.subplots(rows, columns, squeeze=False)
     low, high = (log10(v) for v in _limits(report))
     norm, colours = TwoSlopeNorm(log10(report.tol), low, high), "RdBu_r"

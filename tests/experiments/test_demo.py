@@ -32,7 +32,7 @@ def check(findings: Sequence[demo.Finding]) -> None:
         assert finding.sweep.passed, finding.title
     for finding in findings:
         if finding.name == "aps":
-            assert finding.consistency.value == finding.shifts.consistency == 1.0
+            assert finding.consistency.value == finding.exactly == 1.0
 
 
 def write(workdir: Path, findings: Sequence[demo.Finding]) -> str:

@@ -5,8 +5,8 @@ from pathlib import Path
 import jax
 import pytest
 
+import equinet as eq
 from equinet.train.data import load
-from equinet.train.metrics import every_shift
 from equinet.train.trainer import train_and_evaluate
 
 
@@ -23,8 +23,12 @@ def flips(down: str, workdir: Path, images: int, epochs: int) -> tuple[list[int]
     outcome = train_and_evaluate(config, workdir)
     shown, _ = load(size=32).test.take(images).arrays()
     fresh = outcome.net.init(jax.random.key(7), (32, 32, 1))
-    found = [every_shift(outcome.net.apply, variables, shown) for variables in (fresh, outcome.variables)]
-    return [one.flips for one in found], found[0].to_json()["pairs"]
+    flipped = []
+    for variables in (fresh, outcome.variables):
+        same = eq.consistency(outcome.net.bind(variables), shown, eq.transforms.Circular()).same
+        assert same is not None
+        flipped.append(int((same == 0).sum()))
+    return flipped, len(shown) * 32 * 32
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Metrics against classifiers whose answers are known."""
 
 import dataclasses
+from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -8,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import equinet as eq
+from equinet.degree.shares import mean_iou
 from equinet.train.data import Dataset, InMemory
 from equinet.train.devices import Layout
 from equinet.train.metrics import (
@@ -17,9 +20,6 @@ from equinet.train.metrics import (
     calibration_error,
     confusion,
     evaluate,
-    every_shift,
-    mean_iou,
-    roll_each,
 )
 
 SIZE = 6
@@ -76,8 +76,13 @@ def test_answers_do_not_depend_on_how_they_are_cut_into_batches() -> None:
 def test_mean_iou_is_the_mean_over_classes_of_shared_over_joint_pixels() -> None:
     targets = np.asarray([[0, 0, 1, 1], [2, 2, 2, 2]])
     found = np.asarray([[0, 1, 1, 1], [2, 2, 2, 0]])
-    assert mean_iou(confusion(found, targets, 5)) == pytest.approx((1 / 3 + 2 / 3 + 3 / 4) / 3)
-    assert mean_iou(confusion(targets, targets, 5)) == 1.0
+
+    def iou(table: np.ndarray) -> float:
+        shared = np.diagonal(table)
+        return float(mean_iou(shared, table.sum(0) + table.sum(1) - shared))
+
+    assert iou(confusion(found, targets, 5)) == pytest.approx((1 / 3 + 2 / 3 + 3 / 4) / 3)
+    assert iou(confusion(targets, targets, 5)) == 1.0
 
 
 def test_calibration_error_is_the_gap_between_confidence_and_accuracy() -> None:
@@ -132,39 +137,18 @@ def test_segmentation_is_judged_by_pixels_and_by_how_labels_move() -> None:
 def test_an_invariant_classifier_is_consistent() -> None:
     x = images_of(40)
     assert sampled_consistency(invariant, jnp.full((), 0.5), x, seed=1) == Share(1.0, 40)
-    found = every_shift(invariant, jnp.full((), 0.5), x)
-    assert (found.consistency, found.unanimous, found.shifts) == (1.0, 1.0, SIZE**2)
-    np.testing.assert_array_equal(found.plane, 1.0)
-
-
-def test_every_shift_is_the_exact_chance_of_agreeing() -> None:
-    x = images_of(20)
-    found = every_shift(corner, jnp.zeros(()), x)
-    signs = np.asarray(x[..., 0] < 0).reshape(20, -1)
-    pairs = (signs[:, :, None] == signs[:, None, :]).mean()
-    assert found.consistency == pytest.approx(pairs)
-    assert found.unanimous == 0.0
-    assert found.plane[0, 0] == 1.0
-    kept = (np.roll(np.asarray(x[..., 0] < 0), (2, 3), axis=(1, 2))[:, 0, 0] == signs[:, 0]).mean()
-    assert found.plane[2, 3] == pytest.approx(kept)
 
 
 def test_sampled_consistency_estimates_the_exact_one() -> None:
     x, draws = images_of(2000), 10
-    exact = every_shift(corner, jnp.zeros(()), x).consistency
+    every = eq.consistency(partial(corner, jnp.zeros(())), x, eq.transforms.Circular()).agreement
+    assert every is not None
+    exact = every.value
     sampled = [sampled_consistency(corner, jnp.zeros(()), x, seed).value for seed in range(draws)]
     four_deviations = 4 * (exact * (1 - exact) / (draws * len(x))) ** 0.5
     assert abs(sum(sampled) / draws - exact) < four_deviations
     assert len(set(sampled)) > 1
     assert sampled_consistency(corner, jnp.zeros(()), x, seed=0).value == sampled[0]
-
-
-def test_every_image_gets_a_shift_of_its_own() -> None:
-    x = images_of(3)
-    shifts = jnp.asarray([[0, 0], [1, 0], [5, 2]], jnp.int32)
-    rolled = roll_each(x, shifts)
-    for one, image, shift in zip(rolled, x, shifts, strict=True):
-        np.testing.assert_array_equal(one, np.roll(np.asarray(image), tuple(int(s) for s in shift), axis=(0, 1)))
 
 
 @pytest.mark.parametrize(

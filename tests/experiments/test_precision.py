@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.train.metrics import answers, every_shift
+from equinet.train.metrics import answers
 from experiments.boundary import MARGIN, crop_error, probe
 from experiments.deviation import deviation_by_layer
 from experiments.studies.sizes import _measured
@@ -33,7 +33,7 @@ X = images(4, 8, 8, 1)
 CLASSES = with_weights(NET, 8, 8, 1)
 MEASURES: dict[str, Callable[[], object]] = {
     "answers": lambda: answers(NET.apply, CLASSES[1], X),
-    "every shift": lambda: every_shift(NET.apply, CLASSES[1], X[:, :3, :3]),
+    "every shift": lambda: eq.consistency(NET.bind(CLASSES[1]), X[:, :3, :3], eq.transforms.Circular()),
     "consistency": lambda: consistency(NET.apply, CLASSES[1], X, GROUP, 0),
     "invariance": lambda: invariance_error(NET.apply, CLASSES[1], X, GROUP, 0),
     "deviation": lambda: deviation_by_layer(*CLASSES, X, (1, 0)),

@@ -12,7 +12,6 @@ import equinet as eq
 from equinet import models
 from equinet.train.data import load
 from equinet.train.data.examples import Dataset, InMemory
-from equinet.train.metrics import displaced
 from experiments.cost import multiply_adds, parameters
 from experiments.folding import folded_energy, roughness
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts, shifts_at
@@ -55,7 +54,7 @@ def test_background_takes_away_what_leaves_the_image() -> None:
     assert accuracy_at_distances(seen, sees, None, (8,), "circular", seed=0)[8].value == 1
     assert accuracy_at_distances(seen, sees, None, (8,), "background", seed=0)[8].value < 0.7
     x = np.arange(16.0, dtype=np.float32).reshape(1, 4, 4, 1)
-    moved = displaced(x, np.array([[1, -2]]), -7)[0, ..., 0]
+    moved = np.asarray(eq.transforms.Crop(background=-7).move(jnp.asarray(x), np.array([[1, -2]])))[0, ..., 0]
     expected = np.full((4, 4), -7.0)
     for i in range(4):
         for j in range(4):

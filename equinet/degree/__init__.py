@@ -1,0 +1,7 @@
+"""Degree: how far a symmetry that is broken is off, on inputs of one's own."""
+
+from equinet.degree import transforms as transforms
+from equinet.degree.consistency import consistency as consistency
+from equinet.degree.result import Consistency as Consistency
+from equinet.degree.shares import Estimate as Estimate
+from equinet.degree.shares import Share as Share
