@@ -9,9 +9,10 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
+from equinet.train.drawing import drawing
 from experiments.demo import Finding, short
 from experiments.linear import linear_accuracy
-from experiments.plots import LINEAR, drawing, handles, linear, series
+from experiments.plots import LINEAR, handles, linear, series
 
 
 def draw_planes(findings: Sequence[Finding], path: Path) -> Path:

@@ -1,26 +1,16 @@
-"""The style that all figures share: a colour and a marker for each way down, means with intervals, faint single seeds.
+"""The style that all studies share: a look for each way down, means with intervals, faint single seeds."""
 
-Colours are those of Okabe and Ito 2008, "Color Universal Design", which people with any kind of colour vision tell
-apart (without the yellow, which white paper drowns); nothing is told by colour alone.
-"""
-
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from matplotlib import style as styles
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from equinet.names import check_name
-from experiments.summary import interval_of
+from equinet.train.drawing import BLACK, BLUE, GREEN, GREY, ORANGE, PURPLE, SKY, VERMILLION
+from equinet.train.intervals import interval_of
 
-BLACK, GREY = "#000000", "#999999"
-BLUE, VERMILLION, ORANGE, SKY = "#0072B2", "#D55E00", "#E69F00", "#56B4E9"
-GREEN, PURPLE = "#009E73", "#CC79A7"
 WAYS = {
     "max": (BLUE, "o", "max pooling"),
     "stride": (VERMILLION, "s", "stride"),
@@ -36,17 +26,6 @@ WAYS = {
 """Colour, marker and label of each way down. No figure has both of two ways that share a colour."""
 SERIES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PURPLE, "D"))
 """Colours and markers of whatever else is compared, in order."""
-LOOKS = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "font.size": 10.0,
-    "grid.alpha": 0.3,
-    "legend.frameon": False,
-    "lines.markeredgewidth": 0.0,
-    "savefig.dpi": 120,
-}
-
 LINEAR: dict[str, Any] = {
     "color": "0.35",
     "marker": "",
@@ -84,19 +63,6 @@ def series(titles: Mapping[str, str]) -> dict[str, Look]:
         raise ValueError(f"{len(titles)} things to tell apart, expected at most {len(SERIES)}: use more panels")
     looks = zip(titles.items(), SERIES, strict=False)
     return {name: {"color": color, "marker": marker, "label": label} for (name, label), (color, marker) in looks}
-
-
-@contextmanager
-def drawing(path: Path, width: float, height: float) -> Iterator[Figure]:
-    """A figure of so many inches to draw in, written to `path` at the end: the same bytes for the same content.
-
-    The settings of whoever draws (`matplotlibrc`) are left out of it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with styles.context(["default", LOOKS]):
-        figure = Figure(figsize=(width, height), layout="compressed")
-        yield figure
-        figure.savefig(path, metadata={"Software": None})
 
 
 def interval(

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import stats
 
 import equinet as eq
+from equinet.train.intervals import interval_of
 from experiments.markdown import percent
 
 Records = Sequence[dict[str, Any]]
@@ -32,21 +33,6 @@ def values(records: Records, key: str) -> np.ndarray:
 def mean(records: Records, key: str) -> str:
     """The mean over the seeds, in %."""
     return percent(values(records, key).mean())
-
-
-def interval_of(found: Any, comparisons: int = 1) -> tuple[float, float]:
-    """The 95 % interval of the mean of some numbers, by Student's t with n − 1 degrees of freedom; of one, itself.
-
-    Args:
-        found: `[n]`.
-        comparisons: how many intervals are to hold together: each is made at 1 − 0.05 / comparisons (Bonferroni).
-    """
-    numbers = np.asarray(found, float)
-    if len(numbers) == 1 or np.ptp(numbers) == 0:
-        return float(numbers.mean()), float(numbers.mean())
-    made: Any = stats.ttest_1samp(numbers, 0)
-    ends = made.confidence_interval(1 - 0.05 / comparisons)
-    return float(ends.low), float(ends.high)
 
 
 def estimate(records: Records, key: str) -> str:

@@ -121,7 +121,7 @@ def test_the_reference_of_the_command_is_made_from_its_flags_and_schemas():
     for name, section in zip(printing, sections, strict=True):
         assert section.startswith(f"`equinet {name} --json`")
         assert all(f"| `{entry}` |" in section for entry in schema(name)["properties"])
-    assert "query" in printing and "train" not in printing
+    assert {"query", "table"} <= set(printing) and "train" not in printing
 
 
 def submodules(package) -> set[str]:

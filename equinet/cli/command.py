@@ -31,13 +31,22 @@ _IN_WORDS = {
 HELP = {"--help", "-help", "--helpshort", "-helpshort", "--helpfull", "-helpfull", "--helpxml", "-helpxml", "-?", "--?"}
 
 
-def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> None:
-    """Define the flags, parse the command line, call `main`, and end the program with a status: see above."""
+def run(main: Callable[[], int | None], define_flags: Callable[[], str | None]) -> None:
+    """Define the flags, parse the command line, call `main`, and end the program with a status: see above.
+
+    Args:
+        main: does the work, and gives the status.
+        define_flags: may give the name of a flag that takes several values, which is that of what stands without one.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.modules["__main__"].__doc__ = sys.modules[main.__module__].__doc__  # where absl looks for the text of --help
+    bare = None
     try:
-        define_flags()  # that of a config looks into files of flags
+        known = set(flags.FLAGS)
+        bare = define_flags()  # that of a config looks into files of flags
+        for name in set(flags.FLAGS) - known:  # what --help lists
+            flags.FLAGS.register_key_flag_for_module(sys.argv[0], flags.FLAGS[name])
     except flags.Error as error:
         _fail(2, error)
     # A write that failed leaves others half done, which complain of it in threads of their own, or as they are thrown
@@ -67,7 +76,7 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], None]) -> Non
             _fail(130, "stopped by Ctrl-C")
         return status
 
-    app.run(told, flags_parser=parse)
+    app.run(told, flags_parser=lambda argv: parse(argv, bare))
 
 
 def missing(error: ModuleNotFoundError) -> str:
@@ -104,8 +113,8 @@ def read_folder(text: str, flag: str) -> Path:
     return path
 
 
-def parse(argv: Sequence[str]) -> list[str]:
-    """Parse the command line into absl's flags.
+def parse(argv: Sequence[str], bare: str | None = None) -> list[str]:
+    """Parse the command line into absl's flags; `bare` is the flag that takes what stands without one.
 
     Raises:
         SystemExit: with status 2 after one line about a flag, config file or config entry that cannot be; with 0 after
@@ -119,6 +128,7 @@ def parse(argv: Sequence[str]) -> list[str]:
             raise flags.Error(f"--config is given {len(given)} times: {', '.join(given)}; name one")
         if config is not None:
             _check_config_file(config)
+        flags.FLAGS.set_gnu_getopt()  # flags may follow what is none
         rest = flags.FLAGS(list(argv))
         for name, value in _values(argv):
             if value.startswith("--") and name in flags.FLAGS and not flags.FLAGS[name].boolean:
@@ -136,7 +146,9 @@ def parse(argv: Sequence[str]) -> list[str]:
         if isinstance(error, SystemExit) and HELP & set(argv):
             raise SystemExit(0) from None
         _fail(2, _of_the_config(config, argv, error) if config is not None else _sentence(error))
-    if rest[1:]:
+    if bare is not None:
+        flags.FLAGS[bare].value = [*(flags.FLAGS[bare].value or ()), *rest[1:]]
+    elif rest[1:]:
         _fail(2, f"unexpected arguments: {' '.join(rest[1:])}; flags are written --NAME=VALUE")
     return rest
 

@@ -1,7 +1,12 @@
-"""JSON that a command prints, and the schema that it keeps to: a file of `schemas/`, JSON Schema of draft 2020-12."""
+"""What a command leaves besides text: figures, and JSON with the schema that it keeps to.
+
+Each schema is a file of `schemas/`, JSON Schema of draft 2020-12.
+"""
 
 import json
+import os
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from absl import flags
@@ -35,3 +40,16 @@ def schema(command: str) -> dict[str, Any]:
 def print_json(value: Any) -> None:
     """Print plain types as JSON, which has no NaN and no infinity."""
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def check_figure(path: str, flag: str) -> None:
+    """Raise before any work is done if the figure that a flag names could not be written."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    kinds = FigureCanvasBase.get_supported_filetypes()
+    if Path(path).suffix.removeprefix(".") not in kinds:
+        raise ValueError(f"--{flag}={path}: end its name in one of .{', .'.join(sorted(kinds))}")
+    if not Path(path).parent.is_dir():
+        raise ValueError(f"--{flag}={path}: there is no folder {Path(path).parent}")
+    if Path(path).is_dir() or not os.access(Path(path).parent, os.W_OK):
+        raise ValueError(f"--{flag}={path} cannot be written: name another file")

@@ -20,7 +20,6 @@ from typing import Any
 from absl import flags
 
 from equinet.advise import LegalSizes, Requirement, legal_sizes
-from equinet.cli import output, subject
 from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.subject import Subject, define_subject_flags, read_sizes, read_subject
 from equinet.symmetry import report
@@ -31,8 +30,6 @@ from equinet.symmetry.report import WIDTH, answer
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
-    for module in (subject, output):
-        flags.adopt_module_key_flags(module)
     define_requirement_flags()
     flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
     flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")

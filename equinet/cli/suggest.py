@@ -13,7 +13,6 @@ from typing import Any
 from absl import flags
 
 from equinet.advise import Requirement, Suggestions, suggest
-from equinet.cli import output, query, subject
 from equinet.cli.output import define_json_flags, print_json, schema
 from equinet.cli.query import define_requirement_flags
 from equinet.cli.subject import Subject, define_subject_flags, read_subject
@@ -24,8 +23,6 @@ def define_flags() -> None:
     """The command line."""
     define_subject_flags()
     define_requirement_flags()
-    for module in (subject, query, output):
-        flags.adopt_module_key_flags(module)
     flags.DEFINE_bool("measure", True, "Measure each suggestion on random weights before it is shown.")
     define_json_flags()
 

@@ -9,7 +9,6 @@ Ends with status 1 if the measurement contradicts the certificate, or rounding h
 use.
 """
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,7 @@ import jax
 import jax.numpy as jnp
 from absl import flags
 
-from equinet.cli import output, subject
-from equinet.cli.output import define_json_flags, print_json, schema
+from equinet.cli.output import check_figure, define_json_flags, print_json, schema
 from equinet.cli.subject import Subject, called, config_model, define_subject_flags, read_subject
 from equinet.ops.arrays import check_room
 from equinet.ops.cpu import tune_cpu
@@ -31,8 +29,6 @@ from equinet.verify import MODES, Discovered, Report, discover, verify
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
-    for module in (subject, output):
-        flags.adopt_module_key_flags(module)
     flags.DEFINE_enum(
         "mode",
         "generators",
@@ -60,7 +56,7 @@ def main() -> int:
     if args.mode == "discover" and args.figure is not None:
         raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
     if args.figure is not None:
-        check_figure(args.figure)
+        check_figure(args.figure, "figure")
     asked = read_subject()
     if args.workdir is not None and reader_of(asked.net) is not None:
         raise ValueError("--workdir holds what `train` saved: a PyTorch model loads its weights where it is made")
@@ -85,19 +81,6 @@ def main() -> int:
         if args.figure:
             report.plot(args.figure)
     return int(not agrees)
-
-
-def check_figure(path: str) -> None:
-    """Raise before anything is measured if the figure could not be written."""
-    from matplotlib.backend_bases import FigureCanvasBase
-
-    kinds = FigureCanvasBase.get_supported_filetypes()
-    if Path(path).suffix.removeprefix(".") not in kinds:
-        raise ValueError(f"--figure={path}: end its name in one of .{', .'.join(sorted(kinds))}")
-    if not Path(path).parent.is_dir():
-        raise ValueError(f"--figure={path}: there is no folder {Path(path).parent}")
-    if Path(path).is_dir() or not os.access(Path(path).parent, os.W_OK):
-        raise ValueError(f"--figure={path} cannot be written: name another file")
 
 
 def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:

@@ -10,6 +10,8 @@ import numpy as np
 
 import equinet as eq
 from configs.fcn_vs_maxpool import PADDINGS, SEEDS, SIZE, get_config
+from equinet.train.drawing import drawing
+from equinet.train.intervals import interval_of
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments import boundary as border
@@ -17,8 +19,8 @@ from experiments.boundary import CROP, EDGE, MARGIN
 from experiments.demo import split_readout
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
-from experiments.plots import PERCENT, drawing, handles, interval, label, series
-from experiments.summary import Records, between, by_network, caption, extent, interval_of, values
+from experiments.plots import PERCENT, handles, interval, label, series
+from experiments.summary import Records, between, by_network, caption, extent, values
 
 TRAINED = True
 DOWNS = {down: label(down) for down in ("none", "stride", "max", "blur")}

@@ -15,24 +15,12 @@ import numpy as np
 import equinet as eq
 from configs.coset import COUNTS, FIXED, GROUPS, SIZE, get_config
 from equinet.train.data import load
+from equinet.train.drawing import BLACK, BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILLION, drawing
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome, build_model
 from experiments.cost import multiply_adds, parameters
 from experiments.markdown import percent, table
-from experiments.plots import (
-    BLACK,
-    BLUE,
-    GREEN,
-    ORANGE,
-    PERCENT,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    Look,
-    drawing,
-    handles,
-    interval,
-)
+from experiments.plots import PERCENT, Look, handles, interval
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, shifts_text, values
 from experiments.worth import Worth, worth

@@ -9,11 +9,12 @@ import ml_collections
 
 import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
+from equinet.train.drawing import drawing
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
-from experiments.plots import LINEAR, PERCENT, dots, drawing, handles, label, linear, style
+from experiments.plots import LINEAR, PERCENT, dots, handles, label, linear, style
 from experiments.summary import (
     Difference,
     Records,

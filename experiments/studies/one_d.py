@@ -9,12 +9,13 @@ import ml_collections
 
 import equinet as eq
 from configs.one_d import CHANNELS, DATA, DOWNS, SEEDS, get_config
+from equinet.train.drawing import GREY, drawing
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
-from experiments.plots import GREY, LINEAR, PERCENT, Look, dots, drawing, handles, label, linear, style
+from experiments.plots import LINEAR, PERCENT, Look, dots, handles, label, linear, style
 from experiments.summary import (
     Records,
     agreeing,

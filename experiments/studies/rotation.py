@@ -13,13 +13,15 @@ import numpy as np
 import equinet as eq
 from configs.rotation import DATA, DOWNS, GROUPS, SEEDS, SIZE, get_config
 from equinet.train.data import load
+from equinet.train.drawing import drawing
+from equinet.train.intervals import interval_of
 from equinet.train.metrics import Share, answers
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, scientific, table
-from experiments.plots import LINEAR, PERCENT, dots, drawing, handles, label, linear, style
+from experiments.plots import LINEAR, PERCENT, dots, handles, label, linear, style
 from experiments.summary import (
     Difference,
     Records,
@@ -31,7 +33,6 @@ from experiments.summary import (
     estimate,
     extent,
     in_words,
-    interval_of,
     shared_seeds,
     tally,
     values,

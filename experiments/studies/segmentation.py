@@ -12,12 +12,12 @@ import equinet as eq
 from configs.segmentation import NETWORKS, SEEDS, get_config
 from equinet.train.data import load
 from equinet.train.data.scenes import CANVAS
+from equinet.train.drawing import VERMILLION, drawing
 from equinet.train.metrics import answers
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, table
-from experiments.plots import VERMILLION, drawing
 from experiments.summary import Records, agreeing, between, by_network, extent, group_text, in_words, values
 
 TRAINED = True

@@ -11,10 +11,11 @@ import numpy as np
 
 import equinet as eq
 from configs.sizes import MODELS, NETWORKS, PADDINGS, get_config
+from equinet.train.drawing import BLACK, SKY, drawing
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.markdown import scientific, table
-from experiments.plots import BLACK, SKY, Look, drawing, handles
+from experiments.plots import Look, handles
 from experiments.summary import Records, by_network, in_words
 from experiments.turning import Matrix, turned
 

@@ -13,12 +13,13 @@ import equinet as eq
 from configs.volume import NETWORKS, SEEDS, get_config
 from equinet.train.data import load
 from equinet.train.data.volume import BLOCK
+from equinet.train.drawing import BLACK, drawing
 from equinet.train.metrics import Predict, answers
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, scientific, table
-from experiments.plots import BLACK, Look, drawing, handles, style
+from experiments.plots import Look, handles, style
 from experiments.summary import Records, agreeing, between, by_network, extent, group_text
 
 TRAINED = True

@@ -18,6 +18,7 @@ from scipy import stats
 import equinet as eq
 from configs.why import CHOSEN, EPOCHS, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
 from equinet.train.data import Dataset, load
+from equinet.train.drawing import drawing
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome, build_model
 from experiments import plots
@@ -373,7 +374,7 @@ def figures(records: Records, folder: Path) -> list[Path]:
 def _draw_shifts(networks: Networks, path: Path) -> Path:
     """A panel for each padding and readout, a line for each way; trained without shifts."""
     keys = ["accuracy", *(f"accuracy_circular_{distance}" for distance in (*DISTANCES, "all"))]
-    with plots.drawing(path, 11, 6.5) as figure:
+    with drawing(path, 11, 6.5) as figure:
         panels = figure.subplots(len(PADDINGS), len(READOUTS), sharex=True, sharey=True)
         for (padding, readout), axes in zip(product(PADDINGS, READOUTS), panels.flat, strict=True):
             for way in WAYS:
@@ -395,7 +396,7 @@ def _draw_pairs(networks: Networks, path: Path) -> Path:
     """Pooling minus striding, a row for each setting and a marker for each pair, beside the margin."""
     looks = plots.series({f"{one}-{other}": f"{TITLES[one]} − {TITLES[other]}" for one, other in PRIMARY})
     settings = list(map("-".join, product(PADDINGS, READOUTS, SHIFTS)))
-    with plots.drawing(path, 11, 7) as figure:
+    with drawing(path, 11, 7) as figure:
         panels = figure.subplots(1, 2, sharey=True)
         titles = {"accuracy": "as they are", "accuracy_circular_all": "under all circular shifts"}
         for axes, (key, title) in zip(panels, titles.items(), strict=True):
@@ -418,7 +419,7 @@ def _draw_pairs(networks: Networks, path: Path) -> Path:
 
 
 def _draw_folding(networks: Networks, path: Path) -> Path:
-    with plots.drawing(path, 9, 4.2) as figure:
+    with drawing(path, 9, 4.2) as figure:
         panels = figure.subplots(1, 2, sharex=True)
         titles = {"circular_consistency": "circular consistency, %", "crop_consistency": "crop consistency, %"}
         for axes, (key, title) in zip(panels, titles.items(), strict=True):

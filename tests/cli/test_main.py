@@ -1,10 +1,13 @@
 """The command `equinet`: its commands, and networks of one's own."""
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from absl import flags
 
 from equinet.cli.main import COMMANDS, main
 
@@ -125,8 +128,16 @@ def test_every_flag_is_documented(command: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "equinet", command, "--help"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0 and f"equinet {command} --" in done.stdout, done
+    assert done.returncode == 0 and f"equinet {command} " in done.stdout, done
     assert "(no help available)" not in done.stdout
+    known = set(flags.FLAGS)
+    importlib.import_module(f"equinet.cli.{command}").define_flags()
+    defined = set(flags.FLAGS) - known
+    for name in defined:
+        delattr(flags.FLAGS, name)
+    listed = set(re.findall(r"^  --(?:\[no\])?(\w+):", done.stdout, re.M))
+    assert defined and defined <= listed
+    assert "verbosity" not in listed  # absl's own
 
 
 def test_what_pytorch_needs_is_said_without_it(run_command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,9 @@ from jsonschema import Draft202012Validator
 
 from equinet.cli.output import schema
 from equinet.symmetry.report import VERSION
+from equinet.train.table import VERSION as TABLE_VERSION
 
-COMMANDS = ("query", "suggest", "sweep")
+COMMANDS = ("query", "suggest", "sweep", "table")
 MINE = """\
 import jax
 import jax.numpy as jnp
@@ -161,7 +162,8 @@ def test_a_schema_is_one_and_describes_every_entry(command: str, run_command) ->
     done = run_command(command, "--schema")
     assert not done.err and json.loads(done.out) == schema(command)
     Draft202012Validator.check_schema(schema(command))
-    assert schema(command)["properties"]["version"]["const"] == VERSION
+    version = TABLE_VERSION if command == "table" else VERSION
+    assert schema(command)["properties"]["version"]["const"] == version
     assert not list(undescribed(schema(command)))
     assert list(undescribed({"properties": {"a": {"type": "string"}}})) == ["a"]
 

@@ -13,9 +13,10 @@ from PIL import Image
 
 from configs import fcn_vs_maxpool, why
 from equinet.names import UnknownName
+from equinet.train.drawing import drawing
+from equinet.train.intervals import interval_of
 from experiments import plots
 from experiments.study import DOCS, STUDIES, kept_records, load_study
-from experiments.summary import interval_of
 
 
 def test_ways_down_are_told_apart() -> None:
@@ -70,7 +71,7 @@ def test_rows_are_named_from_the_top() -> None:
 
 def test_figures_are_the_same_bytes_whoever_draws(tmp_path: Path) -> None:
     def draw(path: Path, value: float = 1.0) -> bytes:
-        with plots.drawing(path, 2, 2) as figure:
+        with drawing(path, 2, 2) as figure:
             plots.interval(figure.subplots(), 0, [value, 2.0], **plots.style("max"))
             figure.legend(handles=plots.handles([plots.style("max"), plots.LINEAR]))
         return path.read_bytes()

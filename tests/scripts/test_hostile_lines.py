@@ -47,6 +47,11 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "port": "0", "open": "false"},
         {"model": "resnet", "model_args": "depth=18,down=aps", "domain": "box", "size": "33"},
     ],
+    "table": [
+        {"run": f"{ROOT}/docs", "metrics": "accuracy", "csv": "true"},
+        {"run": "folder", "plot": "curves.png", "json": "true"},
+        {"schema": "true"},
+    ],
     "study": [
         {"study": "sizes", "workdir": "run", "only": "fcn", "smoke": "true"},
         {"tables": "true"},
@@ -180,6 +185,9 @@ def test_right_lines_are_accepted(folder: Path, monkeypatch: pytest.MonkeyPatch)
     for script, cases in RIGHT.items():
         for case in cases:
             ended = run_line(scripts[script], [f"--{name}={value}" for name, value in case.items()], folder)
+            if "run" in case:  # no folder here holds a run
+                assert ended.status == 2 and "no run is done" in ended.err, (script, case, ended)
+                continue
             needs_files = script == "make_subset" or case.get("workdir") == "trained"
             asks = "require" in case
             assert ended.status in ((1,) if needs_files else (None, 0, 1) if asks else (None, 0)), (script, case, ended)
@@ -189,6 +197,10 @@ def test_right_lines_are_accepted(folder: Path, monkeypatch: pytest.MonkeyPatch)
 def _writes() -> None:
     Path("made").touch()
     raise ValueError("no")
+
+
+def _define_workdir() -> None:
+    flags.DEFINE_string("workdir", None, "A folder.")
 
 
 def _raises(error: BaseException) -> None:
@@ -210,7 +222,9 @@ def _raises(error: BaseException) -> None:
 )
 def test_what_is_wrong_is_found(main: object, fault: str, folder: Path) -> None:
     script = types.SimpleNamespace(
-        __name__="scripts.control", main=main, define_flags=lambda: flags.DEFINE_string("workdir", None, "A folder.")
+        __name__="scripts.control",
+        main=main,
+        define_flags=_define_workdir,
     )
     found = run_line(script, ["--workdir=x"], folder).fault
     assert found.startswith(fault) if fault else not found
