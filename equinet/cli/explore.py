@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 from absl import flags
 
-from equinet.cli import subject
 from equinet.cli.subject import NETWORKS, Subject, called, define_subject_flags, read_arguments, read_subject
 from equinet.explore import Network
 from equinet.explore.server import Explorer, address, make_server
@@ -30,7 +29,6 @@ KINDS = {"periodic": "torus", "bounded": "box", "infinite": "plane"}
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
-    flags.adopt_module_key_flags(subject)
     flags.DEFINE_integer("port", 0, "Of the page; 0 is any that is free.", lower_bound=0, upper_bound=65535)
     flags.DEFINE_bool("open", True, "Open the page in the browser.")
 
