@@ -92,7 +92,7 @@ test-torch:
 test-pages: $(DEV)
 	$(INSTALL) '.[train,dev,interop,browser]'
 	$(BIN)/python -m scripts.get_browser
-	$(QUICKLY) $(BIN)/python -m pytest --numprocesses 0 -m '' tests/explore/test_page.py
+	$(QUICKLY) $(BIN)/python -m pytest --numprocesses 0 -m '' tests/explore/test_page.py tests/explore/test_table.py
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -33,6 +33,7 @@ smartquotes_action = "De"  # dashes and ellipses only: g' is an isometry, not a 
 html_theme = "furo"
 html_title = "equinet"
 html_show_copyright = False
+html_static_path = ["explorer", "../equinet/explore/page"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 from equinet.explore.answer import Network
@@ -42,10 +42,14 @@ def measure(network: Network, setting: Setting, seed: int = 0) -> dict[str, Any]
         "version": VERSION,
         "verdict": report.verdict,
         "tolerance": report.tol,
-        "worst": report.worst[1],
+        "worst": _finite(report.worst[1]),
         "mode": report.mode,
         "errors": [
-            [[list(row) for row in g.matrix], list(g.shift), error if error < float("inf") else None]
-            for g, error in report.errors.items()
+            [[list(row) for row in g.matrix], list(g.shift), _finite(error)] for g, error in report.errors.items()
         ],
     }
+
+
+def _finite(error: float) -> float | None:
+    """JSON has no infinity."""
+    return error if isfinite(error) else None

@@ -19,11 +19,11 @@ from equinet.explore.repair import changes, cheapest, edited, is_met, own_repair
 from equinet.explore.setting import OWN, Setting, as_size, controls, read
 from equinet.models import MODELS
 
-PAGE = Path(__file__).parent / "page"
+HERE = Path(__file__).parent
 FILES = {
     "/": ("index.html", "text/html"),
-    "/explorer.js": ("explorer.js", "text/javascript"),
-    "/explorer.css": ("explorer.css", "text/css"),
+    "/explorer.js": ("page/explorer.js", "text/javascript"),
+    "/explorer.css": ("page/explorer.css", "text/css"),
 }
 LOCAL = ("127.0.0.1", "localhost")
 STRIP = 64
@@ -153,7 +153,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(403, "text/plain", b"only pages of this server may ask")
         elif address.path in FILES:
             name, kind = FILES[address.path]
-            self._send(200, kind, (PAGE / name).read_bytes())
+            self._send(200, kind, (HERE / name).read_bytes())
         elif address.path.removeprefix("/") in ("answer", "sizes", "repair", "measure"):
             found = self._found(address.path.removeprefix("/"), dict(parse_qsl(address.query)))
             self._send(200, "application/json", json.dumps(found, ensure_ascii=False).encode())

@@ -51,6 +51,10 @@ def test_controls_change_the_answer(chromium, site: str, size: tuple[int, int]) 
         finished(page)
         assert text(page, ".eqx-sentence") == "Invariant under shifts by multiples of 2 along each axis"
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        assert text(page, ".eqx-lost").splitlines() == [
+            "stage 0.0 loses point group 4mm → 1",
+            "a free kernel tells directions apart",
+        ]
         assert page.locator(".eqx-strip span").count() == 57
         assert page.locator(".eqx-turns svg").count() == 8
         page.select_option("select[name=padding]", "zero")
@@ -105,7 +109,10 @@ def test_a_permalink_opens_what_it_says(chromium, site: str) -> None:
         finished(page)
         assert page.locator("select[name=model]").input_value() == "fcn"
         link = page.get_by_text("link to this setting").get_attribute("href")
-        assert page.url.endswith(link) and "readout=flatten" in link
+        assert all(part in link for part in ("model=fcn", "down=aps", "size=16", "readout=flatten", "padding=circular"))
+        page.goto(f"{site}{link}")
+        finished(page)
+        assert page.url.endswith(link)
         assert not complaints
     with opened(chromium, f"{site}?model=nothing") as (page, complaints):
         page.wait_for_selector(".eqx-error")

@@ -43,6 +43,8 @@
     return true;
   }
 
+  const power = (error) => (error === null ? "∞" : error.toExponential(0));
+
   /* From the tolerance, blue below and red above, to white, on a logarithmic scale. */
   function heat(error, tolerance) {
     if (error === null) return LOST;
@@ -79,8 +81,8 @@
     canvas.title =
       dim === 1 ? "shift along axis 0, to the right" : "shift along axis 0 downwards, along axis 1 to the right";
     const legend = measured
-      ? `measured on random weights: ${measured.verdict}; largest error of what is claimed ${measured.worst.toExponential(0)}, ` +
-        `tolerance ${measured.tolerance.toExponential(0)}; blue holds, orange is broken` +
+      ? `measured on random weights: ${measured.verdict}; largest error of what is claimed ${power(measured.worst)}, ` +
+        `tolerance ${power(measured.tolerance)}; blue holds, orange is broken` +
         (measured.mode === "sweep" ? "" : ", grey was not measured")
       : `blue: kept for all weights (${held} of ${rows * wide}${setting.domain === "plane" ? " in this window" : ""})` +
         (JSON.stringify(answer.shifts.strict) === JSON.stringify(answer.shifts.orbit)
@@ -188,8 +190,8 @@
       onsubmit: (event) => event.preventDefault(),
     });
     const shown = make("div", { class: "eqx-answer", "aria-live": "polite" });
-    root.classList.add("eqx");
-    root.replaceChildren(panel, shown);
+    root.classList.add("eqx-root");
+    root.replaceChildren(make("div", { class: "eqx" }, panel, shown));
     let turn = 0;
 
     function remember(setting, push) {
@@ -277,7 +279,7 @@
           "div",
           { class: what.startsWith("regains") ? "eqx-lost eqx-won" : "eqx-lost" },
           make("b", {}, where),
-          ` loses ${what}`,
+          ` ${what}`,
           make("div", { class: "eqx-quiet" }, why),
         ),
       );
@@ -342,7 +344,7 @@
           ? make(
               "p",
               { class: "eqx-quiet" },
-              `measured on random weights: ${measured.verdict}; largest error of what is claimed ${measured.worst.toExponential(0)}`,
+              `measured on random weights: ${measured.verdict}; largest error of what is claimed ${power(measured.worst)}`,
             )
           : null;
       return make("div", { class: "eqx-figures" }, ...[map, turns(answer), box].filter((part) => part !== null));
@@ -409,7 +411,7 @@
     }
 
     window.addEventListener("popstate", () => ask(Object.fromEntries(new URLSearchParams(location.search)), null));
-    return ask(Object.fromEntries(new URLSearchParams(location.search)), false);
+    return ask(Object.fromEntries(new URLSearchParams(location.search)), null);
   };
 
   /* The server that the page comes from. */
