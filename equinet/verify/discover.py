@@ -26,7 +26,7 @@ from equinet.verify.program import precision
 Holds = Callable[[Sequence[Isometry]], list[bool]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Discovered:
     """The group that was found for a black box. It can serve as the claim of `verify`.
 
@@ -79,6 +79,9 @@ class Discovered:
             # A basis vector that is no generator is a period and acts as the identity.
             image = images.get(Isometry.translation(row), Isometry.identity(self.output.dim)) ** times * image
         return Isometry(image.matrix, self.output.periods.reduce(image.whole_shift))
+
+    def __repr__(self) -> str:
+        return f"Discovered({self.domain}: strict {self.strict}, invariance {self.invariance})"
 
     def _repr_html_(self) -> str:
         return markup.block(

@@ -94,6 +94,18 @@ def test_what_is_left_out_hides_no_wrong_claim() -> None:
     assert not eq.verify(lambda x: fn(x) * ramp, eq.certify(net, domain, channels=1), key=0).sound
 
 
+@pytest.mark.parametrize("mode", ["generators", "sweep", "cosets"])
+def test_a_wrong_claim_about_an_output_without_axes_fails(mode: str) -> None:
+    """An adaptive certificate excepts inputs without a choice; where nothing moves the output, it excepts nothing."""
+    adaptive = eq.Sequential(eq.PolyphasePool(2), eq.GlobalAvgPool())
+    fixed = eq.Sequential(eq.MaxPool(2), eq.GlobalAvgPool())
+    certificate = eq.certify(adaptive, eq.torus(8, 8), 1)
+    bound = [net.bind(net.init(0, (8, 8, 1))) for net in (adaptive, fixed)]
+    assert verify(bound[0], certificate, key=0, mode=mode, trials=3).passed
+    report = verify(bound[1], certificate, key=0, mode=mode, trials=3)
+    assert report.sound is False and len(report.counterexamples) > 1
+
+
 def test_kinds_with_equal_values_are_known() -> None:
     made = drawn(3, 8, 2, (12, 12), 1, np.float32)
     for place in np.argwhere(made.kinds != "normal"):
