@@ -9,8 +9,10 @@ from equinet.advise import suggest as suggest
 from equinet.certify import certify as certify
 from equinet.declare import declare as declare
 from equinet.degree import Consistency as Consistency
+from equinet.degree import ErrorProfile as ErrorProfile
 from equinet.degree import Share as Share
 from equinet.degree import consistency as consistency
+from equinet.degree import error_profile as error_profile
 from equinet.degree import transforms as transforms
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice

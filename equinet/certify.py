@@ -75,7 +75,7 @@ class Stage:
     upto: Certificate
 
 
-def _part(links: Sequence[tuple[Layer, Params, State]], fibre: int, inside: bool) -> Bound:
+def as_part(links: Sequence[tuple[Layer, Params, State]], fibre: int, inside: bool) -> Bound:
     """Some layers of a chain as a network, which reads channels as the fibre that they were within the chain."""
     typed = [(AsFibre(fibre), {}, {})] if inside and isinstance(fibre, Fibre) else []
     net, params, state = in_a_row([*typed, *links])
@@ -97,9 +97,9 @@ def _stages(domain: Domain, channels: int, net: Bound) -> tuple[Stage, ...]:
     for at, link in enumerate(links):
         after = step(str(at), link[0], field)
         if part and after.strict.source != group:
-            found.append(Stage(_part(part, fibre, bool(found)), Certificate(domain, channels, field)))
+            found.append(Stage(as_part(part, fibre, bool(found)), Certificate(domain, channels, field)))
             part, fibre = [], field.fibre
         part.append(link)
         field, group = after, after.strict.source
-    found.append(Stage(_part(part, fibre, bool(found)), Certificate(domain, channels, field)))
+    found.append(Stage(as_part(part, fibre, bool(found)), Certificate(domain, channels, field)))
     return tuple(found)

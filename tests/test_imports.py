@@ -26,7 +26,7 @@ ALLOWED: dict[str, set[str]] = {
     "certify": {"checks", "groups", "symmetry", "layers"},
     "infer": {"checks", "groups", "symmetry", "ops", "declare", "readers"},
     "verify": {"checks", "groups", "markup", "ops", "readers"},
-    "degree": {"checks", "groups", "markup", "ops", "readers", "verify"},
+    "degree": {"checks", "groups", "markup", "symmetry", "ops", "readers", "layers", "certify", "verify"},
     "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "verify", "readers"},
     "models": {"checks", "groups", "layers"},
     "interop": {"checks", "names", "groups", "symmetry", "layers", "infer", "readers"},

@@ -11,6 +11,7 @@ from equinet.degree.shares import Share, ratio
 from equinet.verify.plot import picture, set_size
 
 if TYPE_CHECKING:
+    from equinet.degree.layerwise import ErrorProfile
     from equinet.degree.result import Consistency
 
 BINS = 16
@@ -112,3 +113,47 @@ def _sorted(found: Consistency) -> tuple[np.ndarray, list[np.ndarray]]:
     which = np.clip(np.digitize(size, edges) - 1, 0, BINS - 1)
     taken = [at for at in range(BINS) if (which == at).any()]
     return (edges[:-1] + edges[1:])[taken] / 2, [which == at for at in taken]
+
+
+def plot_profile(
+    profile: ErrorProfile, path: str | Path | None = None, *, title: str | None = None, ax: Any = None
+) -> Any:
+    """Draw the errors of a network layer by layer, from top to bottom; the group that is left stands on the right.
+
+    Args, returns and errors: see `plot_report`.
+    """
+    return picture(lambda figure: _layers(profile, figure, title), path, title, ax)
+
+
+def _layers(profile: ErrorProfile, figure: Any, title: str | None) -> None:
+    from matplotlib.lines import Line2D
+
+    rows = profile.rows
+    set_size(figure, 9.5, 1.7 + 0.28 * max(len(rows), 4))
+    panels = figure.subplots(1, 2, sharey=True)
+    places = np.arange(len(rows))
+    names = {"lie": "Lie derivative, per pixel", "error": f"error of a shift by {profile.shift:g} pixels"}
+    for axes, (name, text) in zip(panels, names.items(), strict=True):
+        upto = np.asarray([getattr(row, name) for row in rows], float)
+        own = np.asarray([getattr(row, f"{name}_own") or 0.0 for row in rows], float)
+        finite = [v for v in (*upto, *own) if 0 < v < np.inf]
+        low = min([1e-3, *finite]) / 3
+        axes.barh(places, np.clip(own, low, None) - low, left=low, color="#56B4E9", height=0.7)
+        axes.plot(np.clip(upto, low, None), places, color="#D55E00", marker="o", markersize=4, linewidth=1)
+        axes.set_xscale("log")
+        axes.set_xlim(low, 3 * max([1e-2, *finite]))
+        axes.set_xlabel(f"{text}, relative", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(axis="x", alpha=0.3)
+    panels[0].set_yticks(places, [row.title for row in rows], fontsize=7)
+    panels[0].invert_yaxis()
+    if any(row.group is not None for row in rows):
+        side = panels[1].secondary_yaxis("right")
+        groups = ["" if row.group is None else str(row.group).partition(" (")[0] for row in rows]
+        shown = [group if at == 0 or group != groups[at - 1] else "" for at, group in enumerate(groups)]
+        side.set_yticks(places, shown, fontsize=7)
+    handles = [Line2D([], [], color="#D55E00", marker="o", label="the network up to this layer")]
+    if any(row.lie_own is not None for row in rows):
+        handles.insert(0, Line2D([], [], color="#56B4E9", marker="s", linestyle="", label="this layer alone"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    figure.suptitle(title or f"translations of the torus, {profile.n} images", fontsize=11)
