@@ -24,6 +24,7 @@ from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
+from equinet.infer.whole import Traced, widened
 from equinet.ops.arrays import as_dtype
 from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
@@ -113,11 +114,15 @@ def infer(
     elif output is not None:
         raise ValueError(f"infer: output={output!r} is for modules of PyTorch; take that output in the function")
     start = changed(Field.input(domain, channels), trial=Trial.input(domain, channels, sizes))
-    value, steps = _pushed(fn, start, sizes, layout, params, generic, dtype)
+    value, steps, traced = _pushed(fn, start, sizes, layout, params, generic, dtype)
     field = _as_output(value, domain.dim, layout)
     ledger = rows(steps)
     if value.dim <= MOST_AXES and field.strict != value.field.strict:
         ledger += (Row(("output",), f"read as {layout}", value.field, field, _read_otherwise),)
+    whole = _as_a_whole(field, traced, value.shape)
+    if whole is not field:
+        ledger += (Row(("output",), "the formula as a whole", field, whole, _read_otherwise),)
+        field = whole
     return Certificate(domain, channels, field.with_rows(ledger))
 
 
@@ -158,7 +163,7 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
         sizes: the input's spatial sizes; where the grid is infinite, those to trace at.
         params: as for `infer`.
     """
-    made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
+    made, _, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
     return _as_output(made, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
 
 
@@ -170,8 +175,8 @@ def _pushed(
     params: Any,
     generic: bool,
     dtype: Any,
-) -> tuple[Value, list[Step]]:
-    """A function's output, and the steps that led to it."""
+) -> tuple[Value, list[Step], Traced]:
+    """A function's output, the steps that led to it, and its program."""
     channels = start.channels
     digits: dict[str, Layout] = {
         "B": ((Digit(BATCH),),),
@@ -201,7 +206,8 @@ def _pushed(
     result = settled(result)
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
-    return result, interpreter.steps
+    shapes = *(tuple(leaf.shape) for leaf in jax.tree.leaves(held)), shape
+    return result, interpreter.steps, Traced(program, shapes, layout, generic)
 
 
 def _arguments(
@@ -272,6 +278,24 @@ def _as_output(value: Value, dim: int, layout: str) -> Field:
     spans = tuple(Span(everything=True) for _ in range(field.source.dim))
     features = value.shape[-1] if value.layout else 1
     return _typed(field.with_spans(spans), features or prod(value.shape))
+
+
+def _as_a_whole(field: Field, traced: Traced, shape: Sequence[int]) -> Field:
+    """The field of an output with what its formula shows beside what is known, on the grid that its shape has."""
+    source, layout = field.source, traced.layout
+    if field.grid.dim or len(shape) != len(layout) - 1 + source.dim:
+        action = widened(traced, source, field.grid, field.unwrapped)
+        return field if action == field.unwrapped else field.based(action)
+    at = layout.index("S")
+    sizes = zip(shape[at : at + source.dim], source.axes, strict=True)
+    grid = Domain(tuple(_axis(n, axis.boundary) for n, axis in sizes))
+    still = with_axes(field, grid.axes, [False] * grid.dim).unwrapped
+    action = widened(traced, source, grid, still)
+    if action == still:
+        return field
+    if action.inverse().source.is_trivial:
+        return field.based(action.forget_target())
+    return field.based(action, grid).with_spans([Span(everything=True)] * grid.dim)
 
 
 def _on_all_axes(value: Value, spatial: Sequence[int]) -> Field | None:

@@ -20,6 +20,7 @@ import equinet as eq
 Function = Callable[..., Any]
 T8, B8, P1 = eq.torus(8), eq.box(8), eq.plane(1)
 T48, ROWS = eq.torus(4, 8), "4Z × Z ⋊ m_y (pm, index 4)"
+T44, SQUARE = eq.torus(4, 4), "Z × Z ⋊ 4mm (p4m, index 1)"
 ANY_ROWS = "Z × Z ⋊ 2mm (pmm, index 1)"
 ALL, FLIPS = "Z ⋊ m (index 1)", "m at (7/2) (order 2)"
 
@@ -93,6 +94,7 @@ UP = [0.0, 1, 2, 3, 4, 5, 6, 7]
 ONE = [1.0, 0, 0, 0, 0, 0, 0, 0]
 SIGNS = [1.0, -1, -1, 1, 1, -1, -1, 1]
 REPEATED = jnp.asarray([0, 0, 1, 2, 3, 4, 5, 6, 7])
+THREE = np.asarray([1, 2, 3])
 STRIPED = [1.0, 2, 1, 2, 1, 2, 1, 2]
 CONVOLVED = ("NWC", "WIO", "NWC")
 
@@ -133,6 +135,36 @@ def tied_channels(x):
 def tied(x):
     """Which of the nodes is the largest."""
     return jnp.argmax(x, 1).astype(x.dtype)
+
+
+def neighbours(x):
+    """Those along both axes."""
+    return [jnp.roll(x, step, axis) for axis in (1, 2) for step in (1, -1)]
+
+
+def largest_neighbour(x):
+    """The largest of them."""
+    one, two, three, four = neighbours(x)
+    return jnp.maximum(jnp.maximum(jnp.maximum(one, two), three), four)
+
+
+def around(x, kernel):
+    """A circular convolution."""
+    return convolved(jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), kernel, "VALID")
+
+
+def beside_a_token(p, x):
+    """Attention among nodes and one token, which has no place."""
+    t = jnp.concatenate([jnp.broadcast_to(p, x[:, :1].shape), x], 1)
+    share = jax.nn.softmax(jnp.einsum("bnc,bmc->bnm", t, t), -1)
+    return jnp.einsum("bnm,bmc->bnc", share, t)[:, 0]
+
+
+def among_offsets(x):
+    """Attention among the nodes at one offset of all blocks."""
+    t = x.reshape(-1, 4, 2, 1).swapaxes(1, 2)
+    share = jax.nn.softmax(jnp.einsum("bonc,bomc->bonm", t, t), -1)
+    return jnp.einsum("bonm,bomc->bonc", share, t).swapaxes(1, 2).reshape(x.shape)
 
 
 @eq.declare(lambda field: field.pointwise("any"))
@@ -343,7 +375,7 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="reflect"), FLIPS, B8),
             Inside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), domain=P1),
             Inside(lambda x: jnp.concatenate([x[:, 3:], x[:, :3]], 1)),
-            Inside(lambda x: jnp.concatenate([x, jnp.tanh(x)], 1), ROWS, T48),
+            Inside(lambda x: jnp.concatenate([x, jnp.tanh(x)], 1), "4Z × Z ⋊ 2mm (pmm, index 4)", T48),
         ),
         (
             Outside(lambda x: jnp.pad(x, ((0, 0), (1, 1), (0, 0)))[:, 1:] * 1, ONE, flips=True, domain=B8, moved=None),
@@ -615,6 +647,28 @@ RULES: tuple[Rule, ...] = (
         ("no rule",),
         (Inside(lambda x: rooted(x.mean(1))), Inside(lambda x: x + rooted(x.mean(1))[:, None])),
         (Outside(lambda x: lax.linalg.cholesky(jnp.eye(8)[None] + x @ x.swapaxes(1, 2))[..., :1], UP),),
+    ),
+    Rule(
+        "the whole formula",
+        (),
+        (
+            Inside(largest_neighbour, SQUARE, T44),
+            Inside(lambda x: jnp.median(jnp.stack(neighbours(x)), 0), SQUARE, T44),
+            Inside(jax.grad(lambda x: sum(((roll - x) ** 4).sum() for roll in neighbours(x)[::2])), SQUARE, T44),
+            Inside(lambda p, x: jnp.maximum(around(x, p), around(x, p[::-1])), params=jnp.asarray([1.0, 2, 5])),
+            Inside(lambda p, x: around(x, (p + p[::-1]) / 2), params=jnp.asarray([1.0, 2, 5])),
+            Inside(lambda x: jnp.stack([x[:, 2 * i : 2 * i + 2].max(1) for i in range(4)], 1), "2Z ⋊ m (index 2)"),
+            Inside(lambda x: jax.vmap(lambda s: jnp.roll(x, s, 1) ** 2)(THREE).sum(0)),
+            Inside(beside_a_token, params=jnp.ones((1, 1, 1))),
+            Inside(among_offsets),
+        ),
+        (
+            Outside(lambda x: jnp.maximum(around(x, [1.0, 2, 5]), around(x, [2.0, 5, 1])), ONE, flips=True),
+            Outside(lambda x: jnp.tanh(1e6 * ((x + table(*UP)) - table(*UP) - x)), [0.1] * 8),
+            Outside(lambda x: jax.vmap(lambda s, w: w * jnp.roll(x, s, 1))(THREE, 1.0 + THREE).sum(0), ONE, flips=True),
+            Outside(lambda x: sum(x[:, a:b].max(1) for a, b in ((0, 3), (3, 5), (5, 8))), UP, moved=None),
+            Outside(lambda x: jnp.argmax(jnp.stack([jnp.roll(x, s, 1) for s in (1, 0, -1)]), 0), UP, flips=True),
+        ),
     ),
 )
 

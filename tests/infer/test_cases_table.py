@@ -12,9 +12,7 @@ from tests.cases import CASES
 from tests.infer.oracle import infer
 from tests.oracle import random_weights
 
-EXCEPTIONS: dict[str, str] = {
-    "PixelUnshuffle": "on torus(2, 2) the output is one node, which is taken for features without spatial axes",
-}
+EXCEPTIONS: dict[str, str] = {}
 """Cases of which less is inferred than declared on some domain, each with its reason."""
 
 

@@ -1,0 +1,1 @@
+"""What a program computes, as formulas: equal ones have equal residues."""

@@ -1,0 +1,171 @@
+"""Formulas of single elements, of one array or several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.infer.compat import Equation
+from equinet.infer.formulas.operands import Formula, Rule, Unfollowed, each, given, is_float, named, wide
+from equinet.infer.formulas.residues import (
+    UNSIGNED,
+    Residues,
+    aligned,
+    as_terms,
+    even_function,
+    function,
+    inverted,
+    negative,
+    odd_function,
+    of_terms,
+    plus,
+    power,
+    symmetric_function,
+    times,
+)
+from equinet.infer.values import Constant
+
+
+def unknown(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    arrays = [given(a) for a in arguments]
+    if equation.name in _OF_SIGNED_ZEROS and any(_has_zeros(a) for a in arrays):
+        raise Unfollowed("a function that tells 0 from −0, of 0")
+    return [wide(equation, function(named(equation), arrays))]
+
+
+_OF_SIGNED_ZEROS = ("atan2", "nextafter", "pow", "rsqrt", "rem", "div")
+
+
+def _has_zeros(array: Residues) -> bool:
+    """Whether any formula is 0, whatever its sign."""
+    return not array[:UNSIGNED].all()
+
+
+def _inverse(array: Residues) -> Residues:
+    """1 / x, of which nothing is known but its sign."""
+    if _has_zeros(array):
+        raise Unfollowed("a division by zero")
+    return odd_function("inverse", array)
+
+
+def _same(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [given(a) for a in arguments]
+
+
+def _converted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """The same number where the new type of floats has all numbers of the old one."""
+    kinds = equation.inputs[0].aval.dtype, equation.params["new_dtype"]
+    if all(jnp.issubdtype(kind, jnp.floating) for kind in kinds):
+        old, new = map(jnp.finfo, kinds)
+        if old.nmant <= new.nmant and old.maxexp <= new.maxexp and old.minexp >= new.minexp:
+            return _same(equation, arguments)
+    return unknown(equation, arguments)
+
+
+def _sum(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    a, b = aligned([given(a, term=True) for a in arguments])
+    return [wide(equation, plus(a, b))]
+
+
+def _difference(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    a, b = aligned([given(a, term=True) for a in arguments])
+    return [wide(equation, plus(a, negative(b)))]
+
+
+def _product(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    a, b = aligned([given(a, factor=True) for a in arguments])
+    return [wide(equation, times(a, b))]
+
+
+def _quotient(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """A product with an inverse, of which nothing is known but its sign where the denominator is no known number."""
+    a, b = arguments
+    if not is_float(equation):
+        return unknown(equation, arguments)
+    if isinstance(b, Constant):
+        below = given(b)
+        if _has_zeros(below):
+            raise Unfollowed("a division by zero")
+        below = inverted(below)
+    else:
+        below = _inverse(b)
+    over, below = aligned([given(a, factor=True), below])
+    return [wide(equation, times(over, below))]
+
+
+def _negative(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [negative(given(arguments[0]))]
+
+
+def _power(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    exponent, base = equation.params.get("y", 2), given(arguments[0])
+    if exponent < 1:
+        return unknown(equation, arguments) if not exponent else [power(_inverse(base), -exponent)]
+    return [power(base, exponent)]
+
+
+def _odd(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [odd_function(named(equation), given(arguments[0]))] if is_float(equation) else unknown(equation, arguments)
+
+
+def _even(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [even_function(named(equation), given(arguments[0]))] if is_float(equation) else unknown(equation, arguments)
+
+
+def _in_any_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    a, b = (given(a) for a in arguments)
+    return [wide(equation, symmetric_function(named(equation), a, b))]
+
+
+def _turned_around(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """`a > b` as `b < a`."""
+    name = named(equation).replace(equation.name, {"gt": "lt", "ge": "le"}[equation.name], 1)
+    return [wide(equation, function(name, [given(a) for a in arguments[::-1]]))]
+
+
+def _extreme(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """A maximum of two unknowns is a sum of terms; one with a known number a function of the other."""
+    which = equation.name
+    for constant, other in (arguments, arguments[::-1]):
+        if isinstance(constant, Constant):
+            if constant.scalar == (-np.inf if which == "max" else np.inf):
+                return [wide(equation, given(other))]
+            return _in_any_order(equation, arguments)
+    a, b = (as_terms(which, given(a)) for a in arguments)
+    return [of_terms(which, a + b)]
+
+
+def _chosen(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    which, *cases = arguments
+    wides = [wide(equation, given(case)) for case in cases]
+    if not isinstance(which, Constant):
+        return [wide(equation, function("chosen", [wide(equation, which), *wides]))]
+    if which.array is None:
+        raise Unfollowed("a choice by something unknown")
+    result = wides[0]
+    for at, case in enumerate(wides):
+        result = np.where(which.array == at, case, result)
+    return [result]
+
+
+ELEMENTS: Mapping[str, Rule] = (
+    each(_same, "copy stop_gradient device_put layout_constraint name optimization_barrier pvary sharding_constraint")
+    | each(_sum, "add add_any")
+    | each(_odd, "sin tan asin atan sinh tanh asinh atanh erf erf_inv cbrt sign")
+    | each(_even, "cos cosh abs")
+    | each(_in_any_order, "and or xor eq ne")
+    | each(_turned_around, "gt ge")
+    | each(_extreme, "max min")
+    | each(_power, "integer_pow square")
+    | {
+        "sub": _difference,
+        "mul": _product,
+        "div": _quotient,
+        "neg": _negative,
+        "convert_element_type": _converted,
+        "select_n": _chosen,
+    }
+)
+"""Of anything else that does the same at every place, `unknown`."""

@@ -1,0 +1,70 @@
+"""What rules of formulas are given: residues, and constants that may become residues."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.infer.compat import Equation
+from equinet.infer.formulas.residues import Residues, numbers
+from equinet.infer.values import Constant
+
+Formula = Residues | Constant
+"""An array of formulas, or one that depends neither on the input nor on arbitrary parameters."""
+Rule = Callable[[Equation, Sequence[Formula]], list[Residues]]
+LEAD = 2
+"""Axes of residues before those of the array: rows and cases."""
+
+
+class Unfollowed(Exception):
+    """Some operation is not followed."""
+
+
+def each(rule: Rule, names: str) -> dict[str, Rule]:
+    """One rule for primitives of these names."""
+    return dict.fromkeys(names.split(), rule)
+
+
+def given(atom: Formula, **how: bool) -> Residues:
+    """Residues, whatever it is."""
+    if not isinstance(atom, Constant):
+        return atom
+    array = None if atom.lazy is None else np.asarray(atom.lazy.value)
+    if array is None or atom.array is None or atom.array.dtype.kind == "c":
+        raise Unfollowed("a constant that is no real number")
+    return numbers(atom.array, **how)
+
+
+def named(equation: Equation) -> str:
+    kinds = [str(var.aval.dtype) for var in equation.inputs]
+    return f"{equation.name} {kinds} {sorted((key, str(value)) for key, value in equation.params.items())}"
+
+
+def is_float(equation: Equation, at: int = 0) -> bool:
+    return bool(jnp.issubdtype(equation.inputs[at].aval.dtype, jnp.floating))
+
+
+def wide(equation: Equation, array: Residues) -> Residues:
+    """Spread over the shape of the result: numbers, and axes of size 1."""
+    shape = equation.shapes[0]
+    array = array.reshape(*array.shape, *(1,) * len(shape)) if array.ndim == LEAD else array
+    return np.broadcast_to(array, (*array.shape[:LEAD], *shape))
+
+
+def places_of(axes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(axis + LEAD for axis in axes)
+
+
+def alike(arrays: Sequence[Residues]) -> list[Residues]:
+    """With as many cases."""
+    most = max(a.shape[1] for a in arrays)
+    return [np.broadcast_to(a, (a.shape[0], most, *a.shape[LEAD:])) for a in arrays]
+
+
+def known_places(indices: Sequence[Formula]) -> list[np.ndarray]:
+    found = [i.array for i in indices if isinstance(i, Constant) and i.array is not None]
+    if len(found) < len(indices):
+        raise Unfollowed("places that depend on the input")
+    return found

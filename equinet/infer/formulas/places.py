@@ -1,0 +1,168 @@
+"""Formulas whose operations move elements about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.infer.compat import Equation, landed, update_of
+from equinet.infer.formulas.operands import (
+    LEAD,
+    Formula,
+    Rule,
+    Unfollowed,
+    alike,
+    each,
+    given,
+    known_places,
+    places_of,
+)
+from equinet.infer.formulas.residues import Residues, as_terms, negative, of_terms, plus, times
+from equinet.infer.primitives import row_of
+
+
+def _shaped(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array = given(arguments[0])
+    if equation.params.get("dimensions") is not None and equation.name == "reshape":
+        raise Unfollowed("a reshape that reorders dimensions")
+    return [array.reshape(*array.shape[:LEAD], *equation.shapes[0])]
+
+
+def _transposed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [given(arguments[0]).transpose(0, 1, *places_of(equation.params["permutation"]))]
+
+
+def _spread(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, shape = given(arguments[0]), equation.shapes[0]
+    sizes = [1] * len(shape)
+    for i, at in enumerate(equation.params["broadcast_dimensions"]):
+        sizes[at] = array.shape[LEAD + i]
+    return [np.broadcast_to(array.reshape(*array.shape[:LEAD], *sizes), (*array.shape[:LEAD], *shape))]
+
+
+def _tiled(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [np.tile(given(arguments[0]), (1, 1, *equation.params["reps"]))]
+
+
+def _sliced(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    params = equation.params
+    steps = params["strides"] or (1,) * len(params["start_indices"])
+    ranges = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
+    return [given(arguments[0])[(slice(None), slice(None), *(slice(*one) for one in ranges))]]
+
+
+def _split(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    ends = np.cumsum(equation.params["sizes"])[:-1].tolist()
+    return np.split(given(arguments[0]), ends, equation.params["axis"] + LEAD)
+
+
+def _reversed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [np.flip(given(arguments[0]), places_of(equation.params["dimensions"]))]
+
+
+def _joined(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [np.concatenate(alike([given(a) for a in arguments]), equation.params["dimension"] + LEAD)]
+
+
+def _stacked(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [np.stack(alike([given(a) for a in arguments]), equation.params["axis"] + LEAD)]
+
+
+def _unstacked(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, axis = given(arguments[0]), equation.params["axis"] + LEAD
+    return [array.take(at, axis) for at in range(array.shape[axis])]
+
+
+def _padded(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, fill = alike([given(a) for a in arguments])
+    return [with_padding(array, equation.params["padding_config"], fill)]
+
+
+def with_padding(array: Residues, config: Sequence[tuple[int, int, int]], fill: Residues) -> Residues:
+    """An array with numbers around and between its elements; with fewer where widths are negative."""
+    gaps = [between + 1 for _, _, between in config]
+    sizes = [(n - 1) * gap + 1 if n else 0 for n, gap in zip(array.shape[LEAD:], gaps, strict=True)]
+    low, high = ([max(one[i], 0) for one in config] for i in (0, 1))
+    shape = [n + lo + hi for n, lo, hi in zip(sizes, low, high, strict=True)]
+    fill = fill.reshape(*fill.shape[:LEAD], *(1,) * len(shape))
+    result = np.broadcast_to(fill, (array.shape[0], max(array.shape[1], fill.shape[1]), *shape)).copy()
+    inside = [slice(lo, lo + n, gap) for lo, n, gap in zip(low, sizes, gaps, strict=True)]
+    result[(slice(None), slice(None), *inside)] = array
+    cut = [slice(max(-lo, 0), n - max(-hi, 0)) for n, (lo, hi, _) in zip(shape, config, strict=True)]
+    return result[(slice(None), slice(None), *cut)]
+
+
+def _starts(equation: Equation, indices: Sequence[Formula], whole: Sequence[int], sizes: Sequence[int]) -> list[slice]:
+    starts = [np.clip(int(i), 0, n - size) for i, n, size in zip(known_places(indices), whole, sizes, strict=True)]
+    return [slice(None), slice(None), *(slice(at, at + size) for at, size in zip(starts, sizes, strict=True))]
+
+
+def _dynamic_slice(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, sizes = given(arguments[0]), equation.params["slice_sizes"]
+    return [array[tuple(_starts(equation, arguments[1:], array.shape[LEAD:], sizes))]]
+
+
+def _dynamic_update(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, part = alike([given(a) for a in arguments[:2]])
+    array = array.copy()
+    array[tuple(_starts(equation, arguments[2:], array.shape[LEAD:], part.shape[LEAD:]))] = part
+    return [array]
+
+
+def _gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """The numbers of entries in place of entries say where each comes from."""
+    (indices,), shape = known_places(arguments[1:]), equation.input_shape(0)
+    array = given(arguments[0])
+    if equation.params.get("fill_value") not in (None, 0):
+        raise Unfollowed("a gather with a number of its own out of bounds")
+    entries = np.arange(1, 1 + prod(shape), dtype=np.int32).reshape(shape)
+    found = np.asarray(equation.run([entries, jnp.asarray(indices)])[0])
+    if (found < 1).any():
+        raise Unfollowed("places out of bounds")
+    return [array.reshape(*array.shape[:LEAD], -1)[:, :, found - 1]]
+
+
+def _scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """Where no two updates land at one place."""
+    whole, updates, indices = update_of(equation, arguments)
+    combination, places = row_of(equation).combination, known_places(indices)
+    if combination == "last" and equation.params.get("update_jaxpr") is not None:
+        raise Unfollowed("a function applied to some places")
+    array, part = alike([given(whole), given(updates)])
+    shape = part.shape[LEAD:]
+    counts = landed(equation, np.ones(shape, np.int32), places)
+    if counts.max(initial=0) > 1:
+        raise Unfollowed("several updates at one place")
+    source = landed(equation, np.arange(prod(shape), dtype=np.int32).reshape(shape), places)
+    moved = part.reshape(*part.shape[:LEAD], -1)[:, :, source]
+    if combination in ("sum", "difference"):
+        after = plus(array, moved if combination == "sum" else negative(moved))
+    elif combination in ("max", "min"):
+        after = of_terms(combination, as_terms(combination, array) + as_terms(combination, moved))
+    else:
+        after = times(array, moved) if combination == "product" else moved
+    return [np.where(counts > 0, after, array)]
+
+
+PLACES: Mapping[str, Rule] = (
+    each(_shaped, "reshape squeeze expand_dims")
+    | each(_scattered, "scatter scatter-add scatter-sub scatter-mul scatter-min scatter-max")
+    | {
+        "transpose": _transposed,
+        "broadcast_in_dim": _spread,
+        "tile": _tiled,
+        "slice": _sliced,
+        "split": _split,
+        "rev": _reversed,
+        "concatenate": _joined,
+        "stack": _stacked,
+        "unstack": _unstacked,
+        "pad": _padded,
+        "dynamic_slice": _dynamic_slice,
+        "dynamic_update_slice": _dynamic_update,
+        "gather": _gathered,
+    }
+)

@@ -1,0 +1,166 @@
+"""A program's output as formulas of its input, which residues stand for.
+
+What does not depend on the input or on arbitrary parameters is a `Constant`, computed as it is. An operation that is
+not followed ends it: `Unfollowed`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from equinet.declare import declaration
+from equinet.infer.compat import Equation, Program, each_turn, is_literal
+from equinet.infer.constants import as_operands, folded
+from equinet.infer.formulas.elements import ELEMENTS, unknown
+from equinet.infer.formulas.operands import LEAD, Formula, Rule, Unfollowed, alike, given
+from equinet.infer.formulas.places import PLACES
+from equinet.infer.formulas.residues import function, symbols
+from equinet.infer.formulas.totals import TOTALS
+from equinet.infer.lazy import Lazy
+from equinet.infer.primitives import called, row_of
+from equinet.infer.values import Constant
+
+_RULES: Mapping[str, Rule] = {**ELEMENTS, **PLACES, **TOTALS}
+_TURNS = 64
+"""Turns of a loop that are followed."""
+
+
+def cost(program: Program, most: float) -> float:
+    """About how many numbers are made and multiplied for one case; infinite where it is more than `most`."""
+    total = 0.0
+    for equation in program.equations:
+        inner, turns = called(equation), 1
+        bodies = [] if inner is None else [inner]
+        if equation.name == "scan":
+            bodies, turns = [Program.of(equation.params["jaxpr"])], equation.params["length"]
+        elif equation.name == "while":
+            bodies, turns = [Program.of(equation.params["body_jaxpr"])], 8
+        elif equation.name == "cond":
+            bodies = [Program.of(branch) for branch in equation.params["branches"]]
+        total += turns * sum(cost(body, most) for body in bodies)
+        if not bodies:
+            total += sum(map(prod, equation.shapes)) * _depth(equation)
+        if total > most:
+            return np.inf
+    return total
+
+
+def _depth(equation: Equation) -> float:
+    """About how long each number of the result takes; a product of many that are added up takes an eighth."""
+    if equation.name == "dot_general":
+        (axes, _), _ = equation.params["dimension_numbers"]
+        return 1 + prod(equation.input_shape(0)[axis] for axis in axes) / 8
+    if equation.name == "conv_general_dilated":
+        kernel = equation.input_shape(1)
+        return 1 + prod(kernel) / kernel[equation.params["dimension_numbers"].rhs_spec[0]] / 8
+    return 1 + prod(equation.params.get("window_dimensions", ()))
+
+
+def evaluated(program: Program, arguments: Sequence[Formula], generic: bool) -> list[Formula]:
+    """The formulas of a program's outputs.
+
+    Raises:
+        Unfollowed: if an operation is not followed.
+    """
+    held: dict[Any, Formula] = {}
+    for var, array in program.constants:
+        arbitrary = generic and jnp.issubdtype(array.dtype, jnp.inexact)
+        held[var] = symbols(f"closed over {len(held)}", array.shape) if arbitrary else Constant.of(array)
+    held.update(zip(program.inputs, arguments, strict=True))
+
+    def read(var: Any) -> Formula:
+        return Constant.of(np.asarray(var.val)) if is_literal(var) else held[var]
+
+    def run(inner: Program, given: Sequence[Formula]) -> list[Formula]:
+        return evaluated(inner, given, generic)
+
+    for equation in program.equations:
+        results = _step(equation, [read(var) for var in equation.inputs], run)
+        held.update(zip(equation.outputs, results, strict=True))
+    return [read(var) for var in program.outputs]
+
+
+Run = Callable[[Program, Sequence[Formula]], list[Formula]]
+
+
+def _step(equation: Equation, arguments: list[Formula], run: Run) -> Sequence[Formula]:
+    inner, row = called(equation), row_of(equation)
+    if inner is not None:
+        return run(inner, arguments[len(arguments) - len(inner.inputs) :])
+    known = [a for a in arguments if isinstance(a, Constant)]
+    if not row.repeatable or declaration(equation.eqn) is not None:
+        raise Unfollowed(equation.name)
+    if len(known) == len(arguments):
+        return folded(equation, known)
+    if equation.name in _CONTROL:
+        return _CONTROL[equation.name](equation, arguments, run)
+    kinds = [var.aval.dtype for var in (*equation.inputs, *equation.outputs)]
+    if any(jnp.issubdtype(kind, jnp.complexfloating) or jnp.issubdtype(kind, jax.dtypes.extended) for kind in kinds):
+        raise Unfollowed(f"{equation.name} of complex numbers")
+    rule = _RULES.get(equation.name)
+    if rule is None and row.varies is as_operands and len(equation.outputs) == 1:
+        rule = unknown
+    if rule is None:
+        raise Unfollowed(equation.name)
+    results = rule(equation, arguments)
+    for result, shape in zip(results, equation.shapes, strict=True):
+        assert result.shape[LEAD:] == shape, f"{equation.name}: {result.shape[LEAD:]} is not {shape}"
+    return results
+
+
+def _scan(equation: Equation, arguments: Sequence[Formula], run: Run) -> list[Formula]:
+    if not 0 < equation.params["length"] <= _TURNS:
+        raise Unfollowed("a long loop")
+
+    def row(atom: Formula, at: int) -> Formula:
+        if isinstance(atom, Constant):
+            return atom.mapped(lambda array: array[at], atom.shape[1:], atom.varies[1:])
+        return atom[:, :, at]
+
+    def stack(atoms: Sequence[Formula]) -> Formula:
+        known = [a.lazy for a in atoms if isinstance(a, Constant) and a.lazy is not None]
+        if len(known) == len(atoms):
+            shape, rows = (len(known), *atoms[0].shape), Lazy(lambda *each: np.stack([*map(np.asarray, each)]), *known)
+            return Constant(shape, rows, (True,) * len(shape))
+        return np.stack(alike([given(a) for a in atoms]), LEAD)
+
+    return each_turn(equation, arguments, run, row, stack)
+
+
+def _while(equation: Equation, arguments: Sequence[Formula], run: Run) -> Sequence[Formula]:
+    params = equation.params
+    test, body = Program.of(params["cond_jaxpr"]), Program.of(params["body_jaxpr"])
+    n, m = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
+    carry = arguments[m:]
+    for _ in range(_TURNS):
+        (going,) = run(test, [*arguments[:n], *carry])
+        if not isinstance(going, Constant) or going.shape or going.array is None:
+            break
+        if not going.array.any():
+            return carry
+        carry = run(body, [*arguments[n:m], *carry])
+    raise Unfollowed("a loop whose turns are not known")
+
+
+def _cond(equation: Equation, arguments: Sequence[Formula], run: Run) -> Sequence[Formula]:
+    which, *operands = arguments
+    branches = [Program.of(branch) for branch in equation.params["branches"]]
+    if isinstance(which, Constant):
+        if which.array is None:
+            raise Unfollowed("a branch by something unknown")
+        return run(branches[int(np.clip(int(which.array.ravel()[0]), 0, len(branches) - 1))], operands)
+    results = [[given(a) for a in run(branch, operands)] for branch in branches]
+    found = []
+    for cases in zip(*results, strict=True):
+        wide = which.reshape(*which.shape, *(1,) * (cases[0].ndim - LEAD))
+        found.append(function("branch", [wide, *cases]))
+    return found
+
+
+_CONTROL = {"scan": _scan, "while": _while, "cond": _cond}

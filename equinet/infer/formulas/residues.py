@@ -1,0 +1,218 @@
+"""Numbers that stand for formulas: residues modulo a prime, at random values of all that a formula depends on.
+
+Two formulas that the laws of addition and multiplication, and the ones below, make equal have equal residues. Two that
+they do not have unequal ones, but for a chance of about 2⁻³⁰ in each of the signed rows (Schwartz 1980, Zippel 1979).
+Nothing is rounded. A function of which nothing is known is a random function: equal at equal arguments, and nowhere
+else. A maximum of two is associative and commutative, as is a sum, and no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from functools import lru_cache
+from hashlib import blake2b
+
+import numpy as np
+
+from equinet.infer.tables import snapped
+
+PRIME = (1 << 31) - 1
+ROWS = 3
+"""Independent values of everything. In the last row signs are left out: terms cannot cancel, and a factor 0 is a number
+like any other, as it is for an infinity or NaN. What is equal there too is the same sum in another order: rounding and
+infinities do not tell the two apart."""
+UNSIGNED = ROWS - 1
+_PRIME = np.uint64(PRIME)
+_MASK = np.uint64((1 << 31) - 1)
+_SIMPLE, _MANY = 5040, 512
+"""The largest denominator of a simple fraction; so many numbers are looked at one by one."""
+
+Residues = np.ndarray
+"""uint64 `[rows, cases, *shape]`: an array of formulas, for several inputs at once (one, where all share it)."""
+
+
+def reduced(x: Residues) -> Residues:
+    """Numbers below 2⁶⁴ modulo the prime."""
+    return x % _PRIME
+
+
+def plus(a: Residues, b: Residues) -> Residues:
+    """The sum."""
+    return (a + b) % _PRIME
+
+
+def times(a: Residues, b: Residues) -> Residues:
+    """The product."""
+    return a * b % _PRIME
+
+
+def negative(a: Residues) -> Residues:
+    """Minus a; a itself where signs are left out."""
+    result = np.where(a == 0, a, _PRIME - a)
+    result[UNSIGNED] = a[UNSIGNED]
+    return result
+
+
+def power(a: Residues, exponent: int) -> Residues:
+    """a to a power that is no less than 1."""
+    result = None
+    while exponent:
+        if exponent & 1:
+            result = a if result is None else times(result, a)
+        exponent >>= 1
+        a = times(a, a) if exponent else a
+    assert result is not None, "a power of 1 at least"
+    return result
+
+
+def inverted(a: Residues) -> Residues:
+    """1 / a, for numbers other than 0 (Fermat)."""
+    return power(a, PRIME - 2)
+
+
+def _scrambled(z: np.ndarray) -> np.ndarray:
+    """Bits that look random, a bijection (Steele, Lea and Flood 2014)."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@lru_cache(maxsize=1 << 12)
+def _seeds(name: str) -> np.ndarray:
+    """A random number for each row, the same for the same name."""
+    made = [int.from_bytes(blake2b(f"{name}/{row}".encode(), digest_size=8).digest(), "little") for row in range(ROWS)]
+    return np.asarray(made, np.uint64)
+
+
+def _in_rows(name: str, dim: int) -> np.ndarray:
+    return _seeds(name).reshape(ROWS, *(1,) * (dim - 1))
+
+
+def aligned(arrays: Sequence[Residues]) -> list[Residues]:
+    """Arrays of one number in each case beside others: with as many axes."""
+    most = max(a.ndim for a in arrays)
+    return [a.reshape(*a.shape, *(1,) * (most - a.ndim)) if a.ndim == 2 else a for a in arrays]
+
+
+def function(name: str, arguments: Sequence[Residues]) -> Residues:
+    """A function of which nothing is known, element by element, in its arguments' order."""
+    arrays = aligned(arguments)
+    found = _in_rows(name, arrays[0].ndim)
+    for array in arrays:
+        found = _scrambled(found ^ array)
+    return (found >> np.uint64(3)) % _PRIME
+
+
+def symmetric_function(name: str, a: Residues, b: Residues) -> Residues:
+    """One that does not tell its two arguments apart."""
+    a, b = aligned([a, b])
+    return function(name, [np.minimum(a, b), np.maximum(a, b)])
+
+
+def even_function(name: str, a: Residues) -> Residues:
+    """One with f(−a) = f(a)."""
+    return function(name, [np.minimum(a, negative(a))])
+
+
+def odd_function(name: str, a: Residues) -> Residues:
+    """One with f(−a) = −f(a)."""
+    found = even_function(name, a)
+    return np.where(a == 0, a, np.where(a <= _PRIME >> np.uint64(1), found, negative(found)))
+
+
+_ODD = tuple(np.uint64(n) for n in (0x2545F491, 0x1B873593, 0x5851F42D))
+_BACK = tuple(np.uint64(pow(int(n), -1, 1 << 31)) for n in _ODD)
+
+
+def as_terms(name: str, a: Residues) -> Residues:
+    """Numbers whose sums stand for maxima: a bijection of 31 bits, with `of_terms` as its inverse.
+
+    With `max(a, b) = E(L(a) + L(b))` a maximum is associative and commutative.
+    """
+    a = a ^ (_in_rows(name, a.ndim) & _MASK)
+    for odd in _ODD:
+        a = (a ^ (a >> np.uint64(16))) * odd & _MASK
+    return a ^ (a >> np.uint64(16))
+
+
+def of_terms(name: str, total: Residues) -> Residues:
+    """What a sum of terms stands for."""
+    a = total & _MASK
+    for back in reversed(_BACK):
+        a = (a ^ (a >> np.uint64(16))) * back & _MASK
+    a = a ^ (a >> np.uint64(16)) ^ (_in_rows(name, a.ndim) & _MASK)
+    return a % _PRIME
+
+
+def multiset(name: str, a: Residues, axes: int | tuple[int, ...]) -> Residues:
+    """A number for the elements along some axes, in no order."""
+    total = _scrambled(a ^ _in_rows(name, a.ndim)).sum(axes, dtype=np.uint64)
+    return (_scrambled(total) >> np.uint64(3)) % _PRIME
+
+
+def multisets(name: str, a: Residues, axis: int) -> Residues:
+    """A number for the elements up to each place of an axis, in no order."""
+    total = np.cumsum(_scrambled(a ^ _in_rows(name, a.ndim)), axis, dtype=np.uint64)
+    return (_scrambled(total) >> np.uint64(3)) % _PRIME
+
+
+def sequence(name: str, a: Residues, axes: Sequence[int]) -> Residues:
+    """A number for the elements along some axes in order."""
+    places = np.zeros((1,) * a.ndim, np.uint64)
+    for axis in axes:
+        shape = [-1 if i == axis else 1 for i in range(a.ndim)]
+        places = places * np.uint64(a.shape[axis]) + np.arange(a.shape[axis], dtype=np.uint64).reshape(shape)
+    return multiset(name, a ^ _scrambled(places + np.uint64(1)), tuple(axes))
+
+
+def symbols(name: str, shape: Sequence[int]) -> Residues:
+    """An array of independent unknowns."""
+    places = np.arange(int(np.prod(shape)), dtype=np.uint64).reshape(1, 1, *shape)
+    return (_scrambled(_scrambled(places) ^ _in_rows(name, places.ndim)) >> np.uint64(3)) % _PRIME
+
+
+def numbers(array: np.ndarray, *, factor: bool = False, term: bool = False) -> Residues:
+    """Known numbers: whole ones and simple fractions exactly, others too, or (of very many) by random names.
+
+    An infinity, NaN and −0 are unknowns of their own.
+
+    Args:
+        factor: whether they multiply: then 0 is a number like any other where signs are left out.
+        term: whether they are added: then −0 is 0.
+    """
+    special = np.zeros(array.shape, np.int64)
+    if array.dtype.kind == "f":
+        sizes = _of_floats(np.abs(np.where(np.isfinite(array), array, 0).astype(array.dtype)))
+        special = np.where(np.isfinite(array), 0, np.where(np.isnan(array), 2, 1))
+        if not term:
+            special = np.where((array == 0) & np.signbit(array), 3, special)
+    else:
+        wide = array if array.dtype.kind == "u" else np.abs(array.astype(np.int64))
+        sizes = wide.astype(np.uint64) % _PRIME
+    result = np.broadcast_to(sizes, (ROWS, 1, *array.shape)).copy()
+    if special.any():
+        result = np.where(special > 0, symbols("special", (4,))[:, :, special], result)
+    if (array < 0).any():
+        result = np.where(array < 0, negative(result), result)
+    if factor:
+        result[UNSIGNED] = np.where(array == 0, symbols("nothing", ())[UNSIGNED, 0], result[UNSIGNED])
+    return result
+
+
+def _of_floats(sizes: np.ndarray) -> np.ndarray:
+    """Numbers that are not negative as residues: what they are as fractions, or random names of their bits."""
+    found, where = np.unique(sizes, return_inverse=True)
+    if len(found) > _MANY:
+        bits = np.ascontiguousarray(found.astype(np.float64)).view(np.uint64)
+        made = np.where(found == 0, 0, (_scrambled(bits) >> np.uint64(3)) % _PRIME)
+        return made[where.ravel()].reshape(sizes.shape)
+    exact = np.unique(snapped(found), return_inverse=True)
+    made = np.asarray([_as_residue(float(v)) for v in exact[0]], np.uint64)
+    return made[exact[1].ravel()][where.ravel()].reshape(sizes.shape)
+
+
+def _as_residue(number: float) -> int:
+    simple = Fraction(number).limit_denominator(_SIMPLE)
+    value = simple if abs(float(simple) - number) <= 2.0**-44 * number else Fraction(number)
+    return value.numerator % PRIME * pow(value.denominator % PRIME, -1, PRIME) % PRIME

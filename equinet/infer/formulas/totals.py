@@ -1,0 +1,179 @@
+"""Formulas of many elements: sums, extremes, products, windows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+
+import numpy as np
+
+from equinet.infer.compat import Equation
+from equinet.infer.formulas.operands import LEAD, Formula, Rule, Unfollowed, alike, each, given, named, places_of
+from equinet.infer.formulas.places import with_padding
+from equinet.infer.formulas.residues import (
+    Residues,
+    as_terms,
+    function,
+    multiset,
+    multisets,
+    of_terms,
+    plus,
+    reduced,
+    sequence,
+    symbols,
+    times,
+)
+
+
+def _summed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [reduced(given(arguments[0]).sum(places_of(equation.params["axes"]), dtype=np.uint64))]
+
+
+def _largest(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    which = equation.name.removeprefix("reduce_")
+    terms = as_terms(which, given(arguments[0]))
+    return [of_terms(which, terms.sum(places_of(equation.params["axes"]), dtype=np.uint64))]
+
+
+def _multiplied(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, axes = given(arguments[0]), equation.params["axes"]
+    count = prod(array.shape[LEAD + axis] for axis in axes)
+    first = np.moveaxis(array, places_of(axes), range(LEAD, LEAD + len(axes)))
+    first = first.reshape(*array.shape[:LEAD], count, *first.shape[LEAD + len(axes) :])
+    result = first[:, :, 0]
+    for at in range(1, count):
+        result = times(result, first[:, :, at])
+    return [result]
+
+
+def _of_all(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [multiset(named(equation), given(arguments[0]), places_of(equation.params["axes"]))]
+
+
+def _of_all_in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [sequence(named(equation), given(arguments[0]), places_of(equation.params["axes"]))]
+
+
+def _running(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    array, axis = given(arguments[0]), equation.params["axis"] + LEAD
+    back = equation.params["reverse"]
+    array = np.flip(array, axis) if back else array
+    if equation.name == "cumsum":
+        found = reduced(np.cumsum(array, axis, dtype=np.uint64))
+    elif equation.name in ("cummax", "cummin"):
+        which = equation.name.removeprefix("cum")
+        found = of_terms(which, np.cumsum(as_terms(which, array), axis, dtype=np.uint64))
+    else:
+        found = multisets(f"{equation.name} {array.dtype}", array, axis)
+    return [np.flip(found, axis) if back else found]
+
+
+def _sorted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """Number k in order is a function of k and of all values; of places, and of several arrays, of them in order."""
+    rank = len(equation.input_shape(0))
+    axis = LEAD + equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
+    arrays = alike([given(a) for a in arguments])
+    joint = arrays[0] if len(arrays) == 1 else function("together", arrays)
+    results = []
+    for at, shape in enumerate(equation.shapes):
+        if len(arrays) == 1 and not at:
+            total = multiset(named(equation), joint, axis)
+        else:
+            total = sequence(f"{named(equation)} {at}", joint, [axis])
+        place = symbols(f"sorted {at}", (shape[axis - LEAD],))
+        place = place.reshape(*place.shape[:LEAD], *(-1 if i == axis else 1 for i in range(LEAD, joint.ndim)))
+        results.append(function("in order", [np.expand_dims(total, axis), place]))
+    return results
+
+
+def _contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    sums, batches = equation.params["dimension_numbers"]
+    turned = []
+    for atom, over, batch in zip(arguments, sums, batches, strict=True):
+        array = given(atom, factor=True)
+        rest = [i for i in range(array.ndim - LEAD) if i not in over and i not in batch]
+        sizes = [prod(array.shape[LEAD + i] for i in axes) for axes in (batch, rest, over)]
+        array = array.transpose(0, 1, *places_of(batch), *places_of(rest), *places_of(over))
+        turned.append(array.reshape(*array.shape[:LEAD], *sizes))
+    a, b = turned
+    result = _matrix_product(a, b.swapaxes(-1, -2))
+    return [result.reshape(*result.shape[:LEAD], *equation.shapes[0])]
+
+
+def _matrix_product(a: Residues, b: Residues) -> Residues:
+    """Of 31 bits and twice 16: sums of up to 2¹⁶ products fit."""
+    if a.shape[-1] >= 1 << 16:
+        raise Unfollowed("a sum of very many products")
+    half = np.uint64(16)
+    high, low = reduced(a @ (b >> half)), reduced(a @ (b & np.uint64((1 << 16) - 1)))
+    return reduced((high << half) + low)
+
+
+def _windows(
+    array: Residues, extents: Sequence[int], strides: Sequence[int], dilations: Sequence[int], count: Sequence[int]
+) -> list[tuple[tuple[int, ...], Residues]]:
+    """What each tap of a window reads, given the number of windows along the last axes."""
+    found = []
+    for tap in np.ndindex(*extents):
+        starts = [t * d for t, d in zip(tap, dilations, strict=True)]
+        cut = [slice(s, s + (n - 1) * step + 1, step) for s, n, step in zip(starts, count, strides, strict=True)]
+        found.append((tap, array[(..., *cut)]))
+    return found
+
+
+def _reduced_windows(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    params, rank = equation.params, len(equation.shapes[0])
+    which, array = equation.name.removeprefix("reduce_window_"), given(arguments[0])
+    terms = array if which == "sum" else as_terms(which, array)
+    base = params.get("base_dilation") or (1,) * rank
+    config = [(lo, hi, b - 1) for (lo, hi), b in zip(params["padding"], base, strict=True)]
+    wide = with_padding(terms, config, np.zeros((terms.shape[0], 1), np.uint64))
+    dilations = params.get("window_dilation") or (1,) * rank
+    shape = equation.shapes[0]
+    taps = _windows(wide, params["window_dimensions"], params["window_strides"], dilations, shape)
+    total = taps[0][1]
+    for _, part in taps[1:]:
+        total = total + part
+    return [reduced(total) if which == "sum" else of_terms(which, total)]
+
+
+def _convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    params, numbers_ = equation.params, equation.params["dimension_numbers"]
+    groups = params["feature_group_count"]
+    if params["batch_group_count"] != 1:
+        raise Unfollowed("a convolution in groups of examples")
+    image = given(arguments[0], factor=True).transpose(0, 1, *places_of(numbers_.lhs_spec))
+    kernel = given(arguments[1], factor=True).transpose(0, 1, *places_of(numbers_.rhs_spec))
+    config = [(lo, hi, b - 1) for (lo, hi), b in zip(params["padding"], params["lhs_dilation"], strict=True)]
+    nothing = np.zeros((image.shape[0], 1), np.uint64)
+    image = with_padding(image, [(0, 0, 0), (0, 0, 0), *config], nothing)
+    count = [equation.shapes[0][axis] for axis in numbers_.out_spec[2:]]
+    outputs, inputs, *extents = kernel.shape[LEAD:]
+    total = None
+    for tap, part in _windows(image, extents, params["window_strides"], params["rhs_dilation"], count):
+        batch = part.shape[LEAD]
+        # [batch, groups, nodes, inputs] times [groups, inputs, outputs of a group].
+        nodes = part.reshape(*part.shape[:LEAD], batch, groups, inputs, prod(count)).swapaxes(-1, -2)
+        weights = kernel[(..., *tap)].reshape(*kernel.shape[:LEAD], 1, groups, outputs // groups, inputs)
+        product = _matrix_product(nodes, weights.swapaxes(-1, -2))
+        total = product if total is None else plus(total, product)
+    assert total is not None
+    total = total.swapaxes(-1, -2).reshape(*total.shape[:LEAD], total.shape[LEAD], outputs, *count)
+    order = [numbers_.out_spec.index(axis) for axis in range(len(count) + 2)]
+    return [total.transpose(0, 1, *places_of(order))]
+
+
+TOTALS: Mapping[str, Rule] = (
+    each(_largest, "reduce_max reduce_min")
+    | each(_of_all, "reduce_and reduce_or reduce_xor")
+    | each(_of_all_in_order, "argmax argmin")
+    | each(_running, "cumsum cummax cummin cumprod cumlogsumexp")
+    | each(_sorted, "sort top_k")
+    | each(_reduced_windows, "reduce_window_sum reduce_window_max reduce_window_min")
+    | {
+        "reduce_sum": _summed,
+        "reduce_prod": _multiplied,
+        "dot_general": _contracted,
+        "conv_general_dilated": _convolved,
+    }
+)

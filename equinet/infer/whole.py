@@ -1,0 +1,258 @@
+"""A small program as a whole: isometries under which its output is the same formula, whatever its steps keep.
+
+Rules judge one operation after another, and what one of them loses is lost, though a later one may not care: a maximum
+of rolls does not tell which was first. So the output is evaluated as a formula (`formulas.py`), for the input and for
+the input moved by each of some isometries. Where both are one formula, but for where it stands, the isometry is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations, islice, product
+from math import gcd
+
+import numpy as np
+
+from equinet.groups import (
+    Isometry,
+    Matrix,
+    SpaceGroup,
+    Vector,
+    axis_images,
+    identity_matrix,
+    inverse_matrix,
+    matmul,
+    matrix_of,
+    signed_permutations,
+)
+from equinet.groups.domain import Axis, Domain
+from equinet.groups.lattice import Lattice
+from equinet.groups.relation import Relation
+from equinet.infer.compat import Program
+from equinet.infer.formulas.operands import LEAD, Unfollowed
+from equinet.infer.formulas.program import cost, evaluated
+from equinet.infer.formulas.residues import ROWS, Residues, symbols
+from equinet.infer.values import Constant
+
+MOST = 2.0**24
+"""Numbers that may be made, for all isometries together: some tenths of a second."""
+_BATCH = 2
+"""Isometries that are tried at once."""
+_SHIFTS = 16
+"""Shifts that are tried of each point operation, at most."""
+_PLACES = 64
+"""Places of the output that are tried for one node, at most."""
+
+
+@dataclass(frozen=True)
+class Traced:
+    """A program of some parameters and one array, and how the array lies on a grid.
+
+    Attributes:
+        shapes: those of the parameters, then that of the array.
+        layout: B, S and C, the axes of the array and of the output.
+        generic: whether what it closes over is arbitrary.
+    """
+
+    program: Program
+    shapes: tuple[tuple[int, ...], ...]
+    layout: str
+    generic: bool
+
+
+def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> Relation:
+    """What is known of how a program moves its output, and what its formulas show.
+
+    Args:
+        output: the grid of the output.
+        known: pairs (g, g') that are known; g moves the source, g' the output.
+    """
+    if not source.is_finite or known.parameters or known.source == source.group:
+        return known
+    left = int(MOST / max(ROWS * cost(traced.program, MOST), 1)) - 1
+    if left < 2:
+        return known
+    trial = _Trial(traced, source, output)
+    try:
+        before = trial.nodes([Isometry.identity(source.dim)])[0]
+        for candidates in (_translations, _turned):
+            tried: set[Isometry] = set()
+            # A few at a time, since those that are found may leave less to try.
+            while batch := list(islice(candidates(source, known.source, tried), min(left, _BATCH))):
+                images = zip(batch, trial.nodes(batch), strict=True)
+                pairs = [(g, h) for g, after in images for h in _images(before, after, output, g.matrix)]
+                known, left = _generated(known, pairs), left - len(batch)
+                tried.update(batch)
+    except Unfollowed:
+        pass
+    return known
+
+
+def _translations(source: Domain, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
+    """Shifts along one axis, or along two at once, that are not kept: steps of one node; after these, of divisors of
+    the sizes."""
+    axes = [i for i, axis in enumerate(source.axes) if axis.boundary == "periodic"]
+    sizes = {i: source.axes[i].size or 1 for i in axes}
+    steps = [{i: 1} for i in axes]
+    steps += [{i: step} for i in axes for step in range(2, sizes[i]) if sizes[i] % step == 0]
+    for i, j in combinations(axes, 2):
+        common = gcd(sizes[i], sizes[j])
+        one, two = sizes[i] // common, sizes[j] // common
+        steps += [{i: s * one, j: t * s * two} for s in range(1, common) if common % s == 0 for t in (1, -1)]
+    for step in steps:
+        shift = tuple(step.get(i, 0) for i in range(source.dim))
+        g = Isometry.translation(shift)
+        if shift not in kept.lattice and g not in tried:
+            yield g
+
+
+def _turned(source: Domain, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
+    """Point operations that are not kept, those of the highest order first, about the centre of the array; after these,
+    with other shifts, of which no two differ by a translation that is kept."""
+    spans = [_span(axis, i, kept.lattice) for i, axis in enumerate(source.axes)]
+    others: list[Isometry] = []
+    turns: set[Matrix] = set()
+    for matrix, base in sorted(source.group.operations, key=lambda operation: -_order(operation[0])):
+        if matrix in kept.point_group:
+            continue
+        reverses = zip(source.axes, _signs(matrix), strict=True)
+        centre = [0 if axis.boundary == "bounded" else -(sign < 0) for axis, sign in reverses]
+        first, *more = (Isometry(matrix, s) for s in islice(_shifts(base, centre, spans, kept.lattice), _SHIFTS))
+        others += more
+        if inverse_matrix(matrix) in turns:  # as good as tried
+            others.append(first)
+        elif first not in tried:
+            yield first
+        turns.add(matrix)
+    yield from (g for g in others if g not in tried)
+
+
+def _order(matrix: Matrix) -> int:
+    """The least power that is the identity."""
+    power, count = matrix, 1
+    while power != identity_matrix(len(matrix)):
+        power, count = matmul(power, matrix), count + 1
+    return count
+
+
+def _span(axis: Axis, at: int, kept: Lattice) -> range:
+    """The shifts along an axis up to the least that is kept."""
+    if axis.boundary != "periodic":
+        return range(1)
+    sizes = range(1, (axis.size or 1) + 1)
+    return range(next(n for n in sizes if tuple(n * (i == at) for i in range(kept.dim)) in kept))
+
+
+def _shifts(base: Vector, centre: Sequence[int], spans: Sequence[range], kept: Lattice) -> Iterator[Vector]:
+    seen = set()
+    for move in product(*spans):
+        shift = tuple(b + c + m for b, c, m in zip(base, centre, move, strict=True))
+        if kept.reduce(shift) not in seen:
+            seen.add(kept.reduce(shift))
+            yield shift
+
+
+def _signs(matrix: Matrix) -> list[int]:
+    signs = [1] * len(matrix)
+    for image, sign in axis_images(matrix):
+        signs[image] = sign
+    return signs
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """A program and the grids of its input and output."""
+
+    traced: Traced
+    source: Domain
+    output: Domain
+
+    def nodes(self, isometries: Sequence[Isometry]) -> np.ndarray:
+        """A number for each node of the output, for the input moved by each isometry: `[isometries, *grid]`."""
+        traced = self.traced
+        *shapes, shape = traced.shapes
+        at = LEAD + traced.layout.index("S")
+        x = symbols("input", shape)
+        flat = x.reshape(*x.shape[:at], -1, *x.shape[at + self.source.dim :])
+        cases = np.empty((ROWS, len(isometries), *flat.shape[LEAD:]), flat.dtype)
+        for case, g in enumerate(isometries):
+            cases[:, case][(*(slice(None),) * (at - 1), self.source.index_map(g))] = flat[:, 0]
+        parameters = [symbols(f"parameter {i}", one) for i, one in enumerate(shapes)]
+        inputs = [*parameters, cases.reshape(ROWS, len(isometries), *shape)]
+        (result,) = evaluated(traced.program, inputs, traced.generic)
+        if isinstance(result, Constant):
+            raise Unfollowed("a constant")
+        result = np.broadcast_to(result, (ROWS, len(isometries), *result.shape[LEAD:]))
+        return _per_node(result, self.output.dim, traced.layout)
+
+
+def _per_node(result: Residues, dim: int, layout: str) -> np.ndarray:
+    """All that stands at one node as one number of 64 bits."""
+    first = LEAD + layout.index("S")
+    grid = range(first, first + dim)
+    rest = [0, *(i for i in range(LEAD, result.ndim) if i not in grid)]
+    turned = result.transpose(1, *grid, *rest)
+    flat = turned.reshape(*turned.shape[: 1 + dim], -1)
+    weights = np.random.default_rng(0).integers(1 << 62, size=flat.shape[-1], dtype=np.uint64)
+    return (flat * (np.uint64(2) * weights + np.uint64(1))).sum(-1, dtype=np.uint64)
+
+
+def _images(before: np.ndarray, after: np.ndarray, grid: Domain, preferred: Matrix) -> Iterator[Isometry]:
+    """Isometries of the output's grid that take one array of nodes to another: the identity, and one more."""
+    still = Isometry.identity(grid.dim)
+    if np.array_equal(before, after):
+        yield still
+    if not grid.dim or not np.array_equal(np.sort(before, None), np.sort(after, None)):
+        return
+    matrices = sorted(signed_permutations(grid.dim), key=lambda matrix: matrix != preferred)
+    for matrix in matrices:
+        base = grid.shift_of(matrix)
+        if base is None:
+            continue
+        turned = _moved(before, matrix, base)
+        values, counts = np.unique(turned, return_counts=True)
+        rarest = values[counts.argmin()]
+        start = np.argwhere(turned == rarest)[0]
+        for place in np.argwhere(after == rarest)[:_PLACES]:
+            step = [int(s) for s in place - start]
+            if any(s and axis.boundary == "bounded" for s, axis in zip(step, grid.axes, strict=True)):
+                continue
+            found = Isometry(matrix, tuple(b + s for b, s in zip(base, step, strict=True)))
+            if np.array_equal(np.roll(turned, step, range(grid.dim)), after) and found != still:
+                yield found
+                return
+
+
+def _moved(nodes: np.ndarray, matrix: Matrix, shift: Sequence[int]) -> np.ndarray:
+    """Nodes moved by `p ↦ A p + t`, around the border."""
+    images = axis_images(matrix)
+    order = [next(i for i, (image, _) in enumerate(images) if image == axis) for axis in range(len(images))]
+    turned = nodes.transpose(order)
+    for axis, old in enumerate(order):
+        if images[old][1] < 0:
+            turned = np.roll(np.flip(turned, axis), 1, axis)
+        turned = np.roll(turned, shift[axis], axis)
+    return turned
+
+
+def _generated(known: Relation, pairs: Sequence[tuple[Isometry, Isometry]]) -> Relation:
+    """The relation that some pairs and a known one generate."""
+    if not pairs:
+        return known
+    d, dim = known.source_dim, known.source_dim + known.target_dim
+    periods = Lattice.span(known.blocks.rows(t=known.source_periods.basis, tau=known.target_periods.basis), dim)
+
+    def beside(a: Matrix, b: Matrix) -> Matrix:
+        return matrix_of((*axis_images(a), *((d + image, sign) for image, sign in axis_images(b))))
+
+    generators = [Isometry(beside(a, b), shift) for (a, b), shift in known.operations]
+    generators += [Isometry.translation(row) for row in known.lattice.basis]
+    generators += [Isometry(beside(g.matrix, h.matrix), (*g.shift, *h.shift)) for g, h in pairs]
+    group = SpaceGroup.generate(dim, generators, periods)
+    operations = []
+    for matrix, shift in group.operations:
+        images = axis_images(matrix)
+        a, b = images[:d], [(image - d, sign) for image, sign in images[d:]]
+        operations.append(((matrix_of(tuple(a)), matrix_of(tuple(b))), shift))
+    return replace(known, lattice=group.lattice, operations=tuple(operations))

@@ -1,0 +1,169 @@
+"""Steps that keep more than each of their operations does: sums and extremes of moved copies, turned copies of one
+kernel, tokens beside others; and such as only look like them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.infer.steps.dice import Dice, Made, Value, like
+
+
+def _shifts(dice: Dice, count: int) -> list[tuple[int, ...]]:
+    """Neighbours along each of some axes; one of them left out, or moved further, where symmetry is to break."""
+    found = [tuple(s * (i == axis) for i in range(count)) for axis in range(count) for s in (1, -1)]
+    if dice.chance(0.5):
+        found.append((0,) * count)
+    if dice.goes_wild():
+        found[dice.number(0, len(found) - 1)] = tuple(dice.number(-1, 2) for _ in range(count))
+    return found
+
+
+def of_neighbours(dice: Dice, value: Value) -> Made | None:
+    """A function of a node's neighbours that does not tell them apart, or one that does."""
+    axes = dice.some(value.space)
+    if not axes:
+        return None
+    shifts = _shifts(dice, len(axes))
+    how = dice.pick(["max", "min", "product", "median", "sum of sines", "sum of cubes", "the first less the largest"])
+
+    def fn(x: Any) -> Any:
+        rolls = [jnp.roll(x, shift, axes) for shift in shifts]
+        if how == "max":
+            return jnp.max(jnp.stack(rolls), 0)
+        if how == "min":
+            return jnp.min(jnp.stack(rolls), 0)
+        if how == "median":
+            return jnp.sort(jnp.stack(rolls, -1), -1)[..., len(shifts) // 2]
+        if how == "product":
+            return jnp.prod(jnp.stack([jnp.cos(roll) for roll in rolls]), 0)
+        if how == "the first less the largest":
+            return rolls[0] - jnp.max(jnp.stack(rolls), 0)
+        return sum((jnp.sin(roll - x) if how == "sum of sines" else (roll - x) ** 3 for roll in rolls), 0 * x)
+
+    return Made(f"{how} of rolls by {shifts} along {axes}", fn, value.roles)
+
+
+def gradient(dice: Dice, value: Value) -> Made | None:
+    """The gradient of an energy of differences."""
+    axes = value.space
+    if not axes:
+        return None
+    power, weights = dice.pick([2, 3, 4]), dice.normal(len(axes)) if dice.goes_wild() else np.ones(len(axes))
+    cosine = dice.chance(0.3)
+
+    def energy(x: Any) -> Any:
+        total = 0.0
+        for axis, w in zip(axes, weights, strict=True):
+            d = jnp.roll(x, 1, axis) - x
+            total += w * jnp.sum(jnp.cos(d) if cosine else d**power)
+        return total + jnp.sum(x**2)
+
+    name = "cosine" if cosine else f"power {power}"
+    return Made(f"gradient of an energy of {name}, weights {weights.tolist()}", jax.grad(energy), value.roles)
+
+
+def turned_kernels(dice: Dice, value: Value) -> Made | None:
+    """The largest or the sum of what turned or reversed copies of one kernel give."""
+    if not value.is_map or len(value.space) > 2:
+        return None
+    dim, channels = len(value.space), value.shape[-1]
+    kernel = dice.normal(*(3,) * dim, channels, 2)
+    copies = [(k, False) for k in range(4)] if dim == 2 else [(0, False), (0, True)]
+    copies = copies[: dice.number(1, 3)] if dice.goes_wild() else copies
+    how, spatial = dice.pick(["max", "sum of sines", "mean kernel"]), "HW"[:dim]
+    numbers = (f"N{spatial}C", f"{spatial}IO", f"N{spatial}C")
+
+    def convolved(x: Any, w: Any) -> Any:
+        wide = jnp.pad(x, ((0, 0), *((1, 1),) * dim, (0, 0)), mode="wrap")
+        return jax.lax.conv_general_dilated(wide, w, (1,) * dim, "VALID", dimension_numbers=numbers)
+
+    def fn(x: Any, w: Any) -> Any:
+        w = like(w, x)
+        turned = [jnp.flip(w, 0) if flip else jnp.rot90(w, k) if dim == 2 else w for k, flip in copies]
+        if how == "mean kernel":
+            return convolved(x, jnp.mean(jnp.stack(turned), 0))
+        found = [convolved(x, one) for one in turned]
+        return jnp.max(jnp.stack(found), 0) if how == "max" else sum((jnp.sin(one) for one in found), 0 * found[0])
+
+    return Made(f"{how} of {len(copies)} copies of a kernel", fn, value.roles, (kernel,))
+
+
+def beside_a_token(dice: Dice, value: Value) -> Made | None:
+    """Attention among all nodes and a token of its own: what that token gets, added to all, or what they get."""
+    if not value.is_map:
+        return None
+    token, of_token = dice.normal(1, 1, value.shape[-1]), dice.chance(0.5)
+
+    def fn(x: Any, w: Any) -> Any:
+        flat = x.reshape(x.shape[0], -1, x.shape[-1])
+        t = jnp.concatenate([jnp.broadcast_to(like(w, x), (x.shape[0], 1, x.shape[-1])), flat], 1)
+        share = jax.nn.softmax(jnp.einsum("bnc,bmc->bnm", jnp.sin(t), jnp.sin(t)), -1)
+        y = jnp.einsum("bnm,bmc->bnc", share, t)
+        return x + y[:, :1].reshape(x.shape[0], *(1,) * len(value.space), -1) if of_token else y[:, 1:].reshape(x.shape)
+
+    return Made(f"attention beside a token, {'its' if of_token else 'theirs'}", fn, value.roles, (token,))
+
+
+def among_offsets(dice: Dice, value: Value) -> Made | None:
+    """Attention among the nodes at one offset of all blocks along an axis, or among those of one block."""
+    if not value.is_map:
+        return None
+    axis = dice.pick(value.space)
+    factors = [f for f in range(2, value.shape[axis]) if value.shape[axis] % f == 0]
+    if not factors:
+        return None
+    f, over_blocks = dice.pick(factors), dice.chance(0.5)
+    inner = (*value.shape[1:axis], value.shape[axis] // f, f, *value.shape[axis + 1 :])
+
+    def fn(x: Any) -> Any:
+        y = jnp.moveaxis(x.reshape(x.shape[0], *inner), axis if over_blocks else axis + 1, -2)
+        share = jax.nn.softmax(jnp.einsum("...nc,...mc->...nm", jnp.sin(y), jnp.sin(y)), -1)
+        y = jnp.einsum("...nm,...mc->...nc", share, y)
+        return jnp.moveaxis(y, -2, axis if over_blocks else axis + 1).reshape(x.shape)
+
+    where = "at one offset" if over_blocks else "of one block"
+    return Made(f"attention among nodes {where} of {f} along {axis}", fn, value.roles)
+
+
+def pooled_by_slices(dice: Dice, value: Value) -> Made | None:
+    """Slices of an axis, each pooled by itself, side by side; not all of one size where none divides it."""
+    axis = dice.pick(value.space or [0])
+    if not value.is_map or value.shape[axis] < 3:
+        return None
+    n, how = value.shape[axis], dice.pick(["mean", "max", "std"])
+    count = dice.number(2, n - 1)
+    ends = [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
+
+    def fn(x: Any) -> Any:
+        parts = [jax.lax.slice_in_dim(x, a, b, axis=axis) for a, b in ends]
+        pool = {"mean": jnp.mean, "max": jnp.max, "std": lambda y, a: jnp.mean(y**2, a) - jnp.mean(y, a) ** 2}[how]
+        return jnp.stack([pool(part, axis) for part in parts], axis)
+
+    return Made(f"{how} of slices {ends} along {axis}", fn, value.roles)
+
+
+def streamed(dice: Dice, value: Value) -> Made | None:
+    """Rolls by several known shifts at once, as `vmap` has them, weighed or one for each channel."""
+    if not value.is_map:
+        return None
+    axes = value.space
+    shifts = dice.rng.integers(-1, 2, (value.shape[-1], len(axes)))
+
+    def fn(x: Any) -> Any:
+        roll = lambda y, s: jnp.roll(y, [s[i] for i in range(len(axes))], axes)  # noqa: E731
+        return jax.vmap(roll, in_axes=(-1, 0), out_axes=-1)(x, jnp.asarray(shifts))
+
+    return Made(f"channels streamed by {shifts.tolist()}", fn, value.roles)
+
+
+def cancelled(dice: Dice, value: Value) -> Made:
+    """What a table adds and takes away again, or what it multiplies and divides."""
+    name, table = dice.table(value)
+    table, times = table + 10 * np.sign(table) + (table == 0), dice.chance(0.5)
+    add = lambda x, t: (x + 1e6 * like(t, x)) - 1e6 * like(t, x)  # noqa: E731
+    fn = (lambda x, t: x * like(t, x) / like(t, x)) if times else (lambda x, t: add(x, t) - x)
+    return Made(f"{'times and by' if times else 'plus and less'} {name}", fn, value.roles, (table,))

@@ -1,0 +1,180 @@
+"""Formulas of whole programs: residues compute as numbers do, keep the laws that hold, and no others."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import equinet as eq
+from equinet.infer.compat import trace
+from equinet.infer.formulas.operands import Unfollowed
+from equinet.infer.formulas.program import evaluated
+from equinet.infer.formulas.residues import PRIME, ROWS, UNSIGNED, as_terms, numbers, of_terms, symbols
+
+SHAPE = (2, 4, 6, 3)
+
+
+def formula(fn, *shapes, like=None):
+    """A function's formula of unknowns, or of given whole numbers."""
+    given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    program, _ = trace(fn, given)
+    if like is None:
+        inputs = [symbols(f"x{i}", shape) for i, shape in enumerate(shapes)]
+    else:
+        inputs = [np.broadcast_to(x.astype(np.int64) % PRIME, (ROWS, 1, *x.shape)).astype(np.uint64) for x in like]
+    return evaluated(program, inputs, generic=False)[0]
+
+
+def convolved(x, w, **options):
+    return lax.conv_general_dilated(x, w, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options)
+
+
+INDEX = np.asarray([3, 0, 0, 2])
+EXACT = {
+    "sums": lambda x: x + 3 - 2 * x + x[:, ::-1],
+    "a half": lambda x: (x * 4) / 2 - x * 0.5 * 2,
+    "powers": lambda x: x**3 + jnp.square(x),
+    "moves": lambda x: jnp.roll(x, (1, 2), (1, 2)).transpose(0, 2, 1, 3).reshape(2, 3, -1)[:, ::2, 1:9],
+    "padding": lambda x: lax.pad(x, 5.0, ((0, 0, 0), (1, -1, 2), (-2, 3, 0), (0, 0, 1))),
+    "places": lambda x: x[:, INDEX][:, :, INDEX] + lax.dynamic_slice_in_dim(x, 1, 1, 2),
+    "scatters": lambda x: x.at[:, 1:3].set(x[:, :2]).at[:, :, 0].add(7).at[:, 3].multiply(x[:, 0]),
+    "joints": lambda x: jnp.concatenate([x, jnp.tile(x, (1, 1, 2, 1))[:, :, 6:]], 1),
+    "choices": lambda x: jnp.where(jnp.arange(6)[:, None] % 2 == 0, x, -x),
+    "totals": lambda x: x.sum((1, 2)) * jnp.prod(x[:, :2, :2], (1, 2)),
+    "running": lambda x: jnp.cumsum(x, 1) + lax.cumsum(x, 2, reverse=True),
+    "products": lambda x: jnp.einsum("bhwc,bhvc,wv->bhc", x, x, jnp.arange(36.0).reshape(6, 6)),
+    "windows": lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 2, 3, 1), (1, 2, 1, 1), "SAME"),
+    "convolutions": lambda x: convolved(
+        x,
+        jnp.arange(54.0).reshape(3, 3, 1, 6),
+        window_strides=(1, 2),
+        padding=((2, 1), (0, 3)),
+        lhs_dilation=(2, 1),
+        rhs_dilation=(1, 2),
+        feature_group_count=3,
+    ),
+    "loops": lambda x: lax.scan(lambda c, row: (c + row, c * 2), x[0], x)[1],
+    "turns": lambda x: lax.fori_loop(0, 3, lambda i, c: c + i * x, x),
+    "gradients": jax.grad(lambda x: jnp.sum((jnp.roll(x, 1, 1) - x) ** 4)),
+}
+"""Functions of whole numbers that give whole numbers."""
+
+
+@pytest.mark.parametrize("fn", EXACT.values(), ids=EXACT)
+def test_residues_of_whole_numbers_are_those_of_the_result(fn):
+    x = np.random.default_rng(0).integers(-3, 4, SHAPE)
+    with jax.enable_x64(True):
+        want = np.asarray(fn(jnp.asarray(x, jnp.float64))).astype(np.int64) % PRIME
+    got = formula(fn, SHAPE, like=[x])
+    assert got.shape[2:] == want.shape
+    for row in range(UNSIGNED):
+        np.testing.assert_array_equal(got[row, 0], want)
+
+
+def turned(x, k=1):
+    return jnp.rot90(x, k, (1, 2))
+
+
+SAME = {
+    "a maximum in another order": (
+        lambda a, b, c: jnp.maximum(jnp.maximum(a, b), c),
+        lambda a, b, c: jnp.maximum(b, jnp.maximum(c, a)),
+    ),
+    "a sum in another order": (lambda a, b, c: (a + b) - c, lambda a, b, c: (b - c) + a),
+    "an even function": (lambda a, b, c: jnp.cos(a - b), lambda a, b, c: jnp.cos(b - a)),
+    "an odd function": (lambda a, b, c: jnp.sin(a - b) * c, lambda a, b, c: -jnp.sin(b - a) * c),
+    "distributed": (lambda a, b, c: a * (b + c), lambda a, b, c: a * c + a * b),
+    "sorted": (
+        lambda a, b, c: jnp.sort(jnp.stack([a, b, c]), 0)[1],
+        lambda a, b, c: jnp.sort(jnp.stack([c, a, b]), 0)[1],
+    ),
+    "compared": (lambda a, b, c: jnp.where(a > b, a, c), lambda a, b, c: jnp.where(b < a, a, c)),
+    "a quotient": (lambda a, b, c: a / (b * c) * 3, lambda a, b, c: 3 * a / (c * b)),
+    "in any order": (lambda a, b, c: jnp.stack([a, b, c]).min(0), lambda a, b, c: jnp.stack([c, b, a]).min(0)),
+    "windows": (
+        lambda a, b, c: lax.reduce_window(a, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME"),
+        lambda a, b, c: turned(lax.reduce_window(turned(a), -jnp.inf, lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME"), -1),
+    ),
+}
+OTHER = {
+    "a function of the parts": (lambda a, b, c: jnp.exp(a + b), lambda a, b, c: jnp.exp(a) * jnp.exp(b)),
+    "neither odd nor even": (lambda a, b, c: jnp.exp(a - b), lambda a, b, c: jnp.exp(b - a)),
+    "a maximum of two and a third": (lambda a, b, c: jnp.maximum(a, b) + c, lambda a, b, c: jnp.maximum(a, c) + b),
+    "a factor of a maximum": (lambda a, b, c: c * jnp.maximum(a, b), lambda a, b, c: jnp.maximum(c * a, c * b)),
+    "a maximum and a minimum": (lambda a, b, c: jnp.maximum(a, b), lambda a, b, c: jnp.minimum(a, b)),
+    "what cancels": (lambda a, b, c: (a + b) - b, lambda a, b, c: a),
+    "infinities times 0": (lambda a, b, c: jnp.log(a) * 0 + b, lambda a, b, c: b),
+    "−0": (lambda a, b, c: jnp.exp(a * -0.0), lambda a, b, c: jnp.exp(a * 0.0)),
+    "the place of a tie": (
+        lambda a, b, c: jnp.argmax(jnp.stack([a, b, c]), 0),
+        lambda a, b, c: jnp.argmax(jnp.stack([b, a, c]), 0),
+    ),
+    "a choice": (lambda a, b, c: jnp.where(a > b, a, c), lambda a, b, c: jnp.where(b > a, a, c)),
+    "nearly equal weights": (lambda a, b, c: a * 0.3 + b, lambda a, b, c: a * 0.30001 + b),
+    "whole numbers": (lambda a, b, c: a.astype(int) // 2, lambda a, b, c: (a / 2).astype(int)),
+}
+"""Pairs of functions that are not the same, and are not taken for it."""
+
+
+@pytest.mark.parametrize("pair", SAME.values(), ids=SAME)
+def test_what_is_the_same_by_a_law_has_the_same_residues(pair):
+    one, two = (formula(fn, *[(2, 4, 4, 3)] * 3) for fn in pair)
+    np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize("pair", OTHER.values(), ids=OTHER)
+def test_what_is_not_the_same_has_other_residues(pair):
+    one, two = (formula(fn, *[(2, 4, 4, 3)] * 3) for fn in pair)
+    assert (one != two).any(0).all()
+
+
+def test_terms_of_maxima_go_back():
+    x = symbols("x", (1000,))
+    np.testing.assert_array_equal(of_terms("max", as_terms("max", x)), x)
+    assert (of_terms("max", as_terms("min", x)) != x).mean() > 0.99
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.int32, np.int64, np.uint8, bool])
+def test_known_numbers_are_what_they_are(kind):
+    given = np.asarray([0, 1, 3, 100], kind)
+    np.testing.assert_array_equal(numbers(given)[0, 0], given.astype(np.uint64))
+    third = numbers(np.asarray([1 / 3], np.float32))[0, 0, 0]
+    assert third * np.uint64(3) % np.uint64(PRIME) == 1
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: jnp.real(jnp.fft.fft(x, axis=1)),
+        lambda x: lax.while_loop(lambda c: c.sum() > 1, lambda c: c / 2, x),
+        lambda x: x[:, jnp.argmax(x[0, :, 0, 0])],
+        lambda x: x.at[:, jnp.asarray([0, 0])].add(1.0),
+        lambda x: 1 / (x - x),
+        lambda x: jnp.arctan2(x * 0, x),
+        lambda x: lax.linalg.cholesky(x[..., :1] @ x[..., :1].swapaxes(-1, -2)),
+    ],
+)
+def test_what_is_not_followed_ends_it(fn):
+    with pytest.raises(Unfollowed):
+        formula(fn, SHAPE)
+
+
+def least(x):
+    """The least neighbour, which does not say on which side it is; a rule of one operation after another sees two."""
+    return jnp.minimum(jnp.roll(x, 1, 1), jnp.roll(x, -1, 1))
+
+
+def test_a_program_that_is_too_large_is_not_tried(monkeypatch):
+    assert len(eq.infer(least, eq.torus(6), 1).strict.point_group) == 2
+    monkeypatch.setattr(import_module("equinet.infer.whole"), "MOST", 10.0)
+    assert len(eq.infer(least, eq.torus(6), 1).strict.point_group) == 1
+
+
+def test_the_ledger_says_that_the_formula_shows_it():
+    *_, row = eq.infer(least, eq.torus(6), 1).ledger
+    assert (row.path, row.layer, row.lost) == (("output",), "the formula as a whole", "regains m")
