@@ -336,6 +336,11 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jnp.take(x, WINDOWS % 8, 1).max(2), "2Z ⋊ m at (0) (index 2)"),
             Inside(lambda x: jnp.take_along_axis(wide(x), tied_channels(x), -1)),
             Inside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), ROWS, T48),
+            Inside(
+                lambda x: lax.dynamic_slice_in_dim(x[:, :, ::4], count(x.mean(2)) // 4, 3, 1),
+                "4Z × 4Z ⋊ m_y at (0, 0) (pm, index 16)",
+                T48,
+            ),
             Inside(lambda x: jnp.arange(4.0)[jnp.clip(x, 0, 3).astype(int)]),
         ),
         (

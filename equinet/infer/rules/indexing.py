@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -185,32 +185,36 @@ class _Axes:
         return _Axes((*windows, *batches), tuple(enumerate(outside)))
 
 
-def _spread(atom: Operand, shape: Sequence[int], pairs: Sequence[tuple[int, int]], *, apart: bool) -> Operand:
+def _spread(
+    atom: Operand, shape: Sequence[int], pairs: Sequence[tuple[int, int]], apart: Collection[int] = ()
+) -> Operand:
     """An array of which only some axes are followed, `(own, result's)`, as one of another shape.
 
     Args:
-        apart: whether it may hold something else at each place along the result's other axes.
+        apart: the result's axes along which it may hold something else at each place; it is the same along the others.
     """
     here = {to: own for own, to in pairs}
     if isinstance(atom, Constant):
-        sizes = [n if i in here or apart else 1 for i, n in enumerate(shape)]
+        sizes = [n if i in here or i in apart else 1 for i, n in enumerate(shape)]
         varies = [n > 1 and (i not in here or atom.varies[here[i]]) for i, n in enumerate(sizes)]
         return Constant(tuple(sizes), None, tuple(varies))
     value = freed(atom, [i for i in range(len(atom.layout)) if i not in here.values()])
-    blank = [(Digit(n, uniform=not apart),) for n in shape]
+    blank = [(Digit(n, uniform=i not in apart),) for i, n in enumerate(shape)]
     return mixed(value, "any", tuple(value.layout[here[i]] if i in here else blank[i] for i in range(len(shape))))
 
 
 def _unordered(equation: Equation, arguments: Sequence[Operand]) -> Value:
     """A gather at places that depend on the input: along what it reads whole, a function of the operand and of indices.
 
-    Along other axes of the operand nodes stay in place, and so they do along the components of an index.
+    Along other axes of the operand nodes stay in place, and so they do along the components of an index. Along the axes
+    of the result that are a part of the operand's its places differ.
     """
     whole, *indices = arguments
     shape = equation.shapes[0]
     axes = _Axes.of(equation, whole.shape, shape)
-    parts = [_spread(whole, shape, axes.pairs, apart=False)]
-    parts += [_spread(one, shape, axes.of_indices if one.shape else (), apart=False) for one in indices]
+    outside = {to for _, to in axes.of_indices}
+    parts = [_spread(whole, shape, axes.pairs, {i for i in range(len(shape)) if i not in outside})]
+    parts += [_spread(one, shape, axes.of_indices if one.shape else ()) for one in indices]
     return pointwise(of_all(parts), "any")
 
 
@@ -221,9 +225,10 @@ def _landing(equation: Equation, arguments: Sequence[Operand]) -> Value:
     axes = _Axes.of(equation, shape, updates.shape)
     at = {part: i for i, part in axes.pairs}
     of_indices = [(own, at[part]) for own, part in axes.of_indices if part in at]
-    parts = [_spread(whole, shape, [(i, i) for i, _ in axes.pairs], apart=True)]
-    parts += [_spread(updates, shape, [(part, i) for i, part in axes.pairs], apart=True)]
-    parts += [_spread(one, shape, of_indices if one.shape else (), apart=False) for one in indices]
+    anywhere = range(len(shape))
+    parts = [_spread(whole, shape, [(i, i) for i, _ in axes.pairs], anywhere)]
+    parts += [_spread(updates, shape, [(part, i) for i, part in axes.pairs], anywhere)]
+    parts += [_spread(one, shape, of_indices if one.shape else ()) for one in indices]
     return pointwise(of_all(parts), "any")
 
 
@@ -247,7 +252,7 @@ def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
         if isinstance(operand, Constant) and placed is not None:
             return [placed]
         pairs = [(part, i) for i, part in _Axes.of(equation, shape, updates.shape).pairs]
-        result = of_all([operand, placed or _spread(updates, shape, pairs, apart=True)])
+        result = of_all([operand, placed or _spread(updates, shape, pairs, range(len(shape)))])
     else:
         result = value_of(operand)
         if updates.array is not None and not applies:
