@@ -1,7 +1,9 @@
-"""Names: unknown ones are answered with the near ones, and `module:name` or `FILE.py:name` stands for an object."""
+"""What users type: unknown names are answered with the near ones, `module:name` or `FILE.py:name` stands for an object,
+and text for a value."""
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.machinery
@@ -92,11 +94,17 @@ def source_of(text: str) -> Path | None:
     return None if path is None else Path(path)
 
 
-def guarded(what: str, work: Callable[[], Any]) -> Any:
-    """Run a user's own code; whatever it raises becomes a ValueError of one line that names file and line."""
+def guarded(what: str, work: Callable[[], Any], passed: tuple[type[Exception], ...] = ()) -> Any:
+    """Run a user's own code; whatever it raises becomes a ValueError of one line that names file and line.
+
+    Args:
+        what: what is run, for the error.
+        work: the code.
+        passed: errors that say enough as they are.
+    """
     try:
         return work()
-    except (KeyboardInterrupt, MemoryError):
+    except (KeyboardInterrupt, MemoryError, *passed):
         raise
     except BaseException as error:
         trace, place = error.__traceback__, ""
@@ -128,3 +136,31 @@ def _with_path(folder: str, work: Callable[[], Any]) -> Any:
         return work()
     finally:
         sys.path.remove(folder)
+
+
+def as_value(text: str) -> Any:
+    """The value of a Python literal; anything else is text.
+
+    >>> as_value("(8, 16)"), as_value("aps")
+    ((8, 16), 'aps')
+    """
+    try:
+        return ast.literal_eval(text.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return text.strip()
+
+
+def split_at_commas(text: str) -> list[str]:
+    """`text` at the commas that stand in no bracket.
+
+    >>> split_at_commas("a=(1,2),b=[[0,1],[1,0]]")
+    ['a=(1,2)', 'b=[[0,1],[1,0]]']
+    """
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "([{") - (sign in ")]}")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return parts

@@ -1,6 +1,5 @@
 """What a command is asked about: a network, and the domain and channels of its input."""
 
-import ast
 import importlib
 import inspect
 from collections.abc import Mapping
@@ -16,7 +15,7 @@ from equinet import models
 from equinet.checks import shown
 from equinet.interop.foreign import Foreign
 from equinet.interop.recognise import as_layer
-from equinet.names import check_name, find, guarded, name_of
+from equinet.names import as_value, check_name, find, guarded, name_of, split_at_commas
 from equinet.readers import reader_of
 
 LARGEST = 4096
@@ -289,7 +288,7 @@ def read_arguments(text: str) -> dict[str, Any]:
     {'depth': 18, 'down': 'aps', 'features': (8, 16)}
     """
     found = {}
-    for part in _split(text):
+    for part in split_at_commas(text):
         if not part.strip():
             continue
         key, equals, value = part.partition("=")
@@ -297,27 +296,8 @@ def read_arguments(text: str) -> dict[str, Any]:
             raise ValueError(f"cannot read {part!r} in --model_args: write key=value pairs, such as depth=18,down=aps")
         if key.strip() in found:
             raise ValueError(f"--model_args has {key.strip()} twice")
-        try:
-            found[key.strip()] = ast.literal_eval(value.strip())
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            found[key.strip()] = value.strip()
+        found[key.strip()] = as_value(value)
     return found
-
-
-def _split(text: str) -> list[str]:
-    """`text` at the commas that stand in no bracket.
-
-    >>> _split("a=(1,2),b=[[0,1],[1,0]]")
-    ['a=(1,2)', 'b=[[0,1],[1,0]]']
-    """
-    parts, depth = [""], 0
-    for sign in text:
-        depth += (sign in "([{") - (sign in ")]}")
-        if sign == "," and depth == 0:
-            parts.append("")
-        else:
-            parts[-1] += sign
-    return parts
 
 
 def read_domain(kind: str, size: str | None, dim: int | None = None, usual: int = 2) -> eq.Domain:

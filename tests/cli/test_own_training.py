@@ -93,3 +93,49 @@ def test_data_sets_of_the_package_are_not_replaced() -> None:
         register_dataset("mine", None)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="needs a name"):
         register_dataset(" ", lambda *_: None)  # type: ignore[arg-type]
+
+
+RETURNS = "InMemory(rng.normal(labels[:, None, None, None], size=(count, 8, 8, 3)).astype(np.float32), labels, size)"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            (RETURNS, RETURNS.replace(".astype(np.float32)", ".astype(np.float32)[..., 0]")),
+            "inputs of shape [8, 8], but",
+        ),
+        ((RETURNS, RETURNS.replace("8, 8, 3)", "3, 8, 8)")), "inputs of shape [8, 8, 8], but is registered with dim=2"),
+        (("channels=3)", "channels=1)"), "expected 2 axes of space, then 1 channels"),
+        (("labels, size)", "labels + 1, size)"), "patches, train split: example 0 has the label 2, expected 0 to 1"),
+        (
+            ("labels, size)", "np.eye(2, dtype=int)[labels], size)"),
+            "need targets of shape [40] or [40, 8, 8], got [40, 2]",
+        ),
+        (("labels, size)", "labels / 2, size)"), "patches: targets must be integers, got float64"),
+        (("labels[:, None", "(0 / labels)[:, None"), "has the value nan at [0, 0, 0], expected finite numbers"),
+        (("(split(40), split(20))", "(split(40),)"), "patches needs a training and a test split, got 1"),
+        (
+            (f"return {RETURNS}", "return labels"),
+            "a split of patches must be Examples, such as InMemory(inputs, targets)",
+        ),
+        (('"classification"', '"clasification"'), "no task 'clasification': did you mean classification"),
+        (
+            ("return Dataset.of(", "return {1: 2} or Dataset.of("),
+            "data set patches: its function must return a Dataset",
+        ),
+        (
+            ("rng = np", "rng = np.nothing"),
+            "data set patches: AttributeError: module 'numpy' has no attribute 'nothing'",
+        ),
+    ],
+)
+def test_mistakes_in_ones_own_data_are_told_in_a_line(
+    change: tuple[str, str], message: str, folder: Path, run_command
+) -> None:
+    """Before anything is trained or written."""
+    assert MINE.count(change[0]) == 1
+    (folder / "mine.py").write_text(MINE.replace(*change))
+    done = run_command("train", "--config=mine.py", "--workdir=run")
+    assert done.status == 2 and message in done.err and not done.fault, done
+    assert not (folder / "run").exists()

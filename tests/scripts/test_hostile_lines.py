@@ -23,6 +23,7 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {"config": f"{CONFIG}:aps", "workdir": "run", "config.model.features": "(2,2)", "smoke": "true"},
         {"config": CONFIG, "workdir": "run", "config.seed": "3", "config.optimiser.learning_rate": "0.1"},
         {"config": f"{CONFIG}:max", "workdir": "a b", "config.batch": "64", "config.epochs": "2"},
+        {"config": CONFIG, "workdir": "runs", "grid": "config.model.down=max,aps", "config.epochs": "1"},
         {"config": CONFIG, "workdir": "w", "config.optimiser.milestones": "(0.3,0.6)", "config.augment.crop": "2"},
     ],
     "query": [

@@ -3,14 +3,17 @@
 import dataclasses
 import operator
 from collections.abc import Callable, Iterable, Sequence
-from typing import Literal, Protocol, SupportsIndex
+from typing import Literal, Protocol, SupportsIndex, get_args, runtime_checkable
 
 import numpy as np
+
+from equinet.names import check_name
 
 Task = Literal["classification", "segmentation"]
 LARGEST_LABEL = 2**31 - 1
 
 
+@runtime_checkable
 class Examples(Protocol):
     """A split: a sequence of examples, read one at a time or all at once.
 
@@ -63,6 +66,7 @@ class Dataset:
     background: float = -1.0
 
     def __post_init__(self) -> None:
+        check_name(self.task, get_args(Task), "task")
         if not self.label_names:
             raise ValueError(f"{self.name} names no labels, expected at least one")
         for split in ("train", "test"):
@@ -82,8 +86,20 @@ class Dataset:
         label_names: Iterable[str],
         background: float = -1.0,
     ) -> "Dataset":
-        """A data set of a training and a test split, with the shape of its first training example."""
-        train, test = splits
+        """A data set of a training and a test split, with the shape of its first training example.
+
+        Raises:
+            ValueError: not two splits, or a split that is no `Examples`; see `Dataset` for the others.
+        """
+        found = tuple(splits)
+        if len(found) != 2:
+            raise ValueError(f"{name} needs a training and a test split, got {len(found)}")
+        for split in found:
+            if not isinstance(split, Examples):
+                raise ValueError(
+                    f"a split of {name} must be Examples, such as InMemory(inputs, targets); got {type(split).__name__}"
+                )
+        train, test = found
         return cls(name, task, train, test, tuple(label_names), train[0]["input"].shape, background)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from equinet.names import check_name
+from equinet.names import check_name, guarded
 from equinet.train.data.cifar import load_cifar
 from equinet.train.data.corners import load_corners
 from equinet.train.data.examples import Dataset
@@ -147,8 +147,9 @@ def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None, si
 
     Raises:
         UnknownName: an unknown name; the message lists the near ones.
-        ValueError: a size below 1, or that makes an example of more than 2²⁴ values; or a file that is broken, or holds
-            what no such file can need. The message names it, what was found and what expected.
+        ValueError: a size below 1, or that makes an example of more than 2²⁴ values; a file that is broken, or holds
+            what no such file can need; or inputs of other axes or channels than the data set is registered with. The
+            message names it, what was found and what expected.
         FileNotFoundError: a missing file; the message says how to get it.
     """
     entry = DATASETS[check_name(name, DATASETS, "data set")]
@@ -159,8 +160,29 @@ def load(name: str = "fashion_mnist_12k", data_dir: str | Path | None = None, si
             raise ValueError(f"size {size} makes examples of {name} too large, expected at most {MOST_VALUES:,} values")
     folder = Path(data_dir) if data_dir else entry.home
     try:
-        return entry.load(name, folder, size)
+        found = entry.load(name, folder, size) if name in BUILT_IN else _of_ones_own(name, entry, folder, size)
     except FileNotFoundError as error:
         raise FileNotFoundError(f"{name}: {error}. {entry.how.format(folder=folder)}") from error
     except OSError as error:
         raise ValueError(f"{name}: {folder} cannot be read: {error.strerror or error}") from error
+    *sizes, channels = found.shape
+    if (len(sizes), channels) != (entry.dim, entry.channels):
+        raise ValueError(
+            f"{name} gives inputs of shape {list(found.shape)}, but is registered with dim={entry.dim}, "
+            f"channels={entry.channels}: expected {entry.dim} axes of space, then {entry.channels} channels (an axis "
+            f"of length 1 for grey images). Mend the arrays, or what register_dataset is told"
+        )
+    return found
+
+
+def _of_ones_own(name: str, entry: Entry, folder: Path, size: int | None) -> Dataset:
+    """What a registered function loads; whatever goes wrong in it is told in a line that names the data set."""
+    try:
+        found = guarded(f"data set {name}", lambda: entry.load(name, folder, size), passed=(OSError, ValueError))
+    except ValueError as error:
+        raise ValueError(str(error) if name in str(error) else f"{name}: {error}") from error
+    if not isinstance(found, Dataset):
+        raise ValueError(
+            f"data set {name}: its function must return a Dataset, see Dataset.of; got {type(found).__name__}"
+        )
+    return found
