@@ -19,7 +19,7 @@ author = "The equinet authors"
 copyright = author
 
 extensions = [
-    "myst_parser",
+    "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.mathjax",
@@ -35,6 +35,7 @@ html_title = "equinet"
 html_show_copyright = False
 html_static_path = ["explorer", "../equinet/explore/page"]
 
+nb_execution_mode = "off"  # scripts.make_notebooks runs them, tests/test_notebooks.py compares
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

@@ -1,10 +1,11 @@
-"""Pieces of HTML that need no script and no style sheet, as notebooks show them, on light and dark pages alike."""
+"""What notebooks show: pieces of HTML that need no script and no style sheet, on light and dark pages alike."""
 
 from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from html import escape
+from importlib.util import find_spec
 
 _CELL = "padding:2px 12px 2px 0;vertical-align:top;text-align:left;white-space:normal"
 _COLOURS = {"held": "#0072B2", "lost": "#D55E00", "unknown": "#999999"}
@@ -76,6 +77,15 @@ def cells(rows: Sequence[Sequence[tuple[str, str]]], side: int) -> str:
     )
     width, height = side * max(map(len, rows), default=0), side * len(rows)
     return f'<svg width="{width}" height="{height}" role="img" style="max-width:100%">{shapes}</svg>'
+
+
+def can_draw_bars() -> bool:
+    """Whether rich can draw a progress bar here; in a notebook without ipywidgets it leaves warnings in its place."""
+    if not find_spec("rich"):
+        return False
+    from rich.console import Console
+
+    return not Console().is_jupyter or find_spec("ipywidgets") is not None
 
 
 def _cells(tag: str, values: Iterable[str]) -> str:

@@ -83,7 +83,13 @@ KINDS: dict[str, tuple[str, ...]] = {
         *("test_phases.py", "test_plane.py", "test_soundness.py", "test_ties.py", "test_tightness.py"),
         "test_transposes.py",
     ),
-    "pages": ("test_docs.py", "test_references.py", "experiments/test_study_pages.py", "experiments/test_gallery.py"),
+    "pages": (
+        "test_docs.py",
+        "test_notebooks.py",
+        "test_references.py",
+        "experiments/test_study_pages.py",
+        "experiments/test_gallery.py",
+    ),
     "runs": (
         *("cli", "experiments", "explore", "scripts", "test_benchmarks.py", "test_cpu.py", "test_hostile_calls.py"),
         *("test_installed.py", "test_trained.py"),

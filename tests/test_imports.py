@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "verify", "readers"},
     "models": {"checks", "groups", "layers"},
     "interop": {"checks", "names", "groups", "symmetry", "layers", "infer", "readers"},
-    "train": {"names", "layers", "models", "ops", "certify", "degree", "interop"},
+    "train": {"markup", "names", "layers", "models", "ops", "certify", "degree", "interop"},
     "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models"},
     "cli": {
         *("checks", "names", "readers", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"),

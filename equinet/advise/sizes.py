@@ -24,7 +24,7 @@ STRIP = 64
 """Squares in a row of the picture of sizes, which has as many rows at most."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LegalSizes:
     """The sizes found, and the rule that they follow.
 
@@ -62,6 +62,9 @@ class LegalSizes:
         """Sizes below `start` that are legal although the rule does not give them."""
         legal = self.sizes if self.next is None else (*self.sizes, self.next)
         return tuple(n for n in legal if n < self.start and (n % (self.modulus or 1)) not in self.residues)
+
+    def __repr__(self) -> str:
+        return f"LegalSizes({self})"
 
     def __str__(self) -> str:
         rule = self.congruence

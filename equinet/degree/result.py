@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -293,9 +292,7 @@ class Consistency:
             figure = self.plot()
         except ModuleNotFoundError:
             return ""
-        held = BytesIO()
-        figure.savefig(held, format="png", dpi=90)
-        return markup.image(held.getvalue(), f"what {self.transform} does to answers")
+        return markup.image(figure._repr_png_(), f"what {self.transform} does to answers")
 
 
 def _agreeing(answers: np.ndarray, drawn: bool) -> float:

@@ -3,6 +3,8 @@
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from equinet.markup import can_draw_bars
+
 
 class _PerSecond(ProgressColumn):
     def render(self, task: Task) -> Text:
@@ -17,5 +19,5 @@ def progress_bar(shown: bool) -> Progress:
         _PerSecond(),
         TimeRemainingColumn(),
         TextColumn("{task.fields[loss]}"),
-        disable=not shown,
+        disable=not (shown and can_draw_bars()),
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from io import BytesIO
 from math import ceil, log10, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +13,7 @@ import numpy as np
 
 from equinet.checks import as_target, shown
 from equinet.groups import Isometry, Matrix
+from equinet.verify.letters import add_letter
 
 if TYPE_CHECKING:
     from equinet.verify.report import Report
@@ -21,6 +24,9 @@ PANELS = 6
 BARS = 40
 """Elements drawn as bars."""
 
+SPREAD = 1 << 14
+"""Elements up to which each is drawn where one of its coset was measured."""
+
 MARKED = 48
 """Grids up to this size have their claimed elements marked."""
 
@@ -29,9 +35,11 @@ def plot_report(report: Report, path: str | Path | None = None, *, title: str | 
     """Draw a report.
 
     One panel per point operation A: the error of `x ↦ A x + t` over the shifts t, as a line in one dimension, a heat
-    map in two, a row of slices in three. Blue is below the tolerance (holds) and red above (broken), on a logarithmic
-    scale; white dots mark the claimed elements, grey cells were not measured. Reports of a few elements, one per point
-    operation on a `box` for instance, are drawn as bars.
+    map in two, a row of slices in three. In two dimensions an F shows what A does to an image. Blue is below the
+    tolerance (holds) and red above (broken), on a logarithmic scale; white dots mark the claimed elements, grey cells
+    were not measured. In modes that measure one element of each coset, all of it has the colour of that one, from whose
+    error theirs differ by at most `bound`. Reports of a few elements, one per point operation on a `box` for instance,
+    are drawn as bars.
 
     Args:
         report: what to draw.
@@ -68,9 +76,16 @@ def picture(draw: Callable[[Any], None], path: str | Path | None, title: str | N
         raise ValueError(f"plot: the suffix of {shown(str(target))} is none of an image: use one of {', '.join(known)}")
     draw(figure if ax is None else _in_place_of(ax))
     if target is None:
+        figure._repr_png_ = partial(_png, figure)  # a notebook shows it, whether or not pyplot was imported
         return figure
     figure.savefig(target, dpi=150)
     return target
+
+
+def _png(figure: Any) -> bytes:
+    held = BytesIO()
+    figure.savefig(held, format="png", dpi=90)
+    return held.getvalue()
 
 
 def _in_place_of(ax: Any) -> Any:
@@ -84,7 +99,7 @@ def _in_place_of(ax: Any) -> Any:
 
 
 def _draw(report: Report, figure: Any, title: str | None) -> None:
-    parts = report.by_point_operation()
+    parts = by_coset(report)
     dense = report.domain.is_finite and len(report.errors) > 2 * len(parts)
     if not dense:
         _bars(figure, report)
@@ -93,6 +108,28 @@ def _draw(report: Report, figure: Any, title: str | None) -> None:
     else:
         _maps(figure, report, parts)
     figure.suptitle(title or f"{report.group}\nclaimed on {report.domain}: {_verdict(report)}", fontsize=11)
+
+
+def by_coset(report: Report) -> Mapping[Matrix, Mapping[Isometry, float]]:
+    """The errors by point operation; each element of a coset that one was measured of has the error of that one.
+
+    Claimed elements that were not measured have the largest error of those that were. Of modes that measure no cosets,
+    and of more than `SPREAD` elements, only what was measured.
+    """
+    parts = report.by_point_operation()
+    order = report.domain.group.order
+    if report.mode not in ("cosets", "shared") or order is None or order > SPREAD:
+        return parts
+    periods, inside = report.domain.periods, list(report.group.elements())
+    largest = max(report.claimed.values())
+    spread: dict[Matrix, dict[Isometry, float]] = {matrix: {} for matrix in parts}
+    for g, error in report.outside.items():
+        for h in inside:
+            made = h * g
+            spread.setdefault(made.matrix, {})[Isometry(made.matrix, periods.reduce(made.whole_shift))] = error
+    for h in inside:
+        spread.setdefault(h.matrix, {})[h] = report.errors.get(h, largest)
+    return {matrix: part for matrix, part in spread.items() if part}
 
 
 def set_size(figure: Any, width: float, height: float) -> None:
@@ -141,6 +178,9 @@ def _bars(figure: Any, report: Report) -> None:
     axes.set_xscale("log")
     axes.set_xlim(low / 2, 2 * high)
     axes.set_yticks(places, [str(g) for g, _ in shown], fontsize=8)
+    for place, (g, _) in zip(places, shown, strict=True):
+        if report.domain.dim == 2:
+            add_letter(axes, g.matrix, (1, float(place)), beside="bar")
     axes.invert_yaxis()
     axes.set_ylabel("element" if len(shown) == len(items) else f"{len(shown)} of {len(items)} elements")
     axes.set_xlabel("relative error")
@@ -175,7 +215,7 @@ def _curves(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry
         axes.set_title(f"x ↦ {_name(matrix)} + t", fontsize=10)
         axes.set_ylabel("relative error")
         axes.axhline(report.tol, color="black", linestyle="--", linewidth=1)
-    panels[-1].set_xlabel("shift t")
+    panels[-1].set_xlabel("shift along axis 0")
     _legend(panels[-1], report, "h", has_outside=bool(report.outside))
 
 
@@ -214,14 +254,18 @@ def _maps(figure: Any, report: Report, parts: Mapping[Matrix, Mapping[Isometry, 
             size = min(14.0, 1600 / max(picture.shape) ** 1.5)
             axes.scatter(marks[:, 1], marks[:, 0], s=size, color="white", edgecolors="black", linewidths=0.4)
         axes.set_title(f"({_name(matrix)}) + t", fontsize=9)
+        if not solid and len(drawn) > 1:
+            add_letter(axes, matrix, (0, 1), beside="title")
         _ticks(axes, sizes, solid)
         if at % columns == 0:
-            axes.set_ylabel("t along axis 0", fontsize=8)
+            axes.set_ylabel("shift along axis 0", fontsize=8)
         if at >= len(drawn) - columns:
-            axes.set_xlabel("t along axis 1" + (", a block for each t₂ along axis 2" if solid else ""), fontsize=8)
+            axes.set_xlabel("shift along axis 1" + (", a block for each t₂ along axis 2" if solid else ""), fontsize=8)
     bar = figure.colorbar(ScalarMappable(norm, colours), ax=panels, shrink=0.9, aspect=30)
     _colour_axis(bar, low, high, report.tol)
     notes = ["white dots: claimed elements"] if max(sizes) <= MARKED else []
+    if sum(map(len, parts.values())) > len(report.errors):
+        notes.append("one element of each coset was measured")
     if any(len(part) < prod(sizes) for part in parts.values()):
         notes.append("grey: not measured")
     if len(drawn) < len(parts):

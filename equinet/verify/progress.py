@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.util import find_spec
+
+from equinet.markup import can_draw_bars
 
 LONG = 50
 """Chunks from which a sweep is long enough for a progress bar."""
@@ -15,7 +16,7 @@ LONG = 50
 def progress_bar(total: int, wanted: bool | None) -> Iterator[Callable[[], object]]:
     """Gives what to call after each chunk; `wanted` None: a bar on long sweeps in a terminal."""
     show = total >= LONG and sys.stderr.isatty() if wanted is None else wanted
-    if not (show and find_spec("rich")):
+    if not (show and can_draw_bars()):
         yield lambda: None
         return
     from rich.progress import Progress

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -220,9 +219,7 @@ class Report:
             figure = self.plot()
         except ModuleNotFoundError:
             return ""
-        held = BytesIO()
-        figure.savefig(held, format="png", dpi=90)
-        return markup.image(held.getvalue(), f"errors of {self.group} over the shifts of {self.domain}")
+        return markup.image(figure._repr_png_(), f"errors of {self.group} over the shifts of {self.domain}")
 
     def as_dict(self) -> dict[str, Any]:
         """All of the report in plain types; None for an error that is not finite."""

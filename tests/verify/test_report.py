@@ -9,9 +9,11 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
+import equinet as eq
 from equinet.groups import Isometry
 from equinet.groups.domain import torus
 from equinet.verify import Report, discover, verify
+from equinet.verify.plot import by_coset
 from tests.verify.functions import T6, Case, case, conv, shifts
 
 
@@ -101,6 +103,7 @@ def test_a_figure_in_hand_and_in_the_place_of_axes(tmp_path: Path) -> None:
     report = measure(case("circular conv"), "sweep")
     figure = report.plot()
     assert isinstance(figure, Figure) and figure.get_axes()
+    assert figure._repr_png_().startswith(b"\x89PNG")  # pyright: ignore[reportAttributeAccessIssue]
     mine = Figure(figsize=(12, 5))
     left, right = mine.subplots(1, 2)
     left.plot([0, 1])
@@ -111,6 +114,27 @@ def test_a_figure_in_hand_and_in_the_place_of_axes(tmp_path: Path) -> None:
         report.plot(ax=3)
     with pytest.raises(ValueError, match="has a place in a grid"):
         report.plot(ax=mine.add_axes((0.1, 0.1, 0.2, 0.2)))
+
+
+POOLED = (
+    eq.MaxPool(2),
+    eq.Conv(2, 3, stride=2, padding="circular"),
+    eq.Sequential(eq.AvgPool(3), eq.GlobalAvgPool()),
+)
+
+
+@pytest.mark.parametrize("layer", POOLED, ids=str)
+def test_cosets_are_drawn_whole_and_as_a_sweep_finds_them(layer: eq.Layer) -> None:
+    domain = eq.torus(6, 6)
+    certificate, bound = eq.certify(layer, domain, 1), layer.bind(layer.init(0, (6, 6, 1)))
+    few, every = (eq.verify(bound, certificate, key=0, mode=mode) for mode in ("cosets", "sweep"))
+    assert len(few.errors) < len(every.errors)
+    drawn = {g: error for part in by_coset(few).values() for g, error in part.items()}
+    assert drawn.keys() == every.errors.keys() == set(domain.group.elements())
+    assert {g for g, e in drawn.items() if e <= few.tol} == {g for g, e in every.errors.items() if e <= every.tol}
+    assert all(drawn[g] == error for g, error in few.errors.items())
+    kept = [g for part in by_coset(every).values() for g in part]
+    assert len(kept) == len(every.errors)
 
 
 @pytest.mark.parametrize("name", ["circular conv", "1-D slices", "padded pool, even box"])
@@ -125,3 +149,4 @@ def test_what_is_discovered_as_html() -> None:
     found = discover(lambda x: x[:, ::2], torus(8), channels=1, key=0)
     page = found._repr_html_()
     assert str(found.strict) in page and "x+2" in page and "<script" not in page
+    assert repr(found) == f"Discovered(torus(8): strict {found.strict}, invariance {found.invariance})"
