@@ -46,7 +46,7 @@ def main() -> None:
     if args.tune_cpu:
         tune_cpu()
     console = Console()
-    console = console if console.is_terminal else Console(width=110)
+    console = console if console.is_terminal else Console(width=80)
     choices = {"seed": args.seed, "epochs": args.epochs, "shifted_images": args.shifted_images, "smoke": args.smoke}
     findings = run_demo(workdir, **choices, progress=console.is_terminal, report=console.print)
     figures = [draw_planes(findings, workdir / "shift_planes.png"), draw_shares(findings, workdir / "shares.png")]
