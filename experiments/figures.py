@@ -74,7 +74,7 @@ def _errors(finding: Finding) -> np.ndarray:
     plane = np.full(finding.sweep.sizes, np.nan)
     _, shifts = next(iter(finding.sweep.by_point_operation().items()))
     for g, error in shifts.items():
-        plane[g.shift] = error
+        plane[g.whole_shift] = error
     return plane
 
 
