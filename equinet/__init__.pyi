@@ -29,6 +29,8 @@ from equinet.groups.domain import torus as torus
 from equinet.groups.fibre import Fibre as Fibre
 from equinet.infer import InferenceError as InferenceError
 from equinet.infer import infer as infer
+from equinet.layers import AdaptiveAvgPool as AdaptiveAvgPool
+from equinet.layers import AdaptiveMaxPool as AdaptiveMaxPool
 from equinet.layers import AsFibre as AsFibre
 from equinet.layers import AvgPool as AvgPool
 from equinet.layers import BatchNorm as BatchNorm
@@ -73,6 +75,7 @@ from equinet.layers import PolyphaseUpsample as PolyphaseUpsample
 from equinet.layers import PositionalEmbedding as PositionalEmbedding
 from equinet.layers import Relu as Relu
 from equinet.layers import Residual as Residual
+from equinet.layers import Resize as Resize
 from equinet.layers import Restrict as Restrict
 from equinet.layers import Roll as Roll
 from equinet.layers import SelfAttention as SelfAttention

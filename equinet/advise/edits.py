@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.fibre import Fibre
@@ -35,7 +36,7 @@ from equinet.layers import (
     Upsample,
 )
 from equinet.layers.combine import with_children
-from equinet.layers.local import kept_size
+from equinet.layers.local import PaddingSpec, kept_size
 
 Path = tuple[str, ...]
 Rule = Callable[[Layer, bool], Layer | None]
@@ -66,6 +67,11 @@ def _stride(layer: Layer) -> int | tuple[int, ...]:
     return _extent(layer) if stride is None else stride
 
 
+def _repadded(layer: Any, padding: PaddingSpec, **changes: Any) -> Layer:
+    """The layer with another padding, and no window beyond it: a padding that keeps the size needs none."""
+    return replace(layer, padding=padding, **({"ceil_mode": False} if isinstance(layer, POOLS) else {}), **changes)
+
+
 def circular(layer: Layer, upward: bool) -> Layer | None:
     """Pad as if the image were periodic; windows that tile need no padding."""
     del upward
@@ -75,13 +81,15 @@ def circular(layer: Layer, upward: bool) -> Layer | None:
         return None
     if layer.padding == "valid" and _extent(layer) == _stride(layer):
         return None
-    return replace(layer, padding="circular")
+    return _repadded(layer, "circular")
 
 
 def polyphase(layer: Layer, upward: bool) -> Layer | None:
     """Keep the stride out of a layer and go down by a polyphase layer; come up by its counterpart."""
     if upward and isinstance(layer, Upsample):
-        return PolyphaseUpsample(layer.factor)
+        factors = layer.factor if isinstance(layer.factor, tuple) else (layer.factor,)
+        whole = tuple(factor for factor in factors if isinstance(factor, int))
+        return PolyphaseUpsample(whole if len(whole) > 1 else whole[0]) if whole == factors else None
     if upward and isinstance(layer, TRANSPOSES) and _maximum(layer.stride) > 1:
         odd = _maximum(layer.kernel) // 2 * 2 + 1
         plain = isinstance(layer, ConvTranspose)
@@ -92,7 +100,7 @@ def polyphase(layer: Layer, upward: bool) -> Layer | None:
         return None
     if isinstance(layer, POOLS) and _maximum(layer.window) == 1:
         return PolyphasePool(stride)
-    return Sequential(replace(layer, stride=1, padding=kept_size(layer.padding)), PolyphasePool(stride))
+    return Sequential(_repadded(layer, kept_size(layer.padding), stride=1), PolyphasePool(stride))
 
 
 def tiling(layer: Layer, upward: bool) -> Layer | None:
@@ -100,7 +108,7 @@ def tiling(layer: Layer, upward: bool) -> Layer | None:
     del upward
     if not isinstance(layer, POOLS) or _minimum(_stride(layer)) == 1:
         return None
-    made = replace(layer, window=_stride(layer), stride=_stride(layer), padding="valid")
+    made = _repadded(layer, "valid", window=_stride(layer), stride=_stride(layer), dilation=1)
     return None if str(made) == str(replace(layer, stride=_stride(layer))) else made
 
 
@@ -110,7 +118,7 @@ def centred(layer: Layer, upward: bool) -> Layer | None:
     stride = _stride(layer)
     if not isinstance(layer, POOLS) or isinstance(stride, tuple) or stride == 1:
         return None
-    made = replace(layer, window=stride // 2 * 2 + 1, stride=stride, padding=stride // 2)
+    made = _repadded(layer, stride // 2, window=stride // 2 * 2 + 1, stride=stride, dilation=1)
     return None if made == layer else made
 
 

@@ -43,6 +43,8 @@ from equinet.layers.pointwise import Tanh as Tanh
 from equinet.layers.polyphase import LearnedPolyphasePool as LearnedPolyphasePool
 from equinet.layers.polyphase import PolyphasePool as PolyphasePool
 from equinet.layers.polyphase import PolyphaseUpsample as PolyphaseUpsample
+from equinet.layers.pool import AdaptiveAvgPool as AdaptiveAvgPool
+from equinet.layers.pool import AdaptiveMaxPool as AdaptiveMaxPool
 from equinet.layers.pool import AvgPool as AvgPool
 from equinet.layers.pool import GlobalAvgPool as GlobalAvgPool
 from equinet.layers.pool import GlobalMaxPool as GlobalMaxPool
@@ -54,5 +56,6 @@ from equinet.layers.resize import Crop as Crop
 from equinet.layers.resize import Pad as Pad
 from equinet.layers.resize import PixelShuffle as PixelShuffle
 from equinet.layers.resize import PixelUnshuffle as PixelUnshuffle
+from equinet.layers.resize import Resize as Resize
 from equinet.layers.resize import Roll as Roll
 from equinet.layers.resize import Upsample as Upsample

@@ -102,6 +102,7 @@ def windows_of(
     reduce: str,
     weights: Sequence[tuple[int, ...]] | None = None,
     count_padding: bool = True,
+    ceil: bool = False,
 ) -> tuple[Window, ...]:
     """One `Window` per axis of an input of `shape`."""
     kernels = per_axis(kernel, shape, "kernel", layer)
@@ -110,7 +111,7 @@ def windows_of(
     paddings = axis_padding(padding, len(kernels), layer)
     filters = weights or (None,) * len(kernels)
     return tuple(
-        Window(k, s, d, p, reduce, w, count_padding)
+        Window(k, s, d, p, reduce, w, count_padding, ceil)
         for k, s, d, p, w in zip(kernels, strides, dilations, paddings, filters, strict=True)
     )
 

@@ -12,14 +12,30 @@ import numpy as np
 
 from equinet.checks import as_flag, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.layers.hyperparameters import check, counts, optional
+from equinet.layers.hyperparameters import check, counts, optional, per_axis
 from equinet.layers.local import PaddingSpec, Windowed, paddings, read_shape, windows_of
 from equinet.layers.pointwise import check_signs
-from equinet.ops.pool import maximum, slide, tile_maximum
+from equinet.ops.pool import maximum, slide, spread_windows, tile_maximum
 from equinet.symmetry.field import Field
-from equinet.symmetry.windows import FILL, Window
+from equinet.symmetry.trace import Lost
+from equinet.symmetry.windows import FILL, Adaptive, Window
 
 Ints = int | tuple[int, ...]
+
+
+def check_ceil(layer: MaxPool | AvgPool) -> None:
+    """Check that `ceil_mode` goes with the padding.
+
+    Raises:
+        LayerError: if some axis is padded by a mode that says itself how many outputs there are.
+    """
+    given = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,)
+    taken = [entry for entry in given if isinstance(entry, str) and entry != "valid"]
+    if layer.ceil_mode and taken:
+        raise LayerError(
+            f"{type(layer).__name__}: ceil_mode goes with padding 'valid' or explicit pairs; {taken[0]!r} says itself "
+            f"how many outputs there are"
+        )
 
 
 def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
@@ -59,6 +75,9 @@ class MaxPool(Windowed):
         window: an int, or one per axis.
         stride: defaults to the window.
         padding: as for `Conv`; default "valid".
+        dilation: distance between the nodes of a window.
+        ceil_mode: keep a last window that reaches beyond the end, if it starts within the input or the padding before
+            it. With padding "valid" or explicit pairs.
     """
 
     treats_channels = "alike"
@@ -68,13 +87,16 @@ class MaxPool(Windowed):
     stride: Ints | None = None
     _: KW_ONLY
     padding: PaddingSpec = "valid"
+    dilation: Ints = 1
+    ceil_mode: bool = False
 
     def __post_init__(self) -> None:
-        check(self, window=counts, stride=_stride, padding=paddings)
+        check(self, window=counts, stride=_stride, padding=paddings, dilation=counts, ceil_mode=as_flag)
+        check_ceil(self)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride
-        return windows_of(self, shape, self.window, stride, 1, self.padding, "max")
+        return windows_of(self, shape, self.window, stride, self.dilation, self.padding, "max", ceil=self.ceil_mode)
 
     def output_shape(self, shape: Shape) -> Shape:
         check_signs(self, shape, "AvgPool, BlurPool or PolyphasePool")
@@ -84,7 +106,7 @@ class MaxPool(Windowed):
         del params, context
         axes = self.windows(x.shape[1:])
         if all(
-            w.kernel == w.stride and n % w.stride == 0 and w.border(n) == (0, 0)
+            w.kernel == w.extent == w.stride and n % w.stride == 0 and w.border(n) == (0, 0)
             for w, n in zip(axes, x.shape[1:-1], strict=True)
         ):
             return tile_maximum(x, tuple(w.stride for w in axes)), state
@@ -96,8 +118,9 @@ class AvgPool(Windowed):
     """Average over a sliding window.
 
     Args:
-        window, stride, padding: as for `MaxPool`; constant padding is zeros.
-        count_padding: divide by the size of the window; if False, by the number of its nodes inside the input.
+        window, stride, padding, dilation, ceil_mode: as for `MaxPool`; constant padding is zeros.
+        count_padding: divide by the size of the window, less what `ceil_mode` lets reach beyond the padding; if False,
+            by the number of its nodes inside the input.
     """
 
     treats_channels = "alike"
@@ -106,25 +129,117 @@ class AvgPool(Windowed):
     stride: Ints | None = None
     _: KW_ONLY
     padding: PaddingSpec = "valid"
+    dilation: Ints = 1
+    ceil_mode: bool = False
     count_padding: bool = True
 
     def __post_init__(self) -> None:
-        check(self, window=counts, stride=_stride, padding=paddings, count_padding=as_flag)
+        check(self, window=counts, stride=_stride, padding=paddings, dilation=counts)
+        check(self, ceil_mode=as_flag, count_padding=as_flag)
+        check_ceil(self)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
         stride = self.window if self.stride is None else self.stride
-        return windows_of(self, shape, self.window, stride, 1, self.padding, "sum", count_padding=self.count_padding)
+        return windows_of(
+            *(self, shape, self.window, stride, self.dilation, self.padding, "sum"),
+            count_padding=self.count_padding,
+            ceil=self.ceil_mode,
+        )
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
         axes = self.windows(x.shape[1:])
-        total = slide(x, axes, jnp.add)
-        for axis, (window, n) in enumerate(zip(axes, x.shape[1:-1], strict=True), start=1):
-            present = (window.nodes(n) >= 0).sum(1) if not self.count_padding else np.asarray([window.kernel])
-            shape = [1] * x.ndim
-            shape[axis] = len(present)
-            total = total / jnp.asarray(np.maximum(present, 1).reshape(shape), x.dtype)
-        return total, state
+        counts = [window.counted(n).sum(1) for window, n in zip(axes, x.shape[1:-1], strict=True)]
+        return _divide(slide(x, axes, jnp.add), counts), state
+
+
+def _divide(total: jax.Array, counts: Sequence[np.ndarray]) -> jax.Array:
+    """Sums over windows, divided by how many nodes each counts along each axis."""
+    for axis, count in enumerate(counts, start=1):
+        count = np.maximum(count[:1] if (count == count[0]).all() else count, 1)
+        total = total / jnp.asarray(np.expand_dims(count, [i for i in range(total.ndim) if i != axis]), total.dtype)
+    return total
+
+
+class _AdaptivePool(Windowed):
+    treats_channels = "alike"
+
+    size: Ints
+
+    def __post_init__(self) -> None:
+        check(self, size=counts)
+
+    def windows(self, shape: Shape) -> tuple[Adaptive, ...]:
+        sizes = per_axis(self.size, shape, "size", self)
+        if None in shape[:-1]:
+            raise LayerError(
+                f"{self}: how wide its windows are depends on the size of the map: ask on a torus or a box, or use "
+                f"AvgPool or MaxPool"
+            )
+        return tuple(Adaptive(size, self.reduce) for size in sizes)
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del lost
+        return f"windows for {self.size} outputs of {'×'.join(map(str, before.shape[:-1]))} nodes lie at fixed places"
+
+
+@dataclass(frozen=True)
+class AdaptiveAvgPool(_AdaptivePool):
+    """Averages over windows that tile the map into a fixed number of outputs, whatever its size.
+
+    Output i of m reads the nodes from ⌊i n / m⌋ up to ⌈(i + 1) n / m⌉ − 1 along an axis of n nodes. Where m divides n
+    it is an `AvgPool` of n / m; elsewhere windows overlap and few shifts are left. (He et al. 2015, spatial pyramid
+    pooling; not to be confused with adaptive polyphase sampling.)
+
+    Args:
+        size: m, an int or one per axis.
+
+    Raises:
+        LayerError: on an infinite axis, where a number of outputs means nothing.
+
+    >>> import equinet as eq
+    >>> print(eq.certify(AdaptiveAvgPool(4), eq.torus(12, 12), channels=1).strict)
+    3Z × 3Z ⋊ 4mm at (0, 0) (p4mm, index 9)
+    """
+
+    size: Ints
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        windows, counts = self.windows(x.shape[1:]), []
+        for axis, window in enumerate(windows, start=1):
+            nodes = window.nodes(x.shape[axis])
+            counts.append((nodes != FILL).sum(1))
+            x = spread_windows(x, axis, nodes).sum(axis + 1)
+        return _divide(x, counts), state
+
+
+@dataclass(frozen=True)
+class AdaptiveMaxPool(_AdaptivePool):
+    """Maxima over the windows of `AdaptiveAvgPool`.
+
+    Args:
+        size: as there.
+
+    Raises:
+        LayerError: as there, and on channels that operations give signs.
+    """
+
+    reduce = "max"
+
+    size: Ints
+
+    def output_shape(self, shape: Shape) -> Shape:
+        check_signs(self, shape, "AdaptiveAvgPool")
+        return super().output_shape(shape)
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        del params, context
+        for axis, window in enumerate(self.windows(x.shape[1:]), start=1):
+            nodes = window.nodes(x.shape[axis])
+            windows = spread_windows(x, axis, np.where(nodes == FILL, nodes[:, :1], nodes))
+            x = maximum(windows, (axis + 1,))
+        return x, state
 
 
 class _GlobalPool(Layer):

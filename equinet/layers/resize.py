@@ -2,84 +2,173 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
+from fractions import Fraction
 from math import prod
 from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
 
-from equinet.checks import MOST, is_integer, shown
+from equinet.checks import MOST, as_flag, is_integer, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, choice, counts, number, per_axis
 from equinet.layers.local import Windowed, each_axis, is_pair, modes, read_shape
 from equinet.layers.pointwise import check_signs
+from equinet.ops.resample import resample
 from equinet.ops.windows import merge_tiles, pad_axis, split_tiles
 from equinet.symmetry.field import Field
+from equinet.symmetry.resampling import METHODS, Method, Resample
 from equinet.symmetry.trace import Lost
-from equinet.symmetry.windows import Extend, Linear, Nearest, Reading, Rolled, Shuffle, Window
+from equinet.symmetry.windows import Extend, Nearest, Reading, Rolled, Shuffle, Window
 
 Ints = int | tuple[int, ...]
+Factors = int | Fraction | tuple[int | Fraction, ...]
 Widths = int | tuple[int, int] | tuple[tuple[int, int], ...]
 
 
-@dataclass(frozen=True)
-class Upsample(Windowed):
-    """Upsampling by an integer factor.
+_MOST_PARTS = 64
 
-    "nearest" copies, `y[i] = x[i // f]`; "linear" interpolates with half-pixel centres, output i at
-    (i + 1/2) / f − 1/2, along each axis in turn.
 
-    Args:
-        factor: f, an int or one per axis.
-        method: "nearest" or "linear".
-        padding: "edge" or "circular", what linear interpolation reads beyond the ends; for all axes or one per axis.
+def factors(value: Any, what: str) -> Factors:
+    """A factor of at least 1, exactly, or one per axis: integers, or fractions of at most 64 parts."""
+    single = not isinstance(value, list | tuple)
+    entries = (value,) if single else tuple(value)
+    if not entries or not all(isinstance(entry, Fraction | float) or is_integer(entry) for entry in entries):
+        raise ValueError(f"{what} must be an integer, a Fraction or a float, or one per axis; got {shown(value)}")
+    if not all(1 <= entry <= MOST for entry in entries):
+        raise ValueError(f"{what} must be at least 1 and at most {MOST}; got {shown(value)}")
+    found = tuple(entry if isinstance(entry, Fraction) else Fraction(entry) for entry in entries)
+    if any(entry.denominator > _MOST_PARTS for entry in found):
+        raise ValueError(
+            f"{what} must be a fraction of at most {_MOST_PARTS} parts; {shown(value)} is none: use Fraction(p, q), or "
+            f"Resize for a size"
+        )
+    plain = tuple(int(entry) if entry.denominator == 1 else entry for entry in found)
+    return plain[0] if single else plain
 
-    Raises:
-        ValueError: for an unknown method or padding.
-    """
+
+class _Resampled(Windowed):
+    """Reads the map at evenly spaced positions, along each axis in turn."""
 
     treats_channels = "alike"
 
-    factor: Ints
-    _: KW_ONLY
-    method: Literal["nearest", "linear"] = "nearest"
-    padding: str | tuple[str, ...] = "edge"
+    method: Method
+    padding: str | tuple[str, ...]
+    align_corners: bool
 
-    def __post_init__(self) -> None:
-        check(self, factor=counts, method=choice("nearest", "linear"), padding=modes("edge", "circular"))
+    def _check(self) -> None:
+        check(self, method=choice(*METHODS), padding=modes("edge", "circular"), align_corners=as_flag)
+        around = "circular" in (self.padding if isinstance(self.padding, tuple) else (self.padding,))
+        if self.align_corners and (around or self.method == "nearest"):
+            raise LayerError(
+                f"{type(self).__name__}: aligned corners are for linear and cubic interpolation with padding 'edge': a "
+                f"circle has no corners; got method {self.method!r} and padding {self.padding!r}"
+            )
 
-    def windows(self, shape: Shape) -> tuple[Nearest | Linear, ...]:
-        factors = per_axis(self.factor, shape, "factor", self)
-        if self.method == "nearest":
-            return tuple(Nearest(f) for f in factors)
-        return tuple(map(Linear, factors, each_axis(self.padding, len(factors), self)))
+    def _readings(self, shape: Shape, sizes: Sequence[tuple[Fraction | None, int | None]]) -> tuple[Resample, ...]:
+        """One reading per axis, of the given factor or number of outputs each."""
+        if None in shape[:-1] and (self.align_corners or sizes[0][0] is None):
+            what = "where the corners are" if self.align_corners else "the factor"
+            raise LayerError(f"{self}: {what} depends on the size of the map: ask on a torus or a box")
+        paddings = each_axis(self.padding, len(sizes), self)
+        return tuple(
+            Resample(self.method, factor, outputs, padding, self.align_corners)
+            for padding, (factor, outputs) in zip(paddings, sizes, strict=True)
+        )
+
+    def windows(self, shape: Shape) -> Sequence[Resample]:
+        raise NotImplementedError
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
         for axis, reading in enumerate(self.windows(x.shape[1:]), start=1):
-            if reading.factor == 1:
-                continue
-            if isinstance(reading, Nearest):
-                x = jnp.repeat(x, reading.factor, axis=axis)
-            else:
-                x = _interpolate(x, axis, reading)
+            x = resample(x, axis, reading)
         return x, state
 
+    def reason(self, before: Field, lost: Lost) -> str:
+        facts = []
+        for reading, n, axis in zip(self.windows(before.shape), before.shape[:-1], before.grid.axes, strict=True):
+            if "translations" not in lost or axis.boundary == "bounded":
+                continue
+            scale = Fraction(reading.size(n), n) if n else reading.factor or Fraction(1)
+            if axis.boundary == "periodic" and reading.padding == "edge" and self.method != "nearest":
+                facts.append("edge padding marks the border")
+            elif scale.denominator > 1:
+                facts.append(f"nodes lie alike on both grids every {scale.denominator}")
+        return "; ".join(dict.fromkeys(facts))
 
-def _interpolate(x: jax.Array, axis: int, reading: Linear) -> jax.Array:
-    """One axis of linear interpolation: the offsets within a block of outputs are shifted sums of the input."""
-    n, factor = x.shape[axis], reading.factor
-    wide = pad_axis(x, axis, 1, 1, reading.padding)
-    nodes, weights, _ = reading.table(None)
-    blocks = []
-    for (before, _), (left, right) in zip(nodes[:, 0], weights[:, 0], strict=True):
-        low = jax.lax.slice_in_dim(wide, before + 1, before + 1 + n, axis=axis)
-        high = jax.lax.slice_in_dim(wide, before + 2, before + 2 + n, axis=axis) if right else low
-        shares = [jnp.asarray(weight / (left + right), x.dtype) for weight in (left, right)]
-        blocks.append(low * shares[0] + high * shares[1] if right else low)
-    stacked = jnp.stack(blocks, axis=axis + 1)
-    return stacked.reshape(*x.shape[:axis], n * factor, *x.shape[axis + 1 :])
+
+@dataclass(frozen=True)
+class Upsample(_Resampled):
+    """Upsampling by a factor f, an integer or a fraction.
+
+    Output i reads at (i + 1/2) / f − 1/2, along each axis in turn; there are ⌊f n⌋ of them. "nearest" takes the nearest
+    node (for integers `y[i] = x[i // f]`), "linear" interpolates between two, "cubic" between four, with Keys' kernel
+    for a = −1/2 (Keys 1981). Where f = p / q in lowest terms, shifts by multiples of q survive.
+
+    Args:
+        factor: f ≥ 1, or one per axis: an int, a `Fraction`, or a float that is a fraction of at most 64 parts.
+        method: "nearest", "linear" or "cubic".
+        padding: "edge" or "circular", what interpolation reads beyond the ends; for all axes or one per axis.
+        align_corners: read at i (n − 1) / (m − 1) instead, so that the corners of the m outputs are those of the n
+            inputs. No shift survives then.
+
+    Raises:
+        LayerError: for an unknown method or padding, or corners that are aligned where there are none.
+
+    >>> from fractions import Fraction
+    >>> import equinet as eq
+    >>> print(eq.certify(Upsample(Fraction(3, 2), method="linear", padding="circular"), eq.torus(8), channels=1).strict)
+    2Z ⋊ m (index 2)
+    """
+
+    factor: Factors
+    _: KW_ONLY
+    method: Method = "nearest"
+    padding: str | tuple[str, ...] = "edge"
+    align_corners: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, factor=factors)
+        self._check()
+
+    def windows(self, shape: Shape) -> tuple[Resample, ...]:
+        dim = len(per_axis(1, shape, "factor", self))
+        given = self.factor if isinstance(self.factor, tuple) else (self.factor,) * dim
+        if len(given) != dim:
+            raise LayerError(f"{self}: factor has {len(given)} entries, the input of shape {shape} {dim} axes")
+        return self._readings(shape, [(Fraction(factor), None) for factor in given])
+
+
+@dataclass(frozen=True)
+class Resize(_Resampled):
+    """Resample to a fixed size, smaller or larger, whatever the size of the map.
+
+    As `Upsample` with f = m / n, the sizes after and before. There is no low-pass filter: what a smaller grid cannot
+    hold is aliased, as with a stride.
+
+    Args:
+        size: m, an int or one per axis.
+        method, padding, align_corners: as for `Upsample`; default "linear".
+
+    Raises:
+        LayerError: as for `Upsample`, and on an infinite axis, where a size means nothing.
+    """
+
+    size: Ints
+    _: KW_ONLY
+    method: Method = "linear"
+    padding: str | tuple[str, ...] = "edge"
+    align_corners: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, size=counts)
+        self._check()
+
+    def windows(self, shape: Shape) -> tuple[Resample, ...]:
+        return self._readings(shape, [(None, size) for size in per_axis(self.size, shape, "size", self)])
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from equinet.ops.windows import phases, split_tiles, taps
+from equinet.ops.windows import phases, pick, split_tiles, taps
 from equinet.symmetry.windows import Window
 
 
@@ -22,6 +23,12 @@ def slide(
     for axis, window in enumerate(axes, start=1):
         x = reduce(combine, taps(x, axis, window, value))
     return x
+
+
+def spread_windows(x: jax.Array, axis: int, nodes: np.ndarray) -> jax.Array:
+    """The windows of an index table `[outputs, largest window]`, their nodes along a new axis; 0 where it says FILL."""
+    made = pick(x, axis, nodes.reshape(-1))
+    return made.reshape(*x.shape[:axis], *nodes.shape, *x.shape[axis + 1 :])
 
 
 _settled = jax.lax.optimization_barrier

@@ -93,6 +93,18 @@ def _plain(nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return nodes, np.ones_like(nodes), np.zeros_like(nodes)
 
 
+def _shares(counted: np.ndarray) -> np.ndarray:
+    """Equal integer weights of the entries that an average counts, in proportion to 1 over their number.
+
+    An output that counts nothing is the constant 0, written as one entry of padding.
+    """
+    counts = counted.sum(1, keepdims=True)
+    common = np.lcm.reduce(np.maximum(counts, 1).ravel())
+    weights = np.where(counted, common // np.maximum(counts, 1), 0)
+    weights[:, :1] += np.where(counts == 0, common, 0)
+    return weights
+
+
 @dataclass(frozen=True)
 class Window(Reading):
     """A sliding window: `kernel` taps, `dilation` apart, moved by `stride`.
@@ -105,6 +117,8 @@ class Window(Reading):
         reduce: "taps" for a kernel with free weights, "sum" for fixed weights, "max".
         weights: the fixed weights of a "sum" (default: all equal).
         count_padding: whether an equal-weight sum divides by the window or by the nodes that exist.
+        ceil: whether a last window may reach beyond the padding, if it starts within the input or the padding before
+            it; what it reads beyond is neither summed nor counted.
     """
 
     kernel: int
@@ -114,6 +128,7 @@ class Window(Reading):
     reduce: str = "taps"
     weights: tuple[int, ...] | None = None
     count_padding: bool = True
+    ceil: bool = False
 
     @property
     def extent(self) -> int:
@@ -131,6 +146,14 @@ class Window(Reading):
 
     def border(self, n: int | None) -> tuple[int, int]:
         """Padding before and after; for an infinite axis that of a size the stride divides."""
+        lo, hi = self._padding(n)
+        if self.ceil and n is not None:
+            full, beyond = divmod(n + lo + hi - self.extent, self.stride)
+            if beyond and (full + 1) * self.stride < n + lo:
+                hi += self.stride - beyond
+        return lo, hi
+
+    def _padding(self, n: int | None) -> tuple[int, int]:
         if isinstance(self.padding, tuple):
             return self.padding
         if self.padding == "valid":
@@ -163,20 +186,63 @@ class Window(Reading):
         nodes = self.nodes(n)
         if self.reduce == "taps":
             return _plain(nodes[:, :, None])
-        weights = np.ones_like(nodes) if self.weights is None else np.tile(np.asarray(self.weights), (len(nodes), 1))
-        present = (nodes != FILL) | (n is None)
         if self.reduce == "max":
-            weights = np.where(present, 1, 0)
-        elif not self.count_padding:
-            counts = present.sum(1, keepdims=True)
-            common = np.lcm.reduce(np.maximum(counts, 1).ravel())
-            weights = np.where(present, common // np.maximum(counts, 1), 0)
-            weights[:, :1] += np.where(counts == 0, common, 0)  # a window of nothing but padding is the constant 0
+            weights = np.where((nodes != FILL) | (n is None), 1, 0)
+        elif self.weights is not None:
+            weights = np.tile(np.asarray(self.weights), (len(nodes), 1))
+        else:
+            weights = _shares(self.counted(n))
         return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
+
+    def counted(self, n: int | None) -> np.ndarray:
+        """Which taps an average divides by, bool `[outputs, kernel]`."""
+        nodes = self.nodes(n)
+        if n is None or not (self.ceil or not self.count_padding):
+            return np.ones_like(nodes, bool)
+        if not self.count_padding:
+            return nodes != FILL
+        places = np.arange(len(nodes))[:, None] * self.stride + np.arange(self.kernel) * self.dilation
+        return places < n + sum(self._padding(n))
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         lo = -self.border(n)[0]
         return Fraction(self.stride), Fraction(lo), Fraction(lo + self.extent - 1)
+
+
+@dataclass(frozen=True)
+class Adaptive(Reading):
+    """Windows for a fixed number of outputs m: output i reads the nodes from ⌊i n / m⌋ up to ⌈(i + 1) n / m⌉ − 1.
+
+    A number of outputs means nothing on an infinite axis: layers refuse it there.
+
+    Args:
+        outputs: m.
+        reduce: "sum" for an average, or "max".
+    """
+
+    outputs: int
+    reduce: str = "sum"
+
+    def size(self, n: int) -> int:
+        return self.outputs
+
+    def nodes(self, n: int) -> np.ndarray:
+        """`[outputs, largest window]`: the nodes of each window, then FILL."""
+        index = np.arange(self.outputs)
+        starts, ends = index * n // self.outputs, -(-(index + 1) * n // self.outputs)
+        nodes = starts[:, None] + np.arange((ends - starts).max())
+        return np.where(nodes < ends[:, None], nodes, FILL)
+
+    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        nodes = self.nodes(n or 1)
+        weights = (nodes != FILL).astype(np.int64) if self.reduce == "max" else _shares(nodes != FILL)
+        return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
+
+    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+        step, nodes = Fraction(n or 1, self.outputs), self.nodes(n or 1)
+        beyond = nodes * step.denominator - step.numerator * np.arange(self.outputs)[:, None]
+        low, high = beyond[:, 0].min(), beyond[nodes != FILL].max()
+        return step, Fraction(int(low), step.denominator), Fraction(int(high), step.denominator)
 
 
 @dataclass(frozen=True)
@@ -254,35 +320,6 @@ class Nearest(Reading):
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Fraction(1, self.factor), Fraction(1 - self.factor, self.factor), Fraction(0)
-
-
-@dataclass(frozen=True)
-class Linear(Reading):
-    """Linear upsampling with half-pixel centres: output i reads at (i + 1/2) / factor − 1/2."""
-
-    factor: int
-    padding: str = "edge"
-
-    @property
-    def period(self) -> int:
-        return self.factor
-
-    def size(self, n: int) -> int:
-        return n * self.factor
-
-    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        outputs = self.factor if n is None else self.size(n)
-        twice = 2 * np.arange(outputs) + 1 - self.factor
-        before = np.floor_divide(twice, 2 * self.factor)
-        after_weight = twice - 2 * self.factor * before
-        nodes = np.stack([before, before + 1], axis=-1)
-        if n is not None:
-            nodes = pad_table(n, 1, 1, self.padding)[nodes + 1]
-        weights = np.stack([2 * self.factor - after_weight, after_weight], axis=-1)
-        return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
-
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1, self.factor), Fraction(1, self.factor) - 1, Fraction(1)
 
 
 @dataclass(frozen=True)
