@@ -207,8 +207,8 @@ def test_other_names_of_groups():
     assert eq.Fibre.quotient("D4", "D2") == eq.Fibre.quotient("4mm", "2mm")
     for wrong, message in (
         (4, 'got 4: write "4"'),
-        ("8", "unknown point group '8' in 2-D; did you mean one of"),
-        ("D8", "unknown point group 'D8' in 2-D; did you mean one of"),
+        ("8", "'8' has turns by 45°, which move nodes of the square grid off it: '4' is what acts on the grid"),
+        ("D8", "'D8' has turns by 45°, which move nodes of the square grid off it: '4mm' is what acts"),
         ("D1", "several orientations in 2-D; say which: m_x"),
         (None, "a point group needs a symbol"),
     ):

@@ -222,6 +222,12 @@ def test_only_plane_groups_have_plane_symbols() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
+        (lambda: parse_point_group("C6", 2), "'C6' has turns by 60°, .* '2' is what acts on the grid"),
+        (lambda: parse_point_group("6mm", 2), "'6mm' has turns by 60°, .* '2mm' is what acts on the grid"),
+        (lambda: parse_point_group("3", 2), "'3' has turns by 120°, .* '1' is what acts on the grid"),
+        (lambda: parse_point_group("C12", 2), "'C12' has turns by 30°, .* '4' is what acts on the grid"),
+        (lambda: parse_point_group("SO(2)", 2), "turns by any angle, .* '4' is what acts on the grid"),
+        (lambda: parse_point_group("O(2)", 2), "turns by any angle, .* '4mm' is what acts on the grid"),
         (lambda: parse_point_group("4nm", 2), r"unknown point group '4nm' in 2-D; did you mean one of 4mm"),
         (lambda: parse_point_group("zzz", 1), r"unknown point group 'zzz' in 1-D; did you mean one of 1, m\?"),
         (lambda: parse_point_group("m", 2), "'m' has several orientations in 2-D; say which: m_x, m_y, m_x-y, m_xy"),

@@ -199,6 +199,32 @@ def point_group_symbol(matrices: Iterable[Matrix]) -> str:
     return _tables(dim)[0][group]
 
 
+_TURNS = re.compile(r"(?:C|D|)([1-9]\d{0,3})m{0,2}")
+
+
+def _check_turns(symbol: str) -> None:
+    """Check that the turns of a group in the plane are among those of the square grid.
+
+    A turn by 2π / k moves every node to a node only if k is 1, 2 or 4. Of the cyclic group of order k, those that do
+    are the cyclic group of order gcd(k, 4); of all turns, the one of order 4.
+
+    Raises:
+        ValueError: if they are not; the message names the largest subgroup that acts on the grid.
+    """
+    continuous = symbol in ("O(2)", "SO(2)")
+    found = _TURNS.fullmatch(symbol)
+    order = 4 if continuous else gcd(int(found[1]), 4) if found else 0
+    if not order or (found and int(found[1]) in (1, 2, 4)):
+        return
+    mirrors = symbol == "O(2)" or symbol.startswith("D") or symbol.endswith("m")
+    kept = ("m_x" if order == 1 else f"{order}mm") if mirrors else str(order)
+    angle = "any angle" if continuous or not found else f"{360 / int(found[1]):g}°"
+    raise ValueError(
+        f"{symbol!r} has turns by {angle}, which move nodes of the square grid off it: {kept!r} is what acts on the "
+        f"grid; how far a network is off under other turns is measured by consistency with transforms.Rotation"
+    )
+
+
 def parse_point_group(symbol: str, dim: int) -> PointGroup:
     """The elements of the point group with an oriented Hermann–Mauguin symbol, sorted.
 
@@ -218,6 +244,8 @@ def parse_point_group(symbol: str, dim: int) -> PointGroup:
     symbol = _SCHOENFLIES.get((dim, symbol), symbol)
     if symbol in groups:
         return groups[symbol]
+    if dim == 2:
+        _check_turns(symbol)
     known = list(dict.fromkeys(names.values()))
     if (dim, symbol) in _NO_STANDARD_SETTING:
         oriented = [name for name in known if re.sub(_SUBSCRIPT, "", name) == symbol]
