@@ -87,9 +87,7 @@ def circular(layer: Layer, upward: bool) -> Layer | None:
 def polyphase(layer: Layer, upward: bool) -> Layer | None:
     """Keep the stride out of a layer and go down by a polyphase layer; come up by its counterpart."""
     if upward and isinstance(layer, Upsample):
-        factors = layer.factor if isinstance(layer.factor, tuple) else (layer.factor,)
-        whole = tuple(factor for factor in factors if isinstance(factor, int))
-        return PolyphaseUpsample(whole if len(whole) > 1 else whole[0]) if whole == factors else None
+        return None if layer.whole is None else PolyphaseUpsample(layer.whole)
     if upward and isinstance(layer, TRANSPOSES) and _maximum(layer.stride) > 1:
         odd = _maximum(layer.kernel) // 2 * 2 + 1
         plain = isinstance(layer, ConvTranspose)

@@ -134,6 +134,14 @@ class Upsample(_Resampled):
         check(self, factor=factors)
         self._check()
 
+    @property
+    def whole(self) -> Ints | None:
+        """The factor, if it is an integer along every axis."""
+        if not isinstance(self.factor, tuple):
+            return None if isinstance(self.factor, Fraction) else self.factor
+        found = tuple(factor for factor in self.factor if not isinstance(factor, Fraction))
+        return found if len(found) == len(self.factor) else None
+
     def windows(self, shape: Shape) -> tuple[Resample, ...]:
         dim = len(per_axis(1, shape, "factor", self))
         given = self.factor if isinstance(self.factor, tuple) else (self.factor,) * dim
