@@ -40,6 +40,8 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     run([*install, wheel], tmp_path)
     assert "invariant under shifts by multiples of 8" in run([equinet, "query", "--model=resnet", "--size=224"], work)
     assert "2Z × 4Z" not in run([equinet, "query", "--call=net.py:net", "--size=8", "--require=Z × Z"], work, 1)
+    page = "from equinet.explore.server import *; print(all((HERE / name).exists() for name, _ in FILES.values()))"
+    assert run([binaries / "python", "-c", page], work).strip() == "True"
     suggested = run([equinet, "suggest", "--model=small_cnn", "--size=8", "--require=Z × Z"], work)
     assert "polyphase sampling" in suggested
     assert "PASSED" in run([equinet, "sweep", "--call=net.py:net", "--size=8", "--trials=2"], work)

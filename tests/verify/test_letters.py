@@ -10,6 +10,7 @@ from matplotlib.image import imread
 import equinet as eq
 from equinet.groups import Isometry
 from equinet.verify.letters import HALF, OUTLINE, add_letter, moved
+from scripts import draw_operations
 
 OPERATIONS = [Isometry(matrix, (0, 0)) for matrix in eq.plane(2).group.point_group]
 
@@ -55,3 +56,11 @@ def test_letters_have_ink() -> None:
         held.seek(0)
         pictures.append(imread(held))
     assert (pictures[0] != pictures[1]).any()
+
+
+def test_the_picture_of_the_point_groups_is_up_to_date() -> None:
+    assert draw_operations.PICTURE.read_text() == draw_operations.draw(), "python -m scripts.draw_operations"
+    assert set(draw_operations.OPERATIONS) == {g.matrix for g in OPERATIONS}
+    rows = draw_operations.draw().split(' font-weight="bold" text-anchor="start"')[1:]
+    blue = [row.count(draw_operations.BLUE) for row in rows]
+    assert blue == [len(eq.SpaceGroup.parse(name, 2).point_group) for name in draw_operations.GROUPS]
