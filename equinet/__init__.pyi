@@ -48,6 +48,7 @@ from equinet.layers import Gated as Gated
 from equinet.layers import Gelu as Gelu
 from equinet.layers import GlobalAvgPool as GlobalAvgPool
 from equinet.layers import GlobalMaxPool as GlobalMaxPool
+from equinet.layers import GridAttention as GridAttention
 from equinet.layers import GroupConv as GroupConv
 from equinet.layers import GroupConvTranspose as GroupConvTranspose
 from equinet.layers import GroupNorm as GroupNorm

@@ -52,6 +52,7 @@ def test_shapes_and_fields_agree(case):
 NOT_ON_THE_PLANE = {
     "Mask": "on an axis without ends a table has no place",
     "Adaptive": "how wide its windows are depends on the size of the map: ask on a torus or a box",
+    "GridAttention": "how far its nodes are apart depends on the size of the map: ask on a torus or a box",
     "Resize": "the factor depends on the size of the map: ask on a torus or a box",
     "between corners": "where the corners are depends on the size of the map: ask on a torus or a box",
 }

@@ -1,5 +1,6 @@
 """Layers: init, apply and a declared symmetry each."""
 
+from equinet.layers.attention import GridAttention as GridAttention
 from equinet.layers.attention import SelfAttention as SelfAttention
 from equinet.layers.attention import SqueezeExcite as SqueezeExcite
 from equinet.layers.attention import WindowedAttention as WindowedAttention

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
 from math import prod
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from equinet.checks import as_flag
 from equinet.groups.fibre import Fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.hyperparameters import check, count, counts, per_axis
 from equinet.layers.local import read_shape
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
+from equinet.symmetry.attended import Attended, Blocks, Spaced
 from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost
-from equinet.symmetry.windows import Blocks
 
 Ints = int | tuple[int, ...]
 
@@ -106,6 +110,7 @@ class _Attention(Layer):
     treats_channels = "by fibre"
 
     heads: int
+    position_bias: bool = False
 
     def _check(self, shape: Shape) -> Shape:
         if len(shape) < 2:
@@ -139,14 +144,15 @@ class _Attention(Layer):
     def channels_read(self, params: Params) -> int | None:
         return params["out"].shape[0]
 
-    def _attend(self, params: Params, x: jax.Array, fibre: int) -> jax.Array:
-        """Attention within the sets of x `[sets, nodes, channels]`."""
+    def _attend(self, params: Params, x: jax.Array, fibre: int, bias: jax.Array | None = None) -> jax.Array:
+        """Attention within sets, `[sets, nodes, channels]`; a bias of the logits is `[heads, nodes, nodes]`."""
         sets, nodes, channels = x.shape
         params = _expanded(params, fibre) if isinstance(fibre, Fibre) else params
         split = _dense(params, "qkv", x).reshape(sets, nodes, 3, self.heads, channels // self.heads)
         query, key, value = split[:, :, 0], split[:, :, 1], split[:, :, 2]
         scale = jnp.asarray((channels // self.heads) ** -0.5, x.dtype)
         logits = jnp.einsum("snhc,smhc->shnm", query * scale, key)
+        logits = logits if bias is None else logits + bias[None].astype(x.dtype)
         weights = jax.nn.softmax(logits if x.dtype.itemsize >= 4 else logits.astype(jnp.float32)).astype(x.dtype)
         mixed = jnp.einsum("shnm,smhc->snhc", weights, value)
         return _dense(params, "out", mixed.reshape(sets, nodes, channels))
@@ -180,58 +186,152 @@ class SelfAttention(_Attention):
         return field.globally()
 
 
-@dataclass(frozen=True)
-class WindowedAttention(_Attention):
-    """Every node attends to the nodes of its block; blocks of `window` nodes tile each axis. No positions.
+class _SetAttention(_Attention):
+    """Attention within sets of nodes that tile the map; a product of sets along each axis."""
 
-    Isometries that map blocks to blocks survive. (Liu et al. 2021, without shifted windows: `Roll` shifts them.)
+    marked = "always"
+    side_by_side: ClassVar[bool] = True
+
+    def _along(self, shape: Shape) -> tuple[Attended, ...]:
+        """The sets along each axis."""
+        raise NotImplementedError
+
+    def _sets(self, given: Ints, shape: Shape, what: str) -> tuple[int, ...]:
+        """How many nodes a set has along each axis.
+
+        Raises:
+            LayerError: if they do not divide the sizes.
+        """
+        counts = per_axis(given, shape, what, self)
+        if any(n is not None and n % count for n, count in zip(shape[:-1], counts, strict=True)):
+            raise LayerError(
+                f"{self}: {what}s of {counts} must divide the sizes; got {shape[:-1]}: "
+                f"pad or crop the map, or use another {what}"
+            )
+        return counts
+
+    def output_shape(self, shape: Shape) -> Shape:
+        along = self._along(self._check(shape))
+        if self.position_bias and isinstance(shape[-1], Fibre):
+            raise LayerError(
+                f"{self}: a bias for each relative position is not the same under operations that move channels; got "
+                f"{shape[-1]}: leave position_bias out, or put a GroupPool before it"
+            )
+        return (*read_shape(self, shape, along), shape[-1])
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        params, state = super().setup(key, shape)
+        if self.position_bias:
+            offsets = prod(2 * one.count - 1 for one in self._along(shape))
+            params["position_bias"] = 0.02 * jax.random.normal(jax.random.fold_in(key, 2), (self.heads, offsets))
+        return params, state
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        counts, sizes = [one.count for one in self._along(x.shape[1:])], x.shape[1:-1]
+        # Each axis is split in two: sets side by side, or sets that take turns.
+        across = [n // count for n, count in zip(sizes, counts, strict=True)]
+        pairs = zip(across, counts, strict=True) if self.side_by_side else zip(counts, across, strict=True)
+        split = [v for pair in pairs for v in pair]
+        first, second = range(1, len(split), 2), range(2, len(split) + 1, 2)
+        order = (0, *first, *second) if self.side_by_side else (0, *second, *first)
+        order = (*order, len(split) + 1)
+        sets = x.reshape(x.shape[0], *split, x.shape[-1]).transpose(order)
+        bias = params["position_bias"][:, _offsets(counts)] if self.position_bias else None
+        mixed = self._attend(params, sets.reshape(-1, prod(counts), x.shape[-1]), context.fibre, bias)
+        back = sorted(range(len(order)), key=order.__getitem__)
+        return mixed.reshape(sets.shape).transpose(back).reshape(x.shape), state
+
+    def symmetry(self, field: Field) -> Field:
+        along = self._along(field.shape)
+        if isinstance(field.fibre, Fibre):
+            return field.rebase().read(along, "taps", crossable=True).mixed("any")
+        crossable = not self.position_bias
+        return field.rebase().read(along, "taps", field.channels, crossable=crossable).pointwise("any")
+
+
+def _offsets(counts: Sequence[int]) -> np.ndarray:
+    """For each two nodes of a set `[nodes, nodes]`, the number of their relative position."""
+    place = np.indices(counts).reshape(len(counts), -1)
+    relative = place[:, None, :] - place[:, :, None] + np.asarray(counts)[:, None, None] - 1
+    return np.asarray(np.ravel_multi_index(tuple(relative), [2 * count - 1 for count in counts]))
+
+
+@dataclass(frozen=True)
+class WindowedAttention(_SetAttention):
+    """Every node attends to the nodes of its block; blocks of `window` nodes tile each axis.
+
+    Isometries that map blocks to blocks survive; with a bias for each relative position only shifts of these do. (Liu
+    et al. 2021, without shifted windows: `Roll` shifts them.)
 
     Args:
         window: side of a block, an int or one per axis; it must divide the sizes.
         heads: number of heads; it must divide the channels, or the copies where operations move channels.
+        position_bias: add to each logit a parameter of the head and of where one node lies relative to the other.
 
     Raises:
-        LayerError: from init and apply, if the windows do not divide the sizes or the heads the channels.
+        LayerError: from init and apply, if the windows do not divide the sizes or the heads the channels, or operations
+            move channels and there is a bias.
     """
-
-    marked = "always"
 
     window: Ints
     heads: int
+    _: KW_ONLY
+    position_bias: bool = False
 
     def __post_init__(self) -> None:
-        check(self, window=counts, heads=count)
+        check(self, window=counts, heads=count, position_bias=as_flag)
 
-    def _windows(self, shape: Shape) -> tuple[int, ...]:
-        windows = per_axis(self.window, shape, "window", self)
-        if any(n is not None and n % w for n, w in zip(shape[:-1], windows, strict=True)):
-            raise LayerError(
-                f"{self}: windows of {windows} must divide the sizes; got {shape[:-1]}: "
-                f"pad or crop the map, or use another window"
-            )
-        return windows
-
-    def output_shape(self, shape: Shape) -> Shape:
-        windows = self._windows(self._check(shape))
-        return (*read_shape(self, shape, [Blocks(window) for window in windows]), shape[-1])
-
-    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        windows = self._windows(x.shape[1:])
-        dim, sizes = len(windows), x.shape[1:-1]
-        split = [v for n, w in zip(sizes, windows, strict=True) for v in (n // w, w)]
-        order = (0, *range(1, 2 * dim, 2), *range(2, 2 * dim + 1, 2), 2 * dim + 1)
-        blocks = x.reshape(x.shape[0], *split, x.shape[-1]).transpose(order)
-        mixed = self._attend(params, blocks.reshape(-1, prod(windows), x.shape[-1]), context.fibre)
-        mixed = mixed.reshape(blocks.shape)
-        back = sorted(range(len(order)), key=order.__getitem__)
-        return mixed.transpose(back).reshape(x.shape), state
-
-    def symmetry(self, field: Field) -> Field:
-        blocks = [Blocks(window) for window in self._windows(field.shape)]
-        if isinstance(field.fibre, Fibre):
-            return field.rebase().read(blocks, "taps", crossable=True).mixed("any")
-        return field.rebase().read(blocks, "taps", field.channels, crossable=True).pointwise("any")
+    def _along(self, shape: Shape) -> tuple[Blocks, ...]:
+        return tuple(Blocks(window, self.position_bias) for window in self._sets(self.window, shape, "window"))
 
     def reason(self, before: Field, lost: Lost) -> str:
-        del before, lost
-        return f"windows of {self.window} lie at fixed places"
+        del before
+        told = "; biases tell positions in them apart" if self.position_bias and "operations" in lost else ""
+        return f"windows of {self.window} lie at fixed places{told}"
+
+
+@dataclass(frozen=True)
+class GridAttention(_SetAttention):
+    """Every node attends to the nodes of a grid of `grid` nodes along each axis, which are as far apart as possible.
+
+    The map is split into blocks, `grid` along each axis, and the nodes at the same place of every block attend to each
+    other. Without a bias every isometry of a torus survives: which nodes are n / grid apart depends on no origin.
+    (Tu et al. 2022, MaxViT.)
+
+    Args:
+        grid: nodes along a side, an int or one per axis; it must divide the sizes.
+        heads, position_bias: as for `WindowedAttention`.
+
+    Raises:
+        LayerError: as for `WindowedAttention`, and on an infinite axis, where the distance means nothing.
+
+    >>> import equinet as eq
+    >>> print(eq.certify(GridAttention(2, 1), eq.torus(8), channels=2).strict)
+    Z ⋊ m (index 1)
+    >>> print(eq.certify(GridAttention(2, 1, position_bias=True), eq.torus(8), channels=2).strict)
+    trivial
+    """
+
+    side_by_side = False
+
+    grid: Ints
+    heads: int
+    _: KW_ONLY
+    position_bias: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, grid=counts, heads=count, position_bias=as_flag)
+
+    def _along(self, shape: Shape) -> tuple[Spaced, ...]:
+        sides = self._sets(self.grid, shape, "grid")
+        if None in shape[:-1]:
+            raise LayerError(
+                f"{self}: how far its nodes are apart depends on the size of the map: ask on a torus or a box, or use "
+                f"WindowedAttention"
+            )
+        return tuple(Spaced(side, self.position_bias) for side in sides)
+
+    def reason(self, before: Field, lost: Lost) -> str:
+        del before
+        told = "biases tell positions in a grid apart" if self.position_bias and lost else ""
+        return told

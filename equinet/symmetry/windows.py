@@ -347,40 +347,6 @@ class Shuffle(Reading):
 
 
 @dataclass(frozen=True)
-class Blocks(Reading):
-    """Output i reads its own node and the nodes of its block of `window`, in no order (window attention)."""
-
-    window: int
-
-    def size(self, n: int) -> int:
-        return n
-
-    @property
-    def advance(self) -> int:
-        return self.window
-
-    @property
-    def reads(self) -> int:
-        return self.window
-
-    @property
-    def period(self) -> int:
-        return self.window
-
-    def table(self, n: int | None) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        outputs = np.arange(self.window if n is None else n)
-        block = (outputs // self.window * self.window)[:, None] + np.arange(self.window)
-        own = np.tile(outputs[:, None], (1, self.window))
-        nodes = np.stack([own, block], axis=1)
-        weights = np.ones_like(nodes)
-        weights[:, 0, 1:] = 0
-        return nodes, weights, np.zeros_like(nodes)
-
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1), Fraction(1 - self.window), Fraction(self.window - 1)
-
-
-@dataclass(frozen=True)
 class Extend(Reading):
     """Padding and cropping: `lo` nodes before and `hi` after, negative to remove; modes as in `pad_table`."""
 
