@@ -91,6 +91,7 @@ from equinet.layers import WindowedAttention as WindowedAttention
 from equinet.layers.export import export as export
 from equinet.symmetry.certificate import Certificate as Certificate
 from equinet.symmetry.certificate import LedgerRow as LedgerRow
+from equinet.symmetry.real import RealCertificate as RealCertificate
 from equinet.verify import Discovered as Discovered
 from equinet.verify import Report as Report
 from equinet.verify import assert_equivariant as assert_equivariant
@@ -98,3 +99,9 @@ from equinet.verify import discover as discover
 from equinet.verify import verify as verify
 
 __version__: str
+from equinet.layers import AliasFree as AliasFree
+from equinet.layers import IdealDownsample as IdealDownsample
+from equinet.layers import IdealUpsample as IdealUpsample
+from equinet.layers import Lowpass as Lowpass
+from equinet.layers import Polynomial as Polynomial
+from equinet.layers import SpectralConv as SpectralConv

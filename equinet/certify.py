@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Literal, overload
 
-from equinet.checks import as_kind
+from equinet.checks import as_choice, as_kind
 from equinet.groups.domain import Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels
 from equinet.layers.base import Bound, Layer, LayerError, Params, State
@@ -14,10 +15,30 @@ from equinet.layers.combination import step
 from equinet.layers.combine import in_a_row
 from equinet.layers.fibres import AsFibre
 from equinet.symmetry.certificate import Certificate
-from equinet.symmetry.field import Field
+from equinet.symmetry.continuous import Bands
+from equinet.symmetry.field import Field, changed
+from equinet.symmetry.real import RealCertificate, real_domain
 
 
-def certify(net: Layer | Bound, domain: Domain, channels: int | None = None) -> Certificate:
+@overload
+def certify(
+    net: Layer | Bound, domain: Domain, channels: int | None = None, *, translations: Literal["nodes"] = "nodes"
+) -> Certificate: ...
+
+
+@overload
+def certify(
+    net: Layer | Bound, domain: Domain, channels: int | None = None, *, translations: Literal["real"]
+) -> RealCertificate: ...
+
+
+def certify(
+    net: Layer | Bound,
+    domain: Domain,
+    channels: int | None = None,
+    *,
+    translations: Literal["nodes", "real"] = "nodes",
+) -> Certificate:
     """The exact symmetry of a network on a domain, composed from what its layers declare.
 
     Args:
@@ -25,11 +46,13 @@ def certify(net: Layer | Bound, domain: Domain, channels: int | None = None) -> 
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)` or a `Domain` of mixed axes.
         channels: of the input; a `Fibre` if point operations act on them (the network then starts with an `AsFibre`).
             Not needed if the network has its variables, which tell it.
+        translations: "nodes" asks about shifts by whole numbers of nodes, "real" about all of them: of inputs on a
+            torus that have no frequency at or above half a turn a node (for odd sizes, all inputs).
 
     Raises:
         TypeError: if net is no layer or domain is no `Domain`.
         LayerError: if the network cannot run on such an input, naming the layer.
-        ValueError: if the domain is too large for its nodes to be listed.
+        ValueError: if the domain is too large for its nodes to be listed, or has no real shifts to ask about.
 
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(8, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
@@ -40,8 +63,12 @@ def certify(net: Layer | Bound, domain: Domain, channels: int | None = None) -> 
     True
     >>> certify(net.bind(net.init(0, (8, 8, 3))), eq.torus(8, 8)).channels
     3
+    >>> net = eq.Sequential(eq.Conv(8, 3, padding="circular"), eq.AliasFree(eq.Relu()), eq.IdealDownsample(2))
+    >>> print(certify(net, eq.torus(8, 8), channels=1, translations="real").strict)
+    ½Z × ½Z (p1)
     """
     as_domain(domain, "certify")
+    as_choice(translations, ("nodes", "real"), "certify: translations")
     layer = layer_of(net, "certify")
     try:
         channels = as_channels(channels, "certify", network=net, sizes=domain.sizes)
@@ -54,8 +81,11 @@ def certify(net: Layer | Bound, domain: Domain, channels: int | None = None) -> 
         )
     start = Field.input(domain, channels)
     layer.output_shape(start.shape)
+    if translations == "real":
+        start = changed(start, bands=Bands.input(real_domain(domain)))
     field = layer.conform(start, layer.symmetry(start)) if layer.children else step("0", layer, start)
-    return Certificate(domain, channels, field, partial(_stages, domain, channels))
+    kind = RealCertificate if translations == "real" else Certificate
+    return kind(domain, channels, field, partial(_stages, domain, channels))
 
 
 def layer_of(net: Layer | Bound, asker: str) -> Layer:

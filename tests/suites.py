@@ -61,6 +61,7 @@ SAMPLED = {
     "test_ties.py::test_programs_are_asked_as_networks_are": 5,
     "test_ties.py::test_without_asking_for_ties_a_claim_is_wrong": 2,
     "test_tightness.py::test_the_certificate_is_what_brute_force_finds": 2,
+    "test_real_shifts.py::test_random_stacks": 3,
     "test_transposes.py::test_every_derivative_is_that_of_the_plain_layer": 4,
     "verify/test_cosets.py::test_shifts_only_asks_of_translations_whatever_the_mode": 2,
     "verify/test_cosets.py::test_verdict_by_cosets_is_the_verdict_of_the_sweep": 3,
@@ -81,7 +82,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         *("advise", "groups", "infer", "interop", "layers", "models", "verify", "test_adaptive_soundness.py"),
         *("test_cases.py", "test_declare.py", "test_export.py", "test_group_conv.py", "test_group_soundness.py"),
         *("test_phases.py", "test_plane.py", "test_soundness.py", "test_ties.py", "test_tightness.py"),
-        "test_transposes.py",
+        *("test_real_shifts.py", "test_transposes.py"),
     ),
     "pages": (
         "test_docs.py",

@@ -10,6 +10,7 @@ from math import lcm
 from equinet.advise.edits import pooled, rewrite, unplaced
 from equinet.advise.require import Requirement
 from equinet.certify import certify
+from equinet.groups import SpaceGroup
 from equinet.groups.domain import plane
 from equinet.layers import Layer, LayerError
 
@@ -46,7 +47,7 @@ def period(net: Layer, channels: int, requirement: Requirement) -> Period | None
     lattices = [requirement.named.lattice]
     for row in certificate.ledger:
         steps += [Fraction(span.stride).numerator for span in row.spans]
-        lattices += [row.strict.lattice, row.orbit.lattice]
+        lattices += [group.lattice for group in (row.strict, row.orbit) if isinstance(group, SpaceGroup)]
     steps += [next(v for v in row if v) for lattice in lattices for row in lattice.basis]
     return Period(lcm(*steps), requirement.met(certificate))
 

@@ -12,7 +12,7 @@ from equinet.checks import as_integer, as_integers, as_items, as_kind
 from equinet.groups.isometry import Isometry, Matrix, Shift, Vector, axis_images
 from equinet.groups.lattice import Lattice
 from equinet.groups.space_group import SpaceGroup
-from equinet.groups.symbols.text import read_parts, write_group
+from equinet.groups.symbols.text import read_parts, write_group, write_translations
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,6 +108,11 @@ class RealGroup:
     def translations(self) -> RealGroup:
         """The translations alone."""
         return RealGroup(SpaceGroup.of_translations(self.fine.lattice, self.fine.periods), self.denominator, self.real)
+
+    @property
+    def translations_text(self) -> str:
+        """The translations as text, such as `½Z × R`."""
+        return write_translations(self.fine.lattice, self.denominator, self.real)
 
     @property
     def basis(self) -> tuple[Shift, ...]:

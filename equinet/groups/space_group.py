@@ -173,6 +173,11 @@ class SpaceGroup:
         return self.lattice
 
     @property
+    def translations_text(self) -> str:
+        """The translations as text, such as `2Z × Z`."""
+        return str(self.lattice)
+
+    @property
     def point_group(self) -> tuple[Matrix, ...]:
         """The point operations that occur, sorted."""
         return tuple(matrix for matrix, _ in self.operations)

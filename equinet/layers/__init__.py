@@ -23,6 +23,11 @@ from equinet.layers.fibres import Gated as Gated
 from equinet.layers.fibres import GroupPool as GroupPool
 from equinet.layers.fibres import NormRelu as NormRelu
 from equinet.layers.fibres import Restrict as Restrict
+from equinet.layers.fourier import AliasFree as AliasFree
+from equinet.layers.fourier import IdealDownsample as IdealDownsample
+from equinet.layers.fourier import IdealUpsample as IdealUpsample
+from equinet.layers.fourier import Lowpass as Lowpass
+from equinet.layers.fourier import SpectralConv as SpectralConv
 from equinet.layers.group_conv import GroupConv as GroupConv
 from equinet.layers.group_conv import GroupConvTranspose as GroupConvTranspose
 from equinet.layers.mask import Mask as Mask
@@ -36,6 +41,7 @@ from equinet.layers.pointwise import Gelu as Gelu
 from equinet.layers.pointwise import Identity as Identity
 from equinet.layers.pointwise import LeakyRelu as LeakyRelu
 from equinet.layers.pointwise import Pointwise as Pointwise
+from equinet.layers.pointwise import Polynomial as Polynomial
 from equinet.layers.pointwise import Relu as Relu
 from equinet.layers.pointwise import Sigmoid as Sigmoid
 from equinet.layers.pointwise import Silu as Silu

@@ -157,7 +157,7 @@ class GroupPool(Layer):
         return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits.max() + 1)]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("any", orbit_count(field.fibre))
+        return field.mixed("affine" if self.kind == "mean" else "any", orbit_count(field.fibre))
 
 
 def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
@@ -222,7 +222,7 @@ class CosetPool(Layer):
 
     def symmetry(self, field: Field) -> Field:
         copies, target = self._target(field.fibre)
-        return field.mixed("any", Fibre(((copies, target),)))
+        return field.mixed("affine" if self.kind == "mean" else "any", Fibre(((copies, target),)))
 
 
 @dataclass(frozen=True)
@@ -272,7 +272,8 @@ class Restrict(Layer):
         if order == tuple(range(len(order))):
             return made
         # Channels that were nodes before are not where a matching layer would look for them.
-        return changed(made, deferred=replace(made.deferred, unmixed=False), unfolded=None, trial=made.trial)
+        apart = replace(made.deferred, unmixed=False)
+        return changed(made, deferred=apart, unfolded=None, trial=made.trial, bands=made.bands)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost

@@ -146,7 +146,7 @@ class LayerNorm(_Scaled):
 
     def symmetry(self, field: Field) -> Field:
         if self.axes == "all":
-            return field.normalised() if field.channels == 1 else field.globally()
+            return field.normalised() if field.channels == 1 else field.standardised()
         return field.mixed("any")
 
 
@@ -188,7 +188,7 @@ class GroupNorm(_Scaled):
         return _affine(params, normal.reshape(x.shape), x.shape[-1], x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.normalised() if self.groups == field.channels else field.globally()
+        return field.normalised() if self.groups == field.channels else field.standardised()
 
 
 @dataclass(frozen=True)

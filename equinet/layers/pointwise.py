@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
+from math import factorial, pi, sqrt
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from equinet.checks import as_flag, is_function, shown
 from equinet.groups.fibre import Fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
-from equinet.layers.hyperparameters import check, fraction, number
+from equinet.layers.hyperparameters import check, count, fraction, number
 from equinet.layers.orbits import orbit_count, spread
 from equinet.symmetry.field import Field
 
@@ -27,7 +29,7 @@ def check_signs(layer: Layer, shape: Shape, instead: str) -> None:
         raise LayerError(f"{layer} treats x and −x differently, and operations change signs in {fibre}: use {instead}")
 
 
-class _Elementwise(Layer):
+class Elementwise(Layer):
     """A fixed function of one number; `_monotone` if it never decreases (maxima then pass through it), `_odd` if
     f(−x) = −f(x) (it then commutes with changes of sign)."""
 
@@ -52,7 +54,7 @@ class _Elementwise(Layer):
 
 
 @dataclass(frozen=True)
-class Relu(_Elementwise):
+class Relu(Elementwise):
     """max(x, 0)."""
 
     _monotone = True
@@ -62,7 +64,7 @@ class Relu(_Elementwise):
 
 
 @dataclass(frozen=True)
-class LeakyRelu(_Elementwise):
+class LeakyRelu(Elementwise):
     """x where positive, `slope`·x elsewhere (0 ≤ slope).
 
     Raises:
@@ -81,7 +83,7 @@ class LeakyRelu(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Elu(_Elementwise):
+class Elu(Elementwise):
     """x where positive, eˣ − 1 elsewhere."""
 
     _monotone = True
@@ -91,7 +93,7 @@ class Elu(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Softplus(_Elementwise):
+class Softplus(Elementwise):
     """log(1 + eˣ)."""
 
     _monotone = True
@@ -101,7 +103,7 @@ class Softplus(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Sigmoid(_Elementwise):
+class Sigmoid(Elementwise):
     """1 / (1 + e⁻ˣ)."""
 
     _monotone = True
@@ -111,7 +113,7 @@ class Sigmoid(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Tanh(_Elementwise):
+class Tanh(Elementwise):
     """tanh x, an odd function."""
 
     _monotone = True
@@ -122,7 +124,7 @@ class Tanh(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Gelu(_Elementwise):
+class Gelu(Elementwise):
     """x Φ(x), Φ the normal distribution function (its tanh approximation; Hendrycks and Gimpel 2016)."""
 
     def _call(self, x: jax.Array) -> jax.Array:
@@ -130,7 +132,7 @@ class Gelu(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Silu(_Elementwise):
+class Silu(Elementwise):
     """x / (1 + e⁻ˣ)."""
 
     def _call(self, x: jax.Array) -> jax.Array:
@@ -138,7 +140,7 @@ class Silu(_Elementwise):
 
 
 @dataclass(frozen=True)
-class Pointwise(_Elementwise):
+class Pointwise(Elementwise):
     """Any function that applies the same scalar function to every element of an array.
 
     Args:
@@ -173,6 +175,63 @@ class Pointwise(_Elementwise):
 
     def __str__(self) -> str:
         return f"Pointwise({getattr(self.fn, '__name__', 'function')})"
+
+
+@dataclass(frozen=True)
+class Polynomial(Elementwise):
+    """`y = Σ_k c_k x^k` up to a degree p, with coefficients per channel (per orbit, where operations move channels).
+
+    They start as those of the polynomial that is nearest to relu on a normal distribution. If x has no frequency above
+    K, y has none above p·K: with few frequencies, or after `IdealUpsample`, it keeps all real shifts.
+
+    Args:
+        degree: p.
+
+    Raises:
+        ValueError: unless p is an integer from 1 to 16.
+    """
+
+    degree: int
+    treats_channels = "by fibre"
+
+    def __post_init__(self) -> None:
+        check(self, degree=count)
+        if self.degree > len(_HERMITE_OF_RELU) - 1:
+            raise LayerError(f"{self}: degrees go up to {len(_HERMITE_OF_RELU) - 1}: put several in a row")
+
+    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+        del key
+        powers = np.polynomial.hermite_e.herme2poly(_HERMITE_OF_RELU[: self.degree + 1])
+        wide = np.zeros(self.degree + 1)
+        wide[: len(powers)] = powers
+        return {"coefficients": jnp.tile(jnp.asarray(wide, float)[:, None], orbit_count(shape[-1]))}, {}
+
+    def channels_read(self, params: Params) -> int | None:
+        return params["coefficients"].shape[1]
+
+    def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
+        wide = spread(params["coefficients"].astype(x.dtype), context.fibre)
+        *others, last = wide.reshape(-1, *(1,) * (x.ndim - 1), x.shape[-1])
+        y = jnp.broadcast_to(last, x.shape)
+        for coefficient in reversed(others):
+            y = y * x + coefficient
+        return y, state
+
+    def symmetry(self, field: Field) -> Field:
+        return field.pointwise("affine" if self.degree == 1 else "any", degree=self.degree)
+
+
+def _hermite_of_relu(degree: int) -> np.ndarray:
+    """Relu in the Hermite polynomials He_k, which are orthogonal for the normal distribution of density φ.
+
+    The coefficients are `E[relu He_k] / k!`, where `E[relu He_k] = E[relu⁽ᵏ⁾] = He_{k−2}(0) φ(0)` from k = 2 on.
+    """
+    density = 1 / sqrt(2 * pi)
+    at_zero = [np.polynomial.hermite_e.hermeval(0.0, [0.0] * k + [1.0]) for k in range(degree - 1)]
+    return np.asarray([density, 0.5, *(density * at / factorial(k) for k, at in enumerate(at_zero, start=2))])
+
+
+_HERMITE_OF_RELU = _hermite_of_relu(16)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from equinet.checks import as_target
-from equinet.groups import Isometry, SpaceGroup
+from equinet.groups import Isometry, RealGroup, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.symbols.point import point_group_symbol
 from equinet.symmetry import report
@@ -41,9 +41,9 @@ class LedgerRow:
     grid: Domain
     channels: int
     spans: tuple[Span, ...]
-    strict: SpaceGroup
-    orbit: SpaceGroup
-    invariance: SpaceGroup
+    strict: SpaceGroup | RealGroup
+    orbit: SpaceGroup | RealGroup
+    invariance: SpaceGroup | RealGroup
     lost: str
     reason: str
 
@@ -188,37 +188,58 @@ def _interior(span: Span, size: int | None, outputs: int | None) -> tuple[int, i
 
 def _ledger_row(row: Row) -> LedgerRow:
     before, after = row.before.strict.source, row.after.strict.source
-    orbit_before, orbit = row.before.orbit, row.after.orbit
-    changes = _changes(before, after)
-    if orbit != after and orbit != orbit_before:
-        changes += [f"orbit {change}" for change in _changes(orbit_before, orbit)]
-    lost = "; ".join(changes)
+    return ledger_row(row, (before, row.before.orbit), (after, row.after.orbit, row.after.invariance))
+
+
+def ledger_row(
+    row: Row,
+    before: tuple[SpaceGroup | RealGroup, SpaceGroup | RealGroup],
+    after: tuple[SpaceGroup | RealGroup, SpaceGroup | RealGroup, SpaceGroup | RealGroup],
+    why: str = "",
+) -> LedgerRow:
+    """The row of a certificate.
+
+    Args:
+        before: the groups strict and orbit before the layer.
+        after: the groups strict, orbit and invariance after it.
+        why: another reason than the layer's own.
+    """
+    changes = _changes(before[0], after[0])
+    if after[1] != after[0] and after[1] != before[1]:
+        changes += [f"orbit {change}" for change in _changes(before[1], after[1])]
     which = {
-        "translations": not before.lattice <= after.lattice,
-        "operations": not set(before.point_group) <= set(after.point_group),
+        "translations": not _shifts_of(before[0]) <= _shifts_of(after[0]),
+        "operations": not set(before[0].point_group) <= set(after[0].point_group),
     }
-    nothing_lost = before <= after and orbit_before <= orbit
+    nothing_lost = before[0] <= after[0] and before[1] <= after[1]
+    own = "" if nothing_lost else row.reason(row.before, frozenset(name for name, gone in which.items() if gone))
     return LedgerRow(
         row.path,
         str(row.layer),
         row.after.grid,
         row.after.fibre,
         row.after.trace.spans,
-        after,
-        orbit,
-        row.after.invariance,
-        lost,
-        "" if nothing_lost else row.reason(row.before, frozenset(name for name, gone in which.items() if gone)),
+        *after,
+        "; ".join(changes),
+        "; ".join(filter(None, (why, own))),
     )
 
 
-def _changes(before: SpaceGroup, after: SpaceGroup) -> list[str]:
+def _shifts_of(group: SpaceGroup | RealGroup) -> SpaceGroup | RealGroup:
+    """The translations alone."""
+    if isinstance(group, RealGroup):
+        return group.translations
+    return SpaceGroup.of_translations(group.lattice, group.periods)
+
+
+def _changes(before: SpaceGroup | RealGroup, after: SpaceGroup | RealGroup) -> list[str]:
     if before == after:
         return []
     changes = []
-    if before.lattice != after.lattice:
-        gained = before.lattice <= after.lattice
-        old, new = (_translations(group) for group in (before, after))
+    shifts = _shifts_of(before), _shifts_of(after)
+    if shifts[0] != shifts[1]:
+        gained = shifts[0] <= shifts[1]
+        old, new = map(_translations, shifts)
         changes.append(f"{'regains' if gained else 'translations'} {new if gained else f'{old} → {new}'}")
     if before.point_group != after.point_group:
         old, new = point_group_symbol(before.point_group), point_group_symbol(after.point_group)
@@ -227,5 +248,5 @@ def _changes(before: SpaceGroup, after: SpaceGroup) -> list[str]:
     return changes or ["other centres of its point operations"]
 
 
-def _translations(group: SpaceGroup) -> str:
-    return "none" if group.lattice == group.periods else str(group.lattice)
+def _translations(shifts: SpaceGroup | RealGroup) -> str:
+    return "none" if shifts.is_trivial else shifts.translations_text

@@ -17,6 +17,7 @@ from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.fibre import Fibre, agree
 from equinet.groups.relation import Relation
+from equinet.symmetry.continuous import UNKNOWN, Bands
 from equinet.symmetry.deferred import Deferred, Pointwise
 from equinet.symmetry.lines import Line, reading_line
 from equinet.symmetry.polyphase import Phase, polyphase_action, put_back, same_phases, strict_action
@@ -46,6 +47,7 @@ class Field:
         raw: whether this is the network's input; only an `AsFibre` sees more of it than the number of channels.
         trial: how the value varies with the input and the weights; None if this is not known.
         unfolded: after space to depth by a factor, that factor and this value on the grid before it.
+        bands: which real shifts it keeps, where that is asked.
         parts: two values of which this one is a sum or a concatenation, up to an affine function of each node.
     """
 
@@ -59,6 +61,7 @@ class Field:
     raw: bool = False
     trial: Trial | None = field(default=None, repr=False)
     unfolded: tuple[tuple[int, ...], Field] | None = field(default=None, repr=False)
+    bands: Bands = UNKNOWN
     parts: tuple[Field, Field] | None = field(default=None, repr=False)
 
     @staticmethod
@@ -81,7 +84,7 @@ class Field:
         if len(keys) == len(base.operations):
             return self
         fewer = self.deferred.over(base.only(keys))
-        return changed(self, deferred=fewer, unfolded=None, parts=None, trial=self.trial)
+        return changed(self, deferred=fewer, unfolded=None, parts=None, trial=self.trial, bands=self.bands)
 
     def unmoved(self) -> Field:
         """The same field under the operations that move no channel; from here on channels are numbers."""
@@ -91,7 +94,7 @@ class Field:
         if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
             more = kept.deferred.over(same_moves(self.source).then(kept.deferred.base))
-            kept = changed(kept, deferred=more, parts=None, trial=self.trial)
+            kept = changed(kept, deferred=more, parts=None, trial=self.trial, bands=self.bands)
         return changed(kept, fibre=int(self.fibre))
 
     def typed(self, fibre: int) -> Field:
@@ -177,61 +180,66 @@ class Field:
 
     def rebase(self) -> Field:
         """The same field with this value as the base."""
-        return changed(self, deferred=self.deferred.as_base(), trial=self.trial)
+        return changed(self, deferred=self.deferred.as_base(), trial=self.trial, bands=self.bands)
 
-    def based(self, action: Relation, grid: Domain | None = None) -> Field:
+    def based(self, action: Relation, grid: Domain | None = None, bands: Bands = UNKNOWN) -> Field:
         """This value as a base that moves by the given action; on another grid, if one is given."""
         grid = self.grid if grid is None else grid
-        return changed(self, grid=grid, deferred=Deferred.at(action, grid), unfolded=None, parts=None)
+        return changed(self, grid=grid, deferred=Deferred.at(action, grid), unfolded=None, parts=None, bands=bands)
 
     def rename_constants(self) -> Field:
         """The same field with its constants renamed, so that a zero filled in later is not taken for one of them."""
-        return changed(self, deferred=self.deferred.rename_constants(), unfolded=None)
+        return changed(self, deferred=self.deferred.rename_constants(), unfolded=None, bands=self.bands)
 
-    def pointwise(self, kind: Pointwise = "any", channels: int | None = None) -> Field:
+    def pointwise(self, kind: Pointwise = "any", channels: int | None = None, degree: int | None = None) -> Field:
         """Apply one function to every node.
 
         Args:
             kind: "linear" in the value (zeros stay zeros), "affine" (a bias, frozen batch statistics, a 1×1
                 convolution), "monotone" and the same for every channel (relu), or "any".
             channels: the new number of channels, if the function mixes them (freely: no operation may move one).
+            degree: of the polynomial, if it is one.
         """
         if channels is not None:
-            return self.unmoved()._pointwise(kind, channels)
-        return self._pointwise(kind, None)
+            return self.unmoved()._pointwise(kind, channels, degree)
+        return self._pointwise(kind, None, degree)
 
     def mixed(self, kind: Literal["affine", "any"] = "any", fibre: int | None = None) -> Field:
         """Apply a function to every node that mixes its channels and commutes with all that moves them."""
-        return self._pointwise(kind, self.fibre if fibre is None else fibre)
+        return self._pointwise(kind, self.fibre if fibre is None else fibre, None)
 
-    def _pointwise(self, kind: Pointwise, channels: int | None) -> Field:
+    def _pointwise(self, kind: Pointwise, channels: int | None, degree: int | None) -> Field:
         affine, mixes = kind in ("linear", "affine"), channels is not None
         unfolded = None
         if self.unfolded is not None and not affine and not mixes:
             factor, value = self.unfolded
-            unfolded = factor, value.pointwise(kind)
+            unfolded = factor, value.pointwise(kind, degree=degree)
         return changed(
             self,
             deferred=self.deferred.pointwise(kind, mixes),
             unfolded=unfolded,
             parts=self.parts if affine else None,
+            bands=self.bands.function(1 if affine else degree),
             fibre=self.fibre if channels is None else channels,
         )
 
     def globally(self) -> Field:
-        """Apply a function of each node and of all nodes in no order (statistics over space, attention)."""
-        return changed(self.rebase().with_spans(everything(self.trace.spans)), unfolded=None).pointwise("any")
+        """Apply a function of each node and of all nodes in no order (attention)."""
+        value = changed(self.rebase().with_spans(everything(self.trace.spans)), unfolded=None)
+        return changed(value.pointwise("any"), bands=self.bands.on_nodes)
+
+    def standardised(self) -> Field:
+        """Apply an affine function whose coefficients depend on means and mean squares over all nodes."""
+        return changed(self.globally(), bands=self.bands.scaled(2))
 
     def normalised(self) -> Field:
-        """Take the mean over all nodes from each channel, and divide by a function of all nodes.
+        """Take the mean over all nodes from each channel, and divide by a function of the mean square.
 
         The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
         """
-        value = self.globally()
-        if isinstance(self.fibre, Fibre):
-            return value
-        balanced = updated(value.deferred.as_base(), balanced=True)
-        return changed(value, deferred=balanced, trial=value.trial)
+        value = self.standardised()
+        balanced = updated(value.deferred.as_base(), balanced=not isinstance(self.fibre, Fibre))
+        return changed(value, deferred=balanced, trial=value.trial, bands=value.bands)
 
     def scaled(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
@@ -243,7 +251,7 @@ class Field:
             if self.variables:
                 return self.globally()
             base = base.restrict(averages.source)
-        scaled = changed(self, deferred=updated(self.deferred.over(base), balanced=False))
+        scaled = changed(self, deferred=updated(self.deferred.over(base), balanced=False), bands=self.bands.scaled(1))
         return scaled.with_spans(everything(self.trace.spans)).pointwise("affine")
 
     def read(
@@ -259,7 +267,8 @@ class Field:
         if channels is not None and isinstance(self.fibre, Fibre):
             return self.unmoved().read(readings, reduce, channels, crossable=crossable)
         grid, lines = self.moved_grid(readings), self._lines(readings, reduce, crossable)
-        value = self._through(readings, grid, self.deferred.read(lines, grid.wrapped))
+        degree = None if reduce == "max" else 1
+        value = self._through(readings, grid, self.deferred.read(lines, grid.wrapped), degree)
         if channels is None:
             return value
         return value.pointwise("affine", channels) if reduce == "taps" else changed(value, fibre=channels)
@@ -271,10 +280,11 @@ class Field:
             for reading, axis in zip(readings, self.grid.wrapped.axes, strict=True)
         )
 
-    def _through(self, readings: Sequence[Reading], grid: Domain, deferred: Deferred) -> Field:
-        """The value of a window system, given its grid and how it moves."""
+    def _through(self, readings: Sequence[Reading], grid: Domain, deferred: Deferred, degree: int | None) -> Field:
+        """The value of a window system, given its grid, how it moves, and the degree of what is made of a window."""
+        bands = self.bands.read(readings, degree)
         spans = self._reached(reading.reach(n) for reading, n in zip(readings, self.grid.sizes, strict=True))
-        return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None).with_spans(spans)
+        return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None, bands=bands).with_spans(spans)
 
     def _reached(self, reaches: Iterable[Reach]) -> tuple[Span, ...]:
         """Receptive fields of a value that reads this one so, along each axis."""
@@ -289,7 +299,7 @@ class Field:
         value, grid = self.under(fibre.group), self.moved_grid(readings)
         inner, lines = value.deferred.read_taps(self._lines(readings, "sum"))
         action = tap_action(inner.base, lines, inner.base_grid, grid.wrapped)
-        return changed(value._through(readings, grid, Deferred.at(action, grid)), fibre=fibre)
+        return changed(value._through(readings, grid, Deferred.at(action, grid), 1), fibre=fibre)
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
@@ -303,25 +313,25 @@ class Field:
         """Global pooling: the average or the maximum over all nodes."""
         if self.parts is not None and not maximum:
             one, other = (part.collapse(maximum=False) for part in self.parts)
-            return one.joined(other, self.fibre)._in_place_of(self)
+            return changed(one.joined(other, self.fibre)._in_place_of(self), bands=self.bands.pool(maximum=False))
         total = self.deferred.collapsed(maximum=maximum)
         if total is None:
             still = Field.input(self.source, self.input_fibre).unmoved()
-            return self.based(still.action, self.source)._without_axes()
-        return changed(self, deferred=total)._without_axes()
+            return self.based(still.action, self.source)._without_axes(self.bands.pool(maximum=maximum))
+        return changed(self, deferred=total)._without_axes(self.bands.pool(maximum=maximum))
 
-    def _without_axes(self, channels: int | None = None) -> Field:
-        value = self.based(self.action.forget_target(), Domain(())).with_spans(everything(self.trace.spans))
+    def _without_axes(self, bands: Bands, channels: int | None = None) -> Field:
+        value = self.based(self.action.forget_target(), Domain(()), bands).with_spans(everything(self.trace.spans))
         return value if channels is None else changed(value, fibre=channels)
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
         still = SpaceGroup.trivial(self.grid.dim, self.grid.wrapped.periods)
-        return self.based(self.action.restrict_target(still))
+        return self.based(self.action.restrict_target(still), bands=self.bands.at_rest)
 
     def flatten(self, channels: int | None) -> Field:
         """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
-        return self.unmoved().fix_positions()._without_axes(channels)
+        return self.unmoved().fix_positions()._without_axes(self.bands.flattened, channels)
 
     def joined(
         self,
@@ -346,14 +356,15 @@ class Field:
         action = same_phases(one.action & two.action, chosen)
         spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
         join = changed(one, fibre=fibre, parts=None).with_spans(spans)
+        bands = self.bands.joined(other.bands, product=not linear)
         stays_affine = linear and not chosen
         if not stays_affine:
-            return join.based(action)
+            return join.based(action, bands=bands)
         deferred = one.deferred.joined(two.deferred)
         # The windows of both, matched as one, keep what each of them keeps; if not, the intersection stands.
         if deferred is not None and deferred.action & action == action:
-            return changed(join, deferred=deferred, unfolded=None)
-        return changed(join.based(action), parts=(one.with_rows(()), two.with_rows(())))
+            return changed(join, deferred=deferred, unfolded=None, bands=bands)
+        return changed(join.based(action, bands=bands), parts=(one.with_rows(()), two.with_rows(())))
 
     @cached_property
     def tied(self) -> Tied:
@@ -394,7 +405,8 @@ class Field:
         action = self.action.only(on_grid.items())
         relation = polyphase_action(phase, grid, translations_only=translations_only)
         spans = everything(self._reached((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
-        return self._choosing(phase).based(action.then(relation), grid).with_spans(spans)
+        bands = self.bands.chosen(stride) if self.scope.replay is None else UNKNOWN  # a choice of another value
+        return self._choosing(phase).based(action.then(relation), grid, bands).with_spans(spans)
 
     def _choosing(self, phase: Phase) -> Field:
         return changed(self, scope=updated(self.scope, phases=(*self.scope.phases, phase)))
@@ -413,7 +425,7 @@ class Field:
         grid = self.moved_grid(readings)
         deferred = self.deferred.read(self._lines(readings, "taps"), grid.wrapped, labelled=True)
         before = factor, self.with_rows(())
-        return changed(self._through(readings, grid, deferred), fibre=self.channels * prod(factor), unfolded=before)
+        return changed(self._through(readings, grid, deferred, 1), fibre=self.channels * prod(factor), unfolded=before)
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
         """Depth to space."""
@@ -431,7 +443,7 @@ _VALUE = frozenset({"deferred", "grid"})
 
 
 def changed(value: Field, **changes: Any) -> Field:
-    """The same field but for some attributes; without its `trial` where it is another value."""
-    if "trial" not in changes and not changes.keys().isdisjoint(_VALUE):
-        changes["trial"] = None
+    """The same field but for some attributes; without its `trial` and `bands` where it is another value."""
+    if not changes.keys().isdisjoint(_VALUE):
+        changes = {"trial": None, "bands": UNKNOWN} | changes
     return updated(value, **changes)

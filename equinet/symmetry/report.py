@@ -9,9 +9,9 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from equinet import markup
+from equinet.groups import RealGroup, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
-from equinet.groups.space_group import SpaceGroup
 from equinet.groups.symbols.words import in_words
 
 if TYPE_CHECKING:
@@ -248,12 +248,20 @@ def _described(channels: int) -> int | str:
     return str(channels) if isinstance(channels, Fibre) else channels
 
 
-def _describe(group: SpaceGroup) -> dict[str, Any]:
+def _describe(group: SpaceGroup | RealGroup) -> dict[str, Any]:
+    is_real = isinstance(group, RealGroup)
+    basis = group.basis if is_real else group.lattice.basis
     return {
         "name": str(group),
         "words": in_words(group),
         "order": group.order,
-        "index": group.index,
-        "translations": [list(row) for row in group.lattice.basis],
-        "generators": [{"matrix": g.matrix, "shift": g.shift} for g in group.generators],
+        "index": None if is_real else group.index,
+        "translations": [list(map(_exact, row)) for row in basis],
+        **({"real_axes": list(group.real)} if is_real else {}),
+        "generators": [{"matrix": g.matrix, "shift": tuple(map(_exact, g.shift))} for g in group.generators],
     }
+
+
+def _exact(value: int | Fraction) -> int | str:
+    """A whole number, or a fraction as text."""
+    return value if isinstance(value, int) else str(value)

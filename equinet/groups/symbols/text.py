@@ -109,7 +109,8 @@ def _step(value: Fraction) -> str:
     return "0" if value == 0 else "Z" if value == 1 else f"{value}Z"
 
 
-def _write_translations(lattice: Lattice, unit: int, real: Sequence[int]) -> str:
+def write_translations(lattice: Lattice, unit: int, real: Sequence[int]) -> str:
+    """The translations of a group that is given as to `write_group`."""
     if unit == 1 and not real:
         return str(lattice)
     if lattice.steps is not None:
@@ -131,7 +132,7 @@ def write_group(group: SpaceGroup, unit: int = 1, real: Sequence[int] = ()) -> s
     """
     if group.is_trivial and not real:
         return "trivial"
-    parts = [_write_translations(group.lattice, unit, real)] if group.lattice != group.periods or real else []
+    parts = [write_translations(group.lattice, unit, real)] if group.lattice != group.periods or real else []
     operations = [g for g in group.generators if not g.is_translation]
     if operations:
         centre, differences = solve_centre(group.lattice, operations)
@@ -361,7 +362,7 @@ class Parts:
         if (made, group.lattice) != (wanted, generate(2, moved, None).lattice):
             raise ValueError(
                 f"{shown(self.text)}: with the translations {named.lattice} of {wanted} these generators make "
-                f"{made} on {_write_translations(group.lattice, self.unit, ())}; write the translations: "
+                f"{made} on {write_translations(group.lattice, self.unit, ())}; write the translations: "
                 f"{write_group(group, self.unit)}"
             )
         return generate(2, group.generators, kept)
@@ -381,7 +382,7 @@ class Parts:
         moved = [Isometry.translation(row) for row in translations.basis]
         group = generate(size, [*moved, *operations], kept)
         if group.lattice != translations:
-            made, said = (_write_translations(each, self.unit, self.real) for each in (group.lattice, translations))
+            made, said = (write_translations(each, self.unit, self.real) for each in (group.lattice, translations))
             raise ValueError(f"{shown(self.text)}: the operations generate more translations: {made}, not {said}")
         if point_group and group.point_group != point_group:
             raise ValueError(

@@ -2,48 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from equinet.groups.symbols.plane import has_reflection
 from equinet.groups.symbols.point import determinant, point_group_symbol
+from equinet.groups.symbols.text import write_translations
 
 if TYPE_CHECKING:
+    from equinet.groups.real_group import RealGroup
     from equinet.groups.space_group import SpaceGroup
 
 _TURNS = {1: "", 2: "half turns", 4: "quarter turns"}
 
 
-def in_words(group: SpaceGroup) -> str:
-    """What a space group is made of.
+def in_words(group: SpaceGroup | RealGroup) -> str:
+    """What a group of isometries is made of.
 
     >>> from equinet import SpaceGroup
     >>> in_words(SpaceGroup.parse("8Z × 8Z"))
     'shifts by multiples of 8 along each axis'
     >>> in_words(SpaceGroup.parse("Z × Z ⋊ 4mm"))
     'every shift, quarter turns, mirrors'
+    >>> from equinet import RealGroup
+    >>> in_words(RealGroup.parse("R × R ⋊ 4mm")), in_words(RealGroup.parse("R × ½Z"))
+    ('every real shift, quarter turns, mirrors', 'shifts by any real number along axis 0 and by multiples of 1/2 ...')
     """
-    shifts, turns = _shifts(group), _operations(group)
+    fine: Any = getattr(group, "fine", group)
+    shifts = _shifts(fine, getattr(group, "denominator", 1), getattr(group, "real", ()))
+    turns = _operations(fine)
     if not shifts and not turns:
         return "the identity alone"
     return ", ".join(part for part in (shifts, turns) if part)
 
 
-def _shifts(group: SpaceGroup) -> str:
+_REAL = Fraction(-1)
+"""In place of a step, where all real shifts are there."""
+_EVERY = {Fraction(1): "every shift", _REAL: "every real shift"}
+_ANY = {Fraction(1): "by any number", _REAL: "by any real number"}
+
+
+def _shifts(group: SpaceGroup, unit: int, real: Sequence[int]) -> str:
+    """The translations of a group on a grid of `unit` points a node, with all shifts along the real axes."""
     basis, dim = group.lattice.basis, group.dim
-    if group.lattice == group.periods:
+    if group.lattice == group.periods and not real:
         return ""
     if any(sum(v != 0 for v in row) > 1 for row in basis):
-        return f"the shifts of the lattice spanned by {', '.join(map(str, basis))}"
-    steps = [next((abs(row[i]) for row in basis if row[i]), 0) for i in range(dim)]
-    periods = [next((abs(row[i]) for row in group.periods.basis if row[i]), 0) for i in range(dim)]
-    steps = [0 if step == period != 1 else step for step, period in zip(steps, periods, strict=True)]
+        return f"the shifts of the lattice spanned by {write_translations(group.lattice, unit, real)[1:-1]}"
+    steps = [Fraction(next((abs(row[i]) for row in basis if row[i]), 0), unit) for i in range(dim)]
+    periods = [Fraction(next((abs(row[i]) for row in group.periods.basis if row[i]), 0), unit) for i in range(dim)]
+    steps = [Fraction(0) if step == period != 1 else step for step, period in zip(steps, periods, strict=True)]
+    steps = [_REAL if axis in real else step for axis, step in enumerate(steps)]
     if len(set(steps)) == 1:
         where = " along each axis" if dim > 1 else ""
-        return "every shift" if steps[0] == 1 else f"shifts by multiples of {steps[0]}{where}"
+        return _EVERY.get(steps[0], f"shifts by multiples of {steps[0]}{where}")
     return "shifts " + " and ".join(
-        f"{'by any number' if step == 1 else f'by multiples of {step}'} along axis {axis}"
-        for axis, step in enumerate(steps)
-        if step
+        f"{_ANY.get(step, f'by multiples of {step}')} along axis {axis}" for axis, step in enumerate(steps) if step
     )
 
 
