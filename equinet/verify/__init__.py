@@ -3,6 +3,8 @@
 from equinet.verify.act import act as act
 from equinet.verify.discover import Discovered as Discovered
 from equinet.verify.discover import discover as discover
+from equinet.verify.real_shifts import RealReport as RealReport
+from equinet.verify.real_shifts import verify_shifts as verify_shifts
 from equinet.verify.report import Report as Report
 from equinet.verify.sweep import MODES as MODES
 from equinet.verify.sweep import assert_equivariant as assert_equivariant

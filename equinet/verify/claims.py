@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from equinet.checks import MOST, as_function, as_integer, as_kind, shown
-from equinet.groups import Isometry, SpaceGroup
+from equinet.groups import Isometry, RealGroup, SpaceGroup
 from equinet.groups.domain import Axis, Domain, as_domain
 from equinet.groups.fibre import told_channels
 from equinet.verify.act import ChannelAction
@@ -101,6 +101,8 @@ def read_claim(
         as_kind(output, Domain, "output is the output's grid, such as torus(16, 16)")
     if domain is not None:
         as_domain(domain, "verify")
+    if isinstance(claim, RealGroup) or isinstance(getattr(claim, "strict", None), RealGroup):
+        raise TypeError("verify moves nodes to nodes; a certificate of real shifts is tested by verify_shifts")
     if isinstance(claim, SpaceGroup):
         if domain is None:
             raise ValueError("a claim given as a SpaceGroup needs domain=, such as torus(32, 32)")
