@@ -93,6 +93,34 @@ def with_axes(field: Field, axes: Sequence[Axis], uniform: Sequence[bool]) -> Fi
     return field.based(made, grid).with_spans([*field.trace.spans, *(Span(everything=True) for _ in axes)])
 
 
+def wound(field: Field, axis: int, count: int) -> Field:
+    """A symmetric function of the nodes p ≡ c modulo a count along an infinite axis, for each c: an axis of so many
+    nodes, wound around. Where node p moves to ±p + t, class c moves to ±c + t."""
+    action, grid = field.action, field.grid
+    keys = [key for key, _ in action.operations if axis_images(key[1])[axis][0] == axis]
+    action = action.only(keys)
+    turn = Lattice.span(action.blocks.rows(tau=[_step(grid.dim, axis, count)]), action.blocks.dim)
+    periods = action.target_periods + Lattice.span([_step(grid.dim, axis, count)], grid.dim)
+    made = replace(action, lattice=action.lattice + turn, target_periods=periods)
+    axes = (*grid.axes[:axis], Axis(count, "periodic"), *grid.axes[axis + 1 :])
+    return field.based(made, Domain(axes)).with_spans(everything(field.trace.spans))
+
+
+def unwound(field: Field, axis: int) -> Field:
+    """A periodic axis as an infinite one, along which the nodes repeat: what moves node c to c′ moves all p ≡ c to
+    nodes p′ ≡ c′, and a translation by all nodes of the former leaves the value as it is."""
+    action, grid = field.action, field.grid
+    keys = [key for key, _ in action.operations if axis_images(key[1])[axis][0] == axis]
+    kept = [row for row in action.target_periods.basis if not row[axis]]
+    made = replace(action.only(keys), target_periods=Lattice.span(kept, grid.dim))
+    axes = (*grid.axes[:axis], Axis(None, "infinite"), *grid.axes[axis + 1 :])
+    return field.based(made, Domain(axes)).with_spans(everything(field.trace.spans))
+
+
+def _step(dim: int, axis: int, count: int) -> Vector:
+    return tuple(count * (i == axis) for i in range(dim))
+
+
 def reflected(field: Field, axis: int, last: int) -> Field:
     """The nodes of one axis in reversed order: node i is node `last − i` of the field, so that it moves by r g' r
     where the field moves by g', r the reversal."""

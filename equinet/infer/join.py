@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from equinet.groups.fibre import Fibre
-from equinet.infer.fields import natural_join, same_lines
+from equinet.infer.fields import natural_join, same_lines, unwound
 from equinet.infer.values import Constant, Digit, Layout, Operand, Value, named, with_item
 from equinet.infer.views import MOST_AXES, as_nodes, freed, freed_axes, refined, repeated, unfolded
 from equinet.symmetry.field import Field
@@ -107,7 +107,30 @@ def restricted(field: Field, value: Value, constant: Constant) -> Field:
     axes = {digit.axis for i in value.moved_axes if varies[i] for digit in value.layout[i] if digit.axis is not None}
     if constant.array is None:
         return fix_axes(field, axes)
-    return restrict_to_table(field, table_of(value, constant.array, axes))
+    table = table_of(value, constant.array, axes)
+    for axis in filter(value.endless, sorted(axes)):
+        rows = named(np.moveaxis(table, axis, 0).reshape(table.shape[axis], -1))
+        period = period_of(rows, value.inside(axis))
+        if period is None:
+            # Nodes along it stay, and the others must leave all that lies along it as it is.
+            field = fix_axes(field, {axis})
+            first = np.moveaxis(table, axis, -1)
+            table = np.expand_dims(named(first.reshape(-1, first.shape[-1])).reshape(first.shape[:-1]), axis)
+        else:
+            table = table.take(period, axis)
+    return restrict_to_table(field, table)
+
+
+def period_of(row: np.ndarray, inside: np.ndarray) -> np.ndarray | None:
+    """Which places along an infinite axis stand for one period of a row of values, the first of them for node 0.
+
+    The least with which inner nodes repeat, at least twice; what is at the ends plays no part. None if there is none.
+    """
+    inner = np.flatnonzero(inside)
+    for period in range(1, len(inner) // 2 + 1):
+        if np.array_equal(row[inner[period:]], row[inner[:-period]]):
+            return inner[:period][np.argsort(inner[:period] % period)]
+    return None
 
 
 def table_of(value: Value, array: np.ndarray, axes: set[int]) -> np.ndarray:
@@ -255,16 +278,23 @@ def _spread_over(
     is_all = is_all and prod(two.size for two in placed) == coarse.extents[theirs]
     if not repeats or not is_all or len(placed) == len(pairs) or coarse.dim > MOST_AXES:
         return None
-    if coarse.endless(theirs) or fine.endless(mine):
+    if coarse.endless(theirs):
         return None
     nodes = np.arange(count)
     at = sum((nodes // one.stride % one.size * two.stride for one, two in pairs if two.axis == theirs), 0 * nodes)
-    coarse = coarse.restem()
     onto = iter(digits)
     layout = [
         tuple(replace(one, axis=theirs) if one.axis == mine else two for two, one in zip(cut, onto, strict=False))
         for cut in cuts
     ]
+    if fine.endless(mine):
+        repeats_in_order = np.array_equal(at, nodes % coarse.extents[theirs])
+        if not repeats_in_order or coarse.stem.grid.axes[theirs].boundary != "periodic":
+            return None
+        canvas = with_item(coarse.canvas, theirs, fine.canvas[mine])
+        extents = with_item(coarse.extents, theirs, count)
+        return coarse.known(unwound(coarse.field, theirs), tuple(layout), extents, canvas=canvas)
+    coarse = coarse.restem()
     return replace(
         coarse,
         maximum=None,

@@ -54,7 +54,8 @@ def _one_phase(value: Value, array_axis: int, rows: np.ndarray) -> Value | None:
         return None
     [digit] = digits
     axis = digit.axis
-    if axis is None or value.is_whole(digit):
+    # One block of all, as any row of an axis whose nodes are blocks, is picked from these.
+    if axis is None or digit.stride == max(other.stride for other in value.digits_of(axis)):
         return None
     strip = value.canvas[axis]
     if value.endless(axis):

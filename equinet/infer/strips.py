@@ -37,16 +37,16 @@ class Strip:
         """That of windows so many nodes apart, the first one centred on a node."""
         return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
 
-    def under(self, size: int, kernel: Kernel, count: int) -> Strip:
+    def under(self, size: int, kernel: Kernel, count: int, *, weighs: bool) -> Strip:
         """That of so many windows that slide over so many nodes.
 
         Each may lie anywhere among what it reads, so that what windows cut off or move at the ends of the input is no
-        part of the axis that is lost: they reach as far on any input. One that reaches further than half of the nodes
-        is where it is centred.
+        part of the axis that is lost: they reach as far on any input. A pool that reaches further than half of the
+        nodes is where it is centred, since it may be meant for all of them; weights are for as many nodes as they are.
         """
         centre, stride = kernel.course
         slack = Fraction((kernel.extent - 1) * kernel.dilation, 2 * kernel.base)
-        if 4 * slack > size:
+        if 4 * slack > size and not weighs:
             return self.reading(centre, stride)
         first = centre + (1 - stride) / 2
         low = min(max(Fraction(0), first - slack), first + slack)

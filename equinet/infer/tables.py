@@ -247,18 +247,16 @@ def _name(weight: float) -> int:
 
 
 def continued(table: Table, inside: np.ndarray) -> Table | None:
-    """A table on as many nodes as one on an infinite axis: its rows that read inner nodes, if they repeat as the ratio
-    of the sizes says, and go on to read them all.
+    """A table on as many nodes as one on an infinite axis: its rows that read inner nodes, if they repeat, each so many
+    nodes further, and go on to read them all.
 
     Args:
         inside: which nodes are inner ones; what is read of the others alone is padding.
     """
-    inputs, outputs = len(inside), len(table.nodes)
-    common = gcd(inputs, outputs)
-    period, advance = outputs // common, inputs // common
+    inputs = len(inside)
     there = (table.weights != 0) & (table.nodes != FILL)
     reading = np.flatnonzero((there & inside[table.nodes]).any(1))
-    if not reading.size or reading[-1] + 1 - reading[0] < 2 * period:
+    if not reading.size:
         return None
     rows = np.arange(reading[0], reading[-1] + 1)
     if (table.nodes[rows] == FILL)[table.weights[rows] != 0].any():
@@ -266,16 +264,27 @@ def continued(table: Table, inside: np.ndarray) -> Table | None:
     order = np.argsort(np.where(table.weights != 0, table.nodes, inputs), axis=1, kind="stable")
     nodes = np.take_along_axis(table.nodes, order, 1)
     weights = np.take_along_axis(table.weights, order, 1)
-    here, after = rows[:-period], rows[period:]
-    moved = (nodes[after] - nodes[here] == advance) | (weights[here] == 0)
-    if not moved.all() or not np.array_equal(weights[here], weights[after]):
+    found = _repeats(nodes[rows], weights[rows])
+    if found is None:
         return None
+    period, advance = found
     for beyond in (nodes[rows[:period]] - advance, nodes[rows[-period:]] + advance):
         if inside[beyond[(beyond >= 0) & (beyond < inputs)]].any():
             return None
     first = -(-int(rows[0]) // period) * period
     kept = np.arange(first, first + period)
     return Table(nodes[kept] - first // period * advance, weights[kept], advance)
+
+
+def _repeats(nodes: np.ndarray, weights: np.ndarray) -> tuple[int, int] | None:
+    """After how many rows a table repeats, at least twice, and how far its nodes are then; the fewest rows."""
+    for period in range(1, len(nodes) // 2 + 1):
+        there = weights[:-period] != 0
+        steps = (nodes[period:] - nodes[:-period])[there]
+        one_step = steps.size and steps[0] > 0 and (steps == steps[0]).all()
+        if one_step and np.array_equal(weights[period:], weights[:-period]):
+            return period, int(steps[0])
+    return None
 
 
 @dataclass(frozen=True)

@@ -307,7 +307,11 @@ class Value:
 
     def restem(self) -> Value:
         """The same value as a stem of its own."""
-        return self if self.is_stem and self.factor == 1 else self.known(self.field)
+        if self.is_stem and self.factor == 1:
+            return self
+        if "restem" not in self.memo:
+            self.memo["restem"] = self.known(self.field)
+        return self.memo["restem"]
 
     def digits_of(self, axis: int) -> list[Digit]:
         """All digits that count the nodes of a grid axis."""

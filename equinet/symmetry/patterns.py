@@ -14,14 +14,13 @@ def restrict_to_table(field: Field, table: np.ndarray) -> Field:
     """Keep only what leaves a table of values, one per node, as it is.
 
     Args:
-        table: `[*sizes]`, equal integers for equal values; 1 along an axis where it is constant.
+        table: `[*sizes]`, equal integers for equal values; 1 along an axis where it is constant, and one period from
+            node 0 on along an infinite one.
     """
     dim = field.grid.dim
     varying = [axis for axis in range(dim) if table.shape[axis] > 1]
     if not varying:
         return field
-    if any(field.grid.axes[axis].size is None for axis in varying):
-        return fix_axes(field, varying)
     action = field.action
     small = table.reshape([n for n in table.shape if n > 1])
     lattice_here, found = _symmetries(small, {restriction(b, varying) for (_, b), _ in action.operations} - {None})

@@ -94,6 +94,8 @@ UP = [0.0, 1, 2, 3, 4, 5, 6, 7]
 ONE = [1.0, 0, 0, 0, 0, 0, 0, 0]
 SIGNS = [1.0, -1, -1, 1, 1, -1, -1, 1]
 REPEATED = jnp.asarray([0, 0, 1, 2, 3, 4, 5, 6, 7])
+EVERY_OTHER = jnp.asarray([1.0, 2] * 16, jnp.float32)[None, :, None]
+AROUND, OVERLAPPING = ((0, 0), (1, 1), (0, 0)), 4 * np.arange(8)[:, None] + np.arange(6)
 THREE = np.asarray([1, 2, 3])
 STRIPED = [1.0, 2, 1, 2, 1, 2, 1, 2]
 CONVOLVED = ("NWC", "WIO", "NWC")
@@ -135,6 +137,25 @@ def tied_channels(x):
 def tied(x):
     """Which of the nodes is the largest."""
     return jnp.argmax(x, 1).astype(x.dtype)
+
+
+def twice_as_fine(x):
+    """Linear interpolation by indices and weights."""
+    place = jnp.clip(jnp.arange(0.0, x.shape[1], 0.5) - 0.25, 0)
+    low = place.astype(int)
+    share = (place - low)[None, :, None]
+    return x[:, low] * (1 - share) + x[:, jnp.minimum(low + 1, x.shape[1] - 1)] * share
+
+
+def by_pairs(x):
+    """The nodes of the plane in pairs."""
+    return x.reshape(-1, 16, 2, 1)
+
+
+def nearby(x):
+    """A circular convolution of what has two channels."""
+    wide = jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap")
+    return lax.conv_general_dilated(wide, jnp.arange(6.0).reshape(3, 2, 1), (1,), "VALID", dimension_numbers=CONVOLVED)
 
 
 def neighbours(x):
@@ -237,6 +258,8 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: (3 * means(x)).sum(1)),
             Inside(lambda x: x * table(*STRIPED), "2Z ⋊ m at (0) (index 2)"),
             Inside(lambda x: x / (1 + x.mean(1, keepdims=True) ** 2)),
+            Inside(lambda x: x * EVERY_OTHER, "2Z ⋊ m at (0) (index 2)", P1),
+            Inside(twice_as_fine, domain=P1),
         ),
         (
             Outside(lambda x: lax.div(whole(x)[:, ::2] + whole(x)[:, 1::2], 2).sum(1), [1, 1] + [0] * 6, moved=None),
@@ -259,10 +282,12 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: x + jnp.roll(x, 2, 1), ALL),
             Inside(lambda x: x + 1),
             Inside(lambda x: (means(x) + 1).mean(1)),
+            Inside(lambda x: jnp.tanh(x + EVERY_OTHER), "2Z ⋊ m at (0) (index 2)", P1),
         ),
         (
             Outside(lambda x: x + x[:, :1], UP),
             Outside(lambda x: x + table(*UP), UP),
+            Outside(lambda x: x + EVERY_OTHER, [0.0] * 15 + [1] + [0] * 16, domain=P1),
         ),
     ),
     Rule(
@@ -334,6 +359,8 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: x[:, jnp.asarray([1, 2, 3, 4, 5, 6, 7, 0])]),
             Inside(lambda x: x[:, 1:-1], domain=P1),
             Inside(lambda x: jnp.take(x, WINDOWS % 8, 1).max(2), "2Z ⋊ m at (0) (index 2)"),
+            Inside(lambda x: jnp.take(jnp.pad(x, AROUND), OVERLAPPING, 1).max(2), "4Z ⋊ m (index 4)", P1),
+            Inside(lambda x: nearby(x.reshape(-1, 16, 2)), "2Z (index 2)", P1),
             Inside(lambda x: jnp.take_along_axis(wide(x), tied_channels(x), -1)),
             Inside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), ROWS, T48),
             Inside(
@@ -450,8 +477,11 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: lax.reduce(halves(x), 0.0, jnp.maximum, (1,))),
             Inside(lambda x: lax.reduce(x, 0.0, lambda a, b: a + 2 * b, (1,))[:, None] + x, ROWS, T48),
             Inside(lambda x: lax.approx_max_k(x, 2, 1)[0], ROWS, T48),
+            Inside(lambda x: (by_pairs(x) * by_pairs(x).max(1, keepdims=True)).reshape(x.shape), domain=P1),
+            Inside(lambda x: (by_pairs(x) - by_pairs(x).sum(1, keepdims=True)).reshape(x.shape), domain=P1),
         ),
         (
+            Outside(lambda x: by_pairs(x).max(1)[:, 0], [0.0] * 15 + [1] + [0] * 16, moved=None, domain=P1),
             Outside(lambda x: lax.reduce((x, table(*UP)), (0.0, 0.0), _first_largest, (0, 1))[1], UP, 3, moved=None),
             Outside(lambda x: lax.approx_max_k(x[..., 0], 3)[1].astype(x.dtype), UP, moved=None),
             Outside(lambda x: halves(x).sum(1), [1, 1, 0, 0, 0, 0, 0, 0], moved=None),
@@ -494,6 +524,7 @@ RULES: tuple[Rule, ...] = (
         (
             Inside(lambda x: convolved(jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), [1.0, 2, 1], "VALID")),
             Inside(lambda x: convolved(x, [1.0, 2, 3]), "Z (index 1)", P1),
+            Inside(lambda x: convolved(x, np.arange(1.0, 32), "VALID").mean(1), domain=P1),
         ),
         (
             Outside(lambda x: convolved(x, [1.0, 2, 1]), [1.0] * 8),

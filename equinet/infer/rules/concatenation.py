@@ -46,9 +46,10 @@ def concatenated(parts: Sequence[Operand | Ends], at: int, shape: Sequence[int])
     they are.
     """
     parts = [p for p in parts if 0 not in p.shape]
-    between = _between_ends(parts, at, shape) if any(isinstance(p, Ends) for p in parts) else None
-    if between is not None:
-        return between
+    if any(isinstance(p, Ends) for p in parts):
+        between = _between_ends([plain(p, at) if isinstance(p, Value) else p for p in parts], at, shape)
+        if between is not None:
+            return between
     arguments = [p.value if isinstance(p, Ends) else p for p in parts]
     values = [a for a in arguments if isinstance(a, Value)]
     if any(isinstance(value.stem.fibre, Fibre) for value in values):

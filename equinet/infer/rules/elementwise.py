@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import lcm
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,7 +12,7 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_operands
-from equinet.infer.join import How, broadcast, common_shape, join, of_all, pointwise, with_constant
+from equinet.infer.join import How, broadcast, common_shape, join, of_all, period_of, pointwise, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import NoRule, Primitive, Rule, enter, value_of
 from equinet.infer.rules import phases, spectra
@@ -123,13 +124,22 @@ def _scaled(value: Value, constant: Constant, reach: float, *, inverse: bool) ->
     if len(varying) != 1 or array is None or array.dtype.kind != "f":
         return None
     axis = value.grid_axis(varying[0])
-    if axis is None or value.endless(axis) or (value.fill and value.tables[axis].has_constants):
+    if axis is None or (value.fill and value.tables[axis].has_constants):
         return None
-    row = array[tuple(slice(None) if i == varying[0] else 0 for i in range(array.ndim))]
-    if not np.isfinite(row).all() or not row.all():
+    row, table = array[tuple(slice(None) if i == varying[0] else 0 for i in range(array.ndim))], value.tables[axis]
+    if not np.isfinite(row).all():
         return None
     row = snapped(row)
-    table = value.tables[axis].scaled(1 / row if inverse else row)
+    if value.endless(axis):
+        # One period of weights, and the table with a period of which that is a divisor.
+        period = period_of(row, value.inside(axis))
+        if period is None:
+            return None
+        table = table.repeated(lcm(len(table.nodes), len(period)))
+        row = np.resize(row[period], len(table.nodes))
+    if not row.all():
+        return None
+    table = table.scaled(1 / row if inverse else row)
     sizes = np.abs(value.factor * table.weights[table.weights != 0])
     in_reach = (sizes > 1 / reach).all() and (sizes < reach).all()
     return replace(value, tables=with_item(value.tables, axis, table), kind="sum") if in_reach else None

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.fields import forget_axes
+from equinet.infer.fields import forget_axes, wound
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rules import spectra
@@ -80,8 +80,11 @@ def _within_blocks(value: Value, array_axes: Sequence[int], axis: int, kind: Kin
 
 def _folded(value: Value, axis: int, kept: Digit, gone: Sequence[Digit], kind: Literal["sum", "max"]) -> Value:
     """All nodes at one offset within blocks, added up or the largest of them: an axis wound around the block."""
-    if value.endless(axis) or kept.stride != 1:
+    if kept.stride != 1 or (value.endless(axis) and value.is_partial(axis)):
         return unfolded(value, axis) or freed_axes(value, {axis})
+    layout = tuple(tuple(digit for digit in digits if digit not in gone) for digits in value.layout)
+    if value.endless(axis):
+        return value.known(wound(value.field, axis, kept.size), layout, with_item(value.extents, axis, kept.size))
     value = value.restem()
     turns = value.extents[axis] // kept.size
     nodes = np.arange(kept.size)[:, None] + kept.size * np.arange(turns)
@@ -90,7 +93,7 @@ def _folded(value: Value, axis: int, kept: Digit, gone: Sequence[Digit], kind: L
         tables=with_item(value.tables, axis, Table(nodes, np.ones(nodes.shape))),
         kind=kind,
         extents=with_item(value.extents, axis, kept.size),
-        layout=tuple(tuple(digit for digit in digits if digit not in gone) for digits in value.layout),
+        layout=layout,
     )
 
 
