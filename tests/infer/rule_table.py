@@ -142,8 +142,8 @@ def tied(x):
 def twice_as_fine(x):
     """Linear interpolation by indices and weights."""
     place = jnp.clip(jnp.arange(0.0, x.shape[1], 0.5) - 0.25, 0)
+    share = (place - jnp.floor(place))[None, :, None]
     low = place.astype(int)
-    share = (place - low)[None, :, None]
     return x[:, low] * (1 - share) + x[:, jnp.minimum(low + 1, x.shape[1] - 1)] * share
 
 
