@@ -387,6 +387,6 @@ def test_no_other_place_asks_for_a_primitive_by_its_name():
     """But the language's own file, and those that run programs, on arrays and on residues."""
     asks = re.compile(r"\.name (==|!=|in|not in) |\.name\.\w+\(")
     found = {path.name for path in INFER.rglob("*.py") if asks.search(path.read_text())}
-    on_residues = {"elements.py", "program.py", "totals.py"}
+    on_residues = {"elements.py", "places.py", "program.py", "totals.py"}
     assert found == {"compat.py", "evaluate.py", "primitives.py"} | on_residues
     assert {path.name for path in (INFER / "formulas").glob("*.py")} >= on_residues
