@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from equinet.advise import Requirement, suggest
+from equinet.advise import Lack, Requirement, suggest
 from equinet.certify import certify
 from equinet.explore.answer import Network
 from equinet.explore.setting import ARGUMENTS, LEAST, MOST, OWN, WORDS, Setting, choices, domain_of
@@ -82,22 +82,19 @@ def changes(before: Setting, after: Setting) -> list[str]:
     return found
 
 
-def own_repair(network: Network, setting: Setting) -> tuple[list[str], Setting] | str:
-    """The cheapest edit of a network of one's own, as text, and the setting that makes it; or why there is none."""
-    found = suggest(
-        network.net, domain_of(setting, network.dim), setting.wish, network.channels, limit=1, budget=BUDGET,
-        measure=False,
-    )  # fmt: skip
+def own_repair(network: Network, setting: Setting) -> tuple[list[str], Setting] | Lack:
+    """The cheapest edit of a network of one's own, as text, and the setting that makes it; or why there is none.
+
+    The edit is one of the network as it came, in place of the edit that the setting may have.
+    """
+    domain = domain_of(setting, network.dim)
+    found = suggest(network.net, domain, setting.wish, network.channels, limit=1, budget=BUDGET, measure=False)
     if found.lack is not None:
-        return str(found.lack)
-    (best,) = found
-    if best.domain != domain_of(setting, network.dim):
-        size = next(n for n in best.domain.sizes if n is not None)
-        if best.net == network.net:
-            return list(best.edits), replace(setting, size=size)
-    else:
-        size = setting.size
-    return list(best.edits), replace(setting, size=size, edit=f"{setting.size}:{setting.wish}")
+        return found.lack
+    best = found[0]
+    size = next((n for n in best.domain.sizes if n is not None), setting.size)
+    edit = "" if best.net == network.net else f"{setting.size}:{setting.wish}"
+    return list(best.edits) or ["the network as it came"], replace(setting, size=size, edit=edit)
 
 
 def edited(network: Network, setting: Setting) -> Network:

@@ -13,6 +13,7 @@ from threading import Lock
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from equinet.advise import Lack
 from equinet.explore.answer import Network, answer, at_size, built_in
 from equinet.explore.measure import measure
 from equinet.explore.repair import changes, cheapest, edited, is_met, own_repair
@@ -97,10 +98,10 @@ class Explorer:
     def repair(self, query: Mapping[str, str], still_wanted: Callable[[], bool]) -> dict[str, Any]:
         """The cheapest repair: its text and its setting, or why there is none."""
         setting = self.setting(query)
-        if setting.model == OWN:
-            found = own_repair(self.network(setting), setting)
-            if isinstance(found, str):
-                return {"none": found}
+        if setting.model == OWN and self.own is not None:
+            found = own_repair(self.own, setting)
+            if isinstance(found, Lack):
+                return {"none": found.reason, "remedies": list(found.remedies)}
             return {"edits": found[0], "setting": found[1].as_query()}
 
         def met(other: Setting) -> bool:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
-from equinet.advise import Requirement
+from equinet.advise import Lack, Requirement
 from equinet.explore import Network, Setting, answer, built_in, cheapest, facts
 from equinet.explore.answer import at_size, share, turns
 from equinet.explore.measure import measure
@@ -156,7 +156,7 @@ def test_a_network_of_ones_own_is_repaired_by_edits_of_its_layers() -> None:
     mine, setting = own(net), Setting(OWN, size=8, wish="2Z × 2Z")
     assert not is_met(mine, setting)
     found = own_repair(mine, setting)
-    assert not isinstance(found, str)
+    assert not isinstance(found, Lack)
     edits, made = found
     assert edits == ["circular padding in Conv(2, 3) (layer 0)"] and made.edit == "8:2Z × 2Z"
     assert read(made.as_query(), (OWN,)) == made
@@ -164,7 +164,22 @@ def test_a_network_of_ones_own_is_repaired_by_edits_of_its_layers() -> None:
     assert is_met(after, made) and after.edits == tuple(edits) and after.net != net
     assert edited(mine, setting) is mine
     hopeless = own_repair(own(eq.Sequential(eq.Conv(2, 3))), Setting(OWN, size=8, wish="4mm"))
-    assert isinstance(hopeless, str) and "group network" in hopeless
+    assert isinstance(hopeless, Lack) and any("group network" in remedy for remedy in hopeless.remedies)
+
+
+def test_an_edit_takes_the_place_of_the_one_before() -> None:
+    """What the button says is what the network has afterwards, whatever was applied before."""
+    mine = own(eq.Sequential(eq.Conv(2, 3), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool()))
+    now = Setting(OWN, size=9, wish="2Z × 2Z")
+    for wish in ("2Z × 2Z", "Z × Z", "2Z × 2Z"):
+        asked = replace(now, wish=wish)
+        found = own_repair(mine, asked)
+        assert not isinstance(found, Lack)
+        edits, now = found
+        assert is_met(edited(mine, now), now)
+        assert set(edited(mine, now).edits) == set(edits), (edits, now)
+    back = own_repair(own(eq.GlobalAvgPool()), Setting(OWN, size=8, wish="Z × Z", edit="8:4mm"))
+    assert back == (["the network as it came"], Setting(OWN, size=8, wish="Z × Z"))
 
 
 PAIR = (eq.Conv(2, 3, padding="circular"), eq.MaxPool(2))

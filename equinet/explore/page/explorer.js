@@ -142,7 +142,7 @@
     const shown = squares.map(([size, share, words, symbol]) => {
       const ran = share >= 0;
       const style = ran
-        ? `background:rgba(0,114,178,${share});box-shadow:inset 0 0 0 1px #8886${share > 0.3 ? ";color:#fff" : ""}`
+        ? `background:rgba(0,114,178,${share});box-shadow:inset 0 0 0 1px #8886${share > 0.5 ? ";color:#fff" : ""}`
         : "background:repeating-linear-gradient(45deg,#8886,#8886 3px,#0000 3px,#0000 6px)";
       return make(
         "span",
@@ -303,7 +303,7 @@
             make(
               "details",
               {},
-              make("summary", {}, `all ${answer.ledger.length} layers`),
+              make("summary", {}, `every layer (${answer.ledger.length})`),
               table(
                 ["layer", "", "grid", "equivariant under", "lost here, and why"],
                 answer.ledger,
@@ -383,11 +383,12 @@
       );
       const found = await source.repair(answer.setting);
       if (mine !== turn) return;
-      const text = found.error || found.none;
-      if (text)
-        return parts.repair.replaceChildren(
-          make("p", { class: "eqx-repair" }, `It does not keep ${wish}, and ${text}.`),
-        );
+      if (found.error || found.none) {
+        const said = `It does not keep ${wish}: ${found.error || found.none}.`;
+        const remedies = (found.remedies || []).map((remedy) => make("li", {}, remedy));
+        const help = remedies.length ? ["This would help:", make("ul", {}, ...remedies)] : [];
+        return parts.repair.replaceChildren(make("div", { class: "eqx-repair" }, make("p", {}, said), ...help));
+      }
       parts.repair.replaceChildren(
         make(
           "div",
