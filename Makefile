@@ -90,9 +90,10 @@ test-torch:
 	$(QUICKLY) .venv/torch-$(TORCH)/bin/python -m pytest $(SPREAD) -m '' tests/interop/pytorch tests/test_docs.py
 
 test-pages: $(DEV)
-	$(INSTALL) '.[train,dev,interop,browser]'
+	$(INSTALL) '.[train,dev,docs,interop,browser]'
 	$(BIN)/python -m scripts.get_browser
-	$(QUICKLY) $(BIN)/python -m pytest --numprocesses 0 -m '' tests/explore/test_page.py tests/explore/test_table.py
+	$(QUICKLY) $(BIN)/python -m pytest --numprocesses 0 -m '' tests/explore/test_page.py tests/explore/test_table.py \
+		tests/test_site.py
 
 lint: $(DEV)
 	$(BIN)/ruff check .

@@ -32,6 +32,7 @@ smartquotes_action = "De"  # dashes and ellipses only: g' is an isometry, not a 
 
 html_theme = "furo"
 html_title = "equinet"
+html_favicon = "images/favicon.svg"
 html_show_copyright = False
 html_static_path = ["explorer", "../equinet/explore/page"]
 

@@ -88,6 +88,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "test_docs.py",
         "test_notebooks.py",
         "test_references.py",
+        "test_site.py",
         "experiments/test_study_pages.py",
         "experiments/test_gallery.py",
     ),

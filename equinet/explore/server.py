@@ -26,6 +26,7 @@ FILES = {
     "/explorer.js": ("page/explorer.js", "text/javascript"),
     "/explorer.css": ("page/explorer.css", "text/css"),
 }
+QUESTIONS = ("answer", "sizes", "repair", "measure")
 LOCAL = ("127.0.0.1", "localhost")
 STRIP = 64
 """Sizes of one question."""
@@ -146,20 +147,21 @@ class _Handler(BaseHTTPRequestHandler):
     measuring: Lock
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer; the page itself to any link, questions to the page alone."""
         address = urlsplit(self.path)
-        if self.headers.get("Host", "").rpartition(":")[0] not in LOCAL or self.headers.get("Sec-Fetch-Site") not in (
-            None, "none", "same-origin",
-        ):  # fmt: skip
-            self._send(403, "text/plain", b"only pages of this server may ask")
+        question = address.path.removeprefix("/")
+        if self.headers.get("Host", "").rpartition(":")[0] not in LOCAL:
+            self._send(403, "text/plain", b"this server answers on this machine alone")
         elif address.path in FILES:
             name, kind = FILES[address.path]
             self._send(200, kind, (HERE / name).read_bytes())
-        elif address.path.removeprefix("/") in ("answer", "sizes", "repair", "measure"):
-            found = self._found(address.path.removeprefix("/"), dict(parse_qsl(address.query)))
-            self._send(200, "application/json", json.dumps(found, ensure_ascii=False).encode())
-        else:
+        elif question not in QUESTIONS:
             self._send(404, "text/plain", b"no such page")
+        elif self.headers.get("Sec-Fetch-Site") not in (None, "none", "same-origin"):
+            self._send(403, "text/plain", b"only pages of this server may ask")
+        else:
+            found = self._found(question, dict(parse_qsl(address.query)))
+            self._send(200, "application/json", json.dumps(found, ensure_ascii=False).encode())
 
     def _found(self, question: str, query: Mapping[str, str]) -> dict[str, Any]:
         """What was asked for; an entry `error` where it cannot be, which the page shows."""

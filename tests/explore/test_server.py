@@ -55,6 +55,8 @@ def test_only_its_own_pages_may_ask(port: int) -> None:
     """Neither a page elsewhere, nor a name that somebody has pointed at this machine."""
     assert get(port, "/answer", Host="evil.example:80")[0] == 403
     assert get(port, "/answer", **{"Sec-Fetch-Site": "cross-site"})[0] == 403
+    assert get(port, "/?model=fcn", **{"Sec-Fetch-Site": "cross-site"})[0] == 200  # a permalink on somebody's page
+    assert get(port, "/", Host="evil.example:80")[0] == 403
     assert get(port, "/answer", Host=f"localhost:{port}", **{"Sec-Fetch-Site": "same-origin"})[0] == 200
 
 

@@ -1,0 +1,79 @@
+"""The site of the documentation in a browser: no page has an error in its console, and the front page is fast."""
+
+import contextlib
+import functools
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.browser import PHONE, WIDE, browser, finished, opened
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    def copyfile(self, source: Any, outputfile: Any) -> None:
+        """To a page that may have gone on to another."""
+        with contextlib.suppress(ConnectionError):
+            super().copyfile(source, outputfile)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+    """The address of the built site, and its pages."""
+    for name in ("sphinx", "furo", "myst_nb"):
+        pytest.importorskip(name, reason="the extra docs is not installed")
+    folder = tmp_path_factory.mktemp("site")
+    build = [sys.executable, "-m", "sphinx", "--quiet", "-d", str(folder / "trees"), "docs", str(folder / "html")]
+    subprocess.run(build, check=True, cwd=ROOT)
+    html = folder / "html"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=str(html)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    pages = [str(path.relative_to(html)) for path in sorted(html.rglob("*.html"))]
+    yield f"http://127.0.0.1:{server.server_address[1]}/", pages
+    server.shutdown()
+    server.server_close()
+
+
+def test_no_page_has_an_error_in_its_console(site: tuple[str, list[str]]) -> None:
+    address, pages = site
+    faults = []
+    with browser() as started, opened(started, f"{address}index.html") as (page, complaints):
+        # Typeset mathematics comes from another server, which need not be reached here.
+        page.route(re.compile("^https://"), lambda route: route.fulfill(body="", content_type="text/javascript"))
+        for name in pages:
+            if name.startswith("_modules/"):
+                continue
+            complaints.clear()
+            page.goto(f"{address}{name}", wait_until="load")
+            faults += [f"{name}: {complaint}" for complaint in complaints]
+    assert len(pages) > 30 and not faults, faults[:20]
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_the_front_page_is_there_within_a_second_and_its_explorer_answers(
+    site: tuple[str, list[str]], size: tuple[int, int]
+) -> None:
+    with browser() as started, opened(started, f"{site[0]}index.html", size) as (page, complaints):
+        times = []
+        for _ in range(5):
+            page.reload(wait_until="load")
+            times.append(page.evaluate("performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"))
+        assert min(times) < 1000, times
+        finished(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+        page.select_option("select[name=padding]", "zero")
+        said = "Invariant under the identity alone"
+        page.wait_for_function(f"document.querySelector('.eqx-sentence').innerText == {said!r}")
+        assert not complaints
