@@ -117,7 +117,7 @@ def drawn(key: jax.Array | int, trials: int, batch: int, sizes: tuple[int, ...],
 
 
 def given(inputs: Any, trials: int, batch: int, sizes: tuple[int, ...], channels: int, dtype: Any) -> Inputs:
-    """Batches of the user's own examples, in turn.
+    """Batches of the user's own examples: of many, some that are spread evenly over them; all in turn, if they are few.
 
     Raises:
         ValueError: if they are not `[n, *sizes, channels]`, or not finite.
@@ -131,10 +131,11 @@ def given(inputs: Any, trials: int, batch: int, sizes: tuple[int, ...], channels
     if x.ndim != len(sizes) + 2 or x.shape[1:] != (*sizes, channels) or not len(x):
         wanted = ", ".join(map(str, (*sizes, channels)))
         raise ValueError(f"inputs are examples [n, {wanted}]; got shape {x.shape}")
-    if not np.isfinite(x).all():
+    count, n = trials * batch, len(x)
+    taken = x[np.arange(count) % n if n <= count else np.arange(count) * n // count]
+    if not np.isfinite(taken).all():
         raise ValueError("inputs hold NaN or inf")
-    flat = x.reshape(len(x), -1, channels).astype(dtype)
-    batches = flat[np.arange(trials * batch) % len(x)].reshape(trials, batch, *flat.shape[1:])
+    batches = taken.astype(dtype).reshape(trials, batch, -1, channels)
     signs = np.random.default_rng(0).choice([-1.0, 1.0], size=batches.shape).astype(dtype)
     kinds = np.full((trials, batch), NORMAL, dtype="<U10")
     nudged = _nudged(batches, signs)

@@ -114,7 +114,8 @@ def verify(
             values between two parts if they take no more than this; while these are moved there are up to three copies.
         tol: replaces the derived tolerance: the error, relative to the variation of a channel, that you accept. Then
             nothing is hidden.
-        inputs: your own examples `[n, *sizes, channels]` to measure on, in place of random ones.
+        inputs: your own examples `[n, *sizes, channels]` to measure on, in place of random ones: `batch · trials` of
+            them, spread evenly over all. What elements that fail do to all of them, `consistency` says.
         shifts_only: test translations only.
         progress: True or False to force or forbid a progress bar (on long sweeps by default).
 

@@ -9,7 +9,7 @@ import equinet as eq
 from equinet.groups import Lattice, SpaceGroup
 from equinet.groups.domain import Domain, box, torus
 from equinet.verify import act, discover, verify
-from equinet.verify.inputs import FEW_VALUED, KINDS, drawn, stabiliser
+from equinet.verify.inputs import FEW_VALUED, KINDS, drawn, given, stabiliser
 
 GRIDS = (torus(4), torus(5), torus(4, 4), torus(3, 5), box(4, 4), box(5), torus(2, 2, 2))
 
@@ -38,6 +38,24 @@ def test_few_examples_are_normal_first_and_enough_are_normal() -> None:
     assert sorted(made.kinds[:2].ravel()) == ["few-valued", "large", "normal", "normal"]
     assert (made.kinds == "normal").sum() >= 6
     assert len(made.nudged) == 2
+
+
+def test_own_examples_are_spread_over_all_and_repeated_where_they_are_few() -> None:
+    numbers = np.arange(100.0)[:, None, None] * np.ones((1, 5, 2))
+    many = given(numbers, 4, 2, (5,), 2, np.float32)
+    assert many.batches.shape == (4, 2, 5, 2) and many.batches.dtype == np.float32
+    assert many.batches[..., 0, 0].ravel().tolist() == [0, 12, 25, 37, 50, 62, 75, 87]
+    assert given(numbers[:3], 2, 2, (5,), 2, np.float32).batches[..., 0, 0].ravel().tolist() == [0, 1, 2, 0]
+    # So a function that fails on images of the last class alone is found out, whatever their order.
+    line = torus(8)
+    shifts = SpaceGroup.of_translations(Lattice.full(1), line.periods)
+    images = np.random.default_rng(0).normal(size=(2000, 8, 1)) + 100 * (np.arange(2000) >= 1500)[:, None, None]
+
+    def late(x: jax.Array) -> jax.Array:
+        return jnp.where(x > 50, x * jnp.arange(8.0)[None, :, None], x)
+
+    assert not verify(late, shifts, line, key=0, inputs=images).sound
+    assert verify(late, shifts, line, key=0, inputs=images[:1500]).sound
 
 
 @pytest.mark.parametrize("domain", GRIDS, ids=str)
