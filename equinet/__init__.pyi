@@ -13,6 +13,7 @@ from equinet.degree import ErrorProfile as ErrorProfile
 from equinet.degree import Share as Share
 from equinet.degree import consistency as consistency
 from equinet.degree import error_profile as error_profile
+from equinet.degree import folded_energy as folded_energy
 from equinet.degree import transforms as transforms
 from equinet.groups import Isometry as Isometry
 from equinet.groups import Lattice as Lattice

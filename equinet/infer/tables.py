@@ -327,6 +327,10 @@ class TableReading(Reading):
         turn = self.moves - (nodes[-1] - nodes[0]) if self.moves else steps[0]
         return bool((steps == steps[0, 0]).all() and (turn == steps[0, 0]).all() and steps[0, 0] > 0)
 
+    @property
+    def returns(self) -> bool:
+        return True
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         nodes, _ = self._arrays()
         if not self.is_regular:

@@ -17,6 +17,7 @@ from equinet.groups import Isometry, RealGroup, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.symbols.point import point_group_symbol
 from equinet.symmetry import report
+from equinet.symmetry.borders import border_share
 from equinet.symmetry.field import Field
 from equinet.symmetry.spans import Span
 from equinet.symmetry.trace import Row
@@ -129,15 +130,55 @@ class Certificate:
     def valid_interior(self) -> tuple[tuple[int, int] | None, ...]:
         """Per axis, the first and last output whose receptive field stays inside the input, or None if none does.
 
-        On these outputs the group of the infinite plane holds, whatever the padding. Also None along axes without a
-        size, and if an output depends on every input.
+        Inside every map on the way, too: where a `Crop` has cut is a border to the layers behind it. On these outputs
+        the group of the infinite plane holds, whatever the padding. Also None along axes without a size, and if an
+        output depends on every input.
         """
         if not self.output.dim:
             return (None,) * self.domain.dim
-        return tuple(
-            _interior(span, n, m)
-            for span, n, m in zip(self.field.trace.spans, self.domain.sizes, self.output.sizes, strict=True)
-        )
+        return tuple(_interior(span) for span in self.field.trace.spans)
+
+    def border_share(self, shift: Sequence[int], unbounded: Certificate) -> Fraction:
+        """The largest share of outputs in which a border can make a difference, once what is seen is shifted.
+
+        Of two crops of one larger image, the second shows everything moved by t. If t is in the strict group of the
+        infinite plane, the output at node i of the first is that at node i + φ(t) of the second, wherever both nodes
+        are in the `valid_interior`, for all images and all weights. The share is that of all others, among nodes i for
+        which both exist. Ends along an axis without a shift make no difference, if the strict group on a domain that
+        has them holds t. See "What a border can touch" in `docs/theory.md`.
+
+        Args:
+            shift: t, in pixels.
+            unbounded: the certificate of the same network on `plane(d)`; or on a domain that is infinite along some
+                axes, such as those of the shift, and as here along the others.
+
+        Raises:
+            ValueError: if t is not in the strict group of `unbounded`, no two nodes of the outputs show the same, or
+                paddings are placed otherwise there (the stride does not divide the size).
+
+        >>> import equinet as eq
+        >>> net = eq.Sequential(eq.Conv(4, 3), eq.Relu(), eq.MaxPool(2), eq.Conv(4, 3))
+        >>> on = {d: eq.certify(net, d, channels=1) for d in (eq.box(32, 32), eq.plane(2))}
+        >>> print(on[eq.box(32, 32)].border_share((2, 0), on[eq.plane(2)]))
+        9/20
+        """
+        return border_share(self, shift, unbounded)
+
+    @property
+    def sheltered(self) -> tuple[tuple[int, int] | None, ...]:
+        """Per axis, the first and last input that no output reads in which a border has a part, or None if none.
+
+        Let a global average or maximum follow. An object on a constant background that lies within these inputs, before
+        and after a shift in the strict group of the infinite plane, then gives the same result: see "On a finite
+        image" in `docs/theory.md`. So an object needs that distance from the ends, and no more. Also None if that is
+        not known, as with circular or reflected padding, which show other parts of the image beyond its ends.
+        """
+        if not self.output.dim:
+            return (None,) * self.domain.dim
+        found = [span.sheltered for span in self.field.trace.spans]
+        if any(each is None for each in found):
+            return (None,) * len(found)
+        return tuple((ceil(each[0]), floor(each[1])) for each in found if each is not None)
 
     @cached_property
     def ledger(self) -> tuple[LedgerRow, ...]:
@@ -178,12 +219,10 @@ class Certificate:
         return report.answer(self)
 
 
-def _interior(span: Span, size: int | None, outputs: int | None) -> tuple[int, int] | None:
-    if size is None or outputs is None or span.everything:
+def _interior(span: Span) -> tuple[int, int] | None:
+    if span.inner is None or span.everything or span.inner[0] > span.inner[1]:
         return None
-    first = max(ceil(-span.lo / span.stride), 0)
-    last = min(floor((size - 1 - span.hi) / span.stride), outputs - 1)
-    return (first, last) if first <= last else None
+    return span.inner
 
 
 def _ledger_row(row: Row) -> LedgerRow:

@@ -67,7 +67,7 @@ class Field:
     @staticmethod
     def input(source: Domain, channels: int) -> Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
-        start, trace = Deferred.at(wrapping(source), source), Trace(spans=tuple(Span() for _ in source.axes))
+        start, trace = Deferred.at(wrapping(source), source), Trace(spans=tuple(map(Span.of_input, source.sizes)))
         value = Field(source, channels, source, channels, start, trace=trace, trial=Trial.input(source, channels))
         return changed(value.under(channels.group), raw=True) if isinstance(channels, Fibre) else value
 
@@ -283,7 +283,10 @@ class Field:
     def _through(self, readings: Sequence[Reading], grid: Domain, deferred: Deferred, degree: int | None) -> Field:
         """The value of a window system, given its grid, how it moves, and the degree of what is made of a window."""
         bands = self.bands.read(readings, degree)
-        spans = self._reached(reading.reach(n) for reading, n in zip(readings, self.grid.sizes, strict=True))
+        spans = tuple(
+            span.through(reading.reach(n), m, returns=reading.returns)
+            for span, reading, n, m in zip(self.trace.spans, readings, self.grid.sizes, grid.sizes, strict=True)
+        )
         return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None, bands=bands).with_spans(spans)
 
     def _reached(self, reaches: Iterable[Reach]) -> tuple[Span, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
+from math import ceil, floor
 
 from equinet.symmetry.records import updated
 
@@ -15,12 +15,27 @@ Reach = tuple[Fraction, Fraction, Fraction]
 
 @dataclass(frozen=True)
 class Span:
-    """Receptive field along one axis: output i depends on inputs in `[stride·i + lo, stride·i + hi]`."""
+    """Receptive field along one axis: output i depends on inputs in `[stride·i + lo, stride·i + hi]`.
+
+    Attributes:
+        stride, lo, hi: as above.
+        everything: whether it depends on all of them.
+        inner: the first and the last output that no border has a part in: all that it reads, in every layer on the way,
+            is there. None on an axis without ends; the first lies behind the last if there is no such output.
+        returns: whether what lies beyond an end may stand for something else (another end, a mirrored node).
+    """
 
     stride: Fraction = Fraction(1)
     lo: Fraction = Fraction(0)
     hi: Fraction = Fraction(0)
     everything: bool = False
+    inner: tuple[int, int] | None = None
+    returns: bool = False
+
+    @staticmethod
+    def of_input(size: int | None) -> Span:
+        """That of the input itself, along an axis of so many nodes."""
+        return Span(inner=None if size is None else (0, size - 1))
 
     @property
     def centre(self) -> Fraction:
@@ -32,15 +47,50 @@ class Span:
         """How many inputs an output depends on at most; None: all of them."""
         return None if self.everything else floor(self.hi - self.lo) + 1
 
-    def through(self, reach: Reach) -> Span:
-        """The span of a value that reads this one so."""
+    @property
+    def sheltered(self) -> tuple[Fraction, Fraction] | None:
+        """The first and the last input that no output reads in which a border has a part, on the whole axis.
+
+        None if there is none, or it is not known: where outputs read what lies elsewhere in place of a border.
+        """
+        if self.inner is None or self.everything or self.returns or self.inner[0] > self.inner[1]:
+            return None
+        first, last = self.inner
+        found = self.stride * (first - 1) + self.hi + 1, self.stride * (last + 1) + self.lo - 1
+        return found if found[0] <= found[1] else None
+
+    def through(self, reach: Reach, outputs: int | None = None, *, returns: bool = False) -> Span:
+        """The span of a value that reads this one so.
+
+        Args:
+            reach: what an output reads.
+            outputs: how many there are.
+            returns: whether one reads nodes from elsewhere in place of those beyond an end.
+        """
         stride, lo, hi = reach
-        return updated(self, stride=self.stride * stride, lo=self.stride * lo + self.lo, hi=self.stride * hi + self.hi)
+        inner = None
+        if self.inner is not None and outputs is not None:
+            # It reads whole nodes, of which none may lie before the first or behind the last.
+            first = floor((self.inner[0] - 1 - lo) / stride) + 1
+            last = ceil((self.inner[1] + 1 - hi) / stride) - 1
+            inner = max(first, 0), min(last, outputs - 1)
+        return updated(
+            self,
+            stride=self.stride * stride,
+            lo=self.stride * lo + self.lo,
+            hi=self.stride * hi + self.hi,
+            inner=inner,
+            returns=self.returns or returns,
+        )
 
     def join(self, other: Span) -> Span:
         """The span of a value that depends on two (on everything, to be safe, if their strides differ)."""
         everything = self.everything or other.everything or self.stride != other.stride
-        return Span(self.stride, min(self.lo, other.lo), max(self.hi, other.hi), everything)
+        inner = None
+        if self.inner is not None and other.inner is not None:
+            inner = max(self.inner[0], other.inner[0]), min(self.inner[1], other.inner[1])
+        lo, hi = min(self.lo, other.lo), max(self.hi, other.hi)
+        return Span(self.stride, lo, hi, everything, inner, self.returns or other.returns)
 
 
 def everything(spans: Sequence[Span]) -> tuple[Span, ...]:

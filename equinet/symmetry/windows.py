@@ -80,6 +80,11 @@ class Reading(ABC):
         return 1
 
     @property
+    def returns(self) -> bool:
+        """Whether an output may read nodes that `reach` does not name, in place of those beyond an end."""
+        return getattr(self, "padding", getattr(self, "mode", "")) in ("circular", "reflect")
+
+    @property
     def scale(self) -> int:
         """What weights are divided by; 0 for the largest sum of the weights of a tap, so that it is an average."""
         return 0
@@ -381,6 +386,10 @@ class Rolled(Reading):
         if n is None:
             return _plain(np.full((1, 1, 1), -self.shift))
         return _plain(((np.arange(n) - self.shift) % n)[:, None, None])
+
+    @property
+    def returns(self) -> bool:
+        return True
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Fraction(1), Fraction(-self.shift), Fraction(-self.shift)
