@@ -327,10 +327,6 @@ class TableReading(Reading):
         turn = self.moves - (nodes[-1] - nodes[0]) if self.moves else steps[0]
         return bool((steps == steps[0, 0]).all() and (turn == steps[0, 0]).all() and steps[0, 0] > 0)
 
-    @property
-    def returns(self) -> bool:
-        return True
-
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         nodes, _ = self._arrays()
         if not self.is_regular:
@@ -402,6 +398,10 @@ class Kernel(Reading):
         """The place in the input that output 0 is centred on, and how far each output moves on."""
         middle = Fraction((self.extent - 1) * self.dilation - 2 * self.lo, 2 * self.base)
         return middle, Fraction(self.stride, self.base)
+
+    @property
+    def returns(self) -> bool:
+        return False
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         last = (self.extent - 1) * self.dilation

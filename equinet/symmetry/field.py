@@ -22,7 +22,7 @@ from equinet.symmetry.deferred import Deferred, Pointwise
 from equinet.symmetry.lines import Line, reading_line
 from equinet.symmetry.polyphase import Phase, polyphase_action, put_back, same_phases, strict_action
 from equinet.symmetry.records import updated
-from equinet.symmetry.spans import Reach, Span, everything
+from equinet.symmetry.spans import Reach, Span, everything, read_spans
 from equinet.symmetry.ties import Trial
 from equinet.symmetry.trace import Lost, Row, Scope, Trace
 from equinet.symmetry.window_rule import fixes_nodes, same_moves, tap_action, unwrapping, wrapping
@@ -283,10 +283,7 @@ class Field:
     def _through(self, readings: Sequence[Reading], grid: Domain, deferred: Deferred, degree: int | None) -> Field:
         """The value of a window system, given its grid, how it moves, and the degree of what is made of a window."""
         bands = self.bands.read(readings, degree)
-        spans = tuple(
-            span.through(reading.reach(n), m, returns=reading.returns)
-            for span, reading, n, m in zip(self.trace.spans, readings, self.grid.sizes, grid.sizes, strict=True)
-        )
+        spans = read_spans(self.trace.spans, readings, self.grid.sizes, grid.sizes)
         return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None, bands=bands).with_spans(spans)
 
     def _reached(self, reaches: Iterable[Reach]) -> tuple[Span, ...]:

@@ -110,6 +110,10 @@ class Resample(Reading):
             nodes = pad_table(n, self.wide, self.wide, str(self.padding))[nodes + self.wide]
         return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
 
+    @property
+    def returns(self) -> bool:
+        return self.padding == "circular"
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         nodes, _, _ = self.weighed(n)
         step = Fraction((n or 1) - 1, max(len(nodes) - 1, 1)) if self.corners else 1 / self._scale(n)

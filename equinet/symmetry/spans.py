@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
+from typing import TYPE_CHECKING
 
 from equinet.symmetry.records import updated
+
+if TYPE_CHECKING:
+    from equinet.symmetry.windows import Reading
 
 Reach = tuple[Fraction, Fraction, Fraction]
 """Stride, lowest and highest node that one layer reads, as `Reading.reach` gives them."""
@@ -96,3 +100,13 @@ class Span:
 def everything(spans: Sequence[Span]) -> tuple[Span, ...]:
     """Spans of a value that depends on all nodes."""
     return tuple(updated(span, everything=True) for span in spans)
+
+
+def read_spans(
+    spans: Sequence[Span], readings: Sequence[Reading], before: Sequence[int | None], after: Sequence[int | None]
+) -> tuple[Span, ...]:
+    """Spans of a value that reads another so, along each axis, with the sizes of both."""
+    return tuple(
+        span.through(reading.reach(n), m, returns=reading.returns)
+        for span, reading, n, m in zip(spans, readings, before, after, strict=True)
+    )

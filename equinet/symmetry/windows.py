@@ -81,8 +81,9 @@ class Reading(ABC):
 
     @property
     def returns(self) -> bool:
-        """Whether an output may read nodes that `reach` does not name, in place of those beyond an end."""
-        return getattr(self, "padding", getattr(self, "mode", "")) in ("circular", "reflect")
+        """Whether an output may read nodes that `reach` does not name, in place of those beyond an end, for all that is
+        known: not where padding is a constant, or repeats the end."""
+        return True
 
     @property
     def scale(self) -> int:
@@ -209,6 +210,10 @@ class Window(Reading):
         places = np.arange(len(nodes))[:, None] * self.stride + np.arange(self.kernel) * self.dilation
         return places < n + sum(self._padding(n))
 
+    @property
+    def returns(self) -> bool:
+        return self.mode in ("circular", "reflect")
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         lo = -self.border(n)[0]
         return Fraction(self.stride), Fraction(lo), Fraction(lo + self.extent - 1)
@@ -294,6 +299,10 @@ class Transposed(Reading):
             absent |= (nodes < 0) | (nodes >= n)
         return _plain(np.where(absent, MISSING if n is None else FILL, nodes)[:, :, None])
 
+    @property
+    def returns(self) -> bool:
+        return self.padding == "circular"
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return (
             Fraction(1, self.stride),
@@ -323,6 +332,10 @@ class Nearest(Reading):
         outputs = self.factor if n is None else self.size(n)
         return _plain((np.arange(outputs) // self.factor)[:, None, None])
 
+    @property
+    def returns(self) -> bool:
+        return False
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Fraction(1, self.factor), Fraction(1 - self.factor, self.factor), Fraction(0)
 
@@ -347,6 +360,10 @@ class Shuffle(Reading):
         nodes = (outputs // self.factor)[:, None, None]
         return nodes, np.ones_like(nodes), np.zeros_like(nodes) + np.reshape(labels, (-1, 1, 1))
 
+    @property
+    def returns(self) -> bool:
+        return False
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Nearest(self.factor).reach(n)
 
@@ -369,6 +386,10 @@ class Extend(Reading):
         table = table[max(-self.lo, 0) : len(table) - max(-self.hi, 0)]
         return _plain(table[:, None, None])
 
+    @property
+    def returns(self) -> bool:
+        return self.mode in ("circular", "reflect")
+
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Fraction(1), Fraction(-self.lo), Fraction(-self.lo)
 
@@ -386,10 +407,6 @@ class Rolled(Reading):
         if n is None:
             return _plain(np.full((1, 1, 1), -self.shift))
         return _plain(((np.arange(n) - self.shift) % n)[:, None, None])
-
-    @property
-    def returns(self) -> bool:
-        return True
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Fraction(1), Fraction(-self.shift), Fraction(-self.shift)
