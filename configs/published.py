@@ -4,7 +4,7 @@
     python -m scripts.get_data --dataset=fashion_mnist
     equinet train --config=configs/published.py:pixels-p4-max-28 --workdir=runs/one
     python -m scripts.study --study=published --workdir=runs/published
-    python -m scripts.study --study=published --workdir=runs/published --only=digits --keep
+    python -m scripts.study --study=published --workdir=runs/published --only=digits --write
 
 Networks are called, by experiment:
 

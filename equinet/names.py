@@ -57,14 +57,23 @@ def find(text: str, asker: str) -> Any:
     source, colon, name = text.rpartition(":")
     if not colon or not source or not name:
         raise ValueError(f"{asker}={text}: write package.module:name or FILE.py:name")
-    if source.endswith(".py") and not Path(source).is_file():
-        raise ValueError(f"{asker}={text}: there is no file {source}")
-    found = guarded(f"{asker}={text}", lambda: _module(source))
+    found: Any = find_module(source, f"{asker}={text}")
     for part in name.split("."):
         if not hasattr(found, part):
             check_name(part, [each for each in dir(found) if not each.startswith("_")], f"name in {source}")
         found = getattr(found, part)
     return found
+
+
+def find_module(source: str, asker: str) -> ModuleType:
+    """The module `package.module`, or that of `FILE.py`.
+
+    Raises:
+        ValueError: there is none, or it raises; the message begins with `asker`.
+    """
+    if source.endswith(".py") and not Path(source).is_file():
+        raise ValueError(f"{asker}: there is no file {source}")
+    return guarded(asker, lambda: _module(source))
 
 
 def name_of(found: Any) -> str:

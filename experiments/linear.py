@@ -150,5 +150,5 @@ def linear_accuracy(name: str, test: str = "") -> float:
     asked = BASELINES[check_name(name, BASELINES, "baseline")]
     split = check_name(test or asked.tests[0], asked.tests, "test split")
     if not RECORDS.exists():
-        raise FileNotFoundError(f"{RECORDS} is not there: python -m scripts.study --linear makes it")
+        raise FileNotFoundError(f"{RECORDS} is not there: python -m scripts.study --linear --write makes it")
     return _kept()[name]["accuracy"][split]["value"]

@@ -14,6 +14,7 @@ COMMANDS = {
     "sweep": "measure a network, and compare it with its certificate",
     "explore": "a page in the browser: change the network and its input, and see what is kept",
     "train": "train and evaluate the network of a config",
+    "study": "run a study of one's own, and make its tables and figures",
     "table": "finished runs side by side: means and 95 % intervals over seeds, learning curves",
 }
 """Modules of `equinet.cli`, each with `main`, `define_flags` and a docstring that is its help."""

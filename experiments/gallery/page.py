@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from equinet.train.record import ROOT, as_json, read_json_lines, run_record, write_text
+from equinet.train.study import fill_page
 from experiments.gallery import GALLERY
 from experiments.gallery.entry import Entry
 from experiments.gallery.examine import KINDS, at_its_size, in_small
 from experiments.markdown import table
-from experiments.study import fill_page
 from experiments.summary import NO_SHIFT, Records, group_text
 
 PAGE = ROOT / "docs" / "gallery.md"

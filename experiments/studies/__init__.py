@@ -1,1 +1,1 @@
-"""The studies: each module has `runs`, `measure`, `tables` and `figures`, see `experiments.study.Study`."""
+"""The studies: each module has `runs`, `measure`, `tables` and `figures`, see `equinet.train.study.Study`."""

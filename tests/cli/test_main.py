@@ -118,8 +118,8 @@ def test_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     status, out, _ = ask(capsys, "--help")
     assert status == 0 and all(name in out for name in COMMANDS)
     assert ask(capsys)[0] == 2
-    status, _, err = ask(capsys, "qury")
-    assert status == 2 and err == f"no command 'qury': did you mean query? Known: {', '.join(sorted(COMMANDS))}\n"
+    status, _, err = ask(capsys, "quer")
+    assert status == 2 and err == f"no command 'quer': did you mean query? Known: {', '.join(sorted(COMMANDS))}\n"
     assert ask(capsys, "--version")[1].strip()
 
 

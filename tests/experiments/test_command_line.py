@@ -92,9 +92,14 @@ def test_wrong_input_is_answered_in_a_line(
             ("train", "--config=configs/fashion.py:max", "--config.augment.crop=28", "--config.size=0"),
             "config.augment.crop is 28, of examples of size 28: it can move all of one away",
         ),
-        (("study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
-        (("study", "--study=sizes", "--tables"), "leave out --study=sizes"),
-        (("study", "--check", "--linear"), "--tables and --linear make them anew: say one"),
+        (("scripts.study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
+        (("scripts.study", "--study=sizes", "--check"), "leave out --study=sizes"),
+        (
+            ("study", "--check", "--write"),
+            "--write makes them anew: say one",
+        ),
+        (("scripts.study", "--linear"), "--linear fits baselines for the pages, which change: say --write too"),
+        (("scripts.study", "--study=sizes", "--workdir=x", "--smoke", "--write"), "so leave out --write"),
     ],
 )
 def test_a_run_that_cannot_be_is_answered_in_a_line(

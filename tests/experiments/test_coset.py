@@ -14,10 +14,11 @@ from configs import why
 from configs.coset import COUNTS, FIXED, GROUPS, NETWORKS, STEPS, get_config
 from equinet import models
 from equinet.train.settings import Settings
+from equinet.train.study import fill_page, run_study
 from equinet.train.trainer import build_model
 from experiments.cost import multiply_adds, parameters
 from experiments.studies import coset
-from experiments.study import DOCS, fill_page, kept_records, run_study
+from experiments.study import DOCS, kept_records, load_study
 from experiments.summary import shifts_text
 from tests.experiments.data.generated import write_mnist
 
@@ -176,7 +177,7 @@ def test_tables_of_a_world_as_predicted_and_of_others() -> None:
 def test_tables_with_part_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.worth.RESAMPLES", 50)
     page, records = (DOCS / "coset.md").read_text(), as_predicted()
-    assert fill_page(page, coset.tables(kept_records("coset"))) == page, "python -m scripts.study --tables"
+    assert fill_page(page, coset.tables(kept_records("coset"))) == page, "python -m scripts.study --write"
     for some in (
         [],
         records[:1],
@@ -232,7 +233,9 @@ def test_the_figure(tmp_path: Path) -> None:
 def test_one_run(group: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path / "data" / "fashion_mnist", per_class=530, suffix="")
     monkeypatch.chdir(tmp_path)
-    (record,) = run_study("coset", tmp_path / "runs", only=f"^{group}-300-{seed}$", smoke=True, report=lambda _: None)
+    (record,) = run_study(
+        load_study("coset"), tmp_path / "runs", only=f"^{group}-300-{seed}$", smoke=True, report=lambda _: None
+    )
     assert (record["group"], record["count"]) == (group, 300)
     assert record["computed"] == KEPT[group]
     assert record.get("measured") == (record["computed"] if seed == 0 else None)

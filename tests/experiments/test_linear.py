@@ -68,7 +68,7 @@ def test_baselines_are_fitted_and_kept(tmp_path: Path, monkeypatch: pytest.Monke
     asked = linear.Asked("fashion_mnist_12k", ("fashion_mnist_12k",), size=8, examples=500)
     monkeypatch.setattr(linear, "BASELINES", {"subset": asked})
     linear_accuracy.cache_clear()
-    with pytest.raises(FileNotFoundError, match="python -m scripts.study --linear makes it"):
+    with pytest.raises(FileNotFoundError, match="python -m scripts.study --linear --write makes it"):
         linear_accuracy("subset")
     linear.keep_baselines()
     (record,) = map(json.loads, (tmp_path / "linear.jsonl").read_text().splitlines())

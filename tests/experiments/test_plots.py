@@ -98,7 +98,7 @@ def test_a_study_draws_what_its_page_shows(name: str, tmp_path: Path) -> None:
     for path in found:
         # Other versions of matplotlib may draw other bytes; sizes are those of the style.
         kept = DOCS / "figures" / path.name
-        assert size_of(path) == size_of(kept), f"{kept}: python -m scripts.study --tables"
+        assert size_of(path) == size_of(kept), f"{kept}: python -m scripts.study --write"
 
 
 def shown(name: str) -> set[str]:

@@ -17,13 +17,14 @@ from equinet.train.data import load
 from equinet.train.data.corners import in_corners
 from equinet.train.networks import build, smoothed, stack
 from equinet.train.settings import Settings
+from equinet.train.study import run_study
 from equinet.train.trainer import build_model
 from experiments.deformation import deformed, field, normalised_distance, sensitivities, variation, warped
 from experiments.folding import roughness
 from experiments.placement import alike
 from experiments.published import MEASURED_SIZES, turns, with_smooth_kernels
 from experiments.studies import published
-from experiments.study import run_study
+from experiments.study import load_study
 
 # Networks
 
@@ -338,7 +339,9 @@ def test_tables_of_digits() -> None:
 
 
 def test_a_smoke_run_of_places(tmp_path: Path) -> None:
-    [found] = run_study("published", tmp_path, only="^corners-full-16-0-0$", smoke=True, report=lambda _: None)
+    [found] = run_study(
+        load_study("published"), tmp_path, only="^corners-full-16-0-0$", smoke=True, report=lambda _: None
+    )
     assert found["alike"] and found["gap"] < 1e-5 and found["accuracy"]["value"] == 0.5
     assert "| full | **50.0** |" in published.tables([found])["corners_accuracy"]
 
@@ -349,7 +352,7 @@ def test_a_smoke_run_of_each_other_kind(run: str, tmp_path: Path, monkeypatch: p
     written = importlib.import_module("tests.experiments.data.generated")
     written.write_mnist(tmp_path / "data" / "mnist")
     monkeypatch.chdir(tmp_path)
-    [found] = run_study("published", tmp_path / "runs", only=f"^{run}$", smoke=True, report=lambda _: None)
+    [found] = run_study(load_study("published"), tmp_path / "runs", only=f"^{run}$", smoke=True, report=lambda _: None)
     assert f"-{found['seed']}" == run[-2:]
     made = published.tables([found])
     if found["experiment"] == "pixels":

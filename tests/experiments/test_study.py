@@ -9,11 +9,13 @@ import pytest
 from scipy import stats
 
 from equinet.names import UnknownName
+from equinet.train import study as runner
+from equinet.train.study import fill_page, run_study
 from experiments import study
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
-from experiments.study import STUDIES, fill_page, keep_records, kept_records, load_study, pages, run_study
+from experiments.study import STUDIES, keep_records, kept_records, load_study, pages
 from experiments.summary import Difference, difference, estimate, tally
 from tests.experiments.data.generated import write_leaf
 
@@ -22,13 +24,13 @@ def test_pages_are_what_their_records_give() -> None:
     found = list(pages())
     assert found
     for path, text, made in found:
-        assert text == made, f"{path}: python -m scripts.study --tables"
+        assert text == made, f"{path}: python -m scripts.study --write"
 
 
 def test_a_study_skips_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     only = "^stride-circular-gap-0$"
-    records = run_study("fcn_vs_maxpool", tmp_path, only=only, smoke=True, report=said.append)
+    records = run_study(load_study("fcn_vs_maxpool"), tmp_path, only=only, smoke=True, report=said.append)
     assert [record["run"] for record in records] == ["stride-circular-gap-0"]
     assert [record["computed"] for record in records] == ["8Z × 8Z"]
     assert [record["measured"] for record in records] == ["8Z × 8Z"]
@@ -37,10 +39,10 @@ def test_a_study_skips_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def trained_again(*_: Any, **__: Any) -> None:
         raise AssertionError("this run was done")
 
-    monkeypatch.setattr(study, "train_and_evaluate", trained_again)
-    assert run_study("fcn_vs_maxpool", tmp_path, only=only, smoke=True, report=said.append) == records
+    monkeypatch.setattr(runner, "train_and_evaluate", trained_again)
+    assert run_study(load_study("fcn_vs_maxpool"), tmp_path, only=only, smoke=True, report=said.append) == records
     with pytest.raises(ValueError, match="no run of fcn_vs_maxpool matches --only='zzz'"):
-        run_study("fcn_vs_maxpool", tmp_path, only="zzz")
+        run_study(load_study("fcn_vs_maxpool"), tmp_path, only="zzz")
 
 
 def test_records_that_are_kept_of_other_runs_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +157,7 @@ def test_series_are_measured_on_their_circle(tmp_path: Path, monkeypatch: pytest
     write_leaf(tmp_path / "data" / "osu_leaf")
     monkeypatch.chdir(tmp_path)
     only = "^leaf-(max|textbook)-0$"
-    records = run_study("one_d", tmp_path / "runs", only=only, smoke=True, report=lambda _: None)
+    records = run_study(load_study("one_d"), tmp_path / "runs", only=only, smoke=True, report=lambda _: None)
     assert [(record["computed"], record["measured"]) for record in records] == [("8Z", "8Z"), ("trivial", "trivial")]
     tables = one_d.tables(records)
     assert "all 2 runs: the two are the same in 2 of them" in tables["agreement"]
@@ -226,7 +228,7 @@ def test_the_best_interval_of_intensities() -> None:
 def test_the_border_of_a_trained_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boundary, "PROBED", 64)
     only = "^stride-(zero|circular)-0$"
-    circular, zero = run_study("boundary", tmp_path, only=only, smoke=True, report=lambda _: None)
+    circular, zero = run_study(load_study("boundary"), tmp_path, only=only, smoke=True, report=lambda _: None)
     assert (zero["computed"], zero["cyclic_computed"]) == ([1, 13], [2, 13])
     assert (circular["computed"], circular["cyclic_computed"]) == ([2, 14], [0, 15])
     for found in (zero, circular):

@@ -8,10 +8,11 @@ import pytest
 import equinet as eq
 from configs.why import CHOSEN, EPOCHS, NETWORKS, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
 from equinet.train.settings import Settings
+from equinet.train.study import fill_page, run_study
 from equinet.train.trainer import build_model
 from experiments.cost import multiply_adds, parameters
 from experiments.studies import why
-from experiments.study import DOCS, fill_page, kept_records, run_study
+from experiments.study import DOCS, kept_records, load_study
 from experiments.summary import shifts_text
 
 
@@ -118,9 +119,9 @@ def test_one_run_of_each_kind(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     settings = {"EXAMPLES": 1000, "VALIDATION": 500}
     for name, value in settings.items():
         monkeypatch.setattr(f"configs.why.{name}", value)
-    (pilot,) = run_study("why", tmp_path, only="^rate-0.01-max$", smoke=True)
+    (pilot,) = run_study(load_study("why"), tmp_path, only="^rate-0.01-max$", smoke=True)
     assert "folded" not in pilot and pilot["learning_rate"] == 0.01
-    (record,) = run_study("why", tmp_path, only="^stride-circular-mean-none-0$", smoke=True)
+    (record,) = run_study(load_study("why"), tmp_path, only="^stride-circular-mean-none-0$", smoke=True)
     assert record["computed"] == record["measured"] == "8Z × 8Z"
     assert len(record["folded"]) == 3 and len(record["roughness"]) == 4 and record["seconds"] > 0
     assert 0 <= record["accuracy_background_8"]["value"] <= 1

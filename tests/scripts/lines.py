@@ -115,8 +115,10 @@ def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -
 
 def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[str, ModuleType]:
     """The scripts, with `Accepted` raised in place of their work: training, measuring, fetching, making pages."""
-    homes = {name: "equinet.cli" if name in COMMANDS else "scripts" for name in names}
-    found = {name: importlib.import_module(f"{home}.{name}") for name, home in homes.items()}
+    homes = {
+        name: f"equinet.cli.{name}" if name in COMMANDS else f"scripts.{name}" for name in names if "." not in name
+    }
+    found = {name: importlib.import_module(homes.get(name, name)) for name in names}
     works = ("scripts.study.run_study", "scripts.study.make_pages", "scripts.demo.run_demo", "equinet.cli.sweep.verify")
     more = (
         "scripts.study.keep_baselines",
@@ -126,6 +128,7 @@ def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[
         "equinet.cli.suggest.suggest",
         "equinet.cli.explore.make_server",
         "equinet.cli.query.legal_sizes",
+        "equinet.cli.study.run_study",
     )
     for work in (*works, *more, "experiments.gallery.page.examine", "experiments.gallery.page.page"):
         module, name = work.rsplit(".", 1)

@@ -54,9 +54,13 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {"schema": "true"},
     ],
     "study": [
+        {"study": "experiments.studies.sizes", "workdir": "run", "only": "fcn", "tune_cpu": "false"},
+        {"study": f"{ROOT}/experiments/studies/one_d.py", "list": "true"},
+    ],
+    "scripts.study": [
         {"study": "sizes", "workdir": "run", "only": "fcn", "smoke": "true"},
-        {"tables": "true"},
-        {"linear": "true"},
+        {"write": "true"},
+        {"linear": "true", "write": "true"},
     ],
     "gallery": [{"workdir": "run", "only": "^lenet5$", "json": "true"}, {"check": "true"}],
     "demo": [{"workdir": "run", "seed": "1", "epochs": "2", "shifted_images": "10", "smoke": "true"}],
