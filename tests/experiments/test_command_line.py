@@ -95,7 +95,7 @@ def test_wrong_input_is_answered_in_a_line(
         (("scripts.study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
         (("scripts.study", "--study=sizes", "--check"), "leave out --study=sizes"),
         (
-            ("study", "--check", "--write"),
+            ("scripts.study", "--check", "--write"),
             "--write makes them anew: say one",
         ),
         (("scripts.study", "--linear"), "--linear fits baselines for the pages, which change: say --write too"),
