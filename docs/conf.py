@@ -55,6 +55,7 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
     ("py:class", r"equinet\.declare\.Function"),  # a type variable
+    ("py:class", r"equinet\.degree\.(transforms\.Transform|result\.Counts)"),  # what public classes are made of
     ("py:class", r"Down|Way|Padding|Readout|Norm|Group|Match"),  # choices, which the text of each model lists
     ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib)\..*"),
 ]

@@ -17,14 +17,14 @@ AT_ONCE = 64
 def folded_energy(x: Any, stride: int | Sequence[int]) -> float:
     """The share of a signal's variation that a stride folds: frequencies at or above half of the coarser grid's rate.
 
-    Let D keep every s-th node of a torus of N, and let L remove from x all frequencies k with |k| ≥ N / 2s along some
+    Let D keep every s-th node of a torus of N, and let L remove from x all frequencies k with `|k| ≥ N / 2s` along some
     axis. The coarser grid holds what is left: D L x moves by τ/s whenever x moves by τ, for every real τ. The rest is
     aliased by D, and it is the error of the stride, exactly: over the s phases o (s^d on d axes) at which D can start,
 
-        mean over o of |D T_o x − D T_o L x|²  /  mean over o of |D T_o (x − x̄)|²  =  |x − L x|² / |x − x̄|²,
+    `mean over o of |D T_o x − D T_o L x|²  /  mean over o of |D T_o (x − x̄)|²  =  |x − L x|² / |x − x̄|²`,
 
-    which is returned; x̄ is the mean of each image and channel, and |·|² sums over images, nodes and channels. See "What
-    a stride folds" in `docs/theory.md`.
+    which is returned; x̄ is the mean of each image and channel, and `|·|²` sums over images, nodes and channels. See
+    "What a stride folds" in `docs/theory.md`.
 
     Args:
         x: `[n, *spatial, channels]`, what the stride is applied to: images, or the map before it at stride 1.

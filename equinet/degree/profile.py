@@ -54,11 +54,11 @@ def error_profile(
     (`PolyphasePool`) has jumps that no derivative shows; the error of a finite shift does.
 
     Args:
-        net: `net.bind(variables)`: rows are its layers one after the other, within nested `Sequential`s too; what has
-            branches is one row. Or a function of JAX that returns an array, or `(array, intermediates)`, where these
-            are arrays in a nested dict, such as `lambda x: module.apply(variables, x, capture_intermediates=True,
-            mutable="intermediates")` of a Flax module: rows are these arrays, in order, without parts of their own. A
-            map of m nodes along an axis of n pixels then ought to move by τ m / n.
+        net: `net.bind(variables)`: rows are its layers one after the other, those of a nested `Sequential` too; what
+            has branches is one row. Or a function of JAX that returns an array, or `(array, intermediates)`, where
+            these are arrays in a nested dict, such as `module.apply` of a Flax module returns them with
+            `capture_intermediates=True, mutable="intermediates"`: rows are these arrays, in order, without parts of
+            their own. A map of m nodes along an axis of n pixels then ought to move by τ m / n.
         x: images `[n, *spatial, channels]`, two or more. All are evaluated at once, with a derivative for each layer:
             some dozens tell enough.
         shift: in pixels, along each axis in turn.

@@ -154,8 +154,8 @@ class Consistency:
 
     @cached_property
     def mean_iou(self) -> Estimate | None:
-        """Of maps, the mean over classes of |both| / |either|, over the nodes answered with a class with the transform
-        and without. The interval is a bootstrap over images. None of other outputs, and without answers."""
+        """Of maps, the mean over classes of `|both| / |either|`, over the nodes answered with a class with the
+        transform and without. The interval is a bootstrap over images. None of other outputs, and without answers."""
         shared, joint = self.shared, self.joint
         if shared is None or joint is None:
             return None

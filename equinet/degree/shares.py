@@ -19,7 +19,7 @@ class Share:
     """The mean of a number between 0 and 1 over `n` independent examples, with its 95 % Wilson interval.
 
     The interval is ((p + z²/2n) ± z √(p(1−p)/n + z²/4n²)) / (1 + z²/n) with z = 1.96: all shares q with
-    |p − q| ≤ z √(q(1−q)/n). Of hits and misses the variance is q(1−q). A number between 0 and 1 with mean q, such as
+    `|p − q| ≤ z √(q(1−q)/n)`. Of hits and misses the variance is q(1−q). A number between 0 and 1 with mean q, such as
     the share of 64 transforms under which an image keeps its answer, varies by at most that, so the interval covers at
     least as often; it does not take an image's transforms for independent. Unlike p ± z √(p(1−p)/n) it does not shrink
     to a point when every example agrees.

@@ -114,8 +114,8 @@ class Isometry:
 
     Args:
         matrix: A, a signed permutation matrix as nested tuples of ints.
-        shift: t, a tuple of ints and `Fraction`s. (NumPy integers are accepted too; floats never are, even if they are
-            whole.) Entries that are whole are kept as ints.
+        shift: t, a tuple of ints and numbers of type `Fraction`. (NumPy integers are accepted too; floats never are,
+            even if they are whole.) Entries that are whole are kept as ints.
 
     Raises:
         ValueError: if an entry is no exact number, `matrix` is no signed permutation, or the sizes differ.

@@ -58,7 +58,7 @@ class Lowpass(_Spectral):
     onto the frequencies that the next one keeps: the two-thirds rule of pseudo-spectral codes (Orszag 1971).
 
     Args:
-        cutoff: a number above 0 and up to 1, for every axis or one per axis; write thirds as `Fraction`s.
+        cutoff: a number above 0 and up to 1, for every axis or one per axis; write a third as a `Fraction`.
 
     Raises:
         ValueError: for another cutoff.

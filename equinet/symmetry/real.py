@@ -88,8 +88,8 @@ def split(g: Isometry, group: SpaceGroup, shifts: RealShifts) -> tuple[tuple[Fra
 class RealCertificate(Certificate):
     """What `certify(…, translations="real")` proves, for inputs without frequencies at or above half a turn a node.
 
-    `strict`, `orbit` and `invariance` are `RealGroup`s, which contain those of the plain certificate. A shift that is
-    not whole moves the output as the trigonometric polynomial through its nodes.
+    `strict`, `orbit` and `invariance` are of type `RealGroup`, and contain those of the plain certificate. A shift that
+    is not whole moves the output as the trigonometric polynomial through its nodes.
 
     Reference: the sampling theorem; Karras et al. 2021, "Alias-free generative adversarial networks".
     """
