@@ -126,7 +126,7 @@ bench: $(BENCH)
 constraints:
 	rm -rf .venv/newest
 	$(PYTHON) -m venv .venv/newest
-	.venv/newest/bin/python -m pip install --quiet '.[train,dev,docs,interop]'
+	.venv/newest/bin/python -m pip install --quiet '.[train,dev,docs,interop,browser]'
 	{ grep '^#' constraints.txt; .venv/newest/bin/python -m pip freeze --exclude equinet-jax; echo torch==$(TORCH); } \
 		> constraints.new
 	mv constraints.new constraints.txt
