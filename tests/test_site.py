@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from matplotlib.image import imread
 
+from scripts import draw_explorer
 from tests.browser import PHONE, WIDE, browser, finished, opened
 
 pytestmark = pytest.mark.slow
@@ -77,3 +79,12 @@ def test_the_front_page_is_there_within_a_second_and_its_explorer_answers(
         said = "Invariant under the identity alone"
         page.wait_for_function(f"document.querySelector('.eqx-sentence').innerText == {said!r}")
         assert not complaints
+
+
+def test_the_picture_of_the_explorer_can_be_taken_again(tmp_path: Path) -> None:
+    with browser():
+        pass  # it skips the test where there is none
+    draw_explorer.draw(tmp_path / "page.png")
+    kept, made = (imread(path) for path in (draw_explorer.PICTURE, tmp_path / "page.png"))
+    assert made.shape == kept.shape and made.shape[:2] == (draw_explorer.HEIGHT, draw_explorer.WIDTH)
+    assert (abs(made - kept) < 0.1).mean() > 0.9  # fonts differ between machines
