@@ -62,6 +62,9 @@ def test_controls_change_the_answer(chromium, site: str, size: tuple[int, int]) 
             "document.querySelector('.eqx-sentence').innerText == 'Invariant under the identity alone'"
         )
         assert "padding=zero" in page.url
+        assert page.locator("[role=status]").text_content() == "invariant under the identity alone"
+        page.select_option("select[name=domain]", "box")
+        page.wait_for_function("document.body.innerText.includes('about the centre of the image')")
         page.select_option("select[name=domain]", "plane")
         page.wait_for_function("!document.querySelector('input[name=size]')")
         assert not complaints

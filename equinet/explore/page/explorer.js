@@ -125,15 +125,16 @@
     return svg;
   }
 
-  function turns(answer) {
+  function turns(answer, setting) {
     if (answer.turns.length < 2) return null;
     const kept = answer.turns.filter((turn) => turn[1]).length;
+    const centre = setting.domain === "box" ? "about the centre of the image" : "about a suitable centre";
     return make(
       "div",
       {},
       make("h3", {}, "Turns and mirrors"),
       make("div", { class: "eqx-turns" }, ...answer.turns.map(([matrix, holds]) => letter(matrix, holds))),
-      make("p", { class: "eqx-quiet" }, `blue: kept, about a suitable centre (${kept} of ${answer.turns.length})`),
+      make("p", { class: "eqx-quiet" }, `blue: kept, ${centre} (${kept} of ${answer.turns.length})`),
     );
   }
 
@@ -189,9 +190,10 @@
       "aria-label": "the network and its input",
       onsubmit: (event) => event.preventDefault(),
     });
-    const shown = make("div", { class: "eqx-answer", "aria-live": "polite" });
+    const shown = make("div", { class: "eqx-answer" });
+    const status = make("p", { class: "eqx-status", role: "status" });
     root.classList.add("eqx-root");
-    root.replaceChildren(make("div", { class: "eqx" }, panel, shown));
+    root.replaceChildren(make("div", { class: "eqx" }, panel, shown), status);
     let turn = 0;
 
     function remember(setting, push) {
@@ -212,7 +214,7 @@
       drawControls(answer);
       const parts = { map: make("div", {}), repair: make("div", {}), strip: make("div", {}) };
       shown.replaceChildren(...drawAnswer(answer, parts));
-      shown.dataset.turn = String(mine);
+      status.textContent = answer.error || answer.sentence;
       if (!setting) return;
       if (!answer.error) await repair(mine, answer, parts);
       if (setting.domain !== "plane" && mine === turn) await sizes(mine, setting, parts);
@@ -347,7 +349,11 @@
               `measured on random weights: ${measured.verdict}; largest error of what is claimed ${power(measured.worst)}`,
             )
           : null;
-      return make("div", { class: "eqx-figures" }, ...[map, turns(answer), box].filter((part) => part !== null));
+      return make(
+        "div",
+        { class: "eqx-figures" },
+        ...[map, turns(answer, setting), box].filter((part) => part !== null),
+      );
     }
 
     function measuring(answer, parts) {
