@@ -34,7 +34,7 @@ ALLOWED: dict[str, set[str]] = {
     "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models"},
     "cli": {
         *("checks", "names", "readers", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"),
-        "explore",
+        *("degree", "explore"),
     },
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}

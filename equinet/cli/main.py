@@ -12,6 +12,7 @@ COMMANDS = {
     "query": "the symmetry group of a network, where it is lost, and the sizes that keep it",
     "suggest": "the smallest edits that win a group back",
     "sweep": "measure a network, and compare it with its certificate",
+    "measure": "what shifts, crops, rotations and scales of your images do to the answers",
     "explore": "a page in the browser: change the network and its input, and see what is kept",
     "train": "train and evaluate the network of a config",
     "study": "run a study of one's own, and make its tables and figures",

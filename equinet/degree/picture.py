@@ -53,7 +53,7 @@ def _rectangle(found: Consistency) -> tuple[np.ndarray, np.ndarray] | None:
 def _maps(found: Consistency, figure: Any, ends: tuple[np.ndarray, np.ndarray]) -> None:
     low, high = ends
     sizes = (high - low + 1).astype(int)
-    changes = np.asarray([row["change"] for row in found.records()])
+    changes = np.asarray([row["change"] for row in found.records()], float)
     drawn = [("relative change of the output", changes, "magma")]
     if found.same is not None:
         drawn.insert(0, ("answered as without the shift, %", 100 * found.by_member, "viridis"))

@@ -201,7 +201,7 @@ class Consistency:
             if self.same is not None:
                 kept = Share.of(self.same[:, at])
                 row.update(kept=kept.value, kept_low=kept.interval[0], kept_high=kept.interval[1])
-            row["change"] = float(change)
+            row["change"] = float(change) if np.isfinite(change) else None
             if self.shared_by_member is not None and self.joint_by_member is not None:
                 row["mean_iou"] = float(mean_iou(self.shared_by_member[at], self.joint_by_member[at]))
             if self.right is not None:
@@ -268,7 +268,8 @@ class Consistency:
         width = max(map(len, texts))
         for text, row in zip(texts, self.records(), strict=True):
             shown = [f"{name.replace('_', ' ')} {row[name]:.4f}" for name in ("kept", "mean_iou") if name in row]
-            yield "  ".join([text.ljust(width), *shown, f"change {row['change']:.2g}"])
+            change = "∞" if row["change"] is None else f"{row['change']:.2g}"
+            yield "  ".join([text.ljust(width), *shown, f"change {change}"])
 
     def __repr__(self) -> str:
         first = f", kept {self.kept}" if self.kept else ""

@@ -15,7 +15,7 @@ def run_command(tmp_path: Path) -> Callable[..., Ended]:
 
     The CPU is not tuned: that would stay so for the tests that follow in this process.
     """
-    untuned = {"sweep": ("--notune_cpu",), "train": ("--notune_cpu",)}
+    untuned = {"sweep": ("--notune_cpu",), "measure": ("--notune_cpu",), "train": ("--notune_cpu",)}
 
     def run(command: str, *flags: str) -> Ended:
         script = importlib.import_module(f"equinet.cli.{command}")

@@ -13,7 +13,7 @@ from equinet.cli.output import schema
 from equinet.symmetry.report import VERSION
 from equinet.train.table import VERSION as TABLE_VERSION
 
-COMMANDS = ("query", "suggest", "sweep", "table")
+COMMANDS = ("query", "suggest", "sweep", "measure", "table")
 MINE = """\
 import jax
 import jax.numpy as jnp
