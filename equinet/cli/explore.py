@@ -35,7 +35,11 @@ def define_flags() -> None:
 
 def main() -> int:
     explorer = read_explorer()
-    server = make_server(explorer, flags.FLAGS.port)
+    port = flags.FLAGS.port
+    try:
+        server = make_server(explorer, port)
+    except OSError as error:
+        raise OSError(f"--port={port}: {error.strerror}: name another, or 0 for any that is free") from None
     where = f"{address(server)}?{urlencode(explorer.first.as_query())}"
     print(f"{where}\nCtrl-C ends it", flush=True)
     if flags.FLAGS.open:

@@ -119,7 +119,9 @@ def test_a_command_line_that_cannot_be(line: list[str], why: str, tmp_path: Path
     assert ended.status == 2 and why in ended.err and not ended.fault, ended
 
 
-def test_a_port_that_is_taken(port: int) -> None:
+def test_a_port_that_is_taken(port: int, tmp_path: Path) -> None:
+    ended = run_line(explore, ["--model=fcn", f"--port={port}"], tmp_path)
+    assert ended.status == 1 and f"--port={port}: " in ended.err and "0 for any that is free" in ended.err
     with pytest.raises(OSError, match="use"):
         make_server(Explorer(default("fcn")), port)
     server = make_server(Explorer(default("fcn")))
