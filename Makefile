@@ -127,7 +127,8 @@ constraints:
 	rm -rf .venv/newest
 	$(PYTHON) -m venv .venv/newest
 	.venv/newest/bin/python -m pip install --quiet '.[train,dev,docs,interop,browser]'
-	{ grep '^#' constraints.txt; .venv/newest/bin/python -m pip freeze --exclude equinet-jax; echo torch==$(TORCH); } \
+	{ grep '^#' constraints.txt; .venv/newest/bin/python -m pip freeze --exclude equinet-jax; echo torch==$(TORCH); \
+		grep --extended-regexp '^(timm|torchvision)==' constraints.txt; } \
 		> constraints.new
 	mv constraints.new constraints.txt
 
