@@ -5,7 +5,7 @@ A network is a tree of frozen dataclasses, so an edit is a function from the lea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from equinet.groups.domain import Axis, Domain
 from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import PointGroup
 from equinet.layers import (
+    AliasFree,
     AvgPool,
     BlurPool,
     Conv,
@@ -24,11 +25,16 @@ from equinet.layers import (
     GroupConvTranspose,
     GroupPool,
     Hourglass,
+    IdealDownsample,
+    IdealUpsample,
     Identity,
     Layer,
+    LayerNorm,
+    LearnedPolyphasePool,
     MaxBlurPool,
     MaxPool,
     Named,
+    Polynomial,
     PolyphasePool,
     PolyphaseUpsample,
     PositionalEmbedding,
@@ -37,6 +43,7 @@ from equinet.layers import (
 )
 from equinet.layers.combine import with_children
 from equinet.layers.local import PaddingSpec, kept_size
+from equinet.layers.pointwise import Elementwise
 
 Path = tuple[str, ...]
 Rule = Callable[[Layer, bool], Layer | None]
@@ -131,6 +138,39 @@ def unplaced(layer: Layer, upward: bool) -> Layer | None:
     del upward
     return Identity() if isinstance(layer, PositionalEmbedding) else None
 
+
+def ideal(layer: Layer, upward: bool) -> Layer | None:
+    """Go down and up without folding frequencies; no maxima, and norms over channels and space together."""
+    del upward
+    if isinstance(layer, Upsample):
+        return None if layer.whole is None else IdealUpsample(layer.whole)
+    if isinstance(layer, LayerNorm) and layer.axes == "channels":
+        return replace(layer, axes="all")
+    stride = _stride(layer)
+    if isinstance(layer, PolyphasePool | LearnedPolyphasePool | MaxPool | MaxBlurPool) and _maximum(stride) > 1:
+        return IdealDownsample(stride)
+    if not isinstance(layer, (*CONVS, AvgPool, BlurPool)) or _maximum(stride) == 1:
+        return None
+    return Sequential(_repadded(layer, kept_size(layer.padding), stride=1), IdealDownsample(stride))
+
+
+def smooth(layer: Layer, upward: bool) -> Layer | None:
+    """A quadratic polynomial at twice as many nodes in place of other functions of each value."""
+    made = None if isinstance(layer, Polynomial) else AliasFree(Polynomial(2))
+    return made if isinstance(layer, Elementwise) else ideal(layer, upward)
+
+
+def finer(layer: Layer, upward: bool) -> Layer | None:
+    """Functions of each value at twice as many nodes."""
+    return AliasFree(layer) if isinstance(layer, Elementwise) else ideal(layer, upward)
+
+
+REAL_RULES: tuple[tuple[Rule, float, str], ...] = (
+    (ideal, 3.0, "ideal resampling, and norms over space too, for {layers}"),
+    (finer, 4.0, "functions at twice as many nodes (AliasFree), and ideal resampling, for {layers}"),
+    (smooth, 5.0, "AliasFree(Polynomial(2)), and ideal resampling, for {layers}"),
+)
+"""Tried where real shifts are required, beside the others."""
 
 RULES: tuple[tuple[Rule, float, str], ...] = (
     (circular, 1.0, "circular padding in {layers}"),
@@ -241,9 +281,9 @@ def over_group(net: Layer, operations: PointGroup) -> Layer | None:
     return rewrite(net, change)
 
 
-def leaf_edits(net: Layer) -> Iterator[Edit]:
+def leaf_edits(net: Layer, rules: Sequence[tuple[Rule, float, str]] = RULES) -> Iterator[Edit]:
     """One edit per rule that changes any leaf: every leaf at once."""
-    for rule, cost, kind in RULES:
+    for rule, cost, kind in rules:
         found: list[tuple[Path, str]] = []
 
         def note(path: Path, leaf: Layer, upward: bool, rule: Rule = rule, found: list = found) -> None:

@@ -8,12 +8,14 @@ from functools import cached_property
 from typing import Literal
 
 from equinet.checks import as_choice, as_integer, as_kind, shown
-from equinet.groups import Isometry, SpaceGroup
+from equinet.groups import Isometry, RealGroup, SpaceGroup
 from equinet.groups.symbols.text import says_where, solve_centre
 from equinet.symmetry.certificate import Certificate
 
+_FINER = (*"R/½⅓⅔¼¾⅕⅖⅗⅘⅙⅚⅐⅛⅜⅝⅞⅑⅒",)
+"""What the name of a group with real shifts may have."""
 Of = Literal["strict", "orbit", "invariance"]
-Require = SpaceGroup | str | Callable[[Certificate], bool]
+Require = SpaceGroup | RealGroup | str | Callable[[Certificate], bool]
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,12 @@ class Requirement:
     Args:
         require: what is required, on every domain it is asked on.
 
-            - A `SpaceGroup`: each of its elements, taken literally.
+            - A `SpaceGroup` or `RealGroup`: each of its elements, taken literally.
             - A name such as "Z × Z", "2Z × 2Z ⋊ 4mm", "4mm" or "p4m": its translations, and its point operations about
               *some* common centre. On a bounded axis only the image's own centre can be one; on a periodic or infinite
               axis any node or midpoint can, since where a cyclic image begins is a convention.
+            - A name with shifts finer than a node, "½Z × ½Z" or "R × R ⋊ 4mm": the `RealGroup`, literally; asked of a
+              certificate of real shifts.
             - A name that says where, "4mm at (0, 0)" or "pg {-x, y+1}": literally, modulo the periods of the domain.
             - A function from a certificate to a bool.
         of: which of the certificate's groups is asked.
@@ -42,21 +46,35 @@ class Requirement:
 
     def __post_init__(self) -> None:
         as_choice(self.of, ("strict", "orbit", "invariance"), "of")
-        if not isinstance(self.require, (SpaceGroup, str)) and not callable(self.require):
+        if not isinstance(self.require, (SpaceGroup, RealGroup, str)) and not callable(self.require):
             raise ValueError(f"require is a SpaceGroup, a name such as '4mm' or a predicate; got {shown(self.require)}")
         if self.dim is not None:
             object.__setattr__(self, "dim", as_integer(self.dim, "dim", least=1))
-        dim = self.dim if self.named is None else self.named.dim
+        known = self.named or self.real
+        dim = self.dim if known is None else known.dim
         if self.dim is not None and dim != self.dim:
             raise ValueError(f"{self} is about dimension {dim}; dim={self.dim}")
         object.__setattr__(self, "dim", 2 if dim is None else dim)
 
     @cached_property
     def named(self) -> SpaceGroup | None:
-        """The group that is required; None for a function of the certificate."""
+        """The group that is required; None for a function of the certificate, and for real shifts."""
+        if self.real is not None:
+            return None
         if isinstance(self.require, str):
             return self._read_name(self.require)
         return self.require if isinstance(self.require, SpaceGroup) else None
+
+    @cached_property
+    def real(self) -> RealGroup | None:
+        """The group that is required, if it has shifts finer than a node."""
+        if isinstance(self.require, str) and any(sign in self.require for sign in _FINER):
+            try:
+                group = RealGroup.parse(self.require, self.dim)
+            except ValueError:
+                return None  # the name says where a centre is, or is none; read as another says why
+            return None if group.is_whole else group
+        return self.require if isinstance(self.require, RealGroup) else None
 
     @cached_property
     def says_where(self) -> bool:
@@ -82,10 +100,25 @@ class Requirement:
         as_kind(certificate, Certificate, "a requirement is met by a certificate")
         if callable(self.require):
             return bool(self.require(certificate))
-        group: SpaceGroup = getattr(certificate, self.of)
+        group = getattr(certificate, self.of)
         if group.dim != self.dim:
             raise ValueError(f"{self} is about dimension {self.dim}; the domain {certificate.domain} has {group.dim}")
+        if isinstance(group, RealGroup):
+            return self._within_real(group)
+        if self.real is not None:
+            raise ValueError(
+                f"{self} has shifts finer than a node, of which this certificate says nothing: ask "
+                f"certify(net, torus, translations='real')"
+            )
         return self.within(group)
+
+    def _within_real(self, group: RealGroup) -> bool:
+        """Whether a group with real shifts contains the required one, literally."""
+        wanted = self.real or self.named
+        if wanted is None:
+            return False
+        shifts = set(self.real.real if self.real is not None else ()) <= set(group.real)
+        return shifts and all(g in group for g in wanted.generators)
 
     def within(self, group: SpaceGroup) -> bool:
         """Whether a group contains the required one; that of a function of the certificate is not known: False."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 from equinet import markup
-from equinet.advise.edits import Edit, circular, leaf_edits, rewrite, size_edits
+from equinet.advise.edits import REAL_RULES, RULES, Edit, circular, leaf_edits, rewrite, size_edits
 from equinet.advise.period import likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
@@ -18,7 +18,8 @@ from equinet.groups.domain import Axis, Domain, as_domain, periodic
 from equinet.groups.fibre import as_channels
 from equinet.layers import Bound, GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.symmetry.certificate import Certificate
-from equinet.verify import Report, verify
+from equinet.symmetry.real import RealCertificate
+from equinet.verify import RealReport, Report, verify, verify_shifts
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -39,7 +40,7 @@ class Suggestion:
     net: Layer
     domain: Domain
     certificate: Certificate
-    report: Report | None
+    report: Report | RealReport | None
     of: Of = "strict"
 
     def __repr__(self) -> str:
@@ -84,6 +85,12 @@ class _Search:
     requirement: Requirement
     budget: int
 
+    def certify(self, net: Layer, domain: Domain) -> Certificate:
+        """The certificate that the requirement is about."""
+        if self.requirement.real is not None:
+            return certify(net, domain, self.channels, translations="real")
+        return certify(net, domain, self.channels)
+
     def attempt(self, *edits: Edit) -> tuple[Layer, Domain, Certificate] | None:
         """The edited network if it meets the requirement."""
         if self.budget <= 0:
@@ -95,7 +102,7 @@ class _Search:
         if domain != self.domain and is_vacuous(self.requirement, domain, self.domain):
             return None
         try:
-            certificate = certify(net, domain, self.channels)
+            certificate = self.certify(net, domain)
         except LayerError:
             return None
         return (net, domain, certificate) if self.requirement.met(certificate) else None
@@ -119,7 +126,7 @@ class _Search:
 
     def successes(self) -> Iterator[tuple[Edit, ...]]:
         """Edits that meet the requirement: alone, then in pairs of which neither does alone, else in threes."""
-        layers = list(leaf_edits(self.net))
+        layers = list(leaf_edits(self.net, (*RULES, *(REAL_RULES if self.requirement.real is not None else ()))))
         sizes = list(size_edits(self.domain))
         failed = []
         for edit in layers:
@@ -167,7 +174,8 @@ def suggest(
 
     The edits tried are: another size; circular padding; pools whose windows tile or are centred on nodes; global
     pooling instead of flattening; no table of positions; polyphase sampling instead of strides (with polyphase
-    upsampling in the decoder of an hourglass). Single edits are tried first, then pairs, and triples if nothing was
+    upsampling in the decoder of an hourglass). Where real shifts are required, such as "R × R" or "½Z × ½Z", also ideal
+    resampling and alias-free functions. Single edits are tried first, then pairs, and triples if nothing was
     found. Each is reduced to the layers that must change. All are certified, and those shown are measured on random
     weights; an edit is left out if its measurement contradicts its certificate.
 
@@ -204,7 +212,7 @@ def suggest(
     search = _Search(layer, domain, channels, Requirement(require, of, domain.dim), budget)
     cannot_run = None
     try:
-        certificate = certify(layer, domain, channels)
+        certificate = search.certify(layer, domain)
         if search.requirement.met(certificate):
             return Suggestions([Suggestion((), 0.0, layer, domain, certificate, None, of)])
     except LayerError as error:
@@ -226,6 +234,9 @@ def suggest(
             shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report, of))
     if shown:
         return Suggestions(shown)
+    if search.requirement.real is not None:
+        reason = f"no edit that was tried keeps {search.requirement.real} on {domain}"
+        return Suggestions((), Lack(reason, ()))
     return Suggestions((), lack(layer, domain, channels, search.requirement, _larger(search), left))
 
 
@@ -239,9 +250,12 @@ def _larger(search: _Search) -> Iterator[Domain]:
         yield Domain(tuple(axis if axis.size is None else Axis(size, axis.boundary) for axis in search.domain.axes))
 
 
-def _measured(net: Layer, certificate: Certificate, requirement: Requirement, seed: int) -> Report | None:
+def _measured(net: Layer, certificate: Certificate, requirement: Requirement, seed: int) -> Report | RealReport | None:
     """The certificate against random weights; None if no finite domain shows what is claimed on an infinite one."""
     domain, channels = certificate.domain, certificate.channels
+    if isinstance(certificate, RealCertificate):
+        drawn = random_variables(net, (*(n or 1 for n in domain.sizes), channels), seed)
+        return verify_shifts(net.bind(drawn), certificate, key=seed)
     if requirement.of == "orbit" and certificate.output.dim:
         net = Sequential(net, GlobalAvgPool())
         certificate = certify(net, domain, channels)

@@ -40,6 +40,7 @@ WORDS = {
     "avg": "average pooling",
     "blur": "blur pooling",
     "maxblur": "max-blur pooling",
+    "ideal": "ideal resampling",
     "aps": "polyphase sampling (APS)",
     "lps": "learned polyphase sampling (LPS)",
     "gap": "global average pooling",

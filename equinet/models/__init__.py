@@ -3,6 +3,7 @@
 from equinet.models.attention import swin as swin
 from equinet.models.attention import vit as vit
 from equinet.models.encoder_decoder import unet as unet
+from equinet.models.operator import fno as fno
 from equinet.models.registry import MODELS as MODELS
 from equinet.models.registry import build as build
 from equinet.models.residual import convnext as convnext

@@ -11,7 +11,6 @@ from typing import Unpack
 from equinet.layers import (
     Gelu,
     Layer,
-    LayerNorm,
     Named,
     PositionalEmbedding,
     Residual,
@@ -20,15 +19,14 @@ from equinet.layers import (
     Sequential,
     WindowedAttention,
 )
-from equinet.models.filters import Filters
-from equinet.models.parts import MOST_BLOCKS, check_choice, check_counts, make_parts
+from equinet.models.parts import MOST_BLOCKS, Parts, check_choice, check_counts, make_parts
 from equinet.models.shared import Sampled, shares
 
 
-def _block(filters: Filters, name: str, width: int, heads: int, *attention: Layer) -> tuple[Layer, ...]:
-    mixing = Sequential(LayerNorm(), filters.dense(4 * width), Gelu(), filters.dense(width, heads))
-    return Named(f"{name} attention", Residual(Sequential(LayerNorm(), *attention))), Named(
-        f"{name} mixing", Residual(mixing)
+def _block(parts: Parts, name: str, width: int, heads: int, *attention: Layer) -> tuple[Layer, ...]:
+    inner = parts.filters.dense(4 * width), parts.function(Gelu()), parts.filters.dense(width, heads)
+    return Named(f"{name} attention", Residual(Sequential(parts.layer_norm, *attention))), Named(
+        f"{name} mixing", Residual(Sequential(parts.layer_norm, *inner))
     )
 
 
@@ -53,8 +51,8 @@ def vit(
         heads: attention heads.
         patch: size of the patches.
         positions: whether to add a learned table of positions; then only isometries that fix every token survive.
-        classes, down, padding, readout, group, dim, match: see `equinet.models.parts`; `down` says how patches are
-            made, see `Parts.patches` there. Over a group a head holds whole copies.
+        classes, down, padding, activation, readout, group, dim, match: see `equinet.models.parts`; `down` says how
+            patches are made, see `Parts.patches` there. Over a group a head holds whole copies.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small, or for positions over a group.
@@ -72,8 +70,8 @@ def vit(
     if positions:
         layers.append(PositionalEmbedding())
     for i in range(depth):
-        layers += _block(parts.filters, f"block {i}", width, heads, SelfAttention(heads))
-    return Sequential(*layers, LayerNorm(), *parts.head(classes))
+        layers += _block(parts, f"block {i}", width, heads, SelfAttention(heads))
+    return Sequential(*layers, parts.layer_norm, *parts.head(classes))
 
 
 @shares(Sampled)
@@ -97,7 +95,7 @@ def swin(
         width, heads: of the first stage.
         window: nodes along a side of a window; must divide the map at every stage.
         patch: size of the first patches.
-        classes, down, padding, readout, group, dim, match: as for `vit`.
+        classes, down, padding, activation, readout, group, dim, match: as for `vit`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
@@ -105,14 +103,14 @@ def swin(
     parts = make_parts("swin", **shared, keep_size=True)
     check_counts("swin", most=MOST_BLOCKS, several=True, depths=depths)
     check_counts("swin", width=width, heads=heads, patch=patch, window=window, classes=classes)
-    layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads), LayerNorm()))]
+    layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads), parts.layer_norm))]
     for i, count in enumerate(depths):
         features, split = width * 2**i, heads * 2**i
         if i > 0:
-            layers.append(Named(f"merge {i}", Sequential(LayerNorm(), *parts.patches(features, 2, split))))
+            layers.append(Named(f"merge {i}", Sequential(parts.layer_norm, *parts.patches(features, 2, split))))
         for j in range(count):
             inside = WindowedAttention(window, split)
             half = window // 2
             attention = (Roll(-half), inside, Roll(half)) if j % 2 else (inside,)
-            layers += _block(parts.filters, f"stage {i} block {j}", features, split, *attention)
-    return Sequential(*layers, LayerNorm(), *parts.head(classes))
+            layers += _block(parts, f"stage {i} block {j}", features, split, *attention)
+    return Sequential(*layers, parts.layer_norm, *parts.head(classes))

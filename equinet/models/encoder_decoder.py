@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, Unpack
 
-from equinet.layers import Hourglass, Layer, Named, PolyphaseUpsample, Relu, Sequential, Upsample
+from equinet.layers import Hourglass, IdealUpsample, Layer, Named, PolyphaseUpsample, Relu, Sequential, Upsample
 from equinet.models.parts import check_choice, check_counts, make_parts
 from equinet.models.shared import READOUTS, Down, Norm, Readout, Shared, shares
 
@@ -19,7 +19,7 @@ def unet(
     width: int = 16,
     classes: int = 10,
     down: Down = "max",
-    up: Literal["nearest", "linear", "transpose"] = "nearest",
+    up: Literal["nearest", "linear", "ideal", "transpose"] = "nearest",
     readout: Readout | Literal["map"] = "map",
     norm: Norm = "none",
     **shared: Unpack[Shared],
@@ -34,11 +34,13 @@ def unet(
         width: channels at full resolution; they double at every level.
         classes: channels of the output map, or number of outputs.
         down: see `equinet.models.parts`; "stride" is a convolution of stride 2. Nearest upsampling is
-            centred between nodes, as "max", "avg" and "maxblur" are; after "stride" and "blur" it loses rotations.
-        up: the upsampling, unless it is polyphase; "transpose" is a transposed convolution of kernel 2.
+            centred between nodes, as "max", "avg" and "maxblur" are; after "stride", "blur" and "ideal" it loses
+            rotations.
+        up: the upsampling, unless it is polyphase; "transpose" is a transposed convolution of kernel 2. "ideal" is
+            without new frequencies, the match of down="ideal": with activation="polynomial" all real shifts are kept.
         padding: must keep the size. If it is circular, linear interpolation also wraps around.
         readout: "map", one vector per node, or as for `small_cnn`. Over a group the map's channels are scalars.
-        norm, group, dim, match: as for `small_cnn`.
+        norm, activation, group, dim, match: as for `small_cnn`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
@@ -47,7 +49,7 @@ def unet(
     parts = make_parts("unet", down=down, norm=norm, readout=readout, **shared, readouts=known, keep_size=True)
     check_counts("unet", least=0, most=MOST_LEVELS, depth=depth)
     check_counts("unet", width=width, classes=classes)
-    check_choice("unet", "up", up, ("nearest", "linear", "transpose"))
+    check_choice("unet", "up", up, ("nearest", "linear", "ideal", "transpose"))
 
     def both(features: int) -> tuple[Layer, ...]:
         return tuple(layer for _ in range(2) for layer in parts.block(features, 3))
@@ -56,7 +58,9 @@ def unet(
         if down in ("aps", "lps"):
             return (PolyphaseUpsample(2), *parts.block(features, 3))
         if up == "transpose":
-            return (parts.filters.transposed(features, 2, stride=2, padding="valid"), Relu())
+            return (parts.filters.transposed(features, 2, stride=2, padding="valid"), parts.function(Relu()))
+        if up == "ideal":
+            return (IdealUpsample(2), *parts.block(features, 3))
         beyond = "circular" if parts.padding == "circular" else "edge"
         return (Upsample(2, method=up, padding=beyond), *parts.block(features, 3))
 

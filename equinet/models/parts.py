@@ -9,6 +9,7 @@ from typing import Any
 
 from equinet.checks import MOST, is_choice, is_integer, shown
 from equinet.layers import (
+    AliasFree,
     AvgPool,
     BatchNorm,
     BlurPool,
@@ -17,18 +18,31 @@ from equinet.layers import (
     GlobalAvgPool,
     GlobalMaxPool,
     GroupNorm,
+    IdealDownsample,
     InstanceNorm,
     Layer,
     LayerNorm,
     LearnedPolyphasePool,
     MaxBlurPool,
     MaxPool,
+    Polynomial,
     PolyphasePool,
     Relu,
 )
 from equinet.layers.local import kept_size
 from equinet.models.filters import MATCHES, Filters, read_group
-from equinet.models.shared import DEFAULTS, DOWNS, NORMS, PADDINGS, READOUTS, Down, Norm, Padding
+from equinet.models.shared import (
+    ACTIVATIONS,
+    DEFAULTS,
+    DOWNS,
+    NORMS,
+    PADDINGS,
+    READOUTS,
+    Activation,
+    Down,
+    Norm,
+    Padding,
+)
 
 MOST_BLOCKS, MOST_TAPS = 1000, 1 << 16
 """Blocks of a network, and stages."""
@@ -60,6 +74,7 @@ def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
     - "max", "avg": pooling over windows that tile;
     - "blur": a binomial filter of 2 `stride` − 1 taps (7 at most), then every `stride`-th node: conv → relu → blur ↓;
     - "maxblur": maxima over `stride` nodes at stride 1, then "blur";
+    - "ideal": the frequencies that every `stride`-th node can tell apart, then these nodes;
     - "aps": the polyphase component of the largest norm; "lps": the one that a learned score prefers.
 
     On a padding of "valid" the blur is padded as if circular, so that maps do not shrink twice.
@@ -71,6 +86,8 @@ def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
         return (MaxPool(stride),)
     if down == "avg":
         return (AvgPool(stride),)
+    if down == "ideal":
+        return (IdealDownsample(stride),)
     taps = min(2 * stride - 1, 7)
     if down == "blur":
         return (BlurPool(stride, size=taps, padding=border),)
@@ -82,13 +99,15 @@ def downsample(down: Down, stride: int, padding: Padding) -> tuple[Layer, ...]:
 def pool_stage(down: Down, window: int, stride: int, padding: Padding) -> tuple[Layer, ...]:
     """A max pooling of overlapping windows, made in the manner of `down`.
 
-    "stride" and "max" are the textbook's; "avg" averages; for the others the maximum is taken at stride 1 and
-    `downsample` goes down ("blur" and "maxblur" are then the same).
+    "stride" and "max" are the textbook's; "avg" averages; "ideal" takes no maximum; for the others the maximum is taken
+    at stride 1 and `downsample` goes down ("blur" and "maxblur" are then the same).
     """
     if down in ("stride", "max"):
         return (MaxPool(window, stride=stride, padding=padding),)
     if down == "avg":
         return (AvgPool(window, stride=stride, padding=padding),)
+    if down == "ideal":
+        return downsample(down, stride, padding)
     return (
         MaxPool(window, stride=1, padding=padding),
         *downsample("blur" if down == "maxblur" else down, stride, padding),
@@ -104,6 +123,7 @@ class Parts:
     norm: Norm
     readout: str
     filters: Filters
+    activation: Activation = "pointwise"
 
     @property
     def bias(self) -> bool:
@@ -129,7 +149,7 @@ class Parts:
     def normalise(self, width: int) -> tuple[Layer, ...]:
         """The norm of a map with `width` channels: one layer, or none.
 
-        "group" uses groups of 8 channels or fewer; "layer" is over the channels of each node.
+        "group" uses groups of 8 channels or fewer; "layer" is `layer_norm`.
         """
         if self.norm == "batch":
             return (BatchNorm(),)
@@ -137,12 +157,27 @@ class Parts:
             return (GroupNorm(width // gcd(width, 8)),)
         if self.norm == "instance":
             return (InstanceNorm(),)
-        return (LayerNorm(),) if self.norm == "layer" else ()
+        return (self.layer_norm,) if self.norm == "layer" else ()
+
+    @property
+    def layer_norm(self) -> Layer:
+        """Over the channels of each node; with other activations than pointwise ones over channels and space."""
+        return LayerNorm(axes="channels" if self.activation == "pointwise" else "all")
+
+    def function(self, plain: Layer) -> Layer:
+        """A nonlinearity, given the one that the model has.
+
+        "aliasfree" applies it at twice as many nodes, which keeps shifts by half a node; "polynomial" puts a polynomial
+        of degree 2 there, which keeps all real shifts.
+        """
+        if self.activation == "pointwise":
+            return plain
+        return AliasFree(plain if self.activation == "aliasfree" else Polynomial(2))
 
     def block(self, width: int, kernel: int, stride: int = 1, padding: Padding | None = None) -> tuple[Layer, ...]:
-        """Convolution → norm → relu → `downsample`."""
+        """Convolution → norm → relu, or what `function` makes of it → `downsample`."""
         conv = self.conv(width, kernel, self.stride(stride), padding)
-        return (conv, *self.normalise(width), Relu(), *self.downsample(stride))
+        return (conv, *self.normalise(width), self.function(Relu()), *self.downsample(stride))
 
     def patches(self, width: int, size: int, heads: int = 1) -> tuple[Layer, ...]:
         """Embed patches: a linear map of `size`-wide patches that tile, for down="stride", and for the other kinds the
@@ -167,6 +202,7 @@ def make_parts(model: str, *, keep_size: bool = False, readouts: tuple[str, ...]
     """The parts that the arguments shared by all models ask for.
 
     - `down`, `padding`, `norm`, `readout`: see `Down`, `Padding`, `Norm`, `Readout`;
+    - `activation`: "pointwise", or what keeps real shifts: see `Parts.function`, and `Parts.layer_norm`;
     - `group`: None for plain convolutions; else the point group P that all convolutions commute with, a symbol of a
       point group or of a plane group, or matrices that generate it;
     - `dim`: the dimension that a symbol is read in; matrices have their own;
@@ -184,6 +220,7 @@ def make_parts(model: str, *, keep_size: bool = False, readouts: tuple[str, ...]
     told: dict[str, Any] = {**DEFAULTS, **shared}
     choices = {
         "down": DOWNS,
+        "activation": ACTIVATIONS,
         "padding": tuple(p for p in PADDINGS if p != "valid") if keep_size else PADDINGS,
         "readout": readouts,
         "norm": NORMS,
@@ -199,4 +236,4 @@ def make_parts(model: str, *, keep_size: bool = False, readouts: tuple[str, ...]
             f"'batch', 'instance' or 'layer'"
         )
     filters = Filters(read_group(model, group, told["dim"]), told["match"])
-    return Parts(told["down"], told["padding"], told["norm"], told["readout"], filters)
+    return Parts(told["down"], told["padding"], told["norm"], told["readout"], filters, told["activation"])

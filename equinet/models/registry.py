@@ -11,6 +11,7 @@ from equinet.checks import shown
 from equinet.layers import Layer
 from equinet.models.attention import swin, vit
 from equinet.models.encoder_decoder import unet
+from equinet.models.operator import fno
 from equinet.models.residual import convnext, resnet, wide_resnet
 from equinet.models.simple import fcn, small_cnn, vgg
 
@@ -21,6 +22,7 @@ MODELS: dict[str, Callable[..., Layer]] = {
     "resnet": resnet,
     "wide_resnet": wide_resnet,
     "unet": unet,
+    "fno": fno,
     "convnext": convnext,
     "vit": vit,
     "swin": swin,

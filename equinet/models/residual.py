@@ -25,7 +25,7 @@ def _shortcut(parts: Parts, width: int, stride: int) -> Layer:
 def _basic_block(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Layer, ...]:
     body = Sequential(*parts.block(width, 3, stride), parts.conv(width, 3), *parts.normalise(width))
     changes = stride > 1 or inputs != width
-    return Residual(body, shortcut=_shortcut(parts, width, stride) if changes else None), Relu()
+    return Residual(body, shortcut=_shortcut(parts, width, stride) if changes else None), parts.function(Relu())
 
 
 def _bottleneck(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Layer, ...]:
@@ -37,7 +37,7 @@ def _bottleneck(parts: Parts, inputs: int, width: int, stride: int) -> tuple[Lay
         *parts.normalise(wide),
     )
     changes = stride > 1 or inputs != wide
-    return Residual(body, shortcut=_shortcut(parts, wide, stride) if changes else None), Relu()
+    return Residual(body, shortcut=_shortcut(parts, wide, stride) if changes else None), parts.function(Relu())
 
 
 @shares(Normed, norm="batch")
@@ -59,8 +59,8 @@ def resnet(
         stem: "cifar", one 3×3 convolution (total stride 8); "imagenet", a 7×7 convolution of stride 2 and
             a max pooling of window 3 and stride 2 (total stride 32).
         width: channels of the first stage.
-        classes, down, padding, readout, norm, group, dim, match: see `equinet.models.parts`; the padding must keep the
-            size.
+        classes, down, padding, activation, readout, norm, group, dim, match: see `equinet.models.parts`; the padding
+            must keep the size.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
@@ -106,7 +106,7 @@ def wide_resnet(
         widen: factor on the channels of every stage.
         width: channels of the stem.
         dropout: rate between the two convolutions of a block.
-        classes, down, padding, readout, norm, group, dim, match: as for `resnet`.
+        classes, down, padding, activation, readout, norm, group, dim, match: as for `resnet`.
 
     Raises:
         ValueError: for a choice that does not exist, or a depth that is not 6 k + 4.
@@ -125,7 +125,7 @@ def wide_resnet(
         for j in range(count):
             stride = 2 if i > 0 and j == 0 else 1
             changes = stride > 1 or inputs != features
-            start = (*parts.normalise(inputs), Relu())
+            start = (*parts.normalise(inputs), parts.function(Relu()))
             body = Sequential(
                 *(() if changes else start),
                 *parts.block(features, 3, stride),
@@ -138,7 +138,7 @@ def wide_resnet(
                 block = Sequential(*start, Residual(body, shortcut=Sequential(*parts.downsample(stride), straight)))
             layers.append(Named(f"stage {i} block {j}", block))
             inputs = features
-    return Sequential(*layers, *parts.normalise(inputs), Relu(), *parts.head(classes))
+    return Sequential(*layers, *parts.normalise(inputs), parts.function(Relu()), *parts.head(classes))
 
 
 @shares(Sampled)
@@ -161,8 +161,8 @@ def convnext(
         width: channels of the first stage.
         patch: size of the first patches.
         kernel: of the depthwise convolutions.
-        classes, down, padding, readout, group, dim, match: as for `resnet`; `down` says how patches are made, see
-            `equinet.models.parts.Parts.patches`.
+        classes, down, padding, activation, readout, group, dim, match: as for `resnet`; `down` says how patches are
+            made, see `equinet.models.parts.Parts.patches`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
@@ -172,14 +172,15 @@ def convnext(
     check_counts("convnext", most=MOST_TAPS, patch=patch, kernel=kernel)
     check_counts("convnext", width=width, classes=classes)
     filters = parts.filters
-    layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), LayerNorm()))]
+    layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), parts.layer_norm))]
     for i, count in enumerate(depths):
         features = width * 2**i
         if i > 0:
-            layers.append(Named(f"down {i}", Sequential(LayerNorm(), *parts.patches(features, 2))))
+            layers.append(Named(f"down {i}", Sequential(parts.layer_norm, *parts.patches(features, 2))))
         for j in range(count):
             depthwise = filters.conv(features, kernel, padding=parts.padding, depthwise=True)
-            body = Sequential(depthwise, LayerNorm(), filters.dense(4 * features), Gelu(), filters.dense(features))
+            mixing = filters.dense(4 * features), parts.function(Gelu()), filters.dense(features)
+            body = Sequential(depthwise, parts.layer_norm, *mixing)
             layers.append(Named(f"stage {i} block {j}", Residual(body)))
     *pooled, dense = parts.head(classes)
     return Sequential(*layers, *pooled, LayerNorm(), dense)

@@ -12,19 +12,27 @@ from equinet.checks import shown
 from equinet.layers import Layer
 from equinet.models.filters import Group, Match
 
-Down = Literal["stride", "max", "avg", "blur", "maxblur", "aps", "lps"]
+Down = Literal["stride", "max", "avg", "blur", "maxblur", "ideal", "aps", "lps"]
+Activation = Literal["pointwise", "aliasfree", "polynomial"]
 Padding = Literal["circular", "zero", "zero_lower", "reflect", "edge", "valid"]
 Readout = Literal["gap", "gmp", "flatten"]
 Norm = Literal["none", "batch", "group", "instance", "layer"]
 
 DOWNS: tuple[str, ...] = get_args(Down)
+ACTIVATIONS: tuple[str, ...] = get_args(Activation)
 PADDINGS: tuple[str, ...] = get_args(Padding)
 READOUTS: tuple[str, ...] = get_args(Readout)
 NORMS: tuple[str, ...] = get_args(Norm)
 
 
-class Shared(TypedDict, total=False):
+class Active(TypedDict, total=False):
     """What every architecture takes."""
+
+    activation: Activation
+
+
+class Shared(Active, total=False):
+    """What one takes besides that is made of convolutions or patches."""
 
     padding: Padding
     group: Group
@@ -45,7 +53,16 @@ class Normed(Sampled, total=False):
     norm: Norm
 
 
-DEFAULTS = Normed(down="stride", padding="circular", readout="gap", norm="none", group=None, dim=2, match="parameters")
+DEFAULTS = Normed(
+    down="stride",
+    activation="pointwise",
+    padding="circular",
+    readout="gap",
+    norm="none",
+    group=None,
+    dim=2,
+    match="parameters",
+)
 
 P = ParamSpec("P")
 

@@ -69,10 +69,10 @@ def small_cnn(
         features: channels of each stage; the map is downsampled `len(features) − 1` times.
         classes: number of outputs.
         kernel: size of the convolutions.
-        down, padding, readout, norm: see `equinet.models.parts`. Padding is circular by default, since a finite image
-            loses nothing under cyclic shifts. There are more kinds of downsampling: "none" keeps the size, and two of
-            Springenberg et al. 2015 have one more convolution per stage: "conv" a strided one in place of a pool,
-            "conv_max" a 1×1 one before the max pool. A tuple has one kind for each stage but the last.
+        down, padding, activation, readout, norm: see `equinet.models.parts`. Padding is circular by default, since a
+            finite image loses nothing under cyclic shifts. There are more kinds of downsampling: "none" keeps the size,
+            and two of Springenberg et al. 2015 have one more convolution per stage: "conv" a strided one in place of a
+            pool, "conv_max" a 1×1 one before the max pool. A tuple has one kind for each stage but the last.
             There is one more readout: "conv" is a fully connected layer written as a convolution without padding whose
             kernel covers the last map, then global average pooling (of one node, unless the input is larger).
         window: 0 for textbook pools, which tile, and strides on convolutions of size `kernel`. If not 0, pools, blurs
@@ -134,7 +134,7 @@ def fcn(
     by 2 with its convolution, a 1×1 convolution gives one map per class, and the maps are pooled.
 
     Args:
-        features, classes, kernel, down, padding, readout, norm, group, dim, match: as for `small_cnn`. With
+        features, classes, kernel, down, padding, activation, readout, norm, group, dim, match: as for `small_cnn`. With
             readout="flatten" the class maps are flattened and mixed by a dense layer, which ties the network to one
             size.
 
@@ -166,7 +166,7 @@ def vgg(
     Args:
         depth: 11, 13, 16 or 19, the number of weight layers of the published network.
         width: channels of the first stage; they double up to eight times that.
-        classes, down, padding, readout, norm, group, dim, match: as for `small_cnn`.
+        classes, down, padding, activation, readout, norm, group, dim, match: as for `small_cnn`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.

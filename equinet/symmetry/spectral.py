@@ -40,7 +40,9 @@ def filtered(field: Field, tops: Tops, *, is_symmetric: bool = True) -> Field:
 def downsampled(field: Field, strides: Sequence[int]) -> Field:
     """Keep the frequencies that every s-th node can tell apart, and then these nodes."""
     tops = [None if s == 1 or n is None else highest(n // s) for n, s in zip(field.grid.sizes, strides, strict=True)]
-    return filtered(field, tops).read([Window(1, s) for s in strides], "sum")
+    # Of a single node is left the mean.
+    windows = [Window(s if s == n else 1, s) for n, s in zip(field.grid.sizes, strides, strict=True)]
+    return filtered(field, tops).read(windows, "sum")
 
 
 def upsampled(field: Field, factors: Sequence[int]) -> Field:

@@ -55,12 +55,14 @@ def test_models_take_one_argument_by_position(name: str) -> None:
 def test_models_share_keywords_and_refuse_others(name: str) -> None:
     model = models.MODELS[name]
     known = inspect.signature(model).parameters
-    shared = {"padding": "circular", "group": None, "dim": 2, "match": "parameters"}
+    shared = {"padding": "circular", "group": None, "dim": 2, "match": "parameters"} if name != "fno" else {}
+    shared |= {"activation": "pointwise"}
     assert {key: known[key].default for key in shared} == shared
-    assert {"down", "readout"} <= set(known)
+    assert {"readout"} <= set(known) and ("down" in known or name == "fno")
     assert "shared" not in known
-    with pytest.raises(TypeError, match=f"^{name} has no argument 'paddin': did you mean padding; its arguments are "):
-        model(paddin="zero")
+    message = f"^{name} has no argument 'activatio': did you mean activation; its arguments are "
+    with pytest.raises(TypeError, match=message):
+        model(activatio="aliasfree")
     if "norm" not in known:
         with pytest.raises(TypeError, match=f"^{name} has no argument 'norm'"):
             model(norm="batch")

@@ -24,7 +24,10 @@ CASES = {
     "convnext": ({"depths": (1, 1), "width": 4, "patch": 2, "kernel": 3}, 4),
     "vit": ({"depth": 1, "width": 6, "positions": False}, 4),
     "swin": ({"depths": (2, 1), "width": 6, "patch": 2}, 16),
+    "fno": ({"depth": 2, "width": 2, "modes": 2}, 1),
 }
+SAMPLED = [name for name in CASES if name != "fno"]
+"""Those that go down."""
 
 
 def build(name: str, **arguments: object) -> eq.Layer:
@@ -43,7 +46,7 @@ def test_the_table_names_every_model() -> None:
 
 
 @pytest.mark.parametrize("down", DOWNS)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_every_way_down(name: str, down: str) -> None:
     net = build(name, down=down)
     shape = traced(net, SIZE, SIZE)
@@ -73,7 +76,7 @@ def test_every_readout(name: str, readout: str) -> None:
 
 
 @pytest.mark.parametrize("padding", PADDINGS)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_every_padding(name: str, padding: str) -> None:
     if padding == "valid" and name not in ("small_cnn", "fcn", "vgg"):
         with pytest.raises(ValueError, match=f"{name}: padding must be one of .*; got 'valid'"):
@@ -165,6 +168,45 @@ MEASURED: list[tuple[str, dict, eq.Domain, str]] = [
 ]
 
 
+REAL: list[tuple[str, dict, tuple[int, ...], str]] = [
+    # What activations and ways down that fold nothing keep. Half a node of a map is half its stride of the input.
+    ("small_cnn", {"down": "ideal"}, (16, 16), "4Z × 4Z"),
+    ("small_cnn", {"down": "ideal", "activation": "aliasfree"}, (16, 16), "2Z × 2Z"),
+    ("small_cnn", {"down": "ideal", "activation": "polynomial"}, (8, 12), "R × R"),
+    ("small_cnn", {"down": "blur", "activation": "aliasfree"}, (16, 16), "4Z × 4Z"),
+    ("small_cnn", {"down": "ideal", "activation": "polynomial", "readout": "gmp"}, (16, 16), "4Z × 4Z"),
+    ("fcn", {"down": "ideal", "activation": "polynomial", "norm": "batch"}, (8,), "R"),
+    ("vgg", {"down": "ideal", "activation": "aliasfree"}, (32, 32), "4Z × 4Z"),
+    ("resnet", {"down": "ideal", "activation": "polynomial", "norm": "instance", "width": 2}, (16, 16), "R × R"),
+    ("resnet", {"down": "ideal", "activation": "aliasfree", "width": 2, "stem": "imagenet"}, (32, 32), "4Z × 4Z"),
+    ("wide_resnet", {"down": "ideal", "activation": "polynomial", "norm": "instance"}, (8, 8), "R × R"),
+    ("unet", {"down": "ideal", "activation": "polynomial", "norm": "instance", "up": "ideal"}, (8, 8), "R × R"),
+    ("unet", {"down": "ideal", "activation": "aliasfree", "up": "ideal"}, (8, 8), "Z × Z"),
+    ("convnext", {"down": "ideal", "activation": "polynomial"}, (8, 8), "R × R"),
+    ("convnext", {"down": "ideal", "activation": "aliasfree"}, (8, 8), "Z × Z"),
+    ("fno", {"activation": "polynomial"}, (8, 9), "R × R"),
+    ("fno", {"activation": "aliasfree"}, (6, 6), "½Z × ½Z"),
+    ("fno", {"readout": "gap"}, (5, 5, 5), "Z × Z × Z"),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "sizes", "group"), REAL)
+def test_real_shifts_are_kept_and_measured(name: str, arguments: dict, sizes: tuple[int, ...], group: str) -> None:
+    net, domain = build(name, **arguments), eq.torus(*sizes)
+    certificate = eq.certify(net, domain, channels=1, translations="real")
+    assert certificate.strict.translations_text == group
+    report = eq.verify_shifts(bound(net, domain), certificate, key=0, examples=2)
+    assert report.passed and report.worst[1] <= 1e-10, str(report)
+    assert report.tight, str(report)
+
+
+def test_turns_and_real_shifts() -> None:
+    net = build("small_cnn", group="p4m", down="ideal", activation="polynomial")
+    certificate = eq.certify(net, eq.torus(8, 8), channels=1, translations="real")
+    assert str(certificate.invariance) == "R × R ⋊ 4mm"
+    assert eq.verify_shifts(bound(net, eq.torus(8, 8)), certificate, key=0, examples=2).passed
+
+
 def bound(net: eq.Layer, domain: eq.Domain) -> eq.Bound:
     shape = (*(n or 1 for n in domain.sizes), 1)
     return net.bind(random_variables(net, shape, 0))
@@ -181,7 +223,7 @@ def test_declared_is_measured(name: str, arguments: dict, domain: eq.Domain, gro
 
 @pytest.mark.slow
 @pytest.mark.parametrize("down", DOWNS)
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_declared_is_measured_everywhere(name: str, down: str) -> None:
     net, domain = build(name, down=down), eq.torus(SIZE, SIZE)
     report = eq.verify(bound(net, domain), eq.certify(net, domain, channels=1), mode="cosets", key=1, trials=2)
@@ -223,7 +265,7 @@ def test_an_unknown_model_lists_the_near_ones() -> None:
         ("swin", {"depths": (2, 0)}, "swin: depths must be integers of at least 1; got \\(2, 0\\)"),
         ("vgg", {"norm": "bn"}, "vgg: norm must be one of 'none', 'batch'"),
         ("unet", {"readout": "mean"}, "unet: readout must be one of 'map', 'gap'"),
-        ("unet", {"up": "cubic"}, "unet: up must be one of 'nearest', 'linear', 'transpose'; got 'cubic'"),
+        ("unet", {"up": "cubic"}, "unet: up must be one of 'nearest', 'linear', 'ideal', 'transpose'; got 'cubic'"),
         ("vit", {"width": "wide"}, "vit: width must be of the kind of its default, 192; got 'wide'"),
     ],
 )
