@@ -9,12 +9,14 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+import equinet
 from equinet.models import MODELS
 
 sys.path.insert(0, str(Path(__file__).parent))
 from commands import all_flags, all_schemas
 
 project = "equinet"
+version = release = equinet.__version__
 author = "The equinet authors"
 copyright = author
 
@@ -31,10 +33,11 @@ exclude_patterns = ["README.md"]
 smartquotes_action = "De"  # dashes and ellipses only: g' is an isometry, not a quotation
 
 html_theme = "furo"
-html_title = "equinet"
+html_title = f"equinet {version}"
 html_favicon = "images/favicon.svg"
 html_show_copyright = False
-html_static_path = ["explorer", "../equinet/explore/page"]
+html_static_path = ["style", "explorer", "../equinet/explore/page"]
+html_css_files = ["site.css"]
 
 nb_execution_mode = "off"  # scripts.make_notebooks runs them, tests/test_notebooks.py compares
 myst_enable_extensions = ["dollarmath"]
@@ -57,7 +60,8 @@ nitpick_ignore_regex = [
     ("py:class", r"equinet\.declare\.Function"),  # a type variable
     ("py:class", r"equinet\.degree\.(transforms\.Transform|result\.Counts)"),  # what public classes are made of
     ("py:class", r"Down|Way|Padding|Readout|Norm|Group|Match"),  # choices, which the text of each model lists
-    ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib)\..*"),
+    ("py:exc", r"[A-Z]\w+"),  # of other modules than the function that raises them: the page of training lists them
+    ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib|ml_collections|types)\..*"),
 ]
 
 

@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import io
 import re
+import shlex
 import types
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import equinet.models
 from equinet.cli.main import COMMANDS
 from equinet.cli.output import has_schema, schema
 from equinet.infer import primitives
+from tests.scripts.lines import run_line
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [
@@ -36,6 +38,25 @@ def matches(shown: str, printed: str) -> bool:
     """Whether a line is what a page shows of it."""
     parts = [part for part in re.split(r"\s{2,}|…", shown.strip()) if part]
     return re.fullmatch(r"\s*" + ".*".join(map(re.escape, parts)) + (".*" if "…" in shown else ""), printed) is not None
+
+
+def check_lines(shown: str, printed: str, name: str) -> None:
+    """Raise unless what is shown is printed, line for line; lines may be left out."""
+    left = iter(printed.splitlines())
+    for line in shown.splitlines():
+        assert any(matches(line, each) for each in left), (
+            f"{name} shows the line\n{line}\nbut its code prints\n{printed}"
+        )
+
+
+def run_shell(line: str) -> str:
+    """What `equinet COMMAND …` prints; its status says yes or no."""
+    program, command, *arguments = shlex.split(line)
+    assert program == "equinet"
+    untuned = ("--notune_cpu",) if command in ("sweep", "train", "study") else ()
+    ended = run_line(importlib.import_module(f"equinet.cli.{command}"), (*arguments, *untuned), Path.cwd())
+    assert ended.status in (0, 1) and ended.escaped is None, ended
+    return ended.out + ended.err
 
 
 def run_page(text: str, name: str) -> int:
@@ -58,12 +79,15 @@ def run_page(text: str, name: str) -> int:
                 exec(code, namespace)
             printed = out.getvalue().rstrip()
             count += 1
+            named = re.match(r"# (\w+\.py)\n", fence["body"])
+            if named:
+                Path(named[1]).write_text(fence["body"], encoding="utf-8")
+        elif fence["kind"] == "console":
+            for command, shown in re.findall(r"^\$ (.*)\n((?:(?!\$ ).*\n)*)", fence["body"], re.M):
+                check_lines(shown, run_shell(command), f"{name}: {command}")
+                count += 1
         elif fence["kind"] == "text" and printed is not None:
-            left = iter(printed.splitlines())
-            for shown in fence["body"].splitlines():
-                assert any(matches(shown, line) for line in left), (
-                    f"{name} shows the line\n{shown}\nbut its code prints\n{printed}"
-                )
+            check_lines(fence["body"], printed, name)
             printed = None
     return count
 
@@ -93,6 +117,18 @@ def test_wrong_output_is_found():
             run_page(page.format(wrong), "wrong")
     skipped = "<!-- not run: no such name -->\n```python\nnothing\n```\n\n```text\nanything\n```\n"
     assert run_page(skipped, "skipped") == 0
+
+
+def test_a_command_that_prints_something_else_is_found(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    network = "```python\n# net.py\ndef net(x):\n    return x[:, ::2]\n```\n"
+    page = f"{network}\n```console\n$ equinet query --call=net.py:net --size=8\n{{}}\n```\n"
+    assert run_page(page.format("strict      2Z × Z ⋊ 2mm at (0, 0) (pmm, index 2)"), "right") == 2
+    with pytest.raises(AssertionError, match="but its code prints"):
+        run_page(page.format("strict      Z × Z (p1, index 1)"), "wrong")
+    (tmp_path / "net.py").unlink()
+    with pytest.raises(AssertionError, match="there is no file net.py"):
+        run_page(page.replace("# net.py", "# a net"), "gone")
 
 
 def test_every_public_name_is_in_the_reference():
