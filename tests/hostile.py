@@ -65,12 +65,15 @@ NOT_CALLED = {
     "MODELS": "a constant",
     "Matrix": "a type",
     "Vector": "a type",
+    "Shift": "a type",
     "Context": "made by equinet alone",
     "Layer": "a base class",
     "LayerError": "an exception",
     "InferenceError": "an exception",
     "LedgerRow": "made by equinet alone",
     "Certificate": "made by equinet alone",
+    "RealCertificate": "made by equinet alone",
+    "RealReport": "made by equinet alone",
     "Report": "made by equinet alone",
     "Discovered": "made by equinet alone",
     "Suggestion": "made by equinet alone",
@@ -141,6 +144,7 @@ def held() -> dict[str, Any]:
         "variables": variables,
         "bound": bound,
         "certificate": certificate,
+        "real": eq.certify(NET, domain, channels=1, translations="real"),
         "report": eq.verify(lambda x: x * x, domain.group, domain, channels=1, key=0),
         "discovered": eq.discover(_flip, eq.torus(4), channels=1, key=0),
     }
@@ -160,9 +164,11 @@ DOMAINS = (
     *(eq.Domain((eq.periodic(4), eq.bounded(5))), eq.torus(2, 2, 2)),
 )
 GROUPS = tuple(domain.group for domain in DOMAINS) + (eq.SpaceGroup.parse("p4m"), eq.SpaceGroup.trivial(1))
+REAL_GROUPS = tuple(map(eq.RealGroup.parse, ("R × R ⋊ 4mm", "½Z × ½Z", "R × Z", "⅓Z", "2Z × 2Z", "R")))
 ISOMETRIES = (
     *(eq.Isometry.identity(2), TURN, eq.Isometry.translation((1, 0)), eq.Isometry.translation((1,))),
     *(eq.Isometry(((-1,),), (7,)), eq.Isometry.translation((1, 0, 0))),
+    *(eq.Isometry.translation((Fraction(1, 2), 0)), eq.Isometry.translation((Fraction(2, 3),))),
 )
 LATTICES = (
     *(eq.Lattice.full(2), eq.Lattice.zero(1), eq.Lattice.diagonal((2, 3)), eq.Lattice.span([(1, 1), (1, -1)], 2)),
@@ -181,7 +187,7 @@ RIGHT: dict[str, Any] = {
     **dict.fromkeys(["domain", "source", "grid"], DOMAINS),
     **dict.fromkeys(["net", "layer", "body", "shortcut", "down", "inner", "up", "layers", "branches"], layers),
     **dict.fromkeys(["fn", "model"], lambda: [*[held()["bound"]] * 4, *FUNCTIONS]),
-    "claim": lambda: [*[held()["certificate"]] * 8, *GROUPS],
+    "claim": lambda: [*[held()["certificate"]] * 8, *[held()["real"]] * 4, *GROUPS],
     "require": lambda: ["4mm", "Z × Z", "p4m", "2Z", "trivial", GROUPS[1], lambda certificate: True],
     **dict.fromkeys(["kernel", "stride", "dilation", "factor", "window", "shift", "width", "size"], INTS),
     **dict.fromkeys(["features", "groups", "heads", "hidden", "ratio", "trials", "batch", "limit", "chunk"], (1, 2, 4)),
@@ -209,7 +215,7 @@ RIGHT: dict[str, Any] = {
     "sizes": (range(8, 12), (8, 9), [4], 4, 8),
     "axes": [domain.axes for domain in DOMAINS] + ["channels", "all"],
     "boundary": ("periodic", "bounded", "torus", "box", "plane"),
-    "text": NAMES + ("-y+7, x", "x+1"),
+    "text": NAMES + ("-y+7, x", "x+1", "x+1/2, y", "½Z × R", "R × R ⋊ 4mm", "⟨(1/2, 1/2), (0, 1)⟩"),
     "symbol": POINT_GROUPS[:5],
     "shape": SHAPES,
     "key": lambda: [0, 7, jax.random.key(0)],
@@ -245,6 +251,16 @@ RIGHT: dict[str, Any] = {
     "inputs": lambda: [None, np.ones((2, 4, 4, 1))],
     "params": (None,),
     "options": (),
+    "cutoff": (0.5, 1, Fraction(2, 3), (0.5, 1)),
+    "modes": (1, 2, (2, 1)),
+    "degree": (1, 2, 3),
+    "activation": (eq.Relu(), eq.Polynomial(2), "pointwise", "aliasfree", "polynomial"),
+    "translations": ("nodes", "real"),
+    "fine": GROUPS,
+    "denominator": (1, 2, 6),
+    "unit": (1, 2, 12),
+    "real": ((), (0,), (0, 1)),
+    "examples": (1, 2),
     "images": lambda: [Representation("odd", point_group([((-1,),)]), (((0, -1),), ((0, 1),))).images],
     "isometries": lambda: [list(ISOMETRIES[:3])],
     "path": lambda: ["/nonexistent/picture.png", f"{tempfile.gettempdir()}/equinet-picture.png"],
@@ -265,6 +281,7 @@ SELVES: dict[type, Any] = {
     eq.Isometry: ISOMETRIES,
     eq.Lattice: LATTICES,
     eq.SpaceGroup: GROUPS,
+    eq.RealGroup: REAL_GROUPS,
     eq.Domain: DOMAINS,
     eq.Axis: (eq.periodic(4), eq.bounded(5), eq.infinite()),
     eq.Fibre: FIBRES,
@@ -413,7 +430,11 @@ def targets() -> tuple[Target, ...]:
             if isinstance(member, staticmethod) and name[0] != "_":
                 found[label] = _target(label, getattr(kind, name))
             elif name in OPERATORS and kind is not eq.Layer:
-                argument = {eq.SpaceGroup: "g", eq.Lattice: "vector"}.get(kind) if name == "__contains__" else None
+                argument = (
+                    {eq.SpaceGroup: "g", eq.RealGroup: "g", eq.Lattice: "vector"}.get(kind)
+                    if name == "__contains__"
+                    else None
+                )
                 found[label] = Target(label, OPERATORS[name], (argument or "other",), 1, itself=kind)
             elif name == "__call__" or (
                 inspect.isfunction(member) and not name.startswith("_") and name not in OF_AUTHORS

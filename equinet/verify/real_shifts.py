@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_kind, shown
+from equinet.checks import as_function, as_kind, shown
 from equinet.groups import Isometry, RealGroup
 from equinet.groups.domain import Domain, periodic
 from equinet.verify.act import ChannelAction, act
@@ -133,6 +133,7 @@ def verify_shifts(
             f"verify_shifts tests a certificate of real shifts, certify(net, torus, translations='real'); got "
             f"{shown(claim)} of type {type(claim).__name__}"
         )
+    as_function(fn, "verify_shifts measures a function of one array, such as net.bind(variables)")
     options = as_options(Options(key, examples, 1, dtype, jit, inputs=inputs), "verify_shifts")
     domain = as_kind(claim.domain, Domain, "a certificate has the domain of the input")
     sizes = tuple(n or 1 for n in domain.sizes)
@@ -144,6 +145,11 @@ def verify_shifts(
 
         def run(batch: np.ndarray) -> np.ndarray:
             y = np.asarray(program.evaluate(program.variables, jnp.asarray(batch) if options.jit else batch))
+            if not np.issubdtype(y.dtype, np.floating) or y.ndim < 2 or len(y) != len(batch):
+                raise ValueError(
+                    f"verify_shifts: the function turned {batch.shape} into {y.shape} of {y.dtype}; it must keep the "
+                    f"batch and give real numbers, [batch, *spatial, channels]"
+                )
             if not np.isfinite(y).all():
                 raise FloatingPointError("verify_shifts: the function returns NaN or inf")
             return y

@@ -143,6 +143,12 @@ def test_errors() -> None:
         RealGroup.parse("½Z × ½Z (index 4)")
     with pytest.raises(ValueError, match="whole numbers"):
         SpaceGroup.generate(1, [Isometry.translation((Fraction(1, 2),))])
+    with pytest.raises(ValueError, match="cannot contain the real axes"):
+        RealGroup.generate(1, [], real=(1,))
+    with pytest.raises(ValueError, match="cannot contain x, an isometry of R"):
+        RealGroup.generate(2, [Isometry.identity(1)])
+    with pytest.raises(TypeError, match="the periods of a group are a lattice"):
+        RealGroup.parse("R", periods=4)  # pyright: ignore[reportArgumentType]
     with pytest.raises(ValueError, match="do not keep the real axes"):
         RealGroup(SpaceGroup.parse("Z × Z ⋊ 4mm"), 1, (0,))
     with pytest.raises(ValueError, match="different domains"):

@@ -74,6 +74,11 @@ def test_errors() -> None:
         eq.verify_shifts(bound(HALVES, (8, 8)), plain, key=0)
     with pytest.raises(TypeError, match="tested by verify_shifts"):
         eq.verify(bound(HALVES, (8, 8)), certificate(HALVES, (8, 8)), key=0)
+    for wrong in (lambda x: None, lambda x: x[:1], lambda x: x.sum(), lambda x: x > 0):
+        with pytest.raises(ValueError, match="it must keep the batch and give real numbers"):
+            eq.verify_shifts(wrong, certificate(HALVES, (8, 8)), key=0)
+    with pytest.raises(TypeError, match="a function of one array"):
+        eq.verify_shifts(HALVES, certificate(HALVES, (8, 8)), key=0)
     with pytest.raises(ValueError, match="the output lies on"):
         eq.verify_shifts(lambda x: x, certificate(HALVES, (8, 8)), key=0)
     with pytest.raises(FloatingPointError, match="NaN"):
