@@ -82,7 +82,7 @@ class Reading(ABC):
     @property
     def returns(self) -> bool:
         """Whether an output may read nodes that `reach` does not name, in place of those beyond an end, for all that is
-        known: not where padding is a constant, or repeats the end."""
+        known: not where padding is a constant, or repeats an end that the window reads anyway."""
         return True
 
     @property
@@ -388,7 +388,8 @@ class Extend(Reading):
 
     @property
     def returns(self) -> bool:
-        return self.mode in ("circular", "reflect")
+        # A node far beyond an end that repeats it reads that end, and `reach` names only itself.
+        return self.mode != "zero"
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         return Fraction(1), Fraction(-self.lo), Fraction(-self.lo)

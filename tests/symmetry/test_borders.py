@@ -161,12 +161,39 @@ def test_a_sheltered_object_on_a_background_gives_the_same_wherever_it_is(net: e
         assert np.abs(np.asarray(outside - at(*start))).max() > 1e-5
 
 
+@pytest.mark.parametrize("block", [0, *(pytest.param(block, marks=pytest.mark.slow) for block in range(1, 8))])
+def test_objects_are_sheltered_in_random_stacks(block: int) -> None:
+    n, stacks = 32, 0
+    for seed in range(1000 + 25 * block, 1025 + 25 * block):
+        net = stack(seed)
+        try:
+            (sheltered,) = eq.certify(net, eq.box(n), 1).sheltered
+            step = eq.certify(net, eq.plane(1), 1).strict.translations.basis[0][0]
+        except eq.LayerError:
+            continue
+        if sheltered is None or sheltered[1] - sheltered[0] <= step:
+            continue
+        whole = eq.Sequential(net, eq.Tanh(), eq.GlobalAvgPool())
+        mark = 2 * np.random.default_rng(seed).standard_normal(2).astype(np.float32)
+        images = np.full((len(range(sheltered[0], sheltered[1], step)), n, 1), 0.5, np.float32)
+        for image, place in zip(images, range(sheltered[0], sheltered[1], step), strict=True):
+            image[place : place + 2, 0] += mark
+        found = np.asarray(whole.apply(with_weights(whole, (n, 1), seed), images))
+        np.testing.assert_allclose(found, np.broadcast_to(found[:1], found.shape), atol=2e-5, err_msg=str(net))
+        stacks += 1
+    assert stacks > 5
+
+
 def test_what_is_shown_beyond_an_end_is_not_known_to_be_sheltered() -> None:
     sheltered = lambda net: eq.certify(net, eq.box(12), 1).sheltered  # noqa: E731
     assert sheltered(eq.Conv(1, 3)) == ((2, 9),)
     assert sheltered(eq.Conv(1, 3, padding="valid")) == ((2, 9),)
+    assert sheltered(eq.Conv(1, 3, padding="edge")) == ((2, 9),)
     for mode in ("circular", "reflect"):
         assert sheltered(eq.Conv(1, 3, padding=mode)) == (None,)
+    # The three nodes before the end all read the end.
+    assert sheltered(eq.Pad(3, mode="edge")) == (None,)
+    assert sheltered(eq.Pad(3)) == ((0, 11),)
     assert sheltered(eq.SelfAttention(1)) == (None,)
     assert sheltered(eq.Sequential(*[eq.Conv(1, 3)] * 4)) == (None,)
     assert eq.certify(eq.GlobalAvgPool(), eq.box(12), 1).sheltered == (None,)
