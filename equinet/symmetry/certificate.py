@@ -247,7 +247,7 @@ def ledger_row(
     if after[1] != after[0] and after[1] != before[1]:
         changes += [f"orbit {change}" for change in _changes(before[1], after[1])]
     which = {
-        "translations": not _shifts_of(before[0]) <= _shifts_of(after[0]),
+        "translations": not _are_kept(before[0], after[0]),
         "operations": not set(before[0].point_group) <= set(after[0].point_group),
     }
     nothing_lost = before[0] <= after[0] and before[1] <= after[1]
@@ -264,21 +264,20 @@ def ledger_row(
     )
 
 
-def _shifts_of(group: SpaceGroup | RealGroup) -> SpaceGroup | RealGroup:
-    """The translations alone."""
-    if isinstance(group, RealGroup):
-        return group.translations
-    return SpaceGroup.of_translations(group.lattice, group.periods)
+def _are_kept(before: SpaceGroup | RealGroup, after: SpaceGroup | RealGroup) -> bool:
+    """Whether all translations of one group are in another."""
+    if isinstance(before, RealGroup) or isinstance(after, RealGroup):
+        return RealGroup.of(before).translations <= RealGroup.of(after).translations
+    return before.lattice <= after.lattice
 
 
 def _changes(before: SpaceGroup | RealGroup, after: SpaceGroup | RealGroup) -> list[str]:
     if before == after:
         return []
     changes = []
-    shifts = _shifts_of(before), _shifts_of(after)
-    if shifts[0] != shifts[1]:
-        gained = shifts[0] <= shifts[1]
-        old, new = map(_translations, shifts)
+    gained = _are_kept(before, after)
+    if not gained or not _are_kept(after, before):
+        old, new = map(_translations, (before, after))
         changes.append(f"{'regains' if gained else 'translations'} {new if gained else f'{old} → {new}'}")
     if before.point_group != after.point_group:
         old, new = point_group_symbol(before.point_group), point_group_symbol(after.point_group)
@@ -287,5 +286,7 @@ def _changes(before: SpaceGroup | RealGroup, after: SpaceGroup | RealGroup) -> l
     return changes or ["other centres of its point operations"]
 
 
-def _translations(shifts: SpaceGroup | RealGroup) -> str:
-    return "none" if shifts.is_trivial else shifts.translations_text
+def _translations(group: SpaceGroup | RealGroup) -> str:
+    real = isinstance(group, RealGroup) and bool(group.real)
+    fine = group.fine if isinstance(group, RealGroup) else group
+    return "none" if fine.lattice == fine.periods and not real else group.translations_text

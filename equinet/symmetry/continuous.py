@@ -24,6 +24,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import gcd, lcm
+from typing import Any
 
 import numpy as np
 
@@ -210,8 +211,11 @@ class Bands:
         """Of an input on a finite domain."""
         return Bands(tuple(_start(axis.size or 1, axis.boundary == "periodic") for axis in domain.axes))
 
-    def _each(self, change: Callable[[Band], Band]) -> Bands:
-        return self if self.pooled else Bands(tuple(map(change, self.axes)))
+    def _each(self, change: Callable[..., Band], *along: Sequence[Any]) -> Bands:
+        """Each band changed, given what there is for its axis."""
+        if self.pooled or not self.axes:
+            return self
+        return Bands(tuple(change(*each) for each in zip(self.axes, *along, strict=True)))
 
     @property
     def shifts(self) -> tuple[int, ...]:
@@ -243,23 +247,19 @@ class Bands:
 
     def lowpass(self, tops: Sequence[int | None]) -> Bands:
         """Without the frequencies above some, one per axis, or None for all."""
-        pairs = zip(self.axes, tops, strict=True) if self.axes else ()
-        return replace(self, axes=tuple(band.lowpass(top) for band, top in pairs))
+        return self._each(Band.lowpass, tops)
 
     def resampled(self, sizes: Sequence[int | None]) -> Bands:
         """The same function at other nodes."""
-        pairs = zip(self.axes, sizes, strict=True) if self.axes else ()
-        return replace(self, axes=tuple(band.resampled(n or 1) for band, n in pairs))
+        return self._each(lambda band, n: band.resampled(n or 1), sizes)
 
     def read(self, readings: Sequence[Reading], degree: int | None) -> Bands:
         """Windows, one per axis: sums of their nodes (degree 1), or any function of them (None)."""
-        pairs = zip(self.axes, readings, strict=True) if self.axes and not self.pooled else ()
-        return replace(self, axes=tuple(band.read(reading, degree) for band, reading in pairs) or self.axes)
+        return self._each(lambda band, reading: band.read(reading, degree), readings)
 
     def chosen(self, strides: Sequence[int]) -> Bands:
         """Every s-th node, from one on that depends on all of them."""
-        pairs = zip(self.axes, strides, strict=True) if self.axes else ()
-        return replace(self, axes=tuple(band.chosen(stride) for band, stride in pairs))
+        return self._each(Band.chosen, strides)
 
     def pool(self, *, maximum: bool) -> Bands:
         """The mean or the maximum over all nodes."""
