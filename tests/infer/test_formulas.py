@@ -14,7 +14,7 @@ import equinet as eq
 from equinet.infer.compat import trace
 from equinet.infer.formulas.operands import Unfollowed
 from equinet.infer.formulas.program import evaluated
-from equinet.infer.formulas.residues import PRIME, ROWS, UNSIGNED, as_terms, numbers, of_terms, symbols
+from equinet.infer.formulas.residues import PRIME, ROWS, UNSIGNED, as_terms, drawn, numbers, of_terms, symbols
 
 SHAPE = (2, 4, 6, 3)
 
@@ -74,6 +74,53 @@ def test_residues_of_whole_numbers_are_those_of_the_result(fn):
     assert got.shape[2:] == want.shape
     for row in range(UNSIGNED):
         np.testing.assert_array_equal(got[row, 0], want)
+
+
+def filtered(x, factors):
+    """With a factor for each frequency."""
+    spectrum = jnp.fft.fft(x, axis=1)
+    return jnp.real(jnp.fft.ifft(spectrum * jnp.asarray(factors, spectrum.dtype)[None, :, None, None], axis=1))
+
+
+SPECTRAL = {
+    "there and back": (lambda x: jnp.real(jnp.fft.ifft2(jnp.fft.fft2(x, axes=(1, 2)), axes=(1, 2))), lambda x: x),
+    "by halves": (lambda x: jnp.fft.irfftn(jnp.fft.rfftn(x, axes=(1, 2)), (4, 6), axes=(1, 2)), lambda x: x),
+    "by odd halves": (lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=3), 3, axis=3), lambda x: x),
+    "reversed": (lambda x: jnp.fft.fft(x, axis=1), lambda x: jnp.conj(jnp.fft.fft(x, axis=1))[:, -jnp.arange(4)]),
+    "Parseval": (
+        lambda x: (
+            (jnp.abs(jnp.fft.fft(x, axis=1)) ** 2).sum(1)[..., None] * 0
+            + jnp.real(jnp.fft.fft(x, axis=1) * jnp.conj(jnp.fft.fft(x, axis=1))).sum(1)[..., None]
+        ),
+        lambda x: 4 * (x**2).sum(1)[..., None],
+    ),
+    "parts": (
+        lambda x: jnp.imag(1j * jnp.fft.fft(x, axis=2)) + jnp.real(lax.complex(x, 2 * x)),
+        lambda x: jnp.real(jnp.fft.fft(x, axis=2)) + x,
+    ),
+    "a convolution": (
+        lambda x: filtered(x, [3, 1, -1, 1]),
+        lambda x: x + jnp.roll(x, 1, 1) + jnp.roll(x, -1, 1),
+    ),
+}
+
+
+@pytest.mark.parametrize("pair", SPECTRAL.values(), ids=SPECTRAL)
+def test_transforms_are_what_they_are(pair):
+    x = np.random.default_rng(0).standard_normal(SHAPE)
+    with jax.enable_x64(True):
+        first, second = (np.asarray(fn(jnp.asarray(x))) for fn in pair)
+    np.testing.assert_allclose(first, second * np.ones_like(first), atol=1e-9)
+    with drawn(0, conjugate=True):
+        one, two = (formula(fn, SHAPE)[:UNSIGNED] for fn in pair)
+    np.testing.assert_array_equal(one, two)
+    with drawn(1, conjugate=True):
+        assert (one != formula(pair[0], SHAPE)[:UNSIGNED]).mean() > 0.99
+
+
+def test_the_imaginary_part_of_a_root_is_not_taken_for_nothing():
+    roots = lambda x: jnp.imag(jnp.sqrt(lax.complex(x, 0 * x))) * jnp.arange(8.0)[None, :, None]  # noqa: E731
+    assert eq.infer(roots, eq.torus(8), 1).strict.order == 1
 
 
 def turned(x, k=1):
@@ -150,7 +197,6 @@ def test_known_numbers_are_what_they_are(kind):
 @pytest.mark.parametrize(
     "fn",
     [
-        lambda x: jnp.real(jnp.fft.fft(x, axis=1)),
         lambda x: lax.while_loop(lambda c: c.sum() > 1, lambda c: c / 2, x),
         lambda x: x[:, jnp.argmax(x[0, :, 0, 0])],
         lambda x: x.at[:, jnp.asarray([0, 0])].add(1.0),

@@ -14,14 +14,18 @@ from equinet.infer.formulas.residues import (
     Residues,
     aligned,
     as_terms,
+    conjugated,
     even_function,
+    from_parts,
     function,
+    imaginary_part,
     inverted,
     negative,
     odd_function,
     of_terms,
     plus,
     power,
+    real_part,
     symmetric_function,
     times,
 )
@@ -57,6 +61,10 @@ def _same(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
 def _converted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """The same number where the new type of floats has all numbers of the old one."""
     kinds = equation.inputs[0].aval.dtype, equation.params["new_dtype"]
+    if jnp.issubdtype(kinds[0], jnp.inexact) and jnp.issubdtype(kinds[1], jnp.complexfloating):
+        return _same(equation, arguments)
+    if jnp.issubdtype(kinds[0], jnp.complexfloating):
+        return [real_part(given(arguments[0]))]
     if all(jnp.issubdtype(kind, jnp.floating) for kind in kinds):
         old, new = map(jnp.finfo, kinds)
         if old.nmant <= new.nmant and old.maxexp <= new.maxexp and old.minexp >= new.minexp:
@@ -111,6 +119,9 @@ def _odd(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
 
 
 def _even(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    if _is_complex(equation) and equation.name == "abs":
+        z = given(arguments[0])
+        return [function("magnitude", [times(z, conjugated(z))])]
     return [even_function(named(equation), given(arguments[0]))] if is_float(equation) else unknown(equation, arguments)
 
 
@@ -150,6 +161,28 @@ def _chosen(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [result]
 
 
+def _is_complex(equation: Equation) -> bool:
+    return bool(jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.complexfloating))
+
+
+def _real(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [real_part(given(arguments[0]))]
+
+
+def _imaginary(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    return [imaginary_part(given(arguments[0]))]
+
+
+def _conjugate(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    z = given(arguments[0])
+    return [conjugated(z) if _is_complex(equation) else z]
+
+
+def _complex(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    a, b = aligned([given(a, term=True) for a in arguments])
+    return [wide(equation, from_parts(a, b))]
+
+
 ELEMENTS: Mapping[str, Rule] = (
     each(_same, "copy stop_gradient device_put layout_constraint name optimization_barrier pvary sharding_constraint")
     | each(_sum, "add add_any")
@@ -164,6 +197,10 @@ ELEMENTS: Mapping[str, Rule] = (
         "mul": _product,
         "div": _quotient,
         "neg": _negative,
+        "real": _real,
+        "imag": _imaginary,
+        "conj": _conjugate,
+        "complex": _complex,
         "convert_element_type": _converted,
         "select_n": _chosen,
     }

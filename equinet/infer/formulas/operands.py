@@ -22,6 +22,10 @@ class Unfollowed(Exception):
     """Some operation is not followed."""
 
 
+class IsComplex(Exception):
+    """Some operation needs conjugates."""
+
+
 def each(rule: Rule, names: str) -> dict[str, Rule]:
     """One rule for primitives of these names."""
     return dict.fromkeys(names.split(), rule)
@@ -31,9 +35,8 @@ def given(atom: Formula, **how: bool) -> Residues:
     """Residues, whatever it is."""
     if not isinstance(atom, Constant):
         return atom
-    array = None if atom.lazy is None else np.asarray(atom.lazy.value)
-    if array is None or atom.array is None or atom.array.dtype.kind == "c":
-        raise Unfollowed("a constant that is no real number")
+    if atom.array is None:
+        raise Unfollowed("a constant that is no number")
     return numbers(atom.array, **how)
 
 
@@ -43,7 +46,7 @@ def named(equation: Equation) -> str:
 
 
 def is_float(equation: Equation, at: int = 0) -> bool:
-    return bool(jnp.issubdtype(equation.inputs[at].aval.dtype, jnp.floating))
+    return bool(jnp.issubdtype(equation.inputs[at].aval.dtype, jnp.inexact))
 
 
 def wide(equation: Equation, array: Residues) -> Residues:

@@ -17,10 +17,11 @@ from equinet.infer.formulas.operands import (
     alike,
     each,
     given,
+    is_float,
     known_places,
     places_of,
 )
-from equinet.infer.formulas.residues import Residues, as_terms, negative, of_terms, plus, times
+from equinet.infer.formulas.residues import Residues, as_terms, negative, numbers, of_terms, plus, times
 from equinet.infer.primitives import row_of
 
 
@@ -116,13 +117,18 @@ def _gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
     """The numbers of entries in place of entries say where each comes from."""
     (indices,), shape = known_places(arguments[1:]), equation.input_shape(0)
     array = given(arguments[0])
-    if equation.params.get("fill_value") not in (None, 0):
+    fill = equation.params.get("fill_value")
+    if fill not in (None, 0):
         raise Unfollowed("a gather with a number of its own out of bounds")
     entries = np.arange(1, 1 + prod(shape), dtype=np.int32).reshape(shape)
     found = np.asarray(equation.run([entries, jnp.asarray(indices)])[0])
-    if (found < 1).any():
-        raise Unfollowed("places out of bounds")
-    return [array.reshape(*array.shape[:LEAD], -1)[:, :, found - 1]]
+    read = array.reshape(*array.shape[:LEAD], -1)[:, :, np.maximum(found, 1) - 1]
+    if (found >= 1).all():
+        return [read]
+    if not is_float(equation):
+        raise Unfollowed("whole numbers read out of bounds")
+    beyond = numbers(np.full((1,) * found.ndim, np.nan if fill is None else fill))
+    return [np.where(found < 1, beyond, read)]
 
 
 def _scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:

@@ -18,15 +18,23 @@ from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, each_turn, is_literal
 from equinet.infer.constants import as_operands, folded
 from equinet.infer.formulas.elements import ELEMENTS, unknown
-from equinet.infer.formulas.operands import LEAD, Formula, Rule, Unfollowed, alike, given
+from equinet.infer.formulas.operands import LEAD, Formula, IsComplex, Rule, Unfollowed, alike, given
 from equinet.infer.formulas.places import PLACES
-from equinet.infer.formulas.residues import function, symbols
+from equinet.infer.formulas.residues import function, has_conjugates, symbols
 from equinet.infer.formulas.totals import TOTALS
 from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import called, row_of
 from equinet.infer.values import Constant
 
 _RULES: Mapping[str, Rule] = {**ELEMENTS, **PLACES, **TOTALS}
+_OF_COMPLEX = {
+    *PLACES,
+    *("add", "add_any", "sub", "mul", "div", "neg", "integer_pow", "square", "select_n", "convert_element_type", "abs"),
+    *("copy", "stop_gradient", "real", "imag", "conj", "complex", "reduce_sum", "cumsum", "dot_general", "fft"),
+    *("exp", "sin", "cos", "tanh", "sinh", "cosh"),
+}
+"""What is followed of complex numbers too. Of functions those for which f(z̄) is the conjugate of f(z), everywhere: not
+where they are cut, as a square root is along negative numbers."""
 _TURNS = 64
 """Turns of a loop that are followed."""
 
@@ -56,6 +64,8 @@ def _depth(equation: Equation) -> float:
     if equation.name == "dot_general":
         (axes, _), _ = equation.params["dimension_numbers"]
         return 1 + prod(equation.input_shape(0)[axis] for axis in axes) / 8
+    if equation.name == "fft":
+        return 1 + sum(equation.params["fft_lengths"]) / 4
     if equation.name == "conv_general_dilated":
         kernel = equation.input_shape(1)
         return 1 + prod(kernel) / kernel[equation.params["dimension_numbers"].rhs_spec[0]] / 8
@@ -101,8 +111,13 @@ def _step(equation: Equation, arguments: list[Formula], run: Run) -> Sequence[Fo
     if equation.name in _CONTROL:
         return _CONTROL[equation.name](equation, arguments, run)
     kinds = [var.aval.dtype for var in (*equation.inputs, *equation.outputs)]
-    if any(jnp.issubdtype(kind, jnp.complexfloating) or jnp.issubdtype(kind, jax.dtypes.extended) for kind in kinds):
-        raise Unfollowed(f"{equation.name} of complex numbers")
+    if any(jnp.issubdtype(kind, jax.dtypes.extended) for kind in kinds):
+        raise Unfollowed(f"{equation.name} of keys")
+    if any(jnp.issubdtype(kind, jnp.complexfloating) for kind in kinds):
+        if not has_conjugates():
+            raise IsComplex
+        if equation.name not in _OF_COMPLEX:
+            raise Unfollowed(f"{equation.name} of complex numbers")
     rule = _RULES.get(equation.name)
     if rule is None and row.varies is as_operands and len(equation.outputs) == 1:
         rule = unknown

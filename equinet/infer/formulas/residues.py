@@ -4,11 +4,16 @@ Two formulas that the laws of addition and multiplication, and the ones below, m
 they do not have unequal ones, but for a chance of about 2⁻³⁰ in each of the signed rows (Schwartz 1980, Zippel 1979).
 Nothing is rounded. A function of which nothing is known is a random function: equal at equal arguments, and nowhere
 else. A maximum of two is associative and commutative, as is a sum, and no more.
+
+−1 has a square root modulo the prime, and 1 has roots of many orders. So complex numbers are residues too: in one row
+with that root in place of i, in another one with its negative, where all conjugates are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
@@ -17,11 +22,12 @@ import numpy as np
 
 from equinet.infer.tables import snapped
 
-PRIME = (1 << 31) - 1
+PRIME, _GENERATOR = 2128896001, 13
+"""A prime of 31 bits, and a number whose powers are all residues but 0. 2¹⁰·3²·5·7·11 divides the prime less 1."""
 ROWS = 3
-"""Independent values of everything. In the last row signs are left out: terms cannot cancel, and a factor 0 is a number
-like any other, as it is for an infinity or NaN. What is equal there too is the same sum in another order: rounding and
-infinities do not tell the two apart."""
+"""Values of everything. Those in the first two are independent, or conjugates (see `drawn`). In the last row signs are
+left out: terms cannot cancel, and a factor 0 is a number like any other, as it is for an infinity or NaN. What is equal
+there too is the same sum in another order: rounding and infinities do not tell the two apart."""
 UNSIGNED = ROWS - 1
 _PRIME = np.uint64(PRIME)
 _MASK = np.uint64((1 << 31) - 1)
@@ -78,15 +84,73 @@ def _scrambled(z: np.ndarray) -> np.ndarray:
     return z ^ (z >> np.uint64(31))
 
 
+_DRAW: ContextVar[tuple[int, bool]] = ContextVar("_DRAW", default=(0, False))
+
+
+@contextmanager
+def drawn(number: int, *, conjugate: bool) -> Iterator[None]:
+    """Other random values for each number; with conjugates in the second row, or values of its own."""
+    token = _DRAW.set((number, conjugate))
+    try:
+        yield
+    finally:
+        _DRAW.reset(token)
+
+
+def has_conjugates() -> bool:
+    """Whether the second row has the conjugates of the first."""
+    return _DRAW.get()[1]
+
+
 @lru_cache(maxsize=1 << 12)
-def _seeds(name: str) -> np.ndarray:
+def _seeds(name: str, number: int, conjugate: bool) -> np.ndarray:
     """A random number for each row, the same for the same name."""
-    made = [int.from_bytes(blake2b(f"{name}/{row}".encode(), digest_size=8).digest(), "little") for row in range(ROWS)]
-    return np.asarray(made, np.uint64)
+    rows = [0, 0, UNSIGNED] if conjugate else range(ROWS)
+    names = (f"{name}/{number}/{row}".encode() for row in rows)
+    return np.asarray([int.from_bytes(blake2b(one, digest_size=8).digest(), "little") for one in names], np.uint64)
 
 
 def _in_rows(name: str, dim: int) -> np.ndarray:
-    return _seeds(name).reshape(ROWS, *(1,) * (dim - 1))
+    return _seeds(name, *_DRAW.get()).reshape(ROWS, *(1,) * (dim - 1))
+
+
+def root_of_unity(order: int) -> np.ndarray:
+    """exp(2πi / order) in each row; 1 where signs are left out.
+
+    Raises:
+        ValueError: if there is none.
+    """
+    if (PRIME - 1) % order:
+        raise ValueError(f"there is no root of unity of order {order}")
+    root = pow(_GENERATOR, (PRIME - 1) // order, PRIME)
+    return np.asarray([root, pow(root, -1, PRIME), 1], np.uint64)
+
+
+def conjugated(a: Residues) -> Residues:
+    """The conjugate complex numbers."""
+    return a[[1, 0, UNSIGNED]]
+
+
+def from_parts(real: Residues, imaginary: Residues) -> Residues:
+    """Complex numbers, given their parts."""
+    return plus(real, times(imaginary, _i(imaginary.ndim)))
+
+
+def real_part(a: Residues) -> Residues:
+    """(z + z̄) / 2."""
+    half = np.asarray([(PRIME + 1) // 2] * UNSIGNED + [1], np.uint64).reshape(ROWS, *(1,) * (a.ndim - 1))
+    total = plus(a, conjugated(a))
+    total[UNSIGNED] = a[UNSIGNED]
+    return times(total, half)
+
+
+def imaginary_part(a: Residues) -> Residues:
+    """Re(−i z)."""
+    return real_part(times(a, inverted(_i(a.ndim))))
+
+
+def _i(dim: int) -> np.ndarray:
+    return root_of_unity(4).reshape(ROWS, *(1,) * (dim - 1))
 
 
 def aligned(arrays: Sequence[Residues]) -> list[Residues]:
@@ -126,23 +190,37 @@ _BACK = tuple(np.uint64(pow(int(n), -1, 1 << 31)) for n in _ODD)
 
 
 def as_terms(name: str, a: Residues) -> Residues:
-    """Numbers whose sums stand for maxima: a bijection of 31 bits, with `of_terms` as its inverse.
+    """Numbers whose sums stand for maxima: a bijection, with `of_terms` as its inverse.
 
     With `max(a, b) = E(L(a) + L(b))` a maximum is associative and commutative.
     """
-    a = a ^ (_in_rows(name, a.ndim) & _MASK)
+    return _within(lambda b: _shuffled(b, _in_rows(name, a.ndim) & _MASK), a)
+
+
+def _shuffled(a: Residues, seeds: np.ndarray) -> Residues:
+    a = a ^ seeds
     for odd in _ODD:
         a = (a ^ (a >> np.uint64(16))) * odd & _MASK
     return a ^ (a >> np.uint64(16))
 
 
-def of_terms(name: str, total: Residues) -> Residues:
-    """What a sum of terms stands for."""
-    a = total & _MASK
+def _unshuffled(a: Residues, seeds: np.ndarray) -> Residues:
     for back in reversed(_BACK):
         a = (a ^ (a >> np.uint64(16))) * back & _MASK
-    a = a ^ (a >> np.uint64(16)) ^ (_in_rows(name, a.ndim) & _MASK)
-    return a % _PRIME
+    return a ^ (a >> np.uint64(16)) ^ seeds
+
+
+def _within(bijection: Callable[[Residues], Residues], a: Residues) -> Residues:
+    """A bijection of 31 bits as one of residues: again and again, until it gives one (Black and Rogaway 2002)."""
+    a = bijection(a)
+    while (beyond := a >= _PRIME).any():
+        a = np.where(beyond, bijection(a), a)
+    return a
+
+
+def of_terms(name: str, total: Residues) -> Residues:
+    """What a sum of terms stands for."""
+    return _within(lambda b: _unshuffled(b, _in_rows(name, b.ndim) & _MASK), reduced(total))
 
 
 def multiset(name: str, a: Residues, axes: int | tuple[int, ...]) -> Residues:
@@ -181,6 +259,11 @@ def numbers(array: np.ndarray, *, factor: bool = False, term: bool = False) -> R
         factor: whether they multiply: then 0 is a number like any other where signs are left out.
         term: whether they are added: then −0 is 0.
     """
+    if array.dtype.kind == "c":
+        result = from_parts(numbers(np.real(array), term=True), numbers(np.imag(array), term=True))
+        if factor:
+            result[UNSIGNED] = np.where(array == 0, symbols("nothing", ())[UNSIGNED, 0], result[UNSIGNED])
+        return result
     special = np.zeros(array.shape, np.int64)
     if array.dtype.kind == "f":
         sizes = _of_floats(np.abs(np.where(np.isfinite(array), array, 0).astype(array.dtype)))

@@ -11,14 +11,20 @@ from equinet.infer.compat import Equation
 from equinet.infer.formulas.operands import LEAD, Formula, Rule, Unfollowed, alike, each, given, named, places_of
 from equinet.infer.formulas.places import with_padding
 from equinet.infer.formulas.residues import (
+    PRIME,
+    ROWS,
     Residues,
     as_terms,
+    conjugated,
     function,
+    inverted,
     multiset,
     multisets,
     of_terms,
     plus,
+    real_part,
     reduced,
+    root_of_unity,
     sequence,
     symbols,
     times,
@@ -163,6 +169,43 @@ def _convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residue
     return [total.transpose(0, 1, *places_of(order))]
 
 
+def _transformed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """Fourier transforms of the last axes, with roots of unity modulo the prime."""
+    kind, lengths, array = equation.params["fft_type"].name, equation.params["fft_lengths"], given(arguments[0])
+    axes = [array.ndim - len(lengths) + i for i in range(len(lengths))]
+    if any((PRIME - 1) % n for n in lengths):
+        raise Unfollowed("a transform of a length without a root of unity")
+    if kind == "RFFT":
+        array = _spectrum(array, axes[-1], -1)[..., : lengths[-1] // 2 + 1]
+        axes = axes[:-1]
+    for axis in axes[:-1] if kind == "IRFFT" else axes:
+        array = _spectrum(array, axis, 1 if kind in ("IFFT", "IRFFT") else -1)
+    if kind != "IRFFT":
+        return [array]
+    # The other half are conjugates; of the entries that have none, the real parts count.
+    size = lengths[-1]
+    inner = array[..., 1 : (size + 1) // 2]
+    middle = [real_part(array[..., size // 2 :])] if size % 2 == 0 else []
+    parts = [real_part(array[..., :1]), inner, *middle, np.flip(conjugated(inner), -1)]
+    return [_spectrum(np.concatenate(parts, -1), axes[-1], 1)]
+
+
+def _spectrum(array: Residues, axis: int, sign: int) -> Residues:
+    """Σ exp(± 2πi κ p / n) x(p), over n if the sign is +."""
+    size = array.shape[axis]
+    root = root_of_unity(size)[:, None]
+    powers = np.ones((ROWS, size), np.uint64)
+    for at in range(1, size):
+        powers[:, at : at + 1] = times(powers[:, at - 1 : at], root)
+    table = powers[:, sign * np.outer(np.arange(size), np.arange(size)) % size]
+    moved = np.moveaxis(array, axis, -1)
+    flat = moved.reshape(*moved.shape[:LEAD], -1, size)
+    found = _matrix_product(flat, table[:, None]).reshape(moved.shape)
+    if sign > 0:
+        found = times(found, inverted(np.full((ROWS, *(1,) * (found.ndim - 1)), size, np.uint64)))
+    return np.moveaxis(found, -1, axis)
+
+
 TOTALS: Mapping[str, Rule] = (
     each(_largest, "reduce_max reduce_min")
     | each(_of_all, "reduce_and reduce_or reduce_xor")
@@ -175,5 +218,6 @@ TOTALS: Mapping[str, Rule] = (
         "reduce_prod": _multiplied,
         "dot_general": _contracted,
         "conv_general_dilated": _convolved,
+        "fft": _transformed,
     }
 )
