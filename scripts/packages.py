@@ -7,6 +7,8 @@ installed (`PINNED` says which versions). Each function is traced in double prec
 grid (`eq.discover`).
 """
 
+# pyright: reportMissingImports=false
+
 import argparse
 import json
 import sys
@@ -263,18 +265,16 @@ def judged(case: Case) -> dict[str, Any]:
 def table(records: list[dict[str, Any]]) -> str:
     """The page."""
     counts = Counter(record["verdict"] for record in records)
-    tight = (
-        f"{counts['tight']} of {len(records)} claims are tight, {counts['loose']} are loose, {counts['UNSOUND']} wrong."
-    )
+    tight, loose, wrong = (counts[verdict] for verdict in ("tight", "loose", "UNSOUND"))
     lines = [
         "# Functions of published packages",
         "",
-        "What `infer` says of functions that nobody wrote for it, and what a run over the isometries of a small torus shows.",
-        "The table is made by `python -m scripts.packages`, from the packages themselves:",
+        "What `infer` says of functions that nobody wrote for it, and what a run over the isometries of a small torus",
+        "shows. The table is made by `python -m scripts.packages`, from the packages themselves:",
         ", ".join(f"{name} {version}" for name, version in PINNED.items()) + ".",
         "",
-        f"Of {len(records)} claims {tight} are tight, {loose} are loose and {wrong} are wrong. Of a loose claim the last",
-        "column says which line is not understood.",
+        f"Of {len(records)} claims {tight} are tight, {loose} are loose and {wrong} are wrong. The last column says",
+        "which line of a loose one is not understood.",
         "",
         "| package | function | grid | claimed | measured | |",
         "|---|---|---|---|---|---|",

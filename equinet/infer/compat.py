@@ -20,6 +20,8 @@ _HERE = str(Path(__file__).resolve().parent.parent)
 _READERS = (str(Path(_HERE, "interop", "torch")),)
 """Where programs of other frameworks are read: the lines of their models are in no frame of ours."""
 
+_COLLECTIVES = ("pvary", "psum", "psum_invariant", "pmax", "pmin")
+
 
 @dataclass(frozen=True, eq=False)
 class Program:
@@ -93,7 +95,9 @@ class Equation:
         return tuple(self.eqn.invars[at].aval.shape)
 
     def run(self, arguments: Sequence[Any]) -> list[Any]:
-        """Its outputs for given arrays."""
+        """Its outputs for given arrays; on one device, in which collectives over named axes do nothing."""
+        if self.is_collective:
+            return list(arguments)
         with jax.ensure_compile_time_eval():
             return self.bind(arguments)
 
@@ -104,6 +108,11 @@ class Equation:
         functions, params = ((), bound) if isinstance(bound, dict) else bound
         found = self.eqn.primitive.bind(*functions, *arguments, **params)
         return list(found) if self.eqn.primitive.multiple_results else [found]
+
+    @property
+    def is_collective(self) -> bool:
+        """Whether it puts together what several devices have, for each element by itself."""
+        return self.name in _COLLECTIVES and not any(isinstance(axis, int) for axis in self.params.get("axes", ()))
 
     def loop(self) -> tuple[int, int]:
         """How many operands of a scan are the same in every turn, and how many, after those, are carried on."""

@@ -114,9 +114,10 @@ def row_of(equation: Equation) -> Primitive:
 
 
 def called(equation: Equation) -> Program | None:
-    """The program that an operation runs on its operands, if it is a mere call."""
-    call = row_of(equation).call
-    return Program.of(equation.params[call]) if call else None
+    """The program that an operation runs on its operands, if it is a mere call: on one device."""
+    call, mesh = row_of(equation).call, equation.params.get("mesh")
+    is_apart = mesh is not None and mesh.size > 1
+    return Program.of(equation.params[call]) if call and not is_apart else None
 
 
 def neutral(combination: Combination, kind: Any) -> Any:

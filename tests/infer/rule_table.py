@@ -139,6 +139,22 @@ def tied(x):
     return jnp.argmax(x, 1).astype(x.dtype)
 
 
+def by_its_number(v):
+    """Times the number of a node."""
+    return v * jnp.float32(lax.axis_index("nodes"))
+
+
+def on_one_device(x):
+    """A program for one device of a mesh, with what it hands to others and has from them."""
+    mesh = jax.make_mesh((1,), ("i",), axis_types=(jax.sharding.AxisType.Auto,))
+
+    def part(v):
+        return v - lax.pmean(v.mean(), "i") + lax.all_gather(v, "i", tiled=True) * lax.ppermute(v, "i", [(0, 0)])
+
+    spec = jax.sharding.PartitionSpec("i")
+    return jax.shard_map(part, mesh=mesh, in_specs=spec, out_specs=spec)(x)
+
+
 def twice_as_fine(x):
     """Linear interpolation by indices and weights."""
     place = jnp.clip(jnp.arange(0.0, x.shape[1], 0.5) - 0.25, 0)
@@ -644,9 +660,19 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "calls",
-        ("jit", "custom_jvp_call", "composite", "…"),
-        (Inside(lambda x: jax.jit(jax.nn.relu)(x)), Inside(lambda x: lax.composite(jnp.tanh, "one")(x))),
-        (Outside(lambda x: jax.jit(lambda v: jnp.cumsum(v, 1))(x), ONE),),
+        ("jit", "custom_jvp_call", "composite", "shard_map", "psum", "pmax", "pmin", "all_gather", "ppermute"),
+        (
+            Inside(lambda x: jax.jit(jax.nn.relu)(x)),
+            Inside(lambda x: lax.composite(jnp.tanh, "one")(x)),
+            Inside(on_one_device),
+            Inside(lambda x: jax.vmap(lambda v: v - lax.psum(v, "nodes"), 1, 1, axis_name="nodes")(x)),
+        ),
+        (
+            Outside(lambda x: jax.jit(lambda v: jnp.cumsum(v, 1))(x), ONE),
+            Outside(
+                lambda x: jax.vmap(lambda v: v * jnp.float32(lax.axis_index("nodes")), 1, 1, axis_name="nodes")(x), ONE
+            ),
+        ),
     ),
     Rule("declared regions", ("declared",), (Inside(declared),)),
     Rule(

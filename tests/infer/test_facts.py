@@ -150,8 +150,8 @@ SAMPLES: dict[str, Callable[..., Any]] = {
 ELSEWHERE = {
     "layout_constraint": "of compiled code",
     "linear_with_transposes": "equinet's own: tests/ops/test_transposes.py",
-    "pvary": "on several devices",
-    "sharding_constraint": "on several devices",
+    **dict.fromkeys(("pvary", "psum", "psum_invariant", "pmax", "pmin", "all_gather"), "on several devices"),
+    **dict.fromkeys(("ppermute", "axis_index", "shard_map", "sharding_constraint"), "on several devices"),
 }
 """Rows without a sample here, each with its reason."""
 FOUND = {p.name: p for p in vars(primitives).values() if isinstance(p, Bound)}

@@ -108,6 +108,8 @@ def _step(equation: Equation, arguments: list[Formula], run: Run) -> Sequence[Fo
         raise Unfollowed(equation.name)
     if len(known) == len(arguments):
         return folded(equation, known)
+    if equation.is_collective:
+        return arguments
     if equation.name in _CONTROL:
         return _CONTROL[equation.name](equation, arguments, run)
     kinds = [var.aval.dtype for var in (*equation.inputs, *equation.outputs)]

@@ -10,6 +10,9 @@ from equinet.infer.rules import (
     control as control,
 )
 from equinet.infer.rules import (
+    devices as devices,
+)
+from equinet.infer.rules import (
     elementwise as elementwise,
 )
 from equinet.infer.rules import (
