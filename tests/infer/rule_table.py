@@ -605,10 +605,8 @@ RULES: tuple[Rule, ...] = (
                 "Z (index 1)",
             ),
             Inside(lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1).at[:, 0].set(0), 8, axis=1)),
-            Inside(
-                lambda x: jnp.real(jnp.fft.rfft(x, axis=1) * jnp.conj(jnp.fft.rfft(x, axis=1))).sum(1), "Z (index 1)"
-            ),
-            Inside(lambda x: jnp.abs(jnp.fft.fft(x, axis=1)).sum(1), "Z (index 1)"),
+            Inside(lambda x: jnp.real(jnp.fft.rfft(x, axis=1) * jnp.conj(jnp.fft.rfft(x, axis=1))).sum(1)),
+            Inside(lambda x: jnp.abs(jnp.fft.fft(x, axis=1)).sum(1)),
         ),
         (
             Outside(lambda x: jnp.real(jnp.fft.fft(x, axis=1))[:, 1], ONE, moved=None),
