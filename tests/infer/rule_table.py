@@ -610,7 +610,7 @@ RULES: tuple[Rule, ...] = (
         ),
         (
             Outside(lambda x: jnp.real(jnp.fft.fft(x, axis=1))[:, 1], ONE, moved=None),
-            Outside(lambda x: jnp.real(jnp.fft.ifft(jnp.conj(jnp.fft.fft(x, axis=1)), axis=1)), ONE),
+            Outside(lambda x: x + jnp.real(jnp.fft.ifft(jnp.conj(jnp.fft.fft(x, axis=1)), axis=1)), ONE),
             Outside(
                 lambda x: jnp.fft.irfft(
                     jnp.fft.rfft(x, axis=1) * (1j * table(0, 1, 2, 3, 0).astype(jnp.complex64)), 8, axis=1
@@ -619,7 +619,7 @@ RULES: tuple[Rule, ...] = (
                 flips=True,
             ),
             Outside(
-                lambda x: jnp.imag(jnp.fft.ifft(jnp.fft.fft(x, axis=1).at[:, 1].set(0), axis=1)),
+                lambda x: x + jnp.imag(jnp.fft.ifft(jnp.fft.fft(x, axis=1).at[:, 1].set(0), axis=1)),
                 [1.0, 2, 0, 5, 0, 0, 3, 0],
                 flips=True,
             ),
