@@ -67,6 +67,18 @@ def _sizes(setting: Setting) -> list[tuple[float, dict[str, str | int]]]:
     return [(0.0, {}), *((1.0 + abs(n - size) / 16, {"size": n}) for n in sorted(near, key=lambda n: abs(n - size)))]
 
 
+def nearest_that_runs(setting: Setting, runs: Callable[[Setting], bool]) -> Setting | None:
+    """The same at the nearest size at which the network runs, of multiples of powers of two; None if there is none.
+
+    >>> nearest_that_runs(Setting("swin", size=40), lambda other: other.size % 32 == 0).size
+    32
+    """
+    steps = [1 << k for k in range(1, 9)]
+    near = {base for step in steps for base in (setting.size // step * step, -(-setting.size // step) * step)}
+    sizes = sorted((n for n in near if LEAST <= n <= MOST), key=lambda n: (abs(n - setting.size), n))
+    return next((made for n in sizes if runs(made := replace(setting, size=n))), None)
+
+
 def changes(before: Setting, after: Setting) -> list[str]:
     """What is different, as text.
 
@@ -118,10 +130,17 @@ def edited(network: Network, setting: Setting) -> Network:
     )
 
 
-def is_met(network: Network, setting: Setting) -> bool:
-    """Whether a network has what a setting asks for; not where it cannot run."""
+def can_run(network: Network, setting: Setting) -> bool:
+    """Whether a network runs on the domain of a setting."""
     try:
-        certificate = network.certify(domain_of(setting, network.dim))
+        network.certify(domain_of(setting, network.dim))
     except ValueError:
         return False
-    return Requirement(setting.wish, dim=network.dim).met(certificate)
+    return True
+
+
+def is_met(network: Network, setting: Setting) -> bool:
+    """Whether a network has what a setting asks for; not where it cannot run."""
+    return can_run(network, setting) and Requirement(setting.wish, dim=network.dim).met(
+        network.certify(domain_of(setting, network.dim))
+    )

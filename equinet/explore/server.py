@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import count
 from pathlib import Path
@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, urlsplit
 from equinet.advise import Lack
 from equinet.explore.answer import Network, answer, at_size, built_in
 from equinet.explore.measure import measure
-from equinet.explore.repair import changes, cheapest, edited, is_met, own_repair
+from equinet.explore.repair import can_run, changes, cheapest, edited, is_met, nearest_that_runs, own_repair
 from equinet.explore.setting import OWN, Setting, as_size, controls, read
 from equinet.models import MODELS
 
@@ -97,7 +97,10 @@ class Explorer:
         return {"sizes": found}
 
     def repair(self, query: Mapping[str, str], still_wanted: Callable[[], bool]) -> dict[str, Any]:
-        """The cheapest repair: its text and its setting, or why there is none."""
+        """The cheapest repair: its text and its setting, or why there is none.
+
+        Where the network cannot run and there is none, the nearest size at which it runs, with an entry `runs`.
+        """
         setting = self.setting(query)
         if setting.model == OWN and self.own is not None:
             found = own_repair(self.own, setting)
@@ -105,16 +108,19 @@ class Explorer:
                 return {"none": found.reason, "remedies": list(found.remedies)}
             return {"edits": found[0], "setting": found[1].as_query()}
 
-        def met(other: Setting) -> bool:
+        def ask(holds: Callable[[Network, Setting], bool], other: Setting) -> bool:
             try:
-                return is_met(self.network(other), other)
+                return holds(self.network(other), other)
             except ValueError:  # the model has no such combination
                 return False
 
-        best = cheapest(setting, met, still_wanted)
-        if best is None:
+        best = cheapest(setting, partial(ask, is_met), still_wanted)
+        if best is not None:
+            return {"edits": changes(setting, best), "setting": best.as_query()}
+        running = None if ask(can_run, setting) else nearest_that_runs(setting, partial(ask, can_run))
+        if running is None:
             return {"none": "no change of these controls keeps it"}
-        return {"edits": changes(setting, best), "setting": best.as_query()}
+        return {"edits": changes(setting, running), "setting": running.as_query(), "runs": True}
 
     def measure(self, query: Mapping[str, str]) -> dict[str, Any]:
         """The errors on random weights."""

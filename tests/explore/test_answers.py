@@ -206,11 +206,14 @@ def test_a_network_that_loses_all_shifts_holds_at_none() -> None:
         measure(own(eq.GlobalAvgPool()), Setting(OWN, domain="plane"))
 
 
-def test_answers_take_less_than_200_ms() -> None:
-    """Of a processor, each answer for the first time, the median over the sizes next to the usual one."""
-    for name in ("small_cnn", "fcn", "resnet", "unet"):
-        setting, taken = default(name), []
-        for size in (8, 16, 24, 40, 48):
+@pytest.mark.parametrize("group", ["none", pytest.param("4mm", marks=pytest.mark.slow)])
+def test_answers_take_less_than_200_ms(group: str) -> None:
+    """Of a processor, each answer for the first time, the median over three sizes."""
+    for name in NAMES:
+        if "group" not in choices(name):
+            continue
+        setting, taken = replace(default(name), group=group), []
+        for size in (128, 256, 384):
             changed = replace(setting, size=size)
             started = time.process_time()
             assert "error" not in answer(built_in(changed), changed)

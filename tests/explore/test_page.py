@@ -117,6 +117,13 @@ def test_a_permalink_opens_what_it_says(chromium, site: str) -> None:
         finished(page)
         assert page.url.endswith(link)
         assert not complaints
+    with opened(chromium, f"{site}?model=swin&size=40") as (page, complaints):
+        finished(page)
+        assert "must divide the sizes" in text(page, ".eqx-error")
+        assert "It cannot run. Cheapest change after which it runs: size 128 instead of 40" in text(page, ".eqx-repair")
+        page.click("button[name=apply]")
+        says(page, "Invariant under shifts by multiples of 64 along each axis")
+        assert not complaints
     with opened(chromium, f"{site}?model=nothing") as (page, complaints):
         page.wait_for_selector(".eqx-error")
         assert "no network 'nothing'" in text(page, ".eqx-error") and not complaints

@@ -75,7 +75,9 @@ def test_answers(port: int) -> None:
     aps = ask(port, "answer", model="small_cnn", down="aps", size=16)
     assert aps["sentence"] == "invariant under every shift"
     assert ask(port, "repair", model="small_cnn", size=16, wish="Z × Z")["setting"]["down"] == "aps"
-    assert "edits" not in ask(port, "repair", model="vgg", padding="valid", size=8, wish="Z × Z ⋊ 4mm", domain="torus")
+    assert ask(port, "repair", model="vgg", padding="valid", size=8, wish="Z × Z ⋊ 4mm")["edits"] == [
+        "size 256 instead of 8"
+    ]
 
 
 def test_what_cannot_be_is_one_line(port: int) -> None:
@@ -91,6 +93,9 @@ def test_what_cannot_be_is_one_line(port: int) -> None:
             assert found.keys() == {"error"} and len(found["error"].splitlines()) == 1
     assert "do not join" in ask(port, "answer", model="unet", size=33)["error"]
     assert "do not join" in ask(port, "measure", model="unet", size=33)["error"]
+    runs = ask(port, "repair", model="swin", size=32)
+    assert runs["runs"] and runs["edits"] == ["size 128 instead of 32"] and runs["setting"]["size"] == "128"
+    assert "error" not in ask(port, "answer", **runs["setting"])
     refused = ask(port, "answer", model="convnext", group="4", padding="valid")
     assert "padding must be one of" in refused["error"] and refused["setting"]["model"] == "convnext"
 

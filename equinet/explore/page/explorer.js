@@ -216,7 +216,7 @@
       shown.replaceChildren(...drawAnswer(answer, parts));
       status.textContent = answer.error || answer.sentence;
       if (!setting) return;
-      if (!answer.error) await repair(mine, answer, parts);
+      await repair(mine, answer, parts);
       if (setting.domain !== "plane" && mine === turn) await sizes(mine, setting, parts);
       if (mine === turn) shown.dataset.done = String(mine);
     }
@@ -272,7 +272,7 @@
         return [
           title,
           make("p", { class: "eqx-error" }, answer.error),
-          answer.setting ? parts.strip : make("a", { href: "?" }, "start again"),
+          ...(answer.setting ? [parts.repair, parts.strip] : [make("a", { href: "?" }, "start again")]),
         ];
       const setting = answer.setting;
       parts.map.replaceChildren(figures(answer, setting, null));
@@ -384,22 +384,29 @@
         .find((control) => control.name === "wish")
         .choices.find((each) => each[0] === answer.setting.wish)[1];
       if (answer.met) return parts.repair.replaceChildren(make("p", { class: "eqx-repair" }, `It keeps ${wish}.`));
+      const lacks = answer.error ? "It cannot run" : `It does not keep ${wish}`;
       parts.repair.replaceChildren(
-        make("p", { class: "eqx-repair eqx-busy" }, `It does not keep ${wish}; looking for the cheapest change …`),
+        make("p", { class: "eqx-repair eqx-busy" }, `${lacks}; looking for the cheapest change …`),
       );
       const found = await source.repair(answer.setting);
       if (mine !== turn) return;
+      if (answer.error && found.error) return parts.repair.replaceChildren();
       if (found.error || found.none) {
-        const said = `It does not keep ${wish}: ${found.error || found.none}.`;
+        const said = `${lacks}: ${found.error || found.none}.`;
         const remedies = (found.remedies || []).map((remedy) => make("li", {}, remedy));
         const help = remedies.length ? ["This would help:", make("ul", {}, ...remedies)] : [];
         return parts.repair.replaceChildren(make("div", { class: "eqx-repair" }, make("p", {}, said), ...help));
       }
+      const after = found.runs
+        ? "after which it runs"
+        : answer.error
+          ? `after which it keeps ${wish}`
+          : "that keeps it";
       parts.repair.replaceChildren(
         make(
           "div",
           { class: "eqx-repair" },
-          `It does not keep ${wish}. Cheapest change: ${found.edits.join(" and ")} `,
+          `${lacks}. Cheapest change ${after}: ${found.edits.join(" and ")} `,
           make("button", { type: "button", name: "apply", onclick: () => ask(found.setting, true) }, "apply"),
         ),
       );
