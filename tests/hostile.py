@@ -79,6 +79,9 @@ NOT_CALLED = {
     "Suggestion": "made by equinet alone",
     "Suggestions": "made by equinet alone",
     "LegalSizes": "made by equinet alone",
+    "Consistency": "made by equinet alone",
+    "ErrorProfile": "made by equinet alone",
+    "Share": "made by equinet alone",
 }
 """Public names that are not called, and why."""
 
@@ -147,6 +150,8 @@ def held() -> dict[str, Any]:
         "real": eq.certify(NET, domain, channels=1, translations="real"),
         "report": eq.verify(lambda x: x * x, domain.group, domain, channels=1, key=0),
         "discovered": eq.discover(_flip, eq.torus(4), channels=1, key=0),
+        # Its interval imports SciPy.
+        "consistency": str(eq.consistency(bound, np.ones((2, 4, 4, 1)), eq.transforms.Circular((1, 0)))),
     }
 
 
@@ -261,7 +266,18 @@ RIGHT: dict[str, Any] = {
     "unit": (1, 2, 12),
     "real": ((), (0,), (0, 1)),
     "examples": (1, 2),
-    "images": lambda: [Representation("odd", point_group([((-1,),)]), (((0, -1),), ((0, 1),))).images],
+    "images": lambda: [
+        Representation("odd", point_group([((-1,),)]), (((0, -1),), ((0, 1),))).images,
+        *(np.ones((3, 4, 4, 1)), np.random.default_rng(0).normal(size=(2, 4, 4, 1)), np.ones((2, 8, 1))),
+    ],
+    "transform": lambda: [
+        *(eq.transforms.Circular(within=1), eq.transforms.Circular((1, 0)), eq.transforms.Circular((0.5,))),
+        *(eq.transforms.Crop(background=0), eq.transforms.Rotation((90,)), eq.transforms.Scale((0.9, 1.1))),
+    ],
+    "draws": (None, 1, 2),
+    "labels": (None, [0, 1], np.zeros(3, int)),
+    "decide": (None, lambda y: y[..., 0] > 0),
+    "unbounded": lambda: [eq.certify(NET, eq.plane(2), channels=1)],
     "isometries": lambda: [list(ISOMETRIES[:3])],
     "path": lambda: ["/nonexistent/picture.png", f"{tempfile.gettempdir()}/equinet-picture.png"],
     "title": (None, "title"),

@@ -62,8 +62,9 @@ def consistency(
         labels: the right class of each image, `[n]`, to count right answers too.
         action: for maps, a certificate, or a function from shifts of the image to shifts of the map, both of type
             `Isometry`. It is asked about whole shifts only.
-        decide: from outputs to answers, integers from 0; by default the channel of the largest value. With one channel
-            there are no answers, unless this says what they are.
+        decide: from outputs `[…, channels]` to answers `[…]`, integers from 0 (of maps, fewer than channels, or two) or
+            flags; by default the channel of the largest value. With one channel there are no answers, unless this says
+            what they are.
         batch: images per compiled step.
         dtype: of the arithmetic.
         jit: False for code that is not JAX: `model` then receives and returns numpy arrays.
@@ -137,7 +138,10 @@ def _floats(x: Any, start: int, batch: int, dtype: Any) -> np.ndarray:
 
 
 def _as_labels(labels: Any, n: int) -> np.ndarray:
-    found = np.asarray(labels)
+    try:
+        found = np.asarray(labels)
+    except (RecursionError, TypeError, ValueError):
+        found = np.asarray(None)
     if found.shape != (n,) or found.dtype.kind not in "iu":
         raise ValueError(f"labels are whole numbers, one for each of {n} images; got {found.dtype} of {found.shape}")
     return found
@@ -233,10 +237,18 @@ class _Run:
         return y
 
     def _decide(self, y: jax.Array) -> Decide | None:
-        if self.decide is not None:
-            as_function(self.decide, "consistency: decide is a function from outputs to answers")
-            return self.decide
-        return None if y.shape[-1] == 1 else _largest
+        if self.decide is None:
+            return None if y.shape[-1] == 1 else _largest
+        as_function(self.decide, "consistency: decide is a function from outputs to answers")
+        answers = self.decide(y)
+        is_array = isinstance(answers, jax.Array | np.ndarray)
+        if not is_array or answers.shape != y.shape[:-1] or answers.dtype.kind not in "biu":
+            got = f"{answers.dtype} {answers.shape}" if is_array else shown(answers)
+            raise ValueError(f"consistency: decide gives whole numbers {y.shape[:-1]} for outputs {y.shape}; got {got}")
+        classes = _classes(y)
+        if y.ndim > 2 and (np.asarray(answers) >= classes).any():
+            raise ValueError(f"consistency: of maps decide gives answers below {classes}, as there are channels")
+        return self.decide
 
     def _expected(self, plain: jax.Array, rows: np.ndarray) -> tuple[jax.Array, jax.Array]:
         nodes = plain.shape[1:-1]
@@ -260,6 +272,11 @@ def _check_seen(seen: np.ndarray, named: Any, start: int) -> None:
     if blind.any():
         place = int(np.flatnonzero(blind)[0])
         raise ValueError(f"no node of the map of image {start + place} is known once it is {named(place)}: do less")
+
+
+def _classes(y: jax.Array) -> int:
+    """How many answers there can be at a node of a map."""
+    return max(y.shape[-1], 2)
 
 
 def _largest(y: jax.Array) -> jax.Array:
@@ -289,9 +306,9 @@ def _compared_maps(expected: jax.Array, moved: jax.Array, seen: jax.Array, decid
     error = (jnp.square(moved - expected).sum(-1).reshape(known.shape) * known).sum(1) / count
     if decide is None:
         return None, None, error, None, None
-    there, here = (decide(y).reshape(known.shape) for y in (expected, moved))
+    there, here = (decide(y).astype(jnp.int32).reshape(known.shape) for y in (expected, moved))
     same = ((there == here).astype(moved.dtype) * known).sum(1) / count
-    classes = moved.shape[-1]
+    classes = _classes(moved)
     ones = [jax.nn.one_hot(labels, classes, dtype=moved.dtype) * known[..., None] for labels in (there, here)]
     shared = (ones[0] * ones[1]).sum(1)
     return None, same, error, shared, ones[0].sum(1) + ones[1].sum(1) - shared

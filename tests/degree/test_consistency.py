@@ -308,6 +308,16 @@ def test_change_is_relative_to_how_outputs_vary() -> None:
     assert one_channel.kept is None and one_channel.change.value == pytest.approx(once.change.value, rel=1e-5)
     signs = eq.consistency(lambda x: x[:, 0, 0], x, transforms.Circular((1, 2)), decide=lambda y: y[:, 0] < 0)
     assert signs.kept == once.kept
+    # Of maps too, and both answers count.
+    half = transforms.Circular((0.5, 0.5))
+    two = eq.consistency(lambda x: jnp.concatenate([x, -x], -1) ** 3, x, half, decide=lambda y: y[..., 0] <= 0)
+    one = eq.consistency(lambda x: x**3, x, half, decide=lambda y: y[..., 0] <= 0)
+    assert one.mean_iou is not None and two.mean_iou is not None
+    assert 0 < one.mean_iou.value < 1 and one.mean_iou.value == pytest.approx(two.mean_iou.value, abs=1e-6)
+    with pytest.raises(ValueError, match="decide gives answers below 2, as there are channels"):
+        eq.consistency(lambda x: x, x, half, decide=lambda y: 3 + jnp.zeros(y.shape[:-1], jnp.int32))
+    with pytest.raises(ValueError, match=r"decide gives whole numbers \(30,\) for outputs \(30, 2\); got float32"):
+        eq.consistency(corner, x, half, decide=lambda y: y)
 
 
 X = images_of(4)
