@@ -1,5 +1,6 @@
 """The wheel in an empty environment, outside of the clone: what a user has after `pip install equinet-jax`."""
 
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,19 @@ import pytest
 
 from tests.cli.test_own_training import MINE
 
+STUDY = """
+import equinet as eq
+import mine
+
+def runs():
+    return [(down, mine.get_config(down)) for down in ("max", "aps")]
+
+def measure(run, outcome):
+    return {"group": str(eq.certify(outcome.net, eq.torus(8, 8), 3).invariance)}
+
+def tables(records):
+    return {"groups": " ".join(f"{record['run']}: {record['group']}" for record in records)}
+"""
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -45,6 +59,7 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     suggested = run([equinet, "suggest", "--model=small_cnn", "--size=8", "--require=Z × Z"], work)
     assert "polyphase sampling" in suggested
     assert "PASSED" in run([equinet, "sweep", "--call=net.py:net", "--size=8", "--trials=2"], work)
+    assert json.loads(run([equinet, "query", "--schema"], work))["title"] == "equinet query --json"
     needs = run([equinet, "train", "--config=mine.py", "--workdir=run"], work, 2)
     assert len(needs.splitlines()) == 1 and "pip install 'equinet-jax[train]'" in needs
 
@@ -55,3 +70,11 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     assert "accuracy" in run(command, work)  # goes on where it stopped: at the end
     assert "PASSED: Z × Z" in run([equinet, "sweep", "--config=mine.py:aps", "--workdir=run", "--trials=2"], work)
     assert "accuracy" in run([equinet, "train", "--config=mine.py:max", "--workdir=smoke", "--smoke"], work)
+    grid = ["--config=mine.py", "--workdir=runs", "--grid=config.model.down=max,aps", "--grid=config.epochs=1,2"]
+    assert "4/4 down=aps,epochs=2: accuracy" in run([equinet, "train", *grid], work)
+    assert "1/4 down=max,epochs=1: done before" in run([equinet, "train", *grid], work)
+    runs = sorted((work / "runs").iterdir())
+    assert "model.down" in run([equinet, "table", *runs, "--plot=curves.png"], work)
+    assert (work / "curves.png").stat().st_size > 1000
+    (work / "study.py").write_text(STUDY)
+    assert "aps: Z × Z" in run([equinet, "study", "study.py", "--workdir=study", "--only=aps"], work)
