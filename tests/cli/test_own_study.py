@@ -43,6 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "mine.py").write_text(MINE.replace('"epochs": 2', '"epochs": 1, "seed": 0'))
     (tmp_path / "study.py").write_text(STUDY)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)  # that of another test
     yield tmp_path
     DATASETS.pop("patches", None)
     sys.modules.pop("mine", None)
