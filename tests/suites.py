@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 SAMPLED = {
     "advise/test_group_sizes.py::test_legal_sizes_are_those_measured": 2,
+    "cli/test_measure.py::test_every_transform": 3,
+    "cli/test_measure.py::test_json_keeps_to_its_schema": 3,
+    "degree/test_consistency.py::test_pictures_have_ink": 3,
     "experiments/test_checkpoints.py::test_copies_are_not_taken_for_states": 3,
     "experiments/test_coset.py::test_the_order_of_fixed_and_adaptive_matters": 2,
     "experiments/test_gallery.py::test_models_have_the_parameters_they_were_published_with": 4,
@@ -50,6 +53,9 @@ SAMPLED = {
     "models/test_models.py::test_declared_is_measured": 3,
     "models/test_models.py::test_every_norm_commutes_with_shifts": 4,
     "models/test_models.py::test_every_way_down": 4,
+    "symmetry/test_borders.py::test_a_sheltered_object_on_a_background_gives_the_same_wherever_it_is": 5,
+    "symmetry/test_borders.py::test_no_border_has_a_part_in_the_interior": 3,
+    "symmetry/test_borders.py::test_the_share_that_a_border_touches_is_counted_exactly": 3,
     "test_declare.py::test_values": 3,
     "test_export.py::test_the_plain_network_computes_the_same": 3,
     "test_group_conv.py::test_activations_keep_their_size_through_twenty_layers": 3,
