@@ -12,7 +12,7 @@ from equinet.explore import Network, Setting, answer, built_in, cheapest, facts
 from equinet.explore.answer import at_size, share, turns
 from equinet.explore.measure import measure
 from equinet.explore.repair import candidates, changes, edited, is_met, own_repair
-from equinet.explore.setting import ARGUMENTS, OWN, choices, controls, default, domain_of, read, wishes
+from equinet.explore.setting import ARGUMENTS, OWN, WORDS, choices, controls, default, domain_of, read, wishes
 from equinet.groups.symbols.words import in_words
 from equinet.models import MODELS, build
 
@@ -51,6 +51,11 @@ def test_a_permalink_that_cannot_be(query: dict[str, str], why: str) -> None:
     with pytest.raises(ValueError, match=f"^{why}") as error:
         read(query, NAMES)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_every_way_down_and_readout_is_said_in_words() -> None:
+    named = {value for name in NAMES for key in ("down", "readout") for value in choices(name).get(key, ())}
+    assert named <= WORDS.keys()
 
 
 def test_what_a_model_lacks_is_left_out() -> None:
