@@ -183,6 +183,26 @@ class Overclaims(eq.Relu):
         return field.pointwise("monotone", degree=1)
 
 
+@dataclass(frozen=True)
+class Largest(eq.MaxPool):
+    """A function of unordered windows, declared as such functions are."""
+
+    def symmetry(self, field: Any) -> Any:
+        return field.rebase().read(self.windows(field.shape), "sum").pointwise("any")
+
+
+def test_functions_of_windows_are_no_sums() -> None:
+    """Sums of two nodes make nothing of what alternates; on two nodes a constant is left, but of no other function."""
+    for size in (4, 8):
+        net = eq.Sequential(eq.AvgPool(size // 2), Largest(2, stride=1, padding="circular"), eq.GlobalAvgPool())
+        certificate = eq.certify(net, eq.torus(size), 3, translations="real")
+        with jax.enable_x64(True):
+            stack = Stack(net, (size,), seed=0)
+            errors = stack.errors(along_axes((size,)))
+        for shift, error in zip(along_axes((size,)), errors, strict=True):
+            assert not member(shift, certificate.strict) or error.moves <= SOUND, (size, shift, certificate.strict)
+
+
 def test_a_wrong_declaration_is_found() -> None:
     with jax.enable_x64(True):
         stack = Stack(Overclaims(), (8,), seed=0)

@@ -142,7 +142,8 @@ class Band:
             return Band(size, self.shifts)
         # What moves windows to windows, and functions to themselves.
         step = lcm(shift_of_windows(reading, self.size), self.phases)
-        vanishes = degree == 1 and self.phases == 1 and 2 * (self.top or 0) == self.nodes
+        # On two nodes a function other than the sum, which may follow, would not know the constant that is left.
+        vanishes = degree == 1 and self.phases == 1 and 2 * (self.top or 0) == self.nodes > 2
         top = self.nodes // 2 - 1 if vanishes and has_zero(reading, self.nodes) else self.function(degree).top
         low = self.low if step == self.phases == 1 and degree == 1 and size == self.size else None
         return Band(self.size // step, self.shifts, top, size * step // self.size, low)

@@ -27,8 +27,8 @@ DENOMINATOR = 7919
 DRAWN = 4
 """Of them per axis."""
 
-MARGIN = 1024.0
-"""The tolerance, in units of the rounding that is measured: far below what breaks, 1e-3, in both precisions."""
+MARGIN = 8.0
+"""The tolerance, in units of the rounding that is measured."""
 
 
 @dataclass(frozen=True)
