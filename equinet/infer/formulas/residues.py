@@ -78,7 +78,7 @@ def inverted(a: Residues) -> Residues:
 
 
 def _scrambled(z: np.ndarray) -> np.ndarray:
-    """Bits that look random, a bijection (Steele, Lea and Flood 2014)."""
+    """Bits that look random, a bijection (Steele et al. 2014)."""
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
