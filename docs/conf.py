@@ -61,7 +61,6 @@ nitpick_ignore_regex = [
     ("py:class", r"equinet\.degree\.(transforms\.Transform|result\.Counts)"),  # what public classes are made of
     ("py:class", r"Down|Way|Padding|Readout|Norm|Activation|Group|Match"),  # choices; each model lists them
     ("py:exc", r"[A-Z]\w+"),  # of other modules than the function that raises them: the page of training lists them
-    ("py:class", r"tuple\[float"),  # cut off at the comma of tuple[float, ...]
     ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib|ml_collections|types)\..*"),
 ]
 
