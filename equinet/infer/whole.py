@@ -37,6 +37,8 @@ from equinet.infer.values import Constant
 
 MOST = 2.0**24
 """Numbers that may be made, for all isometries together: some tenths of a second."""
+_SHORT = 64
+"""Operations of a short program; a longer one is a network, as a rule, and is tried if it is smaller by far."""
 _BATCH = 2
 """Isometries that are tried at once."""
 _SHIFTS = 16
@@ -70,7 +72,8 @@ def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> 
     """
     if not source.is_finite or known.parameters or known.source == source.group:
         return known
-    left = int(MOST / max(ROWS * cost(traced.program, MOST), 1)) - 1
+    most = MOST if len(traced.program.equations) <= _SHORT else MOST / 8
+    left = int(most / max(ROWS * cost(traced.program, most), 1)) - 1
     if left < 2:
         return known
     trial = _Trial(traced, source, output)
@@ -113,7 +116,7 @@ def _turned(source: Domain, kept: SpaceGroup, tried: Collection[Isometry]) -> It
     spans = [_span(axis, i, kept.lattice) for i, axis in enumerate(source.axes)]
     others: list[Isometry] = []
     turns: set[Matrix] = set()
-    for matrix, base in sorted(source.group.operations, key=lambda operation: -_order(operation[0])):
+    for matrix, base in sorted(source.group.operations, key=lambda operation: _first(operation[0])):
         if matrix in kept.point_group:
             continue
         reverses = zip(source.axes, _signs(matrix), strict=True)
@@ -126,6 +129,11 @@ def _turned(source: Domain, kept: SpaceGroup, tried: Collection[Isometry]) -> It
             yield first
         turns.add(matrix)
     yield from (g for g in others if g not in tried)
+
+
+def _first(matrix: Matrix) -> tuple[int, int]:
+    """Which point operations come first: turns of the highest order, and mirrors before others of their order."""
+    return -_order(matrix), round(float(np.linalg.det(np.asarray(matrix))))
 
 
 def _order(matrix: Matrix) -> int:
