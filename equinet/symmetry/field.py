@@ -257,7 +257,7 @@ class Field:
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
     ) -> Field:
-        """Apply a window system, one `Reading` per axis: y[i] is a function of the nodes that the readings of i name.
+        """Sum windows, one `Reading` per axis, or take maxima. For another function of them `pointwise("any")` follows.
 
         Args:
             reduce: "taps" (free weights, which tell taps and channels apart), "sum" or "max" (per channel).
