@@ -47,7 +47,7 @@ ON_BOX = {
     "p4_cnn": "4 at (27/2, 27/2)",
     "averaged": "4mm at (7/2, 7/2)",
 }
-UNSEEN = ("p4_cnn", "polyphase_cnn", "averaged")
+UNSEEN = ("p4_cnn", "polyphase_cnn")
 """Where measurement finds more than inference."""
 QUICK = ("circular_cnn", "vit_s16_mean", "unet_nearest_circular", "espcn_circular", "srcnn", "averaged")
 
