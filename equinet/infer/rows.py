@@ -129,7 +129,7 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
         within = value.canvas[axis].picked(low, 1).inside(high - low + 1)
         if not within[replaced - low].any():
             return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
-    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), inside)
+    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), len(inside), value.canvas[axis].inside_from)
     if table is None:
         return None
     value = value.restem()

@@ -37,16 +37,17 @@ class Strip:
         """That of windows so many nodes apart, the first one centred on a node."""
         return Strip(self.at + self.step * (centre + (1 - stride) / 2), self.step * stride)
 
-    def under(self, size: int, kernel: Kernel, count: int, *, weighs: bool) -> Strip:
+    def under(self, size: int, kernel: Kernel, count: int, *, any_size: bool) -> Strip:
         """That of so many windows that slide over so many nodes.
 
         Each may lie anywhere among what it reads, so that what windows cut off or move at the ends of the input is no
-        part of the axis that is lost: they reach as far on any input. A pool that reaches further than half of the
-        nodes is where it is centred, since it may be meant for all of them; weights are for as many nodes as they are.
+        part of the axis that is lost: they reach as far on any input. One that reaches further than half of the nodes
+        is where it is centred, since it may be meant for all of them; but not if it is as wide on an input of any size,
+        as parameters say.
         """
         centre, stride = kernel.course
         slack = Fraction((kernel.extent - 1) * kernel.dilation, 2 * kernel.base)
-        if 4 * slack > size and not weighs:
+        if 4 * slack > size and not any_size:
             return self.reading(centre, stride)
         first = centre + (1 - stride) / 2
         low = min(max(Fraction(0), first - slack), first + slack)
@@ -92,6 +93,10 @@ class Strip:
         """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
         edges = [self.at + self.step * i for i in range(size + 1)]
         return np.asarray([min(a, b) < 1 - self.end and max(a, b) > self.end for a, b in pairwise(edges)], bool)
+
+    def inside_from(self, low: int, high: int) -> np.ndarray:
+        """The same of the nodes from one up to another, before and after those that there are too."""
+        return self.picked(low, 1).inside(high - low)
 
     def covers(self, size: int) -> bool:
         """Whether so many nodes are all between the ends, or more."""

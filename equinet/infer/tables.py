@@ -7,7 +7,7 @@ by hand, are judged exactly.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -246,15 +246,18 @@ def _name(weight: float) -> int:
     return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | _LARGEST
 
 
-def continued(table: Table, inside: np.ndarray) -> Table | None:
+def continued(table: Table, inputs: int, inner: Callable[[int, int], np.ndarray]) -> Table | None:
     """A table on as many nodes as one on an infinite axis: its rows that read inner nodes, if they repeat, each so many
     nodes further, and go on to read them all.
 
+    Other rows are padding: they must not be where the table, continued, would read inner nodes, of these or of what the
+    view of the axis lacks.
+
     Args:
-        inside: which nodes are inner ones; what is read of the others alone is padding.
+        inputs: how many nodes it is on.
+        inner: which nodes from one to another, which are none of these perhaps, are inner ones.
     """
-    inputs = len(inside)
-    there = (table.weights != 0) & (table.nodes != FILL)
+    there, inside = (table.weights != 0) & (table.nodes != FILL), inner(0, inputs)
     reading = np.flatnonzero((there & inside[table.nodes]).any(1))
     if not reading.size:
         return None
@@ -271,6 +274,12 @@ def continued(table: Table, inside: np.ndarray) -> Table | None:
     for beyond in (nodes[rows[:period]] - advance, nodes[rows[-period:]] + advance):
         if inside[beyond[(beyond >= 0) & (beyond < inputs)]].any():
             return None
+    others = np.concatenate([np.arange(rows[0]), np.arange(rows[-1] + 1, len(nodes))])
+    turns, like = np.divmod(others - rows[0], period)
+    replaced = (nodes[rows[0] + like] + turns[:, None] * advance)[weights[rows[0] + like] != 0]
+    low, high = int(replaced.min(initial=0)), int(replaced.max(initial=0))
+    if inner(low, high + 1)[replaced - low].any():
+        return None
     first = -(-int(rows[0]) // period) * period
     kept = np.arange(first, first + period)
     return Table(nodes[kept] - first // period * advance, weights[kept], advance)

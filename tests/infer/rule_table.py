@@ -540,7 +540,7 @@ RULES: tuple[Rule, ...] = (
         (
             Inside(lambda x: convolved(jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), [1.0, 2, 1], "VALID")),
             Inside(lambda x: convolved(x, [1.0, 2, 3]), "Z (index 1)", P1),
-            Inside(lambda x: convolved(x, np.arange(1.0, 32), "VALID").mean(1), domain=P1),
+            Inside(lambda w, x: convolved(x, w, "VALID").mean(1), domain=P1, params=np.ones(31, np.float32)),
         ),
         (
             Outside(lambda x: convolved(x, [1.0, 2, 1]), [1.0] * 8),
@@ -550,6 +550,9 @@ RULES: tuple[Rule, ...] = (
                 [0, 0, 0, 1, 0, 0, 0, 0],
                 flips=True,
                 domain=B8,
+            ),
+            Outside(
+                lambda x: convolved(x, np.arange(1.0, 33), "VALID").mean(1), [1.0] + [0] * 31, moved=None, domain=P1
             ),
             Outside(
                 lambda x: convolved(x, [1.0], [(-16, 0)]).max(1),

@@ -123,7 +123,8 @@ def _along_an_axis(
     entries = int((matrix != 0).sum(0).max())
     rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
     table = Table(rows, np.take_along_axis(matrix.T, rows, 1))
-    table = continued(table, value.inside(axis)) if value.endless(axis) else table
+    if value.endless(axis):
+        table = continued(table, value.extents[axis], value.canvas[axis].inside_from)
     if table is None:
         return None
     strip = value.canvas[axis].reading(*table.course) if value.endless(axis) else None

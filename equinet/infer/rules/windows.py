@@ -60,7 +60,7 @@ def slid(
     taps: dict[int, tuple[Taps, int]],
     *,
     crossable: bool = False,
-    weighs: bool = False,
+    any_size: bool = False,
 ) -> Value:
     """Move windows over some array axes; over free ones they mix what is not moved anyway.
 
@@ -73,7 +73,7 @@ def slid(
         shape: of the result, axis by axis as in `value`.
         taps: for each array axis, which offsets share a weight.
         crossable: whether the weights stay as they are when axes are exchanged.
-        weighs: whether there is a weight for each tap, so that a window is as wide on any input.
+        any_size: whether the windows are as wide on an input of any size.
     """
     slides = dict(slides)
     for i, slide in slides.items():
@@ -99,7 +99,7 @@ def slid(
             continue
         offsets, scale = taps[i]
         readings[axis] = kernel = slide.kernel(offsets, scale, maximum=reduce == "max")
-        canvas[axis] = canvas[axis].under(extents[axis], kernel, shape[i], weighs=weighs)
+        canvas[axis] = canvas[axis].under(extents[axis], kernel, shape[i], any_size=any_size)
         layout[i], extents[axis] = (Digit(shape[i], axis),), shape[i]
     if loose:
         value = mixed(value, "affine" if reduce != "max" else "any")
@@ -155,7 +155,9 @@ def _convolution(equation: Equation, arguments: Sequence[Operand]) -> list[Value
     shape = [0] * len(out_shape)
     for at, place in zip(numbers.lhs_spec, numbers.out_spec, strict=True):
         shape[at] = out_shape[place]
-    result = slid(lhs, slides, shape, "taps", taps, crossable=crossable, weighs=True)
+    # A kernel whose numbers are known may have been made for the size that is traced.
+    any_size = isinstance(rhs, Constant) and rhs.array is None
+    result = slid(lhs, slides, shape, "taps", taps, crossable=crossable, any_size=any_size)
     layout = list(result.layout)
     layout[feature] = (Digit(shape[feature]),)
     if params["batch_group_count"] != 1:
