@@ -27,15 +27,15 @@ def maps() -> tuple[int, int, int, int]:
 
 
 def ours(
-    net: eq.Layer, shape: Sequence[int], fibre: int | None = None, plain: bool = False, dtype: str = "float32"
+    net: eq.Layer, shape: Sequence[int], fibre: eq.Fibre | None = None, plain: bool = False, dtype: str = "float32"
 ) -> Way:
     """Value and gradient of a layer, compiled."""
     x = jax.random.normal(jax.random.key(0), tuple(shape), dtype)
-    channels = shape[-1] if fibre is None else fibre
-    variables = net.init(jax.random.key(1), (*shape[1:-1], channels))
+    fibre = eq.Fibre.plain(shape[-1]) if fibre is None else fibre
+    variables = net.init(jax.random.key(1), (*shape[1:-1], fibre))
 
     def loss(params: object, x: jax.Array) -> jax.Array:
-        y, _ = net.run(params, variables["state"], x, Context(fibre=channels))
+        y, _ = net.run(params, variables["state"], x, Context(fibre=fibre))
         return (y**2).sum()
 
     with as_it_comes(plain):

@@ -10,7 +10,7 @@ from typing import Literal, overload
 from equinet.checks import as_choice, as_kind
 from equinet.groups.domain import Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels
-from equinet.layers.base import Bound, Layer, LayerError, Params, State
+from equinet.layers.base import Bound, Layer, LayerError, Params, State, field_out, shape_out
 from equinet.layers.combination import step
 from equinet.layers.combine import in_a_row
 from equinet.layers.fibres import AsFibre
@@ -22,20 +22,20 @@ from equinet.symmetry.real import RealCertificate, real_domain
 
 @overload
 def certify(
-    net: Layer | Bound, domain: Domain, channels: int | None = None, *, translations: Literal["nodes"] = "nodes"
+    net: Layer | Bound, domain: Domain, channels: int | Fibre | None = None, *, translations: Literal["nodes"] = "nodes"
 ) -> Certificate: ...
 
 
 @overload
 def certify(
-    net: Layer | Bound, domain: Domain, channels: int | None = None, *, translations: Literal["real"]
+    net: Layer | Bound, domain: Domain, channels: int | Fibre | None = None, *, translations: Literal["real"]
 ) -> RealCertificate: ...
 
 
 def certify(
     net: Layer | Bound,
     domain: Domain,
-    channels: int | None = None,
+    channels: int | Fibre | None = None,
     *,
     translations: Literal["nodes", "real"] = "nodes",
 ) -> Certificate:
@@ -71,21 +71,21 @@ def certify(
     as_choice(translations, ("nodes", "real"), "certify: translations")
     layer = layer_of(net, "certify")
     try:
-        channels = as_channels(channels, "certify", network=net, sizes=domain.sizes)
+        fibre = as_channels(channels, "certify", net, domain.sizes)
     except ValueError as error:
         raise LayerError(str(error)) from None
-    if isinstance(channels, Fibre) and len(channels.group[0]) != domain.dim:
+    if not fibre.is_plain and fibre.dim != domain.dim:
         raise LayerError(
-            f"certify: the group of the input's channels {channels} acts on dimension {len(channels.group[0])}; "
-            f"the domain {domain} has {domain.dim}"
+            f"certify: the group of the input's channels {fibre} acts on dimension {fibre.dim}; the domain {domain} "
+            f"has {domain.dim}"
         )
-    start = Field.input(domain, channels)
-    layer.output_shape(start.shape)
+    start = Field.input(domain, fibre)
+    shape_out(layer, start.shape)
     if translations == "real":
         start = changed(start, bands=Bands.input(real_domain(domain)))
-    field = layer.conform(start, layer.symmetry(start)) if layer.children else step("0", layer, start)
+    field = field_out(layer, start) if layer.children else step("0", layer, start)
     kind = RealCertificate if translations == "real" else Certificate
-    return kind(domain, channels, field, partial(_stages, domain, channels))
+    return kind(domain, field, partial(_stages, domain, fibre))
 
 
 def layer_of(net: Layer | Bound, asker: str) -> Layer:
@@ -105,14 +105,14 @@ class Stage:
     upto: Certificate
 
 
-def as_part(links: Sequence[tuple[Layer, Params, State]], fibre: int, inside: bool) -> Bound:
+def as_part(links: Sequence[tuple[Layer, Params, State]], fibre: Fibre, inside: bool) -> Bound:
     """Some layers of a chain as a network, which reads channels as the fibre that they were within the chain."""
-    typed = [(AsFibre(fibre), {}, {})] if inside and isinstance(fibre, Fibre) else []
+    typed = [(AsFibre(fibre), {}, {})] if inside and not fibre.is_plain else []
     net, params, state = in_a_row([*typed, *links])
     return net.bind({"params": params, "state": state})
 
 
-def _stages(domain: Domain, channels: int, net: Bound) -> tuple[Stage, ...]:
+def _stages(domain: Domain, fibre: Fibre, net: Bound) -> tuple[Stage, ...]:
     """The certified network cut wherever the group changes along its chain of layers.
 
     Raises:
@@ -120,16 +120,16 @@ def _stages(domain: Domain, channels: int, net: Bound) -> tuple[Stage, ...]:
         LayerError: if it cannot run on such an input.
     """
     as_kind(net, Bound, "the stages of a certificate are those of its network, net.bind(variables)")
-    field = Field.input(domain, channels)
+    field = Field.input(domain, fibre)
     found: list[Stage] = []
-    part, fibre, group = [], channels, None
+    part, group = [], None
     links = net.layer.chain(net.variables["params"], net.variables["state"])
     for at, link in enumerate(links):
         after = step(str(at), link[0], field)
         if part and after.strict.source != group:
-            found.append(Stage(as_part(part, fibre, bool(found)), Certificate(domain, channels, field)))
+            found.append(Stage(as_part(part, fibre, bool(found)), Certificate(domain, field)))
             part, fibre = [], field.fibre
         part.append(link)
         field, group = after, after.strict.source
-    found.append(Stage(as_part(part, fibre, bool(found)), Certificate(domain, channels, field)))
+    found.append(Stage(as_part(part, fibre, bool(found)), Certificate(domain, field)))
     return tuple(found)

@@ -12,7 +12,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Set
 from fractions import Fraction
 from itertools import islice
-from numbers import Real
+from numbers import Integral, Real
 from operator import index
 from pathlib import Path
 from typing import Any, TypeGuard, TypeVar
@@ -256,7 +256,8 @@ def shown(value: Any) -> str:
 
 
 def _exact(value: Any) -> int | None:
-    if isinstance(value, bool):
+    # What can be an index need not be a number: a fibre can.
+    if isinstance(value, bool) or not (isinstance(value, Integral) or getattr(value, "shape", None) == ()):
         return None
     try:
         return int(index(value))

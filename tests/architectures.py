@@ -228,7 +228,7 @@ def random_network(rng: Random, domain: eq.Domain, channels: int = 2) -> eq.Laye
             after = layer.output_shape(shape)
         except eq.LayerError:
             continue
-        sizes = [n or 1 for n in after]
+        sizes = [int(n or 1) for n in after]
         if min(sizes[:-1]) < min(2, *shape[:-1]):
             continue  # what is left of one node tells little of the windows before it
         if np.prod(sizes[:-1]) <= (40, 80, 100)[domain.dim - 1] and sizes[-1] <= 16 and max(sizes[:-1]) <= 24:
@@ -298,5 +298,5 @@ def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -
             continue
         if len(after) == len(shape) and all(n and n % 2 == 0 for n in after[:-1]) and max(after[:-1]) <= 12:
             layers.append(layer)
-            shape = after
+            shape = (*after[:-1], int(after[-1]))
     return eq.Sequential(*layers, *adaptive_end(rng, shape[:-1], False))

@@ -7,8 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 import equinet as eq
+from equinet.groups.fibre import as_fibre
 from equinet.groups.intertwiners import is_mapped_to_itself
 from equinet.groups.symbols.point import PointGroup
+from equinet.layers.base import Shape, shape_out
 from tests import architectures
 from tests.fibres import Random, is_generic, random_fibre, random_group, random_subgroup
 
@@ -16,25 +18,13 @@ MODES = ("circular", "circular", "circular", "zero", "zero_lower", "valid", "ref
 SMALL = 1e-2
 """Added where a layer divides by a norm, so that the rounding of values that are always zero stays small."""
 
-Shape = tuple[int, ...]
-
-
-def _source(channels: int, group: PointGroup) -> eq.Fibre:
-    made = (
-        channels.restrict(group)
-        if isinstance(channels, eq.Fibre)
-        else eq.Fibre.trivial(group, len(group[0])) * channels
-    )
-    assert isinstance(made, eq.Fibre)
-    return made
-
 
 def _group(rng: Random, shape: Shape) -> PointGroup:
     """The group of the channels, sometimes a subgroup; any group where nothing moves them."""
-    channels = shape[-1]
-    if not isinstance(channels, eq.Fibre):
+    fibre = shape[-1]
+    if fibre.is_plain:
         return random_group(rng, len(shape) - 1)
-    return random_subgroup(rng, channels.group) if rng.random() < 0.15 else channels.group
+    return random_subgroup(rng, fibre.group) if rng.random() < 0.15 else fibre.group
 
 
 def _kernel(rng: Random, group: PointGroup, most: int):
@@ -49,7 +39,7 @@ def group_conv(rng: Random, shape: Shape, out: eq.Fibre | None = None, keep: boo
         target = random_fibre(rng, group, most=8) if out is None else out
         kernel = _kernel(rng, group, 3)
         taps = (kernel,) * len(group[0]) if isinstance(kernel, int) else kernel
-        if not is_generic(taps, _source(shape[-1], group), target):
+        if not is_generic(taps, shape[-1].restrict(group), target):
             continue
         bias = bool(rng.random() < 0.7)
         if not keep and rng.random() < 0.15:
@@ -65,7 +55,7 @@ def group_conv(rng: Random, shape: Shape, out: eq.Fibre | None = None, keep: boo
 
 
 def _has_signs(shape: Shape) -> bool:
-    return isinstance(shape[-1], eq.Fibre) and not shape[-1].is_permutation
+    return not shape[-1].is_permutation
 
 
 def _nonlinearity(rng: Random, shape: Shape) -> eq.Layer:
@@ -83,7 +73,7 @@ def _norm(rng: Random, shape: Shape) -> eq.Layer:
     made = [eq.BatchNorm()]
     if np.prod(shape[:-1]) > 2:
         made += [eq.InstanceNorm(epsilon=SMALL), eq.LayerNorm(axes="all", epsilon=SMALL)]
-    if shape[-1] > 2:
+    if shape[-1].size > 2:
         made += [eq.LayerNorm(epsilon=SMALL)]
     return eq.Sequential(made[int(rng.integers(len(made)))], _nonlinearity(rng, shape))
 
@@ -103,7 +93,7 @@ def _pool(rng: Random, shape: Shape) -> eq.Layer:
 def _channels(rng: Random, shape: Shape) -> eq.Layer | None:
     """A layer that works on channels alone."""
     fibre = shape[-1]
-    if not isinstance(fibre, eq.Fibre):
+    if fibre.is_plain:
         return eq.SqueezeExcite(ratio=1)
     choice = rng.integers(6)
     if choice == 0:
@@ -116,10 +106,10 @@ def _channels(rng: Random, shape: Shape) -> eq.Layer | None:
         return eq.SqueezeExcite(ratio=1)
     if choice == 4:
         fields = random_fibre(rng, fibre.group, most=6)
-        out = fields + sum(count for count, _ in fields.terms) * eq.Fibre.trivial(fibre.group, len(fibre.group[0]))
+        out = fields + sum(count for count, _ in fields.terms) * eq.Fibre.trivial(fibre.group)
         layer = group_conv(rng, shape, out)
         return layer and eq.Sequential(layer, eq.Gated())
-    regular = eq.Fibre.regular(fibre.group, len(fibre.group[0]))
+    regular = eq.Fibre.regular(fibre.group)
     layer = group_conv(rng, shape, regular)
     pool = eq.CosetPool(random_subgroup(rng, fibre.group), kind=str(rng.choice(["max", "mean"])))
     return layer and eq.Sequential(layer, pool)
@@ -135,7 +125,7 @@ def _polyphase(rng: Random, shape: Shape) -> eq.Layer | None:
 
 def _hourglass(rng: Random, shape: Shape) -> eq.Layer | None:
     fibre = shape[-1]
-    inner = group_conv(rng, shape, fibre, keep=True) if isinstance(fibre, eq.Fibre) else eq.Conv(fibre, 1)
+    inner = eq.Conv(fibre.size, 1) if fibre.is_plain else group_conv(rng, shape, fibre, keep=True)
     pairs = [(eq.PolyphasePool(2), eq.PolyphaseUpsample(2)), (eq.AvgPool(2), eq.Upsample(2))]
     down, up = pairs[int(rng.random() < 0.3 or min(shape[:-1]) < 4)]
     skip = (None, "add", "concat")[int(rng.integers(3))]
@@ -143,7 +133,7 @@ def _hourglass(rng: Random, shape: Shape) -> eq.Layer | None:
 
 
 def _branch(rng: Random, shape: Shape) -> eq.Layer | None:
-    fibre = shape[-1] if isinstance(shape[-1], eq.Fibre) else None
+    fibre = None if shape[-1].is_plain else shape[-1]
     body = group_conv(rng, shape, fibre, keep=True)
     if body is None:
         return None
@@ -163,7 +153,7 @@ def _branch(rng: Random, shape: Shape) -> eq.Layer | None:
 def _free(rng: Random, shape: Shape) -> eq.Layer:
     """A layer that knows nothing of fibres."""
     draws = architectures.DRAWS
-    return draws[int(rng.integers(len(draws)))](rng, (*shape[:-1], int(shape[-1])))
+    return draws[int(rng.integers(len(draws)))](rng, (*shape[:-1], shape[-1].size))
 
 
 DRAWS: tuple[Callable[[Random, Shape], eq.Layer | None], ...] = (_block, _block, _block, _block, _norm, _pool, _pool)
@@ -178,19 +168,19 @@ def random_domain(rng: Random) -> eq.Domain:
             return domain
 
 
-def random_network(rng: Random, domain: eq.Domain) -> tuple[eq.Layer, int]:
+def random_network(rng: Random, domain: eq.Domain) -> tuple[eq.Layer, int | eq.Fibre]:
     """A random network that runs on the domain, with at least one group layer, and the channels of its input."""
     sizes = tuple(n or 1 for n in domain.sizes)
     while True:
-        channels: int = int(rng.integers(1, 3))
+        channels: int | eq.Fibre = int(rng.integers(1, 3))
         if rng.random() < 0.3:
             channels = random_fibre(rng, random_group(rng, domain.dim), most=6)
-        shape: Shape = (*sizes, channels)
+        shape: Shape = (*sizes, as_fibre(channels))
         first = group_conv(rng, shape)
         if first is None or not _runs(first, shape):
             continue
         layers: list[eq.Layer] = [*([eq.AsFibre(channels)] if isinstance(channels, eq.Fibre) else []), first]
-        shape = first.output_shape(shape)  # pyright: ignore[reportAssignmentType]
+        shape = shape_out(first, shape)
         layers.append(_nonlinearity(rng, shape))
         wanted = len(layers) + int(rng.integers(1, 5))
         for _ in range(40):
@@ -199,17 +189,17 @@ def random_network(rng: Random, domain: eq.Domain) -> tuple[eq.Layer, int]:
             layer = DRAWS[int(rng.integers(len(DRAWS)))](rng, shape)
             if layer is None or not _runs(layer, shape):
                 continue
-            after = layer.output_shape(shape)
+            after = shape_out(layer, shape)
             nodes = [n or 1 for n in after[:-1]]
             if min(nodes) < min(2, *shape[:-1]):
                 continue
-            if np.prod(nodes) <= (40, 80, 100)[domain.dim - 1] and (after[-1] or 1) <= 16 and max(nodes) <= 24:
+            if np.prod(nodes) <= (40, 80, 100)[domain.dim - 1] and (after[-1].size or 1) <= 16 and max(nodes) <= 24:
                 layers.append(layer)
-                shape = after  # pyright: ignore[reportAssignmentType]
+                shape = after
         readout = rng.random()
         if readout < 0.15:
             layers += [eq.GlobalAvgPool(), eq.Dense(3)]
-        elif readout < 0.25 and isinstance(shape[-1], eq.Fibre):
+        elif readout < 0.25 and not shape[-1].is_plain:
             layers += [eq.GroupPool(kind="norm"), eq.GlobalAvgPool()]
         elif readout < 0.35 and not _has_signs(shape):
             layers += [eq.GlobalMaxPool()]
@@ -220,7 +210,7 @@ def random_network(rng: Random, domain: eq.Domain) -> tuple[eq.Layer, int]:
 
 def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -> eq.Layer:
     """Group convolutions between any fibres, also such that no kernel commutes with both, and a choice after them."""
-    shape: Shape = (*(n or 1 for n in domain.sizes), channels)
+    shape: Shape = (*(n or 1 for n in domain.sizes), as_fibre(channels))
     group = random_group(rng, domain.dim)
     layers: list[eq.Layer] = []
     while len(layers) < 2 or rng.random() < 0.4:
@@ -229,9 +219,9 @@ def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -
         layer = eq.GroupConv(
             random_fibre(rng, group, most=8), int(rng.integers(1, 4)), stride=stride, dilation=1, padding=padding
         )
-        if not _runs(layer, shape) or any(n is None or n % 2 for n in layer.output_shape(shape)[:-1]):
+        if not _runs(layer, shape) or any(n is None or n % 2 for n in shape_out(layer, shape)[:-1]):
             continue
-        shape = layer.output_shape(shape)  # pyright: ignore[reportAssignmentType]
+        shape = shape_out(layer, shape)
         layers.append(layer)
         if rng.random() < 0.4:
             layers.append(_nonlinearity(rng, shape))
@@ -241,7 +231,7 @@ def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -
 
 def _runs(layer: eq.Layer, shape: Shape) -> bool:
     try:
-        layer.output_shape(shape)
+        shape_out(layer, shape)
     except eq.LayerError:
         return False
     return True

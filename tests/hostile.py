@@ -98,8 +98,6 @@ OF_AUTHORS = {
     "symmetry",
     "reason",
     "chain",
-    "typed_shape",
-    "conform",
     "run",
     "plain",
 }

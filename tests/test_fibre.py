@@ -46,10 +46,16 @@ def test_sizes_add_and_multiply_as_fibres_do():
         assert regular + eq.Fibre.regular("4")
 
 
-def test_a_fibre_equals_a_number_only_if_nothing_moves():
-    scalars = 3 * eq.Fibre.trivial("4mm")
-    assert scalars == 3 and hash(scalars) == hash(3) and scalars == 3 * eq.Fibre.trivial("4")
+def test_fibres_are_equal_by_value_and_a_number_is_so_many_plain_channels():
+    plain, scalars = eq.Fibre.plain(3), 3 * eq.Fibre.trivial("4mm")
+    assert plain == 3 and hash(plain) == hash(3) and str(plain) == "3" and 1 + plain == 4
+    assert scalars == 3 * eq.Fibre.trivial("4mm") and hash(scalars) == hash(3 * eq.Fibre.trivial("4mm"))
+    assert scalars != 3 and scalars != plain and scalars != 3 * eq.Fibre.trivial("4")
+    assert plain.restrict("4mm") == scalars and plain + eq.Fibre.vector("4mm") == scalars + eq.Fibre.vector("4mm")
     assert eq.Fibre.sign("4mm") != 1 and eq.Fibre.vector("4mm") != 2
+    assert plain(((0, 1), (1, 0))) == ((0, 1), (1, 1), (2, 1)) and plain.orbits == (0, 1, 2)
+    with pytest.raises(AttributeError):
+        plain.size = 4  # pyright: ignore[reportAttributeAccessIssue]
     assert eq.Fibre.vector("4mm") != eq.Fibre.quotient("4mm", "4")
 
 
@@ -66,7 +72,8 @@ def test_characters_of_the_regular_and_of_induced_fibres():
 def test_restriction_forgets_operations_and_induction_needs_a_larger_group():
     vector = eq.Fibre.vector("4mm")
     assert vector.restrict("4") == eq.Fibre.vector("4")
-    assert eq.Fibre.sign("4mm").restrict("4") == 1
+    assert eq.Fibre.sign("4mm").restrict("4") == eq.Fibre.sign("4mm").restrict("4").restrict("4")
+    assert eq.Fibre.sign("4mm").restrict("4").is_trivial
     with pytest.raises(ValueError, match="no subgroup of 4"):
         eq.Fibre.vector("4").restrict("4mm")
     with pytest.raises(ValueError, match="no subgroup"):
@@ -103,17 +110,18 @@ def test_sums_and_concatenations_of_fibres():
     regular, restricted = eq.Fibre.regular("4mm"), eq.Fibre.regular("4mm").restrict("4")
     assert agree(regular, regular) == regular
     assert agree(regular, restricted) == restricted
-    assert agree(regular, 8) == 8 and not isinstance(agree(regular, 8), eq.Fibre)
-    assert str(concatenate([regular, 2])) == "regular(4mm) ⊕ 2·trivial"
+    assert agree(regular, eq.Fibre.plain(8)) == 8
+    assert str(concatenate([regular, eq.Fibre.plain(2)])) == "regular(4mm) ⊕ 2·trivial"
     assert concatenate([regular, restricted]) == restricted + restricted
-    assert concatenate([3, 4]) == 7
+    assert concatenate([eq.Fibre.plain(3), eq.Fibre.plain(4)]) == 7
     assert concatenate([regular, eq.Fibre.trivial("m_x")]) == regular + 1
     assert concatenate([2 * eq.Fibre.trivial("4"), eq.Fibre.trivial("m_x")]) == 3
 
 
 def test_ordinary_channels_stay_numbers_through_a_network():
-    field = eq.certify(eq.Sequential(eq.Conv(5, 3), eq.PixelUnshuffle(2)), eq.torus(8, 8), 3).field
-    assert field.fibre == 20 and not isinstance(field.fibre, eq.Fibre)
+    certificate = eq.certify(eq.Sequential(eq.Conv(5, 3), eq.PixelUnshuffle(2)), eq.torus(8, 8), 3)
+    assert certificate.field.fibre == 20 and certificate.field.fibre.is_plain
+    assert (type(certificate.channels), type(certificate.fibre), certificate.fibre) == (int, int, 20)
 
 
 def test_what_is_no_representation_is_refused():
@@ -214,3 +222,25 @@ def test_other_names_of_groups():
     ):
         with pytest.raises(ValueError, match=message):
             eq.Fibre.regular(wrong)
+
+
+SCALARS = 4 * eq.Fibre.trivial("4mm")
+LEARNED = eq.LearnedPolyphasePool(2)
+
+
+@pytest.mark.parametrize(
+    ("before", "kept"),
+    [
+        (eq.AsFibre(SCALARS), "4mm"),
+        (eq.Sequential(eq.AsFibre(SCALARS), eq.GroupNorm(2)), "1"),
+        (eq.GroupConv(2 * eq.Fibre.trivial("4"), 3, padding="circular"), "4"),
+    ],
+    ids=["scalars of a group", "scalars whose group is forgotten", "scalars of a smaller group than the kernels'"],
+)
+def test_a_learned_choice_commutes_with_the_group_of_its_scalars(before: eq.Layer, kept: str) -> None:
+    """The convolutions of the choice are over that group; which other operations move no channel does not matter."""
+    net, domain = eq.Sequential(before, eq.Relu(), LEARNED), eq.torus(6, 6)
+    certificate = eq.certify(net, domain, channels=4)
+    assert set(certificate.strict.point_group) == set(point_group(kept))
+    report = eq.verify(net.bind(net.init(3, (6, 6, 4))), certificate, key=1, mode="sweep", trials=2)
+    assert report.sound

@@ -40,7 +40,7 @@ def circular_network(rng, dim):
             shape = eq.Sequential(*layers, layer).output_shape((SIZE,) * dim + (4,))
         except eq.LayerError:
             continue
-        if 6 <= (shape[0] or 0) <= 96 and (shape[-1] or 0) <= 64:
+        if 6 <= (shape[0] or 0) <= 96 and int(shape[-1]) <= 64:
             layers.append(layer)
     readout = [(), (eq.GlobalAvgPool(),), (eq.GlobalMaxPool(),), (eq.Gelu(), eq.GlobalAvgPool())][int(rng.integers(4))]
     return eq.Sequential(*layers, *readout)

@@ -12,6 +12,7 @@ from equinet.advise.require import Requirement
 from equinet.certify import certify
 from equinet.groups import SpaceGroup
 from equinet.groups.domain import plane
+from equinet.groups.fibre import Fibre
 from equinet.layers import Layer, LayerError
 
 MOST_CLASSES = 64
@@ -33,7 +34,7 @@ class Period:
     on_the_plane: bool
 
 
-def period(net: Layer, channels: int, requirement: Requirement) -> Period | None:
+def period(net: Layer, channels: Fibre, requirement: Requirement) -> Period | None:
     """The period of a network and a requirement; None if it is not known."""
     if requirement.named is None or requirement.dim is None:
         return None

@@ -13,7 +13,7 @@ from equinet.advise.why import Lack, lack
 from equinet.certify import certify, layer_of
 from equinet.checks import as_choice, as_integers, as_items, shown
 from equinet.groups.domain import MOST_ALONG, Domain, box, plane, torus
-from equinet.groups.fibre import as_channels
+from equinet.groups.fibre import Fibre, as_channels
 from equinet.layers import Layer, LayerError
 from equinet.readers import reader_of
 
@@ -126,7 +126,7 @@ def legal_sizes(
     require: Require,
     sizes: Iterable[int] = range(8, 257),
     boundary: Literal["torus", "box", "plane"] = "torus",
-    channels: int | None = None,
+    channels: int | Fibre | None = None,
     dim: int | None = None,
     of: Of = "strict",
 ) -> LegalSizes:
@@ -169,15 +169,15 @@ def legal_sizes(
         raise ValueError(f"{rule}; got {shown(tried)}")
     requirement = Requirement(require, of, dim)
     axes = requirement.dim or 2
-    channels = as_channels(channels, "legal_sizes", network=net, sizes=(None,) * axes)
+    fibre = as_channels(channels, "legal_sizes", net, (None,) * axes)
     if boundary == "plane":
-        met = _met(layer, plane(axes), channels, requirement)
-        why = None if met else lack(layer, plane(axes), channels, requirement)
+        met = _met(layer, plane(axes), fibre, requirement)
+        why = None if met else lack(layer, plane(axes), fibre, requirement)
         return LegalSizes(tried if met else (), tried, 1, (0,) if met else (), tried[0], None, why)
     made = torus if boundary == "torus" else box
 
     def verdict(n: int) -> bool | None:
-        return _met(layer, made(*(n,) * axes), channels, requirement)
+        return _met(layer, made(*(n,) * axes), fibre, requirement)
 
     verdicts = {n: verdict(n) for n in tried}
     first = next((n for n in tried if verdicts[n] is not None), tried[0])
@@ -186,14 +186,14 @@ def legal_sizes(
     if legal and rule[0]:
         return LegalSizes(legal, tried, *rule)
     held = {n: bool(met) for n, met in verdicts.items()}
-    known = period(layer, channels, requirement)
+    known = period(layer, fibre, requirement)
     found = _beyond(held, verdict, known, first, requirement)
     if legal or found.next is not None:
         return found
     modulus = 1 if known is None else known.modulus
     even_first = sorted(tried, key=lambda n: (n % modulus > 0, -n))
     runs = next((n for n in even_first if verdicts[n] is not None), likely(modulus, tried[-1], requirement)[0])
-    return replace(found, lack=lack(layer, made(*(runs,) * axes), channels, requirement))
+    return replace(found, lack=lack(layer, made(*(runs,) * axes), fibre, requirement))
 
 
 def _beyond(
@@ -219,7 +219,7 @@ def _beyond(
     return LegalSizes(legal, sizes, coarse, residues, start, following)
 
 
-def _met(net: Layer, domain: Domain, channels: int, requirement: Requirement) -> bool | None:
+def _met(net: Layer, domain: Domain, channels: Fibre, requirement: Requirement) -> bool | None:
     """Whether the requirement is met; None if the network cannot run."""
     try:
         return requirement.met(certify(net, domain, channels))

@@ -15,7 +15,7 @@ from equinet.advise.why import Lack, is_vacuous, lack
 from equinet.certify import certify, layer_of
 from equinet.checks import as_flag, as_integer
 from equinet.groups.domain import Axis, Domain, as_domain, periodic
-from equinet.groups.fibre import as_channels
+from equinet.groups.fibre import Fibre, as_channels
 from equinet.layers import Bound, GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.real import RealCertificate
@@ -81,7 +81,7 @@ class _Search:
 
     net: Layer
     domain: Domain
-    channels: int
+    channels: Fibre
     requirement: Requirement
     budget: int
 
@@ -162,7 +162,7 @@ def suggest(
     net: Layer | Bound,
     domain: Domain,
     require: Require,
-    channels: int | None = None,
+    channels: int | Fibre | None = None,
     *,
     of: Of = "strict",
     limit: int = 6,
@@ -204,12 +204,12 @@ def suggest(
     """
     layer = layer_of(net, "suggest")
     as_domain(domain, "suggest")
-    channels = as_channels(channels, "suggest", network=net, sizes=domain.sizes)
+    fibre = as_channels(channels, "suggest", net, domain.sizes)
     limit = as_integer(limit, "suggest: limit", least=0)
     budget = as_integer(budget, "suggest: budget", least=0)
     seed = as_integer(seed, "suggest: seed", least=0, most=(1 << 63) - 1)
     measure = as_flag(measure, "suggest: measure")
-    search = _Search(layer, domain, channels, Requirement(require, of, domain.dim), budget)
+    search = _Search(layer, domain, fibre, Requirement(require, of, domain.dim), budget)
     cannot_run = None
     try:
         certificate = search.certify(layer, domain)
@@ -237,7 +237,7 @@ def suggest(
     if search.requirement.real is not None:
         reason = f"no edit that was tried keeps {search.requirement.real} on {domain}"
         return Suggestions((), Lack(reason, ()))
-    return Suggestions((), lack(layer, domain, channels, search.requirement, _larger(search), left))
+    return Suggestions((), lack(layer, domain, fibre, search.requirement, _larger(search), left))
 
 
 def _larger(search: _Search) -> Iterator[Domain]:
@@ -252,7 +252,7 @@ def _larger(search: _Search) -> Iterator[Domain]:
 
 def _measured(net: Layer, certificate: Certificate, requirement: Requirement, seed: int) -> Report | RealReport | None:
     """The certificate against random weights; None if no finite domain shows what is claimed on an infinite one."""
-    domain, channels = certificate.domain, certificate.channels
+    domain, channels = certificate.domain, certificate.field.input_fibre
     if isinstance(certificate, RealCertificate):
         drawn = random_variables(net, (*(n or 1 for n in domain.sizes), channels), seed)
         return verify_shifts(net.bind(drawn), certificate, key=seed)
@@ -270,7 +270,7 @@ def _measured(net: Layer, certificate: Certificate, requirement: Requirement, se
     return verify(net.bind(random_variables(net, shape, seed)), certificate, key=seed, trials=2)
 
 
-def _wrapped(net: Layer, domain: Domain, channels: int, requirement: Requirement, size: int) -> Certificate | None:
+def _wrapped(net: Layer, domain: Domain, channels: Fibre, requirement: Requirement, size: int) -> Certificate | None:
     """The certificate with infinite axes closed up to a circle, if it meets the requirement there."""
     axes = tuple(periodic(size) if axis.size is None else axis for axis in domain.axes)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import prod
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +14,7 @@ from equinet.layers import Layer
 from equinet.layers.base import Variables
 
 
-def random_variables(net: Layer, shape: Sequence[int], seed: int) -> Variables:
+def random_variables(net: Layer, shape: Sequence[Any], seed: int) -> Variables:
     """Variables of the shapes that `net.init` gives, its vectors and state as initialised, all kernels normal.
 
     Args:

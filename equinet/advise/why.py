@@ -10,6 +10,7 @@ from equinet.advise.require import Of, Requirement
 from equinet.certify import certify
 from equinet.groups import point_group_symbol
 from equinet.groups.domain import Axis, Domain, plane
+from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import PointGroup
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
 from equinet.symmetry.certificate import Certificate, LedgerRow
@@ -35,7 +36,7 @@ class Lack:
 def lack(
     net: Layer,
     domain: Domain,
-    channels: int,
+    channels: Fibre,
     requirement: Requirement,
     larger: Iterable[Domain] = (),
     budget: int = 100,
@@ -51,7 +52,7 @@ def lack(
     return Lack(reason, tuple(_remedies(net, domain, channels, requirement, larger, budget)))
 
 
-def _reason(net: Layer, domain: Domain, channels: int, requirement: Requirement) -> str:
+def _reason(net: Layer, domain: Domain, channels: Fibre, requirement: Requirement) -> str:
     if requirement.named is None:
         return f"{requirement} is false of the certificate on {domain}"
     if not requirement.within(domain.group):
@@ -80,7 +81,7 @@ def _lost_at(certificate: Certificate, requirement: Requirement) -> LedgerRow | 
 
 
 def _remedies(
-    net: Layer, domain: Domain, channels: int, requirement: Requirement, larger: Iterable[Domain], budget: int
+    net: Layer, domain: Domain, channels: Fibre, requirement: Requirement, larger: Iterable[Domain], budget: int
 ) -> Iterator[str]:
     """What was certified to help, one line of each kind."""
 

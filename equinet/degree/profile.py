@@ -143,7 +143,7 @@ def _links(net: Bound, shape: Sequence[int], channels: Any) -> Iterator[_Link]:
         name = ".".join(path) or "0"
         after = step(name, replace(layer, name=name) if isinstance(layer, Named) else layer, field)
         fn = as_part([(layer, params, state)], field.fibre, place > 0)
-        before, upto = (Certificate(domain, width, each) for each in (field, after))
+        before, upto = (Certificate(domain, each) for each in (field, after))
         yield _Link(path or ("0",), fn, before, upto)
         field = after
 

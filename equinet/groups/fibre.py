@@ -1,14 +1,15 @@
 """Fibres: how point operations move the channels of a node.
 
-A fibre is a number of channels that knows how they move: `(g·x)[g p] = ρ(A) x[p]`, ρ a direct sum of representations by
-signed permutations. It stands where a shape has its number of channels, and plain numbers are channels that no
-operation moves. Sizes add and multiply as fibres do, so a fibre *is* an integer.
+`(g·x)[g p] = ρ(A) x[p]`, ρ a direct sum of representations by signed permutations. A shape has a fibre in the place of
+its number of channels. A plain number stands for channels that no operation moves, and becomes a fibre where it comes
+in (`as_fibre`).
 """
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from typing import Any
@@ -46,29 +47,39 @@ def _check_size(channels: int) -> None:
         raise ValueError(f"a fibre has at most {MOST_CHANNELS} channels; got {shown(channels)}")
 
 
-class Fibre(int):
-    """A direct sum `m₁·ρ₁ ⊕ m₂·ρ₂ ⊕ …` of representations of one point group P; as an integer, its number of channels.
+@dataclass(frozen=True, init=False, eq=False, repr=False)
+class Fibre:
+    """A direct sum `m₁·ρ₁ ⊕ m₂·ρ₂ ⊕ …` of representations of one point group P, or plain channels.
 
     Channels are ordered by term, then by copy, then by basis vector. `+` is the direct sum, `k *` repeats, `@` is
-    the tensor product. A fibre on which every operation acts trivially equals its size.
+    the tensor product; a number stands for so many plain channels, and equals them. `int(fibre)` is the number of
+    channels, and a fibre can stand in the shape of an array.
 
     Args:
         terms: pairs (copies, representation).
+
+    Attributes:
+        terms: those pairs; none of plain channels, which no operation of any group moves.
+        size: the number of channels.
+        forgotten: of plain channels: the fibre that they were before a layer that treated each of them differently, and
+            that layer. A layer that reads fibres refuses them, rather than become another network.
 
     Raises:
         ValueError: without terms, with copies below 1, or with representations of different groups.
 
     >>> fibre = 8 * Fibre.regular("4mm") + 2 * Fibre.vector("4mm")
-    >>> print(fibre, int(fibre))
+    >>> print(fibre, fibre.size)
     8·regular(4mm) ⊕ 2·vector 68
-    >>> 3 * Fibre.trivial("4mm") == 3
-    True
+    >>> Fibre.plain(3) == 3, 3 * Fibre.trivial("4mm") == 3
+    (True, False)
     """
 
     terms: Terms
+    size: int
+    forgotten: tuple[Fibre, str] | None = None
     __array_ufunc__ = None  # or numpy's integers would multiply the number of channels, and drop how they move
 
-    def __new__(cls, terms: Terms) -> Fibre:
+    def __init__(self, terms: Terms) -> None:
         given = as_items(terms, "a fibre is made of terms, pairs (copies, representation)")
         if not given or not all(map(_is_term, given)):
             raise ValueError(
@@ -86,8 +97,13 @@ class Fibre(int):
             merged.append((int(copies), rep))
         size = sum(copies * rep.size for copies, rep in merged)
         _check_size(size)
-        made = super().__new__(cls, size)
-        made.terms = tuple(merged)
+        vars(self).update(terms=tuple(merged), size=size)
+
+    @staticmethod
+    def plain(size: int, forgotten: tuple[Fibre, str] | None = None) -> Fibre:
+        """So many channels that no operation moves, whatever the group."""
+        made = object.__new__(Fibre)
+        vars(made).update(terms=(), size=size, forgotten=forgotten)
         return made
 
     @staticmethod
@@ -118,9 +134,28 @@ class Fibre(int):
         return Fibre(((1, vector_representation(point_group(group, dim))),))
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it is a number of channels only."""
+        return not self.terms
+
+    @property
+    def short(self) -> int | Fibre:
+        """What one would write: the number of plain channels, or the fibre."""
+        return self.size if self.is_plain else self
+
+    @property
     def group(self) -> PointGroup:
-        """P, its operations sorted."""
-        return self.terms[0][1].group
+        """P, its operations sorted; empty if the channels are plain."""
+        return self.terms[0][1].group if self.terms else ()
+
+    @property
+    def dim(self) -> int:
+        """The dimension that P acts on; 0 if the channels are plain."""
+        return len(self.group[0]) if self.terms else 0
+
+    def forget(self, layer: object) -> Fibre:
+        """Plain channels that were this fibre before a layer."""
+        return self if self.is_plain else Fibre.plain(self.size, None if self.is_trivial else (self, str(layer)))
 
     @cached_property
     def is_trivial(self) -> bool:
@@ -138,6 +173,8 @@ class Fibre(int):
         Raises:
             ValueError: if it is not in the group.
         """
+        if self.is_plain:
+            return tuple((channel, 1) for channel in range(self.size))
         return tuple((start + i, sign) for start, rep in self._blocks for i, sign in rep(matrix))
 
     @cached_property
@@ -148,17 +185,14 @@ class Fibre(int):
 
     @cached_property
     def kernel(self) -> frozenset[Matrix]:
-        """The operations that move no channel."""
-        return frozenset(a for a in self.group if all(rep(a) == rep(self._one) for _, rep in self.terms))
-
-    @property
-    def _one(self) -> Matrix:
-        dim = len(self.group[0])
-        return tuple(tuple(int(i == j) for j in range(dim)) for i in range(dim))
+        """The operations of P that move no channel."""
+        return frozenset(a for a in self.group if all(rep.character(a) == rep.size for _, rep in self.terms))
 
     @cached_property
     def orbits(self) -> tuple[int, ...]:
         """For each channel, the number of its orbit: the channels that operations send it to, within its copy."""
+        if self.is_plain:
+            return tuple(range(self.size))
         made: list[int] = []
         for _, rep in self._blocks:
             start = max(made, default=-1) + 1
@@ -168,7 +202,7 @@ class Fibre(int):
     @cached_property
     def invariants(self) -> tuple[int, ...]:
         """For each channel, its entry ±1 in the invariant vector of its orbit; 0 if that has none."""
-        return tuple(entry for _, rep in self._blocks for entry in rep.invariants)
+        return (1,) * self.size if self.is_plain else tuple(v for _, rep in self._blocks for v in rep.invariants)
 
     @cached_property
     def split(self) -> tuple[Fibre, tuple[int, ...]]:
@@ -191,11 +225,13 @@ class Fibre(int):
         return Fibre(tuple(terms)), tuple(order)
 
     def restrict(self, group: Group) -> Fibre:
-        """The same channels under a subgroup, in the same order.
+        """The same channels under a subgroup, in the same order; plain channels under any group.
 
         Raises:
             ValueError: if it is no subgroup.
         """
+        if self.is_plain:
+            return Fibre(self._under(point_group(group)))
         return Fibre(tuple((copies, rep.restrict(group)) for copies, rep in self.terms))
 
     def induce(self, group: Group) -> Fibre:
@@ -206,25 +242,27 @@ class Fibre(int):
         """
         return Fibre(tuple((copies, rep.induce(group)) for copies, rep in self.terms))
 
-    def __add__(self, other: int) -> Fibre:
+    def __add__(self, other: int | Fibre) -> Fibre:
         """The direct sum; a plain number stands for so many scalars."""
-        return Fibre(self.terms + self._terms_of(other))
+        other = as_fibre(other, "what is added to a fibre", least=0)
+        group = self.group or other.group
+        return Fibre(self._under(group) + other._under(group)) if group else Fibre.plain(self.size + other.size)
 
     def __radd__(self, other: int) -> Fibre:
-        return Fibre(self._terms_of(other) + self.terms)
+        return as_fibre(other, "what is added to a fibre", least=0) + self
 
-    def _terms_of(self, other: int) -> Terms:
-        if isinstance(other, Fibre):
-            return other.terms
-        scalars = as_integer(other, "what is added to a fibre", least=0)
-        return ((scalars, trivial_representation(self.group)),) if scalars else ()
+    def _under(self, group: PointGroup) -> Terms:
+        """Its terms; plain channels as scalars of a group."""
+        return self.terms or (((self.size, trivial_representation(group)),) if self.size else ())
 
     def __mul__(self, copies: int) -> Fibre:
         """So many copies of the whole sum, one after the other."""
-        if not is_integer(copies) or isinstance(copies, Fibre) or copies < 1:
+        if not is_integer(copies) or copies < 1:
             raise ValueError(f"a fibre is repeated a whole number of times, at least once; got {shown(copies)}")
         copies = int(copies)
-        _check_size(copies * int(self))
+        if self.is_plain:
+            return Fibre.plain(copies * self.size)
+        _check_size(copies * self.size)
         if len(self.terms) == 1:
             return Fibre(((copies * self.terms[0][0], self.terms[0][1]),))
         return Fibre(self.terms * copies)
@@ -238,24 +276,26 @@ class Fibre(int):
             ValueError: if the groups differ.
         """
         as_kind(other, Fibre, "a tensor product needs another fibre")
-        _check_size(int(self) * int(other))
+        _check_size(self.size * other.size)
         return Fibre(tuple((m * n, a @ b) for m, a in self.terms for n, b in other.terms))
 
     def __eq__(self, other: object) -> bool:
-        if isinstance(other, Fibre) and not (self.is_trivial and other.is_trivial):
-            return self.terms == other.terms
-        return is_integer(other) and int(self) == int(other) and (isinstance(other, Fibre) or self.is_trivial)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
+        if isinstance(other, Fibre):
+            return self.terms == other.terms and self.size == other.size
+        return self.is_plain and is_integer(other) and self.size == other
 
     def __hash__(self) -> int:
-        return hash(int(self)) if self.is_trivial else hash(self.terms)
+        return hash(self.terms or self.size)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Fibre, (self.terms,)
+    def __bool__(self) -> bool:
+        return self.size > 0
+
+    def __index__(self) -> int:
+        return self.size
 
     def __str__(self) -> str:
+        if self.is_plain:
+            return str(self.size)
         names = [(f"{copies}·" if copies > 1 else "") + rep.name for copies, rep in self.terms]
         return " ⊕ ".join([f"{names[0]}({point_group_symbol(self.group)})", *names[1:]])
 
@@ -265,57 +305,29 @@ class Fibre(int):
         return format(str(self), spec)
 
 
-class Forgotten(int):
-    """A number of channels that operations moved, until a layer told them apart, for all that is known of it.
-
-    A plain number, but that it says so: a layer that reads fibres refuses it, rather than become another network.
-
-    Attributes:
-        fibre: what they were.
-        by: the layer, as text.
-    """
-
-    fibre: Fibre
-    by: str
-
-    @staticmethod
-    def of(channels: int | None, by: object) -> int | None:
-        """What a layer that tells channels apart makes of as many: plain numbers stay what they are."""
-        if not isinstance(channels, Fibre) or channels.is_trivial:
-            return channels if channels is None or isinstance(channels, Forgotten) else int(channels)
-        made = Forgotten(channels)
-        made.fibre, made.by = channels, str(by)
-        return made
-
-    def __eq__(self, other: object) -> bool:
-        return int(self) == other
-
-    def __ne__(self, other: object) -> bool:
-        return int(self) != other
-
-    __hash__ = int.__hash__
+def as_fibre(channels: int | Fibre | None, what: str = "a number of channels", least: int = 0) -> Fibre:
+    """A fibre as it is, and a number as so many plain channels; None, which is not known, as none."""
+    if isinstance(channels, Fibre):
+        return channels
+    return Fibre.plain(0 if channels is None else as_integer(channels, what, least=least))
 
 
-def as_channels(
-    channels: int | None, asker: str, *, network: object = None, sizes: Sequence[int | None] = (), inputs: Any = None
-) -> int:
-    """A number of channels as an int, and a fibre as it is; where none is given, what else tells it.
+def as_channels(channels: int | Fibre | None, asker: str, network: object, sizes: Sequence[int | None]) -> Fibre:
+    """What a user calls the channels of the input; where that is nothing, what else tells their number.
 
     Args:
         channels: an exact integer (numpy's too) of at least 1, a `Fibre`, or None.
         asker: who needs it, for the error.
-        network, sizes, inputs: see `told_channels`.
+        network, sizes: see `told_channels`.
 
     Raises:
         ValueError: for anything else.
     """
     if channels is None:
-        return told_channels(asker, network, sizes, inputs)
-    if isinstance(channels, Fibre):
-        return channels
-    if not is_integer(channels) or channels < 1:
+        return Fibre.plain(told_channels(asker, network, sizes))
+    if not isinstance(channels, Fibre) and not (is_integer(channels) and channels >= 1):
         raise ValueError(f"{asker} needs a whole number of input channels, at least one; got {channels!r}")
-    return int(channels)
+    return as_fibre(channels)
 
 
 def told_channels(asker: str, network: object, sizes: Sequence[int | None], inputs: Any = None) -> int:
@@ -351,25 +363,24 @@ def told_channels(asker: str, network: object, sizes: Sequence[int | None], inpu
     return told
 
 
-def agree(a: int, b: int) -> int:
+def agree(a: Fibre, b: Fibre) -> Fibre:
     """What is known of the channels of a sum of two values: their fibre if it is one, under the operations of both."""
-    if a == b:
-        return a if isinstance(a, Fibre) else b
-    if isinstance(a, Fibre) and isinstance(b, Fibre) and int(a) == int(b):
-        common = tuple(m for m in a.group if m in set(b.group))
-        if len(common) > 1 and a.restrict(common) == b.restrict(common):
-            return a.restrict(common)
-    return next((channels for channels in (a, b) if isinstance(channels, Forgotten)), int(a))
+    if a.forgotten or b.forgotten:
+        return a if a.forgotten else b
+    if a == b or (a.size == b.size and a.is_trivial and b.is_trivial):
+        return b if a.is_plain else a
+    common = tuple(m for m in a.group if m in set(b.group))
+    if len(common) > 1 and a.restrict(common) == b.restrict(common):
+        return a.restrict(common)
+    return Fibre.plain(a.size)
 
 
-def concatenate(fibres: Sequence[int]) -> int:
+def concatenate(fibres: Sequence[Fibre]) -> Fibre:
     """The direct sum, under the operations of all that any moves; what nothing moves stands for so many scalars."""
-    typed = [fibre for fibre in fibres if isinstance(fibre, Fibre)]
-    moving = [fibre for fibre in typed if not fibre.is_trivial]
-    if not moving and len({fibre.group for fibre in typed}) != 1:
-        return sum(map(int, fibres))
-    common = tuple(m for m in (moving or typed)[0].group if all(m in set(fibre.group) for fibre in moving))
-    total: int = 0
-    for fibre in fibres:
-        total = total + (fibre.restrict(common) if isinstance(fibre, Fibre) and fibre in moving else int(fibre))
-    return total if isinstance(total, Fibre) else Fibre.trivial(common, len(common[0])) * total
+    stated = [fibre for fibre in fibres if not fibre.is_plain]
+    moving = [fibre for fibre in stated if not fibre.is_trivial]
+    if not moving and len({fibre.group for fibre in stated}) != 1:
+        return Fibre.plain(sum(fibre.size for fibre in fibres))
+    common = tuple(m for m in (moving or stated)[0].group if all(m in set(fibre.group) for fibre in moving))
+    parts = [fibre if fibre in moving else Fibre.plain(fibre.size) for fibre in fibres if fibre.size]
+    return Fibre(tuple(term for part in parts for term in part.restrict(common).terms))

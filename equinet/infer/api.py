@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from itertools import chain
 from math import prod
 from typing import Any
@@ -15,10 +14,10 @@ import numpy as np
 
 from equinet.checks import as_choice, as_flag, is_function, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Axis, Boundary, Domain, as_domain
-from equinet.groups.fibre import Fibre, as_channels
+from equinet.groups.fibre import as_channels
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
-from equinet.infer.fields import forget_axes, permuted, with_axes
+from equinet.infer.fields import forget_axes, of_channels, permuted, with_axes
 from equinet.infer.interpret import Interpreter
 from equinet.infer.ledger import Step, rows
 from equinet.infer.rules.spectra import settled
@@ -96,24 +95,24 @@ def infer(
     if not is_function(fn):
         raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
     as_domain(domain, "infer")
-    if isinstance(channels, Fibre):
-        raise ValueError(f"infer needs a whole number of input channels, at least one; got {channels!r}")
     reader = reader_of(fn)
     asked = ("BSC" if reader is None else reader.LAYOUT) if layout is None else layout
     layout = str(as_choice(asked, LAYOUTS, "infer: a layout"))
     if channels is None and "C" not in layout:
         channels = 1  # an array without channels
-    channels = as_channels(channels, "infer", network=fn, sizes=domain.sizes)
+    fibre = as_channels(channels, "infer", fn, domain.sizes)
+    if not fibre.is_plain:
+        raise ValueError(f"infer needs a whole number of input channels, at least one; got {fibre}")
     as_flag(generic, "infer: generic")
     dtype = as_dtype(dtype, "infer")
     sizes = _sizes(domain, size)
     if reader is not None:
         if params is not None:
             raise ValueError("infer: a module of PyTorch has its parameters: leave out params=")
-        fn, params = reader.program(fn, _shape(layout, sizes, int(channels)), output)
+        fn, params = reader.program(fn, _shape(layout, sizes, fibre.size), output)
     elif output is not None:
         raise ValueError(f"infer: output={output!r} is for modules of PyTorch; take that output in the function")
-    start = changed(Field.input(domain, channels), trial=Trial.input(domain, channels, sizes))
+    start = changed(Field.input(domain, fibre), trial=Trial.input(domain, fibre.size, sizes))
     value, steps, traced = _pushed(fn, start, sizes, layout, params, generic, dtype)
     field = _as_output(value, domain.dim, layout)
     ledger = rows(steps)
@@ -123,7 +122,7 @@ def infer(
     if whole is not field:
         ledger += (Row(("output",), "the formula as a whole", field, whole, _read_otherwise),)
         field = whole
-    return Certificate(domain, channels, field.with_rows(ledger))
+    return Certificate(domain, field.with_rows(ledger))
 
 
 def _shape(layout: str, sizes: Sequence[int], channels: int) -> tuple[int, ...]:
@@ -272,12 +271,12 @@ def _as_output(value: Value, dim: int, layout: str) -> Field:
                 value = freed(value, [i])
         found = _on_all_axes(value, spatial)
         if found is not None:
-            return _typed(found, value.shape[channel_axis] if channel_axis >= 0 else 1)
+            return of_channels(found, value.shape[channel_axis] if channel_axis >= 0 else 1)
     value = freed(value, list(range(len(value.layout))))
     field = forget_axes(value.field, range(value.dim))
     spans = tuple(Span(everything=True) for _ in range(field.source.dim))
     features = value.shape[-1] if value.layout else 1
-    return _typed(field.with_spans(spans), features or prod(value.shape))
+    return of_channels(field.with_spans(spans), features or prod(value.shape))
 
 
 def _as_a_whole(field: Field, traced: Traced, shape: Sequence[int]) -> Field:
@@ -319,11 +318,3 @@ def _axis(size: int, boundary: Boundary) -> Axis:
     if boundary == "infinite":
         return Axis(None, boundary) if size > 1 else Axis(1, "periodic")
     return Axis(size, boundary)
-
-
-def _typed(field: Field, channels: int) -> Field:
-    return (
-        field
-        if isinstance(field.fibre, Fibre) and int(field.fibre) == channels
-        else replace(field.unmoved(), fibre=channels)
-    )

@@ -20,11 +20,19 @@ from equinet.groups import (
     signed_permutations,
 )
 from equinet.groups.domain import Axis, Domain
+from equinet.groups.fibre import Fibre
 from equinet.groups.relation import Key, Relation, joint_parameters, pair_blocks
 from equinet.groups.space_group import meet_cosets
 from equinet.symmetry.field import Field
 from equinet.symmetry.lines import NODE, Line
 from equinet.symmetry.spans import Span, everything
+
+
+def of_channels(field: Field, channels: int) -> Field:
+    """The field of an array with so many channels: they move as its fibre says, if that is one of as many."""
+    if not field.fibre.is_plain and field.channels == channels:
+        return field
+    return replace(field.unmoved(), fibre=Fibre.plain(channels))
 
 
 def irregular(field: Field, axes: Sequence[bool]) -> Field:

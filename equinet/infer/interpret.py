@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.declare import declaration
-from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.evaluate import Runs
@@ -173,7 +172,7 @@ def _empty(aval: Any) -> Constant:
 
 def _with_still_channels(equation: Equation, argument: Held, arguments: Sequence[Held]) -> Held:
     """An operand whose channels no operation moves, unless the primitive's row lets them pass."""
-    if not isinstance(argument, Value) or not isinstance(argument.stem.fibre, Fibre):
+    if not isinstance(argument, Value) or argument.stem.fibre.is_plain:
         return argument
     fibres = row_of(equation).fibres
     is_alone = all(a is argument or (isinstance(a, Constant) and a.shape == ()) for a in arguments)

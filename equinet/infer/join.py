@@ -9,7 +9,6 @@ from typing import Literal
 
 import numpy as np
 
-from equinet.groups.fibre import Fibre
 from equinet.infer.fields import natural_join, same_lines, unwound
 from equinet.infer.values import Constant, Digit, Layout, Operand, Value, named, with_item
 from equinet.infer.views import MOST_AXES, as_nodes, freed, freed_axes, refined, repeated, unfolded
@@ -179,7 +178,7 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
         opens = linear and not (one.deferred.closed or two.deferred.closed)
         both = two if one.deferred.closed else one
         return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
-    if not isinstance(one.fibre, Fibre) and not isinstance(two.fibre, Fibre):
+    if one.fibre.is_plain and two.fibre.is_plain:
         two = replace(two, fibre=one.fibre)
     if len(one.trace.spans) != len(two.trace.spans):
         one, two = (f.with_spans([Span(everything=True)] * a.dim) for f in (one, two))

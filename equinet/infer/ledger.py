@@ -141,10 +141,10 @@ def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Los
 def _counted(value: Value) -> Field:
     """A value's field with its number of channels: the array's last axis, or the second where nodes come last."""
     field, nodes = value.field, [any(d.axis is not None for d in digits) for digits in value.layout]
-    if isinstance(field.fibre, Fibre) or not nodes:
+    if not field.fibre.is_plain or not nodes:
         return field
     at = len(nodes) - 1 if not nodes[-1] else 1
-    return field if at >= len(nodes) or nodes[at] else replace(field, fibre=value.shape[at])
+    return field if at >= len(nodes) or nodes[at] else replace(field, fibre=Fibre.plain(value.shape[at]))
 
 
 def _name(equation: Equation) -> str:

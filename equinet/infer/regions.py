@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import reduce
 
 from equinet.declare import Declared
-from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
 from equinet.infer.evaluate import Runs
-from equinet.infer.fields import permuted, restrict_source
+from equinet.infer.fields import of_channels, permuted, restrict_source
 from equinet.infer.join import held
 from equinet.infer.primitives import NoRule, Primitive, enter
 from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
@@ -96,9 +94,7 @@ def _shown(argument: Atom) -> Field | Phase | None:
     if isinstance(argument, Chosen):
         return argument.phase
     channels = argument.shape[-1] if argument.layout else 1
-    if isinstance(argument.field.fibre, Fibre) and int(argument.field.fibre) == channels:
-        return argument.field
-    return replace(argument.field.unmoved(), fibre=channels)
+    return of_channels(argument.field, channels)
 
 
 def _value(region: Declared, result: Field | Phase | None, shape: tuple[int, ...], mapped: int, source: Field) -> Atom:

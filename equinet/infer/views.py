@@ -8,7 +8,6 @@ from math import gcd
 
 import numpy as np
 
-from equinet.groups.fibre import Fibre
 from equinet.infer.fields import forget_axes
 from equinet.infer.strips import Strip
 from equinet.infer.tables import Kernel, Table
@@ -92,7 +91,7 @@ def freed_axes(value: Value, axes: set[int]) -> Value:
 
 def unmoved(value: Value) -> Value:
     """The same value under what moves no channel."""
-    return value.known(value.field.unmoved()) if isinstance(value.stem.fibre, Fibre) else value
+    return value if value.stem.fibre.is_plain else value.known(value.field.unmoved())
 
 
 def without_spare_axes(value: Value) -> Value:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 
 from equinet.checks import is_integer, shown
 from equinet.groups.domain import MOST_ALONG
-from equinet.groups.fibre import Forgotten
+from equinet.groups.fibre import Fibre
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Shape
 from equinet.layers.join import same_sizes
@@ -46,6 +46,8 @@ class Foreign(Layer):
     rule: Rule | None
     size: int
 
+    treats_channels = "each"
+
     def __post_init__(self) -> None:
         if not is_integer(self.size) or not 1 <= self.size <= MOST_ALONG:
             raise ValueError(f"{self}: size must be at least 1; got {shown(self.size)}")
@@ -55,8 +57,7 @@ class Foreign(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         made = _traced_shape(self, self._concrete(shape))
         if len(made) == len(shape):
-            channels = Forgotten.of(shape[-1], self) if made[-1] == int(shape[-1] or 0) else made[-1]
-            return (*(None if n is None else m for n, m in zip(shape[:-1], made[:-1], strict=True)), channels)
+            return (*(None if n is None else m for n, m in zip(shape[:-1], made[:-1], strict=True)), made[-1])
         if len(made) != 1:
             raise LayerError(
                 f"{self} turns an input of shape {self._concrete(shape)} into one of shape {made}: "
@@ -65,7 +66,7 @@ class Foreign(Layer):
         return made
 
     def _concrete(self, shape: Shape) -> tuple[int, ...]:
-        return (*(self.size if n is None else n for n in shape[:-1]), int(shape[-1] or 0))
+        return (*(self.size if n is None else n for n in shape[:-1]), int(shape[-1]))
 
     def symmetry(self, field: Field) -> Field:
         made = self._inferred(field.unmoved()) if self.rule is None else self.rule(field)
@@ -82,7 +83,7 @@ class Foreign(Layer):
 
         def fn(variables: tuple[Any, Any], x: jax.Array) -> jax.Array:
             params, state = variables
-            return self.forward(params, state, x, Context(fibre=shape[-1]))[0]
+            return self.forward(params, state, x, Context(fibre=Fibre.plain(shape[-1])))[0]
 
         return push(fn, field, shape[:-1], self.abstract(shape))
 
@@ -107,7 +108,7 @@ def _traced_shape(layer: Foreign, shape: tuple[int, ...]) -> tuple[int, ...]:
 
     def run(variables: tuple[Any, Any]) -> Any:
         # As many examples as inference has.
-        return layer.forward(*variables, jnp.zeros((2, *shape)), Context(fibre=shape[-1]))[0]
+        return layer.forward(*variables, jnp.zeros((2, *shape)), Context(fibre=Fibre.plain(shape[-1])))[0]
 
     try:
         made = jax.eval_shape(run, layer.abstract(shape))

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_flag
-from equinet.groups.fibre import Fibre
+from equinet.groups.fibre import Fibre, as_fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.hyperparameters import check, count, counts, per_axis
@@ -61,7 +61,7 @@ class SqueezeExcite(Layer):
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
         return shape
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         channels = orbit_count(shape[-1])
         hidden = max(channels // self.ratio, 1)
         first, second = jax.random.split(key)
@@ -88,9 +88,9 @@ class SqueezeExcite(Layer):
 
 def _expanded(params: Params, fibre: Fibre) -> Params:
     """The parameters of attention over plain channels that computes the same."""
-    dim, made = len(fibre.group[0]), {}
+    made = {}
     for name, layer in _maps(fibre).items():
-        made[name] = layer.dense_kernel(params[name], fibre, dim).reshape(int(fibre), -1)
+        made[name] = layer.dense_kernel(params[name], fibre, fibre.dim).reshape(fibre.size, -1)
         made[f"{name}_bias"] = spread_invariant(params[name]["bias"], layer.out)
     return made
 
@@ -115,23 +115,23 @@ class _Attention(Layer):
     def _check(self, shape: Shape) -> Shape:
         if len(shape) < 2:
             raise LayerError(f"{self} needs an input with spatial axes; got shape {shape}: move it before the readout")
-        fibre = shape[-1] or 0
-        if isinstance(fibre, Fibre) and self.heads != 1:
+        fibre = as_fibre(shape[-1])
+        if not fibre.is_plain and self.heads != 1:
             copies = [count for count, _ in fibre.terms]
             if len(copies) > 1 or copies[0] % self.heads:
                 raise LayerError(
                     f"{self}: a head holds whole copies of a representation, so heads={self.heads} must divide the "
                     f"copies of a single one; got {fibre}"
                 )
-        if fibre % self.heads:
+        if fibre.size % self.heads:
             raise LayerError(f"{self}: heads={self.heads} must divide the channels; got {shape[-1]}")
         return shape
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        fibre, channels = shape[-1], int(shape[-1])
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
+        fibre, channels = shape[-1], shape[-1].size
         first, second = jax.random.split(key)
-        if isinstance(fibre, Fibre):
-            one = (1,) * len(fibre.group[0])
+        if not fibre.is_plain:
+            one = (1,) * fibre.dim
             keys = zip(_maps(fibre).items(), (first, second), strict=True)
             return {name: layer.setup(key, (*one, fibre))[0] for (name, layer), key in keys}, {}
         return {
@@ -144,10 +144,10 @@ class _Attention(Layer):
     def channels_read(self, params: Params) -> int | None:
         return params["out"].shape[0]
 
-    def _attend(self, params: Params, x: jax.Array, fibre: int, bias: jax.Array | None = None) -> jax.Array:
+    def _attend(self, params: Params, x: jax.Array, fibre: Fibre, bias: jax.Array | None = None) -> jax.Array:
         """Attention within sets, `[sets, nodes, channels]`; a bias of the logits is `[heads, nodes, nodes]`."""
         sets, nodes, channels = x.shape
-        params = _expanded(params, fibre) if isinstance(fibre, Fibre) else params
+        params = params if fibre.is_plain else _expanded(params, fibre)
         split = _dense(params, "qkv", x).reshape(sets, nodes, 3, self.heads, channels // self.heads)
         query, key, value = split[:, :, 0], split[:, :, 1], split[:, :, 2]
         scale = jnp.asarray((channels // self.heads) ** -0.5, x.dtype)
@@ -212,14 +212,14 @@ class _SetAttention(_Attention):
 
     def output_shape(self, shape: Shape) -> Shape:
         along = self._along(self._check(shape))
-        if self.position_bias and isinstance(shape[-1], Fibre):
+        if self.position_bias and not as_fibre(shape[-1]).is_plain:
             raise LayerError(
                 f"{self}: a bias for each relative position is not the same under operations that move channels; got "
                 f"{shape[-1]}: leave position_bias out, or put a GroupPool before it"
             )
         return (*read_shape(self, shape, along), shape[-1])
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         params, state = super().setup(key, shape)
         if self.position_bias:
             offsets = prod(2 * one.count - 1 for one in self._along(shape))
@@ -243,7 +243,7 @@ class _SetAttention(_Attention):
 
     def symmetry(self, field: Field) -> Field:
         along = self._along(field.shape)
-        if isinstance(field.fibre, Fibre):
+        if not field.fibre.is_plain:
             return field.rebase().read(along, "taps", crossable=True).mixed("any")
         crossable = not self.position_bias
         return field.rebase().read(along, "taps", field.channels, crossable=crossable).pointwise("any")

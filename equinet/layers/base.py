@@ -14,13 +14,15 @@ from jax.tree_util import register_dataclass
 
 from equinet.checks import MOST, MOST_AXES, as_flag, as_items, is_integer, shown
 from equinet.declare import declare
-from equinet.groups.fibre import Fibre, Forgotten
+from equinet.groups.fibre import Fibre, as_fibre
 from equinet.layers.spelling import check_arguments
 from equinet.ops.arrays import as_key
 from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost
 
-Shape = tuple[int | None, ...]
+Shape = tuple[Any, ...]
+"""`(*spatial, channels)`: sizes, None along an infinite axis; and a `Fibre`, or the number of channels for a layer that
+treats them "apart" or "each"."""
 Params = Any
 State = Any
 Variables = dict[str, Any]
@@ -64,7 +66,7 @@ class Context:
         chosen: phases chosen so far in the enclosing scope, appended to by polyphase layers.
         replay: phases of another part of the network to use, first to last, or None.
         restoring: whether `replay` is there for layers that put values back, rather than for those that keep them.
-        fibre: the channels of the input: a number, or a `Fibre`.
+        fibre: the channels of the input.
     """
 
     train: bool = False
@@ -72,17 +74,17 @@ class Context:
     chosen: list[jax.Array] = field(default_factory=list)
     replay: list[jax.Array] | None = None
     restoring: bool = False
-    fibre: int = 0
+    fibre: Fibre = field(default_factory=lambda: Fibre.plain(0))
 
     def _child_key(self, index: int) -> jax.Array | None:
         return None if self.key is None else jax.random.fold_in(self.key, index)
 
-    def child(self, index: int, fibre: int) -> Context:
+    def child(self, index: int, fibre: Fibre) -> Context:
         """The context of child number `index`, which reads `fibre`: randomness of its own, the same scope of phases."""
         return replace(self, key=self._child_key(index), fibre=fibre)
 
     def scope(
-        self, index: int, fibre: int, replay: Sequence[jax.Array] | None = None, restoring: bool = False
+        self, index: int, fibre: Fibre, replay: Sequence[jax.Array] | None = None, restoring: bool = False
     ) -> Context:
         """The context of a child with a scope of phases of its own."""
         phases = None if replay is None else list(replay)
@@ -114,9 +116,11 @@ class Layer:
     recompiles.
     """
 
-    treats_channels: ClassVar[Literal["alike", "by fibre", "apart"]] = "apart"
+    treats_channels: ClassVar[Literal["alike", "by fibre", "each", "apart"]] = "apart"
     """Whether it does the same to every channel, or what commutes with what moves them (`context.fibre` says how), or
-    tells them apart, as any layer may that does not say otherwise: then only what moves no channel survives it."""
+    something else to each, or tells them apart, as any layer may that does not say otherwise. The last two are given a
+    number of channels in a shape, not a `Fibre`, and only what moves no channel survives them. After the third, a layer
+    that reads fibres is an error where operations moved the channels before."""
 
     marked: ClassVar[Literal["where channels move", "always", "inside"]] = "where channels move"
     """Where `infer` takes what `symmetry` declares rather than what code shows: where operations move channels, always,
@@ -143,14 +147,14 @@ class Layer:
     def output_shape(self, shape: Shape) -> Shape:
         """Shape `(*spatial, channels)` of the output for an input of that shape (None: an infinite axis).
 
-        Channels are a number, or a `Fibre` that describes how point operations act on them.
+        Channels are a `Fibre` that describes how point operations act on them, or a number of plain ones.
 
         Raises:
             LayerError: if the layer cannot run on such an input.
         """
         raise _undefined(self, "output_shape(self, shape), the shape of its output")
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         """Initial parameters and state, two dicts; none by default."""
         del key, shape
         return {}, {}
@@ -180,7 +184,7 @@ class Layer:
         del before, lost
         return ""
 
-    def init(self, key: jax.Array | int, shape: Sequence[int]) -> Variables:
+    def init(self, key: jax.Array | int, shape: Sequence[int | Fibre]) -> Variables:
         """Initial variables `{"params": …, "state": …}`.
 
         Args:
@@ -192,8 +196,8 @@ class Layer:
         """
         sizes = as_shape(shape, "init")
         seed = as_key(key, "init")
-        self.output_shape(sizes)
-        params, state = self.setup(jax.random.key(seed) if isinstance(seed, int) else seed, sizes)
+        shape_out(self, sizes)
+        params, state = set_up(self, jax.random.key(seed) if isinstance(seed, int) else seed, sizes)
         return {"params": params, "state": state}
 
     def apply(
@@ -219,15 +223,16 @@ class Layer:
             raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
         train = as_flag(train, "apply: train")
         seed = None if key is None else as_key(key, "apply")
-        context = Context(train, jax.random.key(seed) if isinstance(seed, int) else seed, fibre=x.shape[-1])
+        shape = (*x.shape[1:-1], Fibre.plain(x.shape[-1]))
+        context = Context(train, jax.random.key(seed) if isinstance(seed, int) else seed, fibre=shape[-1])
         held = as_variables(variables, "apply")
-        self.output_shape(x.shape[1:])
+        shape_out(self, shape)
         try:
             y, state = self.run(held["params"], held["state"], x, context)
         except LayerError:
             raise
         except (AttributeError, IndexError, KeyError, TypeError, ValueError):
-            wrong = misfit(self, held, x.shape[1:])
+            wrong = misfit(self, held, shape)
             if wrong:
                 raise LayerError(f"apply: {wrong}") from None
             raise
@@ -256,23 +261,6 @@ class Layer:
         """The layer itself, without a name given to it."""
         return self
 
-    def typed_shape(self, shape: Shape) -> Shape:
-        """`output_shape`; the channels of a layer that tells them apart are a plain number, whatever it says."""
-        made = self.output_shape(shape)
-        if self.children or self.unnamed.treats_channels != "apart" or isinstance(made[-1], Forgotten):
-            return made
-        return (*made[:-1], None if made[-1] is None else int(made[-1]))
-
-    def conform(self, before: Field, after: Field) -> Field:
-        """What the layer made of a field, under the operations that move channels as its output shape says.
-
-        That is what the layers that follow compute with.
-        """
-        if not isinstance(after.fibre, Fibre):
-            return after
-        fibre = self.typed_shape(before.shape)[-1]
-        return after if after.fibre == fibre and not after.raw else after.unmoved()
-
     def run(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         """`forward`; in evaluation a region that declares what code does not show, such as how channels are moved.
 
@@ -281,11 +269,11 @@ class Layer:
         layer = self.unnamed
         if context.train or layer.children or layer.marked == "inside":
             return layer.forward(params, state, x, context)
-        fibres = (context.fibre, layer.typed_shape(context.shape(x))[-1])
-        if layer.marked != "always" and not any(isinstance(fibre, Fibre) for fibre in fibres):
+        fibres = (context.fibre, shape_out(layer, context.shape(x))[-1])
+        if layer.marked != "always" and all(fibre.is_plain for fibre in fibres):
             return layer.forward(params, state, x, context)
 
-        @declare(lambda _params, _state, field: layer.conform(field, layer.symmetry(field)), name=str(layer))
+        @declare(lambda _params, _state, field: field_out(layer, field), name=str(layer))
         def forward(params: Params, state: State, x: jax.Array) -> jax.Array:
             return layer.forward(params, state, x, context)[0]
 
@@ -300,25 +288,6 @@ class Layer:
             required = f.default is f.default_factory  # both MISSING
             shown.append(f"{value}" if required else f"{f.name}={value}")
         return f"{type(self).__name__}({', '.join(shown)})"
-
-
-class FibreLayer(Layer):
-    """A layer with fibres among its hyperparameters, to be defined with `@dataclass(frozen=True, eq=False)`.
-
-    Equal layers share what is compiled. Fibres that nothing moves are equal whatever their group, and to a number;
-    layers made for different groups are not, since their kernels differ.
-    """
-
-    def _key(self) -> tuple[Any, ...]:
-        layer: Any = self
-        values = [getattr(layer, f.name) for f in fields(layer)]
-        return (type(self), *(value.terms if isinstance(value, Fibre) else value for value in values))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FibreLayer) and self._key() == other._key()
-
-    def __hash__(self) -> int:
-        return hash(self._key())
 
 
 def _undefined(layer: Layer, method: str) -> UndefinedError:
@@ -352,11 +321,11 @@ class Bound:
         except (AttributeError, IndexError, KeyError, TypeError):
             told = None
         # Behind a layer that changes the channels, what tells is wrong: then init gives other weights.
-        return None if told is None or _is_misfit(self.layer, held, (*sizes, told)) else told
+        return None if told is None or _is_misfit(self.layer, held, (*sizes, Fibre.plain(told))) else told
 
 
-def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
-    """A shape `(*spatial, channels)` as a tuple of ints; channels may be a `Fibre`.
+def as_shape(shape: Sequence[int | Fibre], asker: str) -> Shape:
+    """A shape `(*spatial, channels)`, whose channels may be a number.
 
     Raises:
         LayerError: if it is none.
@@ -364,11 +333,12 @@ def as_shape(shape: Sequence[int], asker: str) -> tuple[int, ...]:
     rule = f"{asker} needs a shape (*spatial, channels) of positive integers"
     is_one = isinstance(shape, Sequence) and not isinstance(shape, str | bytes) and len(shape) <= MOST_AXES
     sizes = tuple(shape) if is_one else ()
+    numbers = (*sizes[:-1], *(n.size if isinstance(n, Fibre) else n for n in sizes[-1:]))
     if isinstance(shape, jax.Array | np.ndarray) and shape.ndim > 1:
         raise LayerError(f"{rule}; got an array of shape {shape.shape}: give x.shape[1:], without the batch")
-    if len(sizes) < 1 or not all(is_integer(n) and 1 <= n <= MOST for n in sizes):
+    if len(sizes) < 1 or not all(is_integer(n) and 1 <= n <= MOST for n in numbers):
         raise LayerError(f"{rule}, none above {MOST}; got {shown(shape)}")
-    return tuple(n if isinstance(n, Fibre) else int(n) for n in sizes)
+    return (*map(int, sizes[:-1]), as_fibre(sizes[-1]))
 
 
 def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
@@ -391,15 +361,42 @@ def as_variables(variables: Variables, asker: str) -> Mapping[str, Any]:
     raise LayerError(f"{rule}; got a dict of {listed}: if these are the parameters, give all that init made")
 
 
+def _reads_fibres(layer: Layer) -> bool:
+    """Whether it is a `Fibre` that a shape has in the place of channels, rather than their number."""
+    return bool(layer.children) or layer.unnamed.treats_channels in ("alike", "by fibre")
+
+
+def shape_out(layer: Layer, shape: Shape) -> Shape:
+    """The shape of a layer's output; the channels of one that reads no fibres are plain, whatever it says."""
+    *sizes, fibre = (*shape[:-1], as_fibre(shape[-1]))
+    *made, channels = layer.output_shape((*sizes, fibre if _reads_fibres(layer) else fibre.size))
+    after = as_fibre(channels)
+    if not _reads_fibres(layer):
+        is_forgotten = layer.unnamed.treats_channels == "each" and after.size == fibre.size
+        after = fibre.forget(layer.unnamed) if is_forgotten else Fibre.plain(after.size)
+    return (*made, after)
+
+
+def field_out(layer: Layer, field: Field) -> Field:
+    """The field of a layer's output, whose channels move as its shape says: so the layers that follow compute."""
+    made = layer.symmetry(field)
+    # Plain channels of plain ones need no telling, and the shape of a whole network takes time.
+    is_plain = field.fibre.is_plain and made.fibre.is_plain
+    return made if is_plain else made.read_as(shape_out(layer, field.shape)[-1])
+
+
 def set_up(layer: Layer, key: jax.Array, shape: Shape) -> tuple[Params, State]:
     """What `setup` gives, on infinite axes too: there a layer without children has the weights of a single node."""
-    return layer.setup(key, shape if layer.children else tuple(n or 1 for n in shape))  # pyright: ignore[reportArgumentType]
+    if layer.children:
+        return layer.setup(key, shape)
+    sizes, fibre = (n or 1 for n in shape[:-1]), as_fibre(shape[-1] or 1)
+    return layer.setup(key, (*sizes, fibre if _reads_fibres(layer) else fibre.size))
 
 
 def _is_misfit(layer: Layer, variables: Mapping[str, Any], shape: Shape) -> bool:
     """Whether a network cannot run on inputs of a shape, or its variables are not made for them."""
     try:
-        layer.output_shape(shape)
+        shape_out(layer, shape)
     except LayerError:
         return True
     return bool(misfit(layer, variables, shape))

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from equinet.checks import as_kind, shown
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, set_up, within
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, field_out, set_up, shape_out, within
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import through
 from equinet.symmetry.field import Field, changed
@@ -46,8 +46,8 @@ class Named(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return self.layer.output_shape(shape)
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return self.layer.setup(key, shape)
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
+        return set_up(self.layer, key, shape)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         return self.layer.forward(params, state, x, context)
@@ -86,7 +86,7 @@ def key_of(name: str, layer: Layer) -> str:
 def shape_of(name: str, layer: Layer, shape: Shape) -> Shape:
     """A child's output shape; errors carry its name."""
     with within(label(name, layer)):
-        return layer.typed_shape(shape)
+        return shape_out(layer, shape)
 
 
 def step(name: str, layer: Layer, field: Field) -> Field:
@@ -96,10 +96,10 @@ def step(name: str, layer: Layer, field: Field) -> Field:
         if not layer.children:
             shown = layer.unnamed
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
-            made = layer.conform(seen, layer.symmetry(seen.at(path)))
+            made = field_out(layer, seen.at(path))
             made = changed(made, trial=through(layer, seen.at(path), made))
             return made.recorded(shown, path, field, layer.reason)
-        return layer.conform(field, layer.symmetry(field.at(path))).at(field.trace.path)
+        return field_out(layer, field.at(path)).at(field.trace.path)
 
 
 class Combination(Layer):
@@ -153,7 +153,7 @@ class Combination(Layer):
         told = (layer.channels_read(own) for (_, layer), own in pairs)
         return next((channels for channels in told if channels is not None), None)
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         children = enumerate(zip(self.children, self.inputs(shape), strict=True))
         made = [set_up(layer, jax.random.fold_in(key, i), read) for i, ((_, layer), read) in children]
         return self.by_name([params for params, _ in made]), self.by_name([state for _, state in made])

@@ -53,7 +53,7 @@ class Sequential(Series):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         own, kept, states = self.parts(params), self.parts(state), []
         for i, shape in enumerate(self.inputs(context.shape(x))):
-            x, new = self.run_child(i, own, kept, x, context.child(i, shape[-1] or 0))
+            x, new = self.run_child(i, own, kept, x, context.child(i, shape[-1]))
             states.append(new)
         return x, self.by_name(states)
 
@@ -218,7 +218,7 @@ class Hourglass(Series):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         own, kept = self.parts(params), self.parts(state)
-        fibres = [shape[-1] or 0 for shape in self.inputs(context.shape(x))]
+        fibres = [shape[-1] for shape in self.inputs(context.shape(x))]
         below = context.scope(0, fibres[0])
         y, down = self.run_child(0, own, kept, x, below)
         y, inner = self.run_child(1, own, kept, y, context.scope(1, fibres[1]))

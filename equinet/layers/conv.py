@@ -61,16 +61,16 @@ class _Convolution(Windowed):
 
     def output_shape(self, shape: Shape) -> Shape:
         made = super().output_shape(shape)
-        channels = shape[-1] or 1
+        channels = int(shape[-1])
         if channels % self.groups or self.features % self.groups:
             raise LayerError(
                 f"{self}: groups={self.groups} must divide the {channels} input channels and {self.features} features"
             )
         return made
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         taps = per_axis(self.kernel, shape, "kernel", self)
-        params = {"kernel": he_normal(key, (*taps, shape[-1] // self.groups, self.features))}
+        params = {"kernel": he_normal(key, (*taps, int(shape[-1]) // self.groups, self.features))}
         return ({**params, "bias": jnp.zeros(self.features)} if self.bias else params), {}
 
     def channels_read(self, params: Params) -> int | None:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from equinet.checks import as_kind
-from equinet.groups.fibre import Fibre
-from equinet.layers.base import Layer, LayerError, Shape, Variables, as_shape, as_variables, misfit
+from equinet.layers.base import Layer, LayerError, Shape, Variables, as_shape, as_variables, misfit, shape_out
 from equinet.layers.combination import Combination, Named
 from equinet.layers.combine import in_a_row, with_children
 from equinet.layers.fibres import AsFibre
@@ -41,7 +40,7 @@ def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Laye
     """
     as_kind(net, Layer, "export needs an equinet layer")
     sizes, held = as_shape(shape, "export"), as_variables(variables, "export")
-    net.output_shape(sizes)
+    shape_out(net, sizes)
     wrong = misfit(net, held, sizes)
     if wrong:
         raise LayerError(f"export: {wrong}")
@@ -50,7 +49,7 @@ def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Laye
 
 
 def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
-    fibre = shape[-1] or 1
+    fibre = shape[-1]
     if isinstance(net, Named):
         layer, params, state = _exported(net.layer, params, state, shape)
         return Named(net.name, layer), params, state
@@ -63,7 +62,7 @@ def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
         if net.bias:
             made["bias"] = spread_invariant(params["bias"], net.target)
         return net.plain(net.groups_of(source), bias=net.bias), made, state
-    if not isinstance(fibre, Fibre) or net.treats_channels != "by fibre":
+    if fibre.is_plain or net.treats_channels != "by fibre":
         return net, params, state
     if isinstance(net, BatchNorm):
         wide = {"scale": spread(params["scale"], fibre), "bias": spread_invariant(params["bias"], fibre)}

@@ -9,9 +9,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.groups.fibre import Fibre, Group
+from equinet.groups.fibre import Fibre, Group, as_fibre
 from equinet.groups.representation import Representation, coset_numbers, point_group, quotient_representation
-from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import channels, check, choice, positive
 from equinet.layers.orbits import orbit_count, orbit_means, spread
 from equinet.layers.pointwise import check_signs
@@ -20,13 +20,14 @@ from equinet.symmetry.field import Field, changed
 from equinet.symmetry.trace import Lost
 
 
-def _needs_fibre(layer: Layer, channels: int | None) -> Fibre:
-    if not isinstance(channels, Fibre):
+def _needs_fibre(layer: Layer, channels: int | Fibre) -> Fibre:
+    fibre = as_fibre(channels)
+    if fibre.is_plain:
         raise LayerError(
-            f"{layer} works on the channels of a fibre; got {channels} channels that nothing moves: put it after a "
+            f"{layer} works on the channels of a fibre; got {fibre} channels that nothing moves: put it after a "
             f"GroupConv, or drop it"
         )
-    return channels
+    return fibre
 
 
 def _symbol_or_operations(value: Any, what: str) -> Group:
@@ -35,7 +36,7 @@ def _symbol_or_operations(value: Any, what: str) -> Group:
     return value if isinstance(value, str) else point_group(value)
 
 
-def _norms(x: jax.Array, fibre: int, epsilon: float) -> jax.Array:
+def _norms(x: jax.Array, fibre: Fibre, epsilon: float) -> jax.Array:
     """The root mean square of each orbit of channels, `[…, orbits]`."""
     return jnp.sqrt(orbit_means(jnp.square(x), fibre) + jnp.asarray(epsilon, x.dtype))
 
@@ -65,7 +66,7 @@ class NormRelu(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         del key
         return {"bias": jnp.zeros(orbit_count(shape[-1]))}, {}
 
@@ -96,7 +97,7 @@ class Gated(Layer):
 
     treats_channels = "by fibre"
 
-    def _split(self, channels: int | None) -> Fibre:
+    def _split(self, channels: int | Fibre) -> Fibre:
         fibre = _needs_fibre(self, channels)
         *fields, (gates, last) = fibre.terms
         copies = sum(count for count, _ in fields)
@@ -114,8 +115,8 @@ class Gated(Layer):
         del params
         fields = self._split(context.fibre)
         sizes = [rep.size for copies, rep in fields.terms for _ in range(copies)]
-        gates = jax.nn.sigmoid(x[..., int(fields) :])
-        return x[..., : int(fields)] * jnp.take(gates, np.repeat(np.arange(len(sizes)), sizes), axis=-1), state
+        gates = jax.nn.sigmoid(x[..., fields.size :])
+        return x[..., : fields.size] * jnp.take(gates, np.repeat(np.arange(len(sizes)), sizes), axis=-1), state
 
     def symmetry(self, field: Field) -> Field:
         return field.mixed("any", self._split(field.fibre))
@@ -153,7 +154,7 @@ class GroupPool(Layer):
             return _norms(x, context.fibre, 1e-12), state
         if self.kind == "mean":
             return orbit_means(x, context.fibre), state
-        orbits = np.asarray(_needs_fibre(self, context.fibre).orbits)
+        orbits = np.asarray(context.fibre.orbits)
         return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits.max() + 1)]), state
 
     def symmetry(self, field: Field) -> Field:
@@ -191,17 +192,16 @@ class CosetPool(Layer):
     def __post_init__(self) -> None:
         check(self, subgroup=_symbol_or_operations, kind=choice("max", "mean"))
 
-    def _target(self, channels: int | None) -> tuple[int, Representation]:
+    def _target(self, channels: int | Fibre) -> tuple[int, Representation]:
         """Copies, and the representation on cosets."""
         fibre = _needs_fibre(self, channels)
         copies, rep = fibre.terms[0]
-        dim = len(fibre.group[0])
-        if len(fibre.terms) > 1 or rep != quotient_representation(fibre.group, point_group("1", dim)):
+        if len(fibre.terms) > 1 or rep != quotient_representation(fibre.group, point_group("1", fibre.dim)):
             raise LayerError(
                 f"{self} needs copies of a regular representation; got {fibre}: make one, or use GroupPool"
             )
         try:
-            return copies, quotient_representation(fibre.group, point_group(self.subgroup, dim))
+            return copies, quotient_representation(fibre.group, point_group(self.subgroup, fibre.dim))
         except ValueError as error:
             raise LayerError(f"{self}, on {fibre}: {error}; pool over a subgroup, or over all with GroupPool") from None
 
@@ -211,9 +211,9 @@ class CosetPool(Layer):
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params
-        fibre = _needs_fibre(self, context.fibre)
+        fibre = context.fibre
         copies, target = self._target(fibre)
-        coset = coset_numbers(fibre.group, point_group(self.subgroup, len(fibre.group[0])))
+        coset = coset_numbers(fibre.group, point_group(self.subgroup, fibre.dim))
         members = [[h for h, number in enumerate(coset) if number == c] for c in range(target.size)]
         split = x.reshape(*x.shape[:-1], copies, len(coset))
         parts = jnp.take(split, np.asarray(members), axis=-1)
@@ -249,7 +249,7 @@ class Restrict(Layer):
     def __post_init__(self) -> None:
         check(self, group=_symbol_or_operations)
 
-    def _split(self, channels: int | None) -> tuple[Fibre, tuple[int, ...]]:
+    def _split(self, channels: int | Fibre) -> tuple[Fibre, tuple[int, ...]]:
         """The fibre of the output, and for each of its channels that of the input."""
         fibre = _needs_fibre(self, channels)
         try:
@@ -280,8 +280,8 @@ class Restrict(Layer):
         return "only a subgroup is asked from here on"
 
 
-@dataclass(frozen=True, eq=False)
-class AsFibre(FibreLayer):
+@dataclass(frozen=True)
+class AsFibre(Layer):
     """State that the channels of the input are a fibre; the values do not change.
 
     If an operation acts on the channels differently from the fibre, nothing is claimed under that operation. So
@@ -296,28 +296,27 @@ class AsFibre(FibreLayer):
 
     treats_channels = "by fibre"
 
-    fibre: int
+    fibre: Fibre
 
     def __post_init__(self) -> None:
         check(self, fibre=channels)
 
     def output_shape(self, shape: Shape) -> Shape:
-        fibre = _needs_fibre(self, self.fibre)
-        if shape[-1] is None or int(shape[-1]) != int(fibre):
-            raise LayerError(f"{self}: this fibre has {int(fibre)} channels; got shape {shape}")
-        return (*shape[:-1], fibre)
+        _needs_fibre(self, self.fibre)
+        if int(shape[-1]) != self.fibre.size:
+            raise LayerError(f"{self}: this fibre has {self.fibre.size} channels; got shape {shape}")
+        return (*shape[:-1], self.fibre)
 
     def channels_read(self, params: Params) -> int | None:
         del params
-        return int(self.fibre)
+        return self.fibre.size
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
         return x, state
 
     def symmetry(self, field: Field) -> Field:
-        fibre = _needs_fibre(self, self.fibre)
-        return (field if field.fibre == fibre else field.unmoved().under(fibre.kernel)).typed(fibre)
+        return field.read_as(self.fibre)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del lost

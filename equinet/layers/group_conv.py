@@ -13,54 +13,56 @@ import numpy as np
 
 from equinet.checks import as_flag
 from equinet.groups import Matrix, point_group_symbol, signed_permutations
-from equinet.groups.fibre import Fibre, Forgotten
+from equinet.groups.fibre import Fibre, as_fibre
 from equinet.groups.intertwiners import KernelBasis, is_mapped_to_itself, kernel_basis, moved_taps
-from equinet.layers.base import Context, FibreLayer, Layer, LayerError, Params, Shape, State
+from equinet.groups.symbols.point import PointGroup
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.conv import Conv, ConvTranspose, add_bias, transposed_padding
 from equinet.layers.hyperparameters import channels, check, counts, per_axis
 from equinet.layers.local import PaddingSpec, paddings, window_reason
 from equinet.layers.orbits import orbit_count, spread_invariant
-from equinet.symmetry.field import Field
+from equinet.symmetry.field import Field, changed
 from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import Reading, Window
 
 Ints = int | tuple[int, ...]
 
 
-def source_fibre(layer: Layer, channels: int, group: tuple[Matrix, ...]) -> Fibre:
+def source_fibre(layer: Layer, channels: int | Fibre, group: PointGroup) -> Fibre:
     """The fibre that a layer over a point group reads: the input's, restricted to the group.
 
     Raises:
         LayerError: if the input's fibre is one of a group without the layer's, or was forgotten on the way.
     """
-    dim = len(group[0])
-    if isinstance(channels, Forgotten) and len(group) > 1:
+    fibre, dim = as_fibre(channels), len(group[0])
+    if fibre.forgotten and len(group) > 1:
+        before, by = fibre.forgotten
         raise LayerError(
-            f"{layer}: operations move the channels before {channels.by}, {channels.fibre}, and what that does to them "
-            f"is not known: this would be a network on {int(channels)} scalars. Write what it does as a layer that "
+            f"{layer}: operations move the channels before {by}, {before}, and what that does to them "
+            f"is not known: this would be a network on {fibre.size} scalars. Write what it does as a layer that "
             f"treats channels alike (Mask for a table of factors, Pointwise for a function of one number), or say by "
             f"AsFibre what its channels are: nothing is then claimed under what moves them"
         )
-    if not isinstance(channels, Fibre):
-        return Fibre.trivial(group, dim) * channels
-    if len(channels.group[0]) != dim:
+    if fibre.is_plain:
+        return fibre.restrict(group)
+    if fibre.dim != dim:
         raise LayerError(
-            f"{layer}: {point_group_symbol(group)} acts on dimension {dim}, and the group of its input {channels} on "
-            f"{len(channels.group[0])}: use fibres of the input's number of spatial axes"
+            f"{layer}: {point_group_symbol(group)} acts on dimension {dim}, and the group of its input {fibre} on "
+            f"{fibre.dim}: use fibres of the input's number of spatial axes"
         )
-    if not set(group) <= set(channels.group):
+    if not set(group) <= set(fibre.group):
         raise LayerError(
-            f"{layer} is equivariant under {point_group_symbol(group)}, and its input {channels} only under "
-            f"{point_group_symbol(channels.group)}: use a subgroup of that here, or the larger group before"
+            f"{layer} is equivariant under {point_group_symbol(group)}, and its input {fibre} only under "
+            f"{point_group_symbol(fibre.group)}: use a subgroup of that here, or the larger group before"
         )
-    return channels.restrict(group)
+    return fibre.restrict(group)
 
 
-def _described(channels: int) -> str:
-    return str(channels) if isinstance(channels, Fibre) else f"{channels} channels that nothing moves"
+def _described(fibre: Fibre) -> str:
+    return f"{fibre} channels that nothing moves" if fibre.is_plain else str(fibre)
 
 
-class _GroupConvolution(FibreLayer):
+class _GroupConvolution(Layer):
     """What both group convolutions share: a basis of kernels, and the convolution with plain weights they expand to."""
 
     treats_channels = "by fibre"
@@ -68,7 +70,7 @@ class _GroupConvolution(FibreLayer):
     free: ClassVar[type[Conv] | type[ConvTranspose]]
     """The class of the convolution with free weights."""
 
-    out: int
+    out: Fibre
     kernel: Ints
     stride: Ints
     dilation: Ints
@@ -79,7 +81,7 @@ class _GroupConvolution(FibreLayer):
     def plain(self, groups: int = 1, bias: bool = False) -> Conv | ConvTranspose:
         """The convolution with free weights of the same windows and channels."""
         return self.free(
-            int(self.out),
+            self.out.size,
             self.kernel,
             stride=self.stride,
             dilation=self.dilation,
@@ -98,13 +100,13 @@ class _GroupConvolution(FibreLayer):
         Raises:
             LayerError: if it is a plain number.
         """
-        if not isinstance(self.out, Fibre):
+        if self.out.is_plain:
             raise LayerError(
                 f"{type(self).__name__} needs a Fibre to give out, such as 8 * Fibre.regular('4mm'); got {self.out!r}"
             )
         return self.out
 
-    def source_of(self, channels: int) -> Fibre:
+    def source_of(self, channels: int | Fibre) -> Fibre:
         """The input's fibre, over the group of the output's."""
         return source_fibre(self, channels, self.target.group)
 
@@ -121,11 +123,10 @@ class _GroupConvolution(FibreLayer):
         return copies[0][0]
 
     def output_shape(self, shape: Shape) -> Shape:
-        source = self.source_of(shape[-1] or 1)
-        dim = len(shape) - 1
-        if len(self.target.group[0]) != dim:
+        source, dim = self.source_of(shape[-1] or 1), len(shape) - 1
+        if self.target.dim != dim:
             raise LayerError(
-                f"{self}: {point_group_symbol(self.target.group)} acts on dimension {len(self.target.group[0])}; "
+                f"{self}: {point_group_symbol(self.target.group)} acts on dimension {self.target.dim}; "
                 f"got an input of shape {shape} with {dim} spatial axes"
             )
         for name in ("kernel", "dilation"):
@@ -137,7 +138,7 @@ class _GroupConvolution(FibreLayer):
                     f"{values}: use the same for both, or a smaller group"
                 )
         self.groups_of(source)
-        return (*self.plain().output_shape(shape)[:-1], self.out)
+        return (*self.plain().output_shape((*shape[:-1], source.size))[:-1], self.out)
 
     def _blocks(self, source: Fibre, taps: tuple[int, ...]) -> Iterator[tuple[int, int, KernelBasis]]:
         """For each pair of terms, output by output: copies in, copies out, and the basis of kernels between them."""
@@ -145,7 +146,7 @@ class _GroupConvolution(FibreLayer):
             for m, rep in source.terms:
                 yield m, n, kernel_basis(taps, rep, target)
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         """Normal coefficients, of variances that keep activations as large (He et al. 2015, for a constrained basis).
 
         An output is `y_a = Σ_k c_k Σ_{(τ, b) ∈ k} ± x_b[τ]`, k its coefficients, each with its entries. For independent
@@ -179,22 +180,22 @@ class _GroupConvolution(FibreLayer):
         # Copies in: of scalars, if nobody says what moves them.
         return params["kernel"][0].shape[1]
 
-    def dense_kernel(self, params: Params, channels: int, dim: int) -> jax.Array:
+    def dense_kernel(self, params: Params, fibre: Fibre, dim: int) -> jax.Array:
         """The kernel `[*taps, in, out]` of the convolution with plain weights that computes the same.
 
         Args:
             params: this layer's.
-            channels: of the input, a number or a `Fibre`.
+            fibre: of the input.
             dim: number of spatial axes.
         """
-        source = self.source_of(channels)
+        source = self.source_of(fibre)
         taps = self.kernel if isinstance(self.kernel, tuple) else (self.kernel,) * dim
         blocks = list(self._blocks(source, taps))
         expected = [_shape(m, n, basis, self.depthwise) for m, n, basis in blocks]
         given = params["kernel"]
         if not isinstance(given, tuple) or [c.shape for c in given] != expected:
             raise LayerError(
-                f"{self}: its weights are those of another layer or input; got {_described(channels)}, for which they "
+                f"{self}: its weights are those of another layer or input; got {_described(fibre)}, for which they "
                 f"have shapes {expected}: make them with init on such an input"
             )
         dense = [_expand(coefficients, basis, dim) for coefficients, (_, _, basis) in zip(given, blocks, strict=True)]
@@ -208,10 +209,10 @@ class _GroupConvolution(FibreLayer):
         y, _ = plain.forward({"kernel": kernel}, (), x, context)
         return (add_bias(y, {"bias": spread_invariant(params["bias"], self.out)}) if self.bias else y), state
 
-    def _commuting(self, channels: int, shape: Shape) -> tuple[Matrix, ...]:
+    def _commuting(self, fibre: Fibre, shape: Shape) -> tuple[Matrix, ...]:
         """The operations that the kernels commute with: between scalars, all that leave every such kernel as it is."""
         taps, dilations = (per_axis(getattr(self, name), shape, name, self) for name in ("kernel", "dilation"))
-        source, group = self.source_of(channels), self.target.group
+        source, group = self.source_of(fibre), self.target.group
         if not (source.is_trivial and self.target.is_trivial):
             return group
         # A kernel of one weight per orbit of taps may not tell more operations apart: 3×3 under 4 has all of 4mm.
@@ -219,7 +220,7 @@ class _GroupConvolution(FibreLayer):
         return tuple(
             a
             for a in signed_permutations(len(taps))
-            if not (isinstance(channels, Fibre) and a not in channels.kernel)
+            if (fibre.is_trivial or a in fibre.kernel)
             and is_mapped_to_itself(taps, a)
             and is_mapped_to_itself(dilations, a)
             and all((index[moved_taps(taps, a)] == index).all() for index in flat)
@@ -229,8 +230,8 @@ class _GroupConvolution(FibreLayer):
         source, target = self.source_of(field.fibre), self.target
         group = self._commuting(field.fibre, field.shape)
         if group != target.group:
-            source, target = (Fibre.trivial(group, len(group[0])) * int(fibre) for fibre in (source, target))
-        return field.typed(source).read_taps(self.windows(field.shape), target)
+            source, target = (Fibre.plain(fibre.size).restrict(group) for fibre in (source, target))
+        return changed(field.typed(source).read_taps(self.windows(field.shape), target), fibre=self.target)
 
     def reason(self, before: Field, lost: Lost) -> str:
         facts = []
@@ -290,7 +291,7 @@ def _expand(coefficients: jax.Array, basis: KernelBasis, dim: int) -> jax.Array:
     return full.transpose(order).reshape(*taps, m * b, n * a)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class GroupConv(_GroupConvolution):
     """A convolution from one fibre to another that commutes with a point group P, `W[A τ] ρ_in(A) = ρ_out(A) W[τ]`.
 
@@ -321,7 +322,7 @@ class GroupConv(_GroupConvolution):
 
     free = Conv
 
-    out: int
+    out: Fibre
     kernel: Ints
     _: KW_ONLY
     stride: Ints = 1
@@ -335,7 +336,7 @@ class GroupConv(_GroupConvolution):
         check(self, padding=paddings, depthwise=as_flag, bias=as_flag)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class GroupConvTranspose(_GroupConvolution):
     """A transposed convolution from one fibre to another that commutes with a point group.
 
@@ -346,7 +347,7 @@ class GroupConvTranspose(_GroupConvolution):
 
     free = ConvTranspose
 
-    out: int
+    out: Fibre
     kernel: Ints
     _: KW_ONLY
     stride: Ints = 1

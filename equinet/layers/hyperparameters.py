@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from equinet.checks import MOST, as_choice, as_real, is_integer, shown
-from equinet.groups.fibre import Fibre
+from equinet.groups.fibre import Fibre, as_fibre
 from equinet.layers.base import Layer, LayerError, Shape
 
 Check = Callable[[Any, str], Any]
@@ -70,9 +70,9 @@ def fraction(value: Any, what: str) -> float:
     return value
 
 
-def channels(value: Any, what: str) -> int:
-    """A number of channels, or a `Fibre`."""
-    return value if isinstance(value, Fibre) else count(value, what)
+def channels(value: Any, what: str) -> Fibre:
+    """A `Fibre`, or a number of plain channels."""
+    return value if isinstance(value, Fibre) else as_fibre(count(value, what))
 
 
 def optional(as_checked: Check) -> Check:

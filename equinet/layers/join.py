@@ -10,7 +10,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.groups.fibre import Fibre, agree, concatenate
+from equinet.groups.fibre import Fibre, agree, as_fibre, concatenate
 from equinet.layers.base import Layer, LayerError, Shape
 from equinet.layers.trials import joined as joined_trials
 from equinet.symmetry.field import Field, changed
@@ -21,7 +21,7 @@ Join = Literal["add", "concat", "mul"]
 
 def same_sizes(a: Shape, b: Shape) -> bool:
     """Whether two shapes have the same numbers of nodes and channels."""
-    return a[:-1] == b[:-1] and int(a[-1] or 0) == int(b[-1] or 0)
+    return a[:-1] == b[:-1] and int(a[-1]) == int(b[-1])
 
 
 def join_shapes(layer: Layer, shapes: Sequence[Shape], join: Join) -> Shape:
@@ -36,15 +36,15 @@ def join_shapes(layer: Layer, shapes: Sequence[Shape], join: Join) -> Shape:
                 f"{type(layer).__name__}: branches 0 and {i} do not join by {join!r}: their outputs have shapes "
                 f"{shapes[0]} and {shape}; make strides, paddings and features of the two agree"
             )
+    fibres = [as_fibre(shape[-1]) for shape in shapes]
     if join == "concat":
-        return (*shapes[0][:-1], concatenate([shape[-1] or 0 for shape in shapes]))
-    fibres = [shape[-1] or 0 for shape in shapes]
+        return (*shapes[0][:-1], concatenate(fibres))
     return (*shapes[0][:-1], reduce(agree, fibres if join == "add" else map(_unsigned, fibres)))
 
 
-def _unsigned(fibre: int) -> int:
+def _unsigned(fibre: Fibre) -> Fibre:
     """What is known of channels that are multiplied: nothing where operations change signs."""
-    return fibre if isinstance(fibre, Fibre) and fibre.is_permutation else int(fibre)
+    return fibre if fibre.is_permutation else Fibre.plain(fibre.size)
 
 
 def join_arrays(arrays: Sequence[jax.Array], join: Join) -> jax.Array:

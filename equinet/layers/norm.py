@@ -11,7 +11,7 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 
-from equinet.groups.fibre import Fibre, Forgotten
+from equinet.groups.fibre import Fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, choice, count, fraction, positive
 from equinet.layers.orbits import orbit_count, orbit_invariants, orbit_means, spread, spread_invariant
@@ -33,10 +33,10 @@ def _moments(x: jax.Array, axes: tuple[int, ...]) -> tuple[jax.Array, jax.Array]
     return mean, jnp.square(x - mean).mean(axes, keepdims=True)
 
 
-def _orbit_moments(x: jax.Array, fibre: int) -> tuple[jax.Array, jax.Array]:
+def _orbit_moments(x: jax.Array, fibre: Fibre) -> tuple[jax.Array, jax.Array]:
     """Mean (along the invariant vector) and variance of each orbit of channels, over examples and nodes."""
     mean, variance = (m.reshape(-1) for m in _moments(x, tuple(range(x.ndim - 1))))
-    if not isinstance(fibre, Fibre):
+    if fibre.is_trivial:
         return mean, variance
     common = orbit_invariants(mean, fibre)
     return common, orbit_means(variance + jnp.square(mean - spread_invariant(common, fibre)), fibre)
@@ -48,7 +48,7 @@ class _Scaled(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         del key
         count = orbit_count(shape[-1])
         return {"scale": jnp.ones(count), "bias": jnp.zeros(count)}, {}
@@ -57,7 +57,7 @@ class _Scaled(Layer):
         return params["scale"].shape[0]
 
 
-def _affine(params: Params, x: jax.Array, fibre: int, dtype: jnp.dtype) -> jax.Array:
+def _affine(params: Params, x: jax.Array, fibre: Fibre, dtype: jnp.dtype) -> jax.Array:
     scale, bias = spread(params["scale"], fibre), spread_invariant(params["bias"], fibre)
     return (x * _channels(scale, x) + _channels(bias, x)).astype(dtype)
 
@@ -86,7 +86,7 @@ class BatchNorm(_Scaled):
     def __post_init__(self) -> None:
         check(self, momentum=fraction, epsilon=positive)
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         params, _ = super().setup(key, shape)
         count = orbit_count(shape[-1])
         return params, {"mean": jnp.zeros(count), "variance": jnp.ones(count)}
@@ -137,7 +137,7 @@ class LayerNorm(_Scaled):
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         wide, fibre = _widened(x), context.fibre
         over = (x.ndim - 1,) if self.axes == "channels" else tuple(range(1, x.ndim))
-        if isinstance(fibre, Fibre) and not fibre.is_permutation:
+        if not fibre.is_permutation:
             centred, variance = wide, jnp.square(wide).mean(over, keepdims=True)
         else:
             mean, variance = _moments(wide, over)
@@ -165,6 +165,8 @@ class GroupNorm(_Scaled):
         LayerError: from init and apply, if the groups do not divide the channels.
     """
 
+    treats_channels = "each"
+
     groups: int
     _: KW_ONLY
     epsilon: float = 1e-5
@@ -173,19 +175,19 @@ class GroupNorm(_Scaled):
         check(self, groups=count, epsilon=positive)
 
     def output_shape(self, shape: Shape) -> Shape:
-        if (shape[-1] or 0) % self.groups:
+        if int(shape[-1]) % self.groups:
             raise LayerError(f"{self}: groups={self.groups} must divide the channels; got {shape[-1]}")
-        return (*shape[:-1], Forgotten.of(shape[-1], self))
+        return shape
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
-        return super().setup(key, (*shape[:-1], int(shape[-1])))
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
+        return super().setup(key, (*shape[:-1], Fibre.plain(int(shape[-1]))))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del context
         wide = _widened(x).reshape(*x.shape[:-1], self.groups, -1)
         mean, variance = _moments(wide, (*range(1, x.ndim - 1), x.ndim))
         normal = (wide - mean) * jax.lax.rsqrt(variance + self.epsilon)
-        return _affine(params, normal.reshape(x.shape), x.shape[-1], x.dtype), state
+        return _affine(params, normal.reshape(x.shape), Fibre.plain(x.shape[-1]), x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
         return field.normalised() if self.groups == field.channels else field.standardised()

@@ -15,9 +15,9 @@ import numpy as np
 from equinet.groups.fibre import Fibre
 
 
-def orbit_count(channels: int) -> int:
-    """How many orbits there are: as many as channels, where these are a plain number."""
-    return channels if not isinstance(channels, Fibre) else max(channels.orbits) + 1
+def orbit_count(fibre: Fibre) -> int:
+    """How many orbits there are: as many as channels, where no operation moves them."""
+    return fibre.size if fibre.is_trivial else max(fibre.orbits) + 1
 
 
 def _invariants(fibre: Fibre, like: jax.Array) -> jax.Array:
@@ -25,19 +25,19 @@ def _invariants(fibre: Fibre, like: jax.Array) -> jax.Array:
     return jnp.asarray(np.asarray(fibre.invariants), like.dtype).reshape((1,) * (like.ndim - 1) + (-1,))
 
 
-def spread(values: jax.Array, channels: int) -> jax.Array:
+def spread(values: jax.Array, fibre: Fibre) -> jax.Array:
     """`[…, orbits]` to `[…, channels]`: the same value for every channel of an orbit."""
-    if not isinstance(channels, Fibre):
+    if fibre.is_trivial:
         return values
-    return jnp.take(values, np.asarray(channels.orbits), axis=-1)
+    return jnp.take(values, np.asarray(fibre.orbits), axis=-1)
 
 
-def spread_invariant(values: jax.Array, channels: int) -> jax.Array:
+def spread_invariant(values: jax.Array, fibre: Fibre) -> jax.Array:
     """`[…, orbits]` to `[…, channels]`: that multiple of each orbit's invariant vector."""
-    if not isinstance(channels, Fibre):
+    if fibre.is_trivial:
         return values
-    wide = spread(values, channels)
-    return wide * _invariants(channels, wide)
+    wide = spread(values, fibre)
+    return wide * _invariants(fibre, wide)
 
 
 @lru_cache(maxsize=1 << 6)
@@ -48,15 +48,15 @@ def _averaging(fibre: Fibre) -> np.ndarray:
     return member / member.sum(0)
 
 
-def orbit_means(values: jax.Array, channels: int) -> jax.Array:
+def orbit_means(values: jax.Array, fibre: Fibre) -> jax.Array:
     """`[…, channels]` to `[…, orbits]`: the mean over the channels of each orbit."""
-    if not isinstance(channels, Fibre):
+    if fibre.is_trivial:
         return values
-    return jnp.matmul(values, jnp.asarray(_averaging(channels), values.dtype), precision="highest")
+    return jnp.matmul(values, jnp.asarray(_averaging(fibre), values.dtype), precision="highest")
 
 
-def orbit_invariants(values: jax.Array, channels: int) -> jax.Array:
+def orbit_invariants(values: jax.Array, fibre: Fibre) -> jax.Array:
     """`[…, channels]` to `[…, orbits]`: the component along each orbit's invariant vector."""
-    if not isinstance(channels, Fibre):
+    if fibre.is_trivial:
         return values
-    return orbit_means(values * _invariants(channels, values), channels)
+    return orbit_means(values * _invariants(fibre, values), fibre)

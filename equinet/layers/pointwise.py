@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_flag, is_function, shown
-from equinet.groups.fibre import Fibre
+from equinet.groups.fibre import as_fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, count, fraction, number
 from equinet.layers.orbits import orbit_count, spread
@@ -24,9 +24,10 @@ def check_signs(layer: Layer, shape: Shape, instead: str) -> None:
     Raises:
         LayerError: naming the fibre and what to use instead.
     """
-    fibre = shape[-1]
-    if isinstance(fibre, Fibre) and not fibre.is_permutation:
-        raise LayerError(f"{layer} treats x and −x differently, and operations change signs in {fibre}: use {instead}")
+    if not as_fibre(shape[-1]).is_permutation:
+        raise LayerError(
+            f"{layer} treats x and −x differently, and operations change signs in {shape[-1]}: use {instead}"
+        )
 
 
 class Elementwise(Layer):
@@ -199,7 +200,7 @@ class Polynomial(Elementwise):
         if self.degree > len(_HERMITE_OF_RELU) - 1:
             raise LayerError(f"{self}: degrees go up to {len(_HERMITE_OF_RELU) - 1}: put several in a row")
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         del key
         powers = np.polynomial.hermite_e.herme2poly(_HERMITE_OF_RELU[: self.degree + 1])
         wide = np.zeros(self.degree + 1)

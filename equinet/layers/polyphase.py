@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from equinet.checks import as_flag, is_integer, shown
 from equinet.declare import declare
 from equinet.groups.fibre import Fibre
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, set_up, shape_out
 from equinet.layers.blur import blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
@@ -68,7 +68,7 @@ class _Polyphase(Layer):
         strides = _strides(self, self.stride, shape)
         return (*(None if n is None else n // s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
 
-    def _knows_translations_only(self, fibre: int) -> bool:
+    def _knows_translations_only(self, fibre: Fibre) -> bool:
         """Whether the choice commutes with translations alone, rather than with what moves nodes and channels."""
         del fibre
         return False
@@ -253,30 +253,33 @@ class LearnedPolyphasePool(_Polyphase):
     def __post_init__(self) -> None:
         check(self, stride=counts, hidden=count, temperature=positive)
 
-    def _knows_translations_only(self, fibre: int) -> bool:
-        return not isinstance(fibre, Fibre)
+    def _knows_translations_only(self, fibre: Fibre) -> bool:
+        return fibre.is_plain
 
-    def _convolutions(self, fibre: int) -> tuple[Layer, Layer]:
+    def _smooth(self, field: Field) -> Field:
+        # The fibre of scalars may be one of fewer operations than those which move no channel.
+        return field if field.fibre.is_plain else field.under(field.fibre.group)
+
+    def _convolutions(self, fibre: Fibre) -> tuple[Layer, Layer]:
         """The two layers of the network that gives logits: over the fibre's group, if the channels have one."""
-        if not isinstance(fibre, Fibre):
+        if fibre.is_plain:
             return Conv(self.hidden, 3, padding="circular"), Conv(1, 3, padding="circular", bias=False)
         regular = Fibre.regular(fibre.group)
-        hidden = regular * max(self.hidden // int(regular), 1)
+        hidden = regular * max(self.hidden // regular.size, 1)
         second = GroupConv(Fibre.trivial(fibre.group), 3, padding="circular", bias=False)
         return GroupConv(hidden, 3, padding="circular"), second
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         first, second = self._convolutions(shape[-1])
         one, other = jax.random.split(key)
-        between = tuple(n or 1 for n in first.output_shape(shape))
-        params = {"first": first.setup(one, shape)[0], "second": second.setup(other, between)[0]}
+        params = {"first": set_up(first, one, shape)[0], "second": set_up(second, other, shape_out(first, shape))[0]}
         return params, {"temperature": jnp.asarray(self.temperature, jnp.float32)}
 
-    def _scores(self, params: Params, components: jax.Array, fibre: int) -> jax.Array:
+    def _scores(self, params: Params, components: jax.Array, fibre: Fibre) -> jax.Array:
         """The network's value at every node, `[batch, phases, nodes]`."""
         x = components.reshape(-1, *components.shape[2:])
         first, second = self._convolutions(fibre)
-        hidden = first.output_shape((*x.shape[1:-1], fibre))[-1] or 1
+        hidden = shape_out(first, (*x.shape[1:-1], fibre))[-1]
         x, _ = first.forward(params["first"], (), x, Context(fibre=fibre))
         x, _ = second.forward(params["second"], (), jnp.maximum(x, jnp.zeros((), x.dtype)), Context(fibre=hidden))
         return x.reshape(*components.shape[:2], -1)

@@ -9,7 +9,6 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_flag
-from equinet.groups.fibre import Forgotten
 from equinet.layers.base import BATCH, Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.conv import add_bias
 from equinet.layers.hyperparameters import check, count, number
@@ -25,14 +24,14 @@ class Flatten(Layer):
     """
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (None,) if None in shape else (prod(int(n or 1) for n in shape),)
+        return (0,) if None in shape or not int(shape[-1]) else (prod(int(n or 1) for n in shape),)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
         return x.reshape(x.shape[0], -1), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.flatten(self.output_shape(field.shape)[0])
+        return field.flatten(self.output_shape(field.shape)[0] or None)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost
@@ -58,7 +57,7 @@ class Dense(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         return (*shape[:-1], self.features)
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         kernel = jax.random.normal(key, (shape[-1], self.features)) * (1.0 / shape[-1]) ** 0.5
         return {"kernel": kernel, **({"bias": jnp.zeros(self.features)} if self.bias else {})}, {}
 
@@ -86,6 +85,8 @@ class PositionalEmbedding(Layer):
         scale: standard deviation of the initial table.
     """
 
+    treats_channels = "each"
+
     _: KW_ONLY
     scale: float = 0.02
 
@@ -93,9 +94,9 @@ class PositionalEmbedding(Layer):
         check(self, scale=number(least=0))
 
     def output_shape(self, shape: Shape) -> Shape:
-        return (*shape[:-1], Forgotten.of(shape[-1], self))
+        return shape
 
-    def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
+    def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         return {"table": self.scale * jax.random.normal(key, shape)}, {}
 
     def channels_read(self, params: Params) -> int | None:

@@ -205,7 +205,7 @@ class PixelUnshuffle(Layer):
 
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
-        channels = int(shape[-1] or 1) * prod(factors)
+        channels = int(shape[-1]) * prod(factors)
         if channels > MOST:
             raise LayerError(f"{self} makes {channels} channels of {shape[-1]}; at most {MOST}: use a smaller factor")
         return (*read_shape(self, shape, [Window(f, f) for f in factors]), channels)
@@ -248,7 +248,7 @@ class PixelShuffle(Layer):
 
     def _factors(self, shape: Shape) -> tuple[int, ...]:
         factors = per_axis(self.factor, shape, "factor", self)
-        if (shape[-1] or 1) % prod(factors):
+        if int(shape[-1]) % prod(factors):
             raise LayerError(
                 f"{self}: {prod(factors)}, the product of the factors, must divide the channels; "
                 f"got {shape[-1]}: put a convolution with a multiple of {prod(factors)} features before it"
@@ -258,7 +258,7 @@ class PixelShuffle(Layer):
     def output_shape(self, shape: Shape) -> Shape:
         factors = self._factors(shape)
         spatial = read_shape(self, shape, [Nearest(f) for f in factors])
-        return (*spatial, (shape[-1] or 1) // prod(factors))
+        return (*spatial, int(shape[-1]) // prod(factors))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context

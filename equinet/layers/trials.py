@@ -16,7 +16,7 @@ import numpy as np
 
 from equinet.groups.fibre import Fibre
 from equinet.layers.attention import SqueezeExcite
-from equinet.layers.base import Context, Layer
+from equinet.layers.base import Context, Layer, Shape, set_up
 from equinet.layers.blur import BlurPool
 from equinet.layers.conv import Conv, ConvTranspose
 from equinet.layers.fibres import AsFibre, CosetPool, GroupPool, NormRelu, Restrict
@@ -75,12 +75,11 @@ def _run(layer: Layer, field: Field) -> list[list[tuple[np.ndarray, list[Any]]]]
     replayed = None if field.scope.replay is None else [phase.chosen() for phase in field.scope.replay]
     if inputs is None or (replayed is not None and any(offsets is None for offsets in replayed)):
         return None
-    fibre = field.shape[-1] or 1
-    shape = (*inputs[0][0].shape[1:-1], fibre)
+    shape = (*inputs[0][0].shape[1:-1], field.shape[-1])
     seed = crc32(f"{field.trace.path} {len(field.trace.rows)}".encode())
 
     def forward(variables: tuple[Any, Any], x: jax.Array, replay: Any) -> tuple[jax.Array, list[jax.Array]]:
-        context = Context(fibre=fibre, replay=replay, restoring=field.scope.restoring)
+        context = Context(fibre=shape[-1], replay=replay, restoring=field.scope.restoring)
         y, _ = layer.forward(*variables, x, context)
         return y, context.chosen
 
@@ -88,7 +87,7 @@ def _run(layer: Layer, field: Field) -> list[list[tuple[np.ndarray, list[Any]]]]
     try:
         with jax.enable_x64(True), jax.ensure_compile_time_eval():
             compiled = jax.jit(forward, compiler_options=QUICKLY)
-            initial = layer.setup(jax.random.key(seed), shape)
+            initial = set_up(layer, jax.random.key(seed), shape)
             for case, arrays in enumerate(inputs):
                 made.append([])
                 for run, x in enumerate(arrays):
@@ -126,9 +125,9 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
     if isinstance(layer, LayerNorm):
         # What one number is after the mean of several is taken from it, over their deviation, grows with it, unless all
         # others are equal.
-        return apart if trial.spare and layer.axes == "channels" and not isinstance(field.fibre, Fibre) else NOT_KNOWN
+        return apart if trial.spare and layer.axes == "channels" and field.fibre.is_plain else NOT_KNOWN
     if isinstance(layer, AsFibre):
-        return apart if field.raw and isinstance(layer.fibre, Fibre) and _has_permuted(layer.fibre) else NOT_KNOWN
+        return apart if field.raw and _has_permuted(layer.fibre) else NOT_KNOWN
     if isinstance(layer, Conv):
         return apart if all(map(_has_tap_apart, layer.windows(shape), shape[:-1])) else NOT_KNOWN
     if isinstance(layer, GroupConv):
@@ -147,7 +146,7 @@ def _has_spare(layer: Layer, field: Field, trial: Trial) -> bool:
     if isinstance(layer, Conv | Dense):
         return layer.bias and layer.features > 2
     keeps = (Identity, Dropout, Roll, BatchNorm, LayerNorm, PolyphasePool, LearnedPolyphasePool, *GROWING)
-    return trial.spare and not isinstance(field.fibre, Fibre) and isinstance(layer, keeps)
+    return trial.spare and field.fibre.is_plain and isinstance(layer, keeps)
 
 
 def _is_mute(layer: Layer, field: Field, trial: Trial) -> bool:
@@ -166,12 +165,12 @@ def _has_permuted(fibre: Fibre) -> bool:
     return any(rep.is_permutation for _, rep in fibre.terms)
 
 
-def _has_middle_apart(layer: GroupConv, shape: tuple[int | None, ...]) -> bool:
+def _has_middle_apart(layer: GroupConv, shape: Shape) -> bool:
     """Whether the middle tap, which every operation leaves where it is, reads a node of its own at every place.
 
     Its weights may be positive between all channels that operations permute without signs.
     """
-    source, target = layer.source_of(shape[-1] or 1), layer.target
+    source, target = layer.source_of(shape[-1]), layer.target
     if not (_has_permuted(source) and _has_permuted(target)):
         return False
     for reading, n in zip(layer.plain().windows(shape), shape[:-1], strict=True):

@@ -54,10 +54,10 @@ class Filters:
     group: PointGroup | None = None
     match: Match = "parameters"
 
-    def channels(self, width: int, multiple: int = 1) -> int:
+    def channels(self, width: int, multiple: int = 1) -> Fibre:
         """What stands for `width` channels of a plain network; the copies are a multiple of `multiple`."""
         if self.group is None:
-            return width
+            return Fibre.plain(width)
         order = len(self.group)
         share = {"parameters": sqrt(order), "cost": order, "width": 1}[self.match]
         copies = max(round(width / share / multiple), 1) * multiple
@@ -76,22 +76,22 @@ class Filters:
     ) -> Layer:
         """A convolution to `width` channels."""
         out = self.channels(width, multiple)
-        if isinstance(out, Fibre):
+        if not out.is_plain:
             return GroupConv(out, kernel, stride=stride, padding=padding, depthwise=depthwise, bias=bias)
-        groups = out if depthwise else 1
-        return Conv(out, kernel, stride=stride, padding=padding, groups=groups, bias=bias)
+        groups = width if depthwise else 1
+        return Conv(width, kernel, stride=stride, padding=padding, groups=groups, bias=bias)
 
     def transposed(self, width: int, kernel: int, *, stride: int, padding: str) -> Layer:
         """A transposed convolution to `width` channels."""
         out = self.channels(width)
-        if isinstance(out, Fibre):
+        if not out.is_plain:
             return GroupConvTranspose(out, kernel, stride=stride, padding=padding)
-        return ConvTranspose(out, kernel, stride=stride, padding=padding)
+        return ConvTranspose(width, kernel, stride=stride, padding=padding)
 
     def dense(self, width: int, multiple: int = 1) -> Layer:
         """A linear map to `width` channels at every node."""
         out = self.channels(width, multiple)
-        return GroupConv(out, 1) if isinstance(out, Fibre) else Dense(out)
+        return Dense(width) if out.is_plain else GroupConv(out, 1)
 
     def scores(self, classes: int, kernel: int = 1, padding: str = "zero") -> Layer:
         """A convolution to a map of scores, whose channels no operation moves."""

@@ -212,7 +212,7 @@ def _mix(h: jax.Array) -> jax.Array:
     return h ^ (h >> _u32(16))
 
 
-def _renamed(stride: tuple[int, ...], sizes: tuple[int, ...], fibre: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _renamed(stride: Sequence[int], sizes: Sequence[int], fibre: Fibre) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the point operations of a grid do to directions and channels, the identity first.
 
     They are all that respect sizes and strides, of the group of a fibre that any of its operations moves.
@@ -221,15 +221,14 @@ def _renamed(stride: tuple[int, ...], sizes: tuple[int, ...], fibre: int) -> tup
         For each operation: the number of the image of each direction (forwards and backwards along axis 0, then 1, …),
         and of each channel its image and its sign.
     """
-    dim, channels = len(sizes), int(fibre)
-    moving = fibre if isinstance(fibre, Fibre) and not fibre.is_trivial else None
+    dim = len(sizes)
     directions, places, signs = [], [], []
-    for matrix in signed_permutations(dim) if moving is None else moving.group:
+    for matrix in signed_permutations(dim) if fibre.is_trivial else fibre.group:
         images = axis_images(matrix)
         if any((sizes[i], stride[i]) != (sizes[axis], stride[axis]) for axis, (i, _) in enumerate(images)):
             continue
         directions.append([2 * image + (step * sign < 0) for image, sign in images for step in (1, -1)])
-        entries = [(channel, 1) for channel in range(channels)] if moving is None else moving(matrix)
+        entries = [(channel, 1) for channel in range(fibre.size)] if fibre.is_trivial else fibre(matrix)
         places.append([image for image, _ in entries])
         signs.append([sign for _, sign in entries])
     first = next(i for i, numbers in enumerate(directions) if numbers == sorted(numbers))
@@ -242,7 +241,7 @@ def _salts(count: int) -> jax.Array:
     return _mix(jnp.arange(1, count + 1, dtype=jnp.uint32))
 
 
-def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: int = 0) -> list[jax.Array]:
+def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: Fibre | None = None) -> list[jax.Array]:
     """Two statistics `[batch, phases]` of what `x` holds, seen from the nodes of each phase.
 
     Words per node are refined by sums over neighbours, each hashed with its direction, wrapped around, until each has
@@ -257,9 +256,9 @@ def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: int = 0) -> list[
     apart what is equal by construction.
     """
     axes = tuple(range(1, x.ndim - 1))
-    channels = fibre if isinstance(fibre, Fibre) else x.shape[-1]
+    fibre = Fibre.plain(x.shape[-1]) if fibre is None else fibre
     values, last = _single(x), (*(1,) * (x.ndim - 1), -1)
-    directions, places, signs = _renamed(stride, tuple(x.shape[axis] for axis in axes), channels)
+    directions, places, signs = _renamed(stride, tuple(x.shape[axis] for axis in axes), fibre)
 
     def key(directions: jax.Array, places: jax.Array, signs: jax.Array) -> jax.Array:
         signed = values * signs.reshape(last)
@@ -290,7 +289,7 @@ def leaders(keys: Sequence[jax.Array], among: jax.Array | None = None) -> jax.Ar
     return found
 
 
-def choose(x: jax.Array, stride: tuple[int, ...], first: jax.Array, fibre: int = 0) -> jax.Array:
+def choose(x: jax.Array, stride: tuple[int, ...], first: jax.Array, fibre: Fibre | None = None) -> jax.Array:
     """The offset `[batch, d]` (int32) of the component that is `first`, `[batch, phases]`; what x holds breaks ties.
 
     Phases that isometries of x exchange have equal statistics. Of the others, if there are any, one is chosen; then

@@ -15,6 +15,7 @@ from typing import Any
 from equinet.checks import as_target
 from equinet.groups import Isometry, RealGroup, SpaceGroup
 from equinet.groups.domain import Domain
+from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import point_group_symbol
 from equinet.symmetry import report
 from equinet.symmetry.borders import border_share
@@ -40,7 +41,7 @@ class LedgerRow:
     path: tuple[str, ...]
     layer: str
     grid: Domain
-    channels: int
+    channels: Fibre
     spans: tuple[Span, ...]
     strict: SpaceGroup | RealGroup
     orbit: SpaceGroup | RealGroup
@@ -62,14 +63,13 @@ class Certificate:
     isometry exchanges the leading phases of a map and leaves the map unchanged (a constant map, say).
 
     Attributes:
-        domain, channels: of the input.
+        domain: of the input.
         field: the symmetry of the output.
         stages: for a network of layers, a function of `net.bind(variables)` that cuts the network wherever `strict`
             changes, into pairs of a part and the certificate up to that part. None if no parts are known.
     """
 
     domain: Domain
-    channels: int
     field: Field
     stages: Callable[[Any], Sequence[Any]] | None = None
 
@@ -79,9 +79,14 @@ class Certificate:
         return self.field.grid
 
     @property
-    def fibre(self) -> int:
+    def channels(self) -> int | Fibre:
+        """The channels of the input; a `Fibre` if point operations act on them."""
+        return self.field.input_fibre.short
+
+    @property
+    def fibre(self) -> int | Fibre:
         """The channels of the output; a `Fibre` if point operations (of the input) act on them."""
-        return self.field.fibre
+        return self.field.fibre.short
 
     @cached_property
     def strict(self) -> SpaceGroup:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.domain import Axis, Domain
-from equinet.groups.fibre import Fibre, agree
+from equinet.groups.fibre import Fibre, agree, as_fibre
 from equinet.groups.relation import Relation
 from equinet.symmetry.continuous import UNKNOWN, Bands
 from equinet.symmetry.deferred import Deferred, Pointwise
@@ -39,8 +39,8 @@ class Field:
     Attributes:
         source, input_fibre: the input's domain and channels.
         grid: the value's own grid (dimension 0 after global pooling or flattening).
-        fibre: its channels: a number, or a `Fibre` that describes how point operations *of the source* act on them. If
-            it is a `Fibre`, all operations in `deferred` are in its group.
+        fibre: its channels, and how point operations *of the source* act on them. If they move any, all operations in
+            `deferred` are in its group.
         deferred: how isometries of the source act on the value, as windows on an earlier value.
         scope: the phases that adaptive layers chose.
         trace: how the value was computed.
@@ -52,9 +52,9 @@ class Field:
     """
 
     source: Domain
-    input_fibre: int
+    input_fibre: Fibre
     grid: Domain
-    fibre: int
+    fibre: Fibre
     deferred: Deferred
     scope: Scope = field(default=Scope())
     trace: Trace = field(default=Trace(), repr=False)
@@ -65,16 +65,17 @@ class Field:
     parts: tuple[Field, Field] | None = field(default=None, repr=False)
 
     @staticmethod
-    def input(source: Domain, channels: int) -> Field:
+    def input(source: Domain, channels: int | Fibre) -> Field:
         """The input itself; with a `Fibre` for channels, under the operations of its group."""
+        fibre = as_fibre(channels)
         start, trace = Deferred.at(wrapping(source), source), Trace(spans=tuple(map(Span.of_input, source.sizes)))
-        value = Field(source, channels, source, channels, start, trace=trace, trial=Trial.input(source, channels))
-        return changed(value.under(channels.group), raw=True) if isinstance(channels, Fibre) else value
+        value = Field(source, fibre, source, fibre, start, trace=trace, trial=Trial.input(source, fibre.size))
+        return value if fibre.is_plain else changed(value.under(fibre.group), raw=True)
 
     @property
     def channels(self) -> int:
         """Number of channels."""
-        return int(self.fibre)
+        return self.fibre.size
 
     def under(self, operations: Collection[Matrix]) -> Field:
         """The same field under some of the point operations of the source: a subgroup."""
@@ -86,26 +87,36 @@ class Field:
         fewer = self.deferred.over(base.only(keys))
         return changed(self, deferred=fewer, unfolded=None, parts=None, trial=self.trial, bands=self.bands)
 
+    def _still(self) -> Field:
+        """The same field under the operations that move no channel."""
+        return self if self.fibre.is_trivial else self.under(self.fibre.kernel)
+
     def unmoved(self) -> Field:
-        """The same field under the operations that move no channel; from here on channels are numbers."""
-        if not isinstance(self.fibre, Fibre):
+        """The same field under the operations that move no channel; from here on channels are plain."""
+        if self.fibre.is_plain:
             return self
-        kept = changed(self, raw=False).under(self.fibre.kernel)
-        if not isinstance(self.input_fibre, Fibre) and any(fixes_nodes(axis) for axis in self.source.axes):
+        kept = self._still()
+        if self.input_fibre.is_plain and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
             more = kept.deferred.over(same_moves(self.source).then(kept.deferred.base))
             kept = changed(kept, deferred=more, parts=None, trial=self.trial, bands=self.bands)
-        return changed(kept, fibre=int(self.fibre))
+        return changed(kept, fibre=Fibre.plain(self.channels), raw=False)
 
-    def typed(self, fibre: int) -> Field:
-        """The same field with another way to say how the same channels move."""
-        value = self.under(fibre.group) if isinstance(fibre, Fibre) else self
-        return changed(value, fibre=fibre, raw=False)
+    def typed(self, fibre: Fibre) -> Field:
+        """The same field with another way to say how the same channels move, under the operations of its group."""
+        return changed(self.under(fibre.group), fibre=fibre, raw=False)
+
+    def read_as(self, fibre: Fibre) -> Field:
+        """The same field, whose channels are taken for those of a fibre: unless they are, under what moves neither."""
+        if self.fibre == fibre:
+            return changed(self, raw=False) if self.raw else self
+        still = self.unmoved()
+        return still if fibre.is_plain else still.under(fibre.kernel).typed(fibre)
 
     @property
-    def shape(self) -> tuple[int | None, ...]:
+    def shape(self) -> tuple[Any, ...]:
         """`(*spatial, channels)` as layers see it, None along infinite axes."""
-        return (*self.grid.sizes, int(self.fibre) if self.raw else self.fibre)
+        return (*self.grid.sizes, Fibre.plain(self.fibre.size) if self.raw else self.fibre)
 
     @property
     def action(self) -> Relation:
@@ -124,8 +135,7 @@ class Field:
     @cached_property
     def unwrapped(self) -> Relation:
         """All pairs of isometries of the input and of this value that act alike."""
-        still = isinstance(self.fibre, Fibre) and self.fibre.is_trivial
-        action = self.unmoved().action if still else self.action
+        action = self.unmoved().action if self.fibre.is_trivial else self.action
         return action if self.grid.wrapped is self.grid else action.then(unwrapping(self.grid))
 
     @cached_property
@@ -204,11 +214,11 @@ class Field:
             return self.unmoved()._pointwise(kind, channels, degree)
         return self._pointwise(kind, None, degree)
 
-    def mixed(self, kind: Literal["affine", "any"] = "any", fibre: int | None = None) -> Field:
+    def mixed(self, kind: Literal["affine", "any"] = "any", fibre: int | Fibre | None = None) -> Field:
         """Apply a function to every node that mixes its channels and commutes with all that moves them."""
         return self._pointwise(kind, self.fibre if fibre is None else fibre, None)
 
-    def _pointwise(self, kind: Pointwise, channels: int | None, degree: int | None) -> Field:
+    def _pointwise(self, kind: Pointwise, channels: int | Fibre | None, degree: int | None) -> Field:
         affine, mixes = kind in ("linear", "affine"), channels is not None
         unfolded = None
         if self.unfolded is not None and not affine and not mixes:
@@ -220,7 +230,7 @@ class Field:
             unfolded=unfolded,
             parts=self.parts if affine else None,
             bands=self.bands.function(1 if affine else degree),
-            fibre=self.fibre if channels is None else channels,
+            fibre=self.fibre if channels is None else as_fibre(channels),
         )
 
     def globally(self) -> Field:
@@ -238,7 +248,7 @@ class Field:
         The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
         """
         value = self.standardised()
-        balanced = updated(value.deferred.as_base(), balanced=not isinstance(self.fibre, Fibre))
+        balanced = updated(value.deferred.as_base(), balanced=self.fibre.is_plain)
         return changed(value, deferred=balanced, trial=value.trial, bands=value.bands)
 
     def scaled(self) -> Field:
@@ -264,14 +274,13 @@ class Field:
             channels: the new number of channels.
             crossable: whether exchanging axes may match ordered taps (they carry no weights).
         """
-        if channels is not None and isinstance(self.fibre, Fibre):
-            return self.unmoved().read(readings, reduce, channels, crossable=crossable)
-        grid, lines = self.moved_grid(readings), self._lines(readings, reduce, crossable)
+        value = self if channels is None else self.unmoved()
+        grid, lines = value.moved_grid(readings), value._lines(readings, reduce, crossable)
         degree = None if reduce == "max" else 1
-        value = self._through(readings, grid, self.deferred.read(lines, grid.wrapped), degree)
+        value = value._through(readings, grid, value.deferred.read(lines, grid.wrapped), degree)
         if channels is None:
             return value
-        return value.pointwise("affine", channels) if reduce == "taps" else changed(value, fibre=channels)
+        return value.pointwise("affine", channels) if reduce == "taps" else changed(value, fibre=as_fibre(channels))
 
     def _lines(self, readings: Sequence[Reading], reduce: Reduce, crossable: bool = False) -> tuple[Line, ...]:
         """What a window system reads of this value, along each axis."""
@@ -322,7 +331,7 @@ class Field:
 
     def _without_axes(self, bands: Bands, channels: int | None = None) -> Field:
         value = self.based(self.action.forget_target(), Domain(()), bands).with_spans(everything(self.trace.spans))
-        return value if channels is None else changed(value, fibre=channels)
+        return value if channels is None else changed(value, fibre=as_fibre(channels))
 
     def fix_positions(self) -> Field:
         """Keep only what leaves every node in place (a table of values, one per position, is added)."""
@@ -333,10 +342,16 @@ class Field:
         """Turn nodes into channels: only what leaves every node in place is kept, as invariance."""
         return self.unmoved().fix_positions()._without_axes(self.bands.flattened, channels)
 
+    def _joining(self, fibre: Fibre) -> Field:
+        """The same field as part of a value with that fibre: under the operations that move its channels so."""
+        if fibre.is_plain:
+            return self.unmoved()
+        return self if self.fibre.is_trivial and fibre.is_trivial else self.under(fibre.group)
+
     def joined(
         self,
         other: Field,
-        channels: int | None = None,
+        channels: Fibre | None = None,
         shared: Sequence[tuple[Phase, Phase]] = (),
         *,
         linear: bool = False,
@@ -349,9 +364,7 @@ class Field:
             shared: pairs of a phase of this branch and one of the other that are the same by construction.
         """
         fibre = agree(self.fibre, other.fibre) if channels is None else channels
-        one, two = (
-            value.under(fibre.group) if isinstance(fibre, Fibre) else value.unmoved() for value in (self, other)
-        )
+        one, two = self._joining(fibre), other._joining(fibre)
         chosen = [(mine, theirs) for mine, theirs in shared if max(mine.stride) > 1]
         action = same_phases(one.action & two.action, chosen)
         spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
@@ -391,9 +404,8 @@ class Field:
             return self._choosing(Phase(stride, self.grid))
         if tied:
             # No rule commutes with isometries that exchange what others, or they themselves, always leave as it is.
-            kept = self.under(self.fibre.kernel) if isinstance(self.fibre, Fibre) else self
             unit = Isometry.identity(self.source.dim).matrix
-            kept = kept.under([unit]) if tied == "by operations" else kept.fix_positions()
+            kept = self._still().under([unit]) if tied == "by operations" else self._still().fix_positions()
             return kept.polyphase(stride)
         grid = self._resized([n and n // s for n, s in zip(self.grid.sizes, stride, strict=True)])
         # An operation of the input may act as several do on the grid: itself, if it is one of them, stands for all.
@@ -420,21 +432,19 @@ class Field:
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""
-        if isinstance(self.fibre, Fibre):
-            return self.unmoved().unfold(factor, readings)
-        grid = self.moved_grid(readings)
-        deferred = self.deferred.read(self._lines(readings, "taps"), grid.wrapped, labelled=True)
-        before = factor, self.with_rows(())
-        return changed(self._through(readings, grid, deferred, 1), fibre=self.channels * prod(factor), unfolded=before)
+        value = self.unmoved()
+        grid = value.moved_grid(readings)
+        deferred = value.deferred.read(value._lines(readings, "taps"), grid.wrapped, labelled=True)
+        before = factor, value.with_rows(())
+        return changed(value._through(readings, grid, deferred, 1), fibre=prod(factor) * value.fibre, unfolded=before)
 
     def fold(self, factor: tuple[int, ...], readings: Sequence[Reading], channels: int) -> Field:
         """Depth to space."""
-        if isinstance(self.fibre, Fibre):
-            return self.unmoved().fold(factor, readings, channels)
-        if self.unfolded is not None and self.unfolded[0] == factor:
-            return self.unfolded[1]._in_place_of(self)
+        value = self.unmoved()
+        if value.unfolded is not None and value.unfolded[0] == factor:
+            return value.unfolded[1]._in_place_of(value)
         # Constants carry no label, yet a bias may have made them differ from one group of channels to the next.
-        labelled = self.rebase() if any(line.has_constants for line in self.deferred.lines) else self
+        labelled = value.rebase() if any(line.has_constants for line in value.deferred.lines) else value
         return labelled.read(readings, "sum", channels)
 
 

@@ -49,7 +49,7 @@ def table(cert: Certificate) -> str:
     """
     header = ("layer", "grid", "channels", "stride", "sees")
     cells = [
-        (f"{row.index}  {row.layer}", grid(row.grid), str(int(row.channels)), _stride(row), _sees(row))
+        (f"{row.index}  {row.layer}", grid(row.grid), str(row.channels.size), _stride(row), _sees(row))
         for row in cert.ledger
     ]
     widths = [max(map(len, column)) for column in zip(header[1:], *(row[1:] for row in cells), strict=True)]
@@ -72,7 +72,7 @@ def _groups(cert: Certificate) -> Iterator[str]:
 
 
 def _ends(cert: Certificate) -> Iterator[str]:
-    yield f"input       {cert.domain}, {_channels(cert.channels)}"
+    yield f"input       {cert.domain}, {_channels(cert.field.input_fibre)}"
     yield f"output      {output(cert)}"
 
 
@@ -125,9 +125,8 @@ def why(row: LedgerRow) -> str:
     return f"{row.lost}: {row.reason}" if row.lost and row.reason else row.lost
 
 
-def _channels(count: int) -> str:
-    size = int(count)
-    return f"{size} channel{'s' if size > 1 else ''}" + (f": {count}" if isinstance(count, Fibre) else "")
+def _channels(fibre: Fibre) -> str:
+    return f"{fibre.size} channel{'s' if fibre.size > 1 else ''}" + ("" if fibre.is_plain else f": {fibre}")
 
 
 def sentence(cert: Certificate) -> str:
@@ -140,7 +139,7 @@ def sentence(cert: Certificate) -> str:
 
 def output(cert: Certificate) -> str:
     """The grid and the channels of the output."""
-    return f"{cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.fibre)}"
+    return f"{cert.output if cert.output.dim else 'no spatial axes'}, {_channels(cert.field.fibre)}"
 
 
 def losses(cert: Certificate) -> list[tuple[str, str, str]]:
@@ -194,7 +193,7 @@ def _html_table(ledger: Sequence[LedgerRow]) -> str:
     head = ("layer", "", "grid", "channels", "stride", "sees", "equivariant under", "lost here, and why")
     rows = [
         (
-            *(row.index, row.layer, grid(row.grid), str(int(row.channels)), _stride(row), _sees(row), _after(row)),
+            *(row.index, row.layer, grid(row.grid), str(row.channels.size), _stride(row), _sees(row), _after(row)),
             why(row),
         )
         for row in ledger
@@ -227,8 +226,8 @@ def as_dict(cert: Certificate) -> dict[str, Any]:
     return {
         "version": VERSION,
         "domain": str(cert.domain),
-        "channels": _described(cert.channels),
-        "output": {"grid": list(cert.output.sizes), "channels": _described(cert.fibre)},
+        "channels": _described(cert.field.input_fibre),
+        "output": {"grid": list(cert.output.sizes), "channels": _described(cert.field.fibre)},
         "strict": _describe(cert.strict),
         "orbit": _describe(cert.orbit),
         "invariance": _describe(cert.invariance),
@@ -244,8 +243,8 @@ def as_dict(cert: Certificate) -> dict[str, Any]:
     }
 
 
-def _described(channels: int) -> int | str:
-    return str(channels) if isinstance(channels, Fibre) else channels
+def _described(fibre: Fibre) -> int | str:
+    return fibre.size if fibre.is_plain else str(fibre)
 
 
 def _describe(group: SpaceGroup | RealGroup) -> dict[str, Any]:

@@ -98,7 +98,7 @@ class Trial:
         sizes = stand_in or [STAND_IN[domain.dim - 1] if n is None else n for n in domain.sizes]
 
         def draw(seed: int) -> np.ndarray:
-            x = np.random.default_rng(seed).standard_normal((EXAMPLES, *sizes, int(channels)))
+            x = np.random.default_rng(seed).standard_normal((EXAMPLES, *sizes, channels))
             if not domain.is_finite:
                 # Where one change does not show, behind a maximum or in a component that is not kept, another may.
                 x[1:] = x[:1]
@@ -106,9 +106,7 @@ class Trial:
                     x[(at, *(min(n // 2 + at, n - 1) for n in sizes))] += change
             return x
 
-        return Trial(
-            FREE, int(channels) > 2, drawn=Later(lambda: [[draw(0)], [draw(seed) for seed in range(1, DRAWS + 1)]])
-        )
+        return Trial(FREE, channels > 2, drawn=Later(lambda: [[draw(0)], [draw(seed) for seed in range(1, DRAWS + 1)]]))
 
     def forked(self) -> Trial:
         """The same value at the start of a branch."""
@@ -124,20 +122,19 @@ class Trial:
         made = Later(lambda: mapped(lambda x: np.asarray(run(x)), self.drawn()))
         return Trial(windows_apart(readings, shape, self.apart), drawn=made)
 
-    def is_tied(self, grid: Domain, fibre: int, by_shifts: bool = False) -> bool:
+    def is_tied(self, grid: Domain, fibre: Fibre, by_shifts: bool = False) -> bool:
         """Whether the value, on that grid, is tied for all that is known; or whether a shift ties it."""
         if self.apart:
             return False
         drawn = self.drawn()
-        channels = int(fibre) if by_shifts else fibre
-        return drawn is None or any(is_tied(arrays, grid, channels, by_shifts) for arrays in drawn)
+        return drawn is None or any(is_tied(arrays, grid, fibre, by_shifts) for arrays in drawn)
 
 
-def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int, by_shifts: bool = False) -> bool:
+def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: Fibre, by_shifts: bool = False) -> bool:
     """Whether all arrays `[examples, *spatial, channels]` are left as they are by some isometry that moves nodes.
 
     Args:
-        by_shifts: whether by a shift.
+        by_shifts: whether by a shift, which moves no channel.
 
     On an infinite grid: whether the change that a change of one input node makes fails to fade away.
     """
@@ -150,13 +147,13 @@ def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: int, by_shifts: bo
     torus_, flat = torus(*sizes), x.reshape(len(x), -1, x.shape[-1])
     scale = np.abs(flat).max(1, keepdims=True, initial=0)
     nodes = np.arange(flat.shape[1])
-    group = fibre.group if isinstance(fibre, Fibre) else [None]
+    group = [None] if by_shifts or fibre.is_plain else fibre.group
     unit = Isometry.identity(torus_.dim).matrix
     operations = [a for a in signed_permutations(torus_.dim) if torus_.shift_of(a) is not None]
     operations = [unit] if by_shifts else operations
     for b in group:
         moved, bound = flat, scale
-        if b is not None and isinstance(fibre, Fibre):
+        if b is not None:
             moved, bound = np.empty_like(flat), np.empty_like(scale)
             for channel, (image, sign) in enumerate(fibre(b)):
                 moved[..., image], bound[..., image] = sign * flat[..., channel], scale[..., channel]

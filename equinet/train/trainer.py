@@ -221,7 +221,7 @@ def _reduced(dataset: Dataset, run: Settings, layout: Layout) -> tuple[Dataset, 
 
 def _check_output(net: eq.Layer, dataset: Dataset) -> None:
     """Raise unless the network gives a score for each label, for the image or for each of its points."""
-    *sizes, found = net.output_shape(dataset.shape)
+    *sizes, found = map(int, net.output_shape(dataset.shape))
     wanted = list(dataset.shape[:-1]) if dataset.task == "segmentation" else []
     if sizes != wanted:
         one = "a label for each point" if wanted else "one label for an input"
@@ -229,7 +229,7 @@ def _check_output(net: eq.Layer, dataset: Dataset) -> None:
             f"{dataset.name} asks for {one}, so for an output of shape {[*wanted, dataset.classes]}; this model gives "
             f"{[*sizes, found]}: choose another --config.dataset, --config.model.name or readout"
         )
-    if found is None or found < dataset.classes:
+    if found < dataset.classes:
         raise ValueError(
             f"{dataset.name} has {dataset.classes} labels, this model scores {found}: "
             f"--config.model.classes={dataset.classes}"

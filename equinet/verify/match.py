@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import prod
 
 import numpy as np
 
@@ -49,7 +50,7 @@ class Matcher:
         weights = np.random.default_rng(0).uniform(0.5, 1.0, references.shape[-1])
         self.weights = weights / weights.sum()
         self.signals = references @ self.weights
-        self.points = np.indices(sizes).reshape(len(sizes), -1).T
+        self.points = np.indices(sizes).reshape(len(sizes), prod(sizes)).T
         self.trusted = within(sizes, bounds)
         central = within(sizes, bounds and tuple(_third(limit) for limit in bounds))
         self.anchors = central if central.any() else self.trusted

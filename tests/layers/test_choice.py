@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from equinet.groups.fibre import as_fibre
 from equinet.ops.selection import choose, content_keys, largest_norm
 from tests.inputs import FAMILIES, equitable, structured
 from tests.oracle import judge
@@ -23,7 +24,7 @@ CASES = [
     pytest.param(eq.torus(4, 4, 4), (2, 2, 2), 1, marks=pytest.mark.slow),
 ]
 CHOOSE = jax.jit(
-    lambda x, stride, fibre: choose(x, stride, largest_norm(x, stride, 2), fibre), static_argnums=(1, 2)
+    lambda x, stride, fibre: choose(x, stride, largest_norm(x, stride, 2), as_fibre(fibre)), static_argnums=(1, 2)
 )  # fmt: skip
 
 

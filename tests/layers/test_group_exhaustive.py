@@ -40,7 +40,6 @@ def random_layer(rng: Random, group: PointGroup, kernel, stride, padding, channe
 def continued(rng: Random, first: eq.GroupConv | eq.GroupConvTranspose, padding: str) -> eq.Layer | None:
     """The layer, a nonlinearity, and another group convolution or a pool."""
     fibre = first.out
-    assert isinstance(fibre, eq.Fibre)
     layers = [first, eq.Relu() if fibre.is_permutation else eq.NormRelu(epsilon=0.01)]
     group = fibre.group if rng.random() < 0.7 else random_subgroup(rng, fibre.group)
     choice = rng.random()
@@ -56,14 +55,14 @@ def continued(rng: Random, first: eq.GroupConv | eq.GroupConvTranspose, padding:
     return None if None in layers else eq.Sequential(*layers)
 
 
-def random_input(rng: Random, group: PointGroup, most: int) -> tuple[int, int | None]:
+def random_input(rng: Random, group: PointGroup, most: int) -> tuple[int | eq.Fibre, int | eq.Fibre | None]:
     """The channels of an input, and the source to state: plain numbers, or a fibre of the group or a larger one."""
     choice = rng.random()
     if choice < 0.3:
         return int(rng.integers(1, 3)), None
     if choice < 0.35:
         fibre = random_fibre(rng, group, most=most)
-        return int(fibre), fibre  # made for a fibre, fed with channels that nothing moves
+        return fibre.size, fibre  # made for a fibre, fed with channels that nothing moves
     larger = [g for g in PLANE if set(group) <= set(g)] if len(group[0]) == 2 and rng.random() < 0.3 else [group]
     fibre = random_fibre(rng, larger[int(rng.integers(len(larger)))], most=most)
     return fibre, fibre

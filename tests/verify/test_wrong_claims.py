@@ -287,3 +287,11 @@ def test_invariance_lies_within_strict_on_short_axes(sizes: tuple[int, ...]) -> 
             for domain in (eq.torus(*sizes), eq.box(*sizes)):
                 certificate = eq.certify(eq.GroupConv(fibre, 1), domain, channels=1)
                 assert certificate.invariance <= certificate.strict
+
+
+def test_an_adaptive_claim_about_a_pooled_output_can_be_refuted() -> None:
+    """Few-valued inputs are then looked at again, on an output that has no grid."""
+    pooled = eq.certify(eq.Sequential(eq.PolyphasePool(2), eq.GlobalAvgPool()), eq.torus(4, 4), channels=1)
+    assert pooled.adaptive
+    report = eq.verify(lambda x: x[:, 0, 0], pooled, key=0)
+    assert report.sound is False

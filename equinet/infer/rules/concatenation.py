@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from equinet.groups.fibre import Fibre, concatenate
+from equinet.groups.fibre import concatenate
 from equinet.infer.compat import Equation
+from equinet.infer.fields import of_channels
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Primitive, enter
@@ -52,7 +53,7 @@ def concatenated(parts: Sequence[Operand | Ends], at: int, shape: Sequence[int])
             return between
     arguments = [p.value if isinstance(p, Ends) else p for p in parts]
     values = [a for a in arguments if isinstance(a, Value)]
-    if any(isinstance(value.stem.fibre, Fibre) for value in values):
+    if not all(value.stem.fibre.is_plain for value in values):
         return _fibres_beside(values, at, shape)
     in_turns = _in_turns(values, at) if len(values) == len(arguments) else None
     if in_turns is not None:
@@ -69,10 +70,7 @@ def _fibres_beside(values: Sequence[Value], at: int, shape: Sequence[int]) -> Va
     alike = at == len(shape) - 1 and all(v.layout[:at] == first.layout[:at] for v in values)
     if not alike or any(v.extents != first.extents or v.grid_axis(at) is not None for v in values):
         return concatenated([v.known(v.field.unmoved()) for v in values], at, shape)
-    fields = [v.field for v in values]
-    whole, *others = (
-        f if isinstance(f.fibre, Fibre) else replace(f, fibre=v.shape[-1]) for f, v in zip(fields, values, strict=True)
-    )
+    whole, *others = (of_channels(v.field, v.shape[-1]) for v in values)
     for other in others:
         whole = whole.joined(other, concatenate([whole.fibre, other.fibre]), linear=True)
     return first.known(whole, with_item(first.layout, at, (Digit(shape[at]),)))
