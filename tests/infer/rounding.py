@@ -94,17 +94,27 @@ def noise(fn: Callable[[Any], Any], x: np.ndarray, draws: int = 4, seed: int = 0
 
 
 def _disturbed(array: Any, rng: np.random.Generator) -> Any:
-    """The entries that are no small dyadic numbers, each changed by a few units in its last place."""
+    """The entries that are no small dyadic numbers, each changed by a few units in its last place.
+
+    Of complex ones the real and the imaginary part are, each for itself, by units of the larger: what a complex product
+    or a Fourier transform rounds is small beside the number, not beside either part.
+    """
     kind = getattr(array, "dtype", None)
     if kind is None or not jnp.issubdtype(kind, jnp.inexact) or not array.size:
         return array
     digits = jnp.finfo(kind).nmant
-    wide = np.asarray(array).astype(np.complex128 if jnp.issubdtype(kind, jnp.complexfloating) else np.float64)
-    scaled = np.stack([np.real(wide), np.imag(wide)]) * 2.0 ** (digits * 2 // 5)
+    held = np.asarray(array)
+    parts = np.stack([held.real, held.imag]) if np.iscomplexobj(held) else held[None].astype(np.float64)
+    scaled = parts * 2.0 ** (digits * 2 // 5)
     with np.errstate(invalid="ignore"):
-        exact = ((scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0 ** (digits - 1))).all(0) | ~np.isfinite(wide)
-    changed = wide * (1 + LAST_PLACES * 2.0**-digits * rng.uniform(-1, 1, wide.shape))
-    return jnp.asarray(np.where(exact, wide, changed)).astype(kind)
+        exact = ((scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0 ** (digits - 1))).all(0) | ~np.isfinite(parts).all(
+            0
+        )
+        size = np.abs(parts).max(0)
+        change = LAST_PLACES * 2.0**-digits * rng.uniform(-1, 1, parts.shape) * size
+    changed = np.where(exact, parts, parts + change)
+    made = jax.lax.complex(*map(jnp.asarray, changed)) if len(changed) == 2 else jnp.asarray(changed[0])
+    return made.astype(kind)
 
 
 def _run(
