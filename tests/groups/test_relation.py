@@ -48,7 +48,10 @@ def relation(source: tuple[int, ...], target: tuple[int, ...], pairs: Pairs) -> 
 def holds(found: Relation, g: Isometry, h: Isometry) -> bool:
     """Whether (g, h) is one of the pairs."""
     shift = dict(found.operations).get((g.matrix, h.matrix))
-    return shift is not None and [a - b for a, b in zip(g.shift + h.shift, shift, strict=True)] in found.lattice
+    return (
+        shift is not None
+        and [a - b for a, b in zip(g.whole_shift + h.whole_shift, shift, strict=True)] in found.lattice
+    )
 
 
 @cache

@@ -103,17 +103,16 @@ def _disturbed(array: Any, rng: np.random.Generator) -> Any:
     if kind is None or not jnp.issubdtype(kind, jnp.inexact) or not array.size:
         return array
     digits = jnp.finfo(kind).nmant
-    held = np.asarray(array)
-    parts = np.stack([held.real, held.imag]) if np.iscomplexobj(held) else held[None].astype(np.float64)
+    is_complex, held = jnp.issubdtype(kind, jnp.complexfloating), np.asarray(array)
+    parts = np.stack([np.real(held), np.imag(held)]) if is_complex else held[None].astype(np.float64)
     scaled = parts * 2.0 ** (digits * 2 // 5)
     with np.errstate(invalid="ignore"):
-        exact = ((scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0 ** (digits - 1))).all(0) | ~np.isfinite(parts).all(
-            0
-        )
+        is_small = (scaled == np.rint(scaled)) & (np.abs(scaled) < 2.0 ** (digits - 1))
+        exact = is_small.all(0) | ~np.isfinite(parts).all(0)
         size = np.abs(parts).max(0)
         change = LAST_PLACES * 2.0**-digits * rng.uniform(-1, 1, parts.shape) * size
     changed = np.where(exact, parts, parts + change)
-    made = jax.lax.complex(*map(jnp.asarray, changed)) if len(changed) == 2 else jnp.asarray(changed[0])
+    made = jax.lax.complex(*map(jnp.asarray, changed)) if is_complex else jnp.asarray(changed[0])
     return made.astype(kind)
 
 

@@ -15,6 +15,7 @@ from equinet.infer.compat import trace
 from equinet.infer.formulas.operands import Unfollowed
 from equinet.infer.formulas.program import evaluated
 from equinet.infer.formulas.residues import PRIME, ROWS, UNSIGNED, as_terms, drawn, numbers, of_terms, symbols
+from equinet.infer.values import Constant
 
 SHAPE = (2, 4, 6, 3)
 
@@ -27,7 +28,9 @@ def formula(fn, *shapes, like=None):
         inputs = [symbols(f"x{i}", shape) for i, shape in enumerate(shapes)]
     else:
         inputs = [np.broadcast_to(x.astype(np.int64) % PRIME, (ROWS, 1, *x.shape)).astype(np.uint64) for x in like]
-    return evaluated(program, inputs, generic=False)[0]
+    made = evaluated(program, inputs, generic=False)[0]
+    assert not isinstance(made, Constant)
+    return made
 
 
 def convolved(x, w, **options):

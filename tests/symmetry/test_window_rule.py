@@ -53,8 +53,8 @@ def test_sampling_a_circle(size: int, target: int) -> None:
             rule = wrapping(fine).then(line_action((line,), fine, coarse)).then(wrapping(coarse).inverse())
             for g, h in product(isometries(fine), isometries(coarse)):
                 moved = [g((int(at),))[0] % size for at in places]
-                alike = moved == [int(places[h((p,))[0] % target]) for p in range(target)]
+                alike = moved == [int(places[int(h((p,))[0]) % target]) for p in range(target)]
                 key = (g.matrix, h.matrix)
                 shift = dict(rule.operations).get(key)
-                found = shift is not None and (g.shift[0] - shift[0], h.shift[0] - shift[1]) in rule.lattice
+                found = shift is not None and (g.whole_shift[0] - shift[0], h.whole_shift[0] - shift[1]) in rule.lattice
                 assert found == alike, (scale, offset, g, h)

@@ -29,7 +29,9 @@ def test_the_action_found_is_the_true_one(name: str) -> None:
     for g in c.group.elements():
         expected = c.action(g)
         assert found.action(g).matrix == expected.matrix
-        assert [a - b for a, b in zip(found.action(g).shift, expected.shift, strict=True)] in found.output.periods
+        assert [
+            a - b for a, b in zip(found.action(g).whole_shift, expected.whole_shift, strict=True)
+        ] in found.output.periods
     assert verify(c.once, found, mode="sweep", key=1).passed
 
 
