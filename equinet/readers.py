@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -31,6 +31,53 @@ class Reader(Protocol):
 
     def as_layer(self, model: Any) -> Any:
         """The model as a layer."""
+        ...
+
+    def editor(self, model: Any, shape: tuple[int, ...]) -> Editor:
+        """How the model is edited, for inputs of that shape."""
+        ...
+
+    def expense(self, model: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        """The number of the model's parameters, and of its floating point operations on an input of that shape; None if
+        they cannot be counted."""
+        ...
+
+
+class Editor(Protocol):
+    """How networks of one kind are edited.
+
+    A rule takes a part and where it stands, to the part that takes its place, or to None.
+
+    Attributes:
+        rules: each with the cost of its first part, and a text with a place for the parts.
+        together: rules that do not exclude each other.
+        whole: rules that are followed everywhere or not at all.
+        budget: the number of networks that a search may look at.
+    """
+
+    rules: Sequence[tuple[Callable[[Any, Any], Any], float, str]]
+    together: Sequence[Callable[[Any, Any], Any]]
+    whole: Sequence[Callable[[Any, Any], Any]]
+    budget: int
+
+    def wrap(self, part: Any, where: Any, /) -> Any:
+        """The rule that pads around the torus."""
+        ...
+
+    def rewrite(self, net: Any, change: Callable[[tuple[str, ...], Any, Any], Any]) -> Any:
+        """Another network, in which `change(path, part, where)` takes the place of a part unless it is None."""
+        ...
+
+    def describe(self, part: Any) -> str:
+        """A part, as text."""
+        ...
+
+    def averaged(self, net: Any) -> Any:
+        """The network with a mean over all nodes of its output after it."""
+        ...
+
+    def separate(self, net: Any) -> Any:
+        """A network that shares no weights with that which it was made from."""
         ...
 
 

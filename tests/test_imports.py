@@ -27,7 +27,7 @@ ALLOWED: dict[str, set[str]] = {
     "infer": {"checks", "groups", "symmetry", "ops", "declare", "readers"},
     "verify": {"checks", "groups", "markup", "ops", "readers"},
     "degree": {"checks", "groups", "markup", "symmetry", "ops", "readers", "layers", "certify", "verify"},
-    "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "verify", "readers"},
+    "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "infer", "verify", "readers"},
     "models": {"checks", "groups", "layers"},
     "interop": {"checks", "names", "groups", "symmetry", "layers", "infer", "readers"},
     "train": {"markup", "names", "layers", "models", "ops", "certify", "degree", "interop"},

@@ -1,6 +1,7 @@
 """Edits of a network or of its domain, each with a price.
 
-A network is a tree of frozen dataclasses, so an edit is a function from the leaves to their replacements.
+A network of layers is a tree of frozen dataclasses, so an edit is a function from the leaves to their replacements.
+Readers say which edits of other frameworks' models there are (`equinet.readers.Editor`).
 """
 
 from __future__ import annotations
@@ -44,9 +45,10 @@ from equinet.layers import (
 from equinet.layers.combine import with_children
 from equinet.layers.local import PaddingSpec, kept_size
 from equinet.layers.pointwise import Elementwise
+from equinet.readers import Editor
 
 Path = tuple[str, ...]
-Rule = Callable[[Layer, bool], Layer | None]
+Rule = Callable[[Any, Any], Any]
 """A leaf, and whether it is in the way up of an hourglass, to its replacement, or None to leave it."""
 
 POOLS = (MaxPool, AvgPool)
@@ -192,6 +194,7 @@ class Edit:
         rule: what happens to the leaves at `paths`.
         paths: the leaves, with the text of each.
         domain: the new domain, if that is what changes.
+        editor: of the network.
     """
 
     kind: str
@@ -199,17 +202,23 @@ class Edit:
     rule: Rule | None = field(default=None, repr=False)
     paths: tuple[tuple[Path, str], ...] = ()
     domain: Domain | None = None
+    editor: Editor | None = field(default=None, repr=False, compare=False)
 
     @property
     def price(self) -> float:
         """The cost of the whole edit."""
         return self.cost * (1 + 0.1 * max(len(self.paths) - 1, 0))
 
-    def apply(self, net: Layer, domain: Domain) -> tuple[Layer, Domain]:
+    @property
+    def is_whole(self) -> bool:
+        """Whether all leaves change or none."""
+        return self.rule is None or (self.editor is not None and self.rule in self.editor.whole)
+
+    def apply(self, net: Any, domain: Domain) -> tuple[Any, Domain]:
         """The network and the domain after the edit."""
-        if self.rule is not None:
+        if self.rule is not None and self.editor is not None:
             chosen, rule = {path for path, _ in self.paths}, self.rule
-            net = rewrite(net, lambda path, leaf, up: rule(leaf, up) if path in chosen else None)
+            net = self.editor.rewrite(net, lambda path, leaf, where: rule(leaf, where) if path in chosen else None)
         return net, domain if self.domain is None else self.domain
 
     def __str__(self) -> str:
@@ -281,22 +290,55 @@ def over_group(net: Layer, operations: PointGroup) -> Layer | None:
     return rewrite(net, change)
 
 
-def leaf_edits(net: Layer, rules: Sequence[tuple[Rule, float, str]] = RULES) -> Iterator[Edit]:
+class LayerEditor:
+    """How a network of layers is edited, where real shifts are required or not; see `equinet.readers.Editor`."""
+
+    together: Sequence[Rule] = (circular, unplaced, pooled, polyphase)
+    whole: Sequence[Rule] = ()
+    budget: int = 400
+
+    def __init__(self, real: bool = False) -> None:
+        self.rules: Sequence[tuple[Rule, float, str]] = (*RULES, *(REAL_RULES if real else ()))
+
+    def wrap(self, part: Any, where: Any, /) -> Any:
+        """See `circular`."""
+        return circular(part, where)
+
+    def rewrite(self, net: Layer, change: Change) -> Layer:
+        """See `rewrite`."""
+        return rewrite(net, change)
+
+    def describe(self, part: Layer) -> str:
+        """A leaf, as text."""
+        return str(part)
+
+    def averaged(self, net: Layer) -> Layer:
+        """With a global average at the end."""
+        return Sequential(net, GlobalAvgPool())
+
+    def separate(self, net: Layer) -> Layer:
+        """Layers hold no weights."""
+        return net
+
+
+def leaf_edits(net: Any, editor: Editor | None = None) -> Iterator[Edit]:
     """One edit per rule that changes any leaf: every leaf at once."""
-    for rule, cost, kind in rules:
+    edits = LayerEditor() if editor is None else editor
+    for rule, cost, kind in edits.rules:
         found: list[tuple[Path, str]] = []
 
-        def note(path: Path, leaf: Layer, upward: bool, rule: Rule = rule, found: list = found) -> None:
-            if rule(leaf, upward) is not None:
-                found.append((path, str(leaf)))
+        def note(path: Path, leaf: Any, where: Any, rule: Rule = rule, found: list = found) -> None:
+            if rule(leaf, where) is not None:
+                found.append((path, edits.describe(leaf)))
 
-        rewrite(net, note)
+        edits.rewrite(net, note)
         if found:
-            yield Edit(kind, cost, rule, tuple(found))
+            yield Edit(kind, cost, rule, tuple(found), editor=edits)
 
 
-def size_edits(domain: Domain) -> Iterator[Edit]:
-    """Other sizes of the finite axes, nearest first: by up to 16 nodes, or to a multiple of a power of two or one more.
+def size_edits(domain: Domain, steps: int = 16) -> Iterator[Edit]:
+    """Other sizes of the finite axes, nearest first: by up to so many nodes, or to a multiple of a power of two or one
+    more.
 
     All axes change by the same rule, so that a square stays square.
     """
@@ -304,7 +346,7 @@ def size_edits(domain: Domain) -> Iterator[Edit]:
         return
     sizes = [axis.size or 0 for axis in domain.axes]
     found: dict[tuple[int, ...], None] = {}
-    for delta in range(1, 17):
+    for delta in range(1, steps + 1):
         for sign in (1, -1):
             found[tuple(n + sign * delta for n in sizes)] = None
     for power in (4, 8, 16, 32):

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
+from typing import Any
 
 from equinet.advise.edits import pooled, rewrite, unplaced
+from equinet.advise.networks import certified
 from equinet.advise.require import Requirement
-from equinet.certify import certify
 from equinet.groups import SpaceGroup
 from equinet.groups.domain import plane
 from equinet.groups.fibre import Fibre
@@ -34,14 +35,15 @@ class Period:
     on_the_plane: bool
 
 
-def period(net: Layer, channels: Fibre, requirement: Requirement) -> Period | None:
+def period(net: Any, channels: Fibre, requirement: Requirement) -> Period | None:
     """The period of a network and a requirement; None if it is not known."""
     if requirement.named is None or requirement.dim is None:
         return None
     # A table of one size has no place on the plane, and no stride.
-    sizeless = rewrite(net, lambda path, leaf, upward: pooled(leaf, upward) or unplaced(leaf, upward))
+    if isinstance(net, Layer):
+        net = rewrite(net, lambda path, leaf, upward: pooled(leaf, upward) or unplaced(leaf, upward))
     try:
-        certificate = certify(sizeless, plane(requirement.dim), channels)
+        certificate = certified(net, plane(requirement.dim), channels)
     except LayerError:
         return None
     steps = [4] if len(requirement.named.operations) > 1 else [1]

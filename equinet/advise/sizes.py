@@ -7,15 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from equinet import markup
+from equinet.advise.networks import certified, network_of
 from equinet.advise.period import Period, classes, coarsest, likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
-from equinet.certify import certify, layer_of
 from equinet.checks import as_choice, as_integers, as_items, shown
 from equinet.groups.domain import MOST_ALONG, Domain, box, plane, torus
 from equinet.groups.fibre import Fibre, as_channels
-from equinet.layers import Layer, LayerError
-from equinet.readers import reader_of
+from equinet.layers import LayerError
 
 MOST_SIZES = 1 << 16
 """Sizes that are tried one by one."""
@@ -147,7 +146,7 @@ def legal_sizes(
         of: which group must contain it, "strict", "orbit" or "invariance".
 
     Raises:
-        TypeError: if net is no layer.
+        TypeError: if net is no layer and no module of PyTorch.
         ValueError: if the requirement cannot be read, the boundary is unknown or there are no sizes.
 
     >>> import equinet as eq
@@ -157,9 +156,7 @@ def legal_sizes(
     >>> print(legal_sizes(eq.MaxPool(323), "323Z", range(8, 257), channels=1, dim=1))
     n ≡ 0 (mod 323): none of the sizes tried, 8 to 256; the next is 323
     """
-    reader = reader_of(net)
-    net = net if reader is None else reader.as_layer(net)
-    layer = layer_of(net, "legal_sizes")
+    layer = network_of(net, "legal_sizes")
     as_choice(boundary, ("torus", "box", "plane"), "boundary")
     rule = f"legal_sizes needs sizes of at least 1, up to {MOST_SIZES} of them and none above {MOST_ALONG}"
     if isinstance(sizes, range) and len(range(sizes.start, sizes.stop, sizes.step)[: MOST_SIZES + 1]) > MOST_SIZES:
@@ -219,9 +216,9 @@ def _beyond(
     return LegalSizes(legal, sizes, coarse, residues, start, following)
 
 
-def _met(net: Layer, domain: Domain, channels: Fibre, requirement: Requirement) -> bool | None:
+def _met(net: Any, domain: Domain, channels: Fibre, requirement: Requirement) -> bool | None:
     """Whether the requirement is met; None if the network cannot run."""
     try:
-        return requirement.met(certify(net, domain, channels))
+        return requirement.met(certified(net, domain, channels))
     except LayerError:
         return None

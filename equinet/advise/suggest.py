@@ -5,21 +5,51 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
+
+import jax.numpy as jnp
 
 from equinet import markup
-from equinet.advise.edits import REAL_RULES, RULES, Edit, circular, leaf_edits, rewrite, size_edits
+from equinet.advise.edits import Edit, leaf_edits, size_edits
+from equinet.advise.networks import certified, editor_of, expense_of, network_of
 from equinet.advise.period import likely, period
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.weights import random_variables
 from equinet.advise.why import Lack, is_vacuous, lack
-from equinet.certify import certify, layer_of
 from equinet.checks import as_flag, as_integer
 from equinet.groups.domain import Axis, Domain, as_domain, periodic
 from equinet.groups.fibre import Fibre, as_channels
-from equinet.layers import Bound, GlobalAvgPool, Layer, LayerError, Sequential
+from equinet.layers import Layer, LayerError
+from equinet.readers import Editor
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.real import RealCertificate
 from equinet.verify import RealReport, Report, verify, verify_shifts
+
+MEASURED = 10**10
+"""Operations on one example up to which an edited model is measured, or twice those that it took before."""
+
+
+@dataclass(frozen=True)
+class Expense:
+    """What edits of a model cost; its weights are the same under the same names.
+
+    Attributes:
+        parameters: their number before and after.
+        operations: floating point operations on one example, before and after.
+    """
+
+    parameters: tuple[int, int]
+    operations: tuple[int, int]
+
+    @property
+    def is_measurable(self) -> bool:
+        """Whether what comes out is not too slow to be run on many examples."""
+        before, after = self.operations
+        return after <= max(MEASURED, 2 * before)
+
+    def __str__(self) -> str:
+        before, after = self.operations
+        return "weights as they are" + (f", {after / before:.3g} × the operations" if before else "")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,19 +59,21 @@ class Suggestion:
     Attributes:
         edits: what to change, as text.
         cost: the price of the edits, for comparison only.
-        net, domain: after the edits.
+        net, domain: after the edits; of a model of PyTorch a copy, with the same weights.
         certificate: of these.
-        report: the measurement on random weights; None if it was not requested.
+        report: the measurement, on random weights or those of the model; None if it was not requested.
         of: which group of the certificate was asked for.
+        expense: of the edits of a model of PyTorch.
     """
 
     edits: tuple[str, ...]
     cost: float
-    net: Layer
+    net: Any
     domain: Domain
     certificate: Certificate
     report: Report | RealReport | None
     of: Of = "strict"
+    expense: Expense | None = None
 
     def __repr__(self) -> str:
         return f"Suggestion({self})"
@@ -50,6 +82,8 @@ class Suggestion:
         what = " and ".join(self.edits) or "nothing to change"
         kind = "" if self.of == "strict" else f"{self.of} "
         found = f"{what} → {kind}{getattr(self.certificate, self.of)}"
+        if self.expense is not None and self.edits:
+            found += f"; {self.expense}"
         return found if self.report is None else f"{found}; measured error {self.report.worst[1]:.0e}"
 
 
@@ -79,19 +113,18 @@ class Suggestions(list[Suggestion]):
 class _Search:
     """Candidates tried so far, and how many more may be."""
 
-    net: Layer
+    net: Any
     domain: Domain
     channels: Fibre
     requirement: Requirement
+    editor: Editor
     budget: int
 
-    def certify(self, net: Layer, domain: Domain) -> Certificate:
+    def certify(self, net: Any, domain: Domain) -> Certificate:
         """The certificate that the requirement is about."""
-        if self.requirement.real is not None:
-            return certify(net, domain, self.channels, translations="real")
-        return certify(net, domain, self.channels)
+        return certified(net, domain, self.channels, real=self.requirement.real is not None)
 
-    def attempt(self, *edits: Edit) -> tuple[Layer, Domain, Certificate] | None:
+    def attempt(self, *edits: Edit) -> tuple[Any, Domain, Certificate] | None:
         """The edited network if it meets the requirement."""
         if self.budget <= 0:
             return None
@@ -111,7 +144,7 @@ class _Search:
         """The same edits without the layers that need not change: dropped by halves, then one by one."""
         kept = list(edits)
         for at, edit in enumerate(edits):
-            step = len(edit.paths) // 2
+            step = 0 if edit.is_whole else len(edit.paths) // 2
             while step:
                 start = 0
                 while start < len(kept[at].paths) and len(kept[at].paths) > step:
@@ -126,9 +159,10 @@ class _Search:
 
     def successes(self) -> Iterator[tuple[Edit, ...]]:
         """Edits that meet the requirement: alone, then in pairs of which neither does alone, else in threes."""
-        layers = list(leaf_edits(self.net, (*RULES, *(REAL_RULES if self.requirement.real is not None else ()))))
-        sizes = list(size_edits(self.domain))
-        failed = []
+        layers = list(leaf_edits(self.net, self.editor))
+        # Of a model only sizes that strides may divide.
+        sizes = list(size_edits(self.domain, 16 if isinstance(self.net, Layer) else 0))
+        failed: list[Edit] = []
         for edit in layers:
             if self.attempt(edit):
                 yield self.fewest(edit)
@@ -142,7 +176,7 @@ class _Search:
             smaller, larger = smaller or not grows, larger or grows
             yield (edit,)
         paired = False
-        for pair in sorted(combinations(failed, 2), key=_price):
+        for pair in sorted(_together(failed, 2), key=_price):
             if self.attempt(*pair):
                 paired = True
                 yield self.fewest(*pair)
@@ -153,20 +187,20 @@ class _Search:
                     paired = True
                     yield self.fewest(edit, found)
         if len(failed) == len(layers) and not (smaller or larger or paired):
-            for triple in sorted(combinations(failed, 3), key=_price):
+            for triple in sorted(_together(failed, 3), key=_price):
                 if self.attempt(*triple):
                     yield self.fewest(*triple)
 
 
 def suggest(
-    net: Layer | Bound,
+    net: Any,
     domain: Domain,
     require: Require,
     channels: int | Fibre | None = None,
     *,
     of: Of = "strict",
     limit: int = 6,
-    budget: int = 400,
+    budget: int | None = None,
     measure: bool = True,
     seed: int = 0,
 ) -> Suggestions:
@@ -179,8 +213,15 @@ def suggest(
     found. Each is reduced to the layers that must change. All are certified, and those shown are measured on random
     weights; an edit is left out if its measurement contradicts its certificate.
 
+    Of a `torch.nn.Module` they are: another size; circular padding; pools whose windows tile or are centred; the mean
+    over all nodes, at each of them, before weights of their own for each node; dilation in place of strides, so that
+    every node is kept. The parts are replaced in a copy, which keeps the weights under their names. Each is inferred,
+    measured in PyTorch on the weights that the module has, and shown with what it costs. One that would take more than
+    10¹⁰ operations on each example, and more than twice those of the module, is not measured, and shown only with
+    `measure=False`.
+
     Args:
-        net: any layer, or one with its variables.
+        net: any layer, or one with its variables, or a `torch.nn.Module` in evaluation mode.
         domain: of the input.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; see `Requirement`.
         channels: of the input, unless variables tell it.
@@ -189,7 +230,8 @@ def suggest(
             about the orbit is measured after a global average, and the claim of a network that sees the whole plane is
             measured on a torus.
         limit: the largest number of suggestions.
-        budget: the largest number of networks to certify.
+        budget: the largest number of networks to certify; 400 by default, and 60 for a module of PyTorch, which is
+            exported each time.
         measure: whether to measure the suggestions.
         seed: of the weights and inputs of the measurement.
 
@@ -198,18 +240,25 @@ def suggest(
         suggestions, but the reason and what else would help: another size, boundary or readout, or a group network.
 
     Raises:
-        TypeError: if net is no layer.
-        ValueError: if the requirement cannot be read or is about another dimension.
+        TypeError: if net is no layer and no module of PyTorch.
+        ValueError: if the requirement cannot be read or is about another dimension; if a module of PyTorch is to be
+            measured and has no values.
         LayerError: if the network cannot run on the domain, and no edit was found.
     """
-    layer = layer_of(net, "suggest")
+    layer = network_of(net, "suggest")
     as_domain(domain, "suggest")
     fibre = as_channels(channels, "suggest", net, domain.sizes)
     limit = as_integer(limit, "suggest: limit", least=0)
-    budget = as_integer(budget, "suggest: budget", least=0)
+    requirement = Requirement(require, of, domain.dim)
+    if requirement.real is not None and not isinstance(layer, Layer):
+        raise ValueError(
+            f"suggest: {requirement} has shifts finer than a node, which are asked of layers, not of modules"
+        )
+    editor = editor_of(layer, domain, fibre, real=requirement.real is not None)
+    budget = editor.budget if budget is None else as_integer(budget, "suggest: budget", least=0)
     seed = as_integer(seed, "suggest: seed", least=0, most=(1 << 63) - 1)
     measure = as_flag(measure, "suggest: measure")
-    search = _Search(layer, domain, fibre, Requirement(require, of, domain.dim), budget)
+    search = _Search(layer, domain, fibre, requirement, editor, budget)
     cannot_run = None
     try:
         certificate = search.certify(layer, domain)
@@ -221,6 +270,7 @@ def suggest(
     if cannot_run is not None and not found:
         raise cannot_run
     shown: list[Suggestion] = []
+    slow: list[Suggestion] = []
     left = search.budget
     for edits in found:
         if len(shown) == limit:
@@ -229,15 +279,32 @@ def suggest(
         made = search.attempt(*edits)
         if made is None:
             continue
-        report = _measured(made[0], made[2], search.requirement, seed) if measure else None
+        net, new, certificate = made
+        spent = _expense(layer, domain, net, new, fibre)
+        texts = tuple(map(str, edits))
+        each = Suggestion(texts, _price(edits), net, new, certificate, None, of, spent)
+        if measure and spent is not None and not spent.is_measurable:
+            slow.append(each)
+            continue
+        report = _measured(net, certificate, search.requirement, editor, seed) if measure else None
         if not measure or (report is not None and report.passed):
-            shown.append(Suggestion(tuple(map(str, edits)), _price(edits), *made, report, of))
+            shown.append(replace(each, net=editor.separate(net), report=report))
     if shown:
         return Suggestions(shown)
+    if slow:
+        reason = "what was found takes too many operations to be measured here; measure=False shows it, inferred only"
+        return Suggestions((), Lack(reason, tuple(map(str, slow))))
     if search.requirement.real is not None:
         reason = f"no edit that was tried keeps {search.requirement.real} on {domain}"
         return Suggestions((), Lack(reason, ()))
-    return Suggestions((), lack(layer, domain, fibre, search.requirement, _larger(search), left))
+    return Suggestions((), lack(layer, domain, fibre, search.requirement, _larger(search), editor, left))
+
+
+def _expense(net: Any, domain: Domain, edited: Any, new: Domain, channels: Fibre) -> Expense | None:
+    before, after = expense_of(net, domain, channels), expense_of(edited, new, channels)
+    if before is None or after is None:
+        return None
+    return Expense((before[0], after[0]), (before[1], after[1]))
 
 
 def _larger(search: _Search) -> Iterator[Domain]:
@@ -250,34 +317,48 @@ def _larger(search: _Search) -> Iterator[Domain]:
         yield Domain(tuple(axis if axis.size is None else Axis(size, axis.boundary) for axis in search.domain.axes))
 
 
-def _measured(net: Layer, certificate: Certificate, requirement: Requirement, seed: int) -> Report | RealReport | None:
-    """The certificate against random weights; None if no finite domain shows what is claimed on an infinite one."""
-    domain, channels = certificate.domain, certificate.field.input_fibre
+def _measured(
+    net: Any, certificate: Certificate, requirement: Requirement, editor: Editor, seed: int
+) -> Report | RealReport | None:
+    """The certificate against random weights, or those of a model; None if no finite domain shows what is claimed on an
+    infinite one."""
+    domain, channels = certificate.domain, certificate.channels
     if isinstance(certificate, RealCertificate):
         drawn = random_variables(net, (*(n or 1 for n in domain.sizes), channels), seed)
         return verify_shifts(net.bind(drawn), certificate, key=seed)
     if requirement.of == "orbit" and certificate.output.dim:
-        net = Sequential(net, GlobalAvgPool())
-        certificate = certify(net, domain, channels)
+        net = editor.averaged(net)
+        certificate = certified(net, domain, channels)
+        if not isinstance(net, Layer) and not replace(requirement, of="strict").met(certificate):
+            return None
     if not domain.is_finite and None in certificate.receptive_field:
-        net = rewrite(net, lambda path, leaf, upward: circular(leaf, upward))
+        net = editor.rewrite(net, lambda path, leaf, where: editor.wrap(leaf, where))
         wrapped = (_wrapped(net, domain, channels, requirement, size) for size in (16, 24, 32, 48, 64))
         closed = next((found for found in wrapped if found is not None), None)
         if closed is None:
             return None
         certificate = closed
+    if not isinstance(net, Layer):
+        return verify(net, certificate, key=seed, trials=2, dtype=jnp.float64)
     shape = (*(n or 32 for n in certificate.domain.sizes), channels)
     return verify(net.bind(random_variables(net, shape, seed)), certificate, key=seed, trials=2)
 
 
-def _wrapped(net: Layer, domain: Domain, channels: Fibre, requirement: Requirement, size: int) -> Certificate | None:
+def _wrapped(
+    net: Any, domain: Domain, channels: int | Fibre, requirement: Requirement, size: int
+) -> Certificate | None:
     """The certificate with infinite axes closed up to a circle, if it meets the requirement there."""
     axes = tuple(periodic(size) if axis.size is None else axis for axis in domain.axes)
     try:
-        certificate = certify(net, Domain(axes), channels)
+        certificate = certified(net, Domain(axes), channels)
     except LayerError:
         return None
     return certificate if requirement.met(certificate) else None
+
+
+def _together(edits: list[Edit], number: int) -> Iterator[tuple[Edit, ...]]:
+    """So many edits, of which at most one is made everywhere or not at all."""
+    return (some for some in combinations(edits, number) if sum(edit.is_whole for edit in some) <= 1)
 
 
 def _price(edits: tuple[Edit, ...]) -> float:

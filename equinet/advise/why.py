@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
-from equinet.advise.edits import circular, leaf_edits, over_group, polyphase, pooled, unplaced
+from equinet.advise.edits import leaf_edits, over_group
+from equinet.advise.networks import certified, editor_of
 from equinet.advise.require import Of, Requirement
-from equinet.certify import certify
 from equinet.groups import point_group_symbol
 from equinet.groups.domain import Axis, Domain, plane
 from equinet.groups.fibre import Fibre
 from equinet.groups.symbols.point import PointGroup
 from equinet.layers import GlobalAvgPool, Layer, LayerError, Sequential
+from equinet.readers import Editor
 from equinet.symmetry.certificate import Certificate, LedgerRow
 
 
@@ -34,31 +36,34 @@ class Lack:
 
 
 def lack(
-    net: Layer,
+    net: Any,
     domain: Domain,
     channels: Fibre,
     requirement: Requirement,
     larger: Iterable[Domain] = (),
-    budget: int = 100,
+    editor: Editor | None = None,
+    budget: int | None = None,
 ) -> Lack:
     """Why the network on a domain does not meet a requirement, and which other network, domain or question would.
 
     Args:
         net, domain, channels, requirement: what was asked.
         larger: other sizes of the domain to try.
-        budget: the number of networks certified at most, to find what would help.
+        editor: of the network, if it is known.
+        budget: the number of networks certified at most, to find what would help; a quarter of the editor's by default.
     """
     reason = _reason(net, domain, channels, requirement)
-    return Lack(reason, tuple(_remedies(net, domain, channels, requirement, larger, budget)))
+    edits = editor_of(net, domain, channels) if editor is None else editor
+    return Lack(reason, tuple(_remedies(net, domain, channels, requirement, larger, edits, budget)))
 
 
-def _reason(net: Layer, domain: Domain, channels: Fibre, requirement: Requirement) -> str:
+def _reason(net: Any, domain: Domain, channels: Fibre, requirement: Requirement) -> str:
     if requirement.named is None:
         return f"{requirement} is false of the certificate on {domain}"
     if not requirement.within(domain.group):
         return f"{domain} has no such isometries: its own group is {domain.group}"
     try:
-        certificate = certify(net, domain, channels)
+        certificate = certified(net, domain, channels)
     except LayerError as error:
         return f"the network cannot run on {domain}: {error}"
     lost = _lost_at(certificate, replace(requirement, of="orbit" if requirement.of == "orbit" else "strict"))
@@ -81,21 +86,28 @@ def _lost_at(certificate: Certificate, requirement: Requirement) -> LedgerRow | 
 
 
 def _remedies(
-    net: Layer, domain: Domain, channels: Fibre, requirement: Requirement, larger: Iterable[Domain], budget: int
+    net: Any,
+    domain: Domain,
+    channels: Fibre,
+    requirement: Requirement,
+    larger: Iterable[Domain],
+    editor: Editor,
+    budget: int | None,
 ) -> Iterator[str]:
     """What was certified to help, one line of each kind."""
+    left = editor.budget // 4 if budget is None else budget
 
-    def met(net: Layer, domain: Domain, requirement: Requirement) -> bool:
-        nonlocal budget
-        budget -= 1
+    def met(net: Any, domain: Domain, requirement: Requirement) -> bool:
+        nonlocal left
+        left -= 1
         try:
             return (
-                budget >= 0 and not is_vacuous(requirement, domain) and requirement.met(certify(net, domain, channels))
+                left >= 0 and not is_vacuous(requirement, domain) and requirement.met(certified(net, domain, channels))
             )
         except LayerError:
             return False
 
-    variants = list(_variants(net))
+    variants = list(_variants(net, editor))
     for kind, options in _options(net, domain, requirement, larger):
         found = next(
             (text + edit for edit, edited in variants for text, change in options if met(*change(edited))), None
@@ -104,11 +116,11 @@ def _remedies(
             yield f"{kind}: {found}"
 
 
-Change = Callable[[Layer], tuple[Layer, Domain, Requirement]]
+Change = Callable[[Any], tuple[Any, Domain, Requirement]]
 
 
 def _options(
-    net: Layer, domain: Domain, requirement: Requirement, larger: Iterable[Domain]
+    net: Any, domain: Domain, requirement: Requirement, larger: Iterable[Domain]
 ) -> Iterator[tuple[str, list[tuple[str, Change]]]]:
     """Kinds of changes, each with its text: a network to another, on a domain, with a requirement."""
 
@@ -122,6 +134,20 @@ def _options(
     sizes = list(larger)
     yield "another size", [(f"it holds on {other}", on(other)) for other in sizes]
     yield "another boundary", [(f"it holds on {other}", on(other)) for other in _boundaries(domain)]
+    if isinstance(net, Layer):
+        yield from _other_layers(net, domain, requirement, sizes)
+    weaker: dict[Of, str] = {
+        "strict": "the output moves in a way that is known in advance",
+        "orbit": "the output is shifted, how far depends on the data",
+    }
+    asks = list(weaker.items())[{"invariance": 0, "strict": 1, "orbit": 2}[requirement.of] :]
+    yield "another question", [(f"the {of} group has it ({meaning})", asked(of)) for of, meaning in asks]
+
+
+def _other_layers(
+    net: Layer, domain: Domain, requirement: Requirement, sizes: Iterable[Domain]
+) -> Iterator[tuple[str, list[tuple[str, Change]]]]:
+    """Another readout, and a group network."""
     last = "it holds after a GlobalAvgPool() at the end"
     pooled_on = [(f"{last}, on {other}", _pooled(other, requirement)) for other in sizes]
     yield "another readout", [(last, _pooled(domain, requirement)), *pooled_on]
@@ -132,12 +158,6 @@ def _options(
         for after, last in (("", ()), (" and a GlobalAvgPool() at the end", (GlobalAvgPool(),))):
             group.append((text + after, _grouped(named.point_group, last, domain, requirement)))
         yield "a group network", group
-    weaker: dict[Of, str] = {
-        "strict": "the output moves in a way that is known in advance",
-        "orbit": "the output is shifted, how far depends on the data",
-    }
-    asks = list(weaker.items())[{"invariance": 0, "strict": 1, "orbit": 2}[requirement.of] :]
-    yield "another question", [(f"the {of} group has it ({meaning})", asked(of)) for of, meaning in asks]
 
 
 def _pooled(domain: Domain, requirement: Requirement) -> Change:
@@ -152,14 +172,14 @@ def _grouped(operations: PointGroup, last: tuple[Layer, ...], domain: Domain, re
     return change
 
 
-def _variants(net: Layer) -> Iterator[tuple[str, Layer]]:
+def _variants(net: Any, editor: Editor) -> Iterator[tuple[str, Any]]:
     """The network; after each edit of all its leaves; after those that do not exclude each other."""
     yield "", net
-    for edit in leaf_edits(net):
+    for edit in leaf_edits(net, editor):
         yield f", with {edit}", edit.apply(net, Domain(()))[0]
     made, texts = net, []
-    for rule in (circular, unplaced, pooled, polyphase):
-        edit = next((edit for edit in leaf_edits(made) if edit.rule is rule), None)
+    for rule in editor.together:
+        edit = next((edit for edit in leaf_edits(made, editor) if edit.rule is rule), None)
         if edit is not None:
             made, texts = edit.apply(made, Domain(()))[0], [*texts, str(edit)]
     if len(texts) > 1:

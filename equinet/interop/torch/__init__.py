@@ -4,9 +4,22 @@ Importing this does not import PyTorch. It needs the extra `torch` (`pip install
 at hand. `equinet.readers` says what `infer`, `verify` and `legal_sizes` ask of it.
 """
 
+from importlib import import_module
+from typing import Any
+
 from equinet.interop.torch.layer import as_function as as_function
 from equinet.interop.torch.layer import from_torch as from_torch
 from equinet.interop.torch.layer import program as program
 
 LAYOUT = "BCS"
 as_layer = from_torch
+
+
+def editor(model: Any, shape: tuple[int, ...]) -> Any:
+    """How a module is edited, for inputs of a shape in PyTorch's order of axes."""
+    return import_module("equinet.interop.torch.edits").Editor(model, shape)
+
+
+def expense(model: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """The number of parameters of a module, and of floating point operations on an input of that shape."""
+    return import_module("equinet.interop.torch.edits").expense(model, shape)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -128,8 +130,8 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
     device = next((value.device for value in held if not value.is_meta), "meta" if held else "cpu")
     x = torch.empty(shape, dtype=real, device=device)
     try:
-        with warnings.catch_warnings():
-            # PyTorch warns of its own insides.
+        with warnings.catch_warnings(), _unlogged():
+            # PyTorch warns of its own insides, and logs what is raised besides.
             warnings.simplefilter("ignore")
             program = torch.export.export(_in_one_place(module), (x,), strict=False)
             if _must_be_taken_apart(program.graph_module):
@@ -143,6 +145,17 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
             f"{_first_line(error)}"
         ) from error
     return _read(module, program, str(real))
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _in_one_place(module: Any) -> Any:
