@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from rich.progress import Progress
 
 from equinet.markup import can_draw_bars
@@ -113,7 +114,7 @@ def test_progress_leaves_no_debris_in_a_notebook_without_widgets(monkeypatch: py
         advance()
     with training.progress_bar(True) as bar:
         bar.advance(bar.add_task("training", total=2, loss=""))
-    with pytest.raises(UserWarning, match="ipywidgets"), Progress() as bar:  # rich alone leaves a warning
+    with pytest.raises(UserWarning, match="ipywidgets"), Progress(console=Console()) as bar:  # rich alone
         bar.advance(bar.add_task("", total=2))
     monkeypatch.setattr("rich.console._is_jupyter", lambda: False)
     assert can_draw_bars()

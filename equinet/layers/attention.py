@@ -295,7 +295,8 @@ class GridAttention(_SetAttention):
     """Every node attends to the nodes of a grid of `grid` nodes along each axis, which are as far apart as possible.
 
     The map is split into blocks, `grid` along each axis, and the nodes at the same place of every block attend to each
-    other. Without a bias every isometry of a torus survives: which nodes are n / grid apart depends on no origin.
+    other. Without a bias every isometry of a torus survives: which nodes are n / grid apart depends on no origin. With
+    one, those do that leave each node at its place in its grid.
     (Tu et al. 2022, MaxViT.)
 
     Args:
@@ -309,7 +310,7 @@ class GridAttention(_SetAttention):
     >>> print(eq.certify(GridAttention(2, 1), eq.torus(8), channels=2).strict)
     Z ⋊ m (index 1)
     >>> print(eq.certify(GridAttention(2, 1, position_bias=True), eq.torus(8), channels=2).strict)
-    trivial
+    m at (3/2) (order 2)
     """
 
     side_by_side = False

@@ -33,7 +33,7 @@ def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Laye
         LayerError: if the network cannot run on such an input, or the variables are another network's.
 
     >>> import equinet as eq
-    >>> net = eq.Sequential(GroupConv(2 * Fibre.regular("4"), 3), BatchNorm())
+    >>> net = eq.Sequential(GroupConv(2 * eq.Fibre.regular("4"), 3), BatchNorm())
     >>> plain, weights = export(net, net.init(0, (8, 8, 1)), (8, 8, 1))
     >>> print(plain, weights["params"]["0_conv"]["kernel"].shape)
     Sequential(Conv(8, 3), BatchNorm()) (3, 3, 1, 8)

@@ -199,7 +199,7 @@ class AdaptiveAvgPool(_AdaptivePool):
 
     >>> import equinet as eq
     >>> print(eq.certify(AdaptiveAvgPool(4), eq.torus(12, 12), channels=1).strict)
-    3Z × 3Z ⋊ 4mm at (0, 0) (p4mm, index 9)
+    3Z × 3Z ⋊ 4mm (p4m, index 9)
     """
 
     size: Ints

@@ -18,7 +18,7 @@ def layer(dice: Dice, value: Value) -> Made | None:
         return None
     net = DRAWS[dice.number(0, len(DRAWS) - 1)](dice.rng, value.shape[1:])
     try:
-        if min(n or 1 for n in net.output_shape(value.shape[1:])) < 1:
+        if min(n or 1 for n in net.output_shape(value.shape[1:])[:-1]) < 1:
             return None
         shapes = jax.eval_shape(lambda key: net.init(key, value.shape[1:]), jax.random.key(0))
     except eq.LayerError:
