@@ -85,7 +85,7 @@ class Study:
                 f"no run of {self.name} matches --only={only!r}; names are like {names[0] if names else 'none'}"
             )
         for _, config in found:
-            config.update(progress=False, smoke=smoke)
+            config.update(progress=False, smoke=smoke or config.get("smoke", False))
         return found
 
 

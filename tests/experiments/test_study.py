@@ -10,6 +10,7 @@ from scipy import stats
 
 from equinet.names import UnknownName
 from equinet.train import study as runner
+from equinet.train.settings import base
 from equinet.train.study import fill_page, run_study
 from experiments import study
 from experiments.linear import linear_accuracy
@@ -239,3 +240,11 @@ def test_the_border_of_a_trained_network(tmp_path: Path, monkeypatch: pytest.Mon
     tables = boundary.tables([zero, circular])
     assert "in 2 of 2 runs under cropping and in 2 of 2 under rolling" in tables["agreement"]
     assert "| stride | zero | 1 / 2 | 8 / 16 |" in tables["margins"]
+
+
+@pytest.mark.parametrize(("asked", "smoke", "kept"), [(True, False, True), (False, False, False), (False, True, True)])
+def test_a_config_that_asks_for_a_smoke_run_gets_one(asked: bool, smoke: bool, kept: bool) -> None:
+    config = base()
+    config.smoke = asked
+    [(_, found)] = runner.Study("mine", lambda: [("one", config)]).wanted(smoke=smoke)
+    assert found.smoke is kept
