@@ -16,7 +16,7 @@ from equinet.groups.fibre import Fibre, as_fibre
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.group_conv import GroupConv
 from equinet.layers.hyperparameters import check, count, counts, per_axis
-from equinet.layers.local import read_shape
+from equinet.layers.local import needs_size, read_shape
 from equinet.layers.orbits import orbit_count, orbit_invariants, spread, spread_invariant
 from equinet.symmetry.attended import Attended, Blocks, Spaced
 from equinet.symmetry.field import Field
@@ -110,7 +110,6 @@ class _Attention(Layer):
     treats_channels = "by fibre"
 
     heads: int
-    position_bias: bool = False
 
     def _check(self, shape: Shape) -> Shape:
         if len(shape) < 2:
@@ -191,6 +190,7 @@ class _SetAttention(_Attention):
 
     marked = "always"
     side_by_side: ClassVar[bool] = True
+    position_bias: bool
 
     def _along(self, shape: Shape) -> tuple[Attended, ...]:
         """The sets along each axis."""
@@ -326,10 +326,7 @@ class GridAttention(_SetAttention):
     def _along(self, shape: Shape) -> tuple[Spaced, ...]:
         sides = self._sets(self.grid, shape, "grid")
         if None in shape[:-1]:
-            raise LayerError(
-                f"{self}: how far its nodes are apart depends on the size of the map: ask on a torus or a box, or use "
-                f"WindowedAttention"
-            )
+            raise needs_size(self, "how far its nodes are apart", "WindowedAttention")
         return tuple(Spaced(side, self.position_bias) for side in sides)
 
     def reason(self, before: Field, lost: Lost) -> str:

@@ -71,10 +71,7 @@ class Lowpass(_Spectral):
 
     def _tops(self, shape: Shape) -> tuple[int | Fraction, ...]:
         """The highest frequency kept along each axis; on an infinite one, the share."""
-        dim = len(per_axis(1, shape, "cutoff", self))
-        shares = self.cutoff if isinstance(self.cutoff, tuple) else (self.cutoff,) * dim
-        if len(shares) != dim:
-            raise LayerError(f"{self}: cutoff has {len(shares)} entries, the input of shape {shape} {dim} axes")
+        shares = per_axis(self.cutoff, shape, "cutoff", self, _shares)
         return tuple(
             Fraction(c) if n is None else ceil(Fraction(c) * n / 2) - 1 for n, c in zip(shape[:-1], shares, strict=True)
         )

@@ -80,11 +80,11 @@ def optional(as_checked: Check) -> Check:
     return lambda value, what: None if value is None else as_checked(value, what)
 
 
-def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer, least: int = 1) -> tuple[int, ...]:
-    """One value per spatial axis of `shape`, from an int or a tuple.
+def per_axis(value: Any, shape: Shape, what: str, layer: Layer, as_checked: Check = counts) -> tuple[Any, ...]:
+    """One value per spatial axis of `shape`, from one for all or a tuple.
 
     Raises:
-        LayerError: if there are too few or too many, or one is below `least`.
+        LayerError: if there are too few or too many, or they do not pass the check.
     """
     dim = len(shape) - 1
     if not 1 <= dim <= 3:
@@ -93,7 +93,7 @@ def per_axis(value: int | tuple[int, ...], shape: Shape, what: str, layer: Layer
             f"channels), without the batch"
         )
     try:
-        found = counts(value, what, least)
+        found = as_checked(value, what)
     except ValueError as error:
         raise LayerError(f"{layer}: {error}") from None
     values = found if isinstance(found, tuple) else (found,) * dim

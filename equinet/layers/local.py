@@ -101,8 +101,6 @@ def windows_of(
     padding: PaddingSpec,
     reduce: str,
     weights: Sequence[tuple[int, ...]] | None = None,
-    count_padding: bool = True,
-    ceil: bool = False,
 ) -> tuple[Window, ...]:
     """One `Window` per axis of an input of `shape`."""
     kernels = per_axis(kernel, shape, "kernel", layer)
@@ -111,7 +109,7 @@ def windows_of(
     paddings = axis_padding(padding, len(kernels), layer)
     filters = weights or (None,) * len(kernels)
     return tuple(
-        Window(k, s, d, p, reduce, w, count_padding, ceil)
+        Window(k, s, d, p, reduce, w)
         for k, s, d, p, w in zip(kernels, strides, dilations, paddings, filters, strict=True)
     )
 
@@ -167,6 +165,12 @@ def read_shape(layer: Layer, shape: Shape, readings: Sequence[Reading]) -> tuple
         _check_listed(layer, shape, axis, reading, size, MOST_ALONG)
         sizes.append(size)
     return tuple(sizes)
+
+
+def needs_size(layer: Layer, what: str, other: str = "") -> LayerError:
+    """That a layer means nothing on an infinite axis, since `what` depends on the size; `other` layers do."""
+    hint = f", or use {other}" if other else ""
+    return LayerError(f"{layer}: {what} depends on the size of the map: ask on a torus or a box{hint}")
 
 
 def window_reason(readings: Sequence[Window], before: Field, lost: Lost, *, free: bool = True) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import Any
 
 import jax
@@ -13,7 +13,7 @@ import numpy as np
 from equinet.checks import as_flag, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, counts, optional, per_axis
-from equinet.layers.local import PaddingSpec, Windowed, paddings, read_shape, windows_of
+from equinet.layers.local import PaddingSpec, Windowed, needs_size, paddings, read_shape, windows_of
 from equinet.layers.pointwise import check_signs
 from equinet.ops.pool import maximum, slide, spread_windows, tile_maximum
 from equinet.symmetry.field import Field
@@ -21,21 +21,6 @@ from equinet.symmetry.trace import Lost
 from equinet.symmetry.windows import FILL, Adaptive, Window
 
 Ints = int | tuple[int, ...]
-
-
-def check_ceil(layer: MaxPool | AvgPool) -> None:
-    """Check that `ceil_mode` goes with the padding.
-
-    Raises:
-        LayerError: if some axis is padded by a mode that says itself how many outputs there are.
-    """
-    given = layer.padding if isinstance(layer.padding, tuple) else (layer.padding,)
-    taken = [entry for entry in given if isinstance(entry, str) and entry != "valid"]
-    if layer.ceil_mode and taken:
-        raise LayerError(
-            f"{type(layer).__name__}: ceil_mode goes with padding 'valid' or explicit pairs; {taken[0]!r} says itself "
-            f"how many outputs there are"
-        )
 
 
 def maxima_shape(layer: Layer, shape: Shape, axes: Sequence[Window]) -> Shape:
@@ -66,7 +51,36 @@ def _stride(value: Any, what: str) -> Ints | None:
 
 
 @dataclass(frozen=True)
-class MaxPool(Windowed):
+class _Pool(Windowed):
+    """What pools over sliding windows share."""
+
+    treats_channels = "alike"
+
+    window: Ints
+    stride: Ints | None = None
+    _: KW_ONLY
+    padding: PaddingSpec = "valid"
+    dilation: Ints = 1
+    ceil_mode: bool = False
+
+    def __post_init__(self) -> None:
+        check(self, window=counts, stride=_stride, padding=paddings, dilation=counts, ceil_mode=as_flag)
+        given = self.padding if isinstance(self.padding, tuple) else (self.padding,)
+        taken = [entry for entry in given if isinstance(entry, str) and entry != "valid"]
+        if self.ceil_mode and taken:
+            raise LayerError(
+                f"{type(self).__name__}: ceil_mode goes with padding 'valid' or explicit pairs; {taken[0]!r} says "
+                f"itself how many outputs there are"
+            )
+
+    def windows(self, shape: Shape) -> tuple[Window, ...]:
+        stride = self.window if self.stride is None else self.stride
+        found = windows_of(self, shape, self.window, stride, self.dilation, self.padding, self.reduce)
+        return tuple(replace(window, ceil=self.ceil_mode) for window in found)
+
+
+@dataclass(frozen=True)
+class MaxPool(_Pool):
     """Maximum over a sliding window; constant padding counts as −∞.
 
     Declares the window rule for unordered windows; consecutive max pools (and monotone functions between) compose.
@@ -80,23 +94,7 @@ class MaxPool(Windowed):
             it. With padding "valid" or explicit pairs.
     """
 
-    treats_channels = "alike"
     reduce = "max"
-
-    window: Ints
-    stride: Ints | None = None
-    _: KW_ONLY
-    padding: PaddingSpec = "valid"
-    dilation: Ints = 1
-    ceil_mode: bool = False
-
-    def __post_init__(self) -> None:
-        check(self, window=counts, stride=_stride, padding=paddings, dilation=counts, ceil_mode=as_flag)
-        check_ceil(self)
-
-    def windows(self, shape: Shape) -> tuple[Window, ...]:
-        stride = self.window if self.stride is None else self.stride
-        return windows_of(self, shape, self.window, stride, self.dilation, self.padding, "max", ceil=self.ceil_mode)
 
     def output_shape(self, shape: Shape) -> Shape:
         check_signs(self, shape, "AvgPool, BlurPool or PolyphasePool")
@@ -114,7 +112,7 @@ class MaxPool(Windowed):
 
 
 @dataclass(frozen=True)
-class AvgPool(Windowed):
+class AvgPool(_Pool):
     """Average over a sliding window.
 
     Args:
@@ -123,28 +121,15 @@ class AvgPool(Windowed):
             by the number of its nodes inside the input.
     """
 
-    treats_channels = "alike"
-
-    window: Ints
-    stride: Ints | None = None
     _: KW_ONLY
-    padding: PaddingSpec = "valid"
-    dilation: Ints = 1
-    ceil_mode: bool = False
     count_padding: bool = True
 
     def __post_init__(self) -> None:
-        check(self, window=counts, stride=_stride, padding=paddings, dilation=counts)
-        check(self, ceil_mode=as_flag, count_padding=as_flag)
-        check_ceil(self)
+        super().__post_init__()
+        check(self, count_padding=as_flag)
 
     def windows(self, shape: Shape) -> tuple[Window, ...]:
-        stride = self.window if self.stride is None else self.stride
-        return windows_of(
-            *(self, shape, self.window, stride, self.dilation, self.padding, "sum"),
-            count_padding=self.count_padding,
-            ceil=self.ceil_mode,
-        )
+        return tuple(replace(window, count_padding=self.count_padding) for window in super().windows(shape))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         del params, context
@@ -172,10 +157,7 @@ class _AdaptivePool(Windowed):
     def windows(self, shape: Shape) -> tuple[Adaptive, ...]:
         sizes = per_axis(self.size, shape, "size", self)
         if None in shape[:-1]:
-            raise LayerError(
-                f"{self}: how wide its windows are depends on the size of the map: ask on a torus or a box, or use "
-                f"AvgPool or MaxPool"
-            )
+            raise needs_size(self, "how wide its windows are", "AvgPool or MaxPool")
         return tuple(Adaptive(size, self.reduce) for size in sizes)
 
     def reason(self, before: Field, lost: Lost) -> str:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from equinet.checks import MOST, as_flag, is_integer, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State
 from equinet.layers.hyperparameters import check, choice, counts, number, per_axis
-from equinet.layers.local import Windowed, each_axis, is_pair, modes, read_shape
+from equinet.layers.local import Windowed, each_axis, is_pair, modes, needs_size, read_shape
 from equinet.layers.pointwise import check_signs
 from equinet.ops.resample import resample
 from equinet.ops.windows import merge_tiles, pad_axis, split_tiles
@@ -71,7 +71,7 @@ class _Resampled(Windowed):
         """One reading per axis, of the given factor or number of outputs each."""
         if None in shape[:-1] and (self.align_corners or sizes[0][0] is None):
             what = "where the corners are" if self.align_corners else "the factor"
-            raise LayerError(f"{self}: {what} depends on the size of the map: ask on a torus or a box")
+            raise needs_size(self, what)
         paddings = each_axis(self.padding, len(sizes), self)
         return tuple(
             Resample(self.method, factor, outputs, padding, self.align_corners)
@@ -143,10 +143,7 @@ class Upsample(_Resampled):
         return found if len(found) == len(self.factor) else None
 
     def windows(self, shape: Shape) -> tuple[Resample, ...]:
-        dim = len(per_axis(1, shape, "factor", self))
-        given = self.factor if isinstance(self.factor, tuple) else (self.factor,) * dim
-        if len(given) != dim:
-            raise LayerError(f"{self}: factor has {len(given)} entries, the input of shape {shape} {dim} axes")
+        given = per_axis(self.factor, shape, "factor", self, factors)
         return self._readings(shape, [(Fraction(factor), None) for factor in given])
 
 
@@ -389,6 +386,11 @@ class Crop(Windowed):
         return x, state
 
 
+def _shifts(value: Any, what: str) -> Ints:
+    """An integer, or one per axis; may be negative."""
+    return counts(value, what, least=-MOST)
+
+
 @dataclass(frozen=True)
 class Roll(Layer):
     """Cyclic shift: `y[i] = x[i − shift mod n]`.
@@ -402,10 +404,10 @@ class Roll(Layer):
     shift: Ints
 
     def __post_init__(self) -> None:
-        check(self, shift=lambda value, what: counts(value, what, least=-MOST))
+        check(self, shift=_shifts)
 
     def _shifts(self, shape: Shape) -> tuple[int, ...]:
-        return per_axis(self.shift, shape, "shift", self, least=-MOST)
+        return per_axis(self.shift, shape, "shift", self, _shifts)
 
     def output_shape(self, shape: Shape) -> Shape:
         self._shifts(shape)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from equinet.symmetry.windows import Padding, Reading, pad_table
+from equinet.symmetry.windows import Padding, Reading, pad_table, reach_of
 
 Method = Literal["nearest", "linear", "cubic"]
 METHODS: tuple[Method, ...] = ("nearest", "linear", "cubic")
@@ -117,5 +117,4 @@ class Resample(Reading):
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
         nodes, _, _ = self.weighed(n)
         step = Fraction((n or 1) - 1, max(len(nodes) - 1, 1)) if self.corners else 1 / self._scale(n)
-        beyond = nodes * step.denominator - step.numerator * np.arange(len(nodes))[:, None]
-        return step, Fraction(int(beyond.min()), step.denominator), Fraction(int(beyond.max()), step.denominator)
+        return reach_of(step, nodes)

@@ -219,6 +219,13 @@ class Window(Reading):
         return Fraction(self.stride), Fraction(lo), Fraction(lo + self.extent - 1)
 
 
+def reach_of(step: Fraction, nodes: np.ndarray, read: np.ndarray | None = None) -> tuple[Fraction, Fraction, Fraction]:
+    """The reach of a table of nodes `[outputs, entries]`, of which all are read or some, with outputs `step` apart."""
+    beyond = nodes * step.denominator - step.numerator * np.arange(len(nodes))[:, None]
+    found = beyond if read is None else beyond[read]
+    return step, Fraction(int(found.min()), step.denominator), Fraction(int(found.max()), step.denominator)
+
+
 @dataclass(frozen=True)
 class Adaptive(Reading):
     """Windows for a fixed number of outputs m: output i reads the nodes from ⌊i n / m⌋ up to ⌈(i + 1) n / m⌉ − 1.
@@ -249,10 +256,8 @@ class Adaptive(Reading):
         return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
 
     def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        step, nodes = Fraction(n or 1, self.outputs), self.nodes(n or 1)
-        beyond = nodes * step.denominator - step.numerator * np.arange(self.outputs)[:, None]
-        low, high = beyond[:, 0].min(), beyond[nodes != FILL].max()
-        return step, Fraction(int(low), step.denominator), Fraction(int(high), step.denominator)
+        nodes = self.nodes(n or 1)
+        return reach_of(Fraction(n or 1, self.outputs), nodes, nodes != FILL)
 
 
 @dataclass(frozen=True)
