@@ -125,11 +125,9 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
         before, after = inner[0] - step * np.arange(1, first + 1), inner[-1] + step * np.arange(1, len(rows) - first)
         after = after[: len(rows) - first - len(inner)]
         replaced = np.concatenate([before, after])
-        low, high = int(min([0, *replaced])), int(max([0, *replaced]))
-        within = value.canvas[axis].picked(low, 1).inside(high - low + 1)
-        if not within[replaced - low].any():
+        if not value.canvas[axis].inner(replaced).any():
             return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
-    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), len(inside), value.canvas[axis].inside_from)
+    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), len(inside), value.canvas[axis].inner)
     if table is None:
         return None
     value = value.restem()

@@ -94,9 +94,10 @@ class Strip:
         edges = [self.at + self.step * i for i in range(size + 1)]
         return np.asarray([min(a, b) < 1 - self.end and max(a, b) > self.end for a, b in pairwise(edges)], bool)
 
-    def inside_from(self, low: int, high: int) -> np.ndarray:
-        """The same of the nodes from one up to another, before and after those that there are too."""
-        return self.picked(low, 1).inside(high - low)
+    def inner(self, nodes: np.ndarray) -> np.ndarray:
+        """Which of some nodes are inner ones, of those too that are before and after the ones that there are."""
+        low, high = int(nodes.min(initial=0)), int(nodes.max(initial=0))
+        return self.picked(low, 1).inside(high - low + 1)[nodes - low]
 
     def covers(self, size: int) -> bool:
         """Whether so many nodes are all between the ends, or more."""

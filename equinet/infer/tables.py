@@ -246,7 +246,7 @@ def _name(weight: float) -> int:
     return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | _LARGEST
 
 
-def continued(table: Table, inputs: int, inner: Callable[[int, int], np.ndarray]) -> Table | None:
+def continued(table: Table, inputs: int, inner: Callable[[np.ndarray], np.ndarray]) -> Table | None:
     """A table on as many nodes as one on an infinite axis: its rows that read inner nodes, if they repeat, each so many
     nodes further, and go on to read them all.
 
@@ -255,9 +255,9 @@ def continued(table: Table, inputs: int, inner: Callable[[int, int], np.ndarray]
 
     Args:
         inputs: how many nodes it is on.
-        inner: which nodes from one to another, which are none of these perhaps, are inner ones.
+        inner: which of some nodes, of these or of what the view lacks, are inner ones.
     """
-    there, inside = (table.weights != 0) & (table.nodes != FILL), inner(0, inputs)
+    there, inside = (table.weights != 0) & (table.nodes != FILL), inner(np.arange(inputs))
     reading = np.flatnonzero((there & inside[table.nodes]).any(1))
     if not reading.size:
         return None
@@ -277,8 +277,7 @@ def continued(table: Table, inputs: int, inner: Callable[[int, int], np.ndarray]
     others = np.concatenate([np.arange(rows[0]), np.arange(rows[-1] + 1, len(nodes))])
     turns, like = np.divmod(others - rows[0], period)
     replaced = (nodes[rows[0] + like] + turns[:, None] * advance)[weights[rows[0] + like] != 0]
-    low, high = int(replaced.min(initial=0)), int(replaced.max(initial=0))
-    if inner(low, high + 1)[replaced - low].any():
+    if inner(replaced).any():
         return None
     first = -(-int(rows[0]) // period) * period
     kept = np.arange(first, first + period)

@@ -124,7 +124,7 @@ def _along_an_axis(
     rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
     table = Table(rows, np.take_along_axis(matrix.T, rows, 1))
     if value.endless(axis):
-        table = continued(table, value.extents[axis], value.canvas[axis].inside_from)
+        table = continued(table, value.extents[axis], value.canvas[axis].inner)
     if table is None:
         return None
     strip = value.canvas[axis].reading(*table.course) if value.endless(axis) else None
