@@ -16,6 +16,7 @@ for all studies. --check ends with status 1 if a page is not what the records gi
 from absl import flags
 
 from equinet.cli.command import check_pattern, read_folder, run
+from equinet.cli.study import define_run_flags
 from equinet.ops.cpu import tune_cpu
 from equinet.train.record import write_text
 from equinet.train.study import run_study
@@ -26,9 +27,7 @@ from experiments.study import DOCS, STUDIES, keep_records, kept_records, load_st
 def define_flags() -> None:
     """The command line; not on import, so that two scripts can be imported side by side."""
     flags.DEFINE_enum("study", None, STUDIES, "The study to run.")
-    flags.DEFINE_string("workdir", None, "The folder that its runs go to.")
-    flags.DEFINE_string("only", "", "A regular expression: only the runs whose name it matches.")
-    flags.DEFINE_bool("smoke", False, "A few examples and one epoch for each run: does everything work?")
+    define_run_flags()
     flags.DEFINE_bool("write", False, "Put the records of --study, and all pages and figures, into docs/studies.")
     flags.DEFINE_bool("linear", False, "With --write: fit the linear baselines anew before the pages are made.")
     flags.DEFINE_bool("check", False, "Fail unless the tables of all pages are what the kept records give.")

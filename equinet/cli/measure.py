@@ -18,11 +18,10 @@ from absl import flags
 import equinet as eq
 from equinet.cli.output import check_figure, define_json_flags, print_json, schema
 from equinet.cli.subject import define_subject_flags, read_subject
-from equinet.cli.sweep import weights
+from equinet.cli.sweep import check_workdir, with_weights
 from equinet.degree import transforms
 from equinet.names import check_name
 from equinet.ops.cpu import tune_cpu
-from equinet.readers import reader_of
 from equinet.symmetry.report import VERSION
 
 TRANSFORMS = ("circular", "crop", "rotation", "scale")
@@ -78,11 +77,10 @@ def main() -> int:
         raise ValueError("--images say the size of the input and its channels: leave out --size and --channels")
     args.size, args.channels = ",".join(map(str, window)), images.shape[-1]
     asked = read_subject()
-    if args.workdir is not None and reader_of(asked.net) is not None:
-        raise ValueError("--workdir holds what `train` saved: a PyTorch model loads its weights where it is made")
+    check_workdir(asked, args.workdir)
     if args.tune_cpu:
         tune_cpu()
-    model = asked.net if reader_of(asked.net) else asked.net.bind(weights(asked, args.workdir))
+    model = with_weights(asked, args.workdir)
     try:
         found = eq.consistency(
             model,

@@ -22,13 +22,18 @@ from equinet.train.study import RECORD, done_records, fill_page, read_study, run
 from equinet.train.table import read_table
 
 
+def define_run_flags() -> None:
+    """Which runs, and where they go."""
+    flags.DEFINE_string("workdir", None, "The folder that its runs go to.")
+    flags.DEFINE_string("only", "", "A regular expression: only the runs whose name it matches.")
+    flags.DEFINE_bool("smoke", False, "A few examples and one epoch for each run: does everything work?")
+
+
 def define_flags() -> str:
     """The command line; what stands on it without a flag is the study."""
     flags.DEFINE_multi_string("study", [], "FILE.py or package.module; may be given without --study=")
-    flags.DEFINE_string("workdir", None, "The folder that its runs go to.")
-    flags.DEFINE_string("only", "", "A regular expression: only the runs whose name it matches.")
+    define_run_flags()
     flags.DEFINE_bool("list", False, "List the runs, and with --workdir which are done; train nothing.")
-    flags.DEFINE_bool("smoke", False, "A few examples and one epoch for each run: does everything work?")
     flags.DEFINE_bool("tables", False, "Train nothing: make the tables of the runs that are done.")
     flags.DEFINE_string("page", None, "Put the tables into this page instead of printing them.")
     flags.DEFINE_string("figures", None, "Draw the figures into this folder.")

@@ -58,12 +58,11 @@ def main() -> int:
     if args.figure is not None:
         check_figure(args.figure, "figure")
     asked = read_subject()
-    if args.workdir is not None and reader_of(asked.net) is not None:
-        raise ValueError("--workdir holds what `train` saved: a PyTorch model loads its weights where it is made")
+    check_workdir(asked, args.workdir)
     if args.tune_cpu:
         tune_cpu()
     certificate = asked.certify()
-    bound = asked.net if reader_of(asked.net) else asked.net.bind(weights(asked, args.workdir))
+    bound = with_weights(asked, args.workdir)
     options: dict[str, Any] = {
         "key": jax.random.key(args.seed),
         "batch": args.batch,
@@ -83,7 +82,18 @@ def main() -> int:
     return int(not agrees)
 
 
-def weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
+def check_workdir(asked: Subject, workdir: str | None) -> None:
+    """Raise if weights that `train` saved are asked for of a model that is not trained by it."""
+    if workdir is not None and reader_of(asked.net) is not None:
+        raise ValueError("--workdir holds what `train` saved: a PyTorch model loads its weights where it is made")
+
+
+def with_weights(asked: Subject, workdir: str | None) -> Any:
+    """The model to measure: a PyTorch module as it is, a layer bound to its weights."""
+    return asked.net if reader_of(asked.net) else asked.net.bind(_weights(asked, workdir))
+
+
+def _weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     """Variables of the network: those saved under `workdir`, or random ones."""
     shape = (*(size or 32 for size in asked.domain.sizes), asked.channels)
     check_room(jax.ShapeDtypeStruct((flags.FLAGS.batch, *shape), jnp.float32), "a batch of inputs")

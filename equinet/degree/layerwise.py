@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -11,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from equinet import markup
-from equinet.checks import as_target
 from equinet.groups import SpaceGroup
+from equinet.verify.plain import written
 
 LONGEST = 34
 """Characters of a layer in a table."""
@@ -85,12 +84,8 @@ class ErrorProfile:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The rows as JSON text, also written to `path` if one is given."""
-        target = None if path is None else as_target(path, "to_json")
         made = {"shift": self.shift, "images": self.n, "sizes": list(self.sizes), "rows": self.records()}
-        text = json.dumps(made, indent=1, ensure_ascii=False)
-        if target is not None:
-            target.write_text(text + "\n", encoding="utf-8")
-        return text
+        return written(made, path)
 
     def plot(self, path: str | Path | None = None, *, title: str | None = None, ax: Any = None) -> Any:
         """Draw the rows, the Lie derivative on the left and the error of the finite shift on the right: bars for what

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from equinet import markup
-from equinet.checks import as_target
 from equinet.degree.shares import Estimate, Share, estimate, mean_iou, ratio
 from equinet.degree.transforms import Transform, labels_of
+from equinet.verify.plain import finite, written
 
 LISTED = 12
 """Members listed by `str`."""
@@ -201,7 +200,7 @@ class Consistency:
             if self.same is not None:
                 kept = Share.of(self.same[:, at])
                 row.update(kept=kept.value, kept_low=kept.interval[0], kept_high=kept.interval[1])
-            row["change"] = float(change) if np.isfinite(change) else None
+            row["change"] = finite(float(change))
             if self.shared_by_member is not None and self.joint_by_member is not None:
                 row["mean_iou"] = float(mean_iou(self.shared_by_member[at], self.joint_by_member[at]))
             if self.right is not None:
@@ -235,11 +234,7 @@ class Consistency:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The figures as JSON text, also written to `path` if one is given."""
-        target = None if path is None else as_target(path, "to_json")
-        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False)
-        if target is not None:
-            target.write_text(text + "\n", encoding="utf-8")
-        return text
+        return written(self.as_dict(), path)
 
     def plot(self, path: str | Path | None = None, *, title: str | None = None, ax: Any = None) -> Any:
         """Draw what is kept, and the change, over the parameters: a figure, or an image file at `path`.

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from equinet.verify.plain import finite
+
 RESAMPLES = 1000
 """Of the bootstrap."""
 
@@ -62,8 +64,7 @@ class Estimate:
 
     def to_json(self) -> dict[str, Any]:
         """In plain types."""
-        finite = [v if math.isfinite(v) else None for v in (self.value, *self.interval)]
-        return {"value": finite[0], "n": self.n, "interval95": finite[1:]}
+        return {"value": finite(self.value), "n": self.n, "interval95": list(map(finite, self.interval))}
 
     def __repr__(self) -> str:
         low, high = self.interval

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from math import isfinite, prod
+from math import prod
 from typing import Any
 
 from equinet.explore.answer import Network
 from equinet.explore.setting import Setting, domain_of
 from equinet.symmetry.report import VERSION
 from equinet.verify import verify
+from equinet.verify.plain import finite
 
 EVERY = 64 * 64
 """Shifts up to which each is measured; beyond, generators and one element of each coset outside."""
@@ -42,14 +43,9 @@ def measure(network: Network, setting: Setting, seed: int = 0) -> dict[str, Any]
         "version": VERSION,
         "verdict": report.verdict,
         "tolerance": report.tol,
-        "worst": _finite(report.worst[1]),
+        "worst": finite(report.worst[1]),
         "mode": report.mode,
         "errors": [
-            [[list(row) for row in g.matrix], list(g.shift), _finite(error)] for g, error in report.errors.items()
+            [[list(row) for row in g.matrix], list(g.shift), finite(error)] for g, error in report.errors.items()
         ],
     }
-
-
-def _finite(error: float) -> float | None:
-    """JSON has no infinity."""
-    return error if isfinite(error) else None

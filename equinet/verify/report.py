@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
 from equinet import markup
-from equinet.checks import as_target
 from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.verify.gauge import Channel, Hidden, hidden_lines
+from equinet.verify.plain import finite, written
 
 LISTED = 12
 """Counterexamples and elements listed by `str`."""
@@ -234,15 +232,15 @@ class Report:
             "tolerance": self.tol,
             "noise_floor": self.floor,
             "scale": self.scale,
-            "separation": [_finite(e) for e in self.separation],
+            "separation": [finite(e) for e in self.separation],
             "dtype": self.dtype,
             "sizes": list(self.sizes),
             "examples": self.examples,
-            "bound": _finite(self.bound),
+            "bound": finite(self.bound),
             "hidden": [{**_described(part.channel), "hides": part.error} for part in self.hidden],
             "worst": {
                 "element": str(self.worst[0]),
-                "error": _finite(self.worst[1]),
+                "error": finite(self.worst[1]),
                 **(_described(self.culprit) if self.culprit else {}),
             },
             "counterexamples": [str(g) for g in self.counterexamples],
@@ -253,7 +251,7 @@ class Report:
                     "shift": list(g.shift),
                     "claimed": g in self.group,
                     "action": str(self.actions[g]),
-                    "error": _finite(e),
+                    "error": finite(e),
                 }
                 for g, e in self._all.items()
             ],
@@ -261,16 +259,7 @@ class Report:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The report as JSON text, also written to `path` if one is given."""
-        target = None if path is None else as_target(path, "to_json")
-        text = json.dumps(self.as_dict(), indent=1, ensure_ascii=False, allow_nan=False)
-        if target is not None:
-            target.write_text(text + "\n", encoding="utf-8")
-        return text
-
-
-def _finite(error: float | None) -> float | None:
-    """JSON has no infinity."""
-    return error if error is not None and isfinite(error) else None
+        return written(self.as_dict(), path, allow_nan=False)
 
 
 def _described(channel: Channel) -> dict[str, Any]:

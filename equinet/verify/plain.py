@@ -1,0 +1,28 @@
+"""Results in plain types: numbers that JSON has, and text that goes to a file as well."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+from equinet.checks import as_target
+
+
+def finite(value: float | None) -> float | None:
+    """JSON has no infinity."""
+    return value if value is not None and isfinite(value) else None
+
+
+def written(made: Any, path: str | Path | None, *, allow_nan: bool = True) -> str:
+    """Plain types as JSON text, which is also written to `path` if one is given.
+
+    Raises:
+        ValueError: for a path that cannot be written, before anything else; for NaN or infinity, if not allowed.
+    """
+    target = None if path is None else as_target(path, "to_json")
+    text = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=allow_nan)
+    if target is not None:
+        target.write_text(text + "\n", encoding="utf-8")
+    return text
