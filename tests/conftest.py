@@ -69,8 +69,19 @@ def _keep_compiled(folder: Path) -> None:
 
 @pytest.fixture(autouse=True)
 def compiled(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Elsewhere programs run once or twice on a few numbers, so that compiling them is most of the work."""
-    quickly = TESTS in request.path.parents and not set(OPTIMISED) & set(request.path.parts)
+    """Elsewhere programs run once or twice on a few numbers, so that compiling them is most of the work.
+
+    JAX keeps a program whatever it was compiled for, so that those of other tests are dropped before one of these.
+    """
+    global _has_quick_programs
+    optimised = bool(set(OPTIMISED) & set(request.path.parts))
+    quickly = TESTS in request.path.parents and not optimised
+    if optimised and _has_quick_programs:
+        jax.clear_caches()
+    _has_quick_programs = quickly or (_has_quick_programs and not optimised)
     jax.config.update("jax_disable_most_optimizations", quickly)
     yield
     jax.config.update("jax_disable_most_optimizations", False)
+
+
+_has_quick_programs = False

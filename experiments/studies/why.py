@@ -25,6 +25,7 @@ from experiments import plots
 from experiments.cost import multiply_adds, parameters
 from experiments.folding import folded_energy, roughness
 from experiments.markdown import percent, table
+from experiments.predictions import MARGIN, predictions
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
 
@@ -44,7 +45,6 @@ PRIMARY = (("max", "stride"), ("max", "conv"), ("conv_max", "conv"))
 """Pairs of ways, the first with pooling and the second without."""
 CORE = ("circular-mean-none", "zero-flatten-none")
 """Where the pairs are compared first: the network whose group is largest, and the textbook's."""
-MARGIN = 0.01
 DISTANCES = (1, 2, 4, 8)
 SEEDS, CORE_SEEDS = range(5), range(10)
 PILOTS = ("length-", "rate-")
@@ -127,6 +127,7 @@ def tables(records: Records) -> dict[str, str]:
         "lengths": _lengths(pilots),
         "rates": _rates(pilots),
         "groups": _groups(compared, networks),
+        "predictions": predictions(networks),
         "primary": _primary(networks),
         "everywhere": _everywhere(networks),
         "shifted": _shifted(networks, "none"),
