@@ -113,12 +113,10 @@ class Requirement:
         return self.within(group)
 
     def _within_real(self, group: RealGroup) -> bool:
-        """Whether a group with real shifts contains the required one, literally."""
-        wanted = self.real or self.named
-        if wanted is None:
-            return False
-        shifts = set(self.real.real if self.real is not None else ()) <= set(group.real)
-        return shifts and all(g in group for g in wanted.generators)
+        """Whether a group with real shifts contains the required one."""
+        if self.real is None:
+            return self.within(group.whole)
+        return set(self.real.real) <= set(group.real) and all(g in group for g in self.real.generators)
 
     def within(self, group: SpaceGroup) -> bool:
         """Whether a group contains the required one; that of a function of the certificate is not known: False."""

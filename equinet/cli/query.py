@@ -8,6 +8,7 @@
     equinet query --model=unet --model_args=down=aps,group=m-3m --size=8 --dim=3
     equinet query --model=small_cnn --domain=periodic:32,bounded:33
     equinet query --model=unet --model_args=down=aps,padding=circular --legal_sizes --require='Z × Z'
+    equinet query --model=resnet --model_args=down=ideal,activation=polynomial,norm=instance --translations=real
 
 Ends with status 1 if the network lacks what --require asks for (--of=strict, orbit or invariance), so that a pipeline
 can rest on it, and with 2 for wrong use, such as a --require that is no group.
@@ -21,7 +22,7 @@ from absl import flags
 
 from equinet.advise import LegalSizes, Requirement, legal_sizes
 from equinet.cli.output import define_json_flags, print_json, schema
-from equinet.cli.subject import Subject, define_subject_flags, read_sizes, read_subject
+from equinet.cli.subject import Subject, define_subject_flags, define_translations_flag, read_sizes, read_subject
 from equinet.symmetry import report
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import WIDTH, answer
@@ -30,6 +31,7 @@ from equinet.symmetry.report import WIDTH, answer
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
+    define_translations_flag()
     define_requirement_flags()
     flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
     flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
@@ -40,7 +42,10 @@ def define_flags() -> None:
 def define_requirement_flags() -> None:
     """The group to ask for."""
     flags.DEFINE_string(
-        "require", None, "A group to ask for: 'Z × Z', '2Z × 2Z', '4mm', 'p4m', … On a box, about the image's centre."
+        "require",
+        None,
+        "A group to ask for: 'Z × Z', '2Z × 2Z', '4mm', 'p4m', … On a box, about the image's centre. With real shifts "
+        "'½Z × ½Z', 'R × R ⋊ 4mm', …",
     )
     flags.DEFINE_enum(
         "of", "strict", ["strict", "orbit", "invariance"], "Which group of the certificate has to contain it."
@@ -55,10 +60,16 @@ def main() -> int:
     asked = read_subject(values=False)
     if args.legal_sizes and args.require is None:
         raise ValueError("--legal_sizes needs --require, such as --require='Z × Z'")
-    certificate = asked.certify()
+    real = args.translations == "real"
+    if real and args.legal_sizes:
+        raise ValueError("--legal_sizes goes by shifts of whole nodes: leave out --translations=real")
+    required = None if args.require is None else Requirement(args.require, args.of, asked.domain.dim)
+    if required is not None and required.real is not None and not real:
+        raise ValueError(f"--require={args.require} has shifts finer than a node: add --translations=real")
+    certificate = asked.certify(real)
     met = sizes = None
-    if args.require is not None:
-        met = Requirement(args.require, args.of, asked.domain.dim).met(certificate)
+    if required is not None:
+        met = required.met(certificate)
         if args.legal_sizes:
             sizes = find_sizes(asked)
     if args.json:

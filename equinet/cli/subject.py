@@ -49,12 +49,23 @@ class Subject:
     variables: Any = None
     traced: tuple[int, ...] = ()
 
-    def certify(self) -> eq.Certificate:
+    def certify(self, real: bool = False) -> eq.Certificate:
         """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
 
+        Args:
+            real: whether it is about all real shifts, of which declarations tell.
+
         Raises:
-            ValueError: if the network cannot run on the input, or is no function of one array.
+            ValueError: if the network cannot run on the input, or is no function of one array, or has no real shifts to
+                ask about.
         """
+        if real:
+            if reader_of(self.net) is not None or isinstance(self.net, Foreign):
+                raise ValueError(
+                    f"{self.name} is read off its program, which tells nothing of shifts finer than a node; build it "
+                    f"from the layers of equinet, which declare what they do to frequencies"
+                )
+            return eq.certify(self.net, self.domain, self.channels, translations="real")
         if reader_of(self.net) is not None:
             return eq.infer(self.net, self.domain, self.channels, size=self.traced)
         if not isinstance(self.net, Foreign):
@@ -122,6 +133,17 @@ def define_subject_flags() -> None:
         f"what a model of timm or torchvision was published with; else {CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
+    )
+
+
+def define_translations_flag() -> None:
+    """Which shifts are asked about."""
+    flags.DEFINE_enum(
+        "translations",
+        "nodes",
+        ["nodes", "real"],
+        "nodes: shifts by whole numbers of nodes. real: all real shifts around a torus, of inputs without frequencies "
+        "at or above half a turn a node; asked of layers.",
     )
 
 

@@ -2,6 +2,7 @@
 
     equinet suggest --model=fcn --model_args=readout=flatten --require='Z × Z'
     equinet suggest --model=resnet --size=64 --require=4mm --json
+    equinet suggest --model=small_cnn --size=16 --require='R × R' --of=invariance
 
 Ends with status 0 where the network has the group already or edits were found, with 1 where none is known (it says
 why, and what would help), and with 2 for wrong use.
@@ -35,7 +36,8 @@ def main() -> int:
     asked = read_subject(args.measure)
     if args.require is None:
         raise ValueError("say which group to win back: --require='Z × Z', for instance")
-    met = Requirement(args.require, args.of, asked.domain.dim).met(asked.certify())
+    required = Requirement(args.require, args.of, asked.domain.dim)
+    met = required.met(asked.certify(real=required.real is not None))
     found = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
     if args.json:
         print_json(as_dict(asked, found, met))

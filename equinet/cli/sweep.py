@@ -3,6 +3,7 @@
     equinet sweep --model=small_cnn --model_args=down=aps --size=16 --mode=sweep --figure=aps.png
     equinet sweep --model=small_cnn --size=16 --mode=discover
     equinet sweep --call=my_net.py:net --size=32
+    equinet sweep --model=small_cnn --model_args=down=ideal,activation=aliasfree --translations=real
     equinet sweep --config=configs/fashion.py:aps --workdir=runs/aps --mode=cosets
 
 Ends with status 1 if the measurement contradicts the certificate, or rounding hides whether it does; with 2 for wrong
@@ -17,18 +18,26 @@ import jax.numpy as jnp
 from absl import flags
 
 from equinet.cli.output import check_figure, define_json_flags, print_json, schema
-from equinet.cli.subject import Subject, called, config_model, define_subject_flags, read_subject
+from equinet.cli.subject import (
+    Subject,
+    called,
+    config_model,
+    define_subject_flags,
+    define_translations_flag,
+    read_subject,
+)
 from equinet.ops.arrays import check_room
 from equinet.ops.cpu import tune_cpu
 from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import VERSION
-from equinet.verify import MODES, Discovered, Report, discover, verify
+from equinet.verify import MODES, Discovered, RealReport, Report, discover, verify, verify_shifts
 
 
 def define_flags() -> None:
     """The command line."""
     define_subject_flags()
+    define_translations_flag()
     flags.DEFINE_enum(
         "mode",
         "generators",
@@ -57,18 +66,21 @@ def main() -> int:
         raise ValueError("--figure draws the errors of a report; --mode=discover makes none: use sweep or cosets")
     if args.figure is not None:
         check_figure(args.figure, "figure")
+    real = args.translations == "real"
+    if real:
+        check_real()
     asked = read_subject()
     check_workdir(asked, args.workdir)
     if args.tune_cpu:
         tune_cpu()
-    certificate = asked.certify()
+    certificate = asked.certify(real)
     bound = with_weights(asked, args.workdir)
-    options: dict[str, Any] = {
-        "key": jax.random.key(args.seed),
-        "batch": args.batch,
-        "trials": args.trials,
-        "dtype": jnp.dtype(args.dtype),
-    }
+    drawn: dict[str, Any] = {"key": jax.random.key(args.seed), "dtype": jnp.dtype(args.dtype)}
+    if real:
+        report = verify_shifts(bound, certificate, examples=args.batch * args.trials, **drawn)
+        show(asked, certificate, report, report.passed)
+        return int(not report.passed)
+    options = {"batch": args.batch, "trials": args.trials, **drawn}
     if args.mode == "discover":
         found = discover(bound, asked.domain, channels=asked.channels, output=certificate.output, **options)
         agrees = certificate.strict <= found.strict
@@ -80,6 +92,20 @@ def main() -> int:
         if args.figure:
             report.plot(args.figure)
     return int(not agrees)
+
+
+def check_real() -> None:
+    """Raise if the flags ask of real shifts what is measured of whole ones only."""
+    args = flags.FLAGS
+    wrong = {
+        f"--mode={args.mode}": args.mode != "generators",
+        f"--figure={args.figure}": args.figure is not None,
+        "--shifts_only": args.shifts_only,
+        f"--dtype={args.dtype}": args.dtype == "bfloat16",
+    }
+    given = [flag for flag, is_wrong in wrong.items() if is_wrong]
+    if given:
+        raise ValueError(f"{' and '.join(given)}: not with --translations=real, which measures generators and draws")
 
 
 def check_workdir(asked: Subject, workdir: str | None) -> None:
@@ -116,7 +142,7 @@ def _weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     return restore_variables(Path(workdir), asked.net, shape)
 
 
-def show(asked: Subject, certificate: Certificate, measured: Report | Discovered, agrees: bool) -> None:
+def show(asked: Subject, certificate: Certificate, measured: Report | RealReport | Discovered, agrees: bool) -> None:
     """Print what was certified and what was measured."""
     if flags.FLAGS.json:
         made: dict[str, Any] = {
@@ -125,7 +151,7 @@ def show(asked: Subject, certificate: Certificate, measured: Report | Discovered
             "certified": str(certificate.strict),
             "agrees": agrees,
         }
-        if isinstance(measured, Report):
+        if isinstance(measured, Report | RealReport):
             made.update(measured.as_dict())
         else:
             made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))

@@ -108,6 +108,15 @@ def as_rows(matrix: Iterable[Iterable[int]], what: str) -> Matrix:
     return tuple(as_integers(row, what) for row in rows)
 
 
+def in_plain_types(vector: Iterable[int | Fraction]) -> list[int | str]:
+    """Whole numbers, and fractions as text, for JSON.
+
+    >>> in_plain_types((2, Fraction(1, 2)))
+    [2, '1/2']
+    """
+    return [value if isinstance(value, int) else str(value) for value in vector]
+
+
 @dataclass(frozen=True, slots=True)
 class Isometry:
     """The map `p ↦ A p + t` of R^d; of the grid Z^d if t is whole.

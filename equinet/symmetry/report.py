@@ -12,6 +12,7 @@ from equinet import markup
 from equinet.groups import RealGroup, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
+from equinet.groups.isometry import in_plain_types
 from equinet.groups.symbols.words import in_words
 
 if TYPE_CHECKING:
@@ -255,12 +256,7 @@ def _describe(group: SpaceGroup | RealGroup) -> dict[str, Any]:
         "words": in_words(group),
         "order": group.order,
         "index": None if is_real else group.index,
-        "translations": [list(map(_exact, row)) for row in basis],
+        "translations": [in_plain_types(row) for row in basis],
         **({"real_axes": list(group.real)} if is_real else {}),
-        "generators": [{"matrix": g.matrix, "shift": tuple(map(_exact, g.shift))} for g in group.generators],
+        "generators": [{"matrix": g.matrix, "shift": in_plain_types(g.shift)} for g in group.generators],
     }
-
-
-def _exact(value: int | Fraction) -> int | str:
-    """A whole number, or a fraction as text."""
-    return value if isinstance(value, int) else str(value)

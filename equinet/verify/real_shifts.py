@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -15,10 +16,12 @@ import numpy as np
 from equinet.checks import as_function, as_kind, shown
 from equinet.groups import Isometry, RealGroup
 from equinet.groups.domain import Domain, periodic
+from equinet.groups.isometry import in_plain_types
 from equinet.verify.act import ChannelAction, act
 from equinet.verify.gauge import BREAKING
 from equinet.verify.inputs import draw, given
 from equinet.verify.options import Options, as_options
+from equinet.verify.plain import finite, written
 from equinet.verify.program import make_program, precision
 
 DENOMINATOR = 7919
@@ -63,9 +66,16 @@ class RealReport:
         return max(self.errors.items(), key=lambda item: item[1])
 
     @property
+    def verdict(self) -> str:
+        """ "passed", "failed" or "cannot tell", where rounding could hide what breaks a symmetry; that is no pass."""
+        if self.tol > BREAKING:
+            return "cannot tell"
+        return "passed" if self.worst[1] <= self.tol else "failed"
+
+    @property
     def passed(self) -> bool:
         """Whether all claimed elements hold, as far as rounding lets one tell."""
-        return self.worst[1] <= self.tol <= BREAKING
+        return self.verdict == "passed"
 
     @property
     def tight(self) -> bool:
@@ -75,10 +85,41 @@ class RealReport:
     def __str__(self) -> str:
         return "\n".join(self._lines())
 
-    def _lines(self) -> Iterator[str]:
-        verdict = "passed" if self.passed else "cannot tell" if self.tol > BREAKING else "failed"
+    def as_dict(self) -> dict[str, Any]:
+        """All of the report in plain types; None for an error that is not finite."""
         g, error = self.worst
-        yield f"{verdict}: {self.group} on {self.domain}, {self.dtype}"
+        return {
+            "translations": "real",
+            "domain": str(self.domain),
+            "group": str(self.group),
+            "verdict": self.verdict,
+            "passed": self.passed,
+            "tight": self.tight,
+            "tolerance": self.tol,
+            "folded": self.folded,
+            "removed": self.removed,
+            "dtype": self.dtype,
+            "worst": {"element": str(g), "error": finite(error)},
+            "elements": [
+                {
+                    "element": str(g),
+                    "matrix": [list(row) for row in g.matrix],
+                    "shift": in_plain_types(g.shift),
+                    "claimed": errors is self.errors,
+                    "error": finite(error),
+                }
+                for errors in (self.errors, self.outside)
+                for g, error in errors.items()
+            ],
+        }
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """The report as JSON text, also written to `path` if one is given."""
+        return written(self.as_dict(), path, allow_nan=False)
+
+    def _lines(self) -> Iterator[str]:
+        g, error = self.worst
+        yield f"{self.verdict}: {self.group} on {self.domain}, {self.dtype}"
         yield f"  {len(self.errors)} elements, largest error {error:.1e} at {g}; tolerance {self.tol:.1e}"
         if self.outside:
             least, smallest = min(self.outside.items(), key=lambda item: item[1])

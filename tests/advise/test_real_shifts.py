@@ -53,6 +53,9 @@ def test_requirements() -> None:
     smooth = eq.certify(eq.Lowpass(0.5), eq.torus(8, 8), 2, translations="real")
     for name in ("R × R ⋊ 4mm", "½Z × ½Z ⋊ 4mm", "R × Z", "Z × Z", "4mm"):
         assert Requirement(name).met(smooth), name
+    between = eq.certify(eq.AvgPool(2), eq.torus(8, 8), 2, translations="real")
+    assert Requirement("4mm").met(between), "about some centre, as asked of whole shifts"
+    assert Requirement("4mm at (1/2, 1/2)").met(between) and not Requirement("4mm at (0, 0)").met(between)
     with pytest.raises(ValueError, match="cannot read"):
         Requirement("R R")
     assert Requirement("4mm at (1/2, 1/2)").real is None

@@ -90,6 +90,38 @@ def test_query_of_a_config_on_a_mixed_domain(tmp_path: Path) -> None:
     assert "domain(32°, 33)" in prints(query, tmp_path, *asked)
 
 
+SMOOTH = ("--model=small_cnn", "--model_args=features=(2,2),down=ideal,activation=polynomial", "--size=8")
+
+
+@pytest.mark.parametrize(("require", "met"), [("R × R", True), ("½Z × ½Z", True), ("Z × Z", True), ("4mm", False)])
+def test_query_of_real_shifts(require: str, met: bool, tmp_path: Path) -> None:
+    asked = (*SMOOTH, "--translations=real", f"--require={require}")
+    found = prints(query, tmp_path, *asked, status=int(not met))
+    assert "strict      R × R" in found and f"{require} {'is' if met else 'is not'} contained" in found
+    relus = ("--model=small_cnn", "--model_args=features=(2,2)", *asked[2:])
+    assert "frequencies without bound fold on 8 nodes" in prints(query, tmp_path, *relus, status=1)
+
+
+def test_sweep_of_real_shifts(tmp_path: Path) -> None:
+    """The claim holds between nodes, and one that is too large does not pass."""
+    asked = ("--notune_cpu", "--translations=real", "--json", "--dtype=float64")
+    found = json.loads(prints(sweep, tmp_path, *SMOOTH, *asked))
+    assert found["certified"] == found["group"] == "R × R" and found["agrees"] and found["worst"]["error"] < 1e-10
+    assert any("/" in str(t) for each in found["elements"] for t in each["shift"])
+    (tmp_path / "mine.py").write_text(
+        "import equinet as eq\n\n\nclass Wrong(eq.Relu):\n    def symmetry(self, field):\n"
+        "        return field.pointwise('monotone', degree=1)\n\n\nwrong = Wrong()\n"
+    )
+    found = json.loads(prints(sweep, tmp_path, "--call=mine.py:wrong", "--size=8", *asked, status=1))
+    assert found["verdict"] == "failed" and not found["agrees"] and found["worst"]["error"] > 1e-3
+
+
+def test_suggestions_of_real_shifts(tmp_path: Path) -> None:
+    found = prints(suggest, tmp_path, *SMALL, "--require=R × R", "--of=invariance", "--nomeasure")
+    assert "AliasFree(Polynomial(2)), and ideal resampling" in found and "invariance R × R" in found
+    assert "has R × R already" in prints(suggest, tmp_path, *SMOOTH, "--require=R × R")
+
+
 def test_sweep_measures(tmp_path: Path) -> None:
     """As a process of its own, which may tune the CPU."""
     figure = tmp_path / "errors.png"
@@ -136,6 +168,12 @@ def test_sweep_discovers(tmp_path: Path) -> None:
         (("--config=configs/fashion.py", "--config=configs/sizes.py"), "--config is given 2 times"),
         ((*SMALL, "--legal_sizes"), "--legal_sizes needs --require"),
         ((*SMALL, "--require=5mm"), "5mm"),
+        ((*SMALL, "--require=R × R"), "--require=R × R has shifts finer than a node: add --translations=real"),
+        ((*SMALL, "--translations=real", "--domain=box"), "asks about a torus"),
+        (
+            (*SMALL, "--translations=real", "--legal_sizes", "--require=Z × Z"),
+            "--legal_sizes goes by shifts of whole nodes: leave out --translations=real",
+        ),
         ((), "say which network"),
     ],
 )
@@ -145,6 +183,8 @@ def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str, tmp_p
 
 def test_sweep_fails_in_one_line(tmp_path: Path) -> None:
     assert "--figure draws" in fails(sweep, tmp_path, *SMALL, "--mode=discover", "--figure=x.png")
+    for flag in ("--mode=sweep", "--figure=x.png", "--shifts_only", "--dtype=bfloat16"):
+        assert f"{flag}: not with --translations=real" in fails(sweep, tmp_path, *SMALL, "--translations=real", flag)
     assert "no checkpoint" in fails(sweep, tmp_path, *SMALL, "--notune_cpu", "--workdir=/nowhere")
     assert "a batch of inputs would take" in fails(
         sweep, tmp_path, "--model=small_cnn", "--size=4096", "--channels=4096", "--batch=65536", "--notune_cpu"

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import equinet as eq
 
 fields = eq.Sequential(eq.GroupConv(2 * eq.Fibre.regular("4mm"), 3, padding="circular"), eq.Relu())
+smooth = eq.Sequential(eq.AliasFree(eq.Relu()), eq.IdealDownsample((1, 2)))
 
 
 @eq.declare(lambda x: x.pointwise("affine"))
@@ -57,6 +58,8 @@ QUERIES = [
     ("--call=mine.py:halve", "--size=8", "--channels=2"),
     ("--call=mine.py:exact", "--size=12", "--dim=1", "--require=2Z"),
     ("--call=mine.py:nothing", "--size=4"),
+    (*SMALL, "--translations=real", "--require=Z × Z"),
+    ("--call=mine.py:smooth", "--size=12,8", "--translations=real"),
 ]
 SUGGESTIONS = [
     (*SMALL, "--require=Z × Z", "--nomeasure"),
@@ -64,6 +67,7 @@ SUGGESTIONS = [
     (*SMALL, "--require=4mm", "--nomeasure"),
     ("--call=mine.py:halve", "--size=9", "--require=Z × Z", "--nomeasure"),
     ("--model=small_cnn", "--model_args=features=(2,),padding=zero", "--size=4", "--dim=1", "--require=2Z"),
+    (*SMALL, "--dim=1", "--require=R", "--of=invariance"),
 ]
 SWEEPS = [
     (*SMALL, "--trials=1"),
@@ -72,6 +76,7 @@ SWEEPS = [
     ("--model=small_cnn", "--model_args=features=(2,2)", "--size=8", "--dim=1", "--mode=shared", "--trials=1"),
     ("--call=mine.py:exact", "--size=6", "--dim=1", "--mode=discover"),
     ("--call=mine.py:moved", "--size=4", "--mode=sweep", "--trials=1"),
+    ("--call=mine.py:smooth", "--size=8,6", "--translations=real", "--dtype=float64"),
 ]
 
 

@@ -123,6 +123,7 @@ def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[
     more = (
         "scripts.study.keep_baselines",
         "equinet.cli.sweep.discover",
+        "equinet.cli.sweep.verify_shifts",
         "scripts.get_data.get_data",
         "equinet.train.trainer.init_state",
         "equinet.cli.suggest.suggest",

@@ -31,6 +31,7 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "require": "4mm", "of": "strict", "domain": "box"},
         {"schema": "true"},
         {**NETWORK, "require": "p4m", "legal_sizes": "true", "sizes": "8:12"},
+        {**NETWORK, "translations": "real", "require": "½Z × R"},
         {"model": "fcn", "model_args": "group=4mm,down=aps,features=(2,2)", "domain": "periodic:8,bounded:10"},
         {"model": "unet", "model_args": "width=2,depth=2,padding=circular", "size": "8,16", "channels": "3"},
         {"config": f"{CONFIG}:blur", "domain": "torus", "size": "16", "dim": "2", "require": "pg {-x, y+1}"},
@@ -43,6 +44,7 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "mode": "sweep", "trials": "2", "batch": "2", "figure": "errors.png"},
         {**NETWORK, "mode": "discover", "dtype": "float64", "seed": "3", "domain": "box"},
         {**NETWORK, "mode": "cosets", "workdir": "trained", "shifts_only": "true", "json": "true"},
+        {**NETWORK, "translations": "real", "dtype": "float64", "batch": "3"},
     ],
     "explore": [
         {**NETWORK, "port": "0", "open": "false"},
