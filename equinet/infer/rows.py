@@ -8,10 +8,10 @@ import numpy as np
 
 from equinet.infer.fields import reflected
 from equinet.infer.join import mixed
-from equinet.infer.tables import Table, continued
 from equinet.infer.values import Digit, Ends, Value, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, plain, retabled
 from equinet.symmetry.patterns import fix_axes
+from equinet.symmetry.tables import Table
 from equinet.symmetry.windows import FILL
 
 
@@ -127,7 +127,7 @@ def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) 
         replaced = np.concatenate([before, after])
         if not value.canvas[axis].inner(replaced).any():
             return strided(value, array_axis, axis, int(inner[0]) - step * first, step, len(rows))
-    table = continued(Table(rows[:, None], np.ones((len(rows), 1))), len(inside), value.canvas[axis].inner)
+    table = value.canvas[axis].continued(Table(rows[:, None], np.ones((len(rows), 1))), len(inside))
     if table is None:
         return None
     value = value.restem()

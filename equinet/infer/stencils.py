@@ -14,9 +14,9 @@ from itertools import product
 import numpy as np
 
 from equinet.groups import Matrix, Vector, axis_images
-from equinet.infer.tables import Table
 from equinet.infer.values import Stencil, Value
 from equinet.symmetry.field import Field
+from equinet.symmetry.tables import Table
 
 _MOST = 512
 """Weights of a stencil, at most: a larger one is not followed."""
@@ -150,7 +150,7 @@ def _shifts(table: Table, size: int | None) -> dict[int, float] | None:
     """A table that does the same at every node, as weights of shifts; None if it does not."""
     rows = len(table.nodes)
     present = table.present
-    there = (present.weights != 0) & (present.nodes != present.constant)
+    there = present.seen
     if size is None:
         if table.advance != rows or rows != 1 or not there.all():
             return None

@@ -9,7 +9,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from equinet.infer.tables import Kernel, Table
+from equinet.infer.kernel import Kernel
+from equinet.symmetry.tables import Table
+from equinet.symmetry.windows import FILL
 
 
 @dataclass(frozen=True)
@@ -103,3 +105,47 @@ class Strip:
         """Whether so many nodes are all between the ends, or more."""
         low, high = sorted((self.at, self.at + self.step * size))
         return low <= self.end and high >= 1 - self.end
+
+    def continued(self, table: Table, inputs: int) -> Table | None:
+        """A table on so many nodes as one on an infinite axis: its rows that read inner nodes, if they repeat, each so
+        many nodes further, and go on to read them all.
+
+        Other rows are padding: they must not be where the table, continued, would read inner nodes, of these or of what
+        the view of the axis lacks.
+        """
+        inside = self.inside(inputs)
+        reading = np.flatnonzero((table.seen & inside[table.nodes]).any(1))
+        if not reading.size:
+            return None
+        rows = np.arange(reading[0], reading[-1] + 1)
+        if (table.nodes[rows] == FILL)[table.weights[rows] != 0].any():
+            return None
+        order = np.argsort(np.where(table.weights != 0, table.nodes, inputs), axis=1, kind="stable")
+        nodes = np.take_along_axis(table.nodes, order, 1)
+        weights = np.take_along_axis(table.weights, order, 1)
+        found = _repeats(nodes[rows], weights[rows])
+        if found is None:
+            return None
+        period, advance = found
+        for beyond in (nodes[rows[:period]] - advance, nodes[rows[-period:]] + advance):
+            if inside[beyond[(beyond >= 0) & (beyond < inputs)]].any():
+                return None
+        others = np.concatenate([np.arange(rows[0]), np.arange(rows[-1] + 1, len(nodes))])
+        turns, like = np.divmod(others - rows[0], period)
+        replaced = (nodes[rows[0] + like] + turns[:, None] * advance)[weights[rows[0] + like] != 0]
+        if self.inner(replaced).any():
+            return None
+        first = -(-int(rows[0]) // period) * period
+        kept = np.arange(first, first + period)
+        return Table(nodes[kept] - first // period * advance, weights[kept], advance)
+
+
+def _repeats(nodes: np.ndarray, weights: np.ndarray) -> tuple[int, int] | None:
+    """After how many rows a table repeats, at least twice, and how far its nodes are then; the fewest rows."""
+    for period in range(1, len(nodes) // 2 + 1):
+        there = weights[:-period] != 0
+        steps = (nodes[period:] - nodes[:-period])[there]
+        one_step = steps.size and steps[0] > 0 and (steps == steps[0]).all()
+        if one_step and np.array_equal(weights[period:], weights[:-period]):
+            return period, int(steps[0])
+    return None

@@ -21,9 +21,9 @@ from equinet.groups.domain import Axis, Domain
 from equinet.infer.fields import irregular
 from equinet.infer.lazy import Lazy
 from equinet.infer.strips import Strip
-from equinet.infer.tables import Kind, Table
 from equinet.symmetry.field import Field
 from equinet.symmetry.polyphase import Phase
+from equinet.symmetry.tables import Table
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,7 @@ class Digit:
 
 
 Layout = tuple[tuple[Digit, ...], ...]
+Kind = Literal["gather", "sum", "max"]
 LEAST = -sys.float_info.max
 """How the least finite number of a type of floats is written as padding, which is another one than −∞."""
 
@@ -253,13 +254,12 @@ class Value:
         tables = self.tables
         if maximum and self.fill <= LEAST:
             tables = tuple(table.present for table in tables)
-        readings = [table.reading(maximum) for table in tables]
         other = not same_number(self.fill, 0.0) and any(table.has_constants for table in tables)
         stem = self.stem.rename_constants() if other else self.stem
-        result = stem.read(readings, "max" if maximum else "sum")
+        result = stem.read(tables, "max" if maximum else "sum")
         result = result.rename_constants() if other else result
         result = result if self.factor > 0 else result.pointwise("affine")
-        return irregular(result, [not reading.is_regular for reading in readings])
+        return irregular(result, [table.stride is None for table in tables])
 
     @property
     def grid(self) -> Domain:
@@ -337,6 +337,19 @@ class Value:
     def moved_axes(self) -> tuple[int, ...]:
         """The array axes along which isometries may move it."""
         return tuple(i for i, digits in enumerate(self.layout) if any(digit.axis is not None for digit in digits))
+
+
+def one_axis_apart(values: Sequence[Value]) -> int | None:
+    """The only grid axis along which tables over one stem differ (any, if none), an infinite one at one pace; None if
+    there are more, or the values are laid out otherwise."""
+    first = values[0]
+    alike = all(v.token is first.token and (v.layout, v.extents) == (first.layout, first.extents) for v in values)
+    if not alike or not first.dim:
+        return None
+    apart = {i for v in values for i, (one, two) in enumerate(zip(first.tables, v.tables, strict=True)) if one != two}
+    axis = min(apart, default=0)
+    one_pace = not first.endless(axis) or len({v.tables[axis].pace for v in values}) == 1
+    return axis if one_pace and len(apart) <= 1 else None
 
 
 @dataclass(frozen=True, eq=False)

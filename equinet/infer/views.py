@@ -9,11 +9,12 @@ from math import gcd
 import numpy as np
 
 from equinet.infer.fields import forget_axes
+from equinet.infer.kernel import Kernel
 from equinet.infer.strips import Strip
-from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Digit, Layout, Value, with_item
 from equinet.symmetry.field import Reduce
 from equinet.symmetry.patterns import fix_axes
+from equinet.symmetry.tables import Table
 from equinet.symmetry.windows import Nearest, Reading, Rolled, Shuffle
 
 

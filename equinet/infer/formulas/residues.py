@@ -20,7 +20,7 @@ from hashlib import blake2b
 
 import numpy as np
 
-from equinet.infer.tables import snapped
+from equinet.infer.rounding import snapped
 
 PRIME, _GENERATOR = 2128896001, 13
 """A prime of 31 bits, and a number whose powers are all residues but 0. 2¹⁰·3²·5·7·11 divides the prime less 1."""

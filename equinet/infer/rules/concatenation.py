@@ -15,10 +15,9 @@ from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Primitive, enter
 from equinet.infer.rows import strided
 from equinet.infer.rules import spectra
-from equinet.infer.tables import Table, interleaved, stacked
-from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number, with_item
+from equinet.infer.values import Constant, Digit, Ends, Operand, Value, one_axis_apart, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, plain, retabled
-from equinet.symmetry.windows import FILL
+from equinet.symmetry.tables import Table, interleaved, stacked
 
 
 def _concatenate(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value]:
@@ -79,25 +78,17 @@ def _fibres_beside(values: Sequence[Value], at: int, shape: Sequence[int]) -> Va
 def _in_turns(values: Sequence[Value], at: int) -> Value | None:
     """Tables over one stem, stacked along a new axis: node `f·i + o` of the result is node i of value o, of f values.
 
-    That is one table over the stem if the values are laid out alike, put the same number where they read none, and read
-    different nodes along one grid axis at most; an infinite one at one pace. The offsets o are a digit of that axis.
+    That is one table over the stem if the values put the same number where they read none, and read different nodes
+    along one grid axis at most. The offsets o are a digit of that axis.
     """
     first, count = values[0], len(values)
     is_new_axis = not any(value.layout[at] for value in values)
     if count == 1 or not is_new_axis or not 0 < first.dim <= MOST_AXES:
         return None
-    alike = all(v.token is first.token and (v.layout, v.extents) == (first.layout, first.extents) for v in values)
-    one_fill = all(same_number(v.fill, first.fill) for v in values)
-    if not alike or not one_fill or len({v.kind == "max" for v in values}) > 1:
+    axis, one_fill = one_axis_apart(values), all(same_number(v.fill, first.fill) for v in values)
+    if axis is None or not one_fill or len({v.kind == "max" for v in values}) > 1:
         return None
-    apart = {
-        i for v in values for i, (one, two) in enumerate(zip(first.tables, v.tables, strict=True)) if not one.same(two)
-    }
-    if len(apart) > 1:
-        return None
-    (axis,) = apart or {0}
-    one_pace = not first.endless(axis) or len({v.tables[axis].pace for v in values}) == 1
-    if not one_pace or [digit.stride for digit in first.digits_of(axis)] != [1]:
+    if [digit.stride for digit in first.digits_of(axis)] != [1]:
         return None
     table = interleaved([v.tables[axis].scaled(v.factor / first.factor) for v in values])
     layout = [tuple(replace(d, stride=count) if d.axis == axis else d for d in digits) for digits in first.layout]
@@ -169,7 +160,7 @@ def _one_after_another(parts: Sequence[Operand], at: int, shape: Sequence[int]) 
         if p.fill is None or first.kind != "gather" or first.factor != 1:
             return None
         fills.append(p.fill)
-        tables.append(Table(np.full((p.shape[at], 1), FILL), np.ones((p.shape[at], 1))))
+        tables.append(Table.of_constants(p.shape[at]))
     if not all(same_number(fill, fills[0]) for fill in fills):
         return None
     stems = [v.maximum for v in values if v.maximum is not None] if first.kind == "max" else []
@@ -182,9 +173,8 @@ def _continues(first: Value, other: Value, at: int, axis: int) -> bool:
     """Whether two tables over one stem differ in nothing but their rows along one array axis, a grid axis of both."""
     if (other.token, other.factor, other.kind, other.dim) != (first.token, first.factor, first.kind, first.dim):
         return False
-    tables = zip(first.tables, other.tables, strict=True)
-    same_tables = all(one.same(two) for i, (one, two) in enumerate(tables) if i != axis)
-    same_layout = with_item(first.layout, at, ()) == with_item(other.layout, at, ())
+    same_tables = with_item(other.tables, axis, first.tables[axis]) == first.tables
+    same_layout = with_item(other.layout, at, first.layout[at]) == first.layout
     return other.grid_axis(at) == axis and same_tables and same_layout
 
 
@@ -219,7 +209,7 @@ def _continued(one: Value, two: Value, at: int) -> Value | None:
     axis, count = one.grid_axis(at), one.shape[at]
     if axis is None or not one.endless(axis) or two.dim != one.dim:
         return None
-    follows = _continues(one, two, at, axis) and one.tables[axis].strided(count, 1).same(two.tables[axis])
+    follows = _continues(one, two, at, axis) and one.tables[axis].strided(count, 1) == two.tables[axis]
     return strided(one, at, axis, 0, 1, count + two.shape[at]) if follows else None
 
 

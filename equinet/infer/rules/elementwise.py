@@ -15,11 +15,12 @@ from equinet.infer.constants import as_operands
 from equinet.infer.join import How, broadcast, common_shape, join, of_all, period_of, pointwise, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import NoRule, Primitive, Rule, enter, value_of
+from equinet.infer.rounding import snapped
 from equinet.infer.rules import phases, spectra
 from equinet.infer.stencils import with_stencil
 from equinet.infer.strips import Strip
-from equinet.infer.tables import Table, beside, snapped
-from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, same_number, with_item
+from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, one_axis_apart, same_number, with_item
+from equinet.symmetry.tables import Table, beside
 
 
 def _same(_: Equation, arguments: Sequence[Atom]) -> list[Atom]:
@@ -204,16 +205,6 @@ def _with(arguments: Sequence[Operand], how: How) -> Value:
     return join(a, b, linear=how == "affine")
 
 
-def _one_axis_apart(a: Value, b: Value) -> int | None:
-    """The only grid axis along which two tables over one stem differ (any, if none); None if there are more."""
-    if a.token is not b.token or a.layout != b.layout or a.extents != b.extents or a.dim == 0:
-        return None
-    apart = [i for i, (one, two) in enumerate(zip(a.tables, b.tables, strict=True)) if not one.same(two)]
-    if any(a.tables[i].pace != b.tables[i].pace for i in apart if a.endless(i)):
-        return None
-    return None if len(apart) > 1 else (apart or [0])[0]
-
-
 def _canvas(value: Value, axis: int, table: Table) -> tuple[Strip, ...]:
     """The strips of a value that is read through another table along one axis."""
     if not value.endless(axis):
@@ -233,7 +224,7 @@ def _summed(a: Value, b: Value) -> Value | None:
     weights of a row cancel out, rounding is left, of which nothing is known.
     """
     a, b = a.maximum or a, b.maximum or b
-    axis = _one_axis_apart(a, b)
+    axis = one_axis_apart([a, b])
     if axis is None or "max" in (a.kind, b.kind):
         return None
     if any(v.fill and table.has_constants for v in (a, b) for table in v.tables):
@@ -251,7 +242,7 @@ def _greatest(a: Value, b: Value) -> Value | None:
 
     None where it is none: of multiples and sums, and where the constants among them are not one number.
     """
-    axis = _one_axis_apart(a, b)
+    axis = one_axis_apart([a, b])
     if axis is None or "sum" in (a.kind, b.kind) or a.factor != 1 or b.factor != 1:
         return None
     filled = [v for v in (a, b) if any(table.has_constants for table in v.tables)]

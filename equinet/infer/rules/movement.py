@@ -9,11 +9,11 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_reshaped, as_spread, as_tiled, as_transposed
 from equinet.infer.join import held
+from equinet.infer.kernel import Kernel
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import NoRule, Primitive, enter, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
-from equinet.infer.tables import Kernel
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, free, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.symmetry.windows import FILL

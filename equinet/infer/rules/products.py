@@ -12,11 +12,12 @@ from equinet.infer.compat import Equation
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step
 from equinet.infer.primitives import Primitive, enter, value_of
+from equinet.infer.rounding import snapped
 from equinet.infer.rules import spectra
 from equinet.infer.rules.reductions import reduced
-from equinet.infer.tables import Table, continued, snapped
 from equinet.infer.values import Constant, Digit, Operand, Value, named
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain, retabled
+from equinet.symmetry.tables import Table
 
 
 def _product(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -124,7 +125,7 @@ def _along_an_axis(
     rows = np.argsort(matrix == 0, axis=0, kind="stable")[:entries].T
     table = Table(rows, np.take_along_axis(matrix.T, rows, 1))
     if value.endless(axis):
-        table = continued(table, value.extents[axis], value.canvas[axis].inner)
+        table = value.canvas[axis].continued(table, value.extents[axis])
     if table is None:
         return None
     strip = value.canvas[axis].reading(*table.course) if value.endless(axis) else None

@@ -11,12 +11,13 @@ import numpy as np
 from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes, wound
 from equinet.infer.join import held, mixed, of_all, pointwise
+from equinet.infer.kernel import Kernel
 from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rules import spectra
 from equinet.infer.rules.windows import combined
-from equinet.infer.tables import Kernel, Table
 from equinet.infer.values import Constant, Digit, Operand, Value, with_item
 from equinet.infer.views import MOST_AXES, freed, freed_axes, read_axis, renamed, unfolded
+from equinet.symmetry.tables import Table
 
 Kind = Literal["sum", "max", "other"]
 

@@ -11,13 +11,15 @@ import numpy as np
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, of_all, pointwise
+from equinet.infer.kernel import Kernel
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Combination, NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.rounding import equal, snapped
 from equinet.infer.rows import picked
-from equinet.infer.tables import Kernel, equal, snapped, whole
 from equinet.infer.values import Constant, Digit, Operand, Value, free
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.symmetry.field import Reduce
+from equinet.symmetry.tables import whole
 from equinet.symmetry.windows import Reading, Rolled
 
 Taps = tuple[tuple[tuple[int, int], ...], ...]
