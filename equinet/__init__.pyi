@@ -94,10 +94,12 @@ from equinet.symmetry.certificate import Certificate as Certificate
 from equinet.symmetry.certificate import LedgerRow as LedgerRow
 from equinet.symmetry.real import RealCertificate as RealCertificate
 from equinet.verify import Discovered as Discovered
+from equinet.verify import DiscoveredShifts as DiscoveredShifts
 from equinet.verify import RealReport as RealReport
 from equinet.verify import Report as Report
 from equinet.verify import assert_equivariant as assert_equivariant
 from equinet.verify import discover as discover
+from equinet.verify import discover_shifts as discover_shifts
 from equinet.verify import verify as verify
 from equinet.verify import verify_shifts as verify_shifts
 

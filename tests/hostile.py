@@ -76,6 +76,7 @@ NOT_CALLED = {
     "RealReport": "made by equinet alone",
     "Report": "made by equinet alone",
     "Discovered": "made by equinet alone",
+    "DiscoveredShifts": "made by equinet alone",
     "Suggestion": "made by equinet alone",
     "Suggestions": "made by equinet alone",
     "LegalSizes": "made by equinet alone",

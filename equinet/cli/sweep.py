@@ -26,12 +26,26 @@ from equinet.cli.subject import (
     define_translations_flag,
     read_subject,
 )
+from equinet.groups import RealGroup
 from equinet.ops.arrays import check_room
 from equinet.ops.cpu import tune_cpu
 from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import VERSION
-from equinet.verify import MODES, Discovered, RealReport, Report, discover, verify, verify_shifts
+from equinet.verify import (
+    MODES,
+    Discovered,
+    DiscoveredShifts,
+    RealReport,
+    Report,
+    discover,
+    discover_shifts,
+    verify,
+    verify_shifts,
+)
+from equinet.verify.phases import in_proportion, rates
+
+Measured = Report | RealReport | Discovered | DiscoveredShifts
 
 
 def define_flags() -> None:
@@ -77,9 +91,15 @@ def main() -> int:
     bound = with_weights(asked, args.workdir)
     drawn: dict[str, Any] = {"key": jax.random.key(args.seed), "dtype": jnp.dtype(args.dtype)}
     if real:
-        report = verify_shifts(bound, certificate, examples=args.batch * args.trials, **drawn)
-        show(asked, certificate, report, report.passed)
-        return int(not report.passed)
+        drawn["examples"] = args.batch * args.trials
+        if args.mode == "discover":
+            found = discover_shifts(bound, asked.domain, channels=asked.channels, **drawn)
+            agrees = is_found(certificate, found)
+        else:
+            found = verify_shifts(bound, certificate, **drawn)
+            agrees = found.passed
+        show(asked, certificate, found, agrees)
+        return int(not agrees)
     options = {"batch": args.batch, "trials": args.trials, **drawn}
     if args.mode == "discover":
         found = discover(bound, asked.domain, channels=asked.channels, output=certificate.output, **options)
@@ -98,14 +118,23 @@ def check_real() -> None:
     """Raise if the flags ask of real shifts what is measured of whole ones only."""
     args = flags.FLAGS
     wrong = {
-        f"--mode={args.mode}": args.mode != "generators",
+        f"--mode={args.mode}": args.mode not in ("generators", "discover"),
         f"--figure={args.figure}": args.figure is not None,
         "--shifts_only": args.shifts_only,
         f"--dtype={args.dtype}": args.dtype == "bfloat16",
     }
     given = [flag for flag, is_wrong in wrong.items() if is_wrong]
     if given:
-        raise ValueError(f"{' and '.join(given)}: not with --translations=real, which measures generators and draws")
+        raise ValueError(f"{' and '.join(given)}: not with --translations=real; --mode=generators and discover are")
+
+
+def is_found(certificate: Certificate, found: DiscoveredShifts) -> bool:
+    """Whether the shifts of a certificate of real ones were found, but for any that move the output otherwise than in
+    proportion, which nobody looked for."""
+    claimed, grid = RealGroup.of(certificate.strict).translations, certificate.output
+    along, still = rates(certificate.domain, grid), RealGroup.generate(grid.dim, [], grid.periods)
+    moved = [g for g in claimed.generators if certificate.action(g) * in_proportion(g, along).inverse() in still]
+    return set(claimed.real) <= set(found.strict.real) and all(g in found.strict for g in moved)
 
 
 def check_workdir(asked: Subject, workdir: str | None) -> None:
@@ -142,7 +171,7 @@ def _weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
     return restore_variables(Path(workdir), asked.net, shape)
 
 
-def show(asked: Subject, certificate: Certificate, measured: Report | RealReport | Discovered, agrees: bool) -> None:
+def show(asked: Subject, certificate: Certificate, measured: Measured, agrees: bool) -> None:
     """Print what was certified and what was measured."""
     if flags.FLAGS.json:
         made: dict[str, Any] = {
@@ -153,6 +182,9 @@ def show(asked: Subject, certificate: Certificate, measured: Report | RealReport
         }
         if isinstance(measured, Report | RealReport):
             made.update(measured.as_dict())
+        elif isinstance(measured, DiscoveredShifts):
+            strict = RealGroup.of(certificate.strict).translations
+            made.update(**measured.as_dict(), equal=strict == measured.strict)
         else:
             made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
             made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
@@ -160,4 +192,5 @@ def show(asked: Subject, certificate: Certificate, measured: Report | RealReport
         print_json(made)
         return
     print(f"{asked.name}\ncertified  {certificate.strict}")
-    print(f"measured   {measured}" if isinstance(measured, Discovered) else measured)
+    found = isinstance(measured, Discovered | DiscoveredShifts)
+    print(f"measured   {measured}" if found else measured)

@@ -3,6 +3,8 @@
 from equinet.verify.act import act as act
 from equinet.verify.discover import Discovered as Discovered
 from equinet.verify.discover import discover as discover
+from equinet.verify.real_discover import DiscoveredShifts as DiscoveredShifts
+from equinet.verify.real_discover import discover_shifts as discover_shifts
 from equinet.verify.real_shifts import RealReport as RealReport
 from equinet.verify.real_shifts import verify_shifts as verify_shifts
 from equinet.verify.report import Report as Report

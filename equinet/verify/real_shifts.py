@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +14,13 @@ import numpy as np
 
 from equinet.checks import as_function, as_kind, shown
 from equinet.groups import Isometry, RealGroup
-from equinet.groups.domain import Domain, periodic
+from equinet.groups.domain import Domain
 from equinet.groups.isometry import in_plain_types
-from equinet.verify.act import ChannelAction, act
 from equinet.verify.gauge import BREAKING
-from equinet.verify.inputs import draw, given
 from equinet.verify.options import Options, as_options
+from equinet.verify.phases import DRAWN, Moves, in_proportion, make_phase_bench, random_shift, rates
 from equinet.verify.plain import finite, written
-from equinet.verify.program import make_program, precision
-
-DENOMINATOR = 7919
-"""Shifts along a real axis are drawn among the multiples of one over this prime, which no lattice of a network has."""
-
-DRAWN = 4
-"""Of them per axis."""
-
-MARGIN = 8.0
-"""The tolerance, in units of the rounding that is measured."""
+from equinet.verify.program import precision
 
 
 @dataclass(frozen=True)
@@ -43,8 +32,8 @@ class RealReport:
         group: the claimed group.
         errors: of each claimed element that was tried, relative to how much the output varies; largest over channels.
         outside: of shifts half as long as the least that is claimed, moved as the others are.
-        tol: the largest error that counts as rounding: `MARGIN` times what is changed by a shift of the input there and
-            back, by inputs that differ in the last place, or in the last place of the outputs.
+        tol: the largest error that counts as rounding: 8 times what is changed by a shift of the input there and back,
+            by inputs that differ in the last place, or in the last place of the outputs.
         folded: the share of the output's variation at half a turn a node, which fractions of a node cannot move: the
             floor under what they can show. 0 where it has no such frequency.
         removed: that share of the inputs given, which was taken from them.
@@ -151,7 +140,7 @@ def verify_shifts(
         fn: as for `verify`.
         claim: a `RealCertificate`, or what has its `domain`, `channels`, `strict`, `action`, `output` and `fibre`.
         key: a JAX key, or an int seed.
-        examples: how many inputs are drawn.
+        examples: how many inputs are moved. How much the output varies is read from at least 6.
         dtype: float64 (needs no global flag) or float32.
         inputs: your own examples `[n, *sizes, channels]`, in place of random ones.
         jit: False for code that is not JAX.
@@ -177,118 +166,36 @@ def verify_shifts(
     as_function(fn, "verify_shifts measures a function of one array, such as net.bind(variables)")
     options = as_options(Options(key, examples, 1, dtype, jit, inputs=inputs), "verify_shifts")
     domain = as_kind(claim.domain, Domain, "a certificate has the domain of the input")
-    sizes = tuple(n or 1 for n in domain.sizes)
+    fibres: list[Any] = [f if callable(f) else None for f in (claim.channels, claim.fibre)]
     with precision(options.dtype):
-        program = make_program(fn, options.dtype, options.jit)
-        x, nudged, removed = _inputs(options, sizes, int(claim.channels))
-        fibres: list[Any] = [f if callable(f) else None for f in (claim.channels, claim.fibre)]
-        there = _Moves(domain, fibres[0])
-
-        def run(batch: np.ndarray) -> np.ndarray:
-            y = np.asarray(program.evaluate(program.variables, jnp.asarray(batch) if options.jit else batch))
-            if not np.issubdtype(y.dtype, np.floating) or y.ndim < 2 or len(y) != len(batch):
-                raise ValueError(
-                    f"verify_shifts: the function turned {batch.shape} into {y.shape} of {y.dtype}; it must keep the "
-                    f"batch and give real numbers, [batch, *spatial, channels]"
-                )
-            if not np.isfinite(y).all():
-                raise FloatingPointError("verify_shifts: the function returns NaN or inf")
-            return y
-
-        y = run(x)
+        bench = make_phase_bench(fn, options, domain, int(claim.channels), fibres[0], "verify_shifts")
         output = claim.output if claim.output.dim else Domain(())
-        if output.dim and y.shape[1:-1] != output.sizes:
-            raise ValueError(f"the claim says that the output lies on {output}; got sizes {y.shape[1:-1]}")
-        back, unit = _Moves(output, fibres[1]), _variation(y)
-        elements = _elements(group, np.random.default_rng(0))
-        outside = _outside(group)
-        rates = [Fraction(m or 1, n) for m, n in zip(output.sizes, sizes, strict=True)] if output.dim else []
+        if output.dim and bench.y.shape[1:-1] != output.sizes:
+            raise ValueError(f"the claim says that the output lies on {output}; got sizes {bench.y.shape[1:-1]}")
+        back = Moves(output, fibres[1])
+        elements, outside = _elements(group, np.random.default_rng(0)), _outside(group)
         actions = {g: claim.action(g) for g in elements}
-        actions |= {g: _scaled(g, rates) for g in outside}
-        errors = {g: _error(run(there(g, x)), back(h, y), unit) for g, h in actions.items()}
-        least = float(jnp.finfo(options.dtype).eps) * max(1.0, float((np.abs(y) / unit).max()))
-        again = [nudged, *(there(g.inverse(), there(g, x)) for g in elements)]
-        rounding = max(least, *(_error(run(each), y, unit) for each in again))
+        actions |= {g: in_proportion(g, rates(domain, output)) for g in outside}
+        errors = {g: bench.error(bench.moved(g), back(h, bench.y)) for g, h in actions.items()}
+        tol = bench.tolerance(elements)
     return RealReport(
         domain,
         group,
         {g: errors[g] for g in elements},
         {g: errors[g] for g in outside},
-        MARGIN * rounding,
-        _error(_without_folding(y, output), y, unit),
-        removed,
+        tol,
+        bench.folded(output),
+        bench.removed,
         jnp.dtype(options.dtype).name,
     )
-
-
-@dataclass(frozen=True)
-class _Moves:
-    """How isometries with fractions move arrays on a domain: whole nodes by index, the rest by phases."""
-
-    domain: Domain
-    fibre: ChannelAction | None
-
-    def __call__(self, g: Isometry, x: np.ndarray) -> np.ndarray:
-        whole = Isometry(g.matrix, tuple(floor(t) for t in g.shift))
-        moved = np.asarray(act(whole, x, self.domain, self.fibre))
-        for axis, t in enumerate(g.shift, start=1):
-            if t != floor(t):
-                frequencies = np.arange(x.shape[axis] // 2 + 1).reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-                turns = np.exp(-2j * np.pi * frequencies * float((t - floor(t)) / x.shape[axis]))
-                spectrum = np.fft.rfft(moved.astype(np.float64), axis=axis) * turns
-                moved = np.fft.irfft(spectrum, n=x.shape[axis], axis=axis).astype(x.dtype)
-        return moved
-
-
-def _without_folding(x: np.ndarray, domain: Domain) -> np.ndarray:
-    """Without the frequencies at half a turn a node, along the axes that wrap around."""
-    for axis, along in enumerate(domain.axes, start=1):
-        if along.boundary == "periodic" and x.shape[axis] % 2 == 0:
-            wave = ((-1.0) ** np.arange(x.shape[axis])).astype(x.dtype)
-            wave = wave.reshape([-1 if i == axis else 1 for i in range(x.ndim)])
-            x = x - wave * (x * wave).mean(axis, keepdims=True)
-    return x
-
-
-def _inputs(options: Options, sizes: tuple[int, ...], channels: int) -> tuple[np.ndarray, np.ndarray, float]:
-    """Examples without the frequencies at half a turn a node, the same with their last places changed, and the share of
-    those given that was taken from them."""
-    torus = Domain(tuple(map(periodic, sizes)))
-    if options.inputs is None:
-        normal = draw(options.key, (options.batch, *sizes, channels), options.dtype)
-        x, nudged = np.split(_without_folding(normal, torus), 2)
-        return x, nudged, 0.0
-    count = len(options.inputs)
-    told = given(options.inputs, 1, count, sizes, channels, options.dtype)
-    x, nudged = (each[0].reshape(count, *sizes, channels) for each in (told.batches, told.nudged))
-    kept = _without_folding(x, torus)
-    return kept, _without_folding(nudged, torus), _error(kept, x, _variation(x))
-
-
-def _variation(y: np.ndarray) -> np.ndarray:
-    """How much each channel varies; of one that does not, how large the output is."""
-    flat = y.reshape(-1, y.shape[-1])
-    varies, loudest = np.ptp(flat, axis=0), np.abs(flat).max() or 1.0
-    return np.where(varies > 1e-6 * loudest, varies, loudest)
-
-
-def _error(y: np.ndarray, expected: np.ndarray, unit: np.ndarray) -> float:
-    return float((np.abs(y - expected) / unit).max())
 
 
 def _elements(group: RealGroup, rng: np.random.Generator) -> list[Isometry]:
     """The identity, generators, random shifts along the real axes, and products of the two."""
     found = [Isometry.identity(group.dim), *group.generators]
     sizes = [max((abs(row[axis]) for row in group.periods.basis), default=1) or 1 for axis in range(group.dim)]
-
-    def drawn(axes: Sequence[int]) -> Isometry:
-        shift = [
-            Fraction(int(rng.integers(1, DENOMINATOR * sizes[i])), DENOMINATOR) * (i in axes) for i in range(group.dim)
-        ]
-        return Isometry.translation(shift)
-
-    found += [drawn([axis]) for axis in group.real for _ in range(DRAWN)]
-    return [*found, *(drawn(group.real) * g for g in found if group.real)]
+    found += [random_shift([axis], sizes, rng) for axis in group.real for _ in range(DRAWN)]
+    return [*found, *(random_shift(group.real, sizes, rng) * g for g in found if group.real)]
 
 
 def _outside(group: RealGroup) -> list[Isometry]:
@@ -303,10 +210,3 @@ def _outside(group: RealGroup) -> list[Isometry]:
             half = Fraction(min([*steps, period])) / 2
             found.append(Isometry.translation([half if i == axis else 0 for i in range(group.dim)]))
     return [g for g in found if g not in group]
-
-
-def _scaled(g: Isometry, rates: Sequence[Fraction]) -> Isometry:
-    """A shift in nodes of the output."""
-    if not rates:
-        return Isometry.identity(0)
-    return Isometry.translation([t * rate for t, rate in zip(g.shift, rates, strict=True)])

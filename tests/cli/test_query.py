@@ -112,7 +112,10 @@ def test_sweep_of_real_shifts(tmp_path: Path) -> None:
         "import equinet as eq\n\n\nclass Wrong(eq.Relu):\n    def symmetry(self, field):\n"
         "        return field.pointwise('monotone', degree=1)\n\n\nwrong = Wrong()\n"
     )
-    found = json.loads(prints(sweep, tmp_path, "--call=mine.py:wrong", "--size=8", *asked, status=1))
+    wrong = (sweep, tmp_path, "--call=mine.py:wrong", "--size=8", "--dim=1", *asked)
+    found = json.loads(prints(*wrong, "--mode=discover", status=1))
+    assert found["certified"].startswith("R") and found["strict"] == "Z (index 1)" and not found["agrees"]
+    found = json.loads(prints(*wrong, status=1))
     assert found["verdict"] == "failed" and not found["agrees"] and found["worst"]["error"] > 1e-3
 
 
@@ -183,7 +186,7 @@ def test_query_fails_in_one_line(arguments: tuple[str, ...], message: str, tmp_p
 
 def test_sweep_fails_in_one_line(tmp_path: Path) -> None:
     assert "--figure draws" in fails(sweep, tmp_path, *SMALL, "--mode=discover", "--figure=x.png")
-    for flag in ("--mode=sweep", "--figure=x.png", "--shifts_only", "--dtype=bfloat16"):
+    for flag in ("--mode=cosets", "--figure=x.png", "--shifts_only", "--dtype=bfloat16"):
         assert f"{flag}: not with --translations=real" in fails(sweep, tmp_path, *SMALL, "--translations=real", flag)
     assert "no checkpoint" in fails(sweep, tmp_path, *SMALL, "--notune_cpu", "--workdir=/nowhere")
     assert "a batch of inputs would take" in fails(

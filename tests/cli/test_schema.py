@@ -77,6 +77,7 @@ SWEEPS = [
     ("--call=mine.py:exact", "--size=6", "--dim=1", "--mode=discover"),
     ("--call=mine.py:moved", "--size=4", "--mode=sweep", "--trials=1"),
     ("--call=mine.py:smooth", "--size=8,6", "--translations=real", "--dtype=float64"),
+    ("--call=mine.py:smooth", "--size=4,4", "--translations=real", "--mode=discover"),
 ]
 
 

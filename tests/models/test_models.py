@@ -200,6 +200,18 @@ def test_real_shifts_are_kept_and_measured(name: str, arguments: dict, sizes: tu
     assert report.tight, str(report)
 
 
+@pytest.mark.slow
+def test_real_shifts_in_single_precision() -> None:
+    """At most 1e-4 of how much each logit varies: some units in the last place of its size, of which it is a part."""
+    net, domain = (
+        build("resnet", depth=18, width=8, down="ideal", activation="polynomial", norm="instance"),
+        eq.torus(32, 32),
+    )
+    certificate = eq.certify(net, domain, channels=1, translations="real")
+    report = eq.verify_shifts(bound(net, domain), certificate, key=0, examples=2, dtype=jnp.float32)
+    assert report.passed and report.worst[1] <= 1e-4, str(report)
+
+
 def test_turns_and_real_shifts() -> None:
     net = build("small_cnn", group="p4m", down="ideal", activation="polynomial")
     certificate = eq.certify(net, eq.torus(8, 8), channels=1, translations="real")

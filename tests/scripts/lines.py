@@ -124,6 +124,7 @@ def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[
         "scripts.study.keep_baselines",
         "equinet.cli.sweep.discover",
         "equinet.cli.sweep.verify_shifts",
+        "equinet.cli.sweep.discover_shifts",
         "scripts.get_data.get_data",
         "equinet.train.trainer.init_state",
         "equinet.cli.suggest.suggest",

@@ -45,6 +45,7 @@ RIGHT: dict[str, list[dict[str, str]]] = {
         {**NETWORK, "mode": "discover", "dtype": "float64", "seed": "3", "domain": "box"},
         {**NETWORK, "mode": "cosets", "workdir": "trained", "shifts_only": "true", "json": "true"},
         {**NETWORK, "translations": "real", "dtype": "float64", "batch": "3"},
+        {**NETWORK, "translations": "real", "mode": "discover"},
     ],
     "explore": [
         {**NETWORK, "port": "0", "open": "false"},
