@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 import equinet as eq
+from benchmarks import spectra
 from benchmarks.common import Process, Way, Work
 from benchmarks.plain import as_it_comes
 from equinet.layers.base import Context
@@ -234,5 +235,6 @@ def works() -> list[Work]:
         *wide,
         *sizes,
         *without_weights(),
+        *spectra.works(),
         Work("p4 convolution, 16 regular fields", rotations, "escnn", goal=0.95, stretch=1.15),
     ]

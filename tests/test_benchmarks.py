@@ -9,8 +9,10 @@ import jax
 import pytest
 
 from benchmarks import __main__ as command
-from benchmarks import common, layers, networks, page, query, sweeps
+from benchmarks import common, layers, networks, page, query, spectra, sweeps
 from benchmarks.common import Busy, Work, measure, standing
+from equinet.layers import fourier
+from equinet.ops.fourier import resample
 from equinet.ops.transposes import only_plain
 
 SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
@@ -34,6 +36,8 @@ TARGETS = [
     ("every shift of ResNet-18, 32×32, in batches", "torch, in batches", 1.15, 1.4),
     ("all shifts of ResNet-18 by cosets, 32×32", "torch, one by one", 12.0, 50.0),
     ("p4 convolution, 16 regular fields", "escnn", 0.95, 1.15),
+    ("ideal upsampling by 2, 32² × 64, batch 16", "jnp.fft", 1.0, None),
+    ("alias-free ResNet-18 step, batch 16", "jnp.fft", 1.0, None),
 ]
 LIMITS = {
     "compiling a ResNet-18 step": 4.0,
@@ -64,6 +68,20 @@ def test_every_target_has_its_row() -> None:
         assert found[title].within == seconds, title
     curves = {work.growth[0] for work in found.values() if work.growth}
     assert curves == set(page.CURVES) - {"orders"}
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [((8, 9), (16, 9)), ((12, 7), (6, 14)), ((6,), (9,)), ((4, 6, 5), (8, 3, 5)), ((128,), (256,)), ((300,), (150,))],
+)
+def test_resampling_as_one_would_write_it_is_resampling(before: tuple[int, ...], after: tuple[int, ...]) -> None:
+    tops = [None if m == n else spectra.highest(min(m, n)) for m, n in zip(before, after, strict=True)]
+    x = jax.random.normal(jax.random.key(0), (2, *before, 3))
+    found, wanted = spectra.by_transforms(x, after, tops), resample(x, after, tops)
+    assert found.shape == wanted.shape and float(abs(found - wanted).max()) < 1e-5
+    with spectra.all_by_transforms():
+        assert fourier.resample is spectra.by_transforms
+    assert fourier.resample is resample
 
 
 def sleeping(seconds: float) -> common.Way:

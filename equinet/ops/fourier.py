@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-MATRIX_UP_TO = 96
+MATRIX_UP_TO = 256
 """Nodes along an axis, before or after, up to which a product with the matrix is faster than two transforms."""
 
 
