@@ -124,20 +124,23 @@ def test_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_flag_is_documented(command: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "equinet", command, "--help"], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0 and f"equinet {command} " in done.stdout, done
-    assert "(no help available)" not in done.stdout
+def test_every_flag_is_documented(command: str, run_command) -> None:
+    done = run_command(command, "--help")
+    assert done.status == 0 and f"equinet {command} " in done.out, done
+    assert "(no help available)" not in done.out
     known = set(flags.FLAGS)
     importlib.import_module(f"equinet.cli.{command}").define_flags()
     defined = set(flags.FLAGS) - known
     for name in defined:
         delattr(flags.FLAGS, name)
-    listed = set(re.findall(r"^  --(?:\[no\])?(\w+):", done.stdout, re.M))
+    listed = set(re.findall(r"^  --(?:\[no\])?(\w+):", done.out, re.M))
     assert defined and defined <= listed
     assert "verbosity" not in listed  # absl's own
+
+
+def test_a_process_of_its_own_shows_its_help() -> None:
+    done = subprocess.run([sys.executable, "-m", "equinet", "query", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and "equinet query " in done.stdout and "--[no]json" in done.stdout, done
 
 
 def test_what_pytorch_needs_is_said_without_it(run_command, monkeypatch: pytest.MonkeyPatch) -> None:

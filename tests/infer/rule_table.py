@@ -664,7 +664,7 @@ RULES: tuple[Rule, ...] = (
         ("jit", "custom_jvp_call", "composite", "shard_map", "psum", "pmax", "pmin", "all_gather", "ppermute"),
         (
             Inside(lambda x: jax.jit(jax.nn.relu)(x)),
-            Inside(lambda x: lax.composite(jnp.tanh, "one")(x)),
+            Inside(lambda x: lax.composite(jnp.tanh, "tests.one")(x)),
             Inside(on_one_device),
             Inside(lambda x: jax.vmap(lambda v: v - lax.psum(v, "nodes"), 1, 1, axis_name="nodes")(x)),
         ),

@@ -4,6 +4,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -57,6 +58,7 @@ def test_inside_its_condition_a_rule_claims_what_holds(case: Inside):
     fn = case.fn if case.params is None else partial(case.fn, case.params)
     if not case.domain.is_finite:
         return
+    fn = jax.jit(fn)
     for x in inputs(*(n or TRACED for n in case.domain.sizes)):
         before = np.asarray(fn(jnp.asarray(x)), np.float64)
         for g in made.strict.elements():
