@@ -4,32 +4,16 @@ A name loads the part that it comes from when it is first used. `__init__.pyi` l
 """
 
 import sys
-from importlib import import_module
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from equinet.lazy import homes, page
+
 __version__ = "0.1.0"
 
-_HOMES = {
-    words[3]: words[1]
-    for line in Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8").splitlines()
-    if (words := line.split())[:1] == ["from"]
-}
+_HOMES = homes(__file__)
 __all__ = list(_HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name, obj=sys.modules[__name__])
-    home = _HOMES[name]
-    found = import_module(f"{home}.{name}") if home == __name__ else getattr(import_module(home), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*_HOMES, *(name for name in globals() if name.startswith("__"))})
+__getattr__, __dir__ = page(__name__, _HOMES)
 
 
 class _Page(ModuleType):

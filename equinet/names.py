@@ -16,6 +16,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from equinet.checks import shown
+
 MOST_LISTED = 100
 """Names that are listed where one is not known."""
 
@@ -38,10 +40,10 @@ def check_name(name: str, known: Iterable[str], what: str) -> str:
     names = sorted(known)
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(str(name)[:100], names, n=3, cutoff=0.4)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     listed = ", ".join(names) if len(names) <= MOST_LISTED else f"{len(names)} names"
-    raise UnknownName(f"no {what} {name!r}: {hint}Known: {listed}")
+    raise UnknownName(f"no {what} {shown(name)}: {hint}Known: {listed}")
 
 
 def find(text: str, asker: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Protocol
@@ -81,11 +80,24 @@ class Editor(Protocol):
         ...
 
 
-def reader_of(model: Any) -> Reader | None:
-    """Who reads a model; None for what is no model of another framework.
+HOMES = {
+    "flax.linen": "equinet.interop.linen",
+    "flax.nnx": "equinet.interop.nnx",
+    "torch.nn.modules.module": "equinet.interop.torch",
+}
+"""The modules that classes of other frameworks come from, and the part of equinet that makes layers of their models."""
 
-    No framework is imported: one that is not has no models yet.
+
+def home_of(model: Any) -> str | None:
+    """The part of equinet that makes layers of a framework's models; None for what is no model of another framework.
+
+    The module of a class tells, so that no framework is imported that a model does not come from.
     """
-    torch = sys.modules.get("torch")
-    is_torch = hasattr(torch, "nn") and isinstance(model, torch.nn.Module)  # pyright: ignore[reportOptionalMemberAccess]
-    return import_module("equinet.interop.torch") if is_torch else None  # pyright: ignore[reportReturnType]
+    modules = [each.__module__ for each in type(model).__mro__]
+    return next((home for start, home in HOMES.items() if any(name.startswith(start) for name in modules)), None)
+
+
+def reader_of(model: Any) -> Reader | None:
+    """Who reads a model; None where `infer` and `verify` take it for a function."""
+    home = home_of(model)
+    return import_module(home) if home == "equinet.interop.torch" else None  # pyright: ignore[reportReturnType]

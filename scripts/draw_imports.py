@@ -17,6 +17,7 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 PARTS = {
     "checks": "what came, what was expected",
     "names": "near names",
+    "lazy": "names that load late",
     "markup": "pieces of HTML",
     "groups": "who acts: exact integers",
     "symmetry": "what a value keeps",

@@ -114,7 +114,7 @@ def examined(setting: Setting) -> tuple[dict[str, Any], dict[Setting, bool]]:
         certificate = built_in(setting).certify(domain_of(setting))
     except ValueError as error:
         return {"error": str(error)}, dict.fromkeys(asked, False)
-    return facts(certificate), {each: Requirement(each.wish, dim=2).met(certificate) for each in asked}
+    return facts(certificate), {each: Requirement(each.wish, dim=2).holds_for(certificate) for each in asked}
 
 
 def packed(found: Mapping[str, Any], parts: Mapping[str, Numbered]) -> list[int]:

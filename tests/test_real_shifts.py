@@ -53,11 +53,11 @@ STEPS: dict[str, tuple[Callable[[Band], Band], Band, Band]] = {
     "any function of a constant": (lambda b: b.function(None), Band(16, 0, 0), Band(16, 0, 0)),
     "all nodes in no order": (lambda b: b.on_nodes, Band(16, 24, 5), Band(16, 8, 8)),
     "every other one, chosen": (lambda b: b.chosen(2), Band(16, 0, 5), Band(8, 8, 4)),
-    "times means of squares": (lambda b: b.scaled(2), Band(16, 0, 7), Band(16, 0, 7)),
-    "times means of squares that fold": (lambda b: b.scaled(2), Band(16, 0, 8), Band(16, 16, 8)),
-    "sum": (lambda b: b.joined(Band(16, 24, 3), product=False), Band(16, 36, 5), Band(16, 12, 5)),
-    "sum with copies": (lambda b: b.joined(Band(8, 0, 3, 2), product=False), Band(16, 0, 5), Band(8, 0, 5, 2)),
-    "product": (lambda b: b.joined(Band(16, 0, 3), product=True), Band(16, 0, 5), Band(16, 0, 8)),
+    "times means of squares": (lambda b: b.scale(2), Band(16, 0, 7), Band(16, 0, 7)),
+    "times means of squares that fold": (lambda b: b.scale(2), Band(16, 0, 8), Band(16, 16, 8)),
+    "sum": (lambda b: b.join(Band(16, 24, 3), product=False), Band(16, 36, 5), Band(16, 12, 5)),
+    "sum with copies": (lambda b: b.join(Band(8, 0, 3, 2), product=False), Band(16, 0, 5), Band(8, 0, 5, 2)),
+    "product": (lambda b: b.join(Band(16, 0, 3), product=True), Band(16, 0, 5), Band(16, 0, 8)),
 }
 
 

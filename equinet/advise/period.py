@@ -52,7 +52,7 @@ def period(net: Any, channels: Fibre, requirement: Requirement) -> Period | None
         steps += [Fraction(span.stride).numerator for span in row.spans]
         lattices += [group.lattice for group in (row.strict, row.orbit) if isinstance(group, SpaceGroup)]
     steps += [next(v for v in row if v) for lattice in lattices for row in lattice.basis]
-    return Period(lcm(*steps), requirement.met(certificate))
+    return Period(lcm(*steps), requirement.holds_for(certificate))
 
 
 def likely(modulus: int, above: int, requirement: Requirement) -> list[int]:

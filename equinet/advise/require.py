@@ -91,7 +91,7 @@ class Requirement:
                 return SpaceGroup.parse(name, 2)
             raise
 
-    def met(self, certificate: Certificate) -> bool:
+    def holds_for(self, certificate: Certificate) -> bool:
         """Whether the certificate contains what is required.
 
         Raises:

@@ -168,13 +168,13 @@ def legal_sizes(
     axes = requirement.dim or 2
     fibre = as_channels(channels, "legal_sizes", net, (None,) * axes)
     if boundary == "plane":
-        met = _met(layer, plane(axes), fibre, requirement)
+        met = _holds(layer, plane(axes), fibre, requirement)
         why = None if met else lack(layer, plane(axes), fibre, requirement)
         return LegalSizes(tried if met else (), tried, 1, (0,) if met else (), tried[0], None, why)
     made = torus if boundary == "torus" else box
 
     def verdict(n: int) -> bool | None:
-        return _met(layer, made(*(n,) * axes), fibre, requirement)
+        return _holds(layer, made(*(n,) * axes), fibre, requirement)
 
     verdicts = {n: verdict(n) for n in tried}
     first = next((n for n in tried if verdicts[n] is not None), tried[0])
@@ -216,9 +216,9 @@ def _beyond(
     return LegalSizes(legal, sizes, coarse, residues, start, following)
 
 
-def _met(net: Any, domain: Domain, channels: Fibre, requirement: Requirement) -> bool | None:
+def _holds(net: Any, domain: Domain, channels: Fibre, requirement: Requirement) -> bool | None:
     """Whether the requirement is met; None if the network cannot run."""
     try:
-        return requirement.met(certified(net, domain, channels))
+        return requirement.holds_for(certified(net, domain, channels))
     except LayerError:
         return None

@@ -138,7 +138,7 @@ class _Search:
             certificate = self.certify(net, domain)
         except LayerError:
             return None
-        return (net, domain, certificate) if self.requirement.met(certificate) else None
+        return (net, domain, certificate) if self.requirement.holds_for(certificate) else None
 
     def fewest(self, *edits: Edit) -> tuple[Edit, ...]:
         """The same edits without the layers that need not change: dropped by halves, then one by one."""
@@ -262,7 +262,7 @@ def suggest(
     cannot_run = None
     try:
         certificate = search.certify(layer, domain)
-        if search.requirement.met(certificate):
+        if search.requirement.holds_for(certificate):
             return Suggestions([Suggestion((), 0.0, layer, domain, certificate, None, of)])
     except LayerError as error:
         cannot_run = error
@@ -329,7 +329,7 @@ def _measured(
     if requirement.of == "orbit" and certificate.output.dim:
         net = editor.averaged(net)
         certificate = certified(net, domain, channels)
-        if not isinstance(net, Layer) and not replace(requirement, of="strict").met(certificate):
+        if not isinstance(net, Layer) and not replace(requirement, of="strict").holds_for(certificate):
             return None
     if not domain.is_finite and None in certificate.receptive_field:
         net = editor.rewrite(net, lambda path, leaf, where: editor.wrap(leaf, where))
@@ -353,7 +353,7 @@ def _wrapped(
         certificate = certified(net, Domain(axes), channels)
     except LayerError:
         return None
-    return certificate if requirement.met(certificate) else None
+    return certificate if requirement.holds_for(certificate) else None
 
 
 def _together(edits: list[Edit], number: int) -> Iterator[tuple[Edit, ...]]:

@@ -101,9 +101,8 @@ def _remedies(
         nonlocal left
         left -= 1
         try:
-            return (
-                left >= 0 and not is_vacuous(requirement, domain) and requirement.met(certified(net, domain, channels))
-            )
+            can_hold = left >= 0 and not is_vacuous(requirement, domain)
+            return can_hold and requirement.holds_for(certified(net, domain, channels))
         except LayerError:
             return False
 

@@ -69,7 +69,7 @@ def main() -> int:
     certificate = asked.certify(real)
     met = sizes = None
     if required is not None:
-        met = required.met(certificate)
+        met = required.holds_for(certificate)
         if args.legal_sizes:
             sizes = find_sizes(asked)
     if args.json:

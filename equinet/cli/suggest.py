@@ -37,7 +37,7 @@ def main() -> int:
     if args.require is None:
         raise ValueError("say which group to win back: --require='Z × Z', for instance")
     required = Requirement(args.require, args.of, asked.domain.dim)
-    met = required.met(asked.certify(real=required.real is not None))
+    met = required.holds_for(asked.certify(real=required.real is not None))
     found = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
     if args.json:
         print_json(as_dict(asked, found, met))

@@ -64,7 +64,7 @@ def answer(network: Network, setting: Setting) -> dict[str, Any]:
     except ValueError as error:  # a LayerError too
         return {**found, "error": str(error)}
     found |= facts(certificate)
-    found["met"] = Requirement(setting.wish, dim=network.dim).met(certificate)
+    found["met"] = Requirement(setting.wish, dim=network.dim).holds_for(certificate)
     found["ledger"] = [
         [row.index, row.layer, report.grid(row.grid), str(row.strict), report.why(row)] for row in certificate.ledger
     ]

@@ -141,6 +141,6 @@ def can_run(network: Network, setting: Setting) -> bool:
 
 def is_met(network: Network, setting: Setting) -> bool:
     """Whether a network has what a setting asks for; not where it cannot run."""
-    return can_run(network, setting) and Requirement(setting.wish, dim=network.dim).met(
+    return can_run(network, setting) and Requirement(setting.wish, dim=network.dim).holds_for(
         network.certify(domain_of(setting, network.dim))
     )

@@ -182,7 +182,7 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
         two = replace(two, fibre=one.fibre)
     if len(one.trace.spans) != len(two.trace.spans):
         one, two = (f.with_spans([Span(everything=True)] * a.dim) for f in (one, two))
-    both = one.joined(two, linear=linear)
+    both = one.join(two, linear=linear)
     return Value(both if linear else both.pointwise("any"), extents, layout, canvas=canvas)
 
 

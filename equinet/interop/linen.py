@@ -137,3 +137,6 @@ def from_linen(
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"from_linen: streams are names, such as ('dropout',); got {shown(names)}")
     return FromLinen(symmetry, size, module, names)
+
+
+as_layer = from_linen

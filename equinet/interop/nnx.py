@@ -170,3 +170,6 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     as_kind(module, nnx.Module, "from_nnx needs an NNX module")
     graph, params, rngs, state = nnx.split(module, nnx.Param, nnx.RngState, ...)
     return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))
+
+
+as_layer = from_nnx

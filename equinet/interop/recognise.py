@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 from equinet.checks import is_function, shown
 from equinet.interop.function import from_fn
-from equinet.interop.torch import from_torch
 from equinet.layers import Bound, Layer
-from equinet.readers import reader_of
+from equinet.readers import home_of
 
 
 def as_layer(model: Any, *, size: int = 64) -> Layer:
     """A layer, a bound network, a Linen, NNX or PyTorch module, or a function of one array as a layer.
-
-    Libraries are recognised by the module of a class, so none is imported that the model does not come from.
 
     Args:
         model: the network; a function is one of an array `[batch, *spatial, channels]`.
@@ -30,17 +28,9 @@ def as_layer(model: Any, *, size: int = 64) -> Layer:
         return model
     if isinstance(model, Bound):
         return model.layer
-    libraries = {each.__module__ for each in type(model).__mro__}
-    if any(name.startswith("flax.linen") for name in libraries):
-        from equinet.interop.linen import from_linen
-
-        return from_linen(model, size=size)
-    if any(name.startswith("flax.nnx") for name in libraries):
-        from equinet.interop.nnx import from_nnx
-
-        return from_nnx(model, size=size)
-    if reader_of(model) is not None:
-        return from_torch(model, size=size)
+    home = home_of(model)
+    if home is not None:
+        return import_module(home).as_layer(model, size=size)
     if is_function(model):
         return from_fn(model, size=size)
     raise TypeError(

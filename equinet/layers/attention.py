@@ -83,7 +83,7 @@ class SqueezeExcite(Layer):
         return x * gate.reshape(x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.scaled()
+        return field.scale()
 
 
 def _expanded(params: Params, fibre: Fibre) -> Params:
@@ -244,7 +244,7 @@ class _SetAttention(_Attention):
     def symmetry(self, field: Field) -> Field:
         along = self._along(field.shape)
         if not field.fibre.is_plain:
-            return field.rebase().read(along, "taps", crossable=True).mixed("any")
+            return field.rebase().read(along, "taps", crossable=True).mix("any")
         crossable = not self.position_bias
         return field.rebase().read(along, "taps", field.channels, crossable=crossable).pointwise("any")
 

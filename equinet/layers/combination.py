@@ -98,7 +98,7 @@ def step(name: str, layer: Layer, field: Field) -> Field:
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
             made = field_out(layer, seen.at(path))
             made = changed(made, trial=through(layer, seen.at(path), made))
-            return made.recorded(shown, path, field, layer.reason)
+            return made.record(shown, path, field, layer.reason)
         return field_out(layer, field.at(path)).at(field.trace.path)
 
 

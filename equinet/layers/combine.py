@@ -110,12 +110,11 @@ class Parallel(Combination):
 
 
 def _fork(field: Field, children: Sequence[tuple[str, Layer]], name: str, join: Join) -> Field:
-    start, root = len(field.trace.rows), field.forked().within(replace(field.scope, phases=()))
+    start, root = len(field.trace.rows), field.fork().within(replace(field.scope, phases=()))
     fields = [step(child, layer, root) for child, layer in children]
     rows = field.trace.rows + tuple(row for f in fields for row in f.trace.rows[start:])
     first, *others = fields
-    joined = join_fields(name, [first.with_rows(rows), *others], join)
-    return joined.within(field.scope)
+    return join_fields(name, [first.with_rows(rows), *others], join).within(field.scope)
 
 
 @dataclass(frozen=True)
@@ -167,7 +166,7 @@ class Residual(Combination):
         return z + y, self.by_name([new, other])
 
     def symmetry(self, field: Field) -> Field:
-        start = field.forked().within(Scope())
+        start = field.fork().within(Scope())
         body = step("body", self.body, start)
         other, shared = start, ()
         if self.shortcut is not None:
@@ -175,8 +174,7 @@ class Residual(Combination):
             other = step("shortcut", self.shortcut, start.within(Scope(replay=phases)).with_rows(body.trace.rows))
             shared = tuple(zip(phases, other.scope.phases, strict=False))
             body = body.with_rows(other.trace.rows)
-        joined = join_fields("Residual(join=add)", [body, other], "add", shared)
-        return joined.within(field.scope)
+        return join_fields("Residual(join=add)", [body, other], "add", shared).within(field.scope)
 
     def __str__(self) -> str:
         return f"Residual({self.body}{'' if self.shortcut is None else f', shortcut={self.shortcut}'})"
@@ -227,11 +225,11 @@ class Hourglass(Series):
         return (y if self.skip is None else join_arrays([x, y], self.skip)), self.by_name([down, inner, up])
 
     def symmetry(self, field: Field) -> Field:
-        down = step("down", self.down, field.forked().within(Scope()))
+        down = step("down", self.down, field.fork().within(Scope()))
         inner = step("inner", self.inner, down.within(Scope()))
         up = step("up", self.up, inner.within(Scope(replay=down.scope.phases[::-1], restoring=True)))
         if self.skip is not None:
-            skipped = field.forked().with_rows(up.trace.rows)
+            skipped = field.fork().with_rows(up.trace.rows)
             up = join_fields(f"Hourglass(skip={self.skip})", [skipped, up], self.skip)
         return up.within(field.scope)
 

@@ -80,7 +80,7 @@ class NormRelu(Layer):
         return x * spread(factor, context.fibre), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("any")
+        return field.mix("any")
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ class Gated(Layer):
         return x[..., : fields.size] * jnp.take(gates, np.repeat(np.arange(len(sizes)), sizes), axis=-1), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("any", self._split(field.fibre))
+        return field.mix("any", self._split(field.fibre))
 
 
 @dataclass(frozen=True)
@@ -158,7 +158,7 @@ class GroupPool(Layer):
         return _maxima(x, [np.flatnonzero(orbits == number) for number in range(orbits.max() + 1)]), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.mixed("affine" if self.kind == "mean" else "any", orbit_count(field.fibre))
+        return field.mix("affine" if self.kind == "mean" else "any", orbit_count(field.fibre))
 
 
 def _maxima(x: jax.Array, groups: list[np.ndarray]) -> jax.Array:
@@ -222,7 +222,7 @@ class CosetPool(Layer):
 
     def symmetry(self, field: Field) -> Field:
         copies, target = self._target(field.fibre)
-        return field.mixed("affine" if self.kind == "mean" else "any", Fibre(((copies, target),)))
+        return field.mix("affine" if self.kind == "mean" else "any", Fibre(((copies, target),)))
 
 
 @dataclass(frozen=True)
@@ -268,7 +268,7 @@ class Restrict(Layer):
 
     def symmetry(self, field: Field) -> Field:
         fibre, order = self._split(field.shape[-1])
-        made = field.typed(fibre)
+        made = field.with_fibre(fibre)
         if order == tuple(range(len(order))):
             return made
         # Channels that were nodes before are not where a matching layer would look for them.

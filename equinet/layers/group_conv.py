@@ -231,7 +231,7 @@ class _GroupConvolution(Layer):
         group = self._commuting(field.fibre, field.shape)
         if group != target.group:
             source, target = (Fibre.plain(fibre.size).restrict(group) for fibre in (source, target))
-        return changed(field.typed(source).read_taps(self.windows(field.shape), target), fibre=self.target)
+        return changed(field.with_fibre(source).read_taps(self.windows(field.shape), target), fibre=self.target)
 
     def reason(self, before: Field, lost: Lost) -> str:
         facts = []

@@ -1,4 +1,4 @@
-"""Branches joined: shapes, arrays and fields of their sum, product or concatenation along the channels."""
+"""Branches whole: shapes, arrays and fields of their sum, product or concatenation along the channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import jax.numpy as jnp
 
 from equinet.groups.fibre import Fibre, agree, as_fibre, concatenate
 from equinet.layers.base import Layer, LayerError, Shape
-from equinet.layers.trials import joined as joined_trials
+from equinet.layers.trials import join_trials
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.polyphase import Phase
 
@@ -64,12 +64,12 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
                     f"{name}: branches 0 and {i} step over {a.stride} and {b.stride} input nodes along axis {axis}: "
                     f"make their strides agree"
                 )
-    joined, trial = first, joined_trials([field.trial for field in fields], join)
+    whole, trial = first, join_trials([field.trial for field in fields], join)
     for other in fields[1:]:
         if join == "mul":
-            joined, other = (f if f.fibre == _unsigned(f.fibre) else f.unmoved() for f in (joined, other))
-        both = concatenate([joined.fibre, other.fibre]) if join == "concat" else None
-        joined = joined.joined(other, both, shared, linear=join != "mul")
-    return changed(joined, trial=trial).recorded(
+            whole, other = (f if f.fibre == _unsigned(f.fibre) else f.unmoved() for f in (whole, other))
+        both = concatenate([whole.fibre, other.fibre]) if join == "concat" else None
+        whole = whole.join(other, both, shared, linear=join != "mul")
+    return changed(whole, trial=trial).record(
         name, (*first.trace.path, "join"), first, lambda _, __: "the branches move their outputs differently"
     )

@@ -146,8 +146,8 @@ class LayerNorm(_Scaled):
 
     def symmetry(self, field: Field) -> Field:
         if self.axes == "all":
-            return field.normalised() if field.channels == 1 else field.standardised()
-        return field.mixed("any")
+            return field.normalise() if field.channels == 1 else field.standardise()
+        return field.mix("any")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class GroupNorm(_Scaled):
         return _affine(params, normal.reshape(x.shape), Fibre.plain(x.shape[-1]), x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.normalised() if self.groups == field.channels else field.standardised()
+        return field.normalise() if self.groups == field.channels else field.standardise()
 
 
 @dataclass(frozen=True)
@@ -226,4 +226,4 @@ class InstanceNorm(_Scaled):
         return _affine(params, (wide - mean) * jax.lax.rsqrt(variance + self.epsilon), context.fibre, x.dtype), state
 
     def symmetry(self, field: Field) -> Field:
-        return field.normalised()
+        return field.normalise()

@@ -220,7 +220,7 @@ class PolyphasePool(_Polyphase):
         smooth = self._filtered(field)
         # A choice that looks at the input itself commutes with what moves it and the filtered input alike.
         chooses = not self.blur_first and max(per_axis(self.stride, field.shape, "stride", self)) > 1
-        return field.joined(smooth) if chooses and self.blur is not None else smooth
+        return field.join(smooth) if chooses and self.blur is not None else smooth
 
 
 @dataclass(frozen=True)

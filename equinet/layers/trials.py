@@ -49,7 +49,7 @@ def through(layer: Layer, before: Field, after: Field) -> Trial:
     return Trial(apart, spare, _is_mute(layer.unnamed, before, trial), values)
 
 
-def joined(trials: Sequence[Trial | None], join: str) -> Trial:
+def join_trials(trials: Sequence[Trial | None], join: str) -> Trial:
     """How the sum, product or concatenation of branches varies."""
     found = [Trial() if trial is None else trial for trial in trials]
 

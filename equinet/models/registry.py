@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 from equinet.checks import shown
@@ -14,6 +13,7 @@ from equinet.models.encoder_decoder import unet
 from equinet.models.operator import fno
 from equinet.models.residual import convnext, resnet, wide_resnet
 from equinet.models.simple import fcn, small_cnn, vgg
+from equinet.names import check_name
 
 MODELS: dict[str, Callable[..., Layer]] = {
     "small_cnn": small_cnn,
@@ -40,13 +40,12 @@ def build(name: str, **arguments: Any) -> Layer:
     >>> build("resnt")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
-    ValueError: no model 'resnt': did you mean resnet or wide_resnet? Known: ...
+    equinet.names.UnknownName: no model 'resnt': did you mean resnet or wide_resnet or unet? Known: ...
     """
-    _check(name, MODELS, "model")
-    model = MODELS[name]
+    model = MODELS[check_name(name, MODELS, "model")]
     known = inspect.signature(model).parameters
     for argument, value in arguments.items():
-        _check(argument, known, f"argument of {name}")
+        check_name(argument, known, f"argument of {name}")
         default = known[argument].default
         if argument == "group" and type(value) is int:
             arguments[argument] = str(value)
@@ -65,13 +64,3 @@ def _alike(value: object, default: object) -> bool:
     if isinstance(default, float):
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is type(default)
-
-
-def _check(name: str, known: Iterable[str], what: str) -> None:
-    names = sorted(known)
-    if not isinstance(name, str):
-        raise ValueError(f"the {what} is a name, one of {', '.join(names)}; got {shown(name)}")
-    if name not in names:
-        near = difflib.get_close_matches(name[:100], names, n=3, cutoff=0.5)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        raise ValueError(f"no {what} {shown(name)}: {hint}Known: {', '.join(names)}")

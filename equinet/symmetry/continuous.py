@@ -125,7 +125,7 @@ class Band:
         """The shifts that leave any function of all nodes alone that does not tell them apart, such as the maximum."""
         return self.shifts if self.top == 0 else self.whole
 
-    def scaled(self, degree: int) -> Band:
+    def scale(self, degree: int) -> Band:
         """Taken times a function of such means, or with one added."""
         return replace(self, shifts=gcd(self.shifts, self.kept_by_mean(degree)), low=None)
 
@@ -155,7 +155,7 @@ class Band:
             return Band(size, self.shifts)
         return Band(size, 1 if self.size % stride else gcd(self.whole, size), size // 2)
 
-    def joined(self, other: Band, *, product: bool) -> Band:
+    def join(self, other: Band, *, product: bool) -> Band:
         """A sum or concatenation, or a product."""
         tops = None if self.top is None or other.top is None else (self.top, other.top)
         top = None if tops is None else sum(tops) if product else max(tops)
@@ -242,9 +242,9 @@ class Bands:
         """A polynomial of a degree of each value; None for any function."""
         return self._each(lambda band: band.function(degree))
 
-    def scaled(self, degree: int) -> Bands:
+    def scale(self, degree: int) -> Bands:
         """Taken times a function of means, over all nodes, of the value's powers up to a degree."""
-        return self._each(lambda band: band.scaled(degree))
+        return self._each(lambda band: band.scale(degree))
 
     def lowpass(self, tops: Sequence[int | None]) -> Bands:
         """Without the frequencies above some, one per axis, or None for all."""
@@ -276,12 +276,12 @@ class Bands:
             return self
         return Bands(tuple(Band(1, band.shifts if band.top == 0 else 1) for band in self.axes), pooled=True)
 
-    def joined(self, other: Bands, *, product: bool) -> Bands:
+    def join(self, other: Bands, *, product: bool) -> Bands:
         """A sum or concatenation, or a product; nothing where one is not known."""
         if not self.axes or not other.axes or self.pooled != other.pooled:
             return UNKNOWN
         pairs = zip(self.axes, other.axes, strict=True)
-        return Bands(tuple(a.joined(b, product=product) for a, b in pairs), self.pooled)
+        return Bands(tuple(a.join(b, product=product) for a, b in pairs), self.pooled)
 
 
 UNKNOWN = Bands()

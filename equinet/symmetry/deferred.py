@@ -172,7 +172,7 @@ class Deferred:
         lines = _compose_all(outer, inner.lines)
         return (inner.as_base(), outer) if lines is None else (inner, lines)
 
-    def collapsed(self, *, maximum: bool) -> Deferred | None:
+    def collapse(self, *, maximum: bool) -> Deferred | None:
         """The mean or the maximum over all nodes, as one node; None if it is a constant."""
         lines = None
         if self.kind in COMPOSES["maxima" if maximum else "sums"]:
@@ -182,7 +182,7 @@ class Deferred:
         point = Domain(tuple(Axis(1, "periodic") for _ in self.grid.axes))
         return updated(self, lines=lines or tuple(pool_rows(line, maximum) for line in self.lines), grid=point)
 
-    def joined(self, other: Deferred) -> Deferred | None:
+    def join(self, other: Deferred) -> Deferred | None:
         """What a sum or a concatenation reads, if both values are affine in bases that move alike; else None."""
         affine = not any(v.closed or any(line.maximum for line in v.lines) for v in (self, other))
         if not affine or (self.base, self.base_grid) != (other.base, other.base_grid):

@@ -102,7 +102,7 @@ class Field:
             kept = changed(kept, deferred=more, parts=None, trial=self.trial, bands=self.bands)
         return changed(kept, fibre=Fibre.plain(self.channels), raw=False)
 
-    def typed(self, fibre: Fibre) -> Field:
+    def with_fibre(self, fibre: Fibre) -> Field:
         """The same field with another way to say how the same channels move, under the operations of its group."""
         return changed(self.under(fibre.group), fibre=fibre, raw=False)
 
@@ -111,7 +111,7 @@ class Field:
         if self.fibre == fibre:
             return changed(self, raw=False) if self.raw else self
         still = self.unmoved()
-        return still if fibre.is_plain else still.under(fibre.kernel).typed(fibre)
+        return still if fibre.is_plain else still.under(fibre.kernel).with_fibre(fibre)
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -161,7 +161,7 @@ class Field:
         """The same field, seen from another place in the network."""
         return changed(self, trace=updated(self.trace, path=path))
 
-    def recorded(
+    def record(
         self, layer: object, path: tuple[str, ...], before: Field, reason: Callable[[Field, Lost], str]
     ) -> Field:
         """The same field with one more line in its ledger, seen from where `before` was."""
@@ -184,9 +184,9 @@ class Field:
         """The same field where a value stands in the network, which is computed otherwise."""
         return self.within(value.scope).with_rows(value.trace.rows).at(value.trace.path)
 
-    def forked(self) -> Field:
+    def fork(self) -> Field:
         """The same field at the start of a branch."""
-        return self if self.trial is None else changed(self, trial=self.trial.forked())
+        return self if self.trial is None else changed(self, trial=self.trial.fork())
 
     def rebase(self) -> Field:
         """The same field with this value as the base."""
@@ -214,7 +214,7 @@ class Field:
             return self.unmoved()._pointwise(kind, channels, degree)
         return self._pointwise(kind, None, degree)
 
-    def mixed(self, kind: Literal["affine", "any"] = "any", fibre: int | Fibre | None = None) -> Field:
+    def mix(self, kind: Literal["affine", "any"] = "any", fibre: int | Fibre | None = None) -> Field:
         """Apply a function to every node that mixes its channels and commutes with all that moves them."""
         return self._pointwise(kind, self.fibre if fibre is None else fibre, None)
 
@@ -238,20 +238,20 @@ class Field:
         value = changed(self.rebase().with_spans(everything(self.trace.spans)), unfolded=None)
         return changed(value.pointwise("any"), bands=self.bands.on_nodes)
 
-    def standardised(self) -> Field:
+    def standardise(self) -> Field:
         """Apply an affine function whose coefficients depend on means and mean squares over all nodes."""
-        return changed(self.globally(), bands=self.bands.scaled(2))
+        return changed(self.globally(), bands=self.bands.scale(2))
 
-    def normalised(self) -> Field:
+    def normalise(self) -> Field:
         """Take the mean over all nodes from each channel, and divide by a function of the mean square.
 
         The mean is 0 then, or a bias: a constant, as is that of sums of it in which every node counts alike.
         """
-        value = self.standardised()
+        value = self.standardise()
         balanced = updated(value.deferred.as_base(), balanced=self.fibre.is_plain)
         return changed(value, deferred=balanced, trial=value.trial, bands=value.bands)
 
-    def scaled(self) -> Field:
+    def scale(self) -> Field:
         """Multiply each channel by a function of the averages over all nodes.
 
         For an isometry that leaves the averages alone, the factors are as good as fixed.
@@ -261,8 +261,8 @@ class Field:
             if self.variables:
                 return self.globally()
             base = base.restrict(averages.source)
-        scaled = changed(self, deferred=updated(self.deferred.over(base), balanced=False), bands=self.bands.scaled(1))
-        return scaled.with_spans(everything(self.trace.spans)).pointwise("affine")
+        value = changed(self, deferred=updated(self.deferred.over(base), balanced=False), bands=self.bands.scale(1))
+        return value.with_spans(everything(self.trace.spans)).pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -303,7 +303,7 @@ class Field:
         """Apply a window system whose taps the operations of a group permute as they permute the nodes around a window:
         `f(g·x) = g'·f(x)` if g moves each window to a window *and* each tap to the tap where the operation sends it.
 
-        The channels must move as the layer's weights expect (see `typed`).
+        The channels must move as the layer's weights expect (see `with_fibre`).
         """
         value, grid = self.under(fibre.group), self.moved_grid(readings)
         inner, lines = value.deferred.read_taps(self._lines(readings, "sum"))
@@ -322,8 +322,8 @@ class Field:
         """Global pooling: the average or the maximum over all nodes."""
         if self.parts is not None and not maximum:
             one, other = (part.collapse(maximum=False) for part in self.parts)
-            return changed(one.joined(other, self.fibre)._in_place_of(self), bands=self.bands.pool(maximum=False))
-        total = self.deferred.collapsed(maximum=maximum)
+            return changed(one.join(other, self.fibre)._in_place_of(self), bands=self.bands.pool(maximum=False))
+        total = self.deferred.collapse(maximum=maximum)
         if total is None:
             still = Field.input(self.source, self.input_fibre).unmoved()
             return self.based(still.action, self.source)._without_axes(self.bands.pool(maximum=maximum))
@@ -348,7 +348,7 @@ class Field:
             return self.unmoved()
         return self if self.fibre.is_trivial and fibre.is_trivial else self.under(fibre.group)
 
-    def joined(
+    def join(
         self,
         other: Field,
         channels: Fibre | None = None,
@@ -369,11 +369,11 @@ class Field:
         action = same_phases(one.action & two.action, chosen)
         spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
         join = changed(one, fibre=fibre, parts=None).with_spans(spans)
-        bands = self.bands.joined(other.bands, product=not linear)
+        bands = self.bands.join(other.bands, product=not linear)
         stays_affine = linear and not chosen
         if not stays_affine:
             return join.based(action, bands=bands)
-        deferred = one.deferred.joined(two.deferred)
+        deferred = one.deferred.join(two.deferred)
         # The windows of both, matched as one, keep what each of them keeps; if not, the intersection stands.
         if deferred is not None and deferred.action & action == action:
             return changed(join, deferred=deferred, unfolded=None, bands=bands)

@@ -108,7 +108,7 @@ class Trial:
 
         return Trial(FREE, channels > 2, drawn=Later(lambda: [[draw(0)], [draw(seed) for seed in range(1, DRAWS + 1)]]))
 
-    def forked(self) -> Trial:
+    def fork(self) -> Trial:
         """The same value at the start of a branch."""
         return replace(self, mute=False)
 

@@ -62,8 +62,8 @@ class Run:
 
 
 @dataclasses.dataclass(frozen=True)
-class Estimate:
-    """A metric over the seeds.
+class SeedMean:
+    """The mean of a metric over the seeds, with its interval.
 
     Attributes:
         values: one for each seed.
@@ -74,7 +74,8 @@ class Estimate:
     share: bool
 
     @property
-    def mean(self) -> float:
+    def value(self) -> float:
+        """The mean."""
         return float(np.mean(self.values))
 
     @property
@@ -89,7 +90,7 @@ class Estimate:
         """The mean and the interval; shares in %."""
         show = (lambda value: f"{100 * value:.1f}") if self.share else (lambda value: f"{value:.3g}")
         ends = self.interval
-        return show(self.mean), MISSING if ends is None else f"{show(ends[0])} to {show(ends[1])}"
+        return show(self.value), MISSING if ends is None else f"{show(ends[0])} to {show(ends[1])}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,11 +116,11 @@ class Group:
         said = ", ".join(f"{name.rpartition('.')[2]}={value}" for name, value in told.items())
         return said or self.runs[0].name or "all runs"
 
-    def estimate(self, metric: str) -> Estimate | None:
+    def mean(self, metric: str) -> SeedMean | None:
         """None where a run does not have the metric."""
         if any(metric not in run.metrics for run in self.runs):
             return None
-        return Estimate(tuple(run.metrics[metric] for run in self.runs), metric in self.runs[0].shares)
+        return SeedMean(tuple(run.metrics[metric] for run in self.runs), metric in self.runs[0].shares)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,28 +142,28 @@ class Table:
         """The settings in which the groups differ."""
         return tuple(self.groups[0].settings)
 
-    def rows(self) -> Iterator[tuple[str, Group, Estimate]]:
+    def rows(self) -> Iterator[tuple[str, Group, SeedMean]]:
         """Metric by metric, every group that has it."""
         for metric in self.metrics:
             for group in self.groups:
-                estimate = group.estimate(metric)
-                if estimate is not None:
-                    yield metric, group, estimate
+                mean = group.mean(metric)
+                if mean is not None:
+                    yield metric, group, mean
 
     def __str__(self) -> str:
         """A block for each metric, a line for each group; shares in %."""
         return "\n\n".join("\n".join(self._block(metric)) for metric in self.metrics)
 
     def _block(self, metric: str) -> Iterator[str]:
-        found = [(group, estimate) for name, group, estimate in self.rows() if name == metric]
+        found = [(group, mean) for name, group, mean in self.rows() if name == metric]
         cells = [
             (
                 *map(str, group.settings.values()),
-                *estimate.text(),
+                *mean.text(),
                 str(len(group.runs)),
                 ", ".join(map(str, group.seeds)),
             )
-            for group, estimate in found
+            for group, mean in found
         ]
         unit = ", %" if found and found[0][1].share else ""
         head = (*self.settings, "mean", "95 % interval", "runs", "seeds")
@@ -179,10 +180,10 @@ class Table:
     def records(self) -> list[dict[str, Any]]:
         """A row for each metric of each group, such as a data frame takes; shares from 0 to 1."""
         found = []
-        for metric, group, estimate in self.rows():
-            low, high = estimate.interval or (None, None)
+        for metric, group, mean in self.rows():
+            low, high = mean.interval or (None, None)
             seeds = " ".join(map(str, group.seeds))
-            measured = {"metric": metric, "mean": estimate.mean, "low": low, "high": high}
+            measured = {"metric": metric, "mean": mean.value, "low": low, "high": high}
             found.append({**group.settings, **measured, "runs": len(group.runs), "seeds": seeds})
         return found
 
@@ -199,12 +200,12 @@ class Table:
                     "metrics": [
                         {
                             "metric": metric,
-                            "share": estimate.share,
-                            "mean": estimate.mean,
-                            "interval95": None if estimate.interval is None else list(estimate.interval),
-                            "values": list(estimate.values),
+                            "share": mean.share,
+                            "mean": mean.value,
+                            "interval95": None if mean.interval is None else list(mean.interval),
+                            "values": list(mean.values),
                         }
-                        for metric, owner, estimate in self.rows()
+                        for metric, owner, mean in self.rows()
                         if owner is group
                     ],
                 }

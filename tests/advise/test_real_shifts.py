@@ -47,15 +47,15 @@ def test_nothing_found_says_so() -> None:
 def test_requirements() -> None:
     plain, real = eq.certify(NET, eq.torus(8, 8), 2), eq.certify(NET, eq.torus(8, 8), 2, translations="real")
     with pytest.raises(ValueError, match="translations='real'"):
-        Requirement("R × R").met(plain)
-    assert not Requirement("R × R").met(real) and Requirement("2Z × 2Z").met(real)
-    assert not Requirement("½Z × ½Z").met(real) and not Requirement("Z × Z").met(real)
+        Requirement("R × R").holds_for(plain)
+    assert not Requirement("R × R").holds_for(real) and Requirement("2Z × 2Z").holds_for(real)
+    assert not Requirement("½Z × ½Z").holds_for(real) and not Requirement("Z × Z").holds_for(real)
     smooth = eq.certify(eq.Lowpass(0.5), eq.torus(8, 8), 2, translations="real")
     for name in ("R × R ⋊ 4mm", "½Z × ½Z ⋊ 4mm", "R × Z", "Z × Z", "4mm"):
-        assert Requirement(name).met(smooth), name
+        assert Requirement(name).holds_for(smooth), name
     between = eq.certify(eq.AvgPool(2), eq.torus(8, 8), 2, translations="real")
-    assert Requirement("4mm").met(between), "about some centre, as asked of whole shifts"
-    assert Requirement("4mm at (1/2, 1/2)").met(between) and not Requirement("4mm at (0, 0)").met(between)
+    assert Requirement("4mm").holds_for(between), "about some centre, as asked of whole shifts"
+    assert Requirement("4mm at (1/2, 1/2)").holds_for(between) and not Requirement("4mm at (0, 0)").holds_for(between)
     with pytest.raises(ValueError, match="cannot read"):
         Requirement("R R")
     assert Requirement("4mm at (1/2, 1/2)").real is None

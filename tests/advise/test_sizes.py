@@ -65,13 +65,13 @@ def test_which_group_is_asked() -> None:
 def test_a_name_means_some_centre_and_a_centre_means_itself() -> None:
     net = eq.MaxPool(3, stride=2, padding="circular")
     torus = eq.certify(net, eq.torus(8, 8), channels=1)
-    assert Requirement("2Z × 2Z ⋊ 4mm").met(torus)
-    assert Requirement("2Z × 2Z ⋊ 4mm at (0, 0)").met(torus)
-    assert not Requirement("2Z × 2Z ⋊ 4mm at (1/2, 1/2)").met(torus)
-    assert not Requirement("p4m").met(torus)
-    assert Requirement("4mm").met(eq.certify(POOL, eq.box(9, 9), channels=1))
-    assert Requirement("4mm at (4, 4)").met(eq.certify(POOL, eq.box(9, 9), channels=1))
-    assert not Requirement("4mm at (3, 3)").met(eq.certify(POOL, eq.box(9, 9), channels=1))
+    assert Requirement("2Z × 2Z ⋊ 4mm").holds_for(torus)
+    assert Requirement("2Z × 2Z ⋊ 4mm at (0, 0)").holds_for(torus)
+    assert not Requirement("2Z × 2Z ⋊ 4mm at (1/2, 1/2)").holds_for(torus)
+    assert not Requirement("p4m").holds_for(torus)
+    assert Requirement("4mm").holds_for(eq.certify(POOL, eq.box(9, 9), channels=1))
+    assert Requirement("4mm at (4, 4)").holds_for(eq.certify(POOL, eq.box(9, 9), channels=1))
+    assert not Requirement("4mm at (3, 3)").holds_for(eq.certify(POOL, eq.box(9, 9), channels=1))
 
 
 def test_a_group_is_taken_element_by_element() -> None:
@@ -110,7 +110,7 @@ def test_wrong_input(arguments: dict, message: str) -> None:
 
 def test_a_requirement_of_another_dimension() -> None:
     with pytest.raises(ValueError, match=r"Z × Z is about dimension 2; the domain torus\(8\) has 1"):
-        Requirement("Z × Z").met(eq.certify(POOL, eq.torus(8), channels=1))
+        Requirement("Z × Z").holds_for(eq.certify(POOL, eq.torus(8), channels=1))
 
 
 def pools(*windows: int) -> eq.Layer:
@@ -141,11 +141,11 @@ def test_the_rule_is_found_beyond_the_sizes_tried(net, require, boundary, sizes,
     made = eq.torus if boundary == "torus" else eq.box
     if following is not None:
         assert f"none of the sizes tried, {sizes[0]} to {sizes[-1]}; the next is {following}" in str(found)
-        assert requirement.met(eq.certify(net, made(*(following,) * dim), channels=1))
+        assert requirement.holds_for(eq.certify(net, made(*(following,) * dim), channels=1))
         between = range(sizes[-1] + 1, following)
         for n in between:
             try:
-                assert not requirement.met(eq.certify(net, made(*(n,) * dim), channels=1))
+                assert not requirement.holds_for(eq.certify(net, made(*(n,) * dim), channels=1))
             except eq.LayerError:
                 continue
 

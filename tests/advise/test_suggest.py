@@ -33,7 +33,7 @@ def test_sizes_and_windows_win_back_the_square() -> None:
     assert any("windows that tile" in text for (text,) in edits)
     assert [each.cost for each in found] == sorted(each.cost for each in found)
     for each in found:
-        assert Requirement("4mm").met(each.certificate)
+        assert Requirement("4mm").holds_for(each.certificate)
         assert each.report is not None
         assert each.report.passed
 
@@ -230,4 +230,4 @@ def test_every_remedy_of_a_group_is_certified() -> None:
     """The network that is described, written out."""
     regular = eq.Fibre.regular("4mm")
     net = eq.Sequential(eq.GroupConv(regular, 3, padding="circular"), eq.Relu(), eq.MaxPool(2))
-    assert Requirement("4mm").met(eq.certify(net, eq.torus(8, 8), channels=1))
+    assert Requirement("4mm").holds_for(eq.certify(net, eq.torus(8, 8), channels=1))

@@ -71,14 +71,14 @@ def test_intervals_are_those_of_the_textbook(seed: int, tmp_path: Path) -> None:
     count = chance.randint(2, 6)
     values = [chance.choice((0.0, 0.5, 1.0, chance.random(), chance.random() * 1e-9)) for _ in range(count)]
     (group,) = read_table([write_run(tmp_path / str(n), n, 0.5, error=v) for n, v in enumerate(values)]).groups
-    estimate = group.estimate("calibration_error")
-    assert estimate is not None and estimate.interval is not None
+    found = group.mean("calibration_error")
+    assert found is not None and found.interval is not None
     mean = sum(values) / count
     error = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1) / count)
     half = stats.t.ppf(0.975, count - 1) * error
-    found = np.array([estimate.mean, *estimate.interval])
-    np.testing.assert_allclose(found, np.array([mean, mean - half, mean + half]), atol=1e-12)
-    assert not error or found[2] - mean > 1.2 * stats.norm.ppf(0.975) * error
+    shown = np.array([found.value, *found.interval])
+    np.testing.assert_allclose(shown, np.array([mean, mean - half, mean + half]), atol=1e-12)
+    assert not error or shown[2] - mean > 1.2 * stats.norm.ppf(0.975) * error
 
 
 def as_sets(folders: list[Path]) -> tuple[tuple[str, ...], set[frozenset[str]]]:

@@ -73,7 +73,7 @@ def test_every_wish_can_be_asked(kind: str, dim: int) -> None:
     domain = domain_of(Setting("fcn", domain=kind, size=8), dim)
     certificate = eq.certify(eq.Relu(), domain, 1)
     for wish in wishes(kind, dim):
-        assert Requirement(wish, dim=dim).met(certificate), wish
+        assert Requirement(wish, dim=dim).holds_for(certificate), wish
 
 
 def test_an_answer_is_the_certificate() -> None:
@@ -140,7 +140,7 @@ def test_the_cheapest_repair(
     found = cheapest(setting, met)
     assert found is not None
     certificate = eq.certify(build("small_cnn", **SMALL, **found.arguments), domain_of(found), 1)
-    assert Requirement(wish, dim=2).met(certificate)
+    assert Requirement(wish, dim=2).holds_for(certificate)
     assert said is None or changes(setting, found) == said
     assert changes(setting, found) and found.wish == wish
     before = list(candidates(setting))

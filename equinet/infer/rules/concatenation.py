@@ -71,7 +71,7 @@ def _fibres_beside(values: Sequence[Value], at: int, shape: Sequence[int]) -> Va
         return concatenated([v.known(v.field.unmoved()) for v in values], at, shape)
     whole, *others = (of_channels(v.field, v.shape[-1]) for v in values)
     for other in others:
-        whole = whole.joined(other, concatenate([whole.fibre, other.fibre]), linear=True)
+        whole = whole.join(other, concatenate([whole.fibre, other.fibre]), linear=True)
     return first.known(whole, with_item(first.layout, at, (Digit(shape[at]),)))
 
 

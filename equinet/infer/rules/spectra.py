@@ -100,7 +100,7 @@ def added(a: Spectrum, b: Spectrum) -> Spectrum | None:
     one, two = (broadcast(spectrum.value, shape) for spectrum in (a, b))
     if one.layout != two.layout or one.extents != two.extents or one.stem.grid != two.stem.grid:
         return None
-    joint = one.known(one.field.joined(replace(two.field, fibre=one.field.fibre), linear=True))
+    joint = one.known(one.field.join(replace(two.field, fibre=one.field.fibre), linear=True))
     return Spectrum(joint, a.axes, a.half)
 
 
