@@ -18,8 +18,8 @@ from equinet.groups.fibre import as_channels
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, of_channels, permuted, with_axes
-from equinet.infer.interpret import Interpreter
-from equinet.infer.ledger import Step, rows
+from equinet.infer.interpret import Interpreter, read
+from equinet.infer.ledger import rows
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
 from equinet.infer.views import MOST_AXES, freed, plain
@@ -113,9 +113,9 @@ def infer(
     elif output is not None:
         raise ValueError(f"infer: output={output!r} is for modules of PyTorch; take that output in the function")
     start = changed(Field.input(domain, fibre), trial=Trial.input(domain, fibre.size, sizes))
-    value, steps, traced = _pushed(fn, start, sizes, layout, params, generic, dtype)
+    value, traced = _pushed(fn, start, sizes, layout, params, generic, dtype)
     field = _as_output(value, domain.dim, layout)
-    ledger = rows(steps)
+    ledger = rows(traced.steps)
     if value.dim <= MOST_AXES and field.strict != value.field.strict:
         ledger += (Row(("output",), f"read as {layout}", value.field, field, _read_otherwise),)
     whole = _as_a_whole(field, traced, value.shape)
@@ -162,7 +162,7 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
         sizes: the input's spatial sizes; where the grid is infinite, those to trace at.
         params: as for `infer`.
     """
-    made, _, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
+    made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
     return _as_output(made, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
 
 
@@ -174,8 +174,8 @@ def _pushed(
     params: Any,
     generic: bool,
     dtype: Any,
-) -> tuple[Value, list[Step], Traced]:
-    """A function's output, the steps that led to it, and its program."""
+) -> tuple[Value, Traced]:
+    """A function's output, and its program with all that led to it."""
     channels = start.channels
     digits: dict[str, Layout] = {
         "B": ((Digit(BATCH),),),
@@ -201,12 +201,12 @@ def _pushed(
     runs = Runs.of(program, lambda: _arguments(start, layout, held, shape, dtype))
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), runs, generic)
     arbitrary = [Constant.arbitrary(leaf.shape) for leaf in jax.tree.leaves(held)]
-    (result,) = interpreter.run(program, [*arbitrary, value])
-    result = settled(result)
+    values = interpreter.values(program, [*arbitrary, value])
+    result = settled(read(program.outputs[0], values))
     if not isinstance(result, Value):
         result = _independent(start, tuple(leaves[0].shape))
     shapes = *(tuple(leaf.shape) for leaf in jax.tree.leaves(held)), shape
-    return result, interpreter.steps, Traced(program, shapes, layout, generic)
+    return result, Traced(program, shapes, layout, generic, values, interpreter.steps)
 
 
 def _arguments(

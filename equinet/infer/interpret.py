@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any
@@ -53,20 +53,21 @@ class Interpreter:
 
     def run(self, program: Program, arguments: Sequence[Held]) -> list[Held]:
         """The values of a program's outputs."""
+        held = self.values(program, arguments)
+        return [read(var, held) for var in program.outputs]
+
+    def values(self, program: Program, arguments: Sequence[Held]) -> dict[Any, Held]:
+        """The values of a program's variables."""
         held: dict[Any, Held] = {}
         for var, array in program.constants:
             # Whole numbers are places, and truth values masks: no weights, which are arbitrary.
             is_weight = jnp.issubdtype(array.dtype, jnp.inexact)
             held[var] = Constant.arbitrary(array.shape) if self.generic and is_weight else Constant.of(array)
         held.update(zip(program.inputs, arguments, strict=True))
-
-        def read(var: Any) -> Held:
-            return Constant.of(np.asarray(var.val)) if is_literal(var) else held[var]
-
         for equation in program.equations:
-            results = self.step(equation, [read(var) for var in equation.inputs])
+            results = self.step(equation, [read(var, held) for var in equation.inputs])
             held.update(zip(equation.outputs, results, strict=True))
-        return [read(var) for var in program.outputs]
+        return held
 
     def step(self, equation: Equation, arguments: list[Held]) -> list[Held]:
         """The results of one operation."""
@@ -163,6 +164,11 @@ class Interpreter:
         if before and after:
             constants = [a for a in arguments if isinstance(a, Constant)]
             self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))
+
+
+def read(var: Any, held: Mapping[Any, Held]) -> Held:
+    """What an equation reads: the value of a variable, or a number that is written into the program."""
+    return Constant.of(np.asarray(var.val)) if is_literal(var) else held[var]
 
 
 def _empty(aval: Any) -> Constant:

@@ -7,10 +7,11 @@ the input moved by each of some isometries. Where both are one formula, but for 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, islice, product
 from math import gcd
+from typing import Any
 
 import numpy as np
 
@@ -29,11 +30,14 @@ from equinet.groups import (
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.lattice import Lattice
 from equinet.groups.relation import Relation
-from equinet.infer.compat import Program
+from equinet.infer.compat import Equation, Program
 from equinet.infer.formulas.operands import LEAD, IsComplex, Unfollowed
 from equinet.infer.formulas.program import cost, evaluated
 from equinet.infer.formulas.residues import ROWS, Residues, drawn, symbols
-from equinet.infer.values import Constant
+from equinet.infer.ledger import Step
+from equinet.infer.values import Constant, Held, Value
+from equinet.infer.weights.final import judged
+from equinet.infer.weights.states import Along, Nodes
 
 MOST = 2.0**24
 """Numbers that may be made, for all isometries together: some tenths of a second."""
@@ -55,12 +59,16 @@ class Traced:
         shapes: those of the parameters, then that of the array.
         layout: B, S and C, the axes of the array and of the output.
         generic: whether what it closes over is arbitrary.
+        values: what the rules say of its variables.
+        steps: its operations.
     """
 
     program: Program
     shapes: tuple[tuple[int, ...], ...]
     layout: str
     generic: bool
+    values: Mapping[Any, Held]
+    steps: Sequence[Step]
 
 
 def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> Relation:
@@ -76,13 +84,16 @@ def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> 
     left = int(most / max(ROWS * cost(traced.program, most), 1)) - 1
     if left < 2:
         return known
+    within = _within(traced, source, known.source)
+    if within <= known.source:
+        return known
     trial = _Trial(traced, source, output)
     try:
         before = trial.nodes([Isometry.identity(source.dim)])[0]
         for candidates in (_translations, _turned):
             tried: set[Isometry] = set()
             # A few at a time, since those that are found may leave less to try.
-            while batch := list(islice(candidates(source, known.source, tried), min(left, _BATCH))):
+            while batch := list(islice(candidates(source, within, known.source, tried), min(left, _BATCH))):
                 images = zip(batch, trial.nodes(batch), strict=True)
                 pairs = [(g, h) for g, after in images for h in _images(before, after, output, g.matrix)]
                 known, left = _generated(known, pairs), left - len(batch)
@@ -92,7 +103,41 @@ def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> 
     return known
 
 
-def _translations(source: Domain, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
+def _within(traced: Traced, source: Domain, kept: SpaceGroup) -> SpaceGroup:
+    """Isometries that are not lost for good; if a layout is odd, rules may say less than of what is made of it."""
+    for var in reversed(judged(traced.program, len(traced.shapes) - 1, traced.generic, _nodes_of(traced.steps))):
+        value = traced.values[var]
+        if isinstance(value, Value) and not value.stem.variables and kept <= value.field.strict.source:
+            return value.field.strict.source
+    return source.group
+
+
+def _nodes_of(steps: Sequence[Step]) -> Nodes:
+    """Whether nodes lie along axes of what an operation reads."""
+    by_equation: dict[int, list[Step]] = {}
+    for step in steps:
+        by_equation.setdefault(id(step.equation.eqn), []).append(step)
+
+    def nodes(equation: Equation, axes: Sequence[int]) -> Along:
+        found = by_equation.get(id(equation.eqn), [])
+        kinds: list[Along] = [_nodes_along(value, axes) for step in found for value in step.before]
+        return kinds[0] if kinds and kinds.count(kinds[0]) == len(kinds) else "some"
+
+    return nodes
+
+
+def _nodes_along(value: Value, axes: Sequence[int]) -> Along:
+    layout = value.layout
+    over = {digit.axis for axis in axes for digit in layout[axis]} - {None}
+    rest = {digit.axis for axis, digits in enumerate(layout) if axis not in axes for digit in digits}
+    if not over:
+        return "none"
+    return "some" if over & rest else "all"
+
+
+def _translations(
+    source: Domain, within: SpaceGroup, kept: SpaceGroup, tried: Collection[Isometry]
+) -> Iterator[Isometry]:
     """Shifts along one axis, or along two at once, that are not kept: steps of one node; after these, of divisors of
     the sizes."""
     axes = [i for i, axis in enumerate(source.axes) if axis.boundary == "periodic"]
@@ -106,22 +151,23 @@ def _translations(source: Domain, kept: SpaceGroup, tried: Collection[Isometry])
     for step in steps:
         shift = tuple(step.get(i, 0) for i in range(source.dim))
         g = Isometry.translation(shift)
-        if shift not in kept.lattice and g not in tried:
+        if shift in within.lattice and shift not in kept.lattice and g not in tried:
             yield g
 
 
-def _turned(source: Domain, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
+def _turned(source: Domain, within: SpaceGroup, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
     """Point operations that are not kept, those of the highest order first, about the centre of the array; after these,
     with other shifts, of which no two differ by a translation that is kept."""
     spans = [_span(axis, i, kept.lattice) for i, axis in enumerate(source.axes)]
     others: list[Isometry] = []
     turns: set[Matrix] = set()
     for matrix, base in sorted(source.group.operations, key=lambda operation: _first(operation[0])):
-        if matrix in kept.point_group:
+        if matrix in kept.point_group or matrix not in within.point_group:
             continue
         reverses = zip(source.axes, _signs(matrix), strict=True)
         centre = [0 if axis.boundary == "bounded" else -(sign < 0) for axis, sign in reverses]
-        first, *more = (Isometry(matrix, s) for s in islice(_shifts(base, centre, spans, kept.lattice), _SHIFTS))
+        moved = (Isometry(matrix, shift) for shift in _shifts(base, centre, spans, kept.lattice))
+        first, *more = islice((g for g in moved if g in within), _SHIFTS)  # one at least
         others += more
         if inverse_matrix(matrix) in turns:  # as good as tried
             others.append(first)
