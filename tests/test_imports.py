@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     },
 }
 OUTSIDE = {"experiments", "scripts", "configs", "benchmarks", "tests"}
-PUBLIC = ("equinet.models", "equinet.ops.cpu", "equinet.names", "equinet.train")
+PUBLIC = ("equinet.models", "equinet.ops.cpu", "equinet.names", "equinet.train", "equinet.interop")
 """What experiments may import from beside the public page."""
 EXTRAS = ("torch", "optax", "matplotlib", "rich", "orbax", "flax", "absl", "ml_collections", "tensorstore")
 

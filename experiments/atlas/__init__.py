@@ -1,0 +1,1 @@
+"""The symmetry of every architecture of timm and torchvision, read off their code."""
