@@ -11,6 +11,8 @@ from sphinx.util.docutils import SphinxDirective
 
 import equinet
 from equinet.models import MODELS
+from experiments.atlas.page import html_table
+from experiments.atlas.table import kept
 
 sys.path.insert(0, str(Path(__file__).parent))
 from commands import all_flags, all_schemas
@@ -36,7 +38,7 @@ html_theme = "furo"
 html_title = f"equinet {version}"
 html_favicon = "images/favicon.svg"
 html_show_copyright = False
-html_static_path = ["style", "explorer", "../equinet/explore/page"]
+html_static_path = ["style", "explorer", "../equinet/explore/page", "atlas", "tabulator"]
 html_css_files = ["site.css"]
 
 nb_execution_mode = "off"  # scripts.make_notebooks runs them, tests/test_notebooks.py compares
@@ -72,11 +74,13 @@ def _whole_property(app: Sphinx, what: str, name: str, obj: Any, options: Any, l
 
 
 class Made(SphinxDirective):
-    """`{made} flags` and `{made} schemas`: sections that the program itself describes."""
+    """`{made} flags` and `{made} schemas`: sections that the program itself describes; `{made} atlas`: a table."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
+        if self.arguments[0] == "atlas":
+            return [nodes.raw("", html_table(kept()), format="html")]
         text = {"flags": all_flags, "schemas": all_schemas}[self.arguments[0]]()
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 

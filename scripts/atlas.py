@@ -1,20 +1,25 @@
-"""Infer the symmetry of every architecture of timm and torchvision; needs the extra `torch`.
+"""Infer the symmetry of every architecture of timm and torchvision, and measure it; needs both, and PyTorch.
 
     python -m scripts.atlas --workdir=runs/atlas
-    python -m scripts.atlas --workdir=runs/some --only='resnet|vgg'
-    python -m scripts.atlas --workdir=runs/atlas --table=atlas.csv
+    python -m scripts.atlas --workdir=runs/atlas --only='resnet|vgg'
+    python -m scripts.atlas --workdir=runs/atlas --measure
+    python -m scripts.atlas --workdir=runs/atlas --tables
+    python -m scripts.atlas --tables
+    python -m scripts.atlas --check
 
-An architecture that is done is not looked at again: what was cut off goes on with the same command. --table writes one
-row for each record there is. Ends with status 1 if --only matches nothing.
+An architecture whose record is in the folder, or that the table in docs/atlas has, is not looked at again: what was cut
+off goes on with the same command, here or elsewhere. --anew looks at what the table has too. --measure measures what
+the records in the folder claim, the smallest networks first. --tables puts the folder's records into the table and
+makes the page and its figures from that; without a folder, these alone. --check ends with status 1 if the page is not
+what the table gives, and --only if it matches nothing.
 """
 
-import csv
-import io
+import gc
 import os
 import re
+import resource
 import sys
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,78 +27,123 @@ from absl import flags
 
 from equinet.cli.command import check_pattern, read_folder, run
 from equinet.train.record import read_json, write_json, write_text
+from experiments.atlas.table import inferred, keep, kept, step_of
 
-AT_ONCE = 50
+AT_ONCE = 60
 """Architectures that one process looks at; PyTorch keeps some of what it has exported."""
-COLUMNS = (
-    "name",
-    "family",
-    "sizes",
-    "parameters",
-    "operations",
-    "plane",
-    "torus",
-    "lost_on_torus",
-    "failure",
-    "seconds",
-)
+MEMORY = 6 << 30
+"""Bytes that a process may have."""
+KNOWN = "known/families.json"
+"""The names of all architectures, below the folder, and the family of each."""
+STARTED = "known/started.json"
+"""What is looked at now, and how many processes have."""
+LEFT_OFF = "two processes ended while they looked at this"
 
 
 def define_flags() -> None:
     """The command line."""
     flags.DEFINE_string("workdir", None, "The folder that the records go to, one file an architecture.")
     flags.DEFINE_string("only", "", "A regular expression: only the architectures whose name it matches.")
-    flags.DEFINE_string("table", None, "Write the records there, a row each, and look at nothing.")
+    flags.DEFINE_bool("anew", False, "Look at architectures that the table has, too.")
+    flags.DEFINE_bool("measure", False, "Measure what the folder's records claim.")
+    flags.DEFINE_bool("tables", False, "Put the folder's records into the table, and make the page from it.")
+    flags.DEFINE_bool("check", False, "Fail unless the page is what the table gives.")
 
 
 def main() -> None:
     args = flags.FLAGS
     check_pattern(args.only, "only")
-    if not args.workdir:
-        raise ValueError("say --workdir, the folder of the records")
-    workdir = read_folder(args.workdir, "workdir")
-    if args.table:
-        records = [read_json(path) for path in sorted(workdir.glob("*.json"))]
-        write_text(Path(args.table), table(records))
-        print(f"{len(records)} architectures: {args.table}")
+    if args.check or args.tables:
+        make_page(check=args.check)
         return
-    from experiments.atlas.examine import examine, names
+    if not args.workdir:
+        raise ValueError("say --workdir, or --tables or --check; --help lists all flags")
+    workdir = read_folder(args.workdir, "workdir")
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.getrlimit(resource.RLIMIT_DATA)[1]))
+    gc.freeze()
+    gc.disable()  # for every network once is enough, and much faster
+    if (measure_all if args.measure else look_at_all)(args.only, workdir):
+        os.execv(sys.executable, [sys.executable, "-m", "scripts.atlas", *sys.argv[1:]])
 
-    chosen = [name for name in names() if re.search(args.only, name)]
+
+def make_page(check: bool) -> None:
+    """Make the page from the table, after the folder's records are put into that; or check it."""
+    from experiments.atlas.figures import draw
+    from experiments.atlas.page import PAGE, page
+
+    args = flags.FLAGS
+    if args.workdir and not check:
+        workdir = read_folder(args.workdir, "workdir")
+        print(keep(records(workdir), read_json(workdir / KNOWN)))
+    text, made = page()
+    if not check:
+        write_text(PAGE, made)
+        print("\n".join(map(str, (PAGE, *draw()))))
+    elif text != made:
+        raise RuntimeError(f"{PAGE} is not what the table gives: python -m scripts.atlas --tables")
+
+
+def look_at_all(only: str, workdir: Path) -> bool:
+    """Make the records that are not there yet, or some of them; whether any are left.
+
+    The folder has the names of all architectures too, so that a table can be made where the libraries are not.
+    """
+    from experiments.atlas.examine import examine
+    from experiments.atlas.order import in_turn, known
+
+    chosen = [name for name in in_turn(known()) if re.search(only, name)]
     if not chosen:
-        raise RuntimeError(f"no architecture matches --only={args.only!r}")
-    left = [name for name in chosen if not path_of(workdir, name).exists()]
+        raise RuntimeError(f"no architecture matches --only={only!r}")
+    write_json(workdir / KNOWN, known())
+    done = set() if flags.FLAGS.anew else {row["name"] for row in inferred(kept())}
+    left = [name for name in chosen if name not in done and not path_of(workdir, name).exists()]
     for number, name in enumerate(left[:AT_ONCE], start=len(chosen) - len(left) + 1):
         since = time.perf_counter()
-        record = examine(name)
+        record = {"name": name, "family": known()[name], "failure": LEFT_OFF}
+        if begin(workdir, name):
+            record = examine(name)
         write_json(path_of(workdir, name), record)
         shown = record.get("failure") or f"plane {record['plane']}, torus {record['torus']}"
         print(f"{number}/{len(chosen)} {name}: {shown} ({time.perf_counter() - since:.0f} s)", flush=True)
-    if len(left) > AT_ONCE:
-        os.execv(sys.executable, [sys.executable, "-m", "scripts.atlas", *sys.argv[1:]])
+    return len(left) > AT_ONCE
+
+
+def measure_all(only: str, workdir: Path) -> bool:
+    """Measure what some of the records claim that are not measured yet; whether any are left."""
+    from experiments.atlas.measure import measure
+
+    claims = [each for each in records(workdir) if each.get("plane") and re.search(only, each["name"])]
+    if not claims:
+        raise RuntimeError(f"no record in {workdir} of what --only={only!r} matches: make it without --measure first")
+    left = [each for each in claims if step_of(each) and "measured_seconds" not in each]
+    for record in sorted(left, key=lambda each: each["parameters"])[:AT_ONCE]:
+        path = path_of(workdir, record["name"])
+        found = {"not_measured": LEFT_OFF, "measured_seconds": 0.0}
+        if begin(workdir, record["name"]):
+            found = measure(record)
+        write_json(path, {**record, **found})
+        error = f"holds: {found['holds']}, error {found['error']:.1e}" if "holds" in found else found["not_measured"]
+        print(f"{record['name']} {record['plane']}: {error} ({found['measured_seconds']:.0f} s)", flush=True)
+    return len(left) > AT_ONCE
+
+
+def begin(workdir: Path, name: str) -> bool:
+    """Note what is looked at now; whether that may be, since not two processes have ended while they did."""
+    path = workdir / STARTED
+    before = read_json(path) if path.exists() else {}
+    times = before["times"] + 1 if before.get("name") == name else 1
+    write_json(path, {"name": name, "times": times})
+    return times <= 2
+
+
+def records(workdir: Path) -> list[dict[str, Any]]:
+    """The folder's records."""
+    return [read_json(path) for path in sorted(workdir.glob("*.json"))]
 
 
 def path_of(workdir: Path, name: str) -> Path:
     """The file of a record."""
     return workdir / f"{name.replace(':', '.')}.json"
-
-
-def table(records: Sequence[dict[str, Any]]) -> str:
-    """The records as CSV, one row each.
-
-    >>> print(table([{"name": "timm:a", "sizes": [8, 8], "plane": "trivial", "lost_on_torus": {"at": "stem"}}]))
-    name,family,sizes,parameters,operations,plane,torus,lost_on_torus,failure,seconds
-    timm:a,,8 × 8,,,trivial,,stem,,
-    <BLANKLINE>
-    """
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for record in records:
-        plain = {**record, "sizes": " × ".join(map(str, record.get("sizes", ())))}
-        plain["lost_on_torus"] = (record.get("lost_on_torus") or {}).get("at", "")
-        writer.writerow([plain.get(column, "") for column in COLUMNS])
-    return out.getvalue()
 
 
 if __name__ == "__main__":

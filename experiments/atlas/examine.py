@@ -1,11 +1,10 @@
-"""What is found out about one architecture."""
+"""What is inferred of one architecture: a flat record, one row of the table."""
 
 from __future__ import annotations
 
 import gc
 import signal
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -16,47 +15,30 @@ import jax
 
 import equinet as eq
 from equinet.interop.torch import program
-from equinet.interop.torch.published import SOURCES, architectures, published, without_values
+from equinet.interop.torch.published import published, without_values
+from experiments.atlas.order import known
 
-LONGEST = 120
+LONGEST = 60
 """Seconds of the processor after which an architecture is given up."""
+FAILURES = (ValueError, TypeError, AssertionError, RuntimeError, LookupError, AttributeError, NotImplementedError)
+"""What an architecture that cannot be read may raise, in its own code or in ours."""
+Record = dict[str, Any]
 
 
-def names() -> list[str]:
-    """Every architecture, such as `timm:resnet50`: the first of each family, then the second of each, and so on."""
-    families: defaultdict[str, list[str]] = defaultdict(list)
-    for source in SOURCES:
-        for name in architectures(source):
-            families[f"{source}:{family(source, name)}"].append(f"{source}:{name}")
-    places = {name: (at, of) for of, members in families.items() for at, name in enumerate(members)}
-    return sorted(places, key=lambda name: places[name])
-
-
-def family(source: str, name: str) -> str:
-    """The file in which a library defines an architecture."""
-    if source == "timm":
-        import timm
-
-        return timm.models.model_entrypoint(name).__module__.rpartition(".")[2]
-    import torchvision
-
-    return torchvision.models.get_model_builder(name).__module__.removeprefix("torchvision.models.")
-
-
-def examine(name: str) -> dict[str, Any]:
-    """The record of an architecture; what cannot be read is a record that says why."""
+def examine(name: str) -> Record:
+    """The record of an architecture: what was found out until it could not be read any more, and why not."""
     source, _, own = name.partition(":")
-    record: dict[str, Any] = {"name": name, "family": family(source, own)}
+    versions = {"version": version(source), "torch": version("torch"), "jax": version("jax")}
+    record: Record = {"name": name, "family": known()[name]}
     since = time.process_time()
     try:
         with given_up_after(LONGEST):
-            record |= groups(source, own)
-    except (ValueError, TypeError, AssertionError, RuntimeError, MemoryError, TimeoutError, eq.LayerError) as error:
-        record["failure"] = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-    jax.clear_caches()
+            for found in groups(source, own):
+                record |= found
+    except (*FAILURES, MemoryError, TimeoutError, eq.LayerError) as error:
+        record["failure"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     gc.collect()
-    versions = {package: version(package) for package in ("torch", "timm", "torchvision", "jax")}
-    return {**record, "seconds": round(time.process_time() - since, 2), "versions": versions}
+    return {**record, "seconds": round(time.process_time() - since, 2), **versions}
 
 
 @contextmanager
@@ -64,7 +46,7 @@ def given_up_after(seconds: int) -> Iterator[None]:
     """Raise a TimeoutError in what takes longer; in the main thread only."""
 
     def stop(*_: Any) -> None:
-        raise TimeoutError(f"it took more than {seconds} s of the processor")
+        raise TimeoutError(f"it takes more than {seconds} s")
 
     before = signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
@@ -75,33 +57,30 @@ def given_up_after(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def groups(source: str, name: str) -> dict[str, Any]:
-    """Size and groups of an architecture on the input that it was published with."""
+def groups(source: str, name: str) -> Iterator[Record]:
+    """Size and groups of an architecture on the input that it was published with, as they become known."""
     with without_values():
         module, given = published(source, name)
-    made = {
-        "sizes": list(given.sizes),
+    yield {
+        "sizes": "×".join(map(str, given.sizes)),
         "channels": given.channels,
         "parameters": sum(prod(each.shape) for each in module.parameters()),
     }
-    shape = (2, given.channels, *given.sizes)
-    call, variables, output = only_output(module, shape)
-    made["output"] = output
-
-    def ask(domain: eq.Domain) -> eq.Certificate:
-        return eq.infer(call, domain, given.channels, layout="BCS", size=given.sizes, params=variables)
-
-    plane, torus = ask(eq.plane(len(given.sizes))), ask(eq.torus(*given.sizes))
-    return made | {
-        "plane": str(plane.strict),
-        "plane_invariance": str(plane.invariance),
-        "stride": str(plane.strict.lattice),
-        "torus": str(torus.strict),
-        "torus_invariance": str(torus.invariance),
-        "operations": len(torus.ledger),
-        "lost_on_torus": first_loss(torus),
-        "lost_on_plane": first_loss(plane),
-    }
+    call, variables, output = only_output(module, (2, given.channels, *given.sizes))
+    yield {"asked": output}
+    for kind, domain in (("plane", eq.plane(len(given.sizes))), ("torus", eq.torus(*given.sizes))):
+        found = eq.infer(call, domain, given.channels, layout="BCS", size=given.sizes, params=variables)
+        yield {
+            kind: str(found.strict),
+            f"{kind}_invariance": str(found.invariance),
+            "operations": len(found.ledger),
+            f"{kind}_loss": last_loss(found),
+        }
+        if kind == "plane":
+            yield {
+                "steps": "×".join(map(str, found.strict.lattice.steps or ())),
+                "output": "map" if found.output.dim else "features",
+            }
 
 
 def only_output(module: Any, shape: tuple[int, ...]) -> tuple[Callable[..., Any], Any, str]:
@@ -118,9 +97,11 @@ def only_output(module: Any, shape: tuple[int, ...]) -> tuple[Callable[..., Any]
     return call, variables, ""
 
 
-def first_loss(certificate: eq.Certificate) -> dict[str, str] | None:
-    """The first row that loses a translation, and why; None if none does."""
+def last_loss(certificate: eq.Certificate) -> str:
+    """The last row after which fewer translations are left than after any before, and why; empty if there is none."""
+    left, last = certificate.domain.group.lattice, ""
     for row in certificate.ledger:
-        if "translations" in row.lost:
-            return {"at": ".".join(row.path), "what": row.layer, "why": row.reason}
-    return None
+        if isinstance(row.strict, eq.SpaceGroup) and not left <= row.strict.lattice:
+            left = left & row.strict.lattice
+            last = f"{'.'.join(row.path)}: {row.reason}"
+    return last

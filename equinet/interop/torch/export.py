@@ -130,7 +130,7 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
     device = next((value.device for value in held if not value.is_meta), "meta" if held else "cpu")
     x = torch.empty(shape, dtype=real, device=device)
     try:
-        with warnings.catch_warnings(), _unlogged():
+        with warnings.catch_warnings(), _unlogged(), _untraced():
             # PyTorch warns of its own insides, and logs what is raised besides.
             warnings.simplefilter("ignore")
             program = torch.export.export(_in_one_place(module), (x,), strict=False)
@@ -156,6 +156,18 @@ def _unlogged() -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+@contextmanager
+def _untraced() -> Iterator[None]:
+    """No lines of source code in the program, which nothing reads and which cost a fifth of the time."""
+    config = import_module("torch.fx.config")
+    before = config.do_not_emit_stack_traces
+    config.do_not_emit_stack_traces = True
+    try:
+        yield
+    finally:
+        config.do_not_emit_stack_traces = before
 
 
 def _in_one_place(module: Any) -> Any:

@@ -1,0 +1,105 @@
+"""PyTorch's convolutions and pools around the torus: what a network computes whose paddings are circular."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+
+CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
+MAXIMUM = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+MEAN = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+CONVS = {functional.conv1d: 1, functional.conv2d: 2, functional.conv3d: 3}
+POOLS = {
+    functional.max_pool1d: MAXIMUM,
+    functional.max_pool2d: MAXIMUM,
+    functional.max_pool3d: MAXIMUM,
+    functional.avg_pool1d: MEAN,
+    functional.avg_pool2d: MEAN,
+    functional.avg_pool3d: MEAN,
+}
+"""The names of the arguments, in order."""
+
+
+class _Circular(TorchFunctionMode):
+    """Every padding that a convolution or a pool is given, and every padding of maps, continues the map periodically.
+
+    It acts on the calls, whoever makes them, so that code that pads by functions is changed as modules are. Left as
+    they are: transposed convolutions, unfolding, resizing.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if func in CONVS:
+            return _convolution(func, CONVS[func], {**dict(zip(CONV, args, strict=False)), **given})
+        if func in POOLS:
+            return _pool(func, {**dict(zip(POOLS[func], args, strict=False)), **given})
+        if func is functional.pad:
+            return _padded(*args, **given)
+        return func(*args, **given)
+
+
+def _convolution(func: Any, dim: int, given: dict[str, Any]) -> Any:
+    padding = given.pop("padding", 0)
+    if padding == "same":
+        sizes = given["weight"].shape[2:]
+        spread = [d * (k - 1) for d, k in zip(_per_axis(given.get("dilation", 1), dim), sizes, strict=True)]
+        pads = [(total // 2, total - total // 2) for total in spread]
+    else:
+        pads = [(p, p) for p in _per_axis(0 if padding == "valid" else padding, dim)]
+    return func(wrapped(given.pop("input"), pads), **given)
+
+
+def _pool(func: Any, given: dict[str, Any]) -> Any:
+    sizes = given["input"].shape[2:]
+    dim, ceil = len(sizes), bool(given.pop("ceil_mode", False))
+    kernel, padding = _per_axis(given["kernel_size"], dim), _per_axis(given.pop("padding", 0), dim)
+    stride = _per_axis(given.get("stride") or kernel, dim)
+    dilation = _per_axis(given.get("dilation", 1), dim)
+    windows = zip(sizes, kernel, stride, dilation, padding, strict=True)
+    return func(wrapped(given.pop("input"), [_reached(*window, ceil) for window in windows]), **given)
+
+
+def _reached(size: int, kernel: int, stride: int, dilation: int, pad: int, ceil: bool) -> tuple[int, int]:
+    """How many nodes before and after an axis the windows of a pool reach."""
+    reach = dilation * (kernel - 1) + 1
+    if not ceil:
+        return pad, pad
+    windows = -((reach - size - 2 * pad) // stride) + 1
+    if (windows - 1) * stride >= size + pad:  # PyTorch has no window that starts after the map
+        windows -= 1
+    return pad, max((windows - 1) * stride + reach - size - pad, 0)
+
+
+def _per_axis(value: Any, dim: int) -> tuple[int, ...]:
+    given = tuple(value) if isinstance(value, list | tuple) else (value,)
+    return given * dim if len(given) == 1 else given
+
+
+def _padded(input: Any, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    axes = len(pad) // 2
+    pads = [(pad[2 * i], pad[2 * i + 1]) for i in reversed(range(axes))]
+    if mode == "circular" or input.ndim - axes != 2:
+        return functional.pad(input, list(pad), mode, value)
+    return wrapped(input, pads)
+
+
+def wrapped(x: Any, pads: Sequence[tuple[int, int]]) -> Any:
+    """An array `[batch, channels, *spatial]` with some more nodes before and after each of its axes, from the other
+    end; or with fewer, where a number is negative."""
+    for axis, (before, after) in enumerate(pads, start=2):
+        if before or after:
+            nodes = torch.arange(-before, x.shape[axis] + after) % x.shape[axis]
+            x = x.index_select(axis, nodes.to(x.device))
+    return x
+
+
+@contextmanager
+def around_the_torus() -> Iterator[None]:
+    """Networks that run, or are exported, within have circular paddings."""
+    with _Circular():
+        yield

@@ -1,0 +1,244 @@
+"""The atlas's page: sentences, tables and figures that are made from its rows."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from equinet.train.record import ROOT
+from equinet.train.study import fill_page
+from experiments.atlas.table import Row, inferred, kept, looked_at, nearest, sizes_of, step_of
+from experiments.markdown import scientific, table
+from experiments.summary import group_text
+
+PAGE = ROOT / "docs" / "atlas.md"
+LISTED = 5
+"""Architectures that are named where there are more."""
+SEEN = 1e-6
+"""A finer shift that changes the output by more, in units of what that varies by, is none that is kept."""
+
+
+def page() -> tuple[str, str]:
+    """The page's text, and the text that the rows make of it."""
+    text = PAGE.read_text(encoding="utf-8")
+    return text, fill_page(text, tables(kept()))
+
+
+def tables(rows: Sequence[Row]) -> dict[str, str]:
+    """Tables and sentences in Markdown, by the name that their places in the page have."""
+    return {
+        "extent": _extent(rows),
+        "answer": _answer(inferred(rows)),
+        "groups": _groups(inferred(rows)),
+        "measured": _measured(inferred(rows)),
+        "sizes": _sizes(inferred(rows)),
+        "failures": _failures(looked_at(rows)),
+        "left": _left(rows),
+    }
+
+
+def families(rows: Iterable[Row]) -> list[str]:
+    """Families by library, each once, as they come: `timm's resnet`."""
+    return list(dict.fromkeys(f"{library(row)}.{row['family']}" for row in rows))
+
+
+def library(row: Row) -> str:
+    """The library of an architecture."""
+    return row["name"].partition(":")[0]
+
+
+def _extent(rows: Sequence[Row]) -> str:
+    seen, found = looked_at(rows), inferred(rows)
+    seconds = sorted(float(row["seconds"]) for row in found)
+    versions = " and ".join(
+        f"{name} {'/'.join(sorted({row['version'] for row in seen if library(row) == name}))}"
+        for name in dict.fromkeys(map(library, seen))
+    )
+    return (
+        f"{len(found):,} of the {len(rows):,} architectures of {versions} are inferred so far, from "
+        f"{len(families(found))} of {len(families(rows))} families; {len(seen) - len(found)} more were tried and "
+        f"could not be. Every family comes once before any comes twice, so that those that are done are a fair "
+        f"sample. An architecture took {seconds[len(seconds) // 2]:.1f} s of one processor in the median, export "
+        f"included."
+    )
+
+
+def _answer(rows: Sequence[Row]) -> str:
+    keeping = [row for row in rows if step_of(row)]
+    features = [row for row in keeping if row["output"] == "features"]
+    ((group, count),) = Counter(row["plane"] for row in keeping).most_common(1)
+    asked = [row for row in rows if row["torus"]]
+    on_torus = [row for row in asked if row["torus"] != "trivial"]
+    turned = [row for row in rows if "⋊" in row["plane"] + row["torus"]]
+    return "\n".join(
+        [
+            f"- **On the plane, where padding plays no part, {len(keeping)} of {len(rows)} keep shifts**, {count} of "
+            f"them {group}. {len(features)} of the {len(keeping)} return features without places, which these shifts "
+            f"leave as they are. For the other {len(rows) - len(keeping)} no shift is inferred.",
+            f"- **On a torus, padded as published, {_keep(on_torus, 'a shift')}**, of {len(asked)} that were asked.",
+            f"- **For all values of the weights, {_keep(turned, 'a rotation or a reflection')}.**",
+        ]
+    )
+
+
+def _keep(rows: Sequence[Row], what: str) -> str:
+    """That these keep something.
+
+    >>> _keep([], "a shift"), _keep([{"name": "timm:a"}], "a shift")
+    ('none keeps a shift', '1 keeps a shift (`timm:a`)')
+    """
+    if not rows:
+        return f"none keeps {what}"
+    return f"{len(rows)} keep{'s' if len(rows) == 1 else ''} {what} ({_named(rows)})"
+
+
+def _named(rows: Sequence[Row]) -> str:
+    return ", ".join(f"`{row['name']}`" for row in rows)
+
+
+def _groups(rows: Sequence[Row]) -> str:
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row["plane"], []).append(row)
+    ordered = sorted(found.items(), key=lambda each: (-len(each[1]), each[0]))
+    return table(
+        ["on the plane", "architectures", "families", "such as"],
+        [
+            [group_text(group), str(len(members)), str(len(families(members))), _some(members)]
+            for group, members in ordered
+        ],
+    )
+
+
+def _some(rows: Sequence[Row]) -> str:
+    """One architecture each of a few families."""
+    firsts = {f"{library(row)}.{row['family']}": row for row in reversed(rows)}
+    names = [f"`{row['name']}`" for row in list(reversed(firsts.values()))[:LISTED]]
+    return ", ".join(names) + (", …" if len(firsts) > LISTED else "")
+
+
+def _measured(rows: Sequence[Row]) -> str:
+    keeping = [row for row in rows if step_of(row)]
+    tried = [row for row in keeping if row["holds"]]
+    if not tried:
+        return "None of these groups has been measured yet."
+    wrong = [row for row in tried if row["holds"] != "yes"]
+    changes = [float(row["finer"]) for row in tried if row["finer"]]
+    loose = [row for row in tried if row["finer"] and float(row["finer"]) <= SEEN]
+    other = [row for row in keeping if row["not_measured"]]
+    return (
+        f"{len(tried)} of these {len(keeping)} groups are measured so far. {len(tried) - len(wrong)} of {len(tried)} "
+        f"hold, with errors of at most {scientific(max(float(row['error']) for row in tried))} of what the output "
+        f"varies by{f', and these do not: {_named(wrong)}' if wrong else ''}. Of {len(changes)} that return features, "
+        f"the next finer shifts were tried too: {len(changes) - len(loose)} of them are changed by each of these"
+        f"{f', and these keep more than is inferred: {_named(loose)}' if loose else ''}. "
+        f"{len(other)} could not be measured, for lack of room or time, or because some windows do not go around."
+    )
+
+
+def misfits(rows: Sequence[Row]) -> list[Row]:
+    """Architectures that keep a shift on the plane, and were published for a size that its step does not divide."""
+    return [row for row in rows if any(n % s for n, s in zip(sizes_of(row), step_of(row), strict=False))]
+
+
+def legal_sizes(row: Row) -> str:
+    """The sizes nearest to the published ones that the steps divide: `288×288`; empty if no shift is kept."""
+    return "×".join(str(nearest(n, s)) for n, s in zip(sizes_of(row), step_of(row), strict=False))
+
+
+def _sizes(rows: Sequence[Row]) -> str:
+    keeping, odd = [row for row in rows if step_of(row)], misfits(rows)
+    said = (
+        f"{len(keeping) - len(odd)} of the {len(keeping)} that keep a shift on the plane were published for sizes that "
+        f"its step divides, so that circular padding is all they lack on a torus."
+    )
+    if not odd:
+        return said
+    rest = f"The {len(odd)} others need another size as well:" if len(odd) > 1 else "The other needs another size too:"
+    lines = [
+        [f"`{row['name']}`", row["sizes"], group_text(row["plane"]), legal_sizes(row)]
+        for row in sorted(odd, key=lambda row: row["name"])
+    ]
+    return f"{said} {rest}\n\n" + table(["architecture", "published for", "on the plane", "nearest legal size"], lines)
+
+
+def _failures(rows: Sequence[Row]) -> str:
+    failed = [row for row in rows if not row["plane"]]
+    partly = [row for row in rows if row["plane"] and row["failure"]]
+    if not failed and not partly:
+        return "None that was tried."
+    lines = [[f"`{row['name']}`", "plane, torus" if not row["plane"] else "torus", _plain(row["failure"])]
+             for row in (*failed, *partly)]  # fmt: skip
+    return table(["architecture", "not asked on", "why"], lines)
+
+
+def _plain(text: str) -> str:
+    """A message in a cell of a table."""
+    return re.sub(r"[|<>*_`]", " ", text)[:160]
+
+
+def _left(rows: Sequence[Row]) -> str:
+    left = [row for row in rows if row not in looked_at(rows)]
+    if not left:
+        return "All architectures have been looked at."
+    return f"{len(left):,} architectures have not been looked at yet."
+
+
+HEAD = (
+    ("Architecture", "name", "The name that equinet query --torch= takes"),
+    ("Family", "family", "The file in which the library defines it"),
+    ("Input", "input", "Nodes per axis that it was published for"),
+    ("Parameters, millions", "parameters", "How many numbers are learned"),
+    ("Plane", "plane", "The group where padding plays no part"),
+    ("Torus as published", "torus", "The group on a torus of the published size, padded as published"),
+    ("Nearest legal size", "legal", "That the steps on the plane divide"),
+    ("Measured", "measured", "The largest error in float64, with circular padding"),
+    ("Last loss on the plane", "loss", "The layer that loses translations last, and why"),
+)
+"""Columns of the table on the page: title, key, and what a pointer over it shows."""
+
+
+FRAME = """<link rel="stylesheet" href="_static/tabulator.min.css">
+<link rel="stylesheet" href="_static/atlas.css">
+<script src="_static/tabulator.min.js" defer></script>
+<script src="_static/atlas.js" defer></script>
+<div id="atlas">
+<p><input id="atlas-search" type="search" placeholder="Search: resnet 64Z" aria-label="Search the architectures"></p>
+<p id="atlas-count" aria-live="polite"></p>
+<table id="atlas-table">
+{table}
+</table>
+</div>
+"""
+
+
+def html_table(rows: Sequence[Row]) -> str:
+    """The table that the page shows, in HTML; a script makes it one to search, filter and sort."""
+    head = "".join(f'<th data-field="{key}" title="{escape(tip)}">{title}</th>' for title, key, tip in HEAD)
+    body = "\n".join(
+        "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in _cells(row)) + "</tr>" for row in looked_at(rows)
+    )
+    return FRAME.format(table=f"<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>")
+
+
+def _cells(row: Row) -> list[str]:
+    if not row["plane"]:
+        return [row["name"], row["family"], row["sizes"], _millions(row), *("–",) * 4, _plain(row["failure"])]
+    measured = {"yes": f"holds, {row['error']}", "no": "DOES NOT HOLD"}.get(row["holds"], "")
+    return [
+        row["name"],
+        row["family"],
+        row["sizes"],
+        _millions(row),
+        group_text(row["plane"]),
+        group_text(row["torus"]) if row["torus"] else "–",
+        legal_sizes(row) or "none",
+        measured or "–",
+        row["plane_loss"],
+    ]
+
+
+def _millions(row: Row) -> str:
+    return f"{int(row['parameters']) / 1e6:.1f}" if row["parameters"] else "–"

@@ -1,0 +1,138 @@
+"""The table of all architectures: one row each, as CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from equinet.train.record import ROOT, write_text
+
+TABLE = ROOT / "docs" / "atlas" / "atlas.csv"
+COLUMNS = {
+    "name": "timm:NAME or torchvision:NAME, as `equinet query --torch=` takes it",
+    "family": "the file in which its library defines it",
+    "sizes": "of the input it was published with, in nodes per axis",
+    "channels": "of that input",
+    "parameters": "how many numbers are learned",
+    "asked": "which output is asked about, if it returns several",
+    "output": "map or features",
+    "plane": "the group on the plane, where padding plays no part",
+    "plane_invariance": "the part of it that leaves the output as it is",
+    "steps": "the translations of it, in nodes per axis; 0 for none",
+    "plane_loss": "the last layer that loses translations on the plane, and why",
+    "torus": "the group on the torus of these sizes, padded as published",
+    "torus_invariance": "the part of it that leaves the output as it is",
+    "torus_loss": "the last layer that loses translations on the torus, and why",
+    "operations": "rows of the certificate",
+    "measured_sizes": "the torus that the group on the plane was measured on, with circular paddings",
+    "holds": "whether it holds there, in float64",
+    "error": "the largest, in units of how much the output varies",
+    "finer": "the least change of features under the next finer shifts, in the same units",
+    "not_measured": "why it was not measured",
+    "failure": "why it was not inferred",
+    "seconds": "of the processor, for the inference",
+    "measured_seconds": "of the processor, for the measurement",
+    "version": "of the library",
+    "torch": "the version of PyTorch",
+    "jax": "the version of JAX",
+}
+"""What the columns hold. An architecture that nobody has looked at yet has a name and a family."""
+GROUPS = ("plane", "plane_invariance", "torus", "torus_invariance")
+Row = Mapping[str, str]
+
+
+def as_row(record: Mapping[str, Any]) -> dict[str, str]:
+    """A record as text, cell by cell; groups without their index, which the translations say.
+
+    >>> row = as_row({"name": "timm:a", "plane": "8Z × 8Z (p1, index 64)", "error": 2.5e-13, "holds": True})
+    >>> row["plane"], row["error"], row["holds"], row["torus"]
+    ('8Z × 8Z', '2.5e-13', 'yes', '')
+    """
+    unknown = record.keys() - COLUMNS.keys()
+    if unknown:
+        raise ValueError(f"the record of {record['name']} has {', '.join(sorted(unknown))}, which the table has not")
+    return {column: _cell(column, record.get(column)) for column in COLUMNS}
+
+
+def _cell(column: str, value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "yes", False: "no"}[value]
+    if column in GROUPS:
+        return re.sub(r" \([^()]*index[^()]*\)$", "", value)
+    return f"{value:.2g}" if isinstance(value, float) and column in ("error", "finer") else str(value)
+
+
+def as_text(rows: Iterable[Row]) -> str:
+    """Rows as CSV."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def keep(records: Iterable[Mapping[str, Any]], known: Mapping[str, str]) -> Path:
+    """Put records into the table. They replace the rows of the same names; the other rows stay.
+
+    Args:
+        known: every architecture there is, and its family: those without a row get one that says no more.
+    """
+    rows = {name: as_row({"name": name, "family": family}) for name, family in known.items()}
+    rows |= {row["name"]: row for row in (kept() if TABLE.exists() else ())}
+    rows |= {record["name"]: as_row(record) for record in records}
+    write_text(TABLE, as_text(sorted(rows.values(), key=lambda row: row["name"])))
+    return TABLE
+
+
+def kept() -> list[dict[str, str]]:
+    """The rows of the table.
+
+    Raises:
+        FileNotFoundError: there is none yet.
+        ValueError: if it has other columns.
+    """
+    if not TABLE.exists():
+        raise FileNotFoundError(f"{TABLE} is not there: python -m scripts.atlas --workdir=… --table makes it")
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        if list(reader.fieldnames or ()) != list(COLUMNS):
+            raise ValueError(f"{TABLE} has other columns than {', '.join(COLUMNS)}: bring back a copy of it")
+        return list(reader)
+
+
+def looked_at(rows: Sequence[Row]) -> list[Row]:
+    """The rows of architectures that were looked at."""
+    return [row for row in rows if row["plane"] or row["failure"]]
+
+
+def inferred(rows: Sequence[Row]) -> list[Row]:
+    """The rows of architectures that were inferred, on the plane at least."""
+    return [row for row in rows if row["plane"]]
+
+
+def step_of(row: Mapping[str, Any]) -> tuple[int, ...]:
+    """The steps of the translations that are kept on the plane, along each axis; () if some axis keeps none.
+
+    >>> step_of({"steps": "32×32"}), step_of({"steps": "0×0"})
+    ((32, 32), ())
+    """
+    steps = tuple(int(step) for step in row["steps"].split("×") if step)
+    return steps if all(steps) else ()
+
+
+def sizes_of(row: Row) -> tuple[int, ...]:
+    """The sizes that it was published with."""
+    return tuple(map(int, row["sizes"].split("×")))
+
+
+def nearest(size: int, step: int) -> int:
+    """The multiple of a step that is nearest to a size; the larger of two.
+
+    >>> nearest(224, 32), nearest(224, 64), nearest(299, 32), nearest(5, 32)
+    (224, 256, 288, 32)
+    """
+    return max(step, (2 * size + step) // (2 * step) * step)
