@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from experiments.markdown import table
-from experiments.summary import Difference, agreeing, difference, shared_seeds
+from experiments.summary import Difference, agreeing, difference, mean, shared_seeds
 
 Networks = dict[str, list[dict[str, Any]]]
 PLAIN, ALL = "accuracy", "accuracy_circular_all"
@@ -52,6 +52,45 @@ def predictions(networks: Networks) -> str:
     return f"{text}\n\n{means}" if means else text
 
 
+SETTINGS = {MEAN: "with circular padding and a mean", FLATTEN: "with zero padding and a flatten readout"}
+QUESTIONS = {
+    ("max", "stride"): "Max pooling against a bare stride of equal cost",
+    ("max", "conv"): "Max pooling against a strided convolution in its place",
+    ("conv_max", "conv"): "The pool against the stride, with that convolution in both",
+}
+SAID = {
+    "more": "more accurate",
+    "less": "less accurate",
+    "alike": "alike, to within a point",
+    "more, but alike": "more accurate, by less than a point",
+    "less, but alike": "less accurate, by less than a point",
+    "open": "neither alike nor different is shown",
+}
+
+
+def answer(networks: Networks) -> str:
+    """What the primary comparisons say, in sentences; of those that are complete."""
+    lines = []
+    for (one, other), question in QUESTIONS.items():
+        found = {where: _gap(networks, f"{one}-{s}", f"{other}-{s}", PLAIN) for s, where in SETTINGS.items()}
+        cells = [
+            f"{_text(gap, PRIMARY_COMPARISONS)} {where} (*{SAID[gap.verdict(MARGIN, PRIMARY_COMPARISONS)]}*)"
+            for where, (gap, seeds) in found.items()
+            if gap is not None and seeds >= TEN
+        ]
+        if cells:
+            lines.append(f"- {question}: {', '.join(cells)}.")
+    for setting, where in SETTINGS.items():
+        gap, seeds = _gap(networks, f"max-{setting}", f"stride-{setting}", ALL)
+        if seeds >= TEN:
+            pool, stride = (mean(networks[f"{way}-{setting}"], ALL) for way in ("max", "stride"))
+            lines.append(
+                f"- Under all shifts of the torus, {where}, max pooling is right on {pool} % of the test images and "
+                f"the bare stride on {stride} %: {_text(gap)}."
+            )
+    return "\n".join(lines) or "No comparison is complete yet."
+
+
 def _meaning(lead: Finding, alike: Finding, loses: Finding, closer: Finding) -> str:
     """The conclusions that the page draws in advance, of those whose conditions are decided."""
     said = []
@@ -92,9 +131,8 @@ def _alike(networks: Networks) -> Finding:
     """3: with the extra convolution in both, the pool and the stride are alike."""
     found = [_gap(networks, f"conv_max-{setting}", f"conv-{setting}", PLAIN) for setting in (MEAN, FLATTEN)]
     alike = [gap is not None and gap.p_alike(MARGIN) < 0.05 / PRIMARY_COMPARISONS for gap, _ in found]
-    text = "; ".join(
-        f"{name} {_text(gap, PRIMARY_COMPARISONS)}" for name, (gap, _) in zip(("mean", "flatten"), found, strict=True)
-    )
+    named = zip(("mean", "flatten"), found, strict=True)
+    text = "; ".join(f"{name} {_text(gap, PRIMARY_COMPARISONS)}{_said(gap)}" for name, (gap, _) in named)
     return Finding(text, min(seeds for _, seeds in found), TEN, all(alike))
 
 
@@ -158,6 +196,10 @@ def _gap(networks: Networks, one: str, other: str, key: str) -> tuple[Difference
     pair = networks.get(one, []), networks.get(other, [])
     seeds = shared_seeds(*pair)
     return (difference(*pair, key) if seeds > 1 else None), seeds
+
+
+def _said(gap: Difference | None) -> str:
+    return "" if gap is None else f" ({gap.verdict(MARGIN, PRIMARY_COMPARISONS)})"
 
 
 def _low(gap: Difference, comparisons: int = 1) -> float:

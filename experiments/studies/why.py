@@ -25,7 +25,7 @@ from experiments import plots
 from experiments.cost import multiply_adds, parameters
 from experiments.folding import folded_energy, roughness
 from experiments.markdown import percent, table
-from experiments.predictions import MARGIN, predictions
+from experiments.predictions import MARGIN, answer, predictions
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
 
@@ -127,6 +127,7 @@ def tables(records: Records) -> dict[str, str]:
         "lengths": _lengths(pilots),
         "rates": _rates(pilots),
         "groups": _groups(compared, networks),
+        "answer": answer(networks),
         "predictions": predictions(networks),
         "primary": _primary(networks),
         "everywhere": _everywhere(networks),
@@ -284,8 +285,9 @@ def _everywhere(networks: Networks) -> str:
             pair = [difference(both[pooled], both[strided], key) for key in ("accuracy", "accuracy_circular_all")]
             gaps += pair
             tests += [gap.p for gap in pair]
-            rows.append([*setting.split("-"), f"{TITLES[pooled]} − {TITLES[strided]}", *map(str, pair)])
-    head = ["padding", "readout", "training shifts", "pair", "accuracy", "accuracy under all shifts"]
+            seeds = str(len(pair[0].gaps))
+            rows.append([*setting.split("-"), f"{TITLES[pooled]} − {TITLES[strided]}", seeds, *map(str, pair)])
+    head = ["padding", "readout", "training shifts", "pair", "seeds", "accuracy", "accuracy under all shifts"]
     if not rows:
         return table(head, rows)
     clear = stats.false_discovery_control(tests) < 0.05
@@ -307,8 +309,17 @@ def _shifted(networks: Networks, shifts: str) -> str:
         if found:
             keys = ["accuracy", *(f"accuracy_circular_{d}" for d in (*DISTANCES, "all"))]
             rest = [f"accuracy_background_{d}" for d in DISTANCES]
-            rows.append([padding, readout, TITLES[way], *(mean(found, key) for key in (*keys, *rest))])
-    head = ["padding", "readout", "way", "as they are", *(f"around by {d}" for d in DISTANCES), "around by any"]
+            shares = (mean(found, key) for key in (*keys, *rest))
+            rows.append([padding, readout, TITLES[way], str(len(found)), *shares])
+    head = [
+        "padding",
+        "readout",
+        "way",
+        "seeds",
+        "as they are",
+        *(f"around by {d}" for d in DISTANCES),
+        "around by any",
+    ]
     return table([*head, *(f"away by {d}" for d in DISTANCES)], rows)
 
 
@@ -319,8 +330,8 @@ def _readouts(networks: Networks) -> str:
         one, base = (networks.get(f"{way}-circular-{readout}-{shifts}", []) for readout in (other, "mean"))
         if min(len(one), len(base)) > 1:
             cells = [difference(one, base, key) for key in ("accuracy", "accuracy_circular_all")]
-            rows.append([shifts, f"{other} − mean", TITLES[way], *map(str, cells)])
-    return table(["training shifts", "readout", "way", "accuracy", "accuracy under all shifts"], rows)
+            rows.append([shifts, f"{other} − mean", TITLES[way], str(len(cells[0].gaps)), *map(str, cells)])
+    return table(["training shifts", "readout", "way", "seeds", "accuracy", "accuracy under all shifts"], rows)
 
 
 def _folding(networks: Networks) -> str:
@@ -333,8 +344,14 @@ def _folding(networks: Networks) -> str:
         rough = np.mean([np.mean(record["roughness"]) for record in found])
         keys = ("circular_consistency", "crop_consistency")
         seen.append((folded.mean(), *(values(found, key).mean() for key in keys)))
-        rows.append([TITLES[way], *map(percent, folded), f"{rough:.2f}", *(mean(found, key) for key in keys)])
-    head = ["way", *(f"folded at {place}, %" for place in ("first", "second", "third")), "roughness of filters"]
+        shares = (mean(found, key) for key in keys)
+        rows.append([TITLES[way], str(len(found)), *map(percent, folded), f"{rough:.2f}", *shares])
+    head = [
+        "way",
+        "seeds",
+        *(f"folded at {place}, %" for place in ("first", "second", "third")),
+        "roughness of filters",
+    ]
     text = table([*head, "circular consistency", "crop consistency"], rows)
     if len(seen) < 4:
         return text
@@ -356,8 +373,9 @@ def _textbook(networks: Networks) -> str:
         cells = [networks.get(f"{name}-{setting}", []) for name in (way, f"{way}_plain")]
         if min(map(len, (pool, *cells))) > 1:
             gaps = [difference(pool, each, "accuracy") for each in cells]
-            rows.append([*setting.split("-")[:2], f"max pooling − {TITLES[way]}", *map(str, gaps)])
-    return table(["padding", "readout", "pair", "matched", "textbook"], rows)
+            seeds = " and ".join(str(len(gap.gaps)) for gap in gaps)
+            rows.append([*setting.split("-")[:2], f"max pooling − {TITLES[way]}", seeds, *map(str, gaps)])
+    return table(["padding", "readout", "pair", "seeds", "matched", "textbook"], rows)
 
 
 def figures(records: Records, folder: Path) -> list[Path]:

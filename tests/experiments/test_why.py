@@ -12,7 +12,7 @@ from equinet.train.settings import Settings
 from equinet.train.study import fill_page, run_study
 from equinet.train.trainer import build_model
 from experiments.cost import multiply_adds, parameters
-from experiments.predictions import findings, predictions
+from experiments.predictions import answer, findings, predictions
 from experiments.studies import why
 from experiments.study import DOCS, kept_records, load_study
 from experiments.summary import by_network, shifts_text
@@ -166,6 +166,22 @@ def test_groups_that_differ_refute_the_first_prediction() -> None:
         records = whole_study()
         records[0][key] = value
         assert findings(by_network(records))[0].verdict == "refuted"
+
+
+def test_the_answer_says_what_the_intervals_carry() -> None:
+    records = whole_study(**{"conv_max-zero-flatten-none:accuracy": -0.03})
+    text = answer(by_network(records))
+    bare, replaced, both, shifted, flat = text.splitlines()
+    assert bare.startswith("- Max pooling against a bare stride of equal cost: +1.4 [")
+    assert bare.count("(*more accurate*)") == 2 and replaced.count("(*alike, to within a point*)") == 2
+    assert "with circular padding and a mean (*alike, to within a point*)" in both
+    assert "with zero padding and a flatten readout (*less accurate*)" in both and "−3.0 [" in both
+    assert "max pooling is right on 78.0 % of the test images and the bare stride on 48.0 %: +30.0 [" in shifted
+    assert "flatten readout, max pooling is right on 15.0 %" in flat
+    # Of what is not complete nothing is said.
+    some = [r for r in records if r["seed"] < 9 or r["way"] != "stride"]
+    assert "bare stride" not in answer(by_network(some)) and "Max pooling against a strided" in answer(by_network(some))
+    assert answer({}) == "No comparison is complete yet."
 
 
 def test_no_verdict_before_all_seeds_that_were_planned() -> None:
