@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
@@ -13,7 +13,6 @@ import numpy as np
 from jax.tree_util import register_dataclass
 
 from equinet.checks import MOST, MOST_AXES, as_flag, as_items, is_integer, shown
-from equinet.declare import declare
 from equinet.groups.fibre import Fibre, as_fibre
 from equinet.layers.spelling import check_arguments
 from equinet.ops.arrays import as_key
@@ -273,7 +272,7 @@ class Layer:
         if layer.marked != "always" and all(fibre.is_plain for fibre in fibres):
             return layer.forward(params, state, x, context)
 
-        @declare(lambda _params, _state, field: field_out(layer, field), name=str(layer))
+        @region(layer, lambda _params, _state, field: field_out(layer, field))
         def forward(params: Params, state: State, x: jax.Array) -> jax.Array:
             return layer.forward(params, state, x, context)[0]
 
@@ -288,6 +287,14 @@ class Layer:
             required = f.default is f.default_factory  # both MISSING
             shown.append(f"{value}" if required else f"{f.name}={value}")
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def region(layer: Layer, rule: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declares the symmetry of a part of what a layer computes, in the layer's name."""
+    # It loads JAX's parts for primitives, as slow as half of equinet. A certificate does not need them.
+    from equinet.declare import declare
+
+    return declare(rule, name=str(layer))
 
 
 def _undefined(layer: Layer, method: str) -> UndefinedError:

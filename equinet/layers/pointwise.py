@@ -228,7 +228,9 @@ def _hermite_of_relu(degree: int) -> np.ndarray:
     The coefficients are `E[relu He_k] / k!`, where `E[relu He_k] = E[relu⁽ᵏ⁾] = He_{k−2}(0) φ(0)` from k = 2 on.
     """
     density = 1 / sqrt(2 * pi)
-    at_zero = [np.polynomial.hermite_e.hermeval(0.0, [0.0] * k + [1.0]) for k in range(degree - 1)]
+    at_zero = [1.0, 0.0]
+    for k in range(1, degree - 2):
+        at_zero.append(-k * at_zero[k - 1])  # He_{k+1}(x) = x He_k(x) − k He_{k−1}(x)
     return np.asarray([density, 0.5, *(density * at / factorial(k) for k, at in enumerate(at_zero, start=2))])
 
 

@@ -11,9 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_flag, is_integer, shown
-from equinet.declare import declare
 from equinet.groups.fibre import Fibre
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, set_up, shape_out
+from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, region, set_up, shape_out
 from equinet.layers.blur import blur_windows
 from equinet.layers.conv import Conv
 from equinet.layers.group_conv import GroupConv
@@ -113,7 +112,7 @@ class _Polyphase(Layer):
             made = self.symmetry(field.within(Scope(replay=None if phase is None else (phase,))))
             return made.within(field.scope), made.scope.phases[-1]
 
-        y, offset = declare(rule, name=str(self))(sample)(params, x, self._replayed(context))
+        y, offset = region(self, rule)(sample)(params, x, self._replayed(context))
         context.chosen.append(offset)
         return y
 
@@ -359,9 +358,7 @@ class PolyphaseUpsample(Layer):
             raise LayerError(self._no_phase())
         strides = per_axis(self.stride, x.shape[1:], "stride", self)
 
-        @declare(
-            lambda field, phase: self.symmetry(field.within(Scope(replay=(phase,), restoring=True))), name=str(self)
-        )
+        @region(self, lambda field, phase: self.symmetry(field.within(Scope(replay=(phase,), restoring=True))))
         def place(x: jax.Array, offset: jax.Array) -> jax.Array:
             return place_phase(x, offset, strides)
 

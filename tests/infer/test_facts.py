@@ -24,7 +24,7 @@ from equinet.infer.compat import Equation, Program, is_literal, trace
 from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import PRIMITIVES, NoRule, Primitive, called, enter, neutral, operand
 from equinet.infer.values import Chosen, Constant
-from equinet.ops.transposes import linear_p
+from equinet.ops.linear import linear_p
 
 Seen = tuple[Equation, list[np.ndarray]]
 INFER = Path(eq.__file__).parent / "infer"
