@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from matplotlib.image import imread
 
+from experiments.atlas.page import html_table
+from experiments.atlas.table import kept, looked_at
 from scripts import draw_explorer
 from tests.browser import PHONE, WIDE, browser, finished, opened
 
@@ -78,6 +80,45 @@ def test_the_front_page_is_there_within_a_second_and_its_explorer_answers(
         page.select_option("select[name=padding]", "zero")
         said = "Invariant under the identity alone"
         page.wait_for_function(f"document.querySelector('.eqx-sentence').innerText == {said!r}")
+        assert not complaints
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_the_table_of_the_atlas_is_searched_filtered_and_sorted(tmp_path: Path, size: tuple[int, int]) -> None:
+    (tmp_path / "_static").mkdir()
+    for path in (*(ROOT / "docs" / "atlas").iterdir(), *(ROOT / "docs" / "tabulator").iterdir()):
+        (tmp_path / "_static" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "atlas.html").write_text(f"<meta charset='utf-8'>{html_table(kept())}", encoding="utf-8")
+    rows = looked_at(kept())
+    with browser() as started, opened(started, (tmp_path / "atlas.html").as_uri(), size) as (page, complaints):
+        page.wait_for_selector("#atlas[data-ready=yes]")
+
+        def said(count: int) -> str:
+            return f"{count} of the {len(rows)} architectures of this table"
+
+        def told(count: int) -> None:
+            page.wait_for_function(f"document.getElementById('atlas-count').innerText == '{said(count)}'")
+
+        assert page.inner_text("#atlas-count") == f"{len(rows)} architectures"
+        named = [row for row in rows if "resnet" in f"{row['name']} {row['family']} {row['plane_loss']}"]
+        searched = [row for row in named if "32Z" in row["plane"]]
+        assert 0 < len(searched) < len(rows)
+        page.fill("#atlas-search", "32z resnet")
+        told(len(searched))
+        page.fill("#atlas-search", "")
+        told(len(rows))
+        names = page.locator(".tabulator-col[tabulator-field=name] input")
+        names.press_sequentially("torchvision:")
+        told(sum(row["name"].startswith("torchvision:") for row in rows))
+        names.press("Control+A")
+        names.press("Backspace")
+        told(len(rows))
+        page.click(".tabulator-col[tabulator-field=input] .tabulator-col-sorter")
+        smallest = min(int(row["sizes"].partition("×")[0]) for row in rows if row["sizes"])
+        page.wait_for_function(
+            f"document.querySelector('.tabulator-row [tabulator-field=input]').innerText.startsWith('{smallest}')"
+        )
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         assert not complaints
 
 

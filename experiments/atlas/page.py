@@ -188,13 +188,13 @@ def _left(rows: Sequence[Row]) -> str:
 
 HEAD = (
     ("Architecture", "name", "The name that equinet query --torch= takes"),
-    ("Family", "family", "The file in which the library defines it"),
-    ("Input", "input", "Nodes per axis that it was published for"),
-    ("Parameters, millions", "parameters", "How many numbers are learned"),
     ("Plane", "plane", "The group where padding plays no part"),
-    ("Torus as published", "torus", "The group on a torus of the published size, padded as published"),
+    ("Input", "input", "Nodes per axis that it was published for"),
     ("Nearest legal size", "legal", "That the steps on the plane divide"),
-    ("Measured", "measured", "The largest error in float64, with circular padding"),
+    ("Measured", "measured", "The largest error in float64, around a torus"),
+    ("Torus as published", "torus", "The group on a torus of the published size, padded as published"),
+    ("Parameters, millions", "parameters", "How many numbers are learned"),
+    ("Family", "family", "The file in which the library defines it"),
     ("Last loss on the plane", "loss", "The layer that loses translations last, and why"),
 )
 """Columns of the table on the page: title, key, and what a pointer over it shows."""
@@ -224,19 +224,19 @@ def html_table(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> list[str]:
-    if not row["plane"]:
-        return [row["name"], row["family"], row["sizes"], _millions(row), *("–",) * 4, _plain(row["failure"])]
-    measured = {"yes": f"holds, {row['error']}", "no": "DOES NOT HOLD"}.get(row["holds"], "")
+    """The cells of a row, in the order of HEAD."""
+    known = bool(row["plane"])
+    measured = {"yes": f"holds, {row['error']}", "no": "DOES NOT HOLD"}.get(row["holds"], "–")
     return [
         row["name"],
-        row["family"],
-        row["sizes"],
-        _millions(row),
-        group_text(row["plane"]),
+        group_text(row["plane"]) if known else "–",
+        row["sizes"] or "–",
+        (legal_sizes(row) or "none") if known else "–",
+        measured,
         group_text(row["torus"]) if row["torus"] else "–",
-        legal_sizes(row) or "none",
-        measured or "–",
-        row["plane_loss"],
+        _millions(row),
+        row["family"],
+        row["plane_loss"] if known else _plain(row["failure"]),
     ]
 
 

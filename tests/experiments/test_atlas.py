@@ -112,7 +112,10 @@ def test_the_table_of_the_page_has_every_architecture_that_was_looked_at() -> No
     shown = html_table(ROWS)
     assert shown.count("<tr><td>") == len(looked_at(ROWS)) == 5
     assert "&lt;directions&gt;" in shown and "<directions>" not in shown
-    assert "<td>256×256</td><td>holds, 2e-13</td>" in shown and "<td>DOES NOT HOLD</td>" in shown
+    assert (
+        "<td>64Z × 64Z</td><td>224×224</td><td>256×256</td><td>holds, 2e-13</td>" in shown
+        and "<td>DOES NOT HOLD</td>" in shown
+    )
 
 
 def test_the_page_is_what_the_table_gives(monkeypatch: pytest.MonkeyPatch) -> None:
