@@ -151,7 +151,7 @@ def _program(net: eq.Layer, shape: tuple[int, ...]) -> tuple[Callable[..., Any],
             return selection.choose(values, stride, first, fibre)
 
         # Within a declared region the maps would belong to a program of its own.
-        with mock.patch.object(polyphase, "choose", watched), mock.patch.object(polyphase, "declare", _undeclared):
+        with mock.patch.object(polyphase, "choose", watched), mock.patch.object(polyphase, "region", _undeclared):
             return net.apply(variables, x), maps
 
     return jax.jit(run, compiler_options=QUICKLY), kinds
