@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from itertools import chain
 from math import prod
-from typing import Any
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,7 @@ import numpy as np
 from equinet.checks import as_choice, as_flag, is_function, is_integer, shown
 from equinet.groups.domain import MOST_ALONG, Axis, Boundary, Domain, as_domain
 from equinet.groups.fibre import as_channels
+from equinet.infer.bands.run import bands_of
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes, of_channels, permuted, with_axes
@@ -27,7 +29,9 @@ from equinet.infer.whole import Traced, widened
 from equinet.ops.arrays import as_dtype
 from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
+from equinet.symmetry.continuous import Bands
 from equinet.symmetry.field import Field, changed
+from equinet.symmetry.real import RealCertificate, real_domain
 from equinet.symmetry.spans import Span
 from equinet.symmetry.ties import Trial, drawn_weights
 from equinet.symmetry.trace import Lost, Row
@@ -48,6 +52,7 @@ def infer(
     generic: bool = False,
     dtype: Any = jnp.float32,
     output: str | int | None = None,
+    translations: Literal["nodes", "real"] = "nodes",
 ) -> Certificate:
     """The symmetry of any JAX function, or of a module of PyTorch, from its program.
 
@@ -78,6 +83,10 @@ def infer(
             only.
         dtype: of the input.
         output: the key, field or number of one array, if a module of PyTorch returns several.
+        translations: "nodes" asks about shifts by whole numbers of nodes; "real" about all of them, of inputs on a
+            torus that have no frequency at or above half a turn a node. Frequencies are followed through Fourier
+            transforms, masks and cuts of spectra, and products and polynomials of nodes, as in exact arithmetic. Where
+            they are lost, the shifts of whole nodes are kept.
 
     Raises:
         TypeError: if fn is no function or domain is no `Domain`.
@@ -91,6 +100,9 @@ def infer(
     '2Z × 2Z (p1, index 4)'
     >>> str(infer(lambda x: x[:, ::2], eq.torus(8), channels=1).strict)
     '2Z ⋊ m at (0) (index 2)'
+    >>> low = lambda x: jnp.fft.irfft(jnp.fft.rfft(x, axis=1)[:, :4], n=16, axis=1)
+    >>> str(infer(low, eq.torus(16), channels=1, translations="real").strict)
+    'R ⋊ m'
     """
     if not is_function(fn):
         raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
@@ -104,6 +116,9 @@ def infer(
     if not fibre.is_plain:
         raise ValueError(f"infer needs a whole number of input channels, at least one; got {fibre}")
     as_flag(generic, "infer: generic")
+    as_choice(translations, ("nodes", "real"), "infer: translations")
+    if translations == "real":
+        real_domain(domain)
     dtype = as_dtype(dtype, "infer")
     sizes = _sizes(domain, size)
     if reader is not None:
@@ -122,6 +137,14 @@ def infer(
     if whole is not field:
         ledger += (Row(("output",), "the formula as a whole", field, whole, _read_otherwise),)
         field = whole
+    if translations == "real":
+        bands, why = bands_of(traced, domain, sizes, field.grid, dtype)
+        before, finer = (
+            changed(field, bands=replace(Bands.input(domain), pooled=bands.pooled)),
+            changed(field, bands=bands),
+        )
+        ledger += (Row(("output",), "by its frequencies", before, finer, lambda before, lost: why),)
+        return RealCertificate(domain, finer.with_rows(ledger))
     return Certificate(domain, field.with_rows(ledger))
 
 
