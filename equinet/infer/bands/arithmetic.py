@@ -87,7 +87,7 @@ def _of_nodes(equation: Equation, arguments: Sequence[Known]) -> Nodes | None:
     if any(each.axis != axis for each in nodes) or not all(_is_same_along(each, axis) for each in arguments):
         return None
     degree, product = degree_of(equation, arguments), equation.name == "mul"
-    band = reduce(lambda a, b: a.joined(b, product=product), (each.band for each in nodes[1:]), nodes[0].band)
+    band = reduce(lambda a, b: a.join(b, product=product), (each.band for each in nodes[1:]), nodes[0].band)
     band = band if degree == 1 else band.function(degree)
     still = [each for each in arguments if isinstance(each, Turning)]
     if still:
@@ -199,7 +199,7 @@ def product(equation: Equation, arguments: Sequence[Known]) -> Nodes | Turning:
     (summed_a, summed_b), (batch_a, batch_b) = equation.params["dimension_numbers"]
     if isinstance(a, Nodes) and isinstance(b, Nodes):
         if a.axis in batch_a and b.axis in batch_b and batch_a.index(a.axis) == batch_b.index(b.axis):
-            return Nodes(shape, batch_a.index(a.axis), a.band.joined(b.band, product=True))
+            return Nodes(shape, batch_a.index(a.axis), a.band.join(b.band, product=True))
         return nothing(shape)
     if isinstance(b, Constant):
         one, weights, contracted, theirs, batch, batched, before = a, b, summed_a, summed_b, batch_a, batch_b, 0

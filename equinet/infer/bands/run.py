@@ -141,7 +141,7 @@ def _either(one: Known, two: Known) -> Known:
 
 
 def _wider(one: Band, two: Band) -> Band:
-    return one.joined(two, product=False)
+    return one.join(two, product=False)
 
 
 def bands_of(traced: Traced, domain: Domain, sizes: Sequence[int], output: Domain, dtype: Any) -> tuple[Bands, str]:

@@ -189,5 +189,5 @@ def _along(
             part = each.band if whole else Band(count, each.band.shifts, each.band.top, low=low)
         if part.phases == 1:
             part = replace(part, phases=phases)
-        band = part if band is None else band.joined(part, product=False)
+        band = part if band is None else band.join(part, product=False)
     return None if band is None else Nodes(value.shape, axis, band)
