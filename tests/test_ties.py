@@ -10,6 +10,7 @@ import pytest
 
 import equinet as eq
 from equinet.interop import from_fn
+from equinet.symmetry.choices import tied
 from equinet.symmetry.ties import Trial
 from tests.fibres import PLANE, reading
 from tests.oracle import judge, random_weights
@@ -149,8 +150,8 @@ def _refuses(x):
 def test_a_mixed_domain_needs_a_proof():
     domain = eq.Domain((eq.periodic(4), eq.infinite()))
     conv = eq.GroupConv(eq.Fibre.regular("2mm"), 3, padding="circular")
-    assert not eq.certify(conv, domain, 1).field.tied
-    assert eq.certify(eq.Residual(eq.Roll((2, 0))), domain, 1).field.tied
+    assert not tied(eq.certify(conv, domain, 1).field)
+    assert tied(eq.certify(eq.Residual(eq.Roll((2, 0))), domain, 1).field)
 
 
 def _ties(layer: eq.GroupConv, source: eq.Fibre, sizes: tuple[int, ...]) -> bool:
@@ -185,7 +186,7 @@ def _check(fibres, sizes, kernels, strides, dilations, paddings):
             layer.output_shape((*size, source))
         except eq.LayerError:
             continue
-        seen = eq.certify(reading(source, layer), eq.torus(*size), source).field.tied
+        seen = tied(eq.certify(reading(source, layer), eq.torus(*size), source).field)
         holds = _ties(layer, source, size)
         assert seen or not holds, f"{layer} of {source} on {size}"
         counts += [holds, bool(seen)]

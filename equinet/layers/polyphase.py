@@ -19,6 +19,7 @@ from equinet.layers.group_conv import GroupConv
 from equinet.layers.hyperparameters import check, count, counts, optional, per_axis, positive
 from equinet.ops.blur import blur
 from equinet.ops.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
+from equinet.symmetry.choices import keep_component, restore_component, tied
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.polyphase import Phase
 from equinet.symmetry.trace import Lost, Scope
@@ -130,18 +131,17 @@ class _Polyphase(Layer):
                     f"{self}: takes over a phase chosen with stride {phase.stride} on sizes {phase.grid.sizes}; "
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
-        tied = self.looks_at(field).tied if max(strides) > 1 else ""
-        made = self._smooth(field).polyphase(
-            strides, tied=tied, translations_only=self._knows_translations_only(field.fibre)
-        )
+        ties = tied(self.looks_at(field)) if max(strides) > 1 else ""
+        translations_only = self._knows_translations_only(field.fibre)
+        made = keep_component(self._smooth(field), strides, tied=ties, translations_only=translations_only)
         return made.within(replace(made.scope, replay=replay))
 
     def reason(self, before: Field, lost: Lost) -> str:
         del lost
         seen = before.unmoved() if before.raw else before
-        tied = self.looks_at(seen).tied
-        if tied:
-            kept = "shifts only" if tied == "by operations" else "only what moves no node is kept"
+        ties = tied(self.looks_at(seen))
+        if ties:
+            kept = "shifts only" if ties == "by operations" else "only what moves no node is kept"
             return f"an isometry may leave what is chosen from as it is, for every input: {kept}"
         return "the data choose which nodes are kept, so how far the output moves is known only for some shifts"
 
@@ -375,4 +375,4 @@ class PolyphaseUpsample(Layer):
                 f"{self}: would make sizes {sizes} from a phase chosen with stride {phase.stride} on sizes "
                 f"{phase.grid.sizes}: the polyphase layers of `up` must mirror those of `down`, last first"
             )
-        return field.unpolyphase(phase).within(replace(field.scope, replay=tuple(rest)))
+        return restore_component(field, phase).within(replace(field.scope, replay=tuple(rest)))

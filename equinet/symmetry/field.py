@@ -6,30 +6,28 @@ A `Field` knows the grid and the channels of a value, and how isometries of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from fractions import Fraction
 from functools import cached_property
 from math import prod
 from typing import Any, Literal
 
-from equinet.groups import Isometry, Matrix, SpaceGroup
+from equinet.groups import Matrix, SpaceGroup
 from equinet.groups.domain import Axis, Domain
 from equinet.groups.fibre import Fibre, agree, as_fibre
 from equinet.groups.relation import Relation
 from equinet.symmetry.continuous import UNKNOWN, Bands
 from equinet.symmetry.deferred import Deferred, Pointwise
 from equinet.symmetry.lines import Line, reading_line
-from equinet.symmetry.polyphase import Phase, polyphase_action, put_back, same_phases, strict_action
+from equinet.symmetry.polyphase import Phase, same_phases, strict_action
 from equinet.symmetry.records import updated
-from equinet.symmetry.spans import Reach, Span, everything, read_spans
+from equinet.symmetry.spans import Span, everything, read_spans
 from equinet.symmetry.ties import Trial
 from equinet.symmetry.trace import Lost, Row, Scope, Trace
 from equinet.symmetry.window_rule import fixes_nodes, same_moves, tap_action, unwrapping, wrapping
 from equinet.symmetry.windows import Reading
 
 Reduce = Literal["taps", "sum", "max"]
-Tied = Literal["", "by operations", "by shifts"]
 
 
 @dataclass(frozen=True)
@@ -87,7 +85,7 @@ class Field:
         fewer = self.deferred.over(base.only(keys))
         return changed(self, deferred=fewer, unfolded=None, parts=None, trial=self.trial, bands=self.bands)
 
-    def _still(self) -> Field:
+    def still(self) -> Field:
         """The same field under the operations that move no channel."""
         return self if self.fibre.is_trivial else self.under(self.fibre.kernel)
 
@@ -95,7 +93,7 @@ class Field:
         """The same field under the operations that move no channel; from here on channels are plain."""
         if self.fibre.is_plain:
             return self
-        kept = self._still()
+        kept = self.still()
         if self.input_fibre.is_plain and any(fixes_nodes(axis) for axis in self.source.axes):
             # Isometries that move the input's nodes alike move the output alike, whatever operation their matrix is.
             more = kept.deferred.over(same_moves(self.source).then(kept.deferred.base))
@@ -269,6 +267,10 @@ class Field:
     ) -> Field:
         """Sum windows, one `Reading` per axis, or take maxima. For another function of them `pointwise("any")` follows.
 
+        `y[i] = Σ_k W_k Σ_e w_e x[p_ke(i)]` over the taps k and the entries e of each, or a maximum over them. Where g
+        moves x, h moves y if `p_ke(h i) = g p_ke(i)` for every i: tap by tap if their weights are free, else with the
+        nodes of a window in any order that keeps their weights.
+
         Args:
             reduce: "taps" (free weights, which tell taps and channels apart), "sum" or "max" (per channel).
             channels: the new number of channels.
@@ -295,10 +297,6 @@ class Field:
         spans = read_spans(self.trace.spans, readings, self.grid.sizes, grid.sizes)
         return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None, bands=bands).with_spans(spans)
 
-    def _reached(self, reaches: Iterable[Reach]) -> tuple[Span, ...]:
-        """Receptive fields of a value that reads this one so, along each axis."""
-        return tuple(span.through(reach) for span, reach in zip(self.trace.spans, reaches, strict=True))
-
     def read_taps(self, readings: Sequence[Reading], fibre: Fibre) -> Field:
         """Apply a window system whose taps the operations of a group permute as they permute the nodes around a window:
         `f(g·x) = g'·f(x)` if g moves each window to a window *and* each tap to the tap where the operation sends it.
@@ -312,9 +310,10 @@ class Field:
 
     def moved_grid(self, readings: Sequence[Reading]) -> Domain:
         """The grid after a window system."""
-        return self._resized([n and reading.size(n) for reading, n in zip(readings, self.grid.sizes, strict=True)])
+        return self.resized([n and reading.size(n) for reading, n in zip(readings, self.grid.sizes, strict=True)])
 
-    def _resized(self, sizes: Sequence[int | None]) -> Domain:
+    def resized(self, sizes: Sequence[int | None]) -> Domain:
+        """The grid with other numbers of nodes."""
         axes = zip(sizes, self.grid.axes, strict=True)
         return Domain(tuple(Axis(n, axis.boundary) if n else axis for n, axis in axes))
 
@@ -378,57 +377,6 @@ class Field:
         if deferred is not None and deferred.action & action == action:
             return changed(join, deferred=deferred, unfolded=None, bands=bands)
         return changed(join.based(action, bands=bands), parts=(one.with_rows(()), two.with_rows(())))
-
-    @cached_property
-    def tied(self) -> Tied:
-        """What leaves the value as it is for every input, for all that is known, and moves nodes."""
-        if self.trial is not None and self.trial.apart:
-            return ""
-        known = strict_action(self.action, output_fixed=True).stabiliser
-        if self.trial is None or self.trial.is_tied(self.grid, self.fibre, by_shifts=True):
-            return "by shifts"
-        if known.is_trivial and not self.trial.is_tied(self.grid, self.fibre):
-            return ""
-        return "by shifts" if known.lattice != known.periods else "by operations"
-
-    def polyphase(self, stride: tuple[int, ...], *, tied: Tied = "", translations_only: bool = False) -> Field:
-        """Keep the polyphase component that a rule chooses from the data; the rule itself is equivariant.
-
-        Appends the phase to `phases`.
-
-        Args:
-            tied: how the value that the rule looks at is tied.
-            translations_only: whether the rule knows no reflection or rotation.
-        """
-        if max(stride) == 1:
-            return self._choosing(Phase(stride, self.grid))
-        if tied:
-            # No rule commutes with isometries that exchange what others, or they themselves, always leave as it is.
-            unit = Isometry.identity(self.source.dim).matrix
-            kept = self._still().under([unit]) if tied == "by operations" else self._still().fix_positions()
-            return kept.polyphase(stride)
-        grid = self._resized([n and n // s for n, s in zip(self.grid.sizes, stride, strict=True)])
-        # An operation of the input may act as several do on the grid: itself, if it is one of them, stands for all.
-        plainest_first = sorted((key for key, _ in self.action.operations), key=lambda key: key[0] != key[1])
-        on_grid: dict[Matrix, Matrix] = {}
-        for a, b in plainest_first:
-            on_grid.setdefault(a, b)
-        phase = Phase(stride, self.grid, tuple(on_grid.items()))
-        action = self.action.only(on_grid.items())
-        relation = polyphase_action(phase, grid, translations_only=translations_only)
-        spans = everything(self._reached((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
-        bands = self.bands.chosen(stride) if self.scope.replay is None else UNKNOWN  # a choice of another value
-        return self._choosing(phase).based(action.then(relation), grid, bands).with_spans(spans)
-
-    def _choosing(self, phase: Phase) -> Field:
-        return changed(self, scope=updated(self.scope, phases=(*self.scope.phases, phase)))
-
-    def unpolyphase(self, phase: Phase) -> Field:
-        """Put the value back at the nodes of a phase chosen before, zeros elsewhere."""
-        if max(phase.stride) == 1:
-            return self
-        spans = everything(self._reached((Fraction(1, s), Fraction(1 - s, s), Fraction(0)) for s in phase.stride))
-        return self.based(put_back(self.action, phase, self.grid), phase.grid).with_spans(spans)
 
     def unfold(self, factor: tuple[int, ...], readings: Sequence[Reading]) -> Field:
         """Space to depth; remembered, so that the matching depth to space undoes it."""

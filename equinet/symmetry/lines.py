@@ -218,35 +218,50 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
     """The outer line with each of its nodes p replaced by row p of the inner line; None if it grows too large.
 
     Σ_e w_e · (Σ_i v_ei · x[q_ei]) = Σ_{e, i} (w_e · v_ei) · x[q_ei] with the entries (v_ei, q_ei) of row p_e. Taps of
-    such a row become taps of their own; a constant stays what it is.
+    such a row become taps of their own; a constant stays what it is. Labels are those of one of the lines.
     """
-    scale, advance, entries = outer.scale * inner.scale, 0, outer.entries
-    if inner.advance:
-        # Both are written with a period of whole periods of the inner line.
-        periods = lcm(outer.advance, inner.rows) // outer.advance if outer.advance else 1
-        turns = np.arange(periods)[:, None, None, None] * outer.advance
-        entries = translate(entries[None], turns).reshape(-1, *entries.shape[1:])
-        advance = periods * outer.advance // inner.rows * inner.advance
-    if entries[..., NODE].size * inner.entries[0, ..., NODE].size > _LIMIT or scale > _LARGEST_SCALE:
+    scale, (entries, advance) = outer.scale * inner.scale, _in_whole_periods(outer, inner)
+    is_large = entries[..., NODE].size * inner.entries[0, ..., NODE].size > _LIMIT or scale > _LARGEST_SCALE
+    if is_large or (_has_labels(entries) and _has_labels(inner.entries)):
         return None
-    present = is_node(entries)
-    labels = np.where(present, entries[..., LABEL], 0)
-    if labels.any() and (is_node(inner.entries) & (inner.labels > 0)).any():
-        return None
-    turns, row = np.divmod(entries[..., NODE], inner.rows)
-    # [rows, taps, entries, inner taps, inner entries, 3]
-    read = inner.entries[row]
-    if inner.advance:
-        read = translate(read, (turns * inner.advance)[..., None, None])
-    read[..., LABEL] += np.where(is_node(read), labels[..., None, None], 0)
-    constant = _nothing(*read.shape[:-1])
-    constant[..., 0, LABEL], constant[..., 0, WEIGHT] = entries[..., None, LABEL], inner.scale
-    read = np.where(present[..., None, None, None], read, constant)
-    read[..., WEIGHT] *= entries[..., None, None, WEIGHT]
+    read = _rows_read(entries, inner)
     # [rows, taps · inner taps, entries · inner entries, 3]
     entries = read.swapaxes(2, 3).reshape(len(read), outer.taps * inner.taps, -1, 3)
     maximum = outer.maximum or inner.maximum
     return _make(entries, scale, maximum, outer.ordered or inner.ordered, advance, inner.modulus)
+
+
+def _in_whole_periods(outer: Line, inner: Line) -> tuple[np.ndarray, int]:
+    """The outer line's entries, with a period that is whole periods of an infinite inner line; and how far the nodes of
+    the base move in it."""
+    if not inner.advance:
+        return outer.entries, 0
+    periods = lcm(outer.advance, inner.rows) // outer.advance if outer.advance else 1
+    turns = np.arange(periods)[:, None, None, None] * outer.advance
+    entries = translate(outer.entries[None], turns).reshape(-1, *outer.entries.shape[1:])
+    return entries, periods * outer.advance // inner.rows * inner.advance
+
+
+def _has_labels(entries: np.ndarray) -> bool:
+    return bool((is_node(entries) & (entries[..., LABEL] > 0)).any())
+
+
+def _rows_read(entries: np.ndarray, inner: Line) -> np.ndarray:
+    """For each entry w · p row p of a line times w, `[rows, taps, entries, inner taps, inner entries, 3]`.
+
+    The label of the entry goes to each node of that row; for a constant it is that constant alone.
+    """
+    present = is_node(entries)
+    turns, row = np.divmod(entries[..., NODE], inner.rows)
+    read = inner.entries[row]
+    if inner.advance:
+        read = translate(read, (turns * inner.advance)[..., None, None])
+    read[..., LABEL] += np.where(is_node(read), np.where(present, entries[..., LABEL], 0)[..., None, None], 0)
+    constant = _nothing(*read.shape[:-1])
+    constant[..., 0, LABEL], constant[..., 0, WEIGHT] = entries[..., None, LABEL], inner.scale
+    read = np.where(present[..., None, None, None], read, constant)
+    read[..., WEIGHT] *= entries[..., None, None, WEIGHT]
+    return read
 
 
 @lru_cache(maxsize=1 << 12)

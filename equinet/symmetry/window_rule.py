@@ -277,10 +277,23 @@ def _pairs(
 def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
     """An action on a base value, taken on by what reads it with taps that each operation permutes.
 
-    For an operation A of the source, the taps of a reversed axis come in reversed order, and those of an axis sent to
-    another along that one. A itself counts, not what it does to the nodes: on an axis of one or two nodes a reversal
-    moves no node but does move taps. So the operations of the source are taken in turns that no two of them act alike
-    on the nodes in.
+    `p_{A k}(h i) = g p_k(i)` for every output i and tap k, where g is of the operation A: the taps of a reversed axis
+    come in reversed order, and those of an axis sent to another along that one.
+    """
+    parts = []
+    for turn in _turns(action, base):
+        rule = _tap_rule(tuple(sorted(turn.items())), lines, base, out)
+        parts.append(action.only((a, b) for b, a in turn.items()).then(rule))
+    lattice = reduce(add, (part.lattice for part in parts))
+    operations = tuple(entry for part in parts for entry in part.operations)
+    return Relation(lattice, operations, action.source_periods, out.periods, action.parameters)
+
+
+def _turns(action: Relation, base: Domain) -> list[dict[Matrix, Matrix]]:
+    """The operations of the source, by what they do to the nodes of the base, in turns in which no two act alike.
+
+    The operation itself says where taps go, not what it does to the nodes: on an axis of one or two nodes a reversal
+    moves no node but does move taps.
     """
     turns: list[dict[Matrix, Matrix]] = []
     for (a, b), _ in action.operations:
@@ -290,13 +303,7 @@ def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Dom
         if turn is None:
             turns.append(turn := {})
         turn[b] = a
-    parts = []
-    for turn in turns:
-        rule = _tap_rule(tuple(sorted(turn.items())), lines, base, out)
-        parts.append(action.only((a, b) for b, a in turn.items()).then(rule))
-    lattice = reduce(add, (part.lattice for part in parts))
-    operations = tuple(entry for part in parts for entry in part.operations)
-    return Relation(lattice, operations, action.source_periods, out.periods, action.parameters)
+    return turns
 
 
 @lru_cache(maxsize=1 << 12)

@@ -77,25 +77,14 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
     phases of that axis are given up. Point operations are kept that map the axes transformed back onto themselves, and
     the frequencies there are. Half of the frequencies stand for all in the last axis of a transform of halves alone.
     """
-
-    def in_place(i: int) -> bool:
-        entry = spectrum.axes[i]
-        if entry is None:
-            return False
-        size = spectrum.value.extents[entry[0]]
-        return size == shape[i] and all(f is None or f == at for at, f in enumerate(entry[1]))
-
-    lost = [i for i in array_axes if spectrum.axes[i] is not None and not in_place(i)]
+    lost = [i for i in array_axes if not _is_in_place(spectrum, i, shape[i])]
     if half:
         # The last transform takes what belongs to the first frequency for real, which phases of other axes are not.
         lost += [i for i in range(len(shape)) if i not in array_axes]
     spectrum = balanced(without(spectrum, lost), np.ones([1] * len(shape)))
-    back = [entry[0] for i in array_axes if (entry := spectrum.axes[i]) is not None]
-    last = spectrum.axes[array_axes[-1]]
-    is_free = any(spectrum.axes[i] is None for i in array_axes)
-    halves = spectrum.half is not None and (spectrum.half in back or is_free)
-    if (half and (last is None or last[0] != spectrum.half or is_free)) or (not half and halves):
+    if not _fits_halves(spectrum, array_axes, half=half):
         spectrum = upright(spectrum)
+    back = [entry[0] for i in array_axes if (entry := spectrum.axes[i]) is not None]
     value = spectrum.value
     value = value.known(keeping(value.field, back))
     layout = list(value.layout)
@@ -107,6 +96,25 @@ def _inverse(spectrum: Spectrum, array_axes: Sequence[int], shape: Sequence[int]
     axes = tuple(None if i in array_axes else entry for i, entry in enumerate(spectrum.axes))
     left = None if spectrum.half in back else spectrum.half
     return Spectrum(value.known(value.field.pointwise("linear", 1), tuple(layout)), axes, left)
+
+
+def _is_in_place(spectrum: Spectrum, array_axis: int, size: int) -> bool:
+    """Whether each entry at place κ has frequency κ or is zero, and there are as many as nodes; if phases are known."""
+    entry = spectrum.axes[array_axis]
+    if entry is None:
+        return True
+    axis, frequencies = entry
+    return spectrum.value.extents[axis] == size and all(f in (None, at) for at, f in enumerate(frequencies))
+
+
+def _fits_halves(spectrum: Spectrum, array_axes: Sequence[int], *, half: bool) -> bool:
+    """Whether half of the frequencies stand for all along the last axis of a transform of halves, and no other axis
+    that is transformed. A free axis may be the one along which they do."""
+    entries = [spectrum.axes[i] for i in array_axes]
+    axes = [None if entry is None else entry[0] for entry in entries]
+    if half:
+        return None not in axes and axes[-1] == spectrum.half
+    return spectrum.half is None or (None not in axes and spectrum.half not in axes)
 
 
 enter(Primitive("fft", spectral=_transform, reason="frequencies lie in order, and translations turn their phases"))
