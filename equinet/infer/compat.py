@@ -5,7 +5,7 @@ from __future__ import annotations
 import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -131,15 +131,20 @@ class Equation:
     def sources(self) -> tuple[str, str]:
         """The innermost line outside installed libraries and equinet that it comes from, and the one outside the
         former; empty if there is none, and in a program that was read from another framework."""
-        traceback = self.eqn.source_info.traceback
-        frames = list(traceback.frames) if traceback is not None else []
-        outside = [f for f in frames if not any(str(f.file_name).startswith(library) for library in _LIBRARIES)]
-        if outside and str(outside[0].file_name).startswith(_READERS):
-            return "", ""
-        users = [f for f in outside if not str(f.file_name).startswith(_HERE)]
-        shown = [next(iter(found), None) for found in (users, outside)]
-        mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)
-        return mine, any_of
+        return _lines_of(self.eqn.source_info.traceback)
+
+
+@lru_cache(maxsize=1 << 12)
+def _lines_of(traceback: Any) -> tuple[str, str]:
+    """The lines of `Equation.sources`: many operations of a long program come from one."""
+    frames = list(traceback.frames) if traceback is not None else []
+    outside = [f for f in frames if not any(str(f.file_name).startswith(library) for library in _LIBRARIES)]
+    if outside and str(outside[0].file_name).startswith(_READERS):
+        return "", ""
+    users = [f for f in outside if not str(f.file_name).startswith(_HERE)]
+    shown = [next(iter(found), None) for found in (users, outside)]
+    mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)
+    return mine, any_of
 
 
 def each_turn(

@@ -20,6 +20,8 @@ from equinet.symmetry.tables import Table
 
 _MOST = 512
 """Weights of a stencil, at most: a larger one is not followed."""
+_STEMS = 16
+"""Stems of a stencil, at most: what a long loop adds up begins anew."""
 
 Weights = Mapping[Vector, float]
 
@@ -78,13 +80,23 @@ def with_stencil(joint: Value, a: Value, b: Value) -> Value:
             terms.append((base, dict(weights)))
         elif not _add(mine, weights):
             return joint
-    if sum(len(weights) for _, weights in terms) > _MOST or len({base.stem.grid for base, _ in terms}) > 1:
+    if len(terms) > _STEMS or sum(len(weights) for _, weights in terms) > _MOST:
         return joint
+    if len({base.stem.grid for base, _ in terms}) > 1:
+        return joint
+    if all(_is_as_large(joint.field, base.stem) for base, _ in terms):
+        return replace(joint, stencil=Stencil(tuple(terms)))
     first, *others = [_moved(base.stem, _Kernel(weights, base.stem.grid.sizes)) for base, weights in terms]
     action = reduce(lambda one, two: one & two, [field.action for field in others], first.action)
     if joint.field.action != action and action & joint.field.action == joint.field.action:
         joint = joint.known(joint.field.based(action))
     return replace(joint, stencil=Stencil(tuple(terms)))
+
+
+def _is_as_large(field: Field, stem: Field) -> bool:
+    """Whether a field has lost nothing that a stem had: then no stencil over that says more."""
+    one, other = field.action, stem.action
+    return len(one.operations) == len(other.operations) and one.lattice == other.lattice
 
 
 def _add(mine: dict[Vector, float], weights: Weights) -> bool:
@@ -98,6 +110,8 @@ def _add(mine: dict[Vector, float], weights: Weights) -> bool:
 
 def _moved(base: Field, kernel: _Kernel) -> Field:
     """The convolution of a field with a kernel, under the operations that leave the kernel as it is."""
+    if not any(map(any, kernel.weights)):
+        return base
     action, blocks = base.action, base.action.blocks
     operations = []
     for (a, b), row in action.operations:
@@ -138,6 +152,8 @@ def _composed(outer: Weights, inner: Weights, sizes: tuple[int | None, ...]) -> 
     """The weights of one stencil after another; None where some cancel, or are too many."""
     if len(outer) * len(inner) > _MOST:
         return None
+    if [*outer.items()] == [((0,) * len(sizes), 1.0)]:
+        return inner
     kernel, found = _Kernel({}, sizes), dict[Vector, float]()
     for (s, w), (r, v) in product(outer.items(), inner.items()):
         at = kernel.wrapped([p + q for p, q in zip(s, r, strict=True)])
@@ -148,6 +164,8 @@ def _composed(outer: Weights, inner: Weights, sizes: tuple[int | None, ...]) -> 
 
 def _shifts(table: Table, size: int | None) -> dict[int, float] | None:
     """A table that does the same at every node, as weights of shifts; None if it does not."""
+    if table.is_identity and size == (len(table.nodes) if table.advance == 0 else None):
+        return {0: 1.0}
     rows = len(table.nodes)
     present = table.present
     there = present.seen

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from math import gcd, lcm
 
@@ -54,10 +54,13 @@ class Table(Reading):
         return hash((self.advance, self.nodes.tobytes()))
 
     @staticmethod
+    @lru_cache(maxsize=1 << 8)
     def identity(size: int | None) -> Table:
         """Every node is itself."""
         nodes = np.arange(size or 1)[:, None]
-        return Table(nodes, np.ones_like(nodes, float), 0 if size else 1)
+        weights = np.ones_like(nodes, float)
+        nodes.flags.writeable = weights.flags.writeable = False  # it is shared
+        return Table(nodes, weights, 0 if size else 1)
 
     @staticmethod
     def of_constants(count: int) -> Table:
