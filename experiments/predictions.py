@@ -2,12 +2,11 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 from experiments.markdown import table
 from experiments.summary import Difference, agreeing, difference, mean, shared_seeds
+from experiments.ways import Networks
 
-Networks = dict[str, list[dict[str, Any]]]
 PLAIN, ALL = "accuracy", "accuracy_circular_all"
 PRIMARY_COMPARISONS, MARGIN = 6, 0.01
 TEN, FIVE = 10, 5
@@ -58,6 +57,8 @@ QUESTIONS = {
     ("max", "conv"): "Max pooling against a strided convolution in its place",
     ("conv_max", "conv"): "The pool against the stride, with that convolution in both",
 }
+TRAINED = "Max pooling against the bare stride under all shifts, with circular padding and a mean"
+READOUTS = "A flatten readout against a mean, with circular padding"
 SAID = {
     "more": "more accurate",
     "less": "less accurate",
@@ -88,6 +89,10 @@ def answer(networks: Networks) -> str:
                 f"- Under all shifts of the torus, {where}, max pooling is right on {pool} % of the test images and "
                 f"the bare stride on {stride} %: {_text(gap)}."
             )
+    for lead, rule in ((TRAINED, _comes_closer), (READOUTS, _readouts)):
+        found = rule(networks)
+        if _decided(found):
+            lines.append(f"- {lead}: {found.text}.")
     return "\n".join(lines) or "No comparison is complete yet."
 
 

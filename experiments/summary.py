@@ -100,9 +100,9 @@ class Difference:
         return ", but ".join(said) or "open"
 
     def text(self, comparisons: int = 1) -> str:
-        """In points of a percent, with its interval."""
-        low, high = self.interval(comparisons)
-        return f"{100 * self.mean:+.1f} [{100 * low:+.1f}, {100 * high:+.1f}]".replace("-", "−")
+        """In points of a percent, with its interval; what rounds to 0 has no minus."""
+        mean, low, high = (round(100 * value, 1) + 0.0 for value in (self.mean, *self.interval(comparisons)))
+        return f"{mean:+.1f} [{low:+.1f}, {high:+.1f}]".replace("-", "−")
 
     def __str__(self) -> str:
         return self.text()

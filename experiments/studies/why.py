@@ -4,7 +4,7 @@ What is compared, the margin and the predictions are on the page, `docs/studies/
 runs.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from itertools import product
@@ -18,34 +18,20 @@ from scipy import stats
 import equinet as eq
 from configs.why import CHOSEN, EPOCHS, PADDINGS, RATES, READOUTS, SHIFTS, SIZE, WAYS, WIDTHS, get_config
 from equinet.train.data import Dataset, load
-from equinet.train.drawing import drawing
 from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome, build_model
-from experiments import plots
 from experiments.cost import multiply_adds, parameters
+from experiments.drawings import draw_folding, draw_pairs, draw_shifts
 from experiments.folding import folded_energy, roughness
 from experiments.markdown import percent, table
 from experiments.predictions import MARGIN, answer, predictions
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
+from experiments.ways import DISTANCES, PRIMARY, TITLES, Networks, pairs
 
 TRAINED = True
-TITLES = {
-    "max": "max pooling",
-    "stride": "stride",
-    "conv": "strided convolution more",
-    "conv_max": "convolution more, max pooling",
-    "blur": "blur",
-    "aps": "APS",
-    "stride_plain": "stride, textbook",
-    "conv_plain": "strided convolution more, textbook",
-    "conv_max_plain": "convolution more, max pooling, textbook",
-}
-PRIMARY = (("max", "stride"), ("max", "conv"), ("conv_max", "conv"))
-"""Pairs of ways, the first with pooling and the second without."""
 CORE = ("circular-mean-none", "zero-flatten-none")
 """Where the pairs are compared first: the network whose group is largest, and the textbook's."""
-DISTANCES = (1, 2, 4, 8)
 SEEDS, CORE_SEEDS = range(5), range(10)
 PILOTS = ("length-", "rate-")
 """How the names of runs begin that choose lengths and rates."""
@@ -137,9 +123,6 @@ def tables(records: Records) -> dict[str, str]:
         "folding": _folding(networks),
         "textbook": _textbook(networks),
     }
-
-
-Networks = dict[str, list[dict[str, Any]]]
 
 
 def _compared(records: Records) -> Records:
@@ -237,18 +220,10 @@ def _groups(records: Records, networks: Networks) -> str:
     )
 
 
-def _pairs(networks: Networks, setting: str) -> Iterator[tuple[str, str, Networks]]:
-    for pooled, strided in PRIMARY:
-        both = {way: networks.get(f"{way}-{setting}", []) for way in (pooled, strided)}
-        shared = {r["seed"] for r in both[pooled]} & {r["seed"] for r in both[strided]}
-        if len(shared) > 1:
-            yield pooled, strided, both
-
-
 def _primary(networks: Networks) -> str:
     count, rows = len(PRIMARY) * len(CORE), []
     for setting in CORE:
-        for pooled, strided, both in _pairs(networks, setting):
+        for pooled, strided, both in pairs(networks, setting):
             gap = difference(both[pooled], both[strided], "accuracy")
             accuracies = [mean(both[way], "accuracy") for way in (pooled, strided)]
             said = gap.verdict(MARGIN, count)
@@ -281,7 +256,7 @@ def _everywhere(networks: Networks) -> str:
     """All pairs in all settings: on images as they are, and under all circular shifts; corrected as one family."""
     rows, tests, gaps = [], [], []
     for setting in map("-".join, product(PADDINGS, READOUTS, SHIFTS)):
-        for pooled, strided, both in _pairs(networks, setting):
+        for pooled, strided, both in pairs(networks, setting):
             pair = [difference(both[pooled], both[strided], key) for key in ("accuracy", "accuracy_circular_all")]
             gaps += pair
             tests += [gap.p for gap in pair]
@@ -381,74 +356,5 @@ def _textbook(networks: Networks) -> str:
 def figures(records: Records, folder: Path) -> list[Path]:
     """Accuracy against the distance of a shift; the differences between ways; consistency against folded energy."""
     networks = by_network(_compared(records))
-    if not networks:
-        return []
-    return [
-        _draw_shifts(networks, folder / "why_shifts.png"),
-        _draw_pairs(networks, folder / "why_pairs.png"),
-        _draw_folding(networks, folder / "why_folding.png"),
-    ]
-
-
-def _draw_shifts(networks: Networks, path: Path) -> Path:
-    """A panel for each padding and readout, a line for each way; trained without shifts."""
-    keys = ["accuracy", *(f"accuracy_circular_{distance}" for distance in (*DISTANCES, "all"))]
-    with drawing(path, 11, 6.5) as figure:
-        panels = figure.subplots(len(PADDINGS), len(READOUTS), sharex=True, sharey=True)
-        for (padding, readout), axes in zip(product(PADDINGS, READOUTS), panels.flat, strict=True):
-            for way in WAYS:
-                found = networks.get(f"{way}-{padding}-{readout}-none", [])
-                if found:
-                    shares = 100 * np.stack([values(found, key) for key in keys], 1)
-                    plots.interval(axes, range(len(keys)), shares, within=plots.PERCENT, **plots.style(way))
-            axes.set_title(f"{padding} padding, {readout}")
-            axes.set_xticks(range(len(keys)), ["0", *map(str, DISTANCES), "any"])
-        for axes in panels[-1]:
-            axes.set_xlabel("shift of the test images, pixels")
-        for axes in panels[:, 0]:
-            axes.set_ylabel("accuracy, %")
-        figure.legend(handles=plots.handles(map(plots.style, WAYS)), loc="outside right center")
-    return path
-
-
-def _draw_pairs(networks: Networks, path: Path) -> Path:
-    """Pooling minus striding, a row for each setting and a marker for each pair, beside the margin."""
-    looks = plots.series({f"{one}-{other}": f"{TITLES[one]} − {TITLES[other]}" for one, other in PRIMARY})
-    settings = list(map("-".join, product(PADDINGS, READOUTS, SHIFTS)))
-    with drawing(path, 11, 7) as figure:
-        panels = figure.subplots(1, 2, sharey=True)
-        titles = {"accuracy": "as they are", "accuracy_circular_all": "under all circular shifts"}
-        for axes, (key, title) in zip(panels, titles.items(), strict=True):
-            for row, setting in enumerate(settings):
-                for place, (one, other, both) in enumerate(_pairs(networks, setting)):
-                    gaps = 100 * np.asarray(difference(both[one], both[other], key).gaps)
-                    at = row + 0.22 * (place - 1)
-                    plots.interval(axes, at, gaps, flat=True, line=False, **looks[f"{one}-{other}"])
-            axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.9", zorder=0)
-            axes.axvline(0, color="0.5", linewidth=1)
-            axes.set_title(f"test images {title}")
-            axes.set_xlabel("difference in accuracy, points")
-        names = [
-            f"{padding}, {readout}, shifts {shifts}" for padding, readout, shifts in product(PADDINGS, READOUTS, SHIFTS)
-        ]
-        panels[0].set_yticks(range(len(settings)), names)
-        panels[0].set_ylim(len(settings) - 0.5, -0.5)
-        figure.legend(handles=plots.handles(looks.values()), loc="outside lower center", ncols=3)
-    return path
-
-
-def _draw_folding(networks: Networks, path: Path) -> Path:
-    with drawing(path, 9, 4.2) as figure:
-        panels = figure.subplots(1, 2, sharex=True)
-        titles = {"circular_consistency": "circular consistency, %", "crop_consistency": "crop consistency, %"}
-        for axes, (key, title) in zip(panels, titles.items(), strict=True):
-            for way in WAYS:
-                found = networks.get(f"{way}-circular-mean-none", [])
-                if found:
-                    folded = 100 * float(np.mean([record["folded"] for record in found]))
-                    shares = 100 * values(found, key)
-                    plots.interval(axes, folded, shares, within=plots.PERCENT, **plots.style(way))
-            axes.set_xlabel("folded energy, % (mean over three ways down)")
-            axes.set_ylabel(title)
-        figure.legend(handles=plots.handles(map(plots.style, WAYS)), loc="outside right center")
-    return path
+    draw = {"why_shifts": draw_shifts, "why_pairs": draw_pairs, "why_folding": draw_folding}
+    return [one(networks, folder / f"{name}.png") for name, one in draw.items()] if networks else []

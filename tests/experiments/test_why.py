@@ -171,16 +171,20 @@ def test_groups_that_differ_refute_the_first_prediction() -> None:
 def test_the_answer_says_what_the_intervals_carry() -> None:
     records = whole_study(**{"conv_max-zero-flatten-none:accuracy": -0.03})
     text = answer(by_network(records))
-    bare, replaced, both, shifted, flat = text.splitlines()
+    bare, replaced, both, shifted, flat, trained, readout = text.splitlines()
     assert bare.startswith("- Max pooling against a bare stride of equal cost: +1.4 [")
     assert bare.count("(*more accurate*)") == 2 and replaced.count("(*alike, to within a point*)") == 2
     assert "with circular padding and a mean (*alike, to within a point*)" in both
     assert "with zero padding and a flatten readout (*less accurate*)" in both and "−3.0 [" in both
     assert "max pooling is right on 78.0 % of the test images and the bare stride on 48.0 %: +30.1 [" in shifted
     assert "flatten readout, max pooling is right on 15.0 %" in flat
+    assert "+30.1 [" in trained and "without training shifts, +2.0 [" in trained and "with: smaller by +28." in trained
+    assert "max pooling +0." in readout and "as they are, −63." in readout and "stride" in readout
     # Of what is not complete nothing is said.
     some = [r for r in records if r["seed"] < 9 or r["way"] != "stride"]
-    assert "bare stride" not in answer(by_network(some)) and "Max pooling against a strided" in answer(by_network(some))
+    assert "a bare stride" not in answer(by_network(some)) and "Max pooling against a strided" in answer(
+        by_network(some)
+    )
     assert answer({}) == "No comparison is complete yet."
 
 

@@ -1,0 +1,32 @@
+"""The ways down that the study of why compares, and which of them in pairs."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from experiments.summary import shared_seeds
+
+Networks = dict[str, list[dict[str, Any]]]
+"""Records by the name of their network."""
+TITLES = {
+    "max": "max pooling",
+    "stride": "stride",
+    "conv": "strided convolution more",
+    "conv_max": "convolution more, max pooling",
+    "blur": "blur",
+    "aps": "APS",
+    "stride_plain": "stride, textbook",
+    "conv_plain": "strided convolution more, textbook",
+    "conv_max_plain": "convolution more, max pooling, textbook",
+}
+PRIMARY = (("max", "stride"), ("max", "conv"), ("conv_max", "conv"))
+"""Pairs of ways, the first with pooling and the second without."""
+DISTANCES = (1, 2, 4, 8)
+"""Pixels that test images are moved by."""
+
+
+def pairs(networks: Networks, setting: str) -> Iterator[tuple[str, str, Networks]]:
+    """The pairs that have two seeds in common in a setting: both ways, and the records of each."""
+    for pooled, strided in PRIMARY:
+        both = {way: networks.get(f"{way}-{setting}", []) for way in (pooled, strided)}
+        if shared_seeds(both[pooled], both[strided]) > 1:
+            yield pooled, strided, both
