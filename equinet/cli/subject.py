@@ -53,27 +53,25 @@ class Subject:
         """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
 
         Args:
-            real: whether it is about all real shifts, of which declarations tell.
+            real: whether it is about all real shifts.
 
         Raises:
             ValueError: if the network cannot run on the input, or is no function of one array, or has no real shifts to
                 ask about.
         """
-        if real:
-            if reader_of(self.net) is not None or isinstance(self.net, Foreign):
-                raise ValueError(
-                    f"{self.name} is read off its program, which tells nothing of shifts finer than a node; build it "
-                    f"from the layers of equinet, which declare what they do to frequencies"
-                )
-            return eq.certify(self.net, self.domain, self.channels, translations="real")
+        translations = "real" if real else "nodes"
         if reader_of(self.net) is not None:
-            return eq.infer(self.net, self.domain, self.channels, size=self.traced)
+            return eq.infer(self.net, self.domain, self.channels, size=self.traced, translations=translations)
         if not isinstance(self.net, Foreign):
+            if real:
+                return eq.certify(self.net, self.domain, self.channels, translations="real")
             return eq.certify(self.net, self.domain, self.channels)
         sizes = tuple(n or self.net.size for n in self.domain.sizes)
         variables = jax.eval_shape(lambda: self.net.init(0, (*sizes, self.channels)))
         try:
-            return eq.infer(self.net.apply, self.domain, self.channels, size=sizes, params=variables)
+            return eq.infer(
+                self.net.apply, self.domain, self.channels, size=sizes, params=variables, translations=translations
+            )
         except TypeError as error:
             raise ValueError(str(error)) from None
 
@@ -143,7 +141,7 @@ def define_translations_flag() -> None:
         "nodes",
         ["nodes", "real"],
         "nodes: shifts by whole numbers of nodes. real: all real shifts around a torus, of inputs without frequencies "
-        "at or above half a turn a node; asked of layers.",
+        "at or above half a turn a node.",
     )
 
 

@@ -78,12 +78,23 @@ class _Runner:
 
     def _computed(self, equation: Equation, arguments: Sequence[Known]) -> list[Held] | None:
         if equation.name == "fft":
-            return [transformed(equation, arguments[0])]
+            made = transformed(equation, arguments[0])
+            self._note_folding(equation, arguments[0], made)
+            return [made]
         if equation.name == "dot_general":
             return [product(equation, arguments)]
         found = elementwise(equation, arguments)
         found = reduced(equation, arguments[0]) if found is None else found
         return None if found is None else [found]
+
+    def _note_folding(self, equation: Equation, before: Known, after: Known) -> None:
+        """Remember where coefficients are those of several frequencies."""
+        if isinstance(before, Nodes) and isinstance(after, Turning):
+            band = before.band
+            if np.gcd.reduce(after.shifts.reshape(-1)) != band.shifts:
+                top = "without bound" if band.top is None else f"up to {band.top}"
+                where = f"on {band.nodes} nodes that are transformed ({self._place_of(equation)})"
+                self.gaps.append(f"frequencies {top} fold {where}")
 
     def _lost(self, equation: Equation) -> list[Held]:
         self.gaps.append(f"what {equation.name} does to frequencies is not known ({self._place_of(equation)})")
@@ -168,7 +179,7 @@ def bands_of(traced: Traced, domain: Domain, sizes: Sequence[int], output: Domai
         result = settled(*runner.run(traced.program, [*map(Constant.arbitrary, parameters), start]))
         band = _output_band(result, place, output.sizes[axis] if output.dim else None)
         found.append(band)
-        if band.shifts == 1 or (band.shifts and not output.dim):
+        if band.shifts == 1 or (band.shifts and not (output.dim and band.folded)):
             gaps.append(next(iter(runner.gaps), "frequencies that fold, or that are not followed, are in the output"))
     return Bands(tuple(found), pooled=not output.dim), "; ".join(dict.fromkeys(filter(None, gaps)))
 
