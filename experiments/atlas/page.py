@@ -59,9 +59,8 @@ def _extent(rows: Sequence[Row]) -> str:
     return (
         f"{len(found):,} of the {len(rows):,} architectures of {versions} are inferred so far, from "
         f"{len(families(found))} of {len(families(rows))} families; {len(seen) - len(found)} more were tried and "
-        f"could not be. Every family comes once before any comes twice, so that those that are done are a fair "
-        f"sample. An architecture took {seconds[len(seconds) // 2]:.1f} s of one processor in the median, export "
-        f"included."
+        f"could not be. They are looked at in turns: the smallest of every family, then the second of every family, "
+        f"and so on. One took {seconds[len(seconds) // 2]:.1f} s of processor time in the median, export included."
     )
 
 
@@ -87,10 +86,10 @@ def _keep(rows: Sequence[Row], what: str) -> str:
     """That these keep something.
 
     >>> _keep([], "a shift"), _keep([{"name": "timm:a"}], "a shift")
-    ('none keeps a shift', '1 keeps a shift (`timm:a`)')
+    ('none is known to keep a shift', '1 keeps a shift (`timm:a`)')
     """
     if not rows:
-        return f"none keeps {what}"
+        return f"none is known to keep {what}"
     return f"{len(rows)} keep{'s' if len(rows) == 1 else ''} {what} ({_named(rows)})"
 
 

@@ -97,7 +97,7 @@ def test_what_is_said_is_what_the_rows_say() -> None:
     said = tables(ROWS)
     assert "4 of the 6 architectures of timm 1.0 are inferred so far, from 3 of 4 families; 1 more" in said["extent"]
     assert "3 of 4 keep shifts**, 2 of them 64Z × 64Z. 3 of the 3 return features" in said["answer"]
-    assert "none keeps a shift**, of 4" in said["answer"]
+    assert "none is known to keep a shift**, of 4" in said["answer"]
     assert "3 of these 3 groups are measured so far. 2 of 3 hold, with errors of at most 0.25" in said["measured"]
     assert "and these do not: `timm:b`." in said["measured"]
     assert "these keep more than is inferred: `timm:c`." in said["measured"]
