@@ -151,7 +151,7 @@ def _sizes(rows: Sequence[Row]) -> str:
     keeping, odd = [row for row in rows if step_of(row)], misfits(rows)
     said = (
         f"{len(keeping) - len(odd)} of the {len(keeping)} that keep a shift on the plane were published for sizes that "
-        f"its step divides, so that circular padding is all they lack on a torus."
+        f"its step divides."
     )
     if not odd:
         return said

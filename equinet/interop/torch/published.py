@@ -82,6 +82,15 @@ def _input_of_torchvision(name: str, module: Any) -> Input:
     return Input(3, (16, *across) if is_video else across)
 
 
+def outline(source: str, name: str) -> tuple[Any, Input]:
+    """An architecture as `published` has it, its parameters without values; with them, if its builder reads some."""
+    try:
+        with without_values():
+            return published(source, name)
+    except ValueError:
+        return published(source, name)
+
+
 @contextmanager
 def without_values() -> Iterator[None]:
     """Modules that are made within have parameters without values; their buffers have theirs.

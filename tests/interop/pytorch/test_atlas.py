@@ -13,6 +13,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 import equinet as eq  # noqa: E402
+from equinet.interop.torch import published as library  # noqa: E402
 from equinet.interop.torch.published import Input  # noqa: E402
 from experiments.atlas import examine as examined  # noqa: E402
 from experiments.atlas import measure as measured  # noqa: E402
@@ -93,8 +94,8 @@ def small() -> Any:
 
 
 def test_a_network_is_examined_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (examined, measured):
-        monkeypatch.setattr(module, "published", lambda source, name: (small(), Input(3, (30, 28))))
+    monkeypatch.setattr(examined, "outline", lambda source, name: (small(), Input(3, (30, 28))))
+    monkeypatch.setattr(measured, "published", lambda source, name: (small(), Input(3, (30, 28))))
     record = examine("torchvision:resnet18")
     assert "failure" not in record and (record["sizes"], record["output"]) == ("30×28", "features")
     assert (record["plane"], record["steps"]) == ("4Z × 4Z (p1, index 16)", "4×4")
@@ -129,11 +130,24 @@ def test_the_size_that_is_measured_on_has_two_steps() -> None:
     assert [size_for(step) for step in (1, 7, 16, 32, 64)] == [32, 35, 32, 64, 128]
 
 
+def test_a_builder_that_reads_its_parameters_is_given_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    def made(source: str, name: str) -> Any:
+        net = nn.Linear(2, 2)
+        if net.weight.is_meta:
+            raise ValueError("Cannot copy out of meta tensor")
+        return net, Input(3, (8, 8))
+
+    monkeypatch.setattr(library, "published", made)
+    assert not library.outline("timm", "a")[0].weight.is_meta
+    monkeypatch.setattr(library, "published", lambda source, name: (nn.Linear(2, 2), Input(3, (8, 8))))
+    assert library.outline("timm", "a")[0].weight.is_meta
+
+
 def test_what_cannot_be_read_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(*_: Any) -> Any:
         raise RuntimeError("no such\nnetwork")
 
-    monkeypatch.setattr(examined, "published", fails)
+    monkeypatch.setattr(examined, "outline", fails)
     record = examine("torchvision:resnet18")
     assert record["failure"] == "RuntimeError: no such network" and "plane" not in record
 
