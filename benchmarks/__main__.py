@@ -10,12 +10,12 @@ from typing import Any
 
 from absl import app, flags
 
-from benchmarks import layers, networks, page, query, sweeps
+from benchmarks import layers, networks, page, query, spectra, sweeps
 from benchmarks.common import Busy, Work, machine, measure, show
 from equinet.ops.cpu import tune_cpu
 from equinet.train.record import write_json
 
-SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
+SUITES = {"layers": layers, "networks": networks, "spectra": spectra, "sweeps": sweeps, "query": query}
 
 
 def define_flags() -> None:

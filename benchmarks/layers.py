@@ -11,7 +11,6 @@ import jax
 import jax.numpy as jnp
 
 import equinet as eq
-from benchmarks import spectra
 from benchmarks.common import Process, Way, Work
 from benchmarks.plain import as_it_comes
 from equinet.layers.base import Context
@@ -235,6 +234,5 @@ def works() -> list[Work]:
         *wide,
         *sizes,
         *without_weights(),
-        *spectra.works(),
         Work("p4 convolution, 16 regular fields", rotations, "escnn", goal=0.95, stretch=1.15),
     ]

@@ -13,7 +13,6 @@ import optax
 import equinet as eq
 from benchmarks.common import Process, Way, Work
 from benchmarks.plain import as_it_comes
-from benchmarks.spectra import all_by_transforms
 
 SIZE, CLASSES = 32, 10
 GROUPS = (None, "p4", "p4m")
@@ -119,14 +118,6 @@ def against_plain() -> Mapping[str, Way]:
     return {"plain JAX, untuned": plain, "equinet": resnet_step(64)}
 
 
-def alias_free(batch: int) -> Mapping[str, Way]:
-    """A training step of a ResNet-18 that keeps shifts between nodes, beside one that does not."""
-    smooth = eq.models.resnet(18, down="ideal", activation="aliasfree", padding="circular", classes=CLASSES)
-    with all_by_transforms():
-        theirs = step_of(smooth, batch)
-    return {"not alias-free": resnet_step(batch), "jnp.fft": theirs, "equinet": step_of(smooth, batch)}
-
-
 def over_groups(name: str, kind: str, make: Callable[..., eq.Layer], batch: int) -> Mapping[str, Way]:
     """One architecture: in PyTorch, and over several groups with as many dense channels."""
     import torch
@@ -225,7 +216,6 @@ def works() -> list[Work]:
         ),
         Work("ResNet-18 forward, batch 64", partial(forward_against_torch, 64), "torch", samples=5),
         Work("ResNet-18 forward, batch 128", partial(forward_against_torch, 128), "torch", samples=5),
-        Work("alias-free ResNet-18 step, batch 16", partial(alias_free, 16), "jnp.fft", goal=1.0, samples=5),
         *over_all_groups(16, ("step", "forward")),
         Work(
             "compiling a ResNet-18 step",

@@ -76,6 +76,7 @@ kernels (`cudnn.benchmark`), as XLA does.
 HEADINGS = {
     "layers": "Layers, forward and backward",
     "networks": "Networks",
+    "spectra": "Shifts finer than a node",
     "sweeps": "Sweeps: what all shifts do to a network",
     "query": "Questions",
 }

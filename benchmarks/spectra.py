@@ -1,4 +1,4 @@
-"""Ideal resampling as one would write it first: the transform of all axes at once, cut or padded, and back."""
+"""Ideal resampling, beside what one would write first: the transform of all axes at once, cut or padded, and back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+import equinet as eq
+from benchmarks import networks
 from benchmarks.common import Way, Work
 from equinet.layers import fourier
 from equinet.ops.fourier import resample
@@ -60,7 +62,27 @@ def doubled(nodes: int, channels: int, batch: int) -> Mapping[str, Way]:
     return {"jnp.fft": way(by_transforms), "equinet": way(resample)}
 
 
+def alias_free(batch: int) -> Mapping[str, Way]:
+    """A training step of a ResNet-18 that keeps shifts between nodes, beside one that does not."""
+    smooth = eq.models.resnet(18, down="ideal", activation="aliasfree", padding="circular", classes=networks.CLASSES)
+    with all_by_transforms():
+        theirs = networks.step_of(smooth, batch)
+    return {
+        "not alias-free": networks.resnet_step(batch),
+        "jnp.fft": theirs,
+        "equinet": networks.step_of(smooth, batch),
+    }
+
+
 def works() -> list[Work]:
+    """Sizes on both sides of the rule that chooses a matrix or transforms, and a step of a whole network."""
+    return [
+        *sizes(),
+        Work("alias-free ResNet-18 step, batch 16", partial(alias_free, 16), "jnp.fft", goal=1.0, samples=5),
+    ]
+
+
+def sizes() -> list[Work]:
     """Sizes on both sides of the rule that chooses a matrix or transforms."""
     return [
         Work(

@@ -164,6 +164,7 @@ def make_bench(
     shape, kind = _output(program, (chunk * options.batch, *sizes, channels), inputs.batches)
     grid = output_grid(claim, shape[1:-1])
     out_sizes, is_complex = shape[1:-1] if grid.dim else (), jnp.issubdtype(kind, jnp.complexfloating)
+    _check_fibre(claim, prod(shape[1:]) // prod(out_sizes))
     runner = Runner(
         program=program,
         spread=spread,
@@ -206,6 +207,18 @@ def _chunk(claim: Claim, options: Options, sizes: tuple[int, ...], jobs: int | N
             chunk = fitting_chunk([*measured, *runs(stages, claim.whole, claim.group, trials)], chunk)
     # Their moved inputs alone take as much.
     return min(chunk, max(memory // moved, 1), MOST_AT_ONCE)
+
+
+def _check_fibre(claim: Claim, width: int) -> None:
+    """
+    Raises:
+        ValueError: if the claim's fibre moves another number of channels than the output has.
+    """
+    moves: Any = claim.moves
+    if callable(moves):
+        named: Any = moves(Isometry.identity(claim.domain.dim).matrix)
+        if len(named) != width:
+            raise ValueError(f"the fibre of the output has {len(named)} channels; the function's output has {width}")
 
 
 def _output(program: Program, asked: tuple[int, ...], batches: np.ndarray) -> tuple[tuple[int, ...], Any]:

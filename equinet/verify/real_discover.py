@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_function, as_integer
+from equinet.checks import MOST, as_function, as_integer
 from equinet.groups import Isometry, Lattice, RealGroup, SpaceGroup
 from equinet.groups.domain import Axis, Domain, as_domain
 from equinet.groups.fibre import told_channels
@@ -160,10 +160,11 @@ def discover_shifts(
     unit = as_integer(denominator, "discover_shifts: denominator", least=1, most=1 << 10)
     if channels is None:
         channels = told_channels("discover_shifts", fn, domain.sizes, inputs)
+    width = as_integer(channels, "discover_shifts: channels", least=1, most=MOST)
     sizes, rng = [n or 1 for n in domain.sizes], np.random.default_rng(0)
     random = {axis: [random_shift([axis], sizes, rng) for _ in range(DRAWN)] for axis in moving}
     with precision(options.dtype):
-        bench = make_phase_bench(fn, options, domain, int(channels), None, "discover_shifts")
+        bench = make_phase_bench(fn, options, domain, width, None, "discover_shifts")
         output = _output(bench.y, domain)
         tol, tried = bench.tolerance([shifts[0] for shifts in random.values()]), _Tried(bench, domain, output)
 
@@ -178,7 +179,7 @@ def discover_shifts(
         folded = bench.folded(output)
     return DiscoveredShifts(
         domain,
-        int(channels),
+        width,
         strict,
         invariance,
         output,

@@ -384,9 +384,12 @@ def test_a_primitive_has_one_row():
 
 
 def test_no_other_place_asks_for_a_primitive_by_its_name():
-    """But the language's own file, and those that run programs, on arrays and on residues."""
+    """But the language's own file, and those that run programs: on arrays, residues, bands, weights."""
     asks = re.compile(r"\.name (==|!=|in|not in) |\.name\.\w+\(")
     found = {path.name for path in INFER.rglob("*.py") if asks.search(path.read_text())}
     on_residues = {"elements.py", "places.py", "program.py", "totals.py"}
-    assert found == {"compat.py", "evaluate.py", "primitives.py"} | on_residues
+    on_bands, on_weights = {"arithmetic.py", "movement.py", "run.py", "values.py"}, {"arrays.py", "walk.py"}
+    assert found == {"compat.py", "evaluate.py", "primitives.py"} | on_residues | on_bands | on_weights
     assert {path.name for path in (INFER / "formulas").glob("*.py")} >= on_residues
+    assert {path.name for path in (INFER / "bands").glob("*.py")} >= on_bands
+    assert {path.name for path in (INFER / "weights").glob("*.py")} >= on_weights

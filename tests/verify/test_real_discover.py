@@ -88,6 +88,8 @@ def test_errors() -> None:
         eq.discover_shifts(lambda x: x, eq.box(8), channels=1, key=0)
     with pytest.raises(ValueError, match="has the axes of torus\\(4, 4\\), or none"):
         eq.discover_shifts(lambda x: x.mean(1), eq.torus(4, 4), channels=1, key=0)
+    with pytest.raises(ValueError, match="discover_shifts: channels must be"):
+        eq.discover_shifts(jnp.tanh, eq.torus(4), channels=bytearray(b"\x00\x00"), key=0)  # pyright: ignore
     with pytest.raises(ValueError, match="denominator must be"):
         eq.discover_shifts(lambda x: x, eq.torus(4), channels=1, key=0, denominator=0)
     with pytest.raises(FloatingPointError, match="discover_shifts: the function returns NaN"):

@@ -332,3 +332,11 @@ def test_cosets_find_what_only_far_elements_of_the_claim_break() -> None:
     for mode in ("sweep", "cosets"):
         assert not verify(lambda x: drifting(x, 3e-5), claim, domain, channels=1, mode=mode, key=0).sound
         assert verify(lambda x: drifting(x, 0.0), claim, domain, channels=1, mode=mode, key=0).passed
+
+
+def test_a_fibre_of_another_number_of_channels_is_refused() -> None:
+    net = eq.Conv(2, 3, padding="circular")
+    bound = net.bind(net.init(0, (4, 4, 1)))
+    domain, fibre = torus(4, 4), 2 * eq.Fibre.vector("4mm")
+    with pytest.raises(ValueError, match=r"^the fibre of the output has 4 channels; the function's output has 2$"):
+        verify(bound, domain.group, domain, channels=1, fibre=fibre, key=0)
