@@ -15,7 +15,7 @@ from equinet.layers import fourier
 from equinet.ops.fourier import resample
 from equinet.ops.transposes import only_plain
 
-SUITES = {"layers": layers, "networks": networks, "sweeps": sweeps, "query": query}
+SUITES = {"layers": layers, "networks": networks, "spectra": spectra, "sweeps": sweeps, "query": query}
 # Work, peer, ratio to reach and ratio beyond: what the project set out to reach.
 TARGETS = [
     ("ResNet-18 step, batch 64", "torch", 0.9, 1.0),
