@@ -162,10 +162,10 @@ def test_random_programs() -> None:
 
 
 @pytest.mark.slow
-def test_thousands_of_random_programs() -> None:
-    unsound, claimed, loose = _judge(range(3000))
+def test_a_thousand_random_programs() -> None:
+    unsound, claimed, loose = _judge(range(1000))
     assert not unsound, unsound
-    assert claimed >= 1000 and loose <= 750
+    assert claimed >= 500 and loose <= 250
 
 
 def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
