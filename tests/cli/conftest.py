@@ -11,14 +11,10 @@ from tests.scripts.lines import Ended, run_line
 
 @pytest.fixture
 def run_command(tmp_path: Path) -> Callable[..., Ended]:
-    """`run_command("query", "--model=fcn")` runs `equinet query --model=fcn` in a folder of its own.
-
-    The CPU is not tuned: that would stay so for the tests that follow in this process.
-    """
-    untuned = {"sweep": ("--notune_cpu",), "measure": ("--notune_cpu",), "train": ("--notune_cpu",)}
+    """`run_command("query", "--model=fcn")` runs `equinet query --model=fcn` in a folder of its own."""
 
     def run(command: str, *flags: str) -> Ended:
         script = importlib.import_module(f"equinet.cli.{command}")
-        return run_line(script, (*flags, *untuned.get(command, ())), tmp_path)
+        return run_line(script, flags, tmp_path)
 
     return run

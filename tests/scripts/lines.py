@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NoReturn
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -75,7 +76,10 @@ class Ended:
 
 
 def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -> Ended:
-    """Run `python -m scripts.NAME …` or `equinet NAME …` here, in `folder`, up to where its work would begin."""
+    """Run `python -m scripts.NAME …` or `equinet NAME …` here, in `folder`, up to where its work would begin.
+
+    The CPU is not tuned: that would stay so for tests that follow in this process, and for the processes they start.
+    """
     there, known = set(folder.rglob("*")), set(flags.FLAGS)
     out, err = io.StringIO(), io.StringIO()
     hooks, argv = (sys.excepthook, sys.unraisablehook), sys.argv
@@ -90,6 +94,7 @@ def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -
             contextlib.chdir(folder),
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
+            _untuned(script),
         ):
             run(script.main, script.define_flags)
     except Accepted:
@@ -111,6 +116,10 @@ def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -
         sys.modules.pop("config_config", None)  # a file that defines nothing would find what the last one defined
     written = tuple(sorted(str(path.relative_to(folder)) for path in set(folder.rglob("*")) - there))
     return Ended(status, out.getvalue(), err.getvalue(), seconds, escaped, written)
+
+
+def _untuned(script: ModuleType | Any) -> contextlib.AbstractContextManager[object]:
+    return mock.patch.object(script, "tune_cpu") if hasattr(script, "tune_cpu") else contextlib.nullcontext()
 
 
 def load_scripts(monkeypatch: pytest.MonkeyPatch, names: Sequence[str]) -> dict[str, ModuleType]:
