@@ -161,7 +161,7 @@ def _unlogged() -> Iterator[None]:
 @contextmanager
 def _untraced() -> Iterator[None]:
     """No lines of source code in the program, which nothing reads and which cost a fifth of the time."""
-    config = import_module("torch.fx.config")
+    config: Any = import_module("torch.fx.config")
     before = config.do_not_emit_stack_traces
     config.do_not_emit_stack_traces = True
     try:
