@@ -5,13 +5,13 @@ from collections.abc import Callable
 
 from experiments.markdown import table
 from experiments.summary import Difference, agreeing, difference, mean, shared_seeds
-from experiments.ways import Networks
+from experiments.ways import COMPARISONS, CORE, CORE_SEEDS, SEEDS, Networks
 
 PLAIN, ALL = "accuracy", "accuracy_circular_all"
-PRIMARY_COMPARISONS, MARGIN = 6, 0.01
-TEN, FIVE = 10, 5
+MARGIN = 0.01
+TEN, FIVE = len(CORE_SEEDS), len(SEEDS)
 """Seeds that are planned: of the compared pairs in the two settings that come first, and of everything else."""
-MEAN, FLATTEN = "circular-mean-none", "zero-flatten-none"
+MEAN, FLATTEN = CORE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,7 +75,7 @@ def answer(networks: Networks) -> str:
     for (one, other), question in QUESTIONS.items():
         found = {where: _gap(networks, f"{one}-{s}", f"{other}-{s}", PLAIN) for s, where in SETTINGS.items()}
         cells = [
-            f"{_text(gap, PRIMARY_COMPARISONS)} {where} (*{SAID[gap.verdict(MARGIN, PRIMARY_COMPARISONS)]}*)"
+            f"{_text(gap, COMPARISONS)} {where} (*{SAID[gap.verdict(MARGIN, COMPARISONS)]}*)"
             for where, (gap, seeds) in found.items()
             if gap is not None and seeds >= TEN
         ]
@@ -129,15 +129,15 @@ def _groups(networks: Networks) -> Finding:
 def _lead(networks: Networks) -> Finding:
     """2: at equal cost max pooling is more accurate than the bare stride."""
     gap, seeds = _gap(networks, f"max-{MEAN}", f"stride-{MEAN}", PLAIN)
-    return Finding(_text(gap, PRIMARY_COMPARISONS), seeds, TEN, gap is not None and _low(gap, PRIMARY_COMPARISONS) > 0)
+    return Finding(_text(gap, COMPARISONS), seeds, TEN, gap is not None and _low(gap, COMPARISONS) > 0)
 
 
 def _alike(networks: Networks) -> Finding:
     """3: with the extra convolution in both, the pool and the stride are alike."""
     found = [_gap(networks, f"conv_max-{setting}", f"conv-{setting}", PLAIN) for setting in (MEAN, FLATTEN)]
-    alike = [gap is not None and gap.p_alike(MARGIN) < 0.05 / PRIMARY_COMPARISONS for gap, _ in found]
+    alike = [gap is not None and gap.p_alike(MARGIN) < 0.05 / COMPARISONS for gap, _ in found]
     named = zip(("mean", "flatten"), found, strict=True)
-    text = "; ".join(f"{name} {_text(gap, PRIMARY_COMPARISONS)}{_said(gap)}" for name, (gap, _) in named)
+    text = "; ".join(f"{name} {_text(gap, COMPARISONS)}{_said(gap)}" for name, (gap, _) in named)
     return Finding(text, min(seeds for _, seeds in found), TEN, all(alike))
 
 
@@ -204,7 +204,7 @@ def _gap(networks: Networks, one: str, other: str, key: str) -> tuple[Difference
 
 
 def _said(gap: Difference | None) -> str:
-    return "" if gap is None else f" ({gap.verdict(MARGIN, PRIMARY_COMPARISONS)})"
+    return "" if gap is None else f" ({gap.verdict(MARGIN, COMPARISONS)})"
 
 
 def _low(gap: Difference, comparisons: int = 1) -> float:

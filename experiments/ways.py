@@ -20,6 +20,11 @@ TITLES = {
 }
 PRIMARY = (("max", "stride"), ("max", "conv"), ("conv_max", "conv"))
 """Pairs of ways, the first with pooling and the second without."""
+CORE = ("circular-mean-none", "zero-flatten-none")
+"""Where the pairs are compared first: the network whose group is largest, and the textbook's."""
+COMPARISONS = len(PRIMARY) * len(CORE)
+"""Primary ones, whose intervals hold together."""
+SEEDS, CORE_SEEDS = range(5), range(10)
 DISTANCES = (1, 2, 4, 8)
 """Pixels that test images are moved by."""
 

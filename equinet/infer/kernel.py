@@ -12,12 +12,11 @@ from equinet.symmetry.windows import FILL, MISSING, Reading
 
 
 @dataclass(frozen=True)
-class Kernel(Reading):
-    """A convolution's window along one axis, as `lax.conv_general_dilated` places it.
+class Placement:
+    """How a window moves along one axis, as `lax.conv_general_dilated` says it.
 
     The input's nodes lie `base` apart with zeros between; after padding by `lo` and `hi` (negative to crop), a window
-    of taps `dilation` apart is moved by `stride`. `taps` says which offsets share a weight: each tap is a weighted sum
-    over some of the offsets, `((offset, weight), …)`, over `whole`. For a maximum, those outside the input are absent.
+    of `extent` taps, `dilation` apart, is moved by `stride`.
     """
 
     extent: int
@@ -26,6 +25,16 @@ class Kernel(Reading):
     base: int
     lo: int
     hi: int
+
+
+@dataclass(frozen=True)
+class Kernel(Placement, Reading):
+    """A convolution's window along one axis.
+
+    `taps` says which offsets share a weight: each tap is a weighted sum
+    over some of the offsets, `((offset, weight), …)`, over `whole`. For a maximum, those outside the input are absent.
+    """
+
     taps: tuple[tuple[tuple[int, int], ...], ...]
     whole: int = 1
     maximum: bool = False

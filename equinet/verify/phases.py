@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -174,3 +174,11 @@ def _variation(y: np.ndarray) -> np.ndarray:
     flat = y.reshape(-1, y.shape[-1])
     varies, loudest = np.ptp(flat, axis=0), np.abs(flat).max() or 1.0
     return np.where(varies > 1e-6 * loudest, varies, loudest)
+
+
+def half_turns(folded: float, removed: float, tol: float) -> Iterator[str]:
+    """What a report says of half a turn a node: how much of the output is there, and of the inputs given was."""
+    if folded > tol:
+        yield f"  {folded:.1e} of the output is at half a turn a node, which fractions of a node do not move"
+    if removed:
+        yield f"  {removed:.1e} of the inputs was at half a turn a node, and taken from them"

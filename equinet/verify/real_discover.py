@@ -21,7 +21,16 @@ from equinet.groups.real_group import scaled_lattice
 from equinet.verify.discover import search
 from equinet.verify.gauge import BREAKING
 from equinet.verify.options import Options, as_options
-from equinet.verify.phases import DRAWN, Moves, PhaseBench, in_proportion, make_phase_bench, random_shift, rates
+from equinet.verify.phases import (
+    DRAWN,
+    Moves,
+    PhaseBench,
+    half_turns,
+    in_proportion,
+    make_phase_bench,
+    random_shift,
+    rates,
+)
 from equinet.verify.plain import finite, written
 from equinet.verify.program import precision
 
@@ -106,10 +115,7 @@ class DiscoveredShifts:
         if broken:
             g, error = min(broken.items(), key=lambda item: item[1])
             yield f"  those that break start at {error:.1e}, at {g}"
-        if self.folded > self.tol:
-            yield f"  {self.folded:.1e} of the output is at half a turn a node, which fractions of a node do not move"
-        if self.removed:
-            yield f"  {self.removed:.1e} of the inputs was at half a turn a node, and taken from them"
+        yield from half_turns(self.folded, self.removed, self.tol)
 
 
 def discover_shifts(

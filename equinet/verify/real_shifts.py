@@ -18,7 +18,7 @@ from equinet.groups.domain import Domain
 from equinet.groups.isometry import in_plain_types
 from equinet.verify.gauge import BREAKING
 from equinet.verify.options import Options, as_options
-from equinet.verify.phases import DRAWN, Moves, in_proportion, make_phase_bench, random_shift, rates
+from equinet.verify.phases import DRAWN, Moves, half_turns, in_proportion, make_phase_bench, random_shift, rates
 from equinet.verify.plain import finite, written
 from equinet.verify.program import precision
 
@@ -113,10 +113,7 @@ class RealReport:
         if self.outside:
             least, smallest = min(self.outside.items(), key=lambda item: item[1])
             yield f"  outside: {len(self.outside)} shifts, smallest error {smallest:.1e} at {least}"
-        if self.folded > self.tol:
-            yield f"  {self.folded:.1e} of the output is at half a turn a node, which fractions of a node do not move"
-        if self.removed:
-            yield f"  {self.removed:.1e} of the inputs was at half a turn a node, and taken from them"
+        yield from half_turns(self.folded, self.removed, self.tol)
 
 
 def verify_shifts(

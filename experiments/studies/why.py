@@ -27,12 +27,9 @@ from experiments.markdown import percent, table
 from experiments.predictions import MARGIN, answer, predictions
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
-from experiments.ways import DISTANCES, PRIMARY, TITLES, Networks, pairs
+from experiments.ways import COMPARISONS, CORE, CORE_SEEDS, DISTANCES, SEEDS, TITLES, Networks, pairs
 
 TRAINED = True
-CORE = ("circular-mean-none", "zero-flatten-none")
-"""Where the pairs are compared first: the network whose group is largest, and the textbook's."""
-SEEDS, CORE_SEEDS = range(5), range(10)
 PILOTS = ("length-", "rate-")
 """How the names of runs begin that choose lengths and rates."""
 PILOT_SEED = 1000
@@ -221,7 +218,7 @@ def _groups(records: Records, networks: Networks) -> str:
 
 
 def _primary(networks: Networks) -> str:
-    count, rows = len(PRIMARY) * len(CORE), []
+    count, rows = COMPARISONS, []
     for setting in CORE:
         for pooled, strided, both in pairs(networks, setting):
             gap = difference(both[pooled], both[strided], "accuracy")

@@ -16,6 +16,7 @@ from experiments.predictions import answer, findings, predictions
 from experiments.studies import why
 from experiments.study import DOCS, kept_records, load_study
 from experiments.summary import by_network, shifts_text
+from experiments.ways import PRIMARY
 
 
 def network(name: str) -> eq.Sequential:
@@ -55,7 +56,7 @@ def test_runs_have_names_of_their_own_and_pairs_share_seeds() -> None:
     runs = dict(why.runs())
     assert len(runs) == len(list(why.runs()))
     for setting in why.CORE:
-        for pair in why.PRIMARY:
+        for pair in PRIMARY:
             for seed in range(10):
                 assert {f"{way}-{setting}-{seed}" for way in pair} <= runs.keys()
     for name in NETWORKS:

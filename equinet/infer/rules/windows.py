@@ -11,7 +11,7 @@ import numpy as np
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, of_all, pointwise
-from equinet.infer.kernel import Kernel
+from equinet.infer.kernel import Kernel, Placement
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Combination, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rounding import equal, snapped
@@ -26,15 +26,8 @@ Taps = tuple[tuple[tuple[int, int], ...], ...]
 
 
 @dataclass(frozen=True)
-class _Slide:
+class _Slide(Placement):
     """How a window moves along one array axis."""
-
-    extent: int
-    stride: int
-    dilation: int
-    base: int
-    lo: int
-    hi: int
 
     def kernel(self, taps: Taps, scale: int = 1, *, maximum: bool = False) -> Kernel:
         """The window as a reading."""
