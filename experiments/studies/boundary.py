@@ -9,7 +9,7 @@ import ml_collections
 import numpy as np
 
 import equinet as eq
-from configs.fcn_vs_maxpool import PADDINGS, SEEDS, SIZE, get_config
+from configs.fcn_vs_maxpool import PADDINGS, SIZE, get_config
 from equinet.train.drawing import drawing
 from equinet.train.intervals import interval_of
 from equinet.train.settings import Settings
@@ -25,6 +25,7 @@ from experiments.summary import Records, between, by_network, caption, extent, v
 TRAINED = True
 DOWNS = {down: label(down) for down in ("none", "stride", "max", "blur")}
 EPOCHS, SCENES, PROBED = 1, 32, 480
+SEEDS = range(5)
 KINDS = {"crop": "crop error", "cyclic": "cyclic error", "probe": "position probe"}
 SHOWN = 5
 """Rows from each border in the tables."""
