@@ -3,7 +3,6 @@
 import importlib
 import inspect
 from collections.abc import Mapping
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -213,26 +212,30 @@ def _of_call() -> Subject:
 
 def _of_torch(values: bool) -> Subject:
     from equinet.interop.torch.export import pytorch
-    from equinet.interop.torch.published import SOURCES, published, without_values
+    from equinet.interop.torch.published import SOURCES, made_bare, outline, published
 
     args = flags.FLAGS
     pytorch().manual_seed(args.seed if "seed" in args else 0)
     source, _, own = args.torch.partition(":")
     arguments = read_arguments(args.model_args)
     name = called(args.torch, arguments) if arguments else args.torch
-    with nullcontext() if values else without_values():
-        if source in SOURCES:
-            module, shape = published(source, own, **arguments)
-            size = args.size
-            if size is None and not _is_per_axis(args.domain):
-                size = ",".join(map(str, shape.sizes))
-            domain = read_domain(args.domain, size, args.dim, len(shape.sizes))
-            return _of_module(name, module, domain, shape.sizes, shape.channels)
+    if source in SOURCES:
+        module, shape = (published if values else outline)(source, own, **arguments)
+        size = args.size
+        if size is None and not _is_per_axis(args.domain):
+            size = ",".join(map(str, shape.sizes))
+        domain = read_domain(args.domain, size, args.dim, len(shape.sizes))
+        return _of_module(name, module, domain, shape.sizes, shape.channels)
+
+    def made() -> Any:
         found = find(args.torch, "--torch")
         if inspect.isfunction(found) or inspect.isclass(found):
-            found = guarded(f"--torch={args.torch}", lambda: found(**arguments))
-        elif arguments:
+            return guarded(f"--torch={args.torch}", lambda: found(**arguments))
+        if arguments:
             raise ValueError(f"--torch={args.torch} is made already: --model_args is for what makes a module")
+        return found
+
+    found = made() if values else made_bare(made)
     if reader_of(found) is None:
         raise ValueError(
             f"--torch={args.torch} needs a torch.nn.Module, or what makes one; got {shown(found)}: other networks go "

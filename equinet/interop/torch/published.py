@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -82,13 +82,22 @@ def _input_of_torchvision(name: str, module: Any) -> Input:
     return Input(3, (16, *across) if is_video else across)
 
 
-def outline(source: str, name: str) -> tuple[Any, Input]:
+def outline(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
     """An architecture as `published` has it, its parameters without values; with them, if its builder reads some."""
+    return made_bare(lambda: published(source, name, **arguments))
+
+
+def made_bare(make: Callable[[], Any]) -> Any:
+    """What is made when parameters have no values; where that reads some, it is made once more with values.
+
+    Args:
+        make: it raises ValueError, whatever goes wrong inside (see `guarded`).
+    """
     try:
         with without_values():
-            return published(source, name)
+            return make()
     except ValueError:
-        return published(source, name)
+        return make()
 
 
 @contextmanager

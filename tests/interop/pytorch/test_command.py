@@ -30,6 +30,13 @@ class Net(nn.Module):
     def forward(self, x):
         return self.conv(x) * self.table
 
+class Reads(Net):
+    # Its table comes of the value of a parameter.
+
+    def __init__(self):
+        super().__init__()
+        self.table = self.table * (1 + self.conv.bias.abs().max().item())
+
 number = 3
 """
 
@@ -41,7 +48,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["factory", "net", "Net"])
+@pytest.mark.parametrize("name", ["factory", "net", "Net", "Reads"])
 @pytest.mark.parametrize("flag", ["torch", "call"])
 def test_a_model_of_ones_own(folder, flag, name):
     done = run_line(query, (f"--{flag}=mine.py:{name}", "--require=2Z × 2Z"), folder)
@@ -53,6 +60,13 @@ def test_a_model_is_made_with_arguments(folder):
     done = run_line(query, ("--torch=mine.py:factory", "--model_args=width=7", "--domain=plane", "--json"), folder)
     assert done.status == 0 and '"network": "mine.py:factory(width=7)"' in done.out, done
     assert "7 channels" in run_line(query, ("--torch=mine.py:factory", "--model_args=width=7"), folder).out
+
+
+@pytest.mark.slow
+def test_a_published_model_that_reads_its_parameters_when_it_is_made(folder):
+    pytest.importorskip("timm")
+    done = run_line(query, ("--torch=timm:swinv2_tiny_window16_256",), folder)
+    assert (done.status, done.err) == (0, "") and "\nlayers.0.blocks.0.attn  dot_general" in done.out, done
 
 
 def test_a_published_model(folder):
