@@ -8,6 +8,7 @@ import numpy as np
 from configs.why import PADDINGS, READOUTS, SHIFTS, WAYS
 from equinet.train.drawing import drawing
 from experiments import plots
+from experiments.linear import linear_accuracy
 from experiments.predictions import MARGIN
 from experiments.summary import difference, values
 from experiments.ways import DISTANCES, PRIMARY, TITLES, Networks, pairs
@@ -33,13 +34,14 @@ def draw_shifts(networks: Networks, path: Path) -> Path:
                 if found:
                     shares = 100 * np.stack([values(found, key) for key in keys], 1)
                     plots.interval(axes, range(len(keys)), shares, within=plots.PERCENT, **plots.style(way))
+            plots.linear(axes, 100 * linear_accuracy("fashion"))
             axes.set_title(f"{padding} padding, {readout}")
             axes.set_xticks(range(len(keys)), ["0", *map(str, DISTANCES), "any"])
         for axes in panels.flat[len(settings) :]:
             axes.set_axis_off()
         figure.supxlabel("shift of the test images, pixels")
         figure.supylabel("accuracy, %")
-        figure.legend(handles=plots.handles(map(plots.style, WAYS)), loc="outside right center")
+        figure.legend(handles=plots.handles([*map(plots.style, WAYS), plots.LINEAR]), loc="outside right center")
     return path
 
 

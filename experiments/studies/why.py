@@ -23,6 +23,7 @@ from equinet.train.trainer import Outcome, build_model
 from experiments.cost import multiply_adds, parameters
 from experiments.drawings import draw_folding, draw_pairs, draw_shifts
 from experiments.folding import folded_energy, roughness
+from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
 from experiments.predictions import MARGIN, answer, predictions
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
@@ -113,6 +114,7 @@ def tables(records: Records) -> dict[str, str]:
         "answer": answer(networks),
         "predictions": predictions(networks),
         "primary": _primary(networks),
+        "linear": _linear(networks),
         "everywhere": _everywhere(networks),
         "shifted": _shifted(networks, "none"),
         "shifted_training": _shifted(networks, "all"),
@@ -247,6 +249,16 @@ def _primary(networks: Networks) -> str:
         "the pool is",
     ]
     return table(head, rows)
+
+
+def _linear(networks: Networks) -> str:
+    """The linear baseline, and how many networks are above it on images as they are."""
+    judged = linear_accuracy("fashion")
+    above = sum(values(found, "accuracy").mean() > judged for found in networks.values())
+    return (
+        f"Softmax regression on the pixels of the same images is right on {percent(judged)} % of the test images as "
+        f"they are. The means of {above} of the {len(networks)} networks lie above that."
+    )
 
 
 def _everywhere(networks: Networks) -> str:

@@ -13,8 +13,6 @@ from equinet.train import study as runner
 from equinet.train.settings import base
 from equinet.train.study import fill_page, run_study
 from experiments import study
-from experiments.linear import linear_accuracy
-from experiments.markdown import percent
 from experiments.studies import boundary, fcn_vs_maxpool, one_d, segmentation, volume
 from experiments.study import STUDIES, keep_records, kept_records, load_study, pages
 from experiments.summary import Difference, difference, estimate, tally
@@ -102,19 +100,17 @@ def test_intervals_hold_as_often_as_they_say() -> None:
     assert np.mean([each.p_alike(0.01) < 0.05 for each in drawn]) < 0.08
 
 
-def test_tables_give_means_over_seeds() -> None:
+def test_tables_count_what_their_records_say() -> None:
     records = [record("max-circular-gap", seed, 0.8 + 0.01 * seed, 0.9) for seed in range(3)]
     records[0]["measured"] = "4Z × 4Z"
     tables = fcn_vs_maxpool.tables(records)
-    # t of 2 degrees of freedom at 97.5 % is 4.303, of 1 / √3 of a point that is 2.5.
-    row = "| max pooling | 8Z × 8Z | 81.0 [78.5, 83.5] | 90.0 [90.0, 90.0] | 50.0 [50.0, 50.0] | – | – |"
-    assert row in tables["circular_gap"]
-    assert f"| softmax regression | – | {percent(linear_accuracy('subset'))} |" in tables["circular_gap"]
-    assert tables["linear"].endswith(
-        "means of 1 of the 1 networks trained on images as they are lie below that, among "
-        "them those of 1 of the 1 with circular padding and a global mean."
+    assert "| max pooling | circular | 8Z × 8Z | – | – | – |" in tables["groups"]
+    assert "weights of 1, 0 of them trained on shifted images: they are the same for 0." in tables["agreement"]
+    assert "in 0 of the 0 runs whose group is `Z × Z`, and in 0 of the 3 others" in tables["alike"]
+    free = [{**each, "computed": "Z × Z", "circular_consistency": {"value": 1.0, "n": 10}} for each in records]
+    assert (
+        "in 3 of the 3 runs whose group is `Z × Z`, and in 0 of the 3" in fcn_vs_maxpool.tables(records + free)["alike"]
     )
-    assert "of 1: they are the same for 0 of them" in tables["agreement"]
 
 
 def test_a_share_ends_at_0_and_100() -> None:
@@ -146,11 +142,6 @@ def test_differences_are_taken_seed_by_seed() -> None:
     assert difference(high[:2], [{**low[0], "accuracy": 0.4}, {**low[2], "accuracy": 0.859}], "accuracy").excludes_zero
     with pytest.raises(ValueError, match=r"needs two seeds that both networks have; in common are \[0\]"):
         difference(high, low[:1], "accuracy")
-    tables = fcn_vs_maxpool.tables(low + high)
-    assert "| zero | gap | as they are | +3.0 [−3.6, +9.6] | +0.0 [+0.0, +0.0] |" in tables["differences"]
-    assert "Intervals that exclude 0, of 1: accuracy, 0 for max pooling and 0 for strides;" in tables["differences"]
-    worse = [record("max-zero-gap", seed, level[seed] - 0.1 - above[seed] / 10, 0.5) for seed in range(3)]
-    assert "accuracy, 0 for max pooling and 1 for strides;" in fcn_vs_maxpool.tables(low + worse)["differences"]
 
 
 def test_series_are_measured_on_their_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
