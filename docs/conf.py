@@ -40,6 +40,7 @@ html_favicon = "images/favicon.svg"
 html_show_copyright = False
 html_static_path = ["style", "explorer", "../equinet/explore/page", "atlas", "tabulator"]
 html_css_files = ["site.css"]
+html_js_files = [("sort.js", {"defer": "defer"})]
 
 nb_execution_mode = "off"  # scripts.make_notebooks runs them, tests/test_notebooks.py compares
 myst_enable_extensions = ["dollarmath"]

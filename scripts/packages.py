@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 import equinet as eq
+from experiments import markdown
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS, PAGE = ROOT / "docs" / "studies" / "records" / "packages.jsonl", ROOT / "docs" / "packages.md"
@@ -273,17 +274,26 @@ def table(records: list[dict[str, Any]]) -> str:
         "shows. The table is made by `python -m scripts.packages`, from the packages themselves:",
         ", ".join(f"{name} {version}" for name, version in PINNED.items()) + ".",
         "",
-        f"Of {len(records)} claims {tight} are tight, {loose} are loose and {wrong} are wrong. The last column says",
-        "which line of a loose one is not understood.",
+        f"Of {len(records)} claims {tight} are tight, {loose} are loose and {wrong} are wrong.",
+        "The [last table](#what-is-not-understood) says which line of a loose one is not understood.",
         "",
-        "| package | function | grid | claimed | measured | |",
-        "|---|---|---|---|---|---|",
     ]
-    for record in records:
-        note = "tight" if record["verdict"] == "tight" else f"{record['verdict']}: {record['reason']}"
-        row = [record[key] for key in ("package", "function", "domain", "claimed", "measured")]
-        lines.append(f"| {' | '.join(row)} | {note} |")
-    return "\n".join(lines) + "\n"
+    keys = ("package", "function", "domain", "claimed", "measured", "verdict")
+    head = ["package", "function", "grid", "claimed", "measured", "verdict"]
+    every = markdown.table(head, [[record[key] for key in keys] for record in records])
+    reasons = [[record["package"], record["function"], *_line_and_reason(record["reason"])] for record in records]
+    not_tight = markdown.table(["package", "function", "line", "why"], [row for row in reasons if row[2]])
+    return "\n".join([*lines, every, "", "## What is not understood", "", not_tight]) + "\n"
+
+
+def _line_and_reason(reason: str) -> tuple[str, str]:
+    """The line that is not understood, as code, and why.
+
+    >>> _line_and_reason("gather  a.py:3 (f): elements are picked by position")
+    ('`gather  a.py:3 (f)`', 'elements are picked by position')
+    """
+    line, _, why = reason.partition(": ")
+    return (f"`{line}`", why) if line else ("", "")
 
 
 def main() -> None:

@@ -122,6 +122,82 @@ def test_the_table_of_the_atlas_is_searched_filtered_and_sorted(tmp_path: Path, 
         assert not complaints
 
 
+UNSORTED = {
+    "name": ["b", "", "a", "c", "", "d", "e", "f"],
+    "number": ["10,000 ± 3", "−0.5 [−1, 0]", "3e-07", "–", "0.45", "all", "0.5 %", "0.5"],
+    "group": ["16Z × 16Z", "2Z × 2Z", "trivial", "Z × Z", "", "2Z × 4Z", "10Z", "3-D"],
+}
+SORTED = {
+    "name": ["a", "b", "b", "c", "c", "d", "e", "f"],
+    "number": ["−0.5 [−1, 0]", "3e-07", "0.45", "0.5", "0.5 %", "10,000 ± 3", "all", "–"],
+    "group": ["2Z × 2Z", "2Z × 4Z", "3-D", "10Z", "16Z × 16Z", "trivial", "Z × Z", ""],
+}
+"""Numbers are less than words, and blanks come last. A blank name is that of the row above."""
+
+
+def _page_of_tables(folder: Path) -> Path:
+    """A page with the table above, with one that is a row shorter, and with one that has no rows."""
+    rows = list(zip(*UNSORTED.values(), strict=True))
+
+    def shown(rows: list[tuple[str, ...]]) -> str:
+        cells = ("".join(f"<td><p>{cell}</p></td>" for cell in row) for row in rows)
+        head = "".join(f"<th><p>{name}</p></th>" for name in (*UNSORTED, ""))
+        body = "".join(f"<tr>{row}<td></td></tr>" for row in cells)
+        return f'<div class="table-wrapper"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+    script = (ROOT / "docs" / "style" / "sort.js").as_uri()
+    text = f"<meta charset='utf-8'><script src='{script}' defer></script>{shown(rows)}{shown(rows[:-1])}"
+    text += shown([]).replace("<tbody></tbody>", "")
+    (folder / "tables.html").write_text(text, encoding="utf-8")
+    return folder / "tables.html"
+
+
+def _column(page: Any, number: int) -> list[str]:
+    return [cell.strip() for cell in page.locator(f"tbody >> nth=0 >> td:nth-child({number + 1})").all_inner_texts()]
+
+
+def test_tables_with_many_rows_are_sorted_by_a_click_on_a_head(tmp_path: Path) -> None:
+    with browser() as started, opened(started, _page_of_tables(tmp_path).as_uri()) as (page, complaints):
+        assert page.locator("table >> nth=0 >> button").count() == 3, "a head without a title sorts nothing"
+        assert page.locator("table >> nth=1 >> button").count() == 0
+        for number, name in enumerate(UNSORTED):
+            button = page.locator("button", has_text=name)
+            button.click()
+            assert _column(page, number) == SORTED[name]
+            assert page.locator("th[aria-sort]").all_inner_texts() == [name]
+            button.press("Enter")
+            last = [cell for cell in SORTED[name] if cell in ("", "–", "all")]
+            assert _column(page, number) == [*reversed(SORTED[name][: 8 - len(last)]), *last]
+            assert page.get_attribute("th[aria-sort]", "aria-sort") == "descending"
+        assert {(name, number) for name, number in zip(_column(page, 0), _column(page, 1), strict=True)} == set(
+            zip(["b", "b", "a", "c", "c", "d", "e", "f"], UNSORTED["number"], strict=True)
+        ), "rows stay whole"
+        assert not complaints
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+@pytest.mark.parametrize("name", ["gallery", "packages", "layers", "choose", "performance", "studies/fcn_vs_maxpool"])
+def test_wide_tables_sort_and_scroll_within_their_page(
+    site: tuple[str, list[str]], name: str, size: tuple[int, int]
+) -> None:
+    with browser() as started, opened(started, f"{site[0]}{name}.html", size) as (page, _):
+        table = page.locator(".table-wrapper table:has(button.sort)").first
+        table.locator("button").first.click()
+        assert table.locator("th[aria-sort=ascending]").count() == 1
+        first = [cell.casefold() for cell in table.locator("td:first-child").all_inner_texts()]
+        assert len(first) >= 8 and first[0] <= first[-1]
+        assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+
+
+@pytest.mark.parametrize("size", [WIDE, PHONE])
+def test_the_column_that_says_why_is_seen_without_scrolling_aside(
+    site: tuple[str, list[str]], size: tuple[int, int]
+) -> None:
+    with browser() as started, opened(started, f"{site[0]}gallery.html", size) as (page, _):
+        place = page.locator("th", has_text=re.compile("^why$")).bounding_box()
+        assert place["x"] >= 0 and place["x"] + place["width"] <= size[0]
+
+
 def test_the_picture_of_the_explorer_can_be_taken_again(tmp_path: Path) -> None:
     with browser():
         pass  # it skips the test where there is none
