@@ -24,6 +24,18 @@ CORE = ("circular-mean-none", "zero-flatten-none")
 """Where the pairs are compared first: the network whose group is largest, and the textbook's."""
 COMPARISONS = len(PRIMARY) * len(CORE)
 """Primary ones, whose intervals hold together."""
+SPRINGENBERG = ("max", "stride", "conv", "conv_max")
+"""The ways that are compared in pairs."""
+ELSEWHERE = {
+    "circular-flatten-none": SPRINGENBERG,
+    "zero-mean-none": SPRINGENBERG,
+    "circular-max-none": ("max", "stride"),
+    "circular-mean-four": ("max", "stride"),
+    "circular-mean-all": ("max", "stride"),
+    "zero-flatten-four": ("max", "stride"),
+    "zero-flatten-all": ("max", "stride"),
+}
+"""The other settings, and the ways that are compared in each."""
 SEEDS, CORE_SEEDS = range(5), range(10)
 DISTANCES = (1, 2, 4, 8)
 """Pixels that test images are moved by."""

@@ -28,7 +28,18 @@ from experiments.markdown import percent, table
 from experiments.predictions import MARGIN, answer, predictions
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Records, agreeing, by_network, difference, group_text, mean, shifts_text, values
-from experiments.ways import COMPARISONS, CORE, CORE_SEEDS, DISTANCES, SEEDS, TITLES, Networks, pairs
+from experiments.ways import (
+    COMPARISONS,
+    CORE,
+    CORE_SEEDS,
+    DISTANCES,
+    ELSEWHERE,
+    SEEDS,
+    SPRINGENBERG,
+    TITLES,
+    Networks,
+    pairs,
+)
 
 TRAINED = True
 PILOTS = ("length-", "rate-")
@@ -48,12 +59,12 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
         yield f"length-{epochs}-{way}-{shifts}", _config(f"{way}-circular-mean-{shifts}", PILOT_SEED, epochs=epochs)
     for way, rate in product(WIDTHS, RATES):
         yield f"rate-{rate:g}-{way}", _config(f"{way}-circular-mean-none", PILOT_SEED, rate=rate)
-    first = [f"{way}-{setting}" for setting in CORE for way in WIDTHS if way not in ("blur", "aps")]
-    rest = ["-".join(parts) for parts in product(WAYS, PADDINGS, READOUTS, SHIFTS)]
+    pairs_of = [f"{way}-{setting}" for setting in CORE for way in SPRINGENBERG]
+    beside = [f"{way}-{setting}" for setting in CORE for way in WIDTHS if way not in SPRINGENBERG]
+    rest = [f"{way}-{setting}" for setting, ways in ELSEWHERE.items() for way in ways]
     for seed in CORE_SEEDS:
-        yield from ((f"{name}-{seed}", _config(name, seed)) for name in first)
-        if seed in SEEDS:
-            yield from ((f"{name}-{seed}", _config(name, seed)) for name in rest if name not in first)
+        names = [*pairs_of, *(beside + rest if seed in SEEDS else ())]
+        yield from ((f"{name}-{seed}", _config(name, seed)) for name in names)
 
 
 def _config(name: str, seed: int, *, rate: float | None = None, epochs: int | None = None) -> ml_collections.ConfigDict:
@@ -211,7 +222,8 @@ def _groups(records: Records, networks: Networks) -> str:
     rows = []
     for padding, readout in product(PADDINGS, READOUTS):
         cells = [networks.get(f"{way}-{padding}-{readout}-none", []) for way in WAYS]
-        rows.append([padding, readout, *(group_text(c[0]["computed"]) if c else "–" for c in cells)])
+        if any(cells):
+            rows.append([padding, readout, *(group_text(c[0]["computed"]) if c else "–" for c in cells)])
     return (
         f"{table(['padding', 'readout', *(TITLES[way] for way in WAYS)], rows)}\n\nOn the trained weights of "
         f"{measured} networks the shifts that leave the output alone were measured: they are the computed ones for "
