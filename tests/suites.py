@@ -31,6 +31,7 @@ SAMPLED = {
     "infer/test_aimed.py::test_no_claim_is_refuted": 3,
     "infer/test_aimed.py::test_on_the_plane_no_claim_is_refuted": 2,
     "infer/test_bands.py::test_aimed_attacks": 2,
+    "infer/test_bands.py::test_what_is_known_to_be_kept_is_inferred": 2,
     "infer/test_cases_table.py::test_inferred_equals_declared": 5,
     "infer/test_choices.py::test_choices_that_stay_apart_keep_every_shift": 2,
     "infer/test_choices.py::test_what_mixes_choices_keeps_no_change_of_them": 2,

@@ -20,6 +20,7 @@ import equinet as eq
 from equinet.infer.bands.run import bands_of
 from equinet.infer.compat import trace
 from equinet.infer.whole import Traced
+from tests.infer.sliding_steps import controlled, sliding
 from tests.real_stacks import SHIFTS, band_limited, shifted
 
 SIZES = ((8,), (9,), (12,), (15,), (16,), (7,), (6, 6), (5, 8), (8, 6), (4, 9))
@@ -154,6 +155,14 @@ def _on_nodes(p: Program, rng: np.random.Generator) -> None:
             p.add(f"every {s} from {start}", lambda xp, x: x[at])
             p.now[axis - 1] = n // s
             return None
+    if rng.random() < 0.25:
+        text, slid, now = sliding(rng, p.now, axis - 1, CHANNELS)
+        if max(now) <= LARGEST:
+            p.add(text, slid)
+            p.now = now
+            return None
+    if rng.random() < 0.12:
+        return p.add(*controlled(rng, axis))
     if draw < 0.6 and 2 * n <= LARGEST:
         p.add("repeated", lambda xp, x: xp.repeat(x, 2, axis=axis))
         p.now[axis - 1] = 2 * n

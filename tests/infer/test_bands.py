@@ -12,7 +12,7 @@ import pytest
 from jax.numpy import fft
 
 import equinet as eq
-from equinet.infer.bands import arithmetic
+from equinet.infer.bands import arithmetic, run, windows
 from tests.infer.spectral_programs import judged
 
 Fn = Callable[[jax.Array], jax.Array]
@@ -63,6 +63,37 @@ def stepped(x: jax.Array) -> jax.Array:
     return fft.irfft(jax.lax.fori_loop(0, 3, turn, start), n=n, axis=1)
 
 
+def slid(x: jax.Array, size: int = 3, stride: int = 1, mode: str = "wrap", short: int = 0) -> jax.Array:
+    """A convolution with a kernel of random weights, padded as Flax does it; or by fewer nodes than it reads."""
+    weights = jnp.asarray(np.random.default_rng(size).normal(size=(size, x.shape[-1], 2)), x.dtype)
+    wide = jnp.pad(x, ((0, 0), ((size - 1) // 2, size // 2 - short), (0, 0)), mode=mode)
+    return jax.lax.conv_general_dilated(wide, weights, (stride,), "VALID", dimension_numbers=("NHC", "HIO", "NHC"))
+
+
+def alias_free(function: Fn, x: jax.Array) -> jax.Array:
+    """Two layers of a network, with a function between the nodes in each, and every other node kept after the first."""
+    n = x.shape[1]
+    x = low(function(widened(slid(x), 2 * n)), (n - 1) // 4)[:, ::4]
+    return low(function(widened(slid(x, 2), 2 * n)), (n - 1) // 4)[:, ::4]
+
+
+def halved(x: jax.Array) -> jax.Array:
+    """By halves until little is left, and the sum of all of them."""
+    start = (jnp.zeros_like(x), slid(x))
+    return jax.lax.while_loop(lambda c: (c[1] ** 2).mean() > 0.01, lambda c: (c[0] + c[1], c[1] / 2), start)[0]
+
+
+def branched(choice: Fn, x: jax.Array) -> jax.Array:
+    """One convolution or another."""
+    return jax.lax.cond(choice(x), slid, lambda x: slid(x, 4) + 1.0, x)
+
+
+def stacked(x: jax.Array) -> jax.Array:
+    """A loop over the weights of layers."""
+    layers = jnp.asarray(np.random.default_rng(0).normal(size=(3, 2, 2)), x.dtype)
+    return jax.lax.scan(lambda x, weights: (slid(x @ weights), None), x, layers)[0]
+
+
 KEPT: dict[str, tuple[Fn, tuple[int, ...], str]] = {
     # A function, its sizes, and the shifts that it keeps.
     "low-pass": (lambda x: low(x, 3), (12,), "R"),
@@ -85,6 +116,24 @@ KEPT: dict[str, tuple[Fn, tuple[int, ...], str]] = {
     "energy": (lambda x: jnp.mean(x**2, axis=(1, 2)), (4, 5), "R × R"),
     "third moment": (lambda x: jnp.mean(x**3, axis=1), (8,), "Z"),
     "third moment of two thirds": (lambda x: jnp.mean(low(x, 2) ** 3, axis=1), (8,), "R"),
+    "circular convolution": (slid, (8,), "R"),
+    "circular convolution of an odd size": (lambda x: slid(x, 4), (9,), "R"),
+    "strided": (lambda x: slid(x, stride=2), (8,), "2Z"),
+    "strided, half of a half turn left": (lambda x: slid(low(x, 1), stride=2), (8,), "R"),
+    "strided, half a turn of the coarse nodes left": (lambda x: slid(low(x, 2), stride=2), (8,), "2Z"),
+    "strided thrice": (lambda x: slid(low(x, 1), stride=3), (9,), "R"),
+    "convolution that folds after a square": (lambda x: slid(low(x, 2) ** 2), (8,), "Z"),
+    "convolution after a square": (lambda x: slid(low(x, 2) ** 2), (9,), "R"),
+    "alias-free by hand": (lambda x: alias_free(jnp.square, x), (16,), "R"),
+    "alias-free relu by hand": (lambda x: alias_free(jax.nn.relu, x), (16,), "½Z"),
+    "mean of two": (lambda x: jax.lax.reduce_window(
+        jnp.pad(x, ((0, 0), (0, 1), (0, 0)), mode="wrap"), 0.0, jax.lax.add, (1, 2, 1), (1, 1, 1), "VALID"), (8,), "R"),
+    "largest of two": (lambda x: jax.lax.reduce_window(
+        x, -jnp.inf, jax.lax.max, (1, 2, 1), (1, 2, 1), "VALID"), (8,), "2Z"),
+    "branch by energy": (lambda x: branched(lambda x: (x**2).mean() > 0.7, x), (8,), "R"),
+    "branch by third moment": (lambda x: branched(lambda x: (x**3).mean() > 0.1, x), (8,), "Z"),
+    "loop until little is left": (halved, (9,), "R"),
+    "loop over layers": (stacked, (8,), "R"),
     "power": (lambda x: jnp.abs(fft.rfft(x, axis=1)) ** 2, (8,), "R"),
 }  # fmt: skip
 
@@ -98,7 +147,9 @@ def test_what_is_known_to_be_kept_is_inferred(name: str) -> None:
     assert certificate.strict >= eq.infer(fn, eq.torus(*sizes), channels=2).strict
 
 
-@pytest.mark.parametrize("name", ["two-thirds rule", "relu between nodes", "loop"])
+@pytest.mark.parametrize(
+    "name", ["two-thirds rule", "relu between nodes", "loop", "alias-free by hand", "alias-free relu by hand"]
+)
 def test_what_is_inferred_is_measured(name: str) -> None:
     fn, sizes, _ = KEPT[name]
     certificate = eq.infer(fn, eq.torus(*sizes), channels=2, translations="real", dtype=jnp.float32)
@@ -131,6 +182,18 @@ ATTACKS: dict[str, Fn] = {
     "a division by zero": lambda x: fft.irfft(
         fft.rfft(x, axis=1) / jnp.arange(5)[None, :, None].astype(fft.rfft(x, axis=1).dtype), n=8, axis=1
     ),
+    "zeros beyond the ends": lambda x: slid(x, mode="constant"),
+    "ends repeated": lambda x: slid(x, mode="edge"),
+    "a node too few": lambda x: jnp.pad(slid(x, short=1), ((0, 0), (0, 1), (0, 0))),
+    "half a turn a node, halved": lambda x: slid(low(x, 2) ** 2, 2),
+    "a branch by one node": lambda x: branched(lambda x: x[0, 0, 0] > 0.1, x),
+    "a branch by a largest value": lambda x: branched(lambda x: x.max() > 0.9, x),
+    "a branch that is a mirror": lambda x: jax.lax.cond((x**2).mean() > -1, lambda x: x, lambda x: x[:, ::-1], x),
+    "a loop by one node": lambda x: jax.lax.while_loop(lambda x: x[0, 0, 0] > 0.1, lambda x: x / 2, x),
+    "a loop that squares, until": lambda x: jax.lax.while_loop(
+        lambda x: (x**2).mean() > 0.1, lambda x: 0.1 * x**2, low(x, 1)),
+    "a loop from nothing": lambda x: jax.lax.while_loop(
+        lambda c: c[0] < 2, lambda c: (c[0] + 1, c[1] + x * jnp.arange(8.0)[None, :, None]), (0, jnp.zeros_like(x)))[1],
     "numbers of the first turn": lambda x: jax.lax.fori_loop(
         0, 2, lambda _, y: jnp.flip(jnp.cumsum(y, 1), 1), jnp.broadcast_to(x.mean(1, keepdims=True), x.shape)
     ),
@@ -168,10 +231,28 @@ def test_a_thousand_random_programs() -> None:
     assert claimed >= 500 and loose <= 250
 
 
-def test_a_wrong_rule_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Functions taken for linear ones: random programs refute them."""
-    monkeypatch.setattr(arithmetic, "degree_of", lambda *_: 1)
-    assert any((made := judged(seed)) is not None and made.unsound for seed in range(40))
+def around(x: jax.Array, padding: windows.Padding, outside: float) -> jax.Array:
+    """Padding with nodes from the other end, where it is with zeros."""
+    if any(min(lo, hi) < 0 or inner for lo, hi, inner in padding):
+        return jax.lax.pad(x, jnp.asarray(outside, x.dtype), padding)
+    return jnp.pad(x, [(lo, hi) for lo, hi, _ in padding], mode="wrap")
+
+
+WRONG: dict[str, tuple[Any, str, Any, int]] = {
+    # What is put in a rule's place, and the program from which on random ones are tried.
+    "functions that are taken for linear ones": (arithmetic, "degree_of", lambda *_: 1, 0),
+    "choices that nothing is lost by": (run, "chosen", lambda value, _: value, 0),
+    "windows that go around where there is a border": (windows, "_padded", around, 40),
+    "maxima that are taken for sums": (windows, "POOLS", {"reduce_window_max": (jax.lax.add, 0.0)}, 160),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_a_wrong_rule_is_found(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random programs refute it."""
+    module, rule, wrong, start = WRONG[name]
+    monkeypatch.setattr(module, rule, wrong)
+    assert any((made := judged(seed)) is not None and made.unsound for seed in range(start, start + 40))
 
 
 def real(certificate: eq.Certificate) -> tuple[int, ...]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import Any
 
 import jax.numpy as jnp
@@ -11,10 +12,12 @@ import numpy as np
 
 from equinet.groups.domain import Domain
 from equinet.infer.bands.arithmetic import Known, elementwise, product, reduced
+from equinet.infer.bands.control import at_any_turn, choosing, chosen, covers, either
 from equinet.infer.bands.fourier import transformed
 from equinet.infer.bands.movement import Held, moved
 from equinet.infer.bands.values import MOST, Nodes, Turning, nothing, settled
-from equinet.infer.compat import Equation, Program, is_literal
+from equinet.infer.bands.windows import spelled_out
+from equinet.infer.compat import Equation, Program, each_turn, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.primitives import called
 from equinet.infer.values import Constant
@@ -22,7 +25,7 @@ from equinet.infer.whole import Traced
 from equinet.symmetry.continuous import Band, Bands
 
 TURNS = 16
-"""Of a loop, until what is known of its arrays stays the same."""
+"""Of a loop, until what is known of its arrays stays the same, or that are followed one by one."""
 
 
 @dataclass
@@ -67,14 +70,26 @@ class _Runner:
             return results
         if any(np.prod(shape) > MOST for shape in equation.shapes):
             return self._lost(equation)
-        if equation.name == "scan":
-            return self._loop(equation, arguments) or self._lost(equation)
+        if equation.name in CONTROL:
+            found = CONTROL[equation.name](self, equation, arguments)
+            return self._lost(equation) if found is None else found
         depends = [each for each in arguments if not isinstance(each, Constant)]
         # A mask may leave zeros where nothing is known.
         if equation.name != "mul" and all(isinstance(each, Turning) and each.is_unknown for each in depends):
             return [nothing(shape) for shape in equation.shapes]
+        windows = spelled_out(equation)
+        if windows is not None:
+            return self._slid(equation, windows, arguments)
         found = moved(equation, arguments) or self._computed(equation, [*map(settled, arguments)])
         return self._lost(equation) if found is None else found
+
+    def _slid(self, equation: Equation, windows: Program, arguments: Sequence[Held]) -> list[Held]:
+        """What windows give; a border shows in that nothing is known of them."""
+        outer, self.place = self.place, self._place_of(equation)
+        results = [settled(each) for each in self.run(windows, arguments)]
+        self.place = outer
+        is_lost = all(isinstance(each, Turning) and each.is_unknown for each in results)
+        return self._lost(equation) if is_lost else [*results]
 
     def _computed(self, equation: Equation, arguments: Sequence[Known]) -> list[Held] | None:
         if equation.name == "fft":
@@ -105,54 +120,60 @@ class _Runner:
         return mine or self.place or any_of
 
     def _loop(self, equation: Equation, arguments: Sequence[Held]) -> list[Held] | None:
-        """A scan over nothing: its body again and again, until what is carried is known no less than a turn before."""
+        """A scan: over nothing, what every turn keeps; over constants, turn by turn. None if over anything else."""
         body, (same, carried) = Program.of(equation.params["jaxpr"]), equation.loop()
-        if len(arguments) != same + carried or len(equation.shapes) != carried:
+        rows = arguments[same + carried :]
+        if len(equation.shapes) != carried or not all(isinstance(each, Constant) for each in rows):
             return None
-        held, carry = list(arguments[:same]), [settled(each) for each in arguments[same:]]
-        if any(isinstance(each, Constant) and each.shape for each in carry):
+        if rows and equation.params["length"] <= TURNS:
+            return each_turn(equation, arguments, self.run, _row, list)
+        if rows:
             return None
-        carry = [_at_any_turn(each) for each in carry]
+        return self._kept_by_turns(arguments[same:], lambda carry: self.run(body, [*arguments[:same], *carry]))
+
+    def _while(self, equation: Equation, arguments: Sequence[Held]) -> list[Held] | None:
+        """Of a loop that ends by itself, what every turn keeps, by the shifts that leave the number of turns alone."""
+        how = equation.params
+        first, last = how["cond_nconsts"], how["cond_nconsts"] + how["body_nconsts"]
+        body = Program.of(how["body_jaxpr"])
+        carry = self._kept_by_turns(arguments[last:], lambda carry: self.run(body, [*arguments[first:last], *carry]))
+        if carry is None:
+            return None
+        (going,) = self.run(Program.of(how["cond_jaxpr"]), [*arguments[:first], *carry])
+        shifts = choosing(settled(going))
+        return [chosen(settled(each), shifts) for each in carry]
+
+    def _kept_by_turns(self, start: Sequence[Held], turn: Callable[[list[Held]], list[Held]]) -> list[Held] | None:
+        """The body of a loop again and again, until what is carried is known no less than a turn before."""
+        carry = [at_any_turn(settled(each)) for each in start]
         for _ in range(TURNS):
-            after = [settled(each) for each in self.run(body, [*held, *carry])]
-            if all(_covers(one, two) for one, two in zip(carry, after, strict=True)):
+            after = [settled(each) for each in turn([*carry])]
+            if all(covers(one, two) for one, two in zip(carry, after, strict=True)):
                 return [*carry]
-            carry = [_either(one, two) for one, two in zip(carry, after, strict=True)]
+            carry = [either(one, two) for one, two in zip(carry, after, strict=True)]
         return None
 
-
-def _at_any_turn(value: Known) -> Known:
-    """What is carried, without what holds of its numbers in the first turn only: those that count turns are any, and
-    none that turn are known to be equal."""
-    if isinstance(value, Constant):
-        return Constant.arbitrary(value.shape)
-    return Turning.of(value.frequency, value.shifts, value.zero) if isinstance(value, Turning) else value
-
-
-def _covers(known: Known, found: Known) -> bool:
-    """Whether what is found is at least what is known."""
-    if isinstance(known, Nodes) and isinstance(found, Nodes):
-        return known.axis == found.axis and _wider(known.band, found.band) == known.band
-    if isinstance(known, Turning) and isinstance(found, Turning):
-        merged = _either(known, found)
-        assert isinstance(merged, Turning)
-        pairs = ((merged.frequency, known.frequency), (merged.shifts, known.shifts), (merged.zero, known.zero))
-        return all(np.array_equal(one, two) for one, two in pairs)
-    return isinstance(known, Constant) and isinstance(found, Constant)
+    def _branches(self, equation: Equation, arguments: Sequence[Held]) -> list[Held]:
+        """A branch that is known, or what all keep, by the shifts that leave the choice alone."""
+        which, *operands = arguments
+        which, branches = settled(which), [Program.of(branch) for branch in equation.params["branches"]]
+        if isinstance(which, Constant) and which.array is not None:
+            return self.run(branches[int(np.clip(which.array, 0, len(branches) - 1))], operands)
+        results = [[settled(each) for each in self.run(branch, operands)] for branch in branches]
+        return [chosen(reduce(either, each), choosing(which)) for each in zip(*results, strict=True)]
 
 
-def _either(one: Known, two: Known) -> Known:
-    """What is known of an array that may be either."""
-    if isinstance(one, Nodes) and isinstance(two, Nodes) and one.axis == two.axis and one.shape == two.shape:
-        return Nodes(one.shape, one.axis, _wider(one.band, two.band))
-    if isinstance(one, Turning) and isinstance(two, Turning):
-        shifts = np.gcd(np.gcd(one.shifts, two.shifts), np.where(one.zero | two.zero, 0, one.frequency - two.frequency))
-        return Turning.of(np.where(one.zero, two.frequency, one.frequency), shifts, one.zero & two.zero)
-    return one if isinstance(one, Constant) and isinstance(two, Constant) else nothing(one.shape)
+CONTROL: dict[str, Callable[[_Runner, Equation, Sequence[Held]], list[Held] | None]] = {
+    "scan": _Runner._loop,
+    "while": _Runner._while,
+    "cond": _Runner._branches,
+}
 
 
-def _wider(one: Band, two: Band) -> Band:
-    return one.join(two, product=False)
+def _row(rows: Held, at: int) -> Held:
+    """What a turn of a loop reads of a constant."""
+    assert isinstance(rows, Constant)
+    return rows.mapped(lambda array: array[at], rows.shape[1:], rows.varies[1:])
 
 
 def bands_of(traced: Traced, domain: Domain, sizes: Sequence[int], output: Domain, dtype: Any) -> tuple[Bands, str]:
