@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -18,10 +18,12 @@ class Reader(Protocol):
 
     LAYOUT: str
 
-    def program(
-        self, model: Any, shape: tuple[int, ...], output: str | int | None
-    ) -> tuple[Callable[..., Any], Mapping[str, Any]]:
-        """The model as `(variables, x) -> y` in JAX for inputs of that shape, and the shapes of its variables."""
+    def program(self, model: Any, *like: Any, **named: Any) -> tuple[Callable[..., Any], Any]:
+        """The model as `(variables, *arguments) -> what it returns` in JAX, and the shapes of its variables.
+
+        Args:
+            like, named: its arguments, with shapes (`jax.ShapeDtypeStruct`) in the place of arrays.
+        """
         ...
 
     def as_function(self, model: Any, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -35,6 +35,7 @@ def define_flags() -> None:
     define_requirement_flags()
     flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
     flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
+    flags.DEFINE_string("output", None, "Which array is meant, if a model of --torch returns several: out, features.0.")
     flags.DEFINE_bool("ledger", False, "List every layer, not only those that lose something.")
     define_json_flags()
 
@@ -66,7 +67,9 @@ def main() -> int:
     required = None if args.require is None else Requirement(args.require, args.of, asked.domain.dim)
     if required is not None and required.real is not None and not real:
         raise ValueError(f"--require={args.require} has shifts finer than a node: add --translations=real")
-    certificate = asked.certify(real)
+    if args.legal_sizes and args.output is not None:
+        raise ValueError("--legal_sizes asks about models that return one array: leave out --output")
+    certificate = asked.certify(real, args.output)
     met = sizes = None
     if required is not None:
         met = required.holds_for(certificate)

@@ -48,11 +48,12 @@ class Subject:
     variables: Any = None
     traced: tuple[int, ...] = ()
 
-    def certify(self, real: bool = False) -> eq.Certificate:
+    def certify(self, real: bool = False, output: str | None = None) -> eq.Certificate:
         """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
 
         Args:
             real: whether it is about all real shifts.
+            output: which of several arrays is meant.
 
         Raises:
             ValueError: if the network cannot run on the input, or is no function of one array, or has no real shifts to
@@ -60,7 +61,10 @@ class Subject:
         """
         translations = "real" if real else "nodes"
         if reader_of(self.net) is not None:
-            return eq.infer(self.net, self.domain, self.channels, size=self.traced, translations=translations)
+            asked = {"size": self.traced, "translations": translations, "output": output}
+            return eq.infer(self.net, self.domain, self.channels, **asked)
+        if output is not None:
+            raise ValueError(f"--output={output} is for models of --torch: {self.name} returns one array")
         if not isinstance(self.net, Foreign):
             if real:
                 return eq.certify(self.net, self.domain, self.channels, translations="real")

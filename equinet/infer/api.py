@@ -6,7 +6,6 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from itertools import chain
-from math import prod
 from typing import Any, Literal
 
 import jax
@@ -14,44 +13,54 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import as_choice, as_flag, is_function, is_integer, shown
-from equinet.groups.domain import MOST_ALONG, Axis, Boundary, Domain, as_domain
-from equinet.groups.fibre import as_channels
+from equinet.groups.domain import MOST_ALONG, Domain, as_domain
+from equinet.groups.fibre import Fibre, as_channels, as_fibre
+from equinet.infer.arrays import (
+    BATCH,
+    LAYOUTS,
+    Arrays,
+    Output,
+    arrays_of,
+    laid_out,
+    shape_in,
+    taken,
+    taken_layout,
+)
 from equinet.infer.bands.run import bands_of
 from equinet.infer.compat import trace
 from equinet.infer.evaluate import Runs
-from equinet.infer.fields import forget_axes, of_channels, permuted, with_axes
+from equinet.infer.fields import forget_axes
 from equinet.infer.interpret import Interpreter, read
 from equinet.infer.ledger import rows
+from equinet.infer.output import as_a_whole, as_output, is_map_without_channels
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Digit, Layout, Value
-from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.infer.whole import Traced, widened
+from equinet.infer.views import MOST_AXES
+from equinet.infer.whole import Traced
 from equinet.ops.arrays import as_dtype
 from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.continuous import Bands
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.real import RealCertificate, real_domain
-from equinet.symmetry.spans import Span
 from equinet.symmetry.ties import Trial, drawn_weights
 from equinet.symmetry.trace import Lost, Row
-
-LAYOUTS = ("BSC", "BCS", "SC", "CS", "BS", "S")
-BATCH = 2
-"""Examples in the array that a function is traced with."""
 
 
 def infer(
     fn: Callable[..., Any],
     domain: Domain,
-    channels: int | None = None,
+    channels: int | Fibre | None = None,
     *,
     layout: str | None = None,
+    output_layout: str | None = None,
     size: int | Sequence[int] | None = None,
     params: Any = None,
     generic: bool = False,
     dtype: Any = jnp.float32,
-    output: str | int | None = None,
+    inputs: Any = None,
+    output: Output = None,
+    fibre: int | Fibre | None = None,
     translations: Literal["nodes", "real"] = "nodes",
 ) -> Certificate:
     """The symmetry of any JAX function, or of a module of PyTorch, from its program.
@@ -68,11 +77,15 @@ def infer(
             (`equinet.interop.from_torch`).
         domain: the input's grid: `torus(…)`, `box(…)`, `plane(d)`. On the plane, padding and the ends of the array
             have no effect.
-        channels: of the input, unless fn is a network with its variables, which tell it.
+        channels: of the input, unless fn is a network with its variables, which tell it, or `inputs` do. A `Fibre` if
+            point operations act on them: a vector field has `Fibre.vector("4mm")`. Then only isometries with
+            operations of its group are in the claim.
         layout: the axes of input and output: B for the batch, S for all spatial axes, C for the channels. "BSC" is
             `[batch, *spatial, channels]`, "BCS" puts channels first, "CS" is one example with channels first. An output
-            without spatial axes has batch and channels in this order. The default is "BSC", and "BCS" for a module
-            of PyTorch.
+            without spatial axes has batch and channels in this order. The default is "BSC", or what the library of a
+            model uses: "BCS" for a module of PyTorch.
+        output_layout: the axes of the output, where they are others. An output on two or more axes that lacks only the
+            channels, such as a map of labels `[batch, *spatial]`, is understood without it.
         size: the size at which to trace along infinite axes, an int or one per axis. The model must run at this
             size, and its strides should divide it.
         params: a pytree of parameters, or of their shapes (`jax.eval_shape`). The function is then called as
@@ -82,7 +95,13 @@ def infer(
             table of positions that happens to be symmetric is part of the claim, which is then about this function
             only.
         dtype: of the input.
-        output: the key, field or number of one array, if a module of PyTorch returns several.
+        inputs: of a function of several arrays, its arguments: a tuple, or a dict (in the order of its names), that has
+            the number of channels in the place of each array. `(3, 1)` is for two arrays, `((1, 1),)` for one pair.
+            An isometry moves all of them, and `channels` are those of all, one after the other.
+        output: which array is meant, if fn returns several: its key, field or number (`"features.0"` for the first of
+            those under a key). A tuple of them takes several together, their channels one after the other.
+        fibre: how point operations act on the channels of the output, a `Fibre` of the group of `channels`, where that
+            is one. By default as on those of the input, if there are as many, or not at all, whichever is kept by more.
         translations: "nodes" asks about shifts by whole numbers of nodes; "real" about all of them, of inputs on a
             torus that have no frequency at or above half a turn a node. Frequencies are followed through Fourier
             transforms, masks and cuts of spectra, and products and polynomials of nodes, as in exact arithmetic. Where
@@ -110,11 +129,11 @@ def infer(
     reader = reader_of(fn)
     asked = ("BSC" if reader is None else reader.LAYOUT) if layout is None else layout
     layout = str(as_choice(asked, LAYOUTS, "infer: a layout"))
-    if channels is None and "C" not in layout:
-        channels = 1  # an array without channels
-    fibre = as_channels(channels, "infer", fn, domain.sizes)
-    if not fibre.is_plain:
-        raise ValueError(f"infer needs a whole number of input channels, at least one; got {fibre}")
+    arrays = arrays_of(layout, inputs)
+    if channels is None and (inputs is not None or "C" not in layout):
+        channels = sum(jax.tree.leaves(arrays.inputs)) or 1  # an array without channels
+    moved = as_channels(channels, "infer", fn, domain.sizes)
+    _check_channels(moved, fibre, arrays, domain)
     as_flag(generic, "infer: generic")
     as_choice(translations, ("nodes", "real"), "infer: translations")
     if translations == "real":
@@ -123,17 +142,22 @@ def infer(
     sizes = _sizes(domain, size)
     if reader is not None:
         if params is not None:
-            raise ValueError("infer: a module of PyTorch has its parameters: leave out params=")
-        fn, params = reader.program(fn, _shape(layout, sizes, fibre.size), output)
-    elif output is not None:
-        raise ValueError(f"infer: output={output!r} is for modules of PyTorch; take that output in the function")
-    start = changed(Field.input(domain, fibre), trial=Trial.input(domain, fibre.size, sizes))
-    value, traced = _pushed(fn, start, sizes, layout, params, generic, dtype)
-    field = _as_output(value, domain.dim, layout)
+            raise ValueError("infer: a model of another library has its parameters: leave out params=")
+        like, named = jax.eval_shape(arrays.arguments, jax.ShapeDtypeStruct(arrays.shape(sizes, moved.size), dtype))
+        fn, params = reader.program(fn, *like, **named)
+    made = layout if output_layout is None else str(as_choice(output_layout, LAYOUTS, "infer: an output layout"))
+    # Rules follow channels that operations move only where they come last.
+    followed = moved if arrays.layout.endswith("C") else Fibre.plain(moved.size)
+    start = changed(Field.input(domain, moved), trial=Trial.input(domain, moved.size, sizes))
+    start = start if followed is moved else start.unmoved()
+    value, traced = _pushed(fn, start, sizes, arrays, params, generic, dtype, output, made)
+    if output_layout is None and is_map_without_channels(value, domain.dim, traced.made):
+        traced = replace(traced, made=traced.made.replace("C", ""))
+    field = as_output(value, domain.dim, traced.made)
     ledger = rows(traced.steps)
     if value.dim <= MOST_AXES and field.strict != value.field.strict:
-        ledger += (Row(("output",), f"read as {layout}", value.field, field, _read_otherwise),)
-    whole = _as_a_whole(field, traced, value.shape)
+        ledger += (Row(("output",), f"read as {traced.made}", value.field, field, _read_otherwise),)
+    whole = as_a_whole(field, traced, value.shape, fibre)
     if whole is not field:
         ledger += (Row(("output",), "the formula as a whole", field, whole, _read_otherwise),)
         field = whole
@@ -148,10 +172,24 @@ def infer(
     return Certificate(domain, field.with_rows(ledger))
 
 
-def _shape(layout: str, sizes: Sequence[int], channels: int) -> tuple[int, ...]:
-    """The shape of an input in a layout."""
-    counts = {"B": (BATCH,), "S": tuple(sizes), "C": (channels,)}
-    return tuple(n for part in layout for n in counts[part])
+def _check_channels(channels: Fibre, output: int | Fibre | None, arrays: Arrays, domain: Domain) -> None:
+    """
+    Raises:
+        ValueError: for channels that do not fit the domain, the arrays or what the output's are said to be.
+    """
+    if not channels.is_plain and channels.dim != domain.dim:
+        raise ValueError(f"infer: the operations of {channels} are of dimension {channels.dim}; the domain is {domain}")
+    width = sum(jax.tree.leaves(arrays.inputs)) if arrays.inputs is not None else 1
+    if (arrays.inputs is not None or "C" not in arrays.each) and width != channels.size:
+        raise ValueError(f"infer: the arrays that go in have {width} channels together; channels={channels}")
+    if output is None:
+        return
+    given = as_fibre(output, "infer: fibre")
+    if not given.is_plain and given.group != channels.group:
+        raise ValueError(
+            f"infer: fibre={given} says what operations do to the output; channels={channels} does not say what the "
+            f"same ones do to the input"
+        )
 
 
 def _read_otherwise(before: Field, lost: Lost) -> str:
@@ -185,41 +223,46 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
         sizes: the input's spatial sizes; where the grid is infinite, those to trace at.
         params: as for `infer`.
     """
-    made, _ = _pushed(fn, field.unmoved(), sizes, "BSC", params, False, jnp.float32)
-    return _as_output(made, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
+    made, _ = _pushed(fn, field.unmoved(), sizes, Arrays("BSC"), params, False, jnp.float32, None, "BSC")
+    return as_output(made, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
 
 
 def _pushed(
     fn: Callable[..., Any],
     start: Field,
     sizes: Sequence[int],
-    layout: str,
+    arrays: Arrays,
     params: Any,
     generic: bool,
     dtype: Any,
+    output: Output,
+    made: str,
 ) -> tuple[Value, Traced]:
     """A function's output, and its program with all that led to it."""
-    channels = start.channels
+    channels, layout = start.channels, arrays.layout
     digits: dict[str, Layout] = {
         "B": ((Digit(BATCH),),),
         "S": tuple((Digit(n, i),) for i, n in enumerate(sizes)),
         "C": ((Digit(channels),),),
     }
-    shape = _shape(layout, sizes, channels)
+    shape = shape_in(layout, sizes, channels)
     held = jax.eval_shape(lambda given: given, params)
     like = jax.ShapeDtypeStruct(shape, dtype)
+
+    def of_one(*given: Any) -> Any:
+        arguments, named = arrays.arguments(given[-1])
+        return taken(fn(*given[:-1], *arguments, **named), output, made)
+
     try:
-        program, out = trace(fn, [like] if params is None else [held, like])
+        program, out = trace(of_one, [like] if params is None else [held, like])
     except TypeError as error:
-        if params is None and _takes_two(fn):
+        if params is None and arrays.inputs is None and _takes_two(fn):
             raise TypeError(
                 f"infer called the function with one array of shape {shape}, and it takes more arguments: bind them, "
-                f"or give its parameters with params=, if it is called as fn(params, x)"
+                f"give its parameters with params=, if it is called as fn(params, x), or say which arrays it takes "
+                f"with inputs="
             ) from error
         raise
-    leaves = jax.tree.leaves(out)
-    if len(leaves) != 1:
-        raise TypeError(f"infer needs a function that returns one array; it returns {len(leaves)}: {out}")
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
     runs = Runs.of(program, lambda: _arguments(start, layout, held, shape, dtype))
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), runs, generic)
@@ -227,9 +270,9 @@ def _pushed(
     values = interpreter.values(program, [*arbitrary, value])
     result = settled(read(program.outputs[0], values))
     if not isinstance(result, Value):
-        result = _independent(start, tuple(leaves[0].shape))
+        result = _independent(start, tuple(out.shape))
     shapes = *(tuple(leaf.shape) for leaf in jax.tree.leaves(held)), shape
-    return result, Traced(program, shapes, layout, generic, values, interpreter.steps)
+    return result, Traced(program, shapes, layout, taken_layout(made, output), generic, values, interpreter.steps)
 
 
 def _arguments(
@@ -246,21 +289,12 @@ def _arguments(
         leaves = jax.tree.leaves(jax.tree_util.tree_map_with_path(draw, held))
         like = jax.tree.leaves(held)
         given = [leaf.astype(wanted.dtype) for leaf, wanted in zip(leaves, like, strict=True)]
-        x = _laid_out(x[:BATCH], layout).astype(dtype)
+        x = laid_out(x[:BATCH], layout).astype(dtype)
         if x.shape != shape:
             raise ValueError(f"the input of a run has shape {x.shape}, the program's {shape}")
         return [*given, x]
 
     return [[arguments(x, seed) for seed, x in enumerate(chain.from_iterable(drawn))]]
-
-
-def _laid_out(x: np.ndarray, layout: str) -> np.ndarray:
-    """An array `[batch, *spatial, channels]` in another layout."""
-    if layout.endswith("CS"):
-        x = np.moveaxis(x, -1, 1)
-    elif "C" not in layout:
-        x = x[..., 0]
-    return x if "B" in layout else x[0]
 
 
 def _takes_two(fn: Callable[..., Any]) -> bool:
@@ -276,68 +310,3 @@ def _independent(start: Field, shape: tuple[int, ...]) -> Value:
     """An output that does not depend on the input: everything leaves it as it is."""
     field = forget_axes(start.rebase(), range(start.grid.dim))
     return Value(field, (), tuple((Digit(n),) for n in shape))
-
-
-def _as_output(value: Value, dim: int, layout: str) -> Field:
-    """The field of an output: on a grid, if the array has all the grid's axes in the layout's place."""
-    at = layout.index("S")
-    rank = len(layout) - 1 + dim
-    channel_axis = (
-        layout.index("C") + (dim - 1 if "C" in layout and layout.index("C") > at else 0) if "C" in layout else -1
-    )
-    if len(value.layout) == rank:
-        spatial = list(range(at, at + dim))
-        for i in spatial:
-            value = plain(value, i)
-        for i in range(rank):
-            if i not in spatial and any(d.axis is not None for d in value.layout[i]):
-                value = freed(value, [i])
-        found = _on_all_axes(value, spatial)
-        if found is not None:
-            return of_channels(found, value.shape[channel_axis] if channel_axis >= 0 else 1)
-    value = freed(value, list(range(len(value.layout))))
-    field = forget_axes(value.field, range(value.dim))
-    spans = tuple(Span(everything=True) for _ in range(field.source.dim))
-    features = value.shape[-1] if value.layout else 1
-    return of_channels(field.with_spans(spans), features or prod(value.shape))
-
-
-def _as_a_whole(field: Field, traced: Traced, shape: Sequence[int]) -> Field:
-    """The field of an output with what its formula shows beside what is known, on the grid that its shape has."""
-    source, layout = field.source, traced.layout
-    if field.grid.dim or len(shape) != len(layout) - 1 + source.dim:
-        action = widened(traced, source, field.grid, field.unwrapped)
-        return field if action == field.unwrapped else field.based(action)
-    at = layout.index("S")
-    sizes = zip(shape[at : at + source.dim], source.axes, strict=True)
-    grid = Domain(tuple(_axis(n, axis.boundary) for n, axis in sizes))
-    still = with_axes(field, grid.axes, [False] * grid.dim).unwrapped
-    action = widened(traced, source, grid, still)
-    if action == still:
-        return field
-    if action.inverse().source.is_trivial:
-        return field.based(action.forget_target())
-    return field.based(action, grid).with_spans([Span(everything=True)] * grid.dim)
-
-
-def _on_all_axes(value: Value, spatial: Sequence[int]) -> Field | None:
-    """The field of an array on the grid of its spatial axes, whose other axes are free. None if no isometry moves it.
-
-    A spatial axis that is no axis of the value's grid is free: nodes along it stay in place, but where the array is the
-    same all along it.
-    """
-    source = value.stem.source
-    free = [i for i in spatial if value.grid_axis(i) is None]
-    uniform = [all(digit.uniform for digit in value.layout[i]) for i in free]
-    if len(spatial) - len(free) != value.dim or (not value.dim and not any(uniform)):
-        return None
-    axes = [_axis(value.shape[i], source.axes[spatial.index(i)].boundary) for i in free]
-    order = [value.dim + free.index(i) if i in free else value.grid_axis(i) or 0 for i in spatial]
-    return permuted(with_axes(value.field, axes, uniform), order)
-
-
-def _axis(size: int, boundary: Boundary) -> Axis:
-    """An axis of so many nodes, like one of the input; a single node is all of an axis on the plane too."""
-    if boundary == "infinite":
-        return Axis(None, boundary) if size > 1 else Axis(1, "periodic")
-    return Axis(size, boundary)

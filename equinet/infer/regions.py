@@ -35,7 +35,7 @@ def push_declared(
         mapped = sum(axes[at] for axes in region.mapped_in)
         shown.append(_on_grid(argument, mapped) if isinstance(argument, Value) else argument)
     tracked = [a for a in shown if not isinstance(a, Constant)]
-    if all(isinstance(a, Value) and a.dim == 0 for a in tracked):
+    if all(isinstance(a, Value) and a.dim == 0 and a.stem.fibre.is_plain for a in tracked):
         # Nothing moves what goes in: nor what comes out.
         whole = reduce(restrict_source, [a.field for a in tracked if isinstance(a, Value)]).pointwise("any")
         return [Value(whole, (), free(*shape)) for shape in equation.shapes]

@@ -28,12 +28,14 @@ from equinet.groups import (
     signed_permutations,
 )
 from equinet.groups.domain import Axis, Domain
+from equinet.groups.fibre import Fibre
 from equinet.groups.lattice import Lattice
 from equinet.groups.relation import Relation
+from equinet.infer.arrays import channels_of, output_channels_of
 from equinet.infer.compat import Equation, Program
 from equinet.infer.formulas.operands import LEAD, IsComplex, Unfollowed
 from equinet.infer.formulas.program import cost, evaluated
-from equinet.infer.formulas.residues import ROWS, Residues, drawn, symbols
+from equinet.infer.formulas.residues import ROWS, Residues, drawn, negative, symbols
 from equinet.infer.ledger import Step
 from equinet.infer.values import Constant, Held, Value
 from equinet.infer.weights.final import judged
@@ -57,7 +59,8 @@ class Traced:
 
     Attributes:
         shapes: those of the parameters, then that of the array.
-        layout: B, S and C, the axes of the array and of the output.
+        layout: B, S and C, the axes of the array.
+        made: those of the output.
         generic: whether what it closes over is arbitrary.
         values: what the rules say of its variables.
         steps: its operations.
@@ -66,28 +69,35 @@ class Traced:
     program: Program
     shapes: tuple[tuple[int, ...], ...]
     layout: str
+    made: str
     generic: bool
     values: Mapping[Any, Held]
     steps: Sequence[Step]
 
 
-def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> Relation:
+def widened(
+    traced: Traced, source: Domain, output: Domain, known: Relation, moves: tuple[Fibre, Fibre] | None = None
+) -> Relation:
     """What is known of how a program moves its output, and what its formulas show.
 
     Args:
         output: the grid of the output.
         known: pairs (g, g') that are known; g moves the source, g' the output.
+        moves: how point operations move the channels of input and output, if they move any: only isometries with
+            these operations are tried, and g moves the output by g' and its channels.
     """
-    if not source.is_finite or known.parameters or known.source == source.group:
+    everything = source.group if moves is None else _with_operations(source.group, moves)
+    if not source.is_finite or known.parameters or known.source == everything:
         return known
     most = MOST if len(traced.program.equations) <= _SHORT else MOST / 8
     left = int(most / max(ROWS * cost(traced.program, most), 1)) - 1
     if left < 2:
         return known
-    within = _within(traced, source, known.source)
+    # Rules do not follow channels that move, and so do not say what is lost for good.
+    within = _within(traced, source, known.source) if moves is None else everything
     if within <= known.source:
         return known
-    trial = _Trial(traced, source, output)
+    trial = _Trial(traced, source, output, moves)
     try:
         before = trial.nodes([Isometry.identity(source.dim)])[0]
         for candidates in (_translations, _turned):
@@ -101,6 +111,13 @@ def widened(traced: Traced, source: Domain, output: Domain, known: Relation) -> 
     except Unfollowed:
         pass
     return known
+
+
+def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGroup:
+    """The isometries whose point operations are those of some fibres; plain ones are of any group."""
+    known = [set(fibre.group) for fibre in moves if not fibre.is_plain]
+    kept = tuple((a, t) for a, t in group.operations if all(a in operations for operations in known))
+    return SpaceGroup(group.lattice, kept, group.periods)
 
 
 def _within(traced: Traced, source: Domain, kept: SpaceGroup) -> SpaceGroup:
@@ -216,11 +233,12 @@ def _signs(matrix: Matrix) -> list[int]:
 
 @dataclass(frozen=True)
 class _Trial:
-    """A program and the grids of its input and output."""
+    """A program, the grids of its input and output, and how operations move the channels of both."""
 
     traced: Traced
     source: Domain
     output: Domain
+    moves: tuple[Fibre, Fibre] | None
 
     def nodes(self, isometries: Sequence[Isometry]) -> np.ndarray:
         """A number for each node of the output, for the input moved by each isometry: `[isometries, *grid]`."""
@@ -242,14 +260,44 @@ class _Trial:
         flat = x.reshape(*x.shape[:at], -1, *x.shape[at + self.source.dim :])
         cases = np.empty((ROWS, len(isometries), *flat.shape[LEAD:]), flat.dtype)
         for case, g in enumerate(isometries):
-            cases[:, case][(*(slice(None),) * (at - 1), self.source.index_map(g))] = flat[:, 0]
+            moved = flat[:, 0] if self.moves is None else self._in_the_input(flat[:, 0], g)
+            cases[:, case][(*(slice(None),) * (at - 1), self.source.index_map(g))] = moved
         parameters = [symbols(f"parameter {i}", one) for i, one in enumerate(shapes)]
         inputs = [*parameters, cases.reshape(ROWS, len(isometries), *shape)]
         (result,) = evaluated(traced.program, inputs, traced.generic)
         if isinstance(result, Constant):
             raise Unfollowed("a constant")
         result = np.broadcast_to(result, (ROWS, len(isometries), *result.shape[LEAD:]))
-        return _per_node(result, self.output.dim, traced.layout)
+        if self.moves is not None:
+            back = [self._back_in_the_output(result[:, case], g) for case, g in enumerate(isometries)]
+            result = np.stack(back, 1)
+        return _per_node(result, self.output.dim, traced.made)
+
+    def _in_the_input(self, array: Residues, g: Isometry) -> Residues:
+        """The input with its channels moved; all its nodes are along one axis."""
+        assert self.moves is not None
+        return _channels_moved(array, self.moves[0], g.matrix, channels_of(self.traced.layout, 1))
+
+    def _back_in_the_output(self, array: Residues, g: Isometry) -> Residues:
+        """The output with its channels moved as the inverse moves them."""
+        assert self.moves is not None
+        at = output_channels_of(self.traced.made, self.source.dim, array.ndim - 1)
+        return _channels_moved(array, self.moves[1], inverse_matrix(g.matrix), at)
+
+
+def _channels_moved(array: Residues, fibre: Fibre, matrix: Matrix, axis: int | None) -> Residues:
+    """An array `[rows, *shape]` whose channels an operation has moved, along an axis of its shape; if it has no such
+    axis, it is one channel."""
+    if fibre.is_plain:
+        return array
+    images = fibre(matrix)
+    if axis is None:
+        return negative(array) if images[0][1] < 0 else array
+    made = np.empty_like(array)
+    for channel, (image, sign) in enumerate(images):
+        part = array.take(channel, 1 + axis)
+        made[(*(slice(None),) * (1 + axis), image)] = negative(part) if sign < 0 else part
+    return made
 
 
 def _per_node(result: Residues, dim: int, layout: str) -> np.ndarray:

@@ -313,7 +313,7 @@ def judged(seed: int) -> Outcome | None:
     output = eq.torus(*y.shape[1:-1]) if wide else eq.Domain(())
     with jax.enable_x64(True), jax.numpy_dtype_promotion("standard"):
         like = jax.ShapeDtypeStruct((2, *program.sizes, CHANNELS), jnp.float64)
-        traced = Traced(trace(lambda x: program(jnp, x), [like])[0], (like.shape,), "BSC", False, {}, [])
+        traced = Traced(trace(lambda x: program(jnp, x), [like])[0], (like.shape,), "BSC", "BSC", False, {}, [])
         bands, _ = bands_of(traced, eq.torus(*program.sizes), program.sizes, output, jnp.float64)
     unsound, loose, claimed = [], [], 0
     # What is zero but for rounding is compared with the input.

@@ -198,7 +198,8 @@ def bands_of(traced: Traced, domain: Domain, sizes: Sequence[int], output: Domai
         place = traced.layout.index("S") + axis
         start = Nodes(shape, place, Band.input(count))
         result = settled(*runner.run(traced.program, [*map(Constant.arbitrary, parameters), start]))
-        band = _output_band(result, place, output.sizes[axis] if output.dim else None)
+        made = traced.made.index("S") + axis
+        band = _output_band(result, made, output.sizes[axis] if output.dim else None)
         found.append(band)
         if band.shifts == 1 or (band.shifts and not (output.dim and band.folded)):
             gaps.append(next(iter(runner.gaps), "frequencies that fold, or that are not followed, are in the output"))

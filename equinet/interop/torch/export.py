@@ -32,7 +32,7 @@ class Exported:
     Attributes:
         graph: its operations, a graph module of `torch.fx`.
         root: the name of the module's class, which operations of no submodule are shown under.
-        inputs: for each input of the graph the name of a parameter or buffer, or None for the array itself.
+        inputs: for each input of the graph the name of a parameter or buffer, or the place among what is given.
         held: the parameters and buffers by name.
         real: the type of its real numbers, as PyTorch names it.
         outputs: what it returns, by name; one name that is empty, if it returns an array by itself.
@@ -41,7 +41,7 @@ class Exported:
 
     graph: Any
     root: str
-    inputs: tuple[str | None, ...]
+    inputs: tuple[str | int, ...]
     held: dict[str, Any]
     real: str
     outputs: tuple[str, ...]
@@ -113,8 +113,12 @@ def shown_name(module: Any) -> str:
     return type(module).__name__
 
 
-def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Exported:
-    """The program of a module on an array of that shape, in PyTorch's own order of axes.
+def export(module: Any, *shapes: Any, who: str = "from_torch", **named: Any) -> Exported:
+    """The program of a module on arrays of those shapes, in PyTorch's own order of axes.
+
+    Args:
+        shapes, named: its arguments, with a tuple of numbers, or what has a shape, in place of each array.
+        who: who asks, for the error.
 
     It is exported without its values. Operations that the table lacks are taken apart by PyTorch's own rules. So is a
     program that writes into a part of an array, after which no operation writes anywhere.
@@ -128,12 +132,17 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
     held = [*module.parameters(), *module.buffers()]
     real = next((value.dtype for value in held if value.dtype.is_floating_point), torch.float32)
     device = next((value.device for value in held if not value.is_meta), "meta" if held else "cpu")
-    x = torch.empty(shape, dtype=real, device=device)
+
+    def array(like: Any) -> Any:
+        return torch.empty(tuple(getattr(like, "shape", like)), dtype=real, device=device)
+
+    arguments, by_name = jax.tree.map(array, (shapes, named), is_leaf=_is_shape)
+    given = ", ".join(str(tuple(x.shape)) for x in jax.tree.leaves((arguments, by_name)))
     try:
         with warnings.catch_warnings(), _unlogged(), _untraced():
             # PyTorch warns of its own insides, and logs what is raised besides.
             warnings.simplefilter("ignore")
-            program = torch.export.export(_in_one_place(module), (x,), strict=False)
+            program = torch.export.export(_in_one_place(module), arguments, by_name, strict=False)
             if _must_be_taken_apart(program.graph_module):
                 program = program.run_decompositions(_rules())
     except (MemoryError, TimeoutError):
@@ -141,10 +150,14 @@ def export(module: Any, shape: tuple[int, ...], who: str = "from_torch") -> Expo
     except Exception as error:
         at = _where(error, module)
         raise ValueError(
-            f"{who}: {shown_name(module)} cannot be exported on an array of shape {shape}, at {at}: "
+            f"{who}: {shown_name(module)} cannot be exported on an array of shape {given}, at {at}: "
             f"{_first_line(error)}"
         ) from error
     return _read(module, program, str(real))
+
+
+def _is_shape(given: Any) -> bool:
+    return isinstance(given, tuple) and bool(given) and all(isinstance(n, int) for n in given)
 
 
 @contextmanager
@@ -268,11 +281,12 @@ def _may_alias(node: Any) -> bool:
 
 def _read(module: Any, program: Any, real: str) -> Exported:
     held: dict[str, Any] = {}
-    inputs: list[str | None] = []
+    inputs: list[str | int] = []
+    order = iter(_places(program.call_spec.in_spec))
     parameters = dict(module.named_parameters(remove_duplicate=False))
     for spec in program.graph_signature.input_specs:
         if spec.kind.name == "USER_INPUT":
-            inputs.append(None)
+            inputs.append(next(order))
             continue
         inputs.append(spec.target)
         value = program.constants.get(spec.target)
@@ -290,6 +304,12 @@ def _read(module: Any, program: Any, real: str) -> Exported:
     return Exported(
         program.graph_module, shown_name(module), tuple(inputs), held, real, tuple(named), tuple(named.values())
     )
+
+
+def _places(spec: Any) -> list[int]:
+    """For each array that PyTorch's program is given, its place among all arguments as JAX orders them."""
+    count = spec.num_leaves
+    return [int(at) for at in np.argsort(jax.tree.leaves(spec.unflatten(list(range(count)))))]
 
 
 def leaves(tree: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, int]]:

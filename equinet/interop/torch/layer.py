@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import shown
+from equinet.infer.arrays import Name, chosen, named_leaves
 from equinet.interop.foreign import Foreign, Rule
 from equinet.interop.names import nest_paths
 from equinet.interop.torch.export import (
@@ -26,12 +27,9 @@ from equinet.interop.torch.export import (
     shown_name,
 )
 from equinet.interop.torch.run import run
-from equinet.interop.torch.table import Missing
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Params, State
 from equinet.readers import reader_of
-
-Output = str | int | None
 
 
 def as_module(module: Any, who: str) -> Any:
@@ -45,41 +43,16 @@ def as_module(module: Any, who: str) -> Any:
     return module
 
 
-def chosen(found: Any, output: Output, who: str) -> Any:
-    """One of the arrays that a module returns.
-
-    Raises:
-        ValueError: if it returns several and none, or one that is not there, is asked for.
-    """
-    found = found if isinstance(found, dict) else {"": found}
-    if output is None and len(found) == 1:
-        (output,) = found
-    if "" in found and output != "":
-        raise ValueError(f"{who}: output={output!r} is asked for, and the module returns one array: leave it out")
-    if str(output) not in found:
-        asked = "none is chosen" if output is None else f"{output!r} is none of them"
-        listed = ", ".join(f"{name!r} {tuple(getattr(value, 'shape', ()))}" for name, value in found.items())
-        raise ValueError(f"{who}: the module returns {len(found)} arrays, and {asked}: say output= one of {listed}")
-    if isinstance(found[str(output)], Missing):
-        raise ValueError(f"{who}: the output that is asked for is not computed: it is {found[str(output)].what}")
-    return found[str(output)]
-
-
-def program(module: Any, shape: tuple[int, ...], output: Output) -> tuple[Callable[..., jax.Array], dict[str, Any]]:
-    """A module as `(variables, x) -> y`, and the shapes of its variables by name.
+def program(module: Any, *like: Any, **named: Any) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """A module as `(variables, *arguments) -> what it returns`, and the shapes of its variables by name.
 
     Variables are the parameters and the statistics of batch norms; other buffers are read as they are.
 
     Args:
-        shape: of x, in PyTorch's order of axes.
-        output: which of the arrays that it returns.
+        like, named: its arguments, with shapes in PyTorch's order of axes in place of arrays.
     """
-    exported = export(module, shape, "infer")
-
-    def call(variables: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-        return chosen(run(exported, variables, x), output, "infer")
-
-    return call, exported.abstract
+    exported = export(module, *like, who="infer", **named)
+    return lambda variables, *given, **by_name: run(exported, variables, *given, **by_name), exported.abstract
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,7 +60,7 @@ class FromTorch(Foreign):
     """See `from_torch`. Two of them are never equal: a module may change between two calls of `from_torch`."""
 
     module: Any
-    output: Output
+    output: Name | None
     programs: dict[tuple[int, ...], Exported] = field(default_factory=dict, repr=False)
 
     def __eq__(self, other: object) -> bool:
@@ -122,7 +95,7 @@ class FromTorch(Foreign):
         if context.train:
             raise LayerError(f"{self} has no training mode: train the module in PyTorch")
         found = run(self._exported(_first(x.shape)), {**_flat(params), **_flat(state)}, jnp.moveaxis(x, -1, 1))
-        y = chosen(found, self.output, str(self))
+        y = chosen(named_leaves(found), self.output, str(self))
         return (jnp.moveaxis(y, 1, -1) if y.ndim > 1 else y), state
 
     def __str__(self) -> str:
@@ -148,7 +121,7 @@ def _flat(tree: Any, path: tuple[str, ...] = ()) -> dict[str, Any]:
     return {name: value for key, part in tree.items() for name, value in _flat(part, (*path, key)).items()}
 
 
-def from_torch(module: Any, *, output: Output = None, symmetry: Rule | None = None, size: int = 64) -> Layer:
+def from_torch(module: Any, *, output: Name | None = None, symmetry: Rule | None = None, size: int = 64) -> Layer:
     """A module of PyTorch as a layer.
 
     The module is exported by `torch.export` in evaluation mode, and its operations run in JAX. The layer takes
@@ -184,7 +157,7 @@ def from_torch(module: Any, *, output: Output = None, symmetry: Rule | None = No
     return FromTorch(symmetry, size, module, output)
 
 
-def as_function(module: Any, dtype: Any = np.float32, output: Output = None) -> Callable[[np.ndarray], np.ndarray]:
+def as_function(module: Any, dtype: Any = np.float32, output: Name | None = None) -> Callable[[np.ndarray], np.ndarray]:
     """A module as a function of numpy's arrays `[batch, *spatial, channels]`, computed by PyTorch itself.
 
     It computes in `dtype`, on a copy of the module if that has another type, for `verify(…, jit=False)`, which takes a
@@ -215,7 +188,6 @@ def as_function(module: Any, dtype: Any = np.float32, output: Output = None) -> 
     return call
 
 
-def _named(found: Any) -> Any:
-    """What a module returns, as `run` does: an array, or several by name."""
-    named = {path: value for path, value in leaves(found) if hasattr(value, "is_meta")}
-    return named.get("", named)
+def _named(found: Any) -> dict[str, Any]:
+    """The arrays that a module returns, by name."""
+    return {path: value for path, value in leaves(found) if hasattr(value, "is_meta")}

@@ -154,13 +154,13 @@ def module_path(node: Any) -> tuple[str, ...]:
     return tuple(part for part in path.split(".") if part)
 
 
-def run(exported: Exported, values: Mapping[str, Any], x: jax.Array) -> Any:
+def run(exported: Exported, values: Mapping[str, Any], *arguments: Any, **named: Any) -> Any:
     """What a module returns, in JAX.
 
     Args:
         exported: its program.
         values: arrays for its parameters and buffers, by name; buffers that are not given are as they are.
-        x: the input, in PyTorch's order of axes and of the shape that the program was made for.
+        arguments, named: its input, in PyTorch's order of axes and of the shapes that the program was made for.
 
     Returns:
         An array, or a dictionary of them by name.
@@ -168,14 +168,16 @@ def run(exported: Exported, values: Mapping[str, Any], x: jax.Array) -> Any:
     Raises:
         ValueError: for an operation that has no entry in the table; the message names it and its module.
     """
-    types = Types(type_of(exported.real), np.dtype(x.dtype))
+    given: list[jax.Array] = jax.tree.leaves((arguments, named))
+    dtype = given[0].dtype
+    types = Types(type_of(exported.real), np.dtype(dtype))
     known = {**exported.values(learned=False), **values}
 
     def as_given(name: str) -> jax.Array:
         value = jnp.asarray(known[name])
-        return value.astype(x.dtype) if jnp.issubdtype(value.dtype, jnp.floating) else value
+        return value.astype(dtype) if jnp.issubdtype(value.dtype, jnp.floating) else value
 
-    inputs = [x if name is None else as_given(name) for name in exported.inputs]
+    inputs = [given[name] if isinstance(name, int) else as_given(name) for name in exported.inputs]
     results = Run(types, exported.root).graph(exported.graph, inputs)
     found = [results[at] for at in exported.returned]
     return found[0] if exported.outputs == ("",) else dict(zip(exported.outputs, found, strict=True))

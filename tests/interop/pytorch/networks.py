@@ -18,8 +18,8 @@ class Function(nn.Module):
         for name, part in parts.items():
             self.add_module(name, part)
 
-    def forward(self, x):
-        return self.fn(self, x)
+    def forward(self, *given, **named):
+        return self.fn(self, *given, **named)
 
 
 class Windows(nn.Module):

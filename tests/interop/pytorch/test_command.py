@@ -37,6 +37,10 @@ class Reads(Net):
         super().__init__()
         self.table = self.table * (1 + self.conv.bias.abs().max().item())
 
+class Two(Net):
+    def forward(self, x):
+        return {"maps": self.conv(x), "scores": x.mean((2, 3))}
+
 number = 3
 """
 
@@ -69,6 +73,13 @@ def test_a_published_model_that_reads_its_parameters_when_it_is_made(folder):
     assert (done.status, done.err) == (0, "") and "\nlayers.0.blocks.0.attn  dot_general" in done.out, done
 
 
+def test_one_of_several_outputs(folder):
+    done = run_line(query, ("--torch=mine.py:Two", "--output=scores"), folder)
+    assert (done.status, done.err) == (0, "") and "invariance  Z × Z ⋊ 4mm" in done.out, done
+    done = run_line(query, ("--torch=mine.py:Two", "--output=maps"), folder)
+    assert "strict      2Z × 2Z (p1, index 4)" in done.out, done
+
+
 def test_a_published_model(folder):
     """The size is that of its publication, and a stride of 16 divides the plane's shifts."""
     done = run_line(query, ("--torch=torchvision:squeezenet1_1", "--domain=plane"), folder)
@@ -95,6 +106,8 @@ def test_sizes_and_measurement(folder):
         (("--torch=mine.py:net", "--model_args=width=3"), "is made already: --model_args is for what makes a module"),
         (("--torch=mine.py:factory", "--model_args=widht=3"), "unexpected keyword argument 'widht'"),
         (("--torch=mine.py:gone",), "no name in mine.py 'gone'"),
+        (("--torch=mine.py:Two",), "returns 2 arrays, and none is chosen: say output= one of 'maps' (2, 4, 16, 16)"),
+        (("--torch=mine.py:Two", "--output=map"), "'map' is none of them"),
         (("--torch=resnet18",), "write package.module:name or FILE.py:name"),
         (("--torch=mine.py:net", "--model=fcn"), "got --model and --torch"),
         (("--torch=mine.py:Net", "--size=64"), "Net cannot be exported on an array of shape (2, 3, 64, 64)"),

@@ -25,6 +25,9 @@ class Missing:
     def __init__(self, what: str) -> None:
         self.what = what
 
+    def __str__(self) -> str:
+        return self.what
+
 
 def is_array(value: Any) -> bool:
     return hasattr(value, "dtype") and hasattr(value, "shape")
