@@ -105,6 +105,8 @@ def look_at_all(only: str, workdir: Path) -> bool:
         write_json(path_of(workdir, name), record)
         shown = record.get("failure") or f"plane {record['plane']}, torus {record['torus']}"
         print(f"{number}/{len(chosen)} {name}: {shown} ({time.perf_counter() - since:.0f} s)", flush=True)
+        if is_nearly_full():
+            return True
     return len(left) > AT_ONCE
 
 
@@ -124,6 +126,8 @@ def measure_all(only: str, workdir: Path) -> bool:
         write_json(path, {**record, **found})
         error = f"holds: {found['holds']}, error {found['error']:.1e}" if "holds" in found else found["not_measured"]
         print(f"{record['name']} {record['plane']}: {error} ({found['measured_seconds']:.0f} s)", flush=True)
+        if is_nearly_full():
+            return True
     return len(left) > AT_ONCE
 
 
@@ -134,6 +138,13 @@ def begin(workdir: Path, name: str) -> bool:
     times = before["times"] + 1 if before.get("name") == name else 1
     write_json(path, {"name": name, "times": times})
     return times <= 2
+
+
+def is_nearly_full() -> bool:
+    """Whether this process has two thirds of the memory that it may have, so that the next network may lack room."""
+    status = Path("/proc/self/status")
+    lines = dict(line.split(":", 1) for line in status.read_text().splitlines()) if status.exists() else {}
+    return int(lines.get("VmData", "0 kB").split()[0]) << 10 > MEMORY * 2 // 3
 
 
 def records(workdir: Path) -> list[dict[str, Any]]:

@@ -143,3 +143,11 @@ def test_wrong_use_is_one_line(tmp_path: Path) -> None:
     assert ended.status == 2 and "say --workdir, or --tables or --check" in ended.err
     ended = run_line(script, ("--workdir=here", "--only=["), tmp_path)
     assert ended.status == 2 and "--only" in ended.err
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone says how much a process has")
+def test_a_process_that_has_grown_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "MEMORY", 1 << 50)
+    assert not script.is_nearly_full()
+    monkeypatch.setattr(script, "MEMORY", 1 << 20)
+    assert script.is_nearly_full()
