@@ -246,7 +246,7 @@ def _pushed(
         "C": ((Digit(channels),),),
     }
     shape = shape_in(layout, sizes, channels)
-    held = jax.eval_shape(lambda given: given, params)
+    held = jax.tree.map(_shape_of, params)
     like = jax.ShapeDtypeStruct(shape, dtype)
 
     def of_one(*given: Any) -> Any:
@@ -273,6 +273,12 @@ def _pushed(
         result = _independent(start, tuple(out.shape))
     shapes = *(tuple(leaf.shape) for leaf in jax.tree.leaves(held)), shape
     return result, Traced(program, shapes, layout, taken_layout(made, output), generic, values, interpreter.steps)
+
+
+def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:
+    """That of a parameter, as a traced program is given it."""
+    kind = jax.typeof(leaf) if not isinstance(leaf, jax.ShapeDtypeStruct) else leaf
+    return jax.ShapeDtypeStruct(kind.shape, kind.dtype, weak_type=kind.weak_type)
 
 
 def _arguments(

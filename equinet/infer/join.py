@@ -32,6 +32,8 @@ def mixed(value: Value, how: Literal["linear", "affine", "any"], layout: Layout 
 
 def broadcast(value: Value, shape: Sequence[int]) -> Value:
     """An array as `lax` spreads it over the shape of another operand: scalars, and axes of size 1."""
+    if value.shape == tuple(shape):
+        return value
     if not value.layout:
         return value.laid_out(tuple((Digit(n, uniform=True),) for n in shape))
     sizes = zip(value.shape, value.layout, shape, strict=True)

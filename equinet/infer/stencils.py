@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
 from itertools import product
+from math import prod
 
 import numpy as np
 
@@ -85,7 +86,7 @@ def with_stencil(joint: Value, a: Value, b: Value) -> Value:
     if len({base.stem.grid for base, _ in terms}) > 1:
         return joint
     if all(_is_as_large(joint.field, base.stem) for base, _ in terms):
-        return replace(joint, stencil=Stencil(tuple(terms)))
+        return joint  # a stem to begin anew from
     first, *others = [_moved(base.stem, _Kernel(weights, base.stem.grid.sizes)) for base, weights in terms]
     action = reduce(lambda one, two: one & two, [field.action for field in others], first.action)
     if joint.field.action != action and action & joint.field.action == joint.field.action:
@@ -132,11 +133,11 @@ def stencil_of(value: Value) -> Stencil | None:
     sizes = value.stem.grid.sizes
     rows = [_shifts(table, n) for table, n in zip(value.tables, sizes, strict=True)]
     known = [row for row in rows if row]
-    if len(known) < len(rows) or np.prod([len(row) for row in known]) > _MOST:
+    if len(known) < len(rows) or prod(map(len, known)) > _MOST:
         return None
     weights: dict[Vector, float] = {}
     for entries in product(*(row.items() for row in known)):
-        weights[tuple(s for s, _ in entries)] = value.factor * float(np.prod([w for _, w in entries]))
+        weights[tuple(s for s, _ in entries)] = value.factor * prod(w for _, w in entries)
     if value.stencil is None:
         return Stencil(((value, weights),))
     terms = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 
 import numpy as np
@@ -27,6 +28,7 @@ class Strip:
     step: Fraction
 
     @staticmethod
+    @cache
     def whole(size: int) -> Strip:
         """That of the input itself."""
         return Strip(Fraction(0), Fraction(1, max(size, 1)))
@@ -73,6 +75,8 @@ class Strip:
         apart, as those of the offsets within blocks are, that is the strip in the middle. A strip that runs the other
         way is taken as its mirror image.
         """
+        if all(other == self for other in others):
+            return self
         places = [self.at, *(other.at for other in others)]
         within_a_node = max(places) - min(places) <= abs(self.step)
         if within_a_node and all(other.step == self.step for other in others):

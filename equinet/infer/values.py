@@ -98,7 +98,8 @@ def bits(array: np.ndarray) -> np.ndarray:
 
 def named(rows: np.ndarray) -> np.ndarray:
     """An integer for each row of numbers, the same where rows are equal to the last bit."""
-    return np.unique(bits(rows).reshape(len(rows), -1), axis=0, return_inverse=True)[1]
+    names: dict[bytes, int] = {}
+    return np.asarray([names.setdefault(row.tobytes(), len(names)) for row in bits(rows).reshape(len(rows), -1)])
 
 
 def same_number(a: float, b: float) -> bool:
@@ -225,7 +226,7 @@ class Value:
         if self.maximum is not None and self.maximum.layout != self.layout:
             object.__setattr__(self, "maximum", replace(self.maximum, layout=self.layout))
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, ...]:
         """The array's shape."""
         return tuple(prod(digit.size for digit in digits) for digits in self.layout)

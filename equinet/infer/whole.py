@@ -1,7 +1,7 @@
 """A small program as a whole: isometries under which its output is the same formula, whatever its steps keep.
 
 Rules judge one operation after another, and what one of them loses is lost, though a later one may not care: a maximum
-of rolls does not tell which was first. So the output is evaluated as a formula (`formulas.py`), for the input and for
+of rolls does not tell which was first. So the output is evaluated as a formula (`formulas/`), for the input and for
 the input moved by each of some isometries. Where both are one formula, but for where it stands, the isometry is kept.
 """
 
@@ -264,7 +264,7 @@ class _Trial:
             cases[:, case][(*(slice(None),) * (at - 1), self.source.index_map(g))] = moved
         parameters = [symbols(f"parameter {i}", one) for i, one in enumerate(shapes)]
         inputs = [*parameters, cases.reshape(ROWS, len(isometries), *shape)]
-        (result,) = evaluated(traced.program, inputs, traced.generic)
+        (result,) = evaluated(traced.program, inputs, traced.generic, traced.values)
         if isinstance(result, Constant):
             raise Unfollowed("a constant")
         result = np.broadcast_to(result, (ROWS, len(isometries), *result.shape[LEAD:]))
