@@ -18,6 +18,7 @@ DOCS = ROOT / "docs" / "studies"
 STUDIES = (
     "why",
     "coset",
+    "subpixel",
     "fcn_vs_maxpool",
     "segmentation",
     "one_d",
