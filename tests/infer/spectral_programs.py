@@ -27,6 +27,8 @@ SIZES = ((8,), (9,), (12,), (15,), (16,), (7,), (6, 6), (5, 8), (8, 6), (4, 9))
 CHANNELS = 2
 LARGEST = 48
 SOUND = 1e-9
+ROUNDING = 1e-12
+"""Of the largest number on the way: what is less is 0, whatever the input."""
 Step = Callable[[Any, Any], Any]
 
 
@@ -51,6 +53,14 @@ class Program:
         for _, step in self.steps:
             x = step(xp, x)
         return x
+
+    def largest(self, x: np.ndarray) -> float:
+        """The largest number on the way."""
+        found = 0.0
+        for _, step in self.steps:
+            x = step(np, x)
+            found = max(found, float(np.abs(x).max(initial=0.0)))
+        return found
 
     def __str__(self) -> str:
         return f"{self.sizes}: {' | '.join(name for name, _ in self.steps)}"
@@ -294,7 +304,7 @@ class Outcome:
 
 
 def judged(seed: int) -> Outcome | None:
-    """One random program; None if it does not run, or gives complex numbers, or nothing finite."""
+    """One random program; None if it does not run, or gives complex numbers, nothing finite, or rounding alone."""
     program = random_program(seed)
     rng = np.random.default_rng(seed + 1)
     shape = (4, *program.sizes, CHANNELS)
@@ -308,6 +318,8 @@ def judged(seed: int) -> Outcome | None:
         except (ValueError, IndexError):
             return None
         if np.iscomplexobj(y) or not np.isfinite(y).all() or np.abs(y).max() > 1e12:
+            return None
+        if np.abs(y).max() < ROUNDING * program.largest(x):
             return None
     dim, wide = len(program.sizes), y.ndim > 2
     output = eq.torus(*y.shape[1:-1]) if wide else eq.Domain(())
