@@ -73,6 +73,8 @@ from equinet.layers import PixelShuffle as PixelShuffle
 from equinet.layers import PixelUnshuffle as PixelUnshuffle
 from equinet.layers import Pointwise as Pointwise
 from equinet.layers import PolyphasePool as PolyphasePool
+from equinet.layers import PolyphaseRoll as PolyphaseRoll
+from equinet.layers import PolyphaseUnroll as PolyphaseUnroll
 from equinet.layers import PolyphaseUpsample as PolyphaseUpsample
 from equinet.layers import PositionalEmbedding as PositionalEmbedding
 from equinet.layers import Relu as Relu

@@ -277,6 +277,29 @@ def adaptive_end(rng: Random, sizes, channels):
     return [shortcut, eq.Gelu(), [eq.GlobalAvgPool(), eq.GlobalMaxPool(), eq.Identity()][int(rng.integers(3))]]
 
 
+def rolled_end(rng: Random, shape):
+    """A layer between a roll to a chosen phase and the roll back, or a readout of what is rolled."""
+    stride = 4 if all(n % 4 == 0 for n in shape[:-1]) and rng.random() < 0.3 else 2
+    roll = eq.PolyphaseRoll(stride, norm=(1, 2, float("inf"))[int(rng.integers(3))])
+    body = [
+        eq.WindowedAttention(stride, 1, position_bias=bool(rng.random() < 0.3)),
+        eq.Sequential(eq.Roll(1), eq.WindowedAttention(stride, 1), eq.Roll(-1)),
+        _conv_keeping(rng, shape),
+        eq.MaxPool(2, stride=1, padding="circular"),
+        eq.Sequential(eq.AvgPool(2), eq.Upsample(2)),
+        eq.Sequential(eq.MaxPool(2), eq.Gelu(), eq.Upsample(2)),
+        eq.Roll(1),
+        eq.PositionalEmbedding(),
+    ][int(rng.integers(8))]
+    if rng.random() < 0.25:
+        return [roll, body, eq.Gelu(), [eq.MaxPool(2), eq.GlobalAvgPool(), eq.GlobalMaxPool()][int(rng.integers(3))]]
+    anchored = eq.Hourglass(roll, body, eq.PolyphaseUnroll(stride))
+    if rng.random() < 0.4:
+        anchored = eq.Residual(anchored)
+    ends = ([], [eq.Gelu(), eq.GlobalMaxPool()], [eq.PolyphasePool(2), eq.Gelu(), eq.GlobalAvgPool()])
+    return [anchored, *ends[int(rng.integers(3))]]
+
+
 def adaptive_domain(rng: Random) -> eq.Domain:
     """A torus or a box of one or two axes whose sizes 2 divides, of two nodes and up."""
     dim = 1 if rng.random() < 0.6 else 2
@@ -285,7 +308,7 @@ def adaptive_domain(rng: Random) -> eq.Domain:
     return eq.torus(*sizes) if rng.random() < 0.7 else eq.box(*sizes)
 
 
-def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -> eq.Layer:
+def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1, rolled: bool = False) -> eq.Layer:
     """Some layers that may make values equal by construction, and one that chooses between them."""
     draws = (_woven, _woven, _conv_keeping, _norm, _pointwise, _max_pool, _resample)
     shape, layers = (*(n or 1 for n in domain.sizes), channels), []
@@ -299,4 +322,9 @@ def random_adaptive_network(rng: Random, domain: eq.Domain, channels: int = 1) -
         if len(after) == len(shape) and all(n and n % 2 == 0 for n in after[:-1]) and max(after[:-1]) <= 12:
             layers.append(layer)
             shape = (*after[:-1], int(after[-1]))
-    return eq.Sequential(*layers, *adaptive_end(rng, shape[:-1], False))
+    return eq.Sequential(*layers, *(rolled_end(rng, shape) if rolled else adaptive_end(rng, shape[:-1], False)))
+
+
+def random_rolled_network(rng: Random, domain: eq.Domain, channels: int = 1) -> eq.Layer:
+    """The same, where the choice is of a roll."""
+    return random_adaptive_network(rng, domain, channels, rolled=True)

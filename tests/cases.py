@@ -50,6 +50,11 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "PolyphasePool blurred": (lambda: eq.PolyphasePool(2, norm=1, blur=3, blur_first=False), EVEN),
     "LearnedPolyphasePool": (lambda: eq.LearnedPolyphasePool(2), EVEN),
     "PolyphaseUpsample": (lambda: eq.Hourglass(eq.PolyphasePool(2), CIRCULAR, eq.PolyphaseUpsample(2)), EVEN),
+    "PolyphaseRoll": (lambda: eq.Sequential(eq.PolyphaseRoll(2), CIRCULAR), EVEN),
+    "PolyphaseUnroll": (
+        lambda: eq.Hourglass(eq.PolyphaseRoll(2), eq.WindowedAttention(2, 1), eq.PolyphaseUnroll(2)),
+        EVEN,
+    ),
     "Hourglass": (lambda: eq.Hourglass(eq.MaxPool(2), eq.Relu(), eq.Upsample(2), skip="concat"), EVEN),
     "Upsample": (lambda: eq.Upsample(2), EVERYWHERE),
     "Upsample linear": (lambda: eq.Upsample(2, method="linear", padding="circular"), EVERYWHERE),

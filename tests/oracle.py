@@ -104,10 +104,11 @@ def _with_channels(arrays: np.ndarray, fibre: int, matrix: Matrix) -> np.ndarray
     return moved
 
 
-def _undecidable(values: np.ndarray, stride: tuple[int, ...], leading: np.ndarray, fibre: int) -> np.ndarray:
+def undecidable(values: np.ndarray, stride: tuple[int, ...], leading: np.ndarray, fibre: int) -> np.ndarray:
     """The maps `[batch]` on which no equivariant rule can choose one of the leading phases, `[batch, phases]`.
 
-    There isometries of the torus leave the map as it is, and no leading phase is left alone by all of them.
+    There isometries of the torus leave the map as it is, and no leading phase is left alone by all of them. Rules read
+    maps in single precision: what is equal there is equal to them.
     """
     grid = eq.torus(*values.shape[1:-1])
     offsets = np.asarray(list(np.ndindex(*stride)))
@@ -121,7 +122,9 @@ def _undecidable(values: np.ndarray, stride: tuple[int, ...], leading: np.ndarra
         if stays.all() or (moving is not None and g.matrix not in moving.group):
             continue
         turned = flat if moving is None else _with_channels(flat, moving, g.matrix)
-        fixed = np.abs(flat[:, grid.index_map(g)] - turned).max((1, 2)) <= close
+        there = flat[:, grid.index_map(g)]
+        fixed = np.abs(there - turned).max((1, 2)) <= close
+        fixed |= (there.astype(np.float32) == turned.astype(np.float32)).all((1, 2))
         alone &= stays | ~fixed[:, None]
     return np.logical_not(alone.any(1))
 
@@ -199,7 +202,7 @@ def truth(
     y, maps = _watched(net, variables, np.concatenate([x, inputs]))
     if not np.isfinite(y).all():
         raise FloatingPointError(f"{net} gives NaN or infinity")
-    unclear = [_undecidable(values[:batch], stride, leading[:batch], of) for values, stride, leading, of in maps]
+    unclear = [undecidable(values[:batch], stride, leading[:batch], of) for values, stride, leading, of in maps]
     clear = ~np.any([np.zeros(batch, bool), *unclear], axis=0)
     clear = clear if (clear & gaussian).any() else gaussian
     before, after = y[:batch], y[batch:].reshape(len(elements), batch, *y.shape[1:])

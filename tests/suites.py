@@ -57,6 +57,8 @@ SAMPLED = {
     "layers/test_polyphase.py::test_choice_commutes_with_every_shift": 5,
     "layers/test_polyphase.py::test_choice_is_that_of_exact_sums_however_close": 3,
     "layers/test_polyphase.py::test_what_a_network_samples_follows_every_shift_bit_for_bit": 2,
+    "layers/test_polyphase_roll.py::test_claims_are_what_brute_force_finds": 5,
+    "layers/test_polyphase_roll.py::test_inference_reads_the_same_off_the_program": 2,
     "layers/test_resampling.py::test_upsampling_is_its_formula": 3,
     "models/test_groups.py::test_adaptive_networks_keep_the_whole_group": 3,
     "models/test_groups.py::test_every_way_down": 3,

@@ -37,10 +37,13 @@ from equinet.layers import (
     Named,
     Polynomial,
     PolyphasePool,
+    PolyphaseRoll,
+    PolyphaseUnroll,
     PolyphaseUpsample,
     PositionalEmbedding,
     Sequential,
     Upsample,
+    WindowedAttention,
 )
 from equinet.layers.combine import with_children
 from equinet.layers.local import PaddingSpec, kept_size
@@ -141,6 +144,14 @@ def unplaced(layer: Layer, upward: bool) -> Layer | None:
     return Identity() if isinstance(layer, PositionalEmbedding) else None
 
 
+def anchored(layer: Layer, upward: bool) -> Layer | None:
+    """Windows that start where the data say; by the 1-norm, since a `LayerNorm` makes the 2-norm of all nodes alike."""
+    del upward
+    if not isinstance(layer, WindowedAttention) or _maximum(layer.window) == 1:
+        return None
+    return Hourglass(PolyphaseRoll(layer.window, norm=1), layer, PolyphaseUnroll(layer.window))
+
+
 def ideal(layer: Layer, upward: bool) -> Layer | None:
     """Go down and up without folding frequencies; no maxima, and norms over channels and space together."""
     del upward
@@ -181,6 +192,7 @@ RULES: tuple[tuple[Rule, float, str], ...] = (
     (pooled, 2.0, "global average pooling instead of {layers}"),
     (unplaced, 2.0, "no positions: drop {layers}"),
     (polyphase, 3.0, "polyphase sampling instead of the stride of {layers}"),
+    (anchored, 3.0, "windows that start where the data say, between PolyphaseRoll and PolyphaseUnroll, in {layers}"),
 )
 
 
@@ -293,7 +305,7 @@ def over_group(net: Layer, operations: PointGroup) -> Layer | None:
 class LayerEditor:
     """How a network of layers is edited, where real shifts are required or not; see `equinet.readers.Editor`."""
 
-    together: Sequence[Rule] = (circular, unplaced, pooled, polyphase)
+    together: Sequence[Rule] = (circular, unplaced, pooled, polyphase, anchored)
     whole: Sequence[Rule] = ()
     budget: int = 400
 

@@ -50,6 +50,8 @@ from equinet.layers.pointwise import Tanh as Tanh
 from equinet.layers.polyphase import LearnedPolyphasePool as LearnedPolyphasePool
 from equinet.layers.polyphase import PolyphasePool as PolyphasePool
 from equinet.layers.polyphase import PolyphaseUpsample as PolyphaseUpsample
+from equinet.layers.polyphase_roll import PolyphaseRoll as PolyphaseRoll
+from equinet.layers.polyphase_roll import PolyphaseUnroll as PolyphaseUnroll
 from equinet.layers.pool import AdaptiveAvgPool as AdaptiveAvgPool
 from equinet.layers.pool import AdaptiveMaxPool as AdaptiveMaxPool
 from equinet.layers.pool import AvgPool as AvgPool

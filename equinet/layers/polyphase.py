@@ -19,7 +19,7 @@ from equinet.layers.group_conv import GroupConv
 from equinet.layers.hyperparameters import check, count, counts, optional, per_axis, positive
 from equinet.ops.blur import blur
 from equinet.ops.selection import choose, keep_phase, largest_norm, leaders, place_phase, stack_phases
-from equinet.symmetry.choices import keep_component, restore_component, tied
+from equinet.symmetry.choices import Tied, keep_component, restore_component, tied
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.polyphase import Phase
 from equinet.symmetry.trace import Lost, Scope
@@ -28,7 +28,7 @@ from equinet.symmetry.windows import Window
 Ints = int | tuple[int, ...]
 
 
-def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
+def checked_strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
     strides = per_axis(stride, shape, "stride", layer)
     if any(n is not None and n % s for n, s in zip(shape[:-1], strides, strict=True)):
         nearest = tuple(None if n is None else -(-n // s) * s for n, s in zip(shape[:-1], strides, strict=True))
@@ -39,7 +39,7 @@ def _strides(layer: Layer, stride: Ints, shape: Shape) -> tuple[int, ...]:
     return strides
 
 
-def _norm(value: Any, what: str) -> float:
+def as_norm(value: Any, what: str) -> float:
     if is_integer(value) and value in (1, 2):
         return int(value)
     if isinstance(value, float) and value in (1, 2, inf):
@@ -56,8 +56,13 @@ def _odd_filter(value: Any, what: str) -> int:
     return int(value)
 
 
-class _Polyphase(Layer):
-    """What both polyphase pools share: shapes, and the phase that a residual shortcut takes over from its body."""
+def phase_of_largest(x: jax.Array, strides: tuple[int, ...], norm: float, fibre: Fibre) -> jax.Array:
+    """The offset of the component whose norm is the largest, `[batch, d]`."""
+    return choose(x, strides, largest_norm(x, strides, norm), fibre)
+
+
+class PhaseChoice(Layer):
+    """What layers share that choose a phase: the phase that a residual shortcut takes over from its body."""
 
     treats_channels = "by fibre"
     marked = "inside"
@@ -65,7 +70,7 @@ class _Polyphase(Layer):
     stride: Ints
 
     def output_shape(self, shape: Shape) -> Shape:
-        strides = _strides(self, self.stride, shape)
+        strides = checked_strides(self, self.stride, shape)
         return (*(None if n is None else n // s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
 
     def _knows_translations_only(self, fibre: Fibre) -> bool:
@@ -100,7 +105,7 @@ class _Polyphase(Layer):
             f"one: give body and shortcut equally many polyphase layers"
         )
 
-    def _sampled(
+    def sampled(
         self,
         sample: Callable[[Params, jax.Array, jax.Array | None], tuple[jax.Array, jax.Array]],
         params: Params,
@@ -118,7 +123,7 @@ class _Polyphase(Layer):
         return y
 
     def symmetry(self, field: Field) -> Field:
-        strides = _strides(self, self.stride, field.shape)
+        strides = checked_strides(self, self.stride, field.shape)
         replay = field.scope.replay
         if replay is not None:
             if field.scope.restoring:
@@ -132,9 +137,13 @@ class _Polyphase(Layer):
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
         ties = tied(self.looks_at(field)) if max(strides) > 1 else ""
-        translations_only = self._knows_translations_only(field.fibre)
-        made = keep_component(self._smooth(field), strides, tied=ties, translations_only=translations_only)
+        made = self.at_phase(field, strides, ties)
         return made.within(replace(made.scope, replay=replay))
+
+    def at_phase(self, field: Field, strides: tuple[int, ...], ties: Tied) -> Field:
+        """What is made of the value at the phase that is chosen: by default, its component is kept."""
+        translations_only = self._knows_translations_only(field.fibre)
+        return keep_component(self._smooth(field), strides, tied=ties, translations_only=translations_only)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del lost
@@ -147,7 +156,7 @@ class _Polyphase(Layer):
 
 
 @dataclass(frozen=True)
-class PolyphasePool(_Polyphase):
+class PolyphasePool(PhaseChoice):
     """Adaptive polyphase sampling: `y[i] = x[s i + o*]`, o* = argmax_o ‖x_o‖ over the components `x_o[i] = x[s i + o]`.
 
     There is one choice per example, over all channels. A shift t changes o* to (o* + t) mod s, so y moves by a shift
@@ -181,20 +190,20 @@ class PolyphasePool(_Polyphase):
     blur_first: bool = True
 
     def __post_init__(self) -> None:
-        check(self, stride=counts, norm=_norm, blur=optional(_odd_filter), blur_first=as_flag)
+        check(self, stride=counts, norm=as_norm, blur=optional(_odd_filter), blur_first=as_flag)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         shape = x.shape[1:]
-        strides = _strides(self, self.stride, shape)
+        strides = checked_strides(self, self.stride, shape)
 
         def sample(_params: Params, x: jax.Array, offset: jax.Array | None) -> tuple[jax.Array, jax.Array]:
             smooth = x if self.blur is None else blur(x, blur_windows(self, shape, self.blur, 1, "circular"))
             if offset is None:
                 judged = jax.lax.stop_gradient(smooth if self.blur_first else x)
-                offset = choose(judged, strides, largest_norm(judged, strides, self.norm), context.fibre)
+                offset = phase_of_largest(judged, strides, self.norm, context.fibre)
             return keep_phase(smooth, offset, strides), offset
 
-        return self._sampled(sample, params, x, context), state
+        return self.sampled(sample, params, x, context), state
 
     def filters(self, shape: Shape) -> tuple[Window, ...]:
         """What the filter reads along each axis; nothing without one."""
@@ -223,7 +232,7 @@ class PolyphasePool(_Polyphase):
 
 
 @dataclass(frozen=True)
-class LearnedPolyphasePool(_Polyphase):
+class LearnedPolyphasePool(PhaseChoice):
     """Learned polyphase sampling: `y = x_o*`, o* = argmax_o of a logit that a small network gives each component.
 
     The logit of a component is the mean over its nodes of `conv3(relu(conv3(x_o)))`, with circular padding and
@@ -284,7 +293,7 @@ class LearnedPolyphasePool(_Polyphase):
         return x.reshape(*components.shape[:2], -1)
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        strides = _strides(self, self.stride, x.shape[1:])
+        strides = checked_strides(self, self.stride, x.shape[1:])
 
         def sample(params: Params, x: jax.Array, offset: jax.Array | None) -> tuple[jax.Array, jax.Array]:
             if offset is None:
@@ -293,7 +302,7 @@ class LearnedPolyphasePool(_Polyphase):
             return keep_phase(x, offset, strides), offset
 
         if not context.train or context.replay is not None:
-            return self._sampled(sample, params, x, context), state
+            return self.sampled(sample, params, x, context), state
         components = stack_phases(x, strides)
         scores = self._scores(params, components, context.fibre)
         context.chosen.append(choose(x, strides, leaders([_order_of_means(scores)]), context.fibre))
@@ -320,36 +329,26 @@ def _order_of_means(scores: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type(total, jnp.uint32) ^ jnp.asarray(1 << 31, jnp.uint32)
 
 
-@dataclass(frozen=True)
-class PolyphaseUpsample(Layer):
-    """Upsample to the phase that a polyphase pool chose: `y[s i + o*] = x[i]`, zeros elsewhere.
-
-    Works only in the `up` part of an `Hourglass`, which passes on the phase o* that the matching layer of `down` chose.
-    The pair is equivariant under every shift.
-
-    Args:
-        stride: s of the matching pool, an int or one per axis.
-
-    Raises:
-        LayerError: from apply and certify, outside an `Hourglass`, or if `down` has no matching layer.
-    """
+class PhaseReturn(Layer):
+    """What layers share that put values back at a phase, which the `down` of an `Hourglass` chose."""
 
     treats_channels = "alike"
     marked = "inside"
 
     stride: Ints
 
-    def __post_init__(self) -> None:
-        check(self, stride=counts)
+    def put(self, x: jax.Array, offset: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+        """The values at that phase."""
+        raise NotImplementedError
 
-    def output_shape(self, shape: Shape) -> Shape:
-        strides = per_axis(self.stride, shape, "stride", self)
-        return (*(None if n is None else n * s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
+    def put_field(self, field: Field, phase: Phase) -> Field:
+        """The field of what `put` gives."""
+        raise NotImplementedError
 
     def _no_phase(self) -> str:
         return (
             f"{self}: no phase to put values back at: use it in the `up` part of an Hourglass whose `down` part has "
-            f"as many polyphase pools"
+            f"as many layers that choose one"
         )
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
@@ -359,10 +358,10 @@ class PolyphaseUpsample(Layer):
         strides = per_axis(self.stride, x.shape[1:], "stride", self)
 
         @region(self, lambda field, phase: self.symmetry(field.within(Scope(replay=(phase,), restoring=True))))
-        def place(x: jax.Array, offset: jax.Array) -> jax.Array:
-            return place_phase(x, offset, strides)
+        def put(x: jax.Array, offset: jax.Array) -> jax.Array:
+            return self.put(x, offset, strides)
 
-        return place(x, context.replay.pop(0)), state
+        return put(x, context.replay.pop(0)), state
 
     def symmetry(self, field: Field) -> Field:
         if not field.scope.replay or not field.scope.restoring:
@@ -375,4 +374,34 @@ class PolyphaseUpsample(Layer):
                 f"{self}: would make sizes {sizes} from a phase chosen with stride {phase.stride} on sizes "
                 f"{phase.grid.sizes}: the polyphase layers of `up` must mirror those of `down`, last first"
             )
-        return restore_component(field, phase).within(replace(field.scope, replay=tuple(rest)))
+        return self.put_field(field, phase).within(replace(field.scope, replay=tuple(rest)))
+
+
+@dataclass(frozen=True)
+class PolyphaseUpsample(PhaseReturn):
+    """Upsample to the phase that a polyphase pool chose: `y[s i + o*] = x[i]`, zeros elsewhere.
+
+    Works only in the `up` part of an `Hourglass`, which passes on the phase o* that the matching layer of `down` chose.
+    The pair is equivariant under every shift.
+
+    Args:
+        stride: s of the matching pool, an int or one per axis.
+
+    Raises:
+        LayerError: from apply and certify, outside an `Hourglass`, or if `down` has no matching layer.
+    """
+
+    stride: Ints
+
+    def __post_init__(self) -> None:
+        check(self, stride=counts)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        strides = per_axis(self.stride, shape, "stride", self)
+        return (*(None if n is None else n * s for n, s in zip(shape[:-1], strides, strict=True)), shape[-1])
+
+    def put(self, x: jax.Array, offset: jax.Array, strides: tuple[int, ...]) -> jax.Array:
+        return place_phase(x, offset, strides)
+
+    def put_field(self, field: Field, phase: Phase) -> Field:
+        return restore_component(field, phase)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.groups.fibre import Fibre
-from equinet.layers.attention import SqueezeExcite
+from equinet.layers.attention import GridAttention, SelfAttention, SqueezeExcite, WindowedAttention
 from equinet.layers.base import Context, Layer, Shape, set_up
 from equinet.layers.blur import BlurPool
 from equinet.layers.conv import Conv, ConvTranspose
@@ -24,6 +24,7 @@ from equinet.layers.group_conv import GroupConv, GroupConvTranspose
 from equinet.layers.norm import BatchNorm, InstanceNorm, LayerNorm
 from equinet.layers.pointwise import Dropout, Elu, Gelu, Identity, LeakyRelu, Relu, Sigmoid, Silu, Softplus, Tanh
 from equinet.layers.polyphase import LearnedPolyphasePool, PolyphasePool
+from equinet.layers.polyphase_roll import PolyphaseRoll, PolyphaseUnroll
 from equinet.layers.pool import AvgPool, MaxPool
 from equinet.layers.readout import Dense, PositionalEmbedding
 from equinet.layers.resize import Roll
@@ -33,8 +34,14 @@ from equinet.symmetry.windows import Reading
 
 GROWING = (Relu, LeakyRelu, Elu, Softplus, Sigmoid, Tanh, Gelu, Silu)
 """Functions that grow strictly on positive numbers, and are positive there."""
-STILL = (Identity, Dropout, BatchNorm, NormRelu, PositionalEmbedding, SqueezeExcite, Dense, Restrict, Roll)
+ROLLS = (Roll, PolyphaseRoll, PolyphaseUnroll)
+"""Nodes keep their values, wherever they are."""
+STILL = (Identity, Dropout, BatchNorm, NormRelu, PositionalEmbedding, SqueezeExcite, Dense, Restrict, *ROLLS)
 """For some weights each node's value grows with what it was: no bias under the norm, no table, one gate for all."""
+LINEAR_AT_LAST = (
+    Conv, ConvTranspose, GroupConv, GroupConvTranspose, Dense, SelfAttention, WindowedAttention, GridAttention,
+)  # fmt: skip
+"""Layers that end with a linear map and a bias."""
 
 
 def through(layer: Layer, before: Field, after: Field) -> Trial:
@@ -145,12 +152,12 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
 def _has_spare(layer: Layer, field: Field, trial: Trial) -> bool:
     if isinstance(layer, Conv | Dense):
         return layer.bias and layer.features > 2
-    keeps = (Identity, Dropout, Roll, BatchNorm, LayerNorm, PolyphasePool, LearnedPolyphasePool, *GROWING)
+    keeps = (Identity, Dropout, *ROLLS, BatchNorm, LayerNorm, PolyphasePool, LearnedPolyphasePool, *GROWING)
     return trial.spare and field.fibre.is_plain and isinstance(layer, keeps)
 
 
 def _is_mute(layer: Layer, field: Field, trial: Trial) -> bool:
-    if isinstance(layer, Conv | ConvTranspose | GroupConv | GroupConvTranspose | Dense):
+    if isinstance(layer, LINEAR_AT_LAST):
         return True  # by a kernel of zeros
     keeps = (*STILL, *GROWING, LayerNorm, InstanceNorm, PolyphasePool, LearnedPolyphasePool, GroupPool, CosetPool)
     return trial.mute and isinstance(layer, keeps)

@@ -6,12 +6,15 @@ Tokens stay on their grid, `[batch, *spatial, channels]`, so that windows, rolls
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Literal, Unpack
 
 from equinet.layers import (
     Gelu,
+    Hourglass,
     Layer,
     Named,
+    PolyphaseRoll,
+    PolyphaseUnroll,
     PositionalEmbedding,
     Residual,
     Roll,
@@ -23,9 +26,20 @@ from equinet.models.parts import MOST_BLOCKS, Parts, check_choice, check_counts,
 from equinet.models.shared import Sampled, shares
 
 
-def _block(parts: Parts, name: str, width: int, heads: int, *attention: Layer) -> tuple[Layer, ...]:
+def _block(
+    parts: Parts, name: str, width: int, heads: int, *attention: Layer, anchor: int | None = None
+) -> tuple[Layer, ...]:
+    """Attention and a network for each token, both added to what they read.
+
+    Args:
+        anchor: the side of the windows that the data anchor. They look at the tokens before the norm, after which all
+            are of about the same length.
+    """
+    attended: Layer = Sequential(parts.layer_norm, *attention)
+    if anchor is not None:
+        attended = Hourglass(PolyphaseRoll(anchor), attended, PolyphaseUnroll(anchor))
     inner = parts.filters.dense(4 * width), parts.function(Gelu()), parts.filters.dense(width, heads)
-    return Named(f"{name} attention", Residual(Sequential(parts.layer_norm, *attention))), Named(
+    return Named(f"{name} attention", Residual(attended)), Named(
         f"{name} mixing", Residual(Sequential(parts.layer_norm, *inner))
     )
 
@@ -82,25 +96,30 @@ def swin(
     heads: int = 3,
     window: int = 4,
     patch: int = 4,
+    windows: Literal["fixed", "adaptive"] = "fixed",
     classes: int = 10,
     **shared: Unpack[Sampled],
 ) -> Layer:
     """Swin-style (Liu et al. 2021): attention within windows; every second block rolls the map by half a window.
 
     The roll is cyclic and its seam is not masked, so all windows of a torus are treated the same. There are no relative
-    positions. Windows have fixed places, so translations by whole windows survive, whatever `down` is.
+    positions. Windows have fixed places, so translations by whole windows survive, whatever `down` is. With
+    `windows="adaptive"` each attention starts its windows where the data say (`PolyphaseRoll`; every second block, half
+    a window further on), and `down="aps"` keeps all translations. (Rojas-Gomez et al. 2023.)
 
     Args:
         depths: blocks of each stage; channels and heads double from stage to stage, where 2×2 patches are merged.
         width, heads: of the first stage.
         window: nodes along a side of a window; must divide the map at every stage.
         patch: size of the first patches.
+        windows: "fixed" or "adaptive".
         classes, down, padding, activation, readout, group, dim, match: as for `vit`.
 
     Raises:
         ValueError: for a choice that does not exist or a count that is too small.
     """
     parts = make_parts("swin", **shared, keep_size=True)
+    check_choice("swin", "windows", windows, ("fixed", "adaptive"))
     check_counts("swin", most=MOST_BLOCKS, several=True, depths=depths)
     check_counts("swin", width=width, heads=heads, patch=patch, window=window, classes=classes)
     layers: list[Layer] = [Named("patches", Sequential(*parts.patches(width, patch, heads), parts.layer_norm))]
@@ -112,5 +131,6 @@ def swin(
             inside = WindowedAttention(window, split)
             half = window // 2
             attention = (Roll(-half), inside, Roll(half)) if j % 2 else (inside,)
-            layers += _block(parts, f"stage {i} block {j}", features, split, *attention)
+            anchor = window if windows == "adaptive" else None
+            layers += _block(parts, f"stage {i} block {j}", features, split, *attention, anchor=anchor)
     return Sequential(*layers, parts.layer_norm, *parts.head(classes))

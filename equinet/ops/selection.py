@@ -341,3 +341,23 @@ def _place(y: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Arra
         along = jax.lax.broadcasted_iota(jnp.int32, [s if axis == at else 1 for axis in range(here.ndim)], at)
         here = here & (along == chosen.reshape(-1, *(1,) * (here.ndim - 1)))
     return merge_tiles(jnp.where(here, jnp.expand_dims(y, inside), jnp.zeros((), y.dtype)), len(stride))
+
+
+def roll_to_phase(x: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """`y[p] = x[p + o]`, around the torus, with one offset per example; the transpose is `roll_from_phase`."""
+    return _rolled(x, offset, stride, -1)
+
+
+def roll_from_phase(y: jax.Array, offset: jax.Array, stride: tuple[int, ...]) -> jax.Array:
+    """`x[p + o] = y[p]`, around the torus, with one offset per example."""
+    return _rolled(y, offset, stride, 1)
+
+
+def _rolled(x: jax.Array, offset: jax.Array, stride: tuple[int, ...], sign: int) -> jax.Array:
+    """By powers of two, as the digits of the offsets say: a gather is slower."""
+    for axis, s in enumerate(stride, start=1):
+        chosen = offset[:, axis - 1].reshape(-1, *(1,) * (x.ndim - 1))
+        for digit in range((s - 1).bit_length()):
+            moved = jnp.roll(x, sign * 2**digit, axis)
+            x = jnp.where((chosen >> digit) & 1 == 1, moved, x)
+    return x

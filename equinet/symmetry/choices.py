@@ -13,7 +13,7 @@ from typing import Literal
 from equinet.groups import Isometry, Matrix
 from equinet.symmetry.continuous import UNKNOWN
 from equinet.symmetry.field import Field, changed
-from equinet.symmetry.polyphase import Phase, polyphase_action, put_back, strict_action
+from equinet.symmetry.polyphase import Phase, polyphase_action, put_back, roll_action, strict_action, unroll_action
 from equinet.symmetry.records import updated
 from equinet.symmetry.spans import Reach, Span, everything
 
@@ -44,23 +44,37 @@ def keep_component(field: Field, stride: tuple[int, ...], *, tied: Tied = "", tr
     """
     if max(stride) == 1:
         return _choosing(field, Phase(stride, field.grid))
+    field, phase = _choice(field, stride, tied)
+    grid = field.resized([n and n // s for n, s in zip(field.grid.sizes, stride, strict=True)])
+    relation = polyphase_action(phase, grid, translations_only=translations_only and not tied)
+    bands = field.bands.chosen(stride) if field.scope.replay is None else UNKNOWN  # a choice of another value
+    spans = _reached(field, ((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
+    action = field.action.only(phase.operations).then(relation)
+    return _choosing(field, phase).based(action, grid, bands).with_spans(spans)
+
+
+def roll_to_component(field: Field, stride: tuple[int, ...], *, tied: Tied = "") -> Field:
+    """Roll the map so that the component which a rule chooses, as for `keep_component`, comes to the origin."""
+    if max(stride) == 1:
+        return _choosing(field, Phase(stride, field.grid))
+    field, phase = _choice(field, stride, tied)
+    spans = _reached(field, ((Fraction(1), Fraction(0), Fraction(s - 1)) for s in stride))
+    action = field.action.only(phase.operations).then(roll_action(phase))
+    return _choosing(field, phase).based(action).with_spans(spans)
+
+
+def _choice(field: Field, stride: tuple[int, ...], tied: Tied) -> tuple[Field, Phase]:
+    """The field, under what an equivariant rule can commute with, and the phase that the rule chooses."""
     if tied:
         # No rule commutes with isometries that exchange what others, or they themselves, always leave as it is.
         unit = Isometry.identity(field.source.dim).matrix
-        kept = field.still().under([unit]) if tied == "by operations" else field.still().fix_positions()
-        return keep_component(kept, stride)
-    grid = field.resized([n and n // s for n, s in zip(field.grid.sizes, stride, strict=True)])
+        field = field.still().under([unit]) if tied == "by operations" else field.still().fix_positions()
     # An operation of the input may act as several do on the grid: itself, if it is one of them, stands for all.
     plainest_first = sorted((key for key, _ in field.action.operations), key=lambda key: key[0] != key[1])
     on_grid: dict[Matrix, Matrix] = {}
     for a, b in plainest_first:
         on_grid.setdefault(a, b)
-    phase = Phase(stride, field.grid, tuple(on_grid.items()))
-    relation = polyphase_action(phase, grid, translations_only=translations_only)
-    action = field.action.only(on_grid.items()).then(relation)
-    spans = _reached(field, ((Fraction(s), Fraction(0), Fraction(s - 1)) for s in stride))
-    bands = field.bands.chosen(stride) if field.scope.replay is None else UNKNOWN  # a choice of another value
-    return _choosing(field, phase).based(action, grid, bands).with_spans(spans)
+    return field, Phase(stride, field.grid, tuple(on_grid.items()))
 
 
 def restore_component(field: Field, phase: Phase) -> Field:
@@ -68,7 +82,16 @@ def restore_component(field: Field, phase: Phase) -> Field:
     if max(phase.stride) == 1:
         return field
     spans = _reached(field, ((Fraction(1, s), Fraction(1 - s, s), Fraction(0)) for s in phase.stride))
-    return field.based(put_back(field.action, phase, field.grid), phase.grid).with_spans(spans)
+    action = put_back(field.action, phase, polyphase_action(phase, field.grid).inverse())
+    return field.based(action, phase.grid).with_spans(spans)
+
+
+def roll_from_component(field: Field, phase: Phase) -> Field:
+    """Undo the roll of a phase chosen before."""
+    if max(phase.stride) == 1:
+        return field
+    spans = _reached(field, ((Fraction(1), Fraction(1 - s), Fraction(0)) for s in phase.stride))
+    return field.based(put_back(field.action, phase, unroll_action(phase)), phase.grid).with_spans(spans)
 
 
 def _choosing(field: Field, phase: Phase) -> Field:

@@ -39,21 +39,47 @@ class Phase:
 
 def polyphase_action(phase: Phase, coarse: Domain, *, translations_only: bool = False) -> Relation:
     """The action of a polyphase layer; its parameters are `(phase, axis)` for each axis with a choice."""
-    action = _action(phase.grid.wrapped, coarse.wrapped, phase.stride, translations_only)
+    steps = tuple((s, 1) for s in phase.stride)
+    return _named(phase, _action(phase.grid.wrapped, coarse.wrapped, phase.stride, steps, translations_only))
+
+
+def roll_action(phase: Phase) -> Relation:
+    """The action of a roll that brings the phase to the origin, `y[p] = x[p + o*]`; parameters as `polyphase_action`.
+
+    y moves by `t + A o* − o*′`. Where the phase is that of x, this is a multiple of s: s τ, as the kept component,
+    which lies at the multiples of s, moves by τ.
+    """
+    grid, steps = phase.grid.wrapped, tuple((s, s) for s in phase.stride)
+    return _named(phase, _action(grid, grid, phase.stride, steps, False))
+
+
+def unroll_action(phase: Phase) -> Relation:
+    """The action of the roll back, of any value, however it moves: `y[p + o*] = x[p]`."""
+    grid, steps = phase.grid.wrapped, ((1, 1),) * len(phase.stride)
+    return _named(phase, _action(grid, grid, phase.stride, steps, False).inverse())
+
+
+def _named(phase: Phase, action: Relation) -> Relation:
     return action.with_names(tuple((phase, axis) for axis in action.parameters))
 
 
 @lru_cache(maxsize=1 << 10)
-def _action(fine: Domain, coarse: Domain, stride: tuple[int, ...], translations_only: bool) -> Relation:
-    """All (A, t, τ, δ) with `s τ = t + A c − c + δ` along each axis, where A exchanges axes of one stride alone.
+def _action(
+    fine: Domain,
+    coarse: Domain,
+    stride: tuple[int, ...],
+    steps: tuple[tuple[int, int], ...],
+    translations_only: bool,
+) -> Relation:
+    """All (A, t, τ, δ) with `(k / u) τ = t + A c − c + δ` along each axis, where A exchanges axes of one stride alone.
 
-    For A = 1 they are spanned by (t, τ, δ) = (s, 1, 0) and (1, 0, −1). With a reversed axis t = c − A c = s − 1 solves
-    the equation for τ = δ = 0. δ is left out where s = 1.
+    For A = 1 they are spanned by (t, τ, δ) = (k, u, 0), a step of the axis, and (1, 0, −1). With a reversed axis
+    t = c − A c = s − 1 solves the equation for τ = δ = 0. δ is left out where s = 1.
     """
     moving = tuple(axis for axis, s in enumerate(stride) if s > 1)
     blocks = pair_blocks(fine.dim, fine.dim, len(moving))
     rows = blocks.rows(t=fine.periods.basis, tau=coarse.periods.basis)
-    rows += [blocks.row(t={axis: s}, tau={axis: 1}) for axis, s in enumerate(stride)]
+    rows += [blocks.row(t={axis: k}, tau={axis: u}) for axis, (k, u) in enumerate(steps)]
     rows += [blocks.row(t={axis: 1}, delta={place: -1}) for place, axis in enumerate(moving)]
     operations = []
     for images in canonical_operations(fine):
@@ -98,13 +124,17 @@ def _alike(action: Relation, one: Phase, other: Phase) -> list[Key]:
     return [key for key, _ in action.operations if key[0] in alike]
 
 
-def put_back(action: Relation, phase: Phase, coarse: Domain) -> Relation:
+def put_back(action: Relation, phase: Phase, back: Relation) -> Relation:
     """The action on a value that is put back at a phase: its change of phase is that of the choice, where `action` has
-    it among its parameters, and else 0."""
-    back = action.then(polyphase_action(phase, coarse).inverse()).only(phase.operations)
-    for name in reversed(back.parameters[len(action.parameters) :]):
-        back = back.fix(name)
-    return back
+    it among its parameters, and else 0.
+
+    Args:
+        back: how the layer that puts back moves what it is given.
+    """
+    made = action.then(back).only(phase.operations)
+    for name in reversed(made.parameters[len(action.parameters) :]):
+        made = made.fix(name)
+    return made
 
 
 def strict_action(action: Relation, *, output_fixed: bool) -> Relation:

@@ -164,6 +164,7 @@ MEASURED: list[tuple[str, dict, eq.Domain, str]] = [
     ("unet", {"down": "lps"}, eq.torus(8), "Z"),
     ("vit", {"down": "stride"}, eq.torus(16, 16), "4Z × 4Z"),
     ("swin", {"down": "aps", "window": 2}, eq.torus(16, 16), "8Z × 8Z"),
+    ("swin", {"down": "aps", "window": 2, "windows": "adaptive"}, eq.torus(16, 16), "Z × Z"),
     ("convnext", {"down": "maxblur"}, eq.torus(16, 16), "4Z × 4Z"),
 ]
 
