@@ -32,7 +32,8 @@ class Kernel(Placement, Reading):
     """A convolution's window along one axis.
 
     `taps` says which offsets share a weight: each tap is a weighted sum
-    over some of the offsets, `((offset, weight), …)`, over `whole`. For a maximum, those outside the input are absent.
+    over some of the offsets, `((offset, weight), …)`, over `whole`. For a maximum, those outside the input are absent;
+    of a window that reads nothing else, one is a constant.
     """
 
     taps: tuple[tuple[tuple[int, int], ...], ...]
@@ -76,7 +77,15 @@ class Kernel(Placement, Reading):
             absent |= (nodes < 0) | (nodes >= n)
         nodes = np.where(absent, MISSING if n is None else FILL, nodes)
         weights = np.broadcast_to(weights, nodes.shape)
-        return nodes, np.where(absent, 0, weights) if self.maximum else weights, np.zeros_like(nodes)
+        if self.maximum:
+            weights = np.where(absent, 0, weights)
+            weights[..., 0] += absent.all(-1)
+        return nodes, weights, np.zeros_like(nodes)
+
+    def reads_nothing(self, n: int | None) -> bool:
+        """Whether some window lies outside the input."""
+        nodes, _, _ = self.table(n)
+        return bool((nodes == (MISSING if n is None else FILL)).all((1, 2)).any())
 
     @property
     def course(self) -> tuple[Fraction, Fraction]:

@@ -18,7 +18,7 @@ from equinet.infer.rounding import equal, snapped
 from equinet.infer.rows import picked
 from equinet.infer.values import Constant, Digit, Operand, Value, free
 from equinet.infer.views import MOST_AXES, freed, plain
-from equinet.symmetry.field import Reduce
+from equinet.symmetry.field import Field, Reduce
 from equinet.symmetry.tables import whole
 from equinet.symmetry.windows import Reading, Rolled
 
@@ -99,8 +99,16 @@ def slid(
     if loose:
         value = mixed(value, "affine" if reduce != "max" else "any")
     moves = any(not isinstance(reading, Rolled) for reading in readings)
-    field = value.field.read(readings, reduce, crossable=crossable) if moves else value.field
+    field = _read(value.field, readings, reduce, crossable) if moves else value.field
     return value.known(field, tuple(layout), extents, canvas=canvas)
+
+
+def _read(field: Field, readings: Sequence[Reading], reduce: Reduce, crossable: bool) -> Field:
+    """A field through windows. A maximum over nothing is −∞, another constant than the zeros before it and after it."""
+    sizes = zip(readings, field.grid.sizes, strict=True)
+    if reduce == "max" and any(isinstance(reading, Kernel) and reading.reads_nothing(n) for reading, n in sizes):
+        return field.rename_constants().read(readings, reduce).rename_constants()
+    return field.read(readings, reduce, crossable=crossable)
 
 
 def _cropped(value: Value, array_axis: int, slide: _Slide) -> tuple[Value, _Slide]:

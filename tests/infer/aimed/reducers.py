@@ -2,15 +2,59 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 import equinet as eq
-from tests.infer.aimed.common import Aimed, pairs, window
+from tests.infer.aimed.common import Aimed, Function, pairs, window
 
+
+def largest(size: int, pad: tuple[int, int], start: float = -np.inf, base: int = 1) -> Function:
+    """The maxima of windows of so many nodes, which lie apart; some windows may hold none."""
+    return lambda x: lax.reduce_window(
+        x, np.asarray(start, x.dtype)[()], lax.max, (1, size, 1), (1, 1, 1), ((0, 0), pad, (0, 0)), (1, base, 1)
+    )
+
+
+def finite(x: Any) -> Any:
+    """No less than −9."""
+    return jnp.maximum(x, -9)
+
+
+EMPTY = (
+    Aimed(
+        "nothing, through a relu, and nothing",
+        lambda x: finite(largest(1, (0, 1))(jax.nn.relu(largest(1, (1, 0))(x)))),
+        eq.box(8),
+    ),
+    Aimed(
+        "nothing in wider windows, through exp",
+        lambda x: finite(largest(2, (0, 2))(jnp.exp(largest(2, (2, 0))(x)))),
+        eq.box(8),
+    ),
+    Aimed("nothing from 0 and from −∞", lambda x: finite(largest(1, (0, 1))(largest(1, (1, 0), 0.0)(x))), eq.box(8)),
+    Aimed(
+        "nothing beside a zero of padding",
+        lambda x: finite(largest(1, (0, 1))(jnp.pad(x, ((0, 0), (1, 0), (0, 0))))),
+        eq.box(8),
+    ),
+    Aimed(
+        "nothing, then a zero of padding",
+        lambda x: finite(jnp.pad(largest(1, (1, 0))(x), ((0, 0), (0, 1), (0, 0)))),
+        eq.box(8),
+    ),
+    Aimed(
+        "nothing between nodes",
+        lambda x: finite(largest(1, (1, 0))(jnp.tanh(largest(1, (0, 1), base=2)(x)))),
+    ),
+    Aimed("nothing at both ends", lambda x: finite(largest(2, (2, 2))(x)), eq.box(8), tight=True),
+)
 REDUCERS = (
+    *EMPTY,
     *(
         Aimed(f"windows by {name}", window(fn), domain)
         for domain in (eq.box(8), eq.torus(8))
