@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from equinet.groups.domain import Axis
+from equinet.symmetry.tables import LEAST_NAME
 from equinet.symmetry.windows import FILL, MISSING, Reading
 
 LABEL, NODE, WEIGHT = range(3)
@@ -24,6 +25,8 @@ from, a negative one names a constant (node 0)."""
 _NONE = np.iinfo(np.int64).max
 """The label of no entry, which fills the rows up (node and weight 0)."""
 _LARGEST_SCALE = 1 << 40
+_LARGEST = 1 << 56
+"""The largest bound of weights: integers of 64 bits wrap around, and then unequal weights may be equal."""
 _LIMIT = 1 << 20
 """Entries a line may have before composition stops (the value becomes a new base instead)."""
 
@@ -39,6 +42,7 @@ class Line:
         ordered: whether the taps carry free weights of this axis (so that no other axis can match them).
         advance: on an infinite axis, how far the nodes move after all rows; 0 on a finite one.
         modulus: nodes are equal modulo this; 0 if they are not periodic.
+        bound: no weight is larger; of one that is a polynomial of random names (`tables.whole`), no coefficient.
         pooled: whether there is one output, that depends on the "set" or the "multiset" of all rows; else empty.
     """
 
@@ -48,6 +52,7 @@ class Line:
     ordered: bool
     advance: int
     modulus: int
+    bound: int = 1
     pooled: str = ""
 
     @property
@@ -179,7 +184,9 @@ def _canonical(entries: np.ndarray, maximum: bool) -> np.ndarray:
     return entries
 
 
-def _make(entries: np.ndarray, scale: int, maximum: bool, ordered: bool, advance: int, modulus: int) -> Line:
+def _make(
+    entries: np.ndarray, scale: int, maximum: bool, ordered: bool, advance: int, modulus: int, bound: int
+) -> Line:
     entries = _canonical(entries, maximum)
     if not maximum:
         common = gcd(scale, *np.unique(entries[..., WEIGHT]).tolist())
@@ -188,7 +195,7 @@ def _make(entries: np.ndarray, scale: int, maximum: bool, ordered: bool, advance
     if entries.shape[1] > 1 and (entries == entries[:, :1]).all():
         entries, ordered = entries[:, :1], False
     copies = entries.shape[1:3] == (1, 1) and bool((entries[..., WEIGHT] == scale).all())
-    return Line(entries, scale, maximum and not copies, ordered and entries.shape[1] > 1, advance, modulus)
+    return Line(entries, scale, maximum and not copies, ordered and entries.shape[1] > 1, advance, modulus, bound)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -210,7 +217,9 @@ def reading_line(reading: Reading, axis: Axis, maximum: bool, ordered: bool) -> 
     scale = 1 if maximum else reading.scale or average
     modulus = (axis.size or 0) if axis.boundary == "periodic" else 0
     advance = 0 if axis.size else reading.advance
-    return _make(entries, scale, maximum, ordered, advance, modulus)
+    sizes = np.abs(weights)
+    bound = 1 if maximum else int(sizes.max(initial=1, where=sizes < LEAST_NAME))
+    return _make(entries, scale, maximum, ordered, advance, modulus, bound)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -222,13 +231,16 @@ def compose_lines(outer: Line, inner: Line) -> Line | None:
     """
     scale, (entries, advance) = outer.scale * inner.scale, _in_whole_periods(outer, inner)
     is_large = entries[..., NODE].size * inner.entries[0, ..., NODE].size > _LIMIT or scale > _LARGEST_SCALE
-    if is_large or (_has_labels(entries) and _has_labels(inner.entries)):
+    maximum = outer.maximum or inner.maximum
+    # A tap reads a node through each of its entries once at most.
+    largest = max(inner.bound, inner.scale) if outer.has_constants else inner.bound
+    bound = 1 if maximum else outer.bound * entries.shape[2] * largest
+    if is_large or bound > _LARGEST or (_has_labels(entries) and _has_labels(inner.entries)):
         return None
     read = _rows_read(entries, inner)
     # [rows, taps · inner taps, entries · inner entries, 3]
     entries = read.swapaxes(2, 3).reshape(len(read), outer.taps * inner.taps, -1, 3)
-    maximum = outer.maximum or inner.maximum
-    return _make(entries, scale, maximum, outer.ordered or inner.ordered, advance, inner.modulus)
+    return _make(entries, scale, maximum, outer.ordered or inner.ordered, advance, inner.modulus, bound)
 
 
 def _in_whole_periods(outer: Line, inner: Line) -> tuple[np.ndarray, int]:
@@ -271,7 +283,7 @@ def rename_constants(line: Line) -> Line:
         return line
     entries = line.entries.copy()
     entries[..., LABEL] -= line.labels < 0
-    return _make(entries, line.scale, line.maximum, line.ordered, line.advance, line.modulus)
+    return _make(entries, line.scale, line.maximum, line.ordered, line.advance, line.modulus, line.bound)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -280,13 +292,14 @@ def join_lines(a: Line, b: Line) -> Line | None:
     if (a.rows, a.advance, a.modulus) != (b.rows, b.advance, b.modulus):
         return None
     scale = lcm(a.scale, b.scale)
-    if scale > _LARGEST_SCALE:
+    bound = max(line.bound * (scale // line.scale) for line in (a, b))
+    if scale > _LARGEST_SCALE or bound > _LARGEST:
         return None
     parts = _of_one_width([a.entries, b.entries])
     for line, part in zip((a, b), parts, strict=True):
         part[..., WEIGHT] *= scale // line.scale
     single = a.taps == b.taps == 1
-    return _make(np.concatenate(parts, axis=1), scale, False, not single, a.advance, a.modulus)
+    return _make(np.concatenate(parts, axis=1), scale, False, not single, a.advance, a.modulus, bound)
 
 
 def _of_one_width(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
@@ -298,12 +311,13 @@ def _of_one_width(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
 @lru_cache(maxsize=1 << 12)
 def collapse_line(line: Line, maximum: bool) -> Line | None:
     """One output that averages (or takes the maximum) over all rows."""
-    if line.nodes.size > _LIMIT:
+    bound = line.bound * line.rows * line.entries.shape[2]
+    if line.nodes.size > _LIMIT or bound > _LARGEST:
         return None
     entries = _fold(line).swapaxes(0, 1).reshape(1, line.taps, -1, 3)
     if not maximum:
         entries = _separate_sums(entries[0])
-    return _make(entries, 1, maximum, line.ordered, 0, line.advance or line.modulus)
+    return _make(entries, 1, maximum, line.ordered, 0, line.advance or line.modulus, bound)
 
 
 def is_even(total: Line, axis: Axis) -> bool:
@@ -336,7 +350,7 @@ def pool_rows(line: Line, maximum: bool) -> Line:
     if line.advance:
         line = _wind(line)
     line = _without_labels(line, maximum)
-    line = _make(line.entries, line.scale, line.maximum, line.ordered, 0, line.modulus)
+    line = _make(line.entries, line.scale, line.maximum, line.ordered, 0, line.modulus, line.bound)
     return replace(line, pooled="set" if maximum else "multiset")
 
 

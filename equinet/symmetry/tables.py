@@ -20,7 +20,7 @@ from equinet.symmetry.windows import FILL, MISSING, Reading
 
 SIMPLE = 5040
 """The largest denominator of a simple fraction."""
-_LARGEST = 1 << 40
+LEAST_NAME = 1 << 40
 """Random integers that stand for weights are larger than integers that are their weights."""
 _ONE = 1 << 20
 """How the weight 1 is written beside weights that are no simple fractions."""
@@ -230,12 +230,12 @@ def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
     simple = [Fraction(float(v)).limit_denominator(SIMPLE) for v in sizes]
     close = all(abs(float(f) - v) <= 2.0**-44 * v for f, v in zip(simple, sizes, strict=True))
     scale = lcm(*(f.denominator for f in simple)) if close and len(set(simple)) == len(sizes) else 0
-    if 0 < scale <= _ONE and max(simple, default=0) * scale < _LARGEST:
+    if 0 < scale <= _ONE and max(simple, default=0) * scale < LEAST_NAME:
         numbers = [int(f * scale) for f in simple]
     else:
         scale = _ONE
         exact = [Fraction(float(v)) * _ONE for v in sizes]
-        short = [f.denominator == 1 and f < _LARGEST for f in exact]
+        short = [f.denominator == 1 and f < LEAST_NAME for f in exact]
         numbers = [int(f) if is_short else _name(v) for f, is_short, v in zip(exact, short, sizes, strict=True)]
     signs = np.sign(weights).ravel().astype(np.int64)
     return (np.asarray(numbers, np.int64)[where.ravel()] * signs).reshape(weights.shape), scale
@@ -243,4 +243,4 @@ def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
 
 def _name(weight: float) -> int:
     """A random integer of 41 bits, the same for the same weight wherever it occurs."""
-    return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | _LARGEST
+    return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | LEAST_NAME
