@@ -14,7 +14,7 @@ import equinet as eq
 from equinet.infer.compat import trace
 from equinet.infer.formulas.operands import Unfollowed
 from equinet.infer.formulas.program import evaluated
-from equinet.infer.formulas.residues import PRIME, ROWS, UNSIGNED, as_terms, drawn, numbers, of_terms, symbols
+from equinet.infer.formulas.residues import PRIMES, UNSIGNED, as_terms, drawn, numbers, of_terms, symbols
 from equinet.infer.values import Constant
 
 SHAPE = (2, 4, 6, 3)
@@ -24,13 +24,15 @@ def formula(fn, *shapes, like=None):
     """A function's formula of unknowns, or of given whole numbers."""
     given = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
     program, _ = trace(fn, given)
-    if like is None:
-        inputs = [symbols(f"x{i}", shape) for i, shape in enumerate(shapes)]
-    else:
-        inputs = [np.broadcast_to(x.astype(np.int64) % PRIME, (ROWS, 1, *x.shape)).astype(np.uint64) for x in like]
+    inputs = [symbols(f"x{i}", shape) for i, shape in enumerate(shapes)] if like is None else [*map(in_rows, like)]
     made = evaluated(program, inputs, generic=False)[0]
     assert not isinstance(made, Constant)
     return made
+
+
+def in_rows(x):
+    """Whole numbers modulo the prime of each row."""
+    return np.stack([x.astype(np.int64) % prime for prime in (*PRIMES, PRIMES[0])]).astype(np.uint64)[:, None]
 
 
 def convolved(x, w, **options):
@@ -72,11 +74,11 @@ EXACT = {
 def test_residues_of_whole_numbers_are_those_of_the_result(fn):
     x = np.random.default_rng(0).integers(-3, 4, SHAPE)
     with jax.enable_x64(True):
-        want = np.asarray(fn(jnp.asarray(x, jnp.float64))).astype(np.int64) % PRIME
+        want = in_rows(np.asarray(fn(jnp.asarray(x, jnp.float64))))
     got = formula(fn, SHAPE, like=[x])
-    assert got.shape[2:] == want.shape
+    assert got.shape == want.shape
     for row in range(UNSIGNED):
-        np.testing.assert_array_equal(got[row, 0], want)
+        np.testing.assert_array_equal(got[row], want[row])
 
 
 def filtered(x, factors):
@@ -193,8 +195,28 @@ def test_terms_of_maxima_go_back():
 def test_known_numbers_are_what_they_are(kind):
     given = np.asarray([0, 1, 3, 100], kind)
     np.testing.assert_array_equal(numbers(given)[0, 0], given.astype(np.uint64))
-    third = numbers(np.asarray([1 / 3], np.float32))[0, 0, 0]
-    assert third * np.uint64(3) % np.uint64(PRIME) == 1
+    for row, prime in enumerate(PRIMES):
+        third = numbers(np.asarray([1 / 3], np.float32))[row, 0, 0]
+        assert third * np.uint64(3) % np.uint64(prime) == 1
+
+
+@pytest.mark.parametrize("prime", PRIMES)
+@pytest.mark.parametrize("of_floats", [True, False])
+def test_known_numbers_that_are_equal_modulo_one_prime_are_not_equal(prime, of_floats):
+    # m 2ᵉ ≡ a modulo the prime, and a float of single precision.
+    pairs = ((a, e, a * pow(2, -e, prime) % prime) for a in range(1, 100) for e in range(8, 40))
+    a, number = next((a, m << e) for a, e, m in pairs if m < 1 << 24 and m << e > prime)
+    assert number % prime == a and float(np.float32(number)) == number
+    table = np.full((1, 6, 1), a, np.float32 if of_floats else np.int64)
+    table[0, 2] = number
+
+    def scaled(x):
+        return x * table.astype(x.dtype) if of_floats else x.astype(jnp.int64) * table
+
+    with jax.enable_x64(True):
+        assert eq.infer(scaled, eq.torus(6), 1).strict.order == 2  # that about the node
+        x = np.asarray([1.0, 2, 3, 4, 5, 6]).reshape(1, 6, 1)
+        assert np.ptp(scaled(jnp.asarray(np.roll(x, 1, 1))) - np.roll(scaled(jnp.asarray(x)), 1, 1)) > 1e6
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,11 @@
 
 Two formulas that the laws of addition and multiplication, and the ones below, make equal have equal residues. Two that
 they do not have unequal ones, but for a chance of about 2⁻³⁰ in each of the signed rows (Schwartz 1980, Zippel 1979).
+Each of them has a prime of its own: known numbers that are equal modulo the one are not so modulo the other.
 Nothing is rounded. A function of which nothing is known is a random function: equal at equal arguments, and nowhere
 else. A maximum of two is associative and commutative, as is a sum, and no more.
 
-−1 has a square root modulo the prime, and 1 has roots of many orders. So complex numbers are residues too: in one row
+−1 has a square root modulo a prime, and 1 has roots of many orders. So complex numbers are residues too: in one row
 with that root in place of i, in another one with its negative, where all conjugates are.
 """
 
@@ -22,14 +23,13 @@ import numpy as np
 
 from equinet.infer.rounding import snapped
 
-PRIME, _GENERATOR = 2128896001, 13
-"""A prime of 31 bits, and a number whose powers are all residues but 0. 2¹⁰·3²·5·7·11 divides the prime less 1."""
+PRIMES, _GENERATORS = (2128896001, 2118251521), (13, 34)
+"""Primes of 31 bits, and numbers whose powers are all residues but 0. 2¹⁰·3²·5·7·11 divides each prime less 1."""
 ROWS = 3
 """Values of everything. Those in the first two are independent, or conjugates (see `drawn`). In the last row signs are
 left out: terms cannot cancel, and a factor 0 is a number like any other, as it is for an infinity or NaN. What is equal
 there too is the same sum in another order: rounding and infinities do not tell the two apart."""
 UNSIGNED = ROWS - 1
-_PRIME = np.uint64(PRIME)
 _MASK = np.uint64((1 << 31) - 1)
 _SIMPLE, _MANY = 5040, 512
 """The largest denominator of a simple fraction; so many numbers are looked at one by one."""
@@ -39,23 +39,23 @@ Residues = np.ndarray
 
 
 def reduced(x: Residues) -> Residues:
-    """Numbers below 2⁶⁴ modulo the prime."""
-    return x % _PRIME
+    """Numbers below 2⁶⁴ modulo the primes."""
+    return x % _primes(x.ndim)
 
 
 def plus(a: Residues, b: Residues) -> Residues:
     """The sum."""
-    return (a + b) % _PRIME
+    return reduced(a + b)
 
 
 def times(a: Residues, b: Residues) -> Residues:
     """The product."""
-    return a * b % _PRIME
+    return reduced(a * b)
 
 
 def negative(a: Residues) -> Residues:
     """Minus a; a itself where signs are left out."""
-    result = np.where(a == 0, a, _PRIME - a)
+    result = np.where(a == 0, a, _primes(a.ndim) - a)
     result[UNSIGNED] = a[UNSIGNED]
     return result
 
@@ -74,7 +74,16 @@ def power(a: Residues, exponent: int) -> Residues:
 
 def inverted(a: Residues) -> Residues:
     """1 / a, for numbers other than 0 (Fermat)."""
-    return power(a, PRIME - 2)
+    return np.concatenate([_inverted(a[row : row + 1], PRIMES[which]) for row, which in enumerate(_which_primes())])
+
+
+def _inverted(a: np.ndarray, prime: int) -> np.ndarray:
+    result, exponent = np.ones_like(a), prime - 2
+    while exponent:
+        if exponent & 1:
+            result = result * a % np.uint64(prime)
+        a, exponent = a * a % np.uint64(prime), exponent >> 1
+    return result
 
 
 def _scrambled(z: np.ndarray) -> np.ndarray:
@@ -102,6 +111,16 @@ def has_conjugates() -> bool:
     return _DRAW.get()[1]
 
 
+def _which_primes() -> tuple[int, ...]:
+    """The number of each row's prime. Conjugates have one prime; other random values have another one then."""
+    number, conjugate = _DRAW.get()
+    return (number % len(PRIMES),) * ROWS if conjugate else (0, 1, 0)
+
+
+def _primes(dim: int) -> np.ndarray:
+    return np.asarray([PRIMES[which] for which in _which_primes()], np.uint64).reshape(ROWS, *(1,) * (dim - 1))
+
+
 @lru_cache(maxsize=1 << 12)
 def _seeds(name: str, number: int, conjugate: bool) -> np.ndarray:
     """A random number for each row, the same for the same name."""
@@ -120,10 +139,17 @@ def root_of_unity(order: int) -> np.ndarray:
     Raises:
         ValueError: if there is none.
     """
-    if (PRIME - 1) % order:
+    if not has_root_of_unity(order):
         raise ValueError(f"there is no root of unity of order {order}")
-    root = pow(_GENERATOR, (PRIME - 1) // order, PRIME)
-    return np.asarray([root, pow(root, -1, PRIME), 1], np.uint64)
+    roots = [pow(_GENERATORS[at], (PRIMES[at] - 1) // order, PRIMES[at]) for at in _which_primes()[:UNSIGNED]]
+    if has_conjugates():
+        roots[1] = pow(roots[1], -1, PRIMES[_which_primes()[1]])
+    return np.asarray([*roots, 1], np.uint64)
+
+
+def has_root_of_unity(order: int) -> bool:
+    """Whether there are roots of that order modulo each prime."""
+    return not any((prime - 1) % order for prime in PRIMES)
 
 
 def conjugated(a: Residues) -> Residues:
@@ -138,7 +164,8 @@ def from_parts(real: Residues, imaginary: Residues) -> Residues:
 
 def real_part(a: Residues) -> Residues:
     """(z + z̄) / 2."""
-    half = np.asarray([(PRIME + 1) // 2] * UNSIGNED + [1], np.uint64).reshape(ROWS, *(1,) * (a.ndim - 1))
+    half = (_primes(a.ndim) + np.uint64(1)) // np.uint64(2)
+    half[UNSIGNED] = 1
     total = plus(a, conjugated(a))
     total[UNSIGNED] = a[UNSIGNED]
     return times(total, half)
@@ -165,7 +192,7 @@ def function(name: str, arguments: Sequence[Residues]) -> Residues:
     found = _in_rows(name, arrays[0].ndim)
     for array in arrays:
         found = _scrambled(found ^ array)
-    return (found >> np.uint64(3)) % _PRIME
+    return reduced(found >> np.uint64(3))
 
 
 def symmetric_function(name: str, a: Residues, b: Residues) -> Residues:
@@ -182,7 +209,7 @@ def even_function(name: str, a: Residues) -> Residues:
 def odd_function(name: str, a: Residues) -> Residues:
     """One with f(−a) = −f(a)."""
     found = even_function(name, a)
-    return np.where(a == 0, a, np.where(a <= _PRIME >> np.uint64(1), found, negative(found)))
+    return np.where(a == 0, a, np.where(a <= _primes(a.ndim) >> np.uint64(1), found, negative(found)))
 
 
 _ODD = tuple(np.uint64(n) for n in (0x2545F491, 0x1B873593, 0x5851F42D))
@@ -213,7 +240,7 @@ def _unshuffled(a: Residues, seeds: np.ndarray) -> Residues:
 def _within(bijection: Callable[[Residues], Residues], a: Residues) -> Residues:
     """A bijection of 31 bits as one of residues: again and again, until it gives one (Black and Rogaway 2002)."""
     a = bijection(a)
-    while (beyond := a >= _PRIME).any():
+    while (beyond := a >= _primes(a.ndim)).any():
         a = np.where(beyond, bijection(a), a)
     return a
 
@@ -226,13 +253,13 @@ def of_terms(name: str, total: Residues) -> Residues:
 def multiset(name: str, a: Residues, axes: int | tuple[int, ...]) -> Residues:
     """A number for the elements along some axes, in no order."""
     total = _scrambled(a ^ _in_rows(name, a.ndim)).sum(axes, dtype=np.uint64)
-    return (_scrambled(total) >> np.uint64(3)) % _PRIME
+    return reduced(_scrambled(total) >> np.uint64(3))
 
 
 def multisets(name: str, a: Residues, axis: int) -> Residues:
     """A number for the elements up to each place of an axis, in no order."""
     total = np.cumsum(_scrambled(a ^ _in_rows(name, a.ndim)), axis, dtype=np.uint64)
-    return (_scrambled(total) >> np.uint64(3)) % _PRIME
+    return reduced(_scrambled(total) >> np.uint64(3))
 
 
 def sequence(name: str, a: Residues, axes: Sequence[int]) -> Residues:
@@ -247,7 +274,7 @@ def sequence(name: str, a: Residues, axes: Sequence[int]) -> Residues:
 def symbols(name: str, shape: Sequence[int]) -> Residues:
     """An array of independent unknowns."""
     places = np.arange(int(np.prod(shape)), dtype=np.uint64).reshape(1, 1, *shape)
-    return (_scrambled(_scrambled(places) ^ _in_rows(name, places.ndim)) >> np.uint64(3)) % _PRIME
+    return reduced(_scrambled(_scrambled(places) ^ _in_rows(name, places.ndim)) >> np.uint64(3))
 
 
 def numbers(array: np.ndarray, *, factor: bool = False, term: bool = False) -> Residues:
@@ -272,8 +299,8 @@ def numbers(array: np.ndarray, *, factor: bool = False, term: bool = False) -> R
             special = np.where((array == 0) & np.signbit(array), 3, special)
     else:
         wide = array if array.dtype.kind == "u" else np.abs(array.astype(np.int64))
-        sizes = wide.astype(np.uint64) % _PRIME
-    result = np.broadcast_to(sizes, (ROWS, 1, *array.shape)).copy()
+        sizes = _in_each_row(wide.astype(np.uint64))
+    result = sizes[:, None].copy()
     if special.any():
         result = np.where(special > 0, symbols("special", (4,))[:, :, special], result)
     if (array < 0).any():
@@ -283,19 +310,25 @@ def numbers(array: np.ndarray, *, factor: bool = False, term: bool = False) -> R
     return result
 
 
+def _in_each_row(numbers: np.ndarray) -> np.ndarray:
+    """The same numbers in each row, modulo its prime."""
+    return reduced(np.broadcast_to(numbers, (ROWS, *numbers.shape)))
+
+
 def _of_floats(sizes: np.ndarray) -> np.ndarray:
-    """Numbers that are not negative as residues: what they are as fractions, or random names of their bits."""
+    """Numbers that are not negative as residues in each row: what they are as fractions, or random names of bits."""
     found, where = np.unique(sizes, return_inverse=True)
     if len(found) > _MANY:
         bits = np.ascontiguousarray(found.astype(np.float64)).view(np.uint64)
-        made = np.where(found == 0, 0, (_scrambled(bits) >> np.uint64(3)) % _PRIME)
-        return made[where.ravel()].reshape(sizes.shape)
-    exact = np.unique(snapped(found), return_inverse=True)
-    made = np.asarray([_as_residue(float(v)) for v in exact[0]], np.uint64)
-    return made[exact[1].ravel()][where.ravel()].reshape(sizes.shape)
+        names = _in_each_row(_scrambled(bits) >> np.uint64(3))
+        made = np.where(found == 0, 0, names)
+        return made[:, where.ravel()].reshape(ROWS, *sizes.shape)
+    values, exact = np.unique(snapped(found), return_inverse=True)
+    made = np.asarray([[_as_residue(float(v), PRIMES[which]) for v in values] for which in _which_primes()], np.uint64)
+    return made[:, exact.ravel()][:, where.ravel()].reshape(ROWS, *sizes.shape)
 
 
-def _as_residue(number: float) -> int:
+def _as_residue(number: float, prime: int) -> int:
     simple = Fraction(number).limit_denominator(_SIMPLE)
     value = simple if abs(float(simple) - number) <= 2.0**-44 * number else Fraction(number)
-    return value.numerator % PRIME * pow(value.denominator % PRIME, -1, PRIME) % PRIME
+    return value.numerator % prime * pow(value.denominator % prime, -1, prime) % prime

@@ -11,12 +11,12 @@ from equinet.infer.compat import Equation
 from equinet.infer.formulas.operands import LEAD, Formula, Rule, Unfollowed, alike, each, given, named, places_of
 from equinet.infer.formulas.places import with_padding
 from equinet.infer.formulas.residues import (
-    PRIME,
     ROWS,
     Residues,
     as_terms,
     conjugated,
     function,
+    has_root_of_unity,
     inverted,
     multiset,
     multisets,
@@ -173,7 +173,7 @@ def _transformed(equation: Equation, arguments: Sequence[Formula]) -> list[Resid
     """Fourier transforms of the last axes, with roots of unity modulo the prime."""
     kind, lengths, array = equation.params["fft_type"].name, equation.params["fft_lengths"], given(arguments[0])
     axes = [array.ndim - len(lengths) + i for i in range(len(lengths))]
-    if any((PRIME - 1) % n for n in lengths):
+    if not all(map(has_root_of_unity, lengths)):
         raise Unfollowed("a transform of a length without a root of unity")
     if kind == "RFFT":
         array = _spectrum(array, axes[-1], -1)[..., : lengths[-1] // 2 + 1]
