@@ -14,6 +14,7 @@ from typing import Any
 import jax
 
 import equinet as eq
+from equinet.infer.arrays import named_leaves
 from equinet.interop.torch import program
 from equinet.interop.torch.published import outline
 from experiments.atlas.order import known
@@ -65,10 +66,11 @@ def groups(source: str, name: str) -> Iterator[Record]:
         "channels": given.channels,
         "parameters": sum(prod(each.shape) for each in module.parameters()),
     }
-    call, variables, output = only_output(module, (2, given.channels, *given.sizes))
+    call, variables, output = first_output(module, (2, given.channels, *given.sizes))
     yield {"asked": output}
     for kind, domain in (("plane", eq.plane(len(given.sizes))), ("torus", eq.torus(*given.sizes))):
-        found = eq.infer(call, domain, given.channels, layout="BCS", size=given.sizes, params=variables)
+        asked = {"layout": "BCS", "size": given.sizes, "params": variables, "output": output or None}
+        found = eq.infer(call, domain, given.channels, **asked)
         yield {
             kind: str(found.strict),
             f"{kind}_invariance": str(found.invariance),
@@ -82,18 +84,11 @@ def groups(source: str, name: str) -> Iterator[Record]:
             }
 
 
-def only_output(module: Any, shape: tuple[int, ...]) -> tuple[Callable[..., Any], Any, str]:
-    """The program of a module, and the name of its first output if it has several."""
-    call, variables = program(module, shape, None)
-    try:
-        jax.eval_shape(call, variables, jax.ShapeDtypeStruct(shape, "float32"))
-    except ValueError as error:
-        _, found, listed = str(error).partition("say output= one of '")
-        if not found:
-            raise
-        output = listed.partition("'")[0]
-        return (*program(module, shape, output), output)
-    return call, variables, ""
+def first_output(module: Any, shape: tuple[int, ...]) -> tuple[Callable[..., Any], Any, str]:
+    """The program of a module, its variables, and the name of its first output if it has several."""
+    x = jax.ShapeDtypeStruct(shape, "float32")
+    call, variables = program(module, x)
+    return call, variables, next(iter(named_leaves(jax.eval_shape(call, variables, x))), "")
 
 
 def last_loss(certificate: eq.Certificate) -> str:
