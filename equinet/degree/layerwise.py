@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from equinet import markup
-from equinet.groups import SpaceGroup
+from equinet.groups import RealGroup
 from equinet.verify.plain import written
 
 LONGEST = 34
@@ -27,7 +27,7 @@ class ProfileRow:
         error: the error of a finite shift up to this layer.
         lie_own, error_own: of this layer alone, at what it is given.
         lie_reached: what is left of `lie_own` at the output of the network.
-        group: the strict group up to this layer, on the torus.
+        group: the strict group of real shifts up to this layer, on the torus.
         lost: whether this layer lost some of it.
     """
 
@@ -38,7 +38,7 @@ class ProfileRow:
     lie_own: float | None = None
     error_own: float | None = None
     lie_reached: float | None = None
-    group: SpaceGroup | None = None
+    group: RealGroup | None = None
     lost: bool = False
 
     @property

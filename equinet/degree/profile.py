@@ -23,8 +23,9 @@ from equinet.layers.combine import Sequential
 from equinet.ops import moves
 from equinet.ops.arrays import as_dtype
 from equinet.readers import reader_of
-from equinet.symmetry.certificate import Certificate
-from equinet.symmetry.field import Field
+from equinet.symmetry.continuous import Bands
+from equinet.symmetry.field import Field, changed
+from equinet.symmetry.real import RealCertificate
 from equinet.verify.program import make_program, precision
 
 APART = 1e-3
@@ -51,7 +52,9 @@ def error_profile(
     Errors are root mean squares over images, nodes and axes of the input, relative to how much the output of the layer
     varies, as in `Consistency.change`; derivatives are per pixel of shift, and add up over axes. Pads, odd crops and
     strides that do not divide a size break translations of the torus: this is measured too. A layer that chooses
-    (`PolyphasePool`) has jumps that no derivative shows; the error of a finite shift does.
+    (`PolyphasePool`) has jumps that no derivative shows; the error of a finite shift does. Beside them stands the group
+    of the network up to the layer, as `certify(…, translations="real")` proves it: where it is R along all axes, errors
+    are rounding.
 
     Args:
         net: `net.bind(variables)`: rows are its layers one after the other, those of a nested `Sequential` too; what
@@ -115,12 +118,12 @@ class Motion:
 
 @dataclass(frozen=True)
 class _Link:
-    """A layer of a chain: its name, itself with its variables, and the certificate of the network up to it."""
+    """A layer of a chain: its name, itself with its variables, and which real shifts the network keeps up to it."""
 
     path: tuple[str, ...]
     fn: Bound
-    before: Certificate
-    upto: Certificate
+    before: RealCertificate
+    upto: RealCertificate
 
 
 def _named(
@@ -137,18 +140,18 @@ def _named(
 
 def _links(net: Bound, shape: Sequence[int], channels: Any) -> Iterator[_Link]:
     domain, width = torus(*shape[:-1]), shape[-1] if channels is None else channels
-    field = Field.input(domain, width)
+    field = changed(Field.input(domain, width), bands=Bands.input(domain))
     chain = _named(net.layer, net.variables["params"], net.variables["state"], ())
     for place, (path, layer, params, state) in enumerate(chain):
         name = ".".join(path) or "0"
         after = step(name, replace(layer, name=name) if isinstance(layer, Named) else layer, field)
         fn = as_part([(layer, params, state)], field.fibre, place > 0)
-        before, upto = (Certificate(domain, each) for each in (field, after))
+        before, upto = (RealCertificate(domain, each) for each in (field, after))
         yield _Link(path or ("0",), fn, before, upto)
         field = after
 
 
-def _motion(certificate: Certificate, ndim: int) -> Motion:
+def _motion(certificate: RealCertificate, ndim: int) -> Motion:
     """Of a value, by the certificate up to it."""
     if ndim == 2:
         return Motion(())

@@ -70,6 +70,26 @@ def test_what_fits_below_the_folding_frequency_is_followed() -> None:
         assert min(high.lie, high.error) > 0.1
 
 
+@pytest.mark.parametrize(
+    ("activation", "groups"),
+    [
+        (eq.Relu(), ["R", "Z", "2Z", "2Z", "2Z"]),
+        (eq.AliasFree(eq.Relu()), ["R", "½Z", "½Z", "½Z", "Z"]),
+        (eq.AliasFree(eq.Polynomial(2)), ["R"] * 5),
+    ],
+)
+def test_errors_are_rounding_where_the_group_beside_them_says_so(activation: eq.Layer, groups: list[str]) -> None:
+    conv = eq.Conv(3, 3, padding="circular")
+    found = profile(eq.Sequential(conv, activation, eq.IdealDownsample(2), conv, activation), images_of(4, 16, 1)).rows
+    for row, group in zip(found, groups, strict=True):
+        assert row.group is not None and row.group.translations_text == group
+        assert row.lie < 1e-12 if group == "R" else row.lie > 1e-2
+        assert row.error < 1e-12 if group in ("R", "½Z") else row.error > 1e-3
+    assert [at for at, row in enumerate(found) if row.lost] == [
+        at for at in range(1, 5) if groups[at] != groups[at - 1]
+    ]
+
+
 def test_derivatives_are_those_of_the_whole_network_and_add_up() -> None:
     net = eq.Sequential(
         eq.Conv(3, 3, padding="circular"),
