@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Rule = Callable[[Equation, Sequence[Any]], Sequence[Atom | Ends]]
 Run = Callable[[Program, Sequence[Atom | Spectrum]], list[Atom | Spectrum]]
 Control = Callable[[Equation, Sequence[Atom | Spectrum], Run], Sequence[Atom | Spectrum]]
+Formulas = Callable[[Equation, Sequence[Any]], Sequence[Any]]
 Spectral = Callable[[Equation, Sequence[Held]], Spectrum | Value | None]
 Flags = tuple[bool, ...]
 Shape = tuple[int, ...]
@@ -37,8 +38,12 @@ class Primitive:
     Attributes:
         name: the primitive's.
         rule: from the equation and its operands, of which one at least depends on the input, it gives the results, each
-            with a group that truly moves it. It raises `NoRule` where it has nothing to say. None if one of the next
-            three says it all.
+            with a group that truly moves it. It raises `NoRule` where it has nothing to say. None if `control`,
+            `spectral` or `call` says it all.
+        formula: its results as formulas (`equinet.infer.formulas`), given those of its operands: two entries have one
+            formula only if they are equal, whatever the input. It raises `Unfollowed` where it cannot say. None: the
+            program that it is in is not judged as a whole.
+        of_complex: whether the formula is one of complex numbers too. Of what only moves elements it is, unless said.
         control: a rule of control flow: as `rule`, and with a function that runs a program on such values.
         spectral: a rule of what is linear, for operands that are Fourier transformed along some axes. None, as such a
             rule may return: nothing is known of phases, and the operands are taken as arrays like any other.
@@ -62,6 +67,8 @@ class Primitive:
 
     name: str
     rule: Rule | None = None
+    formula: Formulas | None = None
+    of_complex: bool = False
     control: Control | None = None
     spectral: Spectral | None = None
     call: str = ""

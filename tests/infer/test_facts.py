@@ -21,6 +21,9 @@ from jax.extend.core import primitives
 
 import equinet as eq
 from equinet.infer.compat import Equation, Program, is_literal, trace
+from equinet.infer.formulas import elements, totals
+from equinet.infer.formulas.operands import LEAD
+from equinet.infer.formulas.residues import conjugated, drawn, from_parts, negative, symbols
 from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import PRIMITIVES, NoRule, Primitive, called, enter, neutral, operand
 from equinet.infer.values import Chosen, Constant
@@ -173,9 +176,10 @@ def equations(fn: Callable[..., Any], arguments: Sequence[Any]) -> Iterator[Seen
     yield from run(trace(fn, arguments)[0], arguments)
 
 
-def candidates(name: str) -> Iterator[Callable[..., Any]]:
+def candidates(name: str, first: Any = jnp.float32) -> Iterator[Callable[..., Any]]:
     """The primitive of some arrays, of several types, and with several parameters."""
-    for kind, scale in ((jnp.float32, 1), (jnp.int32, 16), (jnp.complex64, 1)):
+    kinds = sorted(((jnp.float32, 1), (jnp.int32, 16), (jnp.complex64, 1)), key=lambda one: one[0] != first)
+    for kind, scale in kinds:
         for count in (1, 2, 3):
             for given in (PARAMETERS.get(name, {}), {"accuracy": None}):
                 yield lambda x, y, c=count, k=kind, g=given, s=scale: FOUND[name].bind(
@@ -184,11 +188,13 @@ def candidates(name: str) -> Iterator[Callable[..., Any]]:
 
 
 @cache
-def sample(name: str) -> Seen:
+def sample(name: str, kind: Any = jnp.float32) -> Seen:
     """An equation of a primitive, with operands."""
-    for fn in [SAMPLES[name]] if name in SAMPLES else candidates(name):
+    arrays = [jnp.asarray(array, kind) for array in (FLOATS, OTHER)]
+    for fn in [SAMPLES[name]] if name in SAMPLES else candidates(name, kind):
         try:
-            found = next(one for one in equations(fn, [jnp.asarray(FLOATS), jnp.asarray(OTHER)]) if one[0].name == name)
+            # The last one: earlier ones prepare its operands.
+            *_, found = (one for one in equations(fn, arrays) if one[0].name == name)
             run(*found)
         except (AssertionError, AttributeError, KeyError, NotImplementedError, TypeError, ValueError):
             if name in SAMPLES:
@@ -277,6 +283,89 @@ def combines_as_said(row: Primitive, kind: Any) -> bool:
     )
 
 
+RELATIONS: tuple[Callable[..., tuple[Any, Any]], ...] = (
+    lambda names, values: (names, values),
+    lambda names, values: (negative(names.T).T, -values),
+    lambda names, values: (names[:, [1, 0, 2]], np.conj(values)),
+)
+COUNTS = (12, 100)
+"""Cases of an operation's operands that are judged together; more if no two of fewer are alike."""
+
+
+def pools(kind: str) -> tuple[np.ndarray, np.ndarray]:
+    """A few numbers of a type, with ties, extremes and opposites among them, and what stands for each as a formula."""
+    if kind in "iu":
+        return np.asarray([0, 1, 2, 5]), symbols("whole", (4,))[:, 0]
+    reals = np.asarray([0.0, 1.0, 3.0, 0.5, np.inf])
+    names = symbols("real", (5,))
+    if kind == "c":
+        reals, parts = np.asarray([2, -1, 1 + 2j, 3 - 1j]), symbols("parts", (6,))
+        names = np.concatenate([parts[..., :2], from_parts(parts[..., 2:4], parts[..., 4:])], -1)
+        reals, names = np.concatenate([reals, reals.conj()]), np.concatenate([names, conjugated(names)], -1)
+    return np.concatenate([reals, -reals]), np.concatenate([names, negative(names)], -1)[:, 0]
+
+
+def disproof(row: Primitive, equation: Equation, operands: Sequence[np.ndarray], *, of_complex: bool = False) -> str:
+    """A disproof by some entries of a few cases, or of many.
+
+    Raises:
+        LookupError: if no two entries have one formula, or all have: then nothing is shown.
+    """
+    try:
+        return disproof_by(COUNTS[0], row, equation, operands, of_complex)
+    except LookupError:
+        return disproof_by(COUNTS[1], row, equation, operands, of_complex)
+
+
+def disproof_by(
+    count: int, row: Primitive, equation: Equation, operands: Sequence[np.ndarray], of_complex: bool
+) -> str:
+    """Two entries of one formula that are not equal, or of conjugate ones that are not conjugates; empty if none are.
+
+    Operands are filled with a few numbers, unknown ones to the formulas; indices and the like stay as they are.
+
+    Raises:
+        LookupError: if no two entries have one formula, or all have: then nothing is shown.
+    """
+    assert row.formula is not None
+    rng = np.random.default_rng(0)
+    kinds = [one.dtype.kind for one in operands]
+    judged = [k in "fc" or not set(kinds) & set("fc") for k in kinds]
+    drawn_ones: list[list[np.ndarray]] = []
+    formulas: list[Any] = []
+    for operand_, kind, is_judged in zip(operands, kinds, judged, strict=True):
+        if not is_judged:
+            drawn_ones.append([operand_] * count)
+            formulas.append(Constant.of(operand_))
+            continue
+        numbers, names = pools(kind)
+        at = rng.integers(len(numbers), size=(count, *operand_.shape))
+        drawn_ones.append([*numbers[at].astype(operand_.dtype)])
+        formulas.append(names[:, at])
+    results = row.formula(equation, formulas)
+    with np.errstate(all="ignore"):
+        values = [run(equation, given) for given in zip(*drawn_ones, strict=True)]
+    found = 0
+    numbers, names = pools(next(k for k, j in zip(kinds, judged, strict=True) if j))
+    for out, result in enumerate(results):
+        entries = np.broadcast_to(result, (len(result), count, *result.shape[LEAD:])).reshape(len(result), -1).T
+        actual = np.stack([each[out] for each in values]).ravel()
+        if len(np.unique(actual.astype(complex))) > 1 and len(np.unique(entries, axis=0)) == 1:
+            raise LookupError("all entries have one formula")
+        found += len(entries) - len(np.unique(entries, axis=0))
+        for relation in RELATIONS[: 3 if of_complex else 2 if actual.dtype.kind == "f" else 1]:
+            # What an entry is said to be equal, opposite or conjugate to: another one, or an unknown number.
+            said = [relation(entries, actual), relation(names.T, numbers)]
+            for keys, related in said if actual.dtype.kind in "fc" else said[:1]:
+                first = dict(zip(map(tuple, keys), related, strict=True))
+                for key, value in zip(map(tuple, entries), actual, strict=True):
+                    if not np.isclose(value, first.get(key, value), rtol=1e-4, atol=0, equal_nan=True):
+                        return f"{value} and {first[key]} have one formula"
+    if not found:
+        raise LookupError("no two entries have one formula")
+    return ""
+
+
 def of(fact: Callable[[Primitive], Any]) -> list[str]:
     """The names of the rows that have a fact, and a sample."""
     return [row.name for row in PRIMITIVES.values() if fact(row) and row.name not in ELSEWHERE]
@@ -322,6 +411,45 @@ def test_combinations(kind):
         row = PRIMITIVES[name]
         if kind != np.bool_ or row.combination in ("max", "min"):
             assert combines_as_said(row, kind), name
+
+
+def test_entries_of_one_formula_are_equal():
+    for name in of(lambda row: row.formula):
+        assert not disproof(PRIMITIVES[name], *sample(name)), name
+
+
+def test_formulas_of_complex_numbers_are_formulas_of_their_conjugates():
+    """Where the row does not say so it is false of some functions: they are cut, or choose the upper half."""
+    named = of(lambda row: row.formula and (row.moves or row.of_complex))
+    with drawn(0, conjugate=True):
+        for name in named:
+            kind = jnp.float32 if name in ("complex", "conj", "convert_element_type", "select_n") else jnp.complex64
+            assert not disproof(PRIMITIVES[name], *sample(name, kind), of_complex=True), name
+        for name in ("sqrt", "log", "rsqrt"):
+            assert disproof(PRIMITIVES[name], *sample(name, jnp.complex64), of_complex=True), name
+
+
+@pytest.mark.parametrize(
+    ("name", "lie"),
+    [
+        ("exp", elements.odd),
+        ("exp", elements.even),
+        ("sin", elements.even),
+        ("tanh", elements.same),
+        ("sub", elements.in_any_order),
+        ("sub", elements.added),
+        ("mul", lambda _, given: given[1:]),
+        ("max", lambda _, given: given[:1]),
+        ("le", elements.in_any_order),
+        ("integer_pow", elements.even),
+        ("argmax", totals.of_all),
+        ("dynamic_update_slice", lambda _, given: given[:1]),
+        ("transpose", lambda equation, given: [given[0].reshape(*given[0].shape[:LEAD], *equation.shapes[0])]),
+        ("slice", lambda equation, given: [given[0][:, :, :2, :2]]),
+    ],
+)
+def test_false_formulas_are_found(name, lie):
+    assert disproof(replace(PRIMITIVES[name], formula=lie), *sample(name))
 
 
 def test_calls_run_what_their_parameter_holds():
@@ -388,7 +516,10 @@ def test_no_other_place_asks_for_a_primitive_by_its_name():
     asks = re.compile(r"\.name (==|!=|in|not in) |\.name\.\w+\(")
     found = {path.name for path in INFER.rglob("*.py") if asks.search(path.read_text())}
     on_residues = {"elements.py", "places.py", "program.py", "totals.py"}
-    on_bands, on_weights = {"arithmetic.py", "movement.py", "run.py", "values.py"}, {"arrays.py", "walk.py"}
+    on_bands, on_weights = (
+        {"arithmetic.py", "movement.py", "run.py", "values.py", "windows.py"},
+        {"arrays.py", "walk.py"},
+    )
     assert found == {"compat.py", "evaluate.py", "primitives.py"} | on_residues | on_bands | on_weights
     assert {path.name for path in (INFER / "formulas").glob("*.py")} >= on_residues
     assert {path.name for path in (INFER / "bands").glob("*.py")} >= on_bands

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.formulas.operands import Formula, Rule, Unfollowed, each, given, is_float, named, wide
+from equinet.infer.formulas.operands import Formula, Unfollowed, given, is_float, named, wide
 from equinet.infer.formulas.residues import (
     UNSIGNED,
     Residues,
@@ -54,40 +54,40 @@ def _inverse(array: Residues) -> Residues:
     return odd_function("inverse", array)
 
 
-def _same(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def same(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [given(a) for a in arguments]
 
 
-def _converted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def converted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """The same number where the new type of floats has all numbers of the old one."""
     kinds = equation.inputs[0].aval.dtype, equation.params["new_dtype"]
     if jnp.issubdtype(kinds[0], jnp.inexact) and jnp.issubdtype(kinds[1], jnp.complexfloating):
-        return _same(equation, arguments)
+        return same(equation, arguments)
     if jnp.issubdtype(kinds[0], jnp.complexfloating):
         return [real_part(given(arguments[0]))]
     if all(jnp.issubdtype(kind, jnp.floating) for kind in kinds):
         old, new = map(jnp.finfo, kinds)
         if old.nmant <= new.nmant and old.maxexp <= new.maxexp and old.minexp >= new.minexp:
-            return _same(equation, arguments)
+            return same(equation, arguments)
     return unknown(equation, arguments)
 
 
-def _sum(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def added(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     a, b = aligned([given(a, term=True) for a in arguments])
     return [wide(equation, plus(a, b))]
 
 
-def _difference(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def difference(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     a, b = aligned([given(a, term=True) for a in arguments])
     return [wide(equation, plus(a, negative(b)))]
 
 
-def _product(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def product(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     a, b = aligned([given(a, factor=True) for a in arguments])
     return [wide(equation, times(a, b))]
 
 
-def _quotient(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def quotient(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """A product with an inverse, of which nothing is known but its sign where the denominator is no known number."""
     a, b = arguments
     if not is_float(equation):
@@ -103,52 +103,52 @@ def _quotient(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
     return [wide(equation, times(over, below))]
 
 
-def _negative(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def negated(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [negative(given(arguments[0]))]
 
 
-def _power(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def raised(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     exponent, base = equation.params.get("y", 2), given(arguments[0])
     if exponent < 1:
         return unknown(equation, arguments) if not exponent else [power(_inverse(base), -exponent)]
     return [power(base, exponent)]
 
 
-def _odd(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def odd(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [odd_function(named(equation), given(arguments[0]))] if is_float(equation) else unknown(equation, arguments)
 
 
-def _even(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def even(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     if _is_complex(equation) and equation.name == "abs":
         z = given(arguments[0])
         return [function("magnitude", [times(z, conjugated(z))])]
     return [even_function(named(equation), given(arguments[0]))] if is_float(equation) else unknown(equation, arguments)
 
 
-def _in_any_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def in_any_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     a, b = (given(a) for a in arguments)
     return [wide(equation, symmetric_function(named(equation), a, b))]
 
 
-def _turned_around(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def turned_around(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """`a > b` as `b < a`."""
     name = named(equation).replace(equation.name, {"gt": "lt", "ge": "le"}[equation.name], 1)
     return [wide(equation, function(name, [given(a) for a in arguments[::-1]]))]
 
 
-def _extreme(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def extreme(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """A maximum of two unknowns is a sum of terms; one with a known number a function of the other."""
     which = equation.name
     for constant, other in (arguments, arguments[::-1]):
         if isinstance(constant, Constant):
             if constant.scalar == (-np.inf if which == "max" else np.inf):
                 return [wide(equation, given(other))]
-            return _in_any_order(equation, arguments)
+            return in_any_order(equation, arguments)
     a, b = (as_terms(which, given(a)) for a in arguments)
     return [of_terms(which, a + b)]
 
 
-def _chosen(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def chosen(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     which, *cases = arguments
     wides = [wide(equation, given(case)) for case in cases]
     if not isinstance(which, Constant):
@@ -165,44 +165,19 @@ def _is_complex(equation: Equation) -> bool:
     return bool(jnp.issubdtype(equation.inputs[0].aval.dtype, jnp.complexfloating))
 
 
-def _real(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def real(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [real_part(given(arguments[0]))]
 
 
-def _imaginary(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def imaginary(_: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [imaginary_part(given(arguments[0]))]
 
 
-def _conjugate(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def conjugate(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     z = given(arguments[0])
     return [conjugated(z) if _is_complex(equation) else z]
 
 
-def _complex(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def of_parts(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     a, b = aligned([given(a, term=True) for a in arguments])
     return [wide(equation, from_parts(a, b))]
-
-
-ELEMENTS: Mapping[str, Rule] = (
-    each(_same, "copy stop_gradient device_put layout_constraint name optimization_barrier pvary sharding_constraint")
-    | each(_sum, "add add_any")
-    | each(_odd, "sin tan asin atan sinh tanh asinh atanh erf erf_inv cbrt sign")
-    | each(_even, "cos cosh abs")
-    | each(_in_any_order, "and or xor eq ne")
-    | each(_turned_around, "gt ge")
-    | each(_extreme, "max min")
-    | each(_power, "integer_pow square")
-    | {
-        "sub": _difference,
-        "mul": _product,
-        "div": _quotient,
-        "neg": _negative,
-        "real": _real,
-        "imag": _imaginary,
-        "conj": _conjugate,
-        "complex": _complex,
-        "convert_element_type": _converted,
-        "select_n": _chosen,
-    }
-)
-"""Of anything else that does the same at every place, `unknown`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +13,6 @@ from equinet.infer.values import Constant
 
 Formula = Residues | Constant
 """An array of formulas, or one that depends neither on the input nor on arbitrary parameters."""
-Rule = Callable[[Equation, Sequence[Formula]], list[Residues]]
 LEAD = 2
 """Axes of residues before those of the array: rows and cases."""
 
@@ -24,11 +23,6 @@ class Unfollowed(Exception):
 
 class IsComplex(Exception):
     """Some operation needs conjugates."""
-
-
-def each(rule: Rule, names: str) -> dict[str, Rule]:
-    """One rule for primitives of these names."""
-    return dict.fromkeys(names.split(), rule)
 
 
 def given(atom: Formula, **how: bool) -> Residues:

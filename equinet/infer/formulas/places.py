@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import jax.numpy as jnp
@@ -12,10 +12,8 @@ from equinet.infer.compat import Equation, landed, update_of
 from equinet.infer.formulas.operands import (
     LEAD,
     Formula,
-    Rule,
     Unfollowed,
     alike,
-    each,
     given,
     is_float,
     known_places,
@@ -25,18 +23,18 @@ from equinet.infer.formulas.residues import Residues, as_terms, negative, number
 from equinet.infer.primitives import row_of
 
 
-def _shaped(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def shaped(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array = given(arguments[0])
     if equation.params.get("dimensions") is not None and equation.name == "reshape":
         raise Unfollowed("a reshape that reorders dimensions")
     return [array.reshape(*array.shape[:LEAD], *equation.shapes[0])]
 
 
-def _transposed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def transposed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [given(arguments[0]).transpose(0, 1, *places_of(equation.params["permutation"]))]
 
 
-def _spread(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def spread(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, shape = given(arguments[0]), equation.shapes[0]
     sizes = [1] * len(shape)
     for i, at in enumerate(equation.params["broadcast_dimensions"]):
@@ -44,40 +42,40 @@ def _spread(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [np.broadcast_to(array.reshape(*array.shape[:LEAD], *sizes), (*array.shape[:LEAD], *shape))]
 
 
-def _tiled(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def tiled(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [np.tile(given(arguments[0]), (1, 1, *equation.params["reps"]))]
 
 
-def _sliced(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def sliced(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     params = equation.params
     steps = params["strides"] or (1,) * len(params["start_indices"])
     ranges = zip(params["start_indices"], params["limit_indices"], steps, strict=True)
     return [given(arguments[0])[(slice(None), slice(None), *(slice(*one) for one in ranges))]]
 
 
-def _split(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def split(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     ends = np.cumsum(equation.params["sizes"])[:-1].tolist()
     return np.split(given(arguments[0]), ends, equation.params["axis"] + LEAD)
 
 
-def _reversed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def turned(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [np.flip(given(arguments[0]), places_of(equation.params["dimensions"]))]
 
 
-def _joined(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def joined(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [np.concatenate(alike([given(a) for a in arguments]), equation.params["dimension"] + LEAD)]
 
 
-def _stacked(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def stacked(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [np.stack(alike([given(a) for a in arguments]), equation.params["axis"] + LEAD)]
 
 
-def _unstacked(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def unstacked(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, axis = given(arguments[0]), equation.params["axis"] + LEAD
     return [array.take(at, axis) for at in range(array.shape[axis])]
 
 
-def _padded(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def padded(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, fill = alike([given(a) for a in arguments])
     return [with_padding(array, equation.params["padding_config"], fill)]
 
@@ -101,19 +99,19 @@ def _starts(equation: Equation, indices: Sequence[Formula], whole: Sequence[int]
     return [slice(None), slice(None), *(slice(at, at + size) for at, size in zip(starts, sizes, strict=True))]
 
 
-def _dynamic_slice(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def dynamic_slice(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, sizes = given(arguments[0]), equation.params["slice_sizes"]
     return [array[tuple(_starts(equation, arguments[1:], array.shape[LEAD:], sizes))]]
 
 
-def _dynamic_update(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def dynamic_update(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, part = alike([given(a) for a in arguments[:2]])
     array = array.copy()
     array[tuple(_starts(equation, arguments[2:], array.shape[LEAD:], part.shape[LEAD:]))] = part
     return [array]
 
 
-def _gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """The numbers of entries in place of entries say where each comes from."""
     (indices,), shape = known_places(arguments[1:]), equation.input_shape(0)
     array = given(arguments[0])
@@ -131,7 +129,7 @@ def _gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
     return [np.where(found < 1, beyond, read)]
 
 
-def _scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """Where no two updates land at one place."""
     whole, updates, indices = update_of(equation, arguments)
     combination, places = row_of(equation).combination, known_places(indices)
@@ -151,24 +149,3 @@ def _scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residue
     else:
         after = times(array, moved) if combination == "product" else moved
     return [np.where(counts > 0, after, array)]
-
-
-PLACES: Mapping[str, Rule] = (
-    each(_shaped, "reshape squeeze expand_dims")
-    | each(_scattered, "scatter scatter-add scatter-sub scatter-mul scatter-min scatter-max")
-    | {
-        "transpose": _transposed,
-        "broadcast_in_dim": _spread,
-        "tile": _tiled,
-        "slice": _sliced,
-        "split": _split,
-        "rev": _reversed,
-        "concatenate": _joined,
-        "stack": _stacked,
-        "unstack": _unstacked,
-        "pad": _padded,
-        "dynamic_slice": _dynamic_slice,
-        "dynamic_update_slice": _dynamic_update,
-        "gather": _gathered,
-    }
-)

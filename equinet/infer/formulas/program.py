@@ -16,25 +16,13 @@ import numpy as np
 
 from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, each_turn, is_literal
-from equinet.infer.constants import as_operands, folded
-from equinet.infer.formulas.elements import ELEMENTS, unknown
-from equinet.infer.formulas.operands import LEAD, Formula, IsComplex, Rule, Unfollowed, alike, given
-from equinet.infer.formulas.places import PLACES
+from equinet.infer.constants import folded
+from equinet.infer.formulas.operands import LEAD, Formula, IsComplex, Unfollowed, alike, given
 from equinet.infer.formulas.residues import function, has_conjugates, symbols
-from equinet.infer.formulas.totals import TOTALS
 from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import called, row_of
 from equinet.infer.values import Constant
 
-_RULES: Mapping[str, Rule] = {**ELEMENTS, **PLACES, **TOTALS}
-_OF_COMPLEX = {
-    *PLACES,
-    *("add", "add_any", "sub", "mul", "div", "neg", "integer_pow", "square", "select_n", "convert_element_type", "abs"),
-    *("copy", "stop_gradient", "real", "imag", "conj", "complex", "reduce_sum", "cumsum", "dot_general", "fft"),
-    *("exp", "sin", "cos", "tanh", "sinh", "cosh"),
-}
-"""What is followed of complex numbers too. Of functions those for which f(z̄) is the conjugate of f(z), everywhere: not
-where they are cut, as a square root is along negative numbers."""
 _TURNS = 64
 """Turns of a loop that are followed."""
 
@@ -125,14 +113,11 @@ def _step(equation: Equation, arguments: list[Formula], run: Run) -> Sequence[Fo
     if any(jnp.issubdtype(kind, jnp.complexfloating) for kind in kinds):
         if not has_conjugates():
             raise IsComplex
-        if equation.name not in _OF_COMPLEX:
+        if not (row.moves or row.of_complex):
             raise Unfollowed(f"{equation.name} of complex numbers")
-    rule = _RULES.get(equation.name)
-    if rule is None and row.varies is as_operands and len(equation.outputs) == 1:
-        rule = unknown
-    if rule is None:
+    if row.formula is None:
         raise Unfollowed(equation.name)
-    results = rule(equation, arguments)
+    results = row.formula(equation, arguments)
     for result, shape in zip(results, equation.shapes, strict=True):
         assert result.shape[LEAD:] == shape, f"{equation.name}: {result.shape[LEAD:]} is not {shape}"
     return results

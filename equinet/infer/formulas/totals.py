@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
 
 from equinet.infer.compat import Equation
-from equinet.infer.formulas.operands import LEAD, Formula, Rule, Unfollowed, alike, each, given, named, places_of
+from equinet.infer.formulas.operands import LEAD, Formula, Unfollowed, alike, given, named, places_of
 from equinet.infer.formulas.places import with_padding
 from equinet.infer.formulas.residues import (
     ROWS,
@@ -31,17 +31,17 @@ from equinet.infer.formulas.residues import (
 )
 
 
-def _summed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def summed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [reduced(given(arguments[0]).sum(places_of(equation.params["axes"]), dtype=np.uint64))]
 
 
-def _largest(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def largest(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     which = equation.name.removeprefix("reduce_")
     terms = as_terms(which, given(arguments[0]))
     return [of_terms(which, terms.sum(places_of(equation.params["axes"]), dtype=np.uint64))]
 
 
-def _multiplied(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def multiplied(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, axes = given(arguments[0]), equation.params["axes"]
     count = prod(array.shape[LEAD + axis] for axis in axes)
     first = np.moveaxis(array, places_of(axes), range(LEAD, LEAD + len(axes)))
@@ -52,15 +52,15 @@ def _multiplied(equation: Equation, arguments: Sequence[Formula]) -> list[Residu
     return [result]
 
 
-def _of_all(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def of_all(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [multiset(named(equation), given(arguments[0]), places_of(equation.params["axes"]))]
 
 
-def _of_all_in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def of_all_in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [sequence(named(equation), given(arguments[0]), places_of(equation.params["axes"]))]
 
 
-def _running(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def running(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array, axis = given(arguments[0]), equation.params["axis"] + LEAD
     back = equation.params["reverse"]
     array = np.flip(array, axis) if back else array
@@ -74,7 +74,7 @@ def _running(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]
     return [np.flip(found, axis) if back else found]
 
 
-def _sorted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """Number k in order is a function of k and of all values; of places, and of several arrays, of them in order."""
     rank = len(equation.input_shape(0))
     axis = LEAD + equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
@@ -92,7 +92,7 @@ def _sorted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return results
 
 
-def _contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     sums, batches = equation.params["dimension_numbers"]
     turned = []
     for atom, over, batch in zip(arguments, sums, batches, strict=True):
@@ -127,7 +127,7 @@ def _windows(
     return found
 
 
-def _reduced_windows(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def reduced_windows(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     params, rank = equation.params, len(equation.shapes[0])
     which, array = equation.name.removeprefix("reduce_window_"), given(arguments[0])
     terms = array if which == "sum" else as_terms(which, array)
@@ -143,7 +143,7 @@ def _reduced_windows(equation: Equation, arguments: Sequence[Formula]) -> list[R
     return [reduced(total) if which == "sum" else of_terms(which, total)]
 
 
-def _convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     params, numbers_ = equation.params, equation.params["dimension_numbers"]
     groups = params["feature_group_count"]
     if params["batch_group_count"] != 1:
@@ -169,7 +169,7 @@ def _convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residue
     return [total.transpose(0, 1, *places_of(order))]
 
 
-def _transformed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+def transformed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """Fourier transforms of the last axes, with roots of unity modulo the prime."""
     kind, lengths, array = equation.params["fft_type"].name, equation.params["fft_lengths"], given(arguments[0])
     axes = [array.ndim - len(lengths) + i for i in range(len(lengths))]
@@ -204,20 +204,3 @@ def _spectrum(array: Residues, axis: int, sign: int) -> Residues:
     if sign > 0:
         found = times(found, inverted(np.full((ROWS, *(1,) * (found.ndim - 1)), size, np.uint64)))
     return np.moveaxis(found, -1, axis)
-
-
-TOTALS: Mapping[str, Rule] = (
-    each(_largest, "reduce_max reduce_min")
-    | each(_of_all, "reduce_and reduce_or reduce_xor")
-    | each(_of_all_in_order, "argmax argmin")
-    | each(_running, "cumsum cummax cummin cumprod cumlogsumexp")
-    | each(_sorted, "sort top_k")
-    | each(_reduced_windows, "reduce_window_sum reduce_window_max reduce_window_min")
-    | {
-        "reduce_sum": _summed,
-        "reduce_prod": _multiplied,
-        "dot_general": _contracted,
-        "conv_general_dilated": _convolved,
-        "fft": _transformed,
-    }
-)

@@ -10,6 +10,7 @@ import numpy as np
 from equinet.groups.fibre import concatenate
 from equinet.infer.compat import Equation
 from equinet.infer.fields import of_channels
+from equinet.infer.formulas import places
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Primitive, enter
@@ -232,11 +233,12 @@ enter(
     Primitive(
         "concatenate",
         _concatenate,
+        places.joined,
         spectral=spectra.beside,
         fibres="together",
         sees_ends=True,
         moves=True,
         reason=_why_joined,
     ),
-    Primitive("stack", _stack, spectral=spectra.beside, moves=True),
+    Primitive("stack", _stack, places.stacked, spectral=spectra.beside, moves=True),
 )

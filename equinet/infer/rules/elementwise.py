@@ -12,9 +12,10 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_operands
+from equinet.infer.formulas import elements
 from equinet.infer.join import How, broadcast, common_shape, join, of_all, period_of, pointwise, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
-from equinet.infer.primitives import NoRule, Primitive, Rule, enter, value_of
+from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, value_of
 from equinet.infer.rounding import snapped
 from equinet.infer.rules import phases, spectra
 from equinet.infer.stencils import with_stencil
@@ -259,9 +260,14 @@ def _greatest(a: Value, b: Value) -> Value | None:
     return replace(greatest, maximum=greatest.restem())
 
 
-def _each(name: str, rule: Rule, **facts: Any) -> Primitive:
+def _each(name: str, rule: Rule, formula: Formulas = elements.unknown, **facts: Any) -> Primitive:
     """The row of what does the same at every place."""
-    return Primitive(name, rule, varies=as_operands, **facts)
+    return Primitive(name, rule, varies=as_operands, formula=formula, **facts)
+
+
+def _algebraic(name: str, rule: Rule, formula: Formulas, **facts: Any) -> Primitive:
+    """The row of what has a formula of complex numbers too."""
+    return _each(name, rule, formula, of_complex=True, **facts)
 
 
 def _why_combined(step: Step) -> str:
@@ -271,7 +277,8 @@ def _why_combined(step: Step) -> str:
 
 def _passed(name: str, **facts: Any) -> Primitive:
     """The row of what gives back its operands."""
-    return _each(name, _same, fibres="permuted", takes_phases=True, moves=True, quiet=True, **facts)
+    facts |= {"fibres": "permuted", "takes_phases": True, "moves": True, "quiet": True}
+    return _each(name, _same, elements.same, **facts)
 
 
 # fmt: off
@@ -279,45 +286,55 @@ enter(
     _passed("copy", spectral=spectra.same), _passed("stop_gradient", spectral=spectra.same),
     _passed("device_put"), _passed("layout_constraint"), _passed("name"), _passed("optimization_barrier"),
     _passed("pvary"), _passed("sharding_constraint"),
-    _each("convert_element_type", _convert, spectral=spectra.same, moves=True, quiet=True),
-    _each("neg", _negative, spectral=spectra.same),
-    _each("add", _sum, spectral=spectra.summed, combination="sum", fibres="together", reason=_why_combined),
-    _each("add_any", _sum, spectral=spectra.summed),
-    _each("sub", _difference, spectral=spectra.summed, fibres="together", reason=_why_combined),
-    _each("mul", _product, spectral=phases.multiplied, reason=_why_combined),
-    _each("div", _quotient, spectral=phases.divided, reason=_why_combined),
-    _each("max", _maximum, combination="max", fibres="permuted"),
-    _each("min", _minimum, combination="min", fibres="permuted"),
-    _each("clamp", _clamped),
-    _each("select_n", _several, spectral=spectra.chosen, reason=_why_combined),
-    _each("regularized_incomplete_beta", _several),
+    _each("convert_element_type", _convert, elements.converted, spectral=spectra.same, moves=True, quiet=True),
+    _algebraic("neg", _negative, elements.negated, spectral=spectra.same),
+    _algebraic("add", _sum, elements.added, spectral=spectra.summed, combination="sum", fibres="together",
+               reason=_why_combined),
+    _algebraic("add_any", _sum, elements.added, spectral=spectra.summed),
+    _algebraic("sub", _difference, elements.difference, spectral=spectra.summed, fibres="together",
+               reason=_why_combined),
+    _algebraic("mul", _product, elements.product, spectral=phases.multiplied, reason=_why_combined),
+    _algebraic("div", _quotient, elements.quotient, spectral=phases.divided, reason=_why_combined),
+    _algebraic("select_n", _several, elements.chosen, spectral=spectra.chosen, reason=_why_combined),
+    _algebraic("integer_pow", _unary, elements.raised, spectral=phases.raised),
+    _algebraic("square", _unary, elements.raised, spectral=phases.raised),
+    _algebraic("conj", _unary, elements.conjugate, spectral=phases.conjugated),
+    _algebraic("real", _unary, elements.real), _algebraic("imag", _unary, elements.imaginary),
+    _algebraic("complex", _binary, elements.of_parts),
+    _each("max", _maximum, elements.extreme, combination="max", fibres="permuted"),
+    _each("min", _minimum, elements.extreme, combination="min", fibres="permuted"),
+    _each("clamp", _clamped), _each("regularized_incomplete_beta", _several),
     # Increasing on all real numbers.
-    _each("exp", _increasing, fibres="permuted"), _each("logistic", _increasing, fibres="permuted"),
-    _each("erf", _increasing, fibres="permuted"), _each("tanh", _increasing, fibres="permuted"),
-    _each("asinh", _increasing), _each("atan", _increasing), _each("cbrt", _increasing), _each("ceil", _increasing),
-    _each("exp2", _increasing), _each("expm1", _increasing), _each("floor", _increasing),
-    _each("round", _increasing), _each("sign", _increasing), _each("sinh", _increasing),
+    _each("exp", _increasing, of_complex=True, fibres="permuted"), _each("logistic", _increasing, fibres="permuted"),
+    _each("erf", _increasing, elements.odd, fibres="permuted"),
+    _each("tanh", _increasing, elements.odd, of_complex=True, fibres="permuted"),
+    _each("sinh", _increasing, elements.odd, of_complex=True), _each("asinh", _increasing, elements.odd),
+    _each("atan", _increasing, elements.odd), _each("cbrt", _increasing, elements.odd),
+    _each("sign", _increasing, elements.odd),
+    _each("ceil", _increasing), _each("exp2", _increasing), _each("expm1", _increasing), _each("floor", _increasing),
+    _each("round", _increasing),
     # Of one number.
-    _each("sin", _unary, fibres="permuted"), _each("cos", _unary, fibres="permuted"),
-    _each("abs", _unary, spectral=phases.magnitude), _each("acos", _unary), _each("acosh", _unary),
-    _each("asin", _unary), _each("atanh", _unary), _each("bessel_i0e", _unary), _each("bessel_i1e", _unary),
-    _each("clz", _unary), _each("conj", _unary, spectral=phases.conjugated), _each("cosh", _unary),
-    _each("digamma", _unary),
-    _each("erf_inv", _unary), _each("erfc", _unary), _each("imag", _unary),
-    _each("integer_pow", _unary, spectral=phases.raised),
-    _each("is_finite", _unary), _each("lgamma", _unary), _each("log", _unary), _each("log1p", _unary),
-    _each("not", _unary), _each("population_count", _unary), _each("real", _unary),
-    _each("reduce_precision", _unary), _each("rsqrt", _unary), _each("sqrt", _unary),
-    _each("square", _unary, spectral=phases.raised),
-    _each("tan", _unary),
+    _each("sin", _unary, elements.odd, of_complex=True, fibres="permuted"),
+    _each("cos", _unary, elements.even, of_complex=True, fibres="permuted"),
+    _each("cosh", _unary, elements.even, of_complex=True),
+    _each("abs", _unary, elements.even, of_complex=True, spectral=phases.magnitude),
+    _each("asin", _unary, elements.odd), _each("atanh", _unary, elements.odd), _each("erf_inv", _unary, elements.odd),
+    _each("tan", _unary, elements.odd),
+    _each("acos", _unary), _each("acosh", _unary), _each("bessel_i0e", _unary), _each("bessel_i1e", _unary),
+    _each("clz", _unary), _each("digamma", _unary), _each("erfc", _unary), _each("is_finite", _unary),
+    _each("lgamma", _unary), _each("log", _unary), _each("log1p", _unary), _each("not", _unary),
+    _each("population_count", _unary), _each("reduce_precision", _unary), _each("rsqrt", _unary),
+    _each("sqrt", _unary),
     Primitive("bitcast_convert_type", _unary),
     # Of two numbers.
-    _each("and", _binary), _each("atan2", _binary), _each("complex", _binary), _each("eq", _binary),
-    _each("eq_to", _binary), _each("ge", _binary), _each("gt", _binary), _each("igamma", _binary),
-    _each("igamma_grad_a", _binary), _each("igammac", _binary), _each("le", _binary), _each("le_to", _binary),
-    _each("lt", _binary), _each("lt_to", _binary), _each("ne", _binary), _each("nextafter", _binary),
-    _each("or", _binary), _each("polygamma", _binary), _each("pow", _binary), _each("rem", _binary),
+    _each("and", _binary, elements.in_any_order), _each("or", _binary, elements.in_any_order),
+    _each("xor", _binary, elements.in_any_order), _each("eq", _binary, elements.in_any_order),
+    _each("ne", _binary, elements.in_any_order), _each("gt", _binary, elements.turned_around),
+    _each("ge", _binary, elements.turned_around), _each("lt", _binary), _each("le", _binary),
+    _each("atan2", _binary), _each("eq_to", _binary), _each("le_to", _binary), _each("lt_to", _binary),
+    _each("igamma", _binary), _each("igamma_grad_a", _binary), _each("igammac", _binary),
+    _each("nextafter", _binary), _each("polygamma", _binary), _each("pow", _binary), _each("rem", _binary),
     _each("shift_left", _binary), _each("shift_right_arithmetic", _binary), _each("shift_right_logical", _binary),
-    _each("xor", _binary), _each("zeta", _binary),
+    _each("zeta", _binary),
 )
 # fmt: on

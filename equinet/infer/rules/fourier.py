@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.formulas import totals
 from equinet.infer.join import mixed
 from equinet.infer.primitives import NoRule, Primitive, enter
 from equinet.infer.rules.frequencies import balanced, keeping, upright
@@ -117,4 +118,5 @@ def _fits_halves(spectrum: Spectrum, array_axes: Sequence[int], *, half: bool) -
     return spectrum.half is None or (None not in axes and spectrum.half not in axes)
 
 
-enter(Primitive("fft", spectral=_transform, reason="frequencies lie in order, and translations turn their phases"))
+_TURNED = "frequencies lie in order, and translations turn their phases"
+enter(Primitive("fft", None, totals.transformed, of_complex=True, spectral=_transform, reason=_TURNED))

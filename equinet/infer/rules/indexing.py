@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
 from jax.lax import GatherDimensionNumbers, GatherScatterMode
 
 from equinet.infer.compat import Equation, landed, update_of, updated
+from equinet.infer.formulas import places
 from equinet.infer.join import mixed, of_all, pointwise, with_constant
-from equinet.infer.primitives import Combination, NoRule, Primitive, enter, neutral, row_of, value_of
+from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, enter, neutral, row_of, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number
@@ -309,21 +311,22 @@ def _placed(
 
 
 _BY_PLACE = "elements are set by position"
+
+
+def _placing(name: str, formula: Formulas = places.scattered, **facts: Any) -> Primitive:
+    return Primitive(name, _scatter, formula, **facts)
+
+
+_SETTING = {"combination": "last", "moves": True, "spectral": spectra.placed, "reason": _BY_PLACE}
+_BY_NUMBER = "elements are picked by position"
 enter(
-    Primitive("gather", _gather, moves=True, reason="elements are picked by position"),
-    Primitive("dynamic_slice", _dynamic_slice, moves=True, reason="elements are picked by position"),
-    Primitive(
-        "dynamic_update_slice",
-        _scatter,
-        spectral=spectra.placed,
-        combination="last",
-        moves=True,
-        reason=_BY_PLACE,
-    ),
-    Primitive("scatter", _scatter, spectral=spectra.placed, combination="last", moves=True, reason=_BY_PLACE),
-    Primitive("scatter-add", _scatter, spectral=spectra.placed, combination="sum", reason=_BY_PLACE),
-    Primitive("scatter-sub", _scatter, combination="difference"),
-    Primitive("scatter-mul", _scatter, combination="product"),
-    Primitive("scatter-min", _scatter, combination="min"),
-    Primitive("scatter-max", _scatter, combination="max"),
+    Primitive("gather", _gather, places.gathered, moves=True, reason=_BY_NUMBER),
+    Primitive("dynamic_slice", _dynamic_slice, places.dynamic_slice, moves=True, reason=_BY_NUMBER),
+    _placing("dynamic_update_slice", places.dynamic_update, **_SETTING),
+    _placing("scatter", **_SETTING),
+    _placing("scatter-add", of_complex=True, combination="sum", spectral=spectra.placed, reason=_BY_PLACE),
+    _placing("scatter-sub", of_complex=True, combination="difference"),
+    _placing("scatter-mul", of_complex=True, combination="product"),
+    _placing("scatter-min", combination="min"),
+    _placing("scatter-max", combination="max"),
 )

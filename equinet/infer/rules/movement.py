@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_reshaped, as_spread, as_tiled, as_transposed
+from equinet.infer.formulas import places
 from equinet.infer.join import held
 from equinet.infer.kernel import Kernel
 from equinet.infer.ledger import Step, has_border, shown
-from equinet.infer.primitives import NoRule, Primitive, enter, value_of
+from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, free, same_number, with_item
@@ -128,23 +130,25 @@ def _why_padded(step: Step) -> str:
     return "padding marks the border" if has_border(step) else ""
 
 
+def _moving(name: str, rule: Rule, formula: Formulas, **facts: Any) -> Primitive:
+    return Primitive(name, rule, formula, moves=True, **facts)
+
+
+def _keeping(name: str, rule: Rule, formula: Formulas, **facts: Any) -> Primitive:
+    """The row of what moves elements and loses none."""
+    return _moving(name, rule, formula, quiet=True, **facts)
+
+
+_NODES = "nodes become channels"
 enter(
-    Primitive(
-        "reshape",
-        _reshape,
-        spectral=spectra.reshaped,
-        varies=as_reshaped,
-        moves=True,
-        quiet=True,
-        reason="nodes become channels",
-    ),
-    Primitive("squeeze", _squeeze, spectral=spectra.reshaped, varies=as_reshaped, moves=True, quiet=True),
-    Primitive("transpose", _transpose, spectral=spectra.transposed, varies=as_transposed, moves=True, quiet=True),
-    Primitive("broadcast_in_dim", _broadcast, spectral=spectra.spread, varies=as_spread, moves=True, quiet=True),
-    Primitive("slice", _slice, spectral=spectra.sliced, sees_ends=True, moves=True, reason=_why_cut),
-    Primitive("split", _split, sees_ends=True, moves=True, reason="a part is cut out"),
-    Primitive("tile", _tile, varies=as_tiled, moves=True, quiet=True),
-    Primitive("unstack", _unstack, moves=True),
-    Primitive("rev", _reverse, spectral=spectra.turned, sees_ends=True, moves=True, reason="an axis is reversed"),
-    Primitive("pad", _pad, spectral=spectra.padded, moves=True, reason=_why_padded),
+    _keeping("reshape", _reshape, places.shaped, spectral=spectra.reshaped, varies=as_reshaped, reason=_NODES),
+    _keeping("squeeze", _squeeze, places.shaped, spectral=spectra.reshaped, varies=as_reshaped),
+    _keeping("transpose", _transpose, places.transposed, spectral=spectra.transposed, varies=as_transposed),
+    _keeping("broadcast_in_dim", _broadcast, places.spread, spectral=spectra.spread, varies=as_spread),
+    _keeping("tile", _tile, places.tiled, varies=as_tiled),
+    _moving("slice", _slice, places.sliced, spectral=spectra.sliced, sees_ends=True, reason=_why_cut),
+    _moving("split", _split, places.split, sees_ends=True, reason="a part is cut out"),
+    _moving("unstack", _unstack, places.unstacked),
+    _moving("rev", _reverse, places.turned, spectral=spectra.turned, sees_ends=True, reason="an axis is reversed"),
+    _moving("pad", _pad, places.padded, spectral=spectra.padded, reason=_why_padded),
 )

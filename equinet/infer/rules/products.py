@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.formulas import totals
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step
 from equinet.infer.primitives import Primitive, enter, value_of
@@ -158,6 +159,8 @@ enter(
     Primitive(
         "dot_general",
         _product,
+        totals.contracted,
+        of_complex=True,
         spectral=spectra.weighed,
         summed=lambda equation: equation.params["dimension_numbers"][0],
         reason=_why_weighed,

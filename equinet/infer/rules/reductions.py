@@ -10,6 +10,7 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.fields import forget_axes, wound
+from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.kernel import Kernel
 from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
@@ -184,22 +185,22 @@ def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int
 
 _IN_ORDER = "it runs along an axis in order"
 enter(
-    Primitive("reduce_sum", _reduction, spectral=spectra.totalled, combination="sum"),
-    Primitive("reduce_max", _reduction, combination="max"),
-    Primitive("reduce_min", _reduction, combination="min"),
-    Primitive("reduce_prod", _reduction, combination="product"),
-    Primitive("reduce_or", _reduction),
-    Primitive("reduce_and", _reduction),
-    Primitive("reduce_xor", _reduction),
+    Primitive("reduce_sum", _reduction, totals.summed, of_complex=True, spectral=spectra.totalled, combination="sum"),
+    Primitive("reduce_max", _reduction, totals.largest, combination="max"),
+    Primitive("reduce_min", _reduction, totals.largest, combination="min"),
+    Primitive("reduce_prod", _reduction, totals.multiplied, combination="product"),
+    Primitive("reduce_or", _reduction, totals.of_all),
+    Primitive("reduce_and", _reduction, totals.of_all),
+    Primitive("reduce_xor", _reduction, totals.of_all),
     Primitive("reduce", _written_out),
-    Primitive("argmax", _place, reason=_TIES),
-    Primitive("argmin", _place, reason=_TIES),
-    Primitive("cumsum", _running, reason=_IN_ORDER),
-    Primitive("cumprod", _running, reason=_IN_ORDER),
-    Primitive("cummax", _running, reason=_IN_ORDER),
-    Primitive("cummin", _running, reason=_IN_ORDER),
-    Primitive("cumlogsumexp", _running, reason=_IN_ORDER),
-    Primitive("sort", _sorted, reason=_TIES),
+    Primitive("argmax", _place, totals.of_all_in_order, reason=_TIES),
+    Primitive("argmin", _place, totals.of_all_in_order, reason=_TIES),
+    Primitive("cumsum", _running, totals.running, of_complex=True, reason=_IN_ORDER),
+    Primitive("cumprod", _running, totals.running, reason=_IN_ORDER),
+    Primitive("cummax", _running, totals.running, reason=_IN_ORDER),
+    Primitive("cummin", _running, totals.running, reason=_IN_ORDER),
+    Primitive("cumlogsumexp", _running, totals.running, reason=_IN_ORDER),
+    Primitive("sort", _sorted, totals.in_order, reason=_TIES),
     Primitive("approx_top_k", _nearly_sorted, reason="which are found turns on where they are"),
-    Primitive("top_k", _sorted, reason=_TIES),
+    Primitive("top_k", _sorted, totals.in_order, reason=_TIES),
 )

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 
 from equinet.infer.compat import Equation, Program
 from equinet.infer.fields import restrict_source
+from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.kernel import Kernel, Placement
 from equinet.infer.ledger import Step, has_border, shown
-from equinet.infer.primitives import Combination, NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rounding import equal, snapped
 from equinet.infer.rows import picked
 from equinet.infer.values import Constant, Digit, Operand, Value, free
@@ -354,12 +356,17 @@ def _why_pooled(step: Step) -> str:
     return "; ".join(facts + ["padding"] * (has_border(step) and any(any(pair) for pair in params["padding"])))
 
 
+def _pool(name: str, formula: Formulas | None = None, **facts: Any) -> Primitive:
+    return Primitive(name, _window_reduction, formula, circular="circular pool", reason=_why_pooled, **facts)
+
+
+_AROUND = "circular convolution"
 enter(
-    Primitive("conv_general_dilated", _convolution, circular="circular convolution", reason=_why_convolved),
-    Primitive("reduce_window_sum", _window_reduction, circular="circular pool", combination="sum", reason=_why_pooled),
-    Primitive("reduce_window_max", _window_reduction, circular="circular pool", combination="max", reason=_why_pooled),
-    Primitive("reduce_window_min", _window_reduction, circular="circular pool", combination="min", reason=_why_pooled),
-    Primitive("reduce_window", _window_reduction, circular="circular pool", reason=_why_pooled),
+    Primitive("conv_general_dilated", _convolution, totals.convolved, circular=_AROUND, reason=_why_convolved),
+    _pool("reduce_window_sum", totals.reduced_windows, combination="sum"),
+    _pool("reduce_window_max", totals.reduced_windows, combination="max"),
+    _pool("reduce_window_min", totals.reduced_windows, combination="min"),
+    _pool("reduce_window"),
     Primitive("select_and_gather_add", _selected, reason=_why_pooled),
     Primitive("select_and_scatter_add", _scattered, reason=_why_pooled),
 )
