@@ -20,7 +20,6 @@ from equinet.explore.server import Explorer, address, make_server
 from equinet.explore.setting import ARGUMENTS, LEAST, MOST, OWN, Setting, read
 from equinet.groups.domain import Domain
 from equinet.models import MODELS
-from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 
 KINDS = {"periodic": "torus", "bounded": "box", "infinite": "plane"}
@@ -65,9 +64,9 @@ def read_explorer() -> Explorer:
     asked = read_subject()
     domain, size = _domain_of(asked.domain)
     if args.model is None:
-        reader = reader_of(asked.net)
-        net = asked.net if reader is None else reader.as_layer(asked.net)
-        own = Network(asked.name, net, asked.channels, asked.domain.dim, _certify(asked), variables=asked.variables)
+        own = Network(
+            asked.name, asked.net, asked.channels, asked.domain.dim, _certify(asked), variables=asked.variables
+        )
         return Explorer(_first(OWN, {}, domain, size, own.dim), own, channels=asked.channels)
     if asked.domain.dim != 2:
         raise ValueError(f"the page asks about built-in models in two dimensions; got --dim={asked.domain.dim}")

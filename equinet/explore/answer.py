@@ -3,43 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from math import log2
 from typing import Any
 
-from equinet.advise import Requirement
+from equinet.advise import Requirement, Suggestions
 from equinet.certify import certify
 from equinet.explore.setting import Setting, domain_of
 from equinet.groups import SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.groups.symbols.words import in_words
-from equinet.layers import Layer
 from equinet.models import build
 from equinet.symmetry import report
 from equinet.symmetry.certificate import Certificate
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Network:
     """A network as the page asks about it.
 
     Attributes:
         name: what it is called.
-        net: the network.
+        net: the network, a layer or what a reader reads (`equinet.readers`).
         channels, dim: of its input.
         certify: its certificate on a domain; it raises a ValueError or a LayerError where the network cannot run.
         edits: what was changed of a network of one's own, as text.
         variables: its weights, where it came with some.
+        suggested: its cheapest edits, by domain, size and the group asked for.
     """
 
     name: str
-    net: Layer
+    net: Any
     channels: int
     dim: int
     certify: Callable[[Domain], Certificate]
     edits: tuple[str, ...] = ()
     variables: Any = None
+    suggested: dict[tuple[str, int, str], Suggestions] = field(default_factory=dict, repr=False)
 
 
 def built_in(setting: Setting, arguments: Mapping[str, Any] | None = None, channels: int = 3) -> Network:

@@ -7,6 +7,7 @@ from typing import Any
 
 from equinet.explore.answer import Network
 from equinet.explore.setting import Setting, domain_of
+from equinet.readers import reader_of
 from equinet.symmetry.report import VERSION
 from equinet.verify import verify
 from equinet.verify.plain import finite
@@ -29,10 +30,14 @@ def measure(network: Network, setting: Setting, seed: int = 0) -> dict[str, Any]
     domain = domain_of(setting, network.dim)
     certificate = network.certify(domain)
     sizes = tuple(n or TRACED for n in domain.sizes)
-    variables = network.net.init(seed, (*sizes, network.channels)) if network.variables is None else network.variables
+    model = network.net
+    if reader_of(model) is None:
+        model = model.bind(
+            model.init(seed, (*sizes, network.channels)) if network.variables is None else network.variables
+        )
     every = domain.is_finite and prod(sizes) <= EVERY
     report = verify(
-        network.net.bind(variables),
+        model,
         certificate,
         key=seed,
         mode="sweep" if every else "generators",

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
 
-from equinet.advise import Lack, Requirement, suggest
-from equinet.certify import certify
+from equinet.advise import Lack, Requirement, Suggestions, suggest
+from equinet.advise.networks import certified
 from equinet.explore.answer import Network
 from equinet.explore.setting import ARGUMENTS, LEAST, MOST, OWN, WORDS, Setting, choices, domain_of
+from equinet.readers import reader_of
+from equinet.symmetry.certificate import Certificate
 
 COSTS = {"padding": 1.0, "readout": 2.0, "down": 3.0, "group": 4.0}
 """Of changing an argument; another size costs 1, and up to 1 more the further it is."""
@@ -94,18 +96,26 @@ def changes(before: Setting, after: Setting) -> list[str]:
     return found
 
 
-def own_repair(network: Network, setting: Setting) -> tuple[list[str], Setting] | Lack:
+def own_repair(
+    network: Network, setting: Setting, still_wanted: Callable[[], bool] = lambda: True
+) -> tuple[list[str], Setting] | Lack:
     """The cheapest edit of a network of one's own, as text, and the setting that makes it; or why there is none.
 
     The edit is one of the network as it came, in place of the edit that the setting may have.
+
+    Args:
+        still_wanted: asked before each certificate of a model that is exported for each; where it is False the search
+            ends.
+
+    Raises:
+        RuntimeError: where the search has ended.
     """
-    domain = domain_of(setting, network.dim)
-    found = suggest(network.net, domain, setting.wish, network.channels, limit=1, budget=BUDGET, measure=False)
+    found = _suggested(network, setting.domain, setting.size, setting.wish, still_wanted)
     if found.lack is not None:
         return found.lack
     best = found[0]
     size = next((n for n in best.domain.sizes if n is not None), setting.size)
-    edit = "" if best.net == network.net else f"{setting.size}:{setting.wish}"
+    edit = "" if best.net == network.net else f"{setting.domain}:{setting.size}:{setting.wish}"
     return list(best.edits) or ["the network as it came"], replace(setting, size=size, edit=edit)
 
 
@@ -113,21 +123,46 @@ def edited(network: Network, setting: Setting) -> Network:
     """A network of one's own after the edit of its setting; itself where there is none."""
     if setting.model != OWN or not setting.edit:
         return network
-    size, _, wish = setting.edit.partition(":")
-    asked = replace(setting, size=int(size), wish=wish, edit="")
-    domain = domain_of(asked, network.dim)
-    found = suggest(network.net, domain, wish, network.channels, limit=1, budget=BUDGET, measure=False)
+    domain, size, wish = setting.edit.split(":")
+    found = _suggested(network, domain, int(size), wish)
     if found.lack is not None:
         return network
-
     net = found[0].net
     return replace(
         network,
         net=net,
-        certify=lambda domain: certify(net, domain, network.channels),
+        certify=lambda domain: certified(net, domain, network.channels),
         edits=found[0].edits,
         variables=None,
     )
+
+
+def _suggested(
+    network: Network, domain: str, size: int, wish: str, still_wanted: Callable[[], bool] = lambda: True
+) -> Suggestions:
+    """The cheapest edit, which is kept: every question about the edited network asks for it."""
+    asked = (domain, size, wish)
+    if asked in network.suggested:
+        return network.suggested[asked]
+    wanted = Requirement(wish, dim=network.dim)
+
+    def holds(certificate: Certificate) -> bool:
+        if not still_wanted():
+            raise RuntimeError("a newer question has ended this one")
+        return wanted.holds_for(certificate)
+
+    def found_within(require: str | Callable[[Certificate], bool], budget: int | None) -> Suggestions:
+        on = domain_of(Setting(OWN, domain=domain, size=size), network.dim)
+        return suggest(network.net, on, require, network.channels, limit=1, budget=budget, measure=False)
+
+    if reader_of(network.net) is None:
+        found = found_within(wish, BUDGET)
+    else:
+        # A model is exported for each certificate, so there are fewer of them, and they can be broken off.
+        found = found_within(holds, None)
+        found = found_within(wish, 0) if found.lack is not None else found  # why the group is not kept
+    network.suggested[asked] = found
+    return found
 
 
 def can_run(network: Network, setting: Setting) -> bool:

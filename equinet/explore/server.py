@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +20,7 @@ from equinet.explore.measure import measure
 from equinet.explore.repair import can_run, changes, cheapest, edited, is_met, nearest_that_runs, own_repair
 from equinet.explore.setting import OWN, Setting, as_size, controls, read
 from equinet.models import MODELS
+from equinet.readers import reader_of
 
 HERE = Path(__file__).parent
 FILES = {
@@ -52,6 +54,11 @@ class Explorer:
     def models(self) -> tuple[str, ...]:
         """The networks to choose from, the first one first."""
         return tuple(dict.fromkeys((self.first.model, *MODELS)))
+
+    @property
+    def reads_one_at_a_time(self) -> bool:
+        """Whether the network of one's own is a model of another framework."""
+        return self.own is not None and reader_of(self.own.net) is not None
 
     def dim(self, model: str) -> int:
         """The dimension that a model is asked about in."""
@@ -103,7 +110,7 @@ class Explorer:
         """
         setting = self.setting(query)
         if setting.model == OWN and self.own is not None:
-            found = own_repair(self.own, setting)
+            found = own_repair(self.own, setting, still_wanted)
             if isinstance(found, Lack):
                 return {"none": found.reason, "remedies": list(found.remedies)}
             return {"edits": found[0], "setting": found[1].as_query()}
@@ -151,6 +158,7 @@ class _Handler(BaseHTTPRequestHandler):
     asked: count[int]
     newest: list[int]
     measuring: Lock
+    reading: Lock
 
     def do_GET(self) -> None:
         """Answer; the page itself to any link, questions to the page alone."""
@@ -180,12 +188,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self.newest[0] == mine
 
         try:
-            if question == "measure":
-                with self.measuring:
-                    return explorer.measure(query)
-            if question == "answer":
-                return explorer.answer(query)
-            return (explorer.sizes if question == "sizes" else explorer.repair)(query, still_wanted)
+            # While PyTorch exports a module nothing else may touch it, nor export another.
+            with self.reading if explorer.reads_one_at_a_time else nullcontext():
+                if question == "measure":
+                    with self.measuring:
+                        return explorer.measure(query)
+                if question == "answer":
+                    return explorer.answer(query)
+                return (explorer.sizes if question == "sizes" else explorer.repair)(query, still_wanted)
         except (ValueError, RuntimeError, MemoryError) as error:
             return {"error": " ".join(str(error).split())}
 
@@ -210,7 +220,7 @@ def make_server(explorer: Explorer, port: int = 0) -> ThreadingHTTPServer:
     Raises:
         OSError: if the port is taken.
     """
-    shared = {"explorer": explorer, "asked": count(1), "newest": [0], "measuring": Lock()}
+    shared = {"explorer": explorer, "asked": count(1), "newest": [0], "measuring": Lock(), "reading": Lock()}
     server = ThreadingHTTPServer((LOCAL[0], port), type("Handler", (_Handler,), shared))
     server.daemon_threads = True
     return server

@@ -62,7 +62,7 @@ class Setting:
         down, padding, readout, group: arguments of the model; empty where it has no such argument.
         domain, size: of the input; every axis has the same size.
         wish: the group to ask for.
-        edit: of a network of one's own: `SIZE:WISH`, the question whose cheapest edit is made; empty for none.
+        edit: of a network of one's own: `DOMAIN:SIZE:WISH`, the question whose cheapest edit is made; empty for none.
     """
 
     model: str
@@ -160,10 +160,18 @@ def as_size(text: str) -> int:
 
 
 def _edit(text: str, dim: int) -> str:
-    size, _, wish = text.partition(":")
+    """An edit, if it is one.
+
+    Raises:
+        ValueError: if not.
+    """
     if text:
+        domain, size, wish = (*text.split(":"), "", "")[:3]
+        check_name(domain, DOMAINS, "domain of an edit")
         as_size(size)
-        check_name(wish, {**wishes("torus", dim), **wishes("box", dim)}, "group to ask for")
+        check_name(wish, wishes(domain, dim), "group to ask for")
+        if text.count(":") > 2:
+            raise ValueError(f"an edit is DOMAIN:SIZE:WISH; got {text[:40]!r}")
     return text
 
 

@@ -12,6 +12,7 @@ from equinet.explore import Network, Setting, answer, built_in, cheapest, facts
 from equinet.explore.answer import at_size, share, turns
 from equinet.explore.measure import measure
 from equinet.explore.repair import candidates, changes, edited, is_met, own_repair
+from equinet.explore.server import Explorer
 from equinet.explore.setting import ARGUMENTS, OWN, WORDS, choices, controls, default, domain_of, read, wishes
 from equinet.groups.symbols.words import in_words
 from equinet.models import MODELS, build
@@ -163,7 +164,7 @@ def test_a_network_of_ones_own_is_repaired_by_edits_of_its_layers() -> None:
     found = own_repair(mine, setting)
     assert not isinstance(found, Lack)
     edits, made = found
-    assert edits == ["circular padding in Conv(2, 3) (layer 0)"] and made.edit == "8:2Z × 2Z"
+    assert edits == ["circular padding in Conv(2, 3) (layer 0)"] and made.edit == "torus:8:2Z × 2Z"
     assert read(made.as_query(), (OWN,)) == made
     after = edited(mine, made)
     assert is_met(after, made) and after.edits == tuple(edits) and after.net != net
@@ -183,8 +184,18 @@ def test_an_edit_takes_the_place_of_the_one_before() -> None:
         edits, now = found
         assert is_met(edited(mine, now), now)
         assert set(edited(mine, now).edits) == set(edits), (edits, now)
-    back = own_repair(own(eq.GlobalAvgPool()), Setting(OWN, size=8, wish="Z × Z", edit="8:4mm"))
+    back = own_repair(own(eq.GlobalAvgPool()), Setting(OWN, size=8, wish="Z × Z", edit="torus:8:4mm"))
     assert back == (["the network as it came"], Setting(OWN, size=8, wish="Z × Z"))
+
+
+def test_an_edit_is_that_of_the_domain_it_was_asked_on() -> None:
+    mine = own(eq.Sequential(eq.MaxPool(3, 2, padding=1), eq.Flatten(), eq.Dense(2)))
+    asked = Setting(OWN, domain="box", size=8, wish="4mm")
+    found, around = own_repair(mine, asked), own_repair(mine, replace(asked, domain="torus"))
+    assert not isinstance(found, Lack) and not isinstance(around, Lack)
+    assert found[0] != around[0] and found[1].edit == "box:8:4mm"
+    shown = Explorer(asked, mine).answer(found[1].as_query())
+    assert shown["met"] and shown["edits"] == found[0]
 
 
 PAIR = (eq.Conv(2, 3, padding="circular"), eq.MaxPool(2))
