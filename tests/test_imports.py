@@ -32,7 +32,7 @@ ALLOWED: dict[str, set[str]] = {
     "models": {"checks", "names", "groups", "layers"},
     "interop": {"lazy", "checks", "names", "groups", "symmetry", "layers", "infer", "readers"},
     "train": {"markup", "names", "layers", "models", "ops", "certify", "degree", "interop"},
-    "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models"},
+    "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models", "readers"},
     "cli": {
         *("checks", "names", "readers", "groups", "symmetry", "ops", "models", "verify", "advise", "interop", "train"),
         *("degree", "explore"),
