@@ -15,6 +15,7 @@ from experiments.atlas.page import html_table
 from experiments.atlas.table import kept
 
 sys.path.insert(0, str(Path(__file__).parent))
+from about import about
 from commands import all_flags, all_schemas
 
 project = "equinet"
@@ -61,7 +62,7 @@ napoleon_use_rtype = False
 nitpick_ignore_regex = [
     ("py:obj", r".*"),
     ("py:class", r"equinet\.declare\.Function"),  # a type variable
-    ("py:class", r"equinet\.degree\.(transforms\.Transform|result\.Counts)"),  # what public classes are made of
+    ("py:class", r"equinet\.degree\.(transforms\.family\.Transform|result\.Counts)"),  # what public classes are made of
     ("py:class", r"Down|Way|Padding|Readout|Norm|Activation|Group|Match"),  # choices; each model lists them
     ("py:exc", r"[A-Z]\w+"),  # of other modules than the function that raises them: the page of training lists them
     ("py:.*", r"(jax|jnp|numpy|np|flax|collections|fractions|pathlib|ml_collections|types)\..*"),
@@ -75,14 +76,15 @@ def _whole_property(app: Sphinx, what: str, name: str, obj: Any, options: Any, l
 
 
 class Made(SphinxDirective):
-    """`{made} flags` and `{made} schemas`: sections that the program itself describes; `{made} atlas`: a table."""
+    """`{made} flags` and `{made} schemas`: sections that the program itself describes; `{made} about`: a line of facts;
+    `{made} atlas`: a table."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         if self.arguments[0] == "atlas":
             return [nodes.raw("", html_table(kept()), format="html")]
-        text = {"flags": all_flags, "schemas": all_schemas}[self.arguments[0]]()
+        text = {"about": about, "flags": all_flags, "schemas": all_schemas}[self.arguments[0]]()
         return self.parse_text_to_nodes(text, allow_section_headings=True)
 
 

@@ -140,6 +140,15 @@ def test_every_public_name_is_in_the_reference():
     assert public <= {name.split(".")[-1] for name in shown}
 
 
+def test_the_front_page_links_to_the_source_where_the_owner_has_said_where_it_is():
+    about = importlib.import_module("docs.about").about
+    assert "```{made} about\n```" in (ROOT / "docs" / "index.md").read_text()
+    assert about().startswith(f"Version {equinet.__version__} · MIT licence")
+    told = {"version": "1.0", "license": "MIT", "repository-code": "https://example.org/equinet"}
+    assert about(told) == "Version 1.0 · MIT licence · [source code](https://example.org/equinet)"
+    assert "source code" not in about({"version": "1.0", "license": "MIT"})
+
+
 def test_the_reference_of_the_command_is_made_from_its_flags_and_schemas():
     made = importlib.import_module("docs.commands")
     text = made.all_flags()
