@@ -6,17 +6,24 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, Protocol
 
-import numpy as np
-
 
 class Reader(Protocol):
-    """What is known of a framework's models.
+    """What is known of a library's models."""
 
-    Attributes:
-        LAYOUT: the order of their axes, as `infer` takes it.
-    """
+    @property
+    def in_jax(self) -> bool:
+        """Whether they run in JAX."""
+        ...
 
-    LAYOUT: str
+    @property
+    def draws(self) -> bool:
+        """Whether the layer of a model draws variables of its own."""
+        ...
+
+    @property
+    def layout(self) -> Callable[[Any], str]:
+        """The order of a model's axes, as `infer` takes it."""
+        ...
 
     def program(self, model: Any, *like: Any, **named: Any) -> tuple[Callable[..., Any], Any]:
         """The model as `(variables, *arguments) -> what it returns` in JAX, and the shapes of its variables.
@@ -26,16 +33,16 @@ class Reader(Protocol):
         """
         ...
 
-    def as_function(self, model: Any, dtype: Any) -> Callable[[np.ndarray], np.ndarray]:
-        """The model as a function of arrays `[batch, *spatial, channels]` that its own framework computes."""
+    def as_function(self, model: Any, dtype: Any) -> Callable[[Any], Any]:
+        """The model as a function of arrays `[batch, *spatial, channels]` that its own library computes."""
         ...
 
-    def as_layer(self, model: Any) -> Any:
+    def as_layer(self, model: Any, *, size: int = 64) -> Any:
         """The model as a layer."""
         ...
 
     def editor(self, model: Any, shape: tuple[int, ...]) -> Editor:
-        """How the model is edited, for inputs of that shape."""
+        """How the model is edited, for inputs `[batch, channels, *spatial]`."""
         ...
 
     def expense(self, model: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
@@ -83,23 +90,27 @@ class Editor(Protocol):
 
 
 HOMES = {
+    "torch.nn.modules.module": "equinet.interop.torch",
+    "transformers.modeling_flax_utils": "equinet.interop.transformers",
     "flax.linen": "equinet.interop.linen",
     "flax.nnx": "equinet.interop.nnx",
-    "torch.nn.modules.module": "equinet.interop.torch",
+    "equinox": "equinet.interop.equinox",
+    "haiku": "equinet.interop.haiku",
+    "keras": "equinet.interop.keras",
 }
-"""The modules that classes of other frameworks come from, and the part of equinet that makes layers of their models."""
+"""The modules that classes of other libraries come from, and the part of equinet that reads their models."""
 
 
 def home_of(model: Any) -> str | None:
-    """The part of equinet that makes layers of a framework's models; None for what is no model of another framework.
+    """The part of equinet that reads a library's models; None for what is no model of another library.
 
-    The module of a class tells, so that no framework is imported that a model does not come from.
+    The module of a class tells, so that no library is imported that a model does not come from.
     """
-    modules = [each.__module__ for each in type(model).__mro__]
-    return next((home for start, home in HOMES.items() if any(name.startswith(start) for name in modules)), None)
+    modules = [f"{each.__module__}." for each in type(model).__mro__]
+    return next((home for start, home in HOMES.items() if any(name.startswith(f"{start}.") for name in modules)), None)
 
 
 def reader_of(model: Any) -> Reader | None:
     """Who reads a model; None where `infer` and `verify` take it for a function."""
     home = home_of(model)
-    return import_module(home) if home == "equinet.interop.torch" else None  # pyright: ignore[reportReturnType]
+    return None if home is None else import_module(home).READER

@@ -82,6 +82,8 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], str | None]) 
 def missing(error: ModuleNotFoundError) -> str:
     """Which extra brings a package that is not installed."""
     package = (error.name or "").partition(".")[0]
+    if package == "keras":
+        return "this needs Keras 3: pip install keras"
     return f"this needs {package}: pip install 'equinet-jax[{EXTRAS.get(package, 'train')}]'"
 
 

@@ -4,6 +4,7 @@
     equinet query --model=resnet --model_args=depth=18,down=aps --size=32 --json
     equinet query --call=my_net.py:net --size=128 --require='Z × Z'
     equinet query --torch=timm:resnet50 --domain=plane
+    equinet query --keras=ResNet50 --size=224 --domain=plane
     equinet query --config=configs/fashion.py:aps --domain=torus
     equinet query --model=unet --model_args=down=aps,group=m-3m --size=8 --dim=3
     equinet query --model=small_cnn --domain=periodic:32,bounded:33
@@ -35,7 +36,7 @@ def define_flags() -> None:
     define_requirement_flags()
     flags.DEFINE_bool("legal_sizes", False, "List the sizes (of a square input) at which --require is met.")
     flags.DEFINE_string("sizes", "8:256", "The sizes that --legal_sizes tries, FIRST:LAST.")
-    flags.DEFINE_string("output", None, "Which array is meant, if a model of --torch returns several: out, features.0.")
+    flags.DEFINE_string("output", None, "Which array is meant, if a model returns several: out, features.0.")
     flags.DEFINE_bool("ledger", False, "List every layer, not only those that lose something.")
     define_json_flags()
 

@@ -19,7 +19,7 @@ from equinet.readers import reader_of
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
-NETWORKS = ("model", "call", "torch", "config")
+NETWORKS = ("model", "call", "torch", "keras", "config")
 """Flags that say which network, one of which is given."""
 KINDS = ("torus", "box", "plane")
 AXES = ("periodic", "bounded", "infinite")
@@ -64,7 +64,7 @@ class Subject:
             asked = {"size": self.traced, "translations": translations, "output": output}
             return eq.infer(self.net, self.domain, self.channels, **asked)
         if output is not None:
-            raise ValueError(f"--output={output} is for models of --torch: {self.name} returns one array")
+            raise ValueError(f"--output={output} is for models of --torch and --keras: {self.name} returns one array")
         if not isinstance(self.net, Foreign):
             if real:
                 return eq.certify(self.net, self.domain, self.channels, translations="real")
@@ -96,13 +96,14 @@ def define_subject_flags() -> None:
         "model_args",
         "",
         "Its arguments, such as depth=18,down=aps,group=p4m or features=(8,16),norm=batch; those of what makes the "
-        "model of --torch too.",
+        "model of --torch or --keras too.",
     )
     flags.DEFINE_string(
         "call",
         None,
-        "Or a network of one's own, package.module:NAME or FILE.py:NAME: a layer, a Flax module, a function of one "
-        "array [batch, *spatial, channels], or a function without arguments that makes one of these.",
+        "Or a network of one's own, package.module:NAME or FILE.py:NAME: a layer, a model of Flax, Equinox, Haiku, "
+        "Keras or PyTorch, a function of one array [batch, *spatial, channels], or a function without arguments that "
+        "makes one of these.",
     )
     flags.DEFINE_string(
         "torch",
@@ -110,12 +111,17 @@ def define_subject_flags() -> None:
         "Or a PyTorch model: timm:NAME, torchvision:NAME, or FILE.py:NAME and package.module:NAME of a module or of "
         "what makes one; needs the extra `torch`. It is asked about as it is in evaluation mode.",
     )
+    flags.DEFINE_string(
+        "keras",
+        None,
+        "Or an architecture of keras.applications, such as ResNet50; needs Keras 3, which runs on JAX here.",
+    )
     _define_config_flag()
     flags.DEFINE_string(
         "size",
         None,
         "Size of the input, one number or one per axis (32 or 32,48); by default the config's, or the one that a model "
-        "of timm or torchvision was published with; else 32.",
+        "of timm, torchvision or Keras was published with; else 32.",
     )
     flags.DEFINE_string(
         "domain", "torus", "torus, box or plane; or one entry per axis, such as periodic:8,bounded:9,infinite."
@@ -131,7 +137,7 @@ def define_subject_flags() -> None:
         "channels",
         None,
         f"Channels of the input; by default those of the config's data, what the weights that --call names tell, or "
-        f"what a model of timm or torchvision was published with; else {CHANNELS}.",
+        f"what a model of timm, torchvision or Keras was published with; else {CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
     )
@@ -161,24 +167,31 @@ def read_subject(values: bool = True) -> Subject:
     """The network and domain that the flags describe.
 
     Args:
-        values: whether a model of --torch that is made here needs the values of its parameters.
+        values: whether a model of --torch or --keras that is made here needs the values of its parameters.
 
     Raises:
-        ValueError: none or several of --model, --call, --torch and --config, an unknown name (the near ones are
-            listed), a value that cannot be read, or flags that contradict each other.
+        ValueError: none or several of --model, --call, --torch, --keras and --config, an unknown name (the near ones
+            are listed), a value that cannot be read, or flags that contradict each other.
     """
     args = flags.FLAGS
-    known = {"model": _of_model, "call": _of_call, "torch": lambda: _of_torch(values), "config": _of_config}
+    known = {
+        "model": _of_model,
+        "call": _of_call,
+        "torch": lambda: _of_torch(values),
+        "keras": lambda: _of_keras(values),
+        "config": _of_config,
+    }
     given = [name for name in NETWORKS if args[name].value is not None]
     if len(given) != 1:
         raise ValueError(
-            f"say which network, once: --model=NAME, --call=FILE.py:NAME, --torch=timm:NAME or --config=FILE.py; "
+            f"say which network, once: --model=NAME, --call=FILE.py:NAME, --torch=timm:NAME, --keras=NAME or "
+            f"--config=FILE.py; "
             f"got {' and '.join(f'--{name}' for name in given) or 'none'}"
         )
-    if args.model_args and given[0] not in ("model", "torch"):
+    if args.model_args and given[0] not in ("model", "torch", "keras"):
         raise ValueError(
-            "--model_args goes with --model and --torch; change a config by --config.model.ARGUMENT=VALUE, and what "
-            "--call names in its file"
+            "--model_args goes with --model, --torch and --keras; change a config by --config.model.ARGUMENT=VALUE, "
+            "and what --call names in its file"
         )
     return known[given[0]]()
 
@@ -201,7 +214,8 @@ def _of_call() -> Subject:
     found = find(args.call, "--call")
     if _makes_one(found):
         found = guarded(f"--call={args.call}", found)
-    if reader_of(found) is not None:
+    reader = reader_of(found)
+    if reader is not None and not reader.draws:
         return _of_module(args.call, found, domain)
     traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
     try:
@@ -248,16 +262,38 @@ def _of_torch(values: bool) -> Subject:
     return _of_module(name, found, read_domain(args.domain, args.size, args.dim))
 
 
+def _of_keras(values: bool) -> Subject:
+    from equinet.interop.keras import application
+
+    args = flags.FLAGS
+    arguments = read_arguments(args.model_args)
+    name = called(f"keras:{args.keras}", arguments) if arguments else f"keras:{args.keras}"
+    if args.size is None and not _is_per_axis(args.domain):
+        model, shape = application(args.keras, values, None, args.channels, **arguments)
+        domain = read_domain(args.domain, ",".join(map(str, shape[:-1])), args.dim)
+    else:
+        domain = read_domain(args.domain, args.size, args.dim)
+        sizes = tuple(n or one for n, one in zip(domain.sizes, _sizes_to_trace(domain.dim), strict=True))
+        model, shape = application(args.keras, values, sizes, args.channels, **arguments)
+    return Subject(name, model, domain, shape[-1], None, tuple(shape[:-1]))
+
+
+def _sizes_to_trace(dim: int) -> tuple[int, ...]:
+    """The sizes of --size, one per axis."""
+    numbers = _numbers(flags.FLAGS.size or str(TRACED), "--size")
+    return tuple(numbers * dim if len(numbers) == 1 else numbers)
+
+
 def _of_module(
     name: str, module: Any, domain: eq.Domain, usual: tuple[int, ...] = (), channels: int = CHANNELS
 ) -> Subject:
-    """A module of PyTorch, which a command asks about in evaluation mode; `usual` sizes where an axis has none."""
+    """A model of another library, asked about in evaluation mode; `usual` sizes where an axis has none."""
     args = flags.FLAGS
     if args.size is not None or len(usual) != domain.dim:
-        numbers = _numbers(args.size or str(TRACED), "--size")
-        usual = tuple(numbers * domain.dim if len(numbers) == 1 else numbers)
+        usual = _sizes_to_trace(domain.dim)
     traced = tuple(n or one for n, one in zip(domain.sizes, usual, strict=True))
-    return Subject(name, module.eval(), domain, args.channels or channels, None, traced)
+    module = getattr(module, "eval", lambda: module)()
+    return Subject(name, module, domain, args.channels or channels, None, traced)
 
 
 def _makes_one(found: Any) -> bool:

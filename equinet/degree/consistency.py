@@ -93,7 +93,7 @@ def consistency(
     rows = _rows(transform, x.shape[:-1], draws, key)
     reader = reader_of(model)
     if reader is not None:
-        model, jit = reader.as_function(model, dtype), False
+        model, jit = reader.as_function(model, dtype), jit and reader.in_jax
     as_function(model, "consistency needs a function of one array", ": of a layer, net.bind(variables)")
     with precision(dtype):
         run = _Run(make_program(model, dtype, jit), transform, window, decide, _acting(action))

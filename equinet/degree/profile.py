@@ -83,7 +83,10 @@ def error_profile(
     if not np.isfinite(images).all():
         raise ValueError("error_profile: images hold NaN or inf")
     as_real(shift, "error_profile: shift")
-    if reader_of(net) is not None:
+    reader = reader_of(net)
+    if reader is not None and reader.in_jax:
+        net = reader.as_function(net, dtype)
+    elif reader is not None:
         raise TypeError(
             "error_profile differentiates functions of JAX: read the module first, by equinet.interop.from_torch"
         )

@@ -123,11 +123,11 @@ def infer(
     >>> str(infer(low, eq.torus(16), channels=1, translations="real").strict)
     'R ⋊ m'
     """
-    if not is_function(fn):
+    reader = reader_of(fn)
+    if reader is None and not is_function(fn):
         raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
     as_domain(domain, "infer")
-    reader = reader_of(fn)
-    asked = ("BSC" if reader is None else reader.LAYOUT) if layout is None else layout
+    asked = ("BSC" if reader is None else reader.layout(fn)) if layout is None else layout
     layout = str(as_choice(asked, LAYOUTS, "infer: a layout"))
     arrays = arrays_of(layout, inputs)
     if channels is None and (inputs is not None or "C" not in layout):

@@ -17,8 +17,8 @@ from jax import lax
 
 _LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _HERE = str(Path(__file__).resolve().parent.parent)
-_READERS = (str(Path(_HERE, "interop", "torch")),)
-"""Where programs of other frameworks are read: the lines of their models are in no frame of ours."""
+_READERS = str(Path(_HERE, "interop"))
+"""Where models of other libraries are read: no frame of ours is a line of theirs."""
 
 _COLLECTIVES = ("pvary", "psum", "psum_invariant", "pmax", "pmin")
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_items, as_kind, shown
+from equinet.interop.family import Family, Opened
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
@@ -139,4 +140,22 @@ def from_linen(
     return FromLinen(symmetry, size, module, names)
 
 
-as_layer = from_linen
+def _opened(module: nn.Module, *like: Any, **named: Any) -> Opened:
+    """Parameters and statistics of batch norms are free, and so are all variables of a module that is not bound."""
+    mode = mode_arguments(type(module).__call__, False)  # pyright: ignore[reportFunctionMemberAccess]
+    if module.scope is None:
+        keys = {name: jax.random.key(i) for i, name in enumerate(("params", "dropout"))}
+        free = jax.eval_shape(lambda *args, **kwargs: module.init(keys, *args, **mode, **kwargs), *like, **named)
+        bare, held = module, {}
+    else:
+        bare, variables = module.unbind()
+        free = {name: variables[name] for name in variables if name in ("params", "batch_stats")}
+        held = {name: variables[name] for name in variables if name not in free}
+
+    def run(variables: Any, *given: Any, **by_name: Any) -> Any:
+        return bare.apply({**held, **variables}, *given, **mode, **by_name)
+
+    return Opened(run, dict(free))
+
+
+READER = Family(_opened, lambda module: "BSC", "bind its variables, module.bind(variables)", from_linen)

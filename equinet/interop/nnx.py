@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from equinet.checks import as_kind
+from equinet.interop.family import Family, Opened, named_calls, refuse_training
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
@@ -172,4 +173,30 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))
 
 
-as_layer = from_nnx
+def _opened(module: nnx.Module, *like: Any, **named: Any) -> Opened:
+    """Parameters and statistics of batch norms are free, other variables as they are, if they have values.
+
+    Raises:
+        ValueError: in training mode.
+    """
+    del like, named
+    refuse_training(module, _parts(module), "call model.eval() first")
+    mode = mode_arguments(type(module).__call__, False)
+    graph, learned, rest = nnx.split(module, nnx.Any(nnx.Param, nnx.BatchStat), ...)
+    is_bare = any(isinstance(leaf, jax.ShapeDtypeStruct) for leaf in jax.tree.leaves(rest))
+    free = (learned, rest) if is_bare else (learned,)
+
+    def run(variables: tuple[Any, ...], *given: Any, **by_name: Any) -> Any:
+        made = nnx.merge(graph, *variables, *(() if is_bare else (rest,)))
+        with named_calls(_parts(made)):
+            return made(*given, **mode, **by_name)
+
+    return Opened(run, free)
+
+
+def _parts(module: nnx.Module) -> list[tuple[str, Any]]:
+    """The modules within a module by their names."""
+    return [(".".join(map(str, path)), part) for path, part in nnx.iter_modules(module)]
+
+
+READER = Family(_opened, lambda module: "BSC", "make it outside of nnx.eval_shape", from_nnx)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Any
 
 from equinet.checks import is_function, shown
 from equinet.interop.function import from_fn
 from equinet.layers import Bound, Layer
-from equinet.readers import home_of
+from equinet.readers import reader_of
 
 
 def as_layer(model: Any, *, size: int = 64) -> Layer:
-    """A layer, a bound network, a Linen, NNX or PyTorch module, or a function of one array as a layer.
+    """A layer, a bound network, a model of a library that is read, or a function of one array as a layer.
 
     Args:
         model: the network; a function is one of an array `[batch, *spatial, channels]`.
@@ -28,11 +27,12 @@ def as_layer(model: Any, *, size: int = 64) -> Layer:
         return model
     if isinstance(model, Bound):
         return model.layer
-    home = home_of(model)
-    if home is not None:
-        return import_module(home).as_layer(model, size=size)
+    reader = reader_of(model)
+    if reader is not None:
+        return reader.as_layer(model, size=size)
     if is_function(model):
         return from_fn(model, size=size)
     raise TypeError(
-        f"a network is an equinet layer, a Linen, NNX or PyTorch module, or a function of one array; got {shown(model)}"
+        f"a network is an equinet layer, a model of PyTorch, Flax, Equinox, Haiku or Keras, or a function of one "
+        f"array; got {shown(model)}"
     )

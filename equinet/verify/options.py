@@ -65,4 +65,6 @@ def as_options(options: Options, asker: str) -> Options:
 def by_its_framework(fn: Any, options: Options) -> tuple[Any, Options]:
     """A function to measure and how: a model of another framework is run by that framework."""
     reader = reader_of(fn)
-    return (fn, options) if reader is None else (reader.as_function(fn, options.dtype), replace(options, jit=False))
+    if reader is None:
+        return fn, options
+    return reader.as_function(fn, options.dtype), replace(options, jit=options.jit and reader.in_jax)

@@ -148,3 +148,9 @@ def test_what_pytorch_needs_is_said_without_it(run_command, monkeypatch: pytest.
     for model in ("timm:resnet50", "torchvision:resnet18", "mine.py:factory"):
         done = run_command("query", f"--torch={model}")
         assert (done.status, done.err) == (2, "this needs torch: pip install 'equinet-jax[torch]'\n")
+
+
+def test_what_keras_needs_is_said_without_it(run_command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "keras", None)
+    done = run_command("query", "--keras=ResNet50")
+    assert (done.status, done.err) == (2, "this needs Keras 3: pip install keras\n")

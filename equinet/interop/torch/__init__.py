@@ -11,15 +11,27 @@ from equinet.interop.torch.layer import as_function as as_function
 from equinet.interop.torch.layer import from_torch as from_torch
 from equinet.interop.torch.layer import program as program
 
-LAYOUT = "BCS"
-as_layer = from_torch
+
+class _Reader:
+    """Of modules of PyTorch; see `equinet.readers.Reader`."""
+
+    in_jax = draws = False
+    program = staticmethod(program)
+    as_function = staticmethod(as_function)
+    as_layer = staticmethod(from_torch)
+
+    def layout(self, model: Any) -> str:
+        """Channels first."""
+        del model
+        return "BCS"
+
+    def editor(self, model: Any, shape: tuple[int, ...]) -> Any:
+        """How a module is edited, for inputs of a shape in PyTorch's order of axes."""
+        return import_module("equinet.interop.torch.edits").Editor(model, shape)
+
+    def expense(self, model: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
+        """The number of parameters of a module, and of floating point operations on an input of that shape."""
+        return import_module("equinet.interop.torch.edits").expense(model, shape)
 
 
-def editor(model: Any, shape: tuple[int, ...]) -> Any:
-    """How a module is edited, for inputs of a shape in PyTorch's order of axes."""
-    return import_module("equinet.interop.torch.edits").Editor(model, shape)
-
-
-def expense(model: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
-    """The number of parameters of a module, and of floating point operations on an input of that shape."""
-    return import_module("equinet.interop.torch.edits").expense(model, shape)
+READER = _Reader()

@@ -29,7 +29,7 @@ from equinet.interop.torch.export import (
 from equinet.interop.torch.run import run
 from equinet.layers import Context, Layer, LayerError
 from equinet.layers.base import Params, State
-from equinet.readers import reader_of
+from equinet.readers import home_of
 
 
 def as_module(module: Any, who: str) -> Any:
@@ -38,7 +38,7 @@ def as_module(module: Any, who: str) -> Any:
     Raises:
         TypeError: for anything else.
     """
-    if reader_of(module) is None:
+    if home_of(module) != "equinet.interop.torch":
         raise TypeError(f"{who} needs a torch.nn.Module; got {shown(module)} of type {type(module).__name__}")
     return module
 
