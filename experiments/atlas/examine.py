@@ -14,7 +14,6 @@ from typing import Any
 import jax
 
 import equinet as eq
-from equinet.infer.arrays import named_leaves
 from equinet.interop.torch import program
 from equinet.interop.torch.published import outline
 from experiments.atlas.order import known
@@ -88,7 +87,8 @@ def first_output(module: Any, shape: tuple[int, ...]) -> tuple[Callable[..., Any
     """The program of a module, its variables, and the name of its first output if it has several."""
     x = jax.ShapeDtypeStruct(shape, "float32")
     call, variables = program(module, x)
-    return call, variables, next(iter(named_leaves(jax.eval_shape(call, variables, x))), "")
+    found = jax.eval_shape(call, variables, x)
+    return call, variables, next(iter(found)) if isinstance(found, dict) else ""
 
 
 def last_loss(certificate: eq.Certificate) -> str:
