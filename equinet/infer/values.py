@@ -152,7 +152,9 @@ class Constant:
         if self.array is None or any(self.actually_varies) or self.array.size == 0:
             return None
         first = self.array.ravel()[0]
-        return float(first) if np.isrealobj(first) and np.issubdtype(self.array.dtype, np.number) else None
+        if np.issubdtype(self.array.dtype, np.integer):
+            return int(first)  # a float does not hold all of them
+        return float(first) if np.issubdtype(self.array.dtype, np.floating) else None
 
     @cached_property
     def fill(self) -> float | None:

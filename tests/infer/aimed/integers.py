@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax.numpy as jnp
 from jax import lax
 
+import equinet as eq
 from tests.infer.aimed.common import INT, Aimed, Function, capped
 
 
@@ -13,8 +16,21 @@ def whole(fn: Function) -> Function:
     return lambda x: fn(capped(x)).astype(x.dtype)
 
 
+def between(low: int, high: int) -> Function:
+    """Whole numbers of 64 bits between two others, modulo 1000."""
+
+    def fn(x: Any) -> Any:
+        ends = [jnp.full_like(x[:, :1], end, dtype=jnp.int64) for end in (low, high)]
+        return (jnp.concatenate([ends[0], capped(x).astype(jnp.int64), ends[1]], 1) % 1000).astype(x.dtype)
+
+    return fn
+
+
 two = INT(2)
 INTEGERS = (
+    Aimed("between 2⁵³ and 2⁵³ + 1", between(2**53, 2**53 + 1), eq.box(8)),
+    Aimed("between the least number and the next", between(-(2**63), 1 - 2**63), eq.box(8)),
+    Aimed("between 2⁵³ + 1 and itself", between(2**53 + 1, 2**53 + 1), eq.box(8), tight=True),
     Aimed("pairs halved, then added", whole(lambda i: lax.div(i[:, ::2] + i[:, 1::2], two).sum(1))),
     Aimed("averages of pairs, floored", whole(lambda i: ((i[:, ::2] + i[:, 1::2]) // 2).sum(1))),
     Aimed("halved and doubled", whole(lambda i: lax.div(i, two) * two + jnp.roll(i, 1, 1)), tight=True),
