@@ -13,6 +13,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 from hashlib import blake2b
 from math import gcd, lcm
+from secrets import token_bytes
 
 import numpy as np
 
@@ -22,6 +23,8 @@ SIMPLE = 5040
 """The largest denominator of a simple fraction."""
 LEAST_NAME = 1 << 40
 """Random integers that stand for weights are larger than integers that are their weights."""
+_SECRET = token_bytes(16)
+"""Of this process: so nobody can look for weights whose random integers are equal."""
 _ONE = 1 << 20
 """How the weight 1 is written beside weights that are no simple fractions."""
 
@@ -242,5 +245,6 @@ def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def _name(weight: float) -> int:
-    """A random integer of 41 bits, the same for the same weight wherever it occurs."""
-    return int.from_bytes(blake2b(np.float64(weight).tobytes(), digest_size=5).digest()) | LEAST_NAME
+    """A random integer of 63 bits, the same for the same weight wherever it occurs."""
+    digest = blake2b(np.float64(weight).tobytes(), digest_size=8, key=_SECRET).digest()
+    return int.from_bytes(digest) >> 2 | 1 << 62

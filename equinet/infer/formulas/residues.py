@@ -2,7 +2,8 @@
 
 Two formulas that the laws of addition and multiplication, and the ones below, make equal have equal residues. Two that
 they do not have unequal ones, but for a chance of about 2⁻³⁰ in each of the signed rows (Schwartz 1980, Zippel 1979).
-Each of them has a prime of its own: known numbers that are equal modulo the one are not so modulo the other.
+Each of them has a prime of its own: known numbers that are equal modulo the one are not so modulo the other. Primes
+and values are drawn anew in each process.
 Nothing is rounded. A function of which nothing is known is a random function: equal at equal arguments, and nowhere
 else. A maximum of two is associative and commutative, as is a sum, and no more.
 
@@ -18,13 +19,34 @@ from contextvars import ContextVar
 from fractions import Fraction
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import count
+from secrets import SystemRandom, token_bytes
 
 import numpy as np
+from flint import fmpz
 
 from equinet.infer.rounding import snapped
 
-PRIMES, _GENERATORS = (2128896001, 2118251521), (13, 34)
-"""Primes of 31 bits, and numbers whose powers are all residues but 0. 2¹⁰·3²·5·7·11 divides each prime less 1."""
+_ORDER = 2**10 * 3**2 * 5 * 7 * 11
+"""It divides each prime less 1: there are roots of unity of all orders that divide it."""
+_SECRET = token_bytes(16)
+"""Of this process, as its primes are: so nobody can look for formulas that only seem equal."""
+
+
+def _drawn_primes() -> list[int]:
+    """Two of the 74 primes between 2³⁰ and 2³¹ that will do."""
+    first = (1 << 30) // _ORDER * _ORDER + _ORDER + 1
+    return SystemRandom().sample([p for p in range(first, 1 << 31, _ORDER) if fmpz(p).is_prime()], 2)
+
+
+def _generator(prime: int) -> int:
+    """A number whose powers are all residues but 0."""
+    factors = [int(factor) for factor, _ in fmpz(prime - 1).factor()]
+    return next(g for g in count(2) if all(pow(g, (prime - 1) // factor, prime) != 1 for factor in factors))
+
+
+PRIMES = _drawn_primes()
+_GENERATORS = [*map(_generator, PRIMES)]
 ROWS = 3
 """Values of everything. Those in the first two are independent, or conjugates (see `drawn`). In the last row signs are
 left out: terms cannot cancel, and a factor 0 is a number like any other, as it is for an infinity or NaN. What is equal
@@ -126,7 +148,8 @@ def _seeds(name: str, number: int, conjugate: bool) -> np.ndarray:
     """A random number for each row, the same for the same name."""
     rows = [0, 0, UNSIGNED] if conjugate else range(ROWS)
     names = (f"{name}/{number}/{row}".encode() for row in rows)
-    return np.asarray([int.from_bytes(blake2b(one, digest_size=8).digest(), "little") for one in names], np.uint64)
+    digests = (blake2b(one, digest_size=8, key=_SECRET).digest() for one in names)
+    return np.asarray([int.from_bytes(digest, "little") for digest in digests], np.uint64)
 
 
 def _in_rows(name: str, dim: int) -> np.ndarray:

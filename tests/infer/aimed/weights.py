@@ -134,6 +134,7 @@ WEIGHTS = (
     Aimed(
         "weights whose product is 2⁶⁵ + 1", lambda x: convolved([1.0, 998724481.0])(convolved([1.0, 36940606593.0])(x))
     ),
+    Aimed("weights whose digests of 40 bits are equal", along([1.9029825654200372, *[1.0] * 6, 1.7593396292101167])),
     Aimed("symmetric weights", lambda x: jnp.tanh(convolved([0.5, 2.0, 0.5])(x)), tight=True),
     Aimed("opposite weights", lambda x: jnp.abs(convolved([-0.5, 0.0, 0.5])(x))),
     Aimed("weights of a bias table", lambda x: x + jnp.asarray([1.0, 1 + 1e-8] * 4, x.dtype)[None, :, None]),
