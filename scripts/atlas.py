@@ -31,8 +31,10 @@ from experiments.atlas.table import inferred, keep, kept, step_of
 
 AT_ONCE = 60
 """Architectures that one process looks at; PyTorch keeps some of what it has exported."""
-MEMORY = 6 << 30
-"""Bytes that a process may have."""
+MEMORY = 12 << 30
+"""Bytes that a process may have; most of those of a large network are set aside, and never used."""
+FULL = 4 << 30
+"""Bytes from which on a new process goes on."""
 KNOWN = "known/families.json"
 """The names of all architectures, below the folder, and the family of each."""
 STARTED = "known/started.json"
@@ -141,10 +143,10 @@ def begin(workdir: Path, name: str) -> bool:
 
 
 def is_nearly_full() -> bool:
-    """Whether this process has two thirds of the memory that it may have, so that the next network may lack room."""
+    """Whether this process has so much memory that the next network may lack room."""
     status = Path("/proc/self/status")
     lines = dict(line.split(":", 1) for line in status.read_text().splitlines()) if status.exists() else {}
-    return int(lines.get("VmData", "0 kB").split()[0]) << 10 > MEMORY * 2 // 3
+    return int(lines.get("VmData", "0 kB").split()[0]) << 10 > FULL
 
 
 def records(workdir: Path) -> list[dict[str, Any]]:

@@ -147,7 +147,7 @@ def test_wrong_use_is_one_line(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux alone says how much a process has")
 def test_a_process_that_has_grown_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(script, "MEMORY", 1 << 50)
+    monkeypatch.setattr(script, "FULL", 1 << 50)
     assert not script.is_nearly_full()
-    monkeypatch.setattr(script, "MEMORY", 1 << 20)
+    monkeypatch.setattr(script, "FULL", 1 << 20)
     assert script.is_nearly_full()
