@@ -65,7 +65,7 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], str | None]) 
             status = main()
             sys.stdout.flush()
         except BrokenPipeError:
-            _drop_output()  # whoever read the output has had enough; what it says of the status stands
+            drop_output()  # whoever read the output has had enough; what it says of the status stands
         except ValueError as error:
             _fail(2, error)
         except ModuleNotFoundError as error:
@@ -144,6 +144,9 @@ def parse(argv: Sequence[str], bare: str | None = None) -> list[str]:
         _fail(2, f"no flag --{error.flagname}: {hint}--help lists them all")
     except KeyboardInterrupt:
         _fail(130, "stopped by Ctrl-C")
+    except BrokenPipeError:  # of the help, which absl prints
+        drop_output()
+        raise SystemExit(128 + signal.SIGPIPE) from None
     except BaseException as error:  # a config may raise anything
         if isinstance(error, SystemExit) and HELP & set(argv):
             raise SystemExit(0) from None
@@ -170,7 +173,7 @@ def _check_config_file(value: str) -> None:
     known = {each.stem: str(each) for each in sorted(path.parent.glob("*.py")) if "def get_config(" in each.read_text()}
     near = [known[stem] for stem in difflib.get_close_matches(path.stem, known, n=3, cutoff=0.5)]
     hint = f"did you mean {' or '.join(near)}? " if near else ""
-    listed = f"Known: {', '.join(known.values())}" if known else f"{path.parent} has none"
+    listed = f"Known: {', '.join(known.values())}" if known else "there is no such file"
     raise flags.Error(f"no config {path}: {hint}{listed}")
 
 
@@ -237,7 +240,7 @@ def _of_the_main_thread(*error: Any) -> None:
         sys.__excepthook__(*error)
 
 
-def _drop_output() -> None:
+def drop_output() -> None:
     """Let Python's last flush as it closes succeed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -250,5 +253,5 @@ def _fail(status: int, error: BaseException | str) -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError:
-        _drop_output()
+        drop_output()
     raise SystemExit(status)

@@ -3,9 +3,10 @@
 import importlib
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import equinet
-from equinet.cli.command import missing, run
+from equinet.cli.command import drop_output, missing, run
 from equinet.names import UnknownName, check_name
 
 COMMANDS = {
@@ -29,11 +30,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if argv is None else argv)
     if given[:1] == ["--version"]:
-        print(equinet.__version__)
-        raise SystemExit(0)
+        _end_with(equinet.__version__, 0)
     if not given or given[0] in ("--help", "-h", "help"):
-        print(usage())
-        raise SystemExit(0 if given else 2)
+        _end_with(usage(), 0 if given else 2)
     try:
         name = check_name(given[0], COMMANDS, "command")
     except UnknownName as error:
@@ -46,6 +45,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise SystemExit(2) from None
     sys.argv = [f"equinet {name}", *given[1:]]
     run(command.main, command.define_flags)
+
+
+def _end_with(text: str, status: int) -> NoReturn:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        drop_output()  # whoever read it has had enough
+    raise SystemExit(status)
 
 
 def usage() -> str:

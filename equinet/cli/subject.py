@@ -383,6 +383,8 @@ def read_domain(kind: str, size: str | None, dim: int | None = None, usual: int 
         return eq.Domain(axes)
     check_name(kind, KINDS, "domain")
     sizes = _numbers("32" if size is None else size, "--size")
+    if min(sizes) < 1 or len(sizes) > 3:
+        raise ValueError(f"--size={size}: give one to three sizes of at least 1, such as 32 or 32,48")
     if len(sizes) == 1:
         sizes = sizes * (dim or usual)
     _check_dim(dim, len(sizes), f"--size={size}")

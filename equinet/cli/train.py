@@ -39,13 +39,14 @@ def define_flags() -> None:
     flags.DEFINE_string("coordinator", None, "HOST:PORT of the first of several hosts.")
     flags.DEFINE_integer("processes", None, "How many processes there are, with --coordinator.", lower_bound=1)
     flags.DEFINE_integer("process", None, "The number of this process, from 0, with --coordinator.", lower_bound=0)
-    flags.mark_flag_as_required("workdir")
 
 
 def main() -> None:
     args = flags.FLAGS
     if args.config is None:
         raise ValueError("say which experiment: --config=FILE.py, such as --config=configs/fashion.py:aps")
+    if args.workdir is None:
+        raise ValueError("say where the run goes: --workdir=FOLDER, such as --workdir=runs/mine")
     workdir = read_folder(args.workdir, "workdir")
     config = args.config.to_dict()
     Settings.of(config)

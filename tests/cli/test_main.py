@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,43 @@ def test_a_network_is_named_once(run_command) -> None:
     assert "got none" in run_command("query").err
     assert "got --model and --call" in run_command("query", "--model=fcn", "--call=a:b").err
     assert "--model_args goes with --model" in run_command("query", "--call=a:b", "--model_args=x=1").err
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (("query", "--model=fcn", "--size=0"), "--size=0: give one to three sizes of at least 1"),
+        (("query", "--model=fcn", "--size=8,8,8,8"), "--size=8,8,8,8: give one to three sizes"),
+        (("query", "--config=gone.py"), "no config gone.py: there is no such file"),
+        (("train", "--config=mine.py"), "mine.py has no function get_config"),
+        (("train",), "say which experiment: --config=FILE.py"),
+    ],
+)
+def test_first_mistakes_are_one_line(folder: Path, run_command, line: tuple[str, ...], message: str) -> None:
+    done = run_command(*line)
+    assert (done.status, done.fault) == (2, "") and message in done.err and len(done.err.splitlines()) == 1
+
+
+def test_training_asks_for_a_folder(folder: Path, run_command) -> None:
+    (folder / "empty.py").write_text(
+        "from ml_collections import ConfigDict\n\ndef get_config():\n    return ConfigDict()\n"
+    )
+    done = run_command("train", "--config=empty.py")
+    assert (done.status, done.err) == (2, "say where the run goes: --workdir=FOLDER, such as --workdir=runs/mine\n")
+
+
+@pytest.mark.parametrize("line", ["--help", "query --help"])
+def test_help_may_be_cut_off(line: str) -> None:
+    """As by `| head -1`: quietly."""
+    command = f"import sys; sys.argv = {['equinet', *line.split()]}; from equinet.cli.main import main; main()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert running.stdout is not None and running.stderr is not None
+    running.stdout.close()
+    said = running.stderr.read()
+    running.stderr.close()
+    assert running.wait() in (0, 128 + signal.SIGPIPE) and not said
 
 
 def test_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
