@@ -91,7 +91,7 @@ CLAIMS: dict[str, tuple[Callable[[], eq.Layer], tuple[int, ...], str, str]] = {
     "strided": (lambda: eq.Sequential(eq.Conv(2, 3, stride=2, **CIRC), eq.Relu()), (8,), "2Z", "trivial"),
     "ideal, then averaged": (
         lambda: eq.Sequential(
-            eq.Conv(2, 3, **CIRC), eq.AliasFree(eq.Gelu()), eq.IdealDownsample(2), eq.GlobalAvgPool(), eq.Dense(2)
+            eq.Conv(2, 3, **CIRC), eq.AliasFree(eq.Relu()), eq.IdealDownsample(2), eq.GlobalAvgPool(), eq.Dense(2)
         ),
         (8, 8),
         "½Z × ½Z",
@@ -143,7 +143,7 @@ def test_claims(name: str) -> None:
         shifts = along_axes(sizes)
         for shift, error in zip(shifts, stack.errors(shifts), strict=True):
             kept = member(shift, certificate.strict)
-            assert error.moves <= SOUND if kept else error.moves >= 1e-4, (shift, error)
+            assert error.moves <= SOUND if kept else error.moves >= 1e-3, (shift, error)
 
 
 @pytest.mark.parametrize("block", range(6))
@@ -154,12 +154,11 @@ def test_random_stacks(block: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("block", range(5))
-def test_five_thousand_random_stacks(block: int) -> None:
+def test_five_thousand_random_stacks() -> None:
     """At least 97 of a hundred are tight."""
-    unsound, loose = _judge(range(1000 * block, 1000 * block + 1000))
+    unsound, loose = _judge(range(5000))
     assert not unsound, unsound
-    assert len(loose) <= 30, loose
+    assert len(loose) <= 150, loose
 
 
 def _judge(seeds: range) -> tuple[list[str], list[str]]:
