@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial, reduce
 from itertools import groupby
 
 from equinet.declare import declaration
@@ -38,6 +38,16 @@ class Step:
     constants: list[Constant]
     after: Value
     gap: str
+
+    @cached_property
+    def lost(self) -> Lost:
+        """What it loses of what all its operands had."""
+        if any(value.dim > MOST_AXES for value in (*self.before, self.after)):
+            return frozenset(("translations", "operations"))
+        had = reduce(lambda one, two: one & two, (value.field.strict.source for value in self.before))
+        left = had & self.after.field.strict.source
+        turns = ["operations"] * (len(left.point_group) < len(had.point_group))
+        return frozenset((*turns, *["translations"] * (left.lattice != had.lattice)))
 
 
 def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
@@ -128,14 +138,16 @@ def _wrapped(run: Sequence[Step]) -> dict[int, str]:
 
 
 def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Lost) -> str:
-    """Why some steps may lose something; what only moved elements about for them is blamed if nothing else can be."""
-    del before, lost
+    """Why some steps lose something: what those say that do. All of them, if none does by itself; and what only moved
+    elements about for them, if they say nothing."""
+    del before
     circular = _wrapped([*moves, *run])
-    spoken = [[step for step in steps if circular.get(id(step), "said")] for steps in (run, moves)]
-    texts = [dict.fromkeys(step.gap or _why(step) for step in steps) for steps in spoken]
-    own, before_it = ("; ".join(filter(None, text)) for text in texts)
-    names = dict.fromkeys(_name(step.equation) for step in run if not row_of(step.equation).quiet)
-    return own or before_it or f"{', '.join(names)} tells nodes apart"
+    losing = [step for step in run if step.lost & lost]
+    spoken = [[step for step in steps if circular.get(id(step), "said")] for steps in (losing, run, moves)]
+    facts = ([fact for step in steps for fact in (step.gap or _why(step)).split("; ")] for steps in spoken)
+    texts = ("; ".join(filter(None, dict.fromkeys(said))) for said in facts)
+    names = dict.fromkeys(_name(step.equation) for step in losing or run if not row_of(step.equation).quiet)
+    return next(filter(None, texts), f"{', '.join(names)} tells nodes apart")
 
 
 def _counted(value: Value) -> Field:

@@ -174,7 +174,7 @@ def test_a_padding_is_part_of_what_it_prepares():
     assert not any("concatenate" in row.layer or row.lost.startswith("regains") for row in ledger)
     first = ledger[0]
     assert first.lost == "point group 4mm → 1"
-    assert first.reason == "a free kernel tells directions apart"
+    assert first.reason == "the kernel tells directions apart"
 
 
 def test_slices_that_prepare_nothing_have_their_row():

@@ -226,6 +226,8 @@ def _apart(parts: Sequence[Operand], at: int, shape: Sequence[int]) -> Value:
 def _why_joined(step: Step) -> str:
     if tells_nodes_apart(step):
         return "joined with values that differ from node to node"
+    if len(step.before) == 1 and step.constants:
+        return "an array of its own lies beside nodes, as a class token does"
     return "different arrays lie one after the other"
 
 

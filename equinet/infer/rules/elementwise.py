@@ -271,8 +271,11 @@ def _algebraic(name: str, rule: Rule, formula: Formulas, **facts: Any) -> Primit
 
 
 def _why_combined(step: Step) -> str:
-    alone = len(step.before) == 1
-    return "combined with values that differ from node to node" if alone and tells_nodes_apart(step) else ""
+    if len(step.before) > 1:
+        return ""
+    if jnp.issubdtype(step.equation.inputs[0].aval.dtype, jnp.complexfloating):
+        return "frequencies have factors of their own"
+    return "combined with values that differ from node to node" if tells_nodes_apart(step) else ""
 
 
 def _passed(name: str, **facts: Any) -> Primitive:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from equinet.infer.fields import forget_axes, wound
 from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.kernel import Kernel
-from equinet.infer.primitives import NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.primitives import Formulas, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.rules import spectra
 from equinet.infer.rules.windows import combined
 from equinet.infer.values import Constant, Digit, Operand, Value, with_item
@@ -184,15 +184,22 @@ def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int
 
 
 _IN_ORDER = "it runs along an axis in order"
+
+
+def _total(name: str, formula: Formulas, **facts: Any) -> Primitive:
+    return Primitive(name, _reduction, formula, reason=_TOGETHER, **facts)
+
+
+_TOGETHER = "nodes of one block are taken together"
 enter(
-    Primitive("reduce_sum", _reduction, totals.summed, of_complex=True, spectral=spectra.totalled, combination="sum"),
-    Primitive("reduce_max", _reduction, totals.largest, combination="max"),
-    Primitive("reduce_min", _reduction, totals.largest, combination="min"),
-    Primitive("reduce_prod", _reduction, totals.multiplied, combination="product"),
-    Primitive("reduce_or", _reduction, totals.of_all),
-    Primitive("reduce_and", _reduction, totals.of_all),
-    Primitive("reduce_xor", _reduction, totals.of_all),
-    Primitive("reduce", _written_out),
+    _total("reduce_sum", totals.summed, of_complex=True, spectral=spectra.totalled, combination="sum"),
+    _total("reduce_max", totals.largest, combination="max"),
+    _total("reduce_min", totals.largest, combination="min"),
+    _total("reduce_prod", totals.multiplied, combination="product"),
+    _total("reduce_or", totals.of_all),
+    _total("reduce_and", totals.of_all),
+    _total("reduce_xor", totals.of_all),
+    Primitive("reduce", _written_out, reason=_TOGETHER),
     Primitive("argmax", _place, totals.of_all_in_order, reason=_TIES),
     Primitive("argmin", _place, totals.of_all_in_order, reason=_TIES),
     Primitive("cumsum", _running, totals.running, of_complex=True, reason=_IN_ORDER),

@@ -346,8 +346,13 @@ def _why_convolved(step: Step) -> str:
         facts.append(f"stride {shown(params['window_strides'])}")
     if has_border(step) and any(any(pair) for pair in params["padding"]):
         facts.append("zero padding")
-    sizes = [step.equation.input_shape(1)[axis] for axis in params["dimension_numbers"].rhs_spec[2:]]
-    return "; ".join([*facts, "a free kernel tells directions apart"] if max(sizes, default=1) > 1 else facts)
+    axes = params["dimension_numbers"].rhs_spec[2:]
+    kernel = next((constant.array for constant in step.constants if constant.lazy is not None), None)
+    is_even = kernel is not None and all(np.array_equal(kernel, np.flip(kernel, axis)) for axis in axes)
+    is_wide = max((step.equation.input_shape(1)[axis] for axis in axes), default=1) > 1
+    if is_wide and (not facts or ("operations" in step.lost and not is_even)):
+        facts.append(f"{'a free' if kernel is None else 'the'} kernel tells directions apart")
+    return "; ".join(facts)
 
 
 def _why_pooled(step: Step) -> str:

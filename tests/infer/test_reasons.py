@@ -1,0 +1,119 @@
+"""Reasons that a ledger gives: those of the operations that lose what the row has lost, in the words of the model."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import equinet as eq
+
+LINE, SQUARE = eq.torus(8), eq.torus(8, 8)
+CONV = {2: ("NHWC", "HWIO", "NHWC")}
+
+
+def losing(fn, domain=SQUARE, channels=2, **how):
+    """The reasons of the rows that lose something."""
+    ledger = eq.infer(fn, domain, channels, **how).ledger
+    return [row.reason for row in ledger if row.lost and not row.lost.startswith("regains")]
+
+
+def convolved(x, kernel, strides=(1, 1), padding="VALID"):
+    return lax.conv_general_dilated(x, kernel, strides, padding, dimension_numbers=CONV[2])
+
+
+def in_windows(x, bias=0.0):
+    """Attention within blocks of 4 × 4 nodes: queries, keys and values are parts of the channels."""
+    n, (b, _, _, c) = x.shape[1] // 4, x.shape
+    blocks = x.reshape(b, n, 4, n, 4, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, n * n, 16, c)
+    q, k, v = jnp.split(jnp.tanh(jnp.concatenate([blocks, -blocks, 2 * blocks], -1)), 3, -1)
+    scores = jax.nn.softmax(q @ k.swapaxes(-1, -2) + bias)
+    return (scores @ v).reshape(b, n, n, 4, 4, c).transpose(0, 1, 3, 2, 4, 5).reshape(x.shape)
+
+
+def merged(x):
+    """The four nodes of each block as channels, normalised (the way down of Swin)."""
+    b, h, w, c = x.shape
+    fours = x.reshape(b, h // 2, 2, w // 2, 2, c).transpose(0, 1, 3, 2, 4, 5).reshape(b, h // 2, w // 2, 4 * c)
+    return fours - fours.mean(-1, keepdims=True)
+
+
+def with_token(x):
+    """A token before the nodes, and attention among all."""
+    nodes = x.reshape(x.shape[0], -1, x.shape[-1])
+    tokens = jnp.concatenate([jnp.full((x.shape[0], 1, x.shape[-1]), 0.5), nodes], 1)
+    return (jax.nn.softmax(tokens @ tokens.swapaxes(1, 2)) @ tokens)[:, 0]
+
+
+def derived(x):
+    """A derivative by Fourier transform, squared."""
+    spectrum = jnp.fft.fft(x, axis=1) * jnp.asarray(1j * np.fft.fftfreq(8, 1 / 8), jnp.complex64)[None, :, None]
+    return jnp.real(jnp.fft.ifft(spectrum, axis=1))
+
+
+SYMMETRIC = jnp.ones((3, 3, 2, 2))
+POSITIONS = np.arange(64.0).reshape(8, 8, 1)
+
+
+def test_attention_within_windows_is_said_to_be_that():
+    [reason] = losing(lambda x: in_windows(x), eq.torus(16, 16))
+    assert reason.startswith("nodes meet those of one block")
+    assert "channels" not in reason and "cut" not in reason
+
+
+def test_attention_regains_nothing_on_the_way():
+    ledger = eq.infer(lambda x: in_windows(x), eq.torus(16, 16), 2).ledger
+    assert not any(row.lost.startswith("regains") for row in ledger if row.path != ("output",))
+
+
+def test_merged_blocks_are_said_to_be_that():
+    first, _ = losing(merged)
+    assert first == "nodes of one block are taken together"
+
+
+def test_a_class_token_is_called_one():
+    [reason] = losing(with_token, eq.plane(2), size=8)
+    assert reason == "an array of its own lies beside nodes, as a class token does"
+
+
+def test_a_table_of_positions_is_said_to_be_combined():
+    assert losing(lambda x: jnp.tanh(x + POSITIONS[None])) == ["combined with values that differ from node to node"]
+
+
+def test_factors_of_frequencies_are_called_that():
+    reasons = losing(derived, LINE, 1)
+    assert all("tells nodes apart" not in reason for reason in reasons)
+    assert "frequencies have factors of their own" in reasons
+
+
+@pytest.mark.parametrize(
+    ("fn", "reason"),
+    [
+        (lambda x: convolved(x, SYMMETRIC, padding="SAME"), "zero padding"),
+        (lambda x: convolved(x, SYMMETRIC, (2, 2), "SAME"), "stride 2×2; zero padding"),
+        (lambda x: convolved(x, SYMMETRIC * POSITIONS[:3, :3, None], (2, 2)), "stride 2×2; the kernel tells"),
+        (lambda x: convolved(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "wrap"), SYMMETRIC, (2, 2)), "stride 2×2"),
+    ],
+)
+def test_a_kernel_is_blamed_only_for_directions_that_are_lost(fn, reason):
+    reasons = losing(fn)
+    assert reasons[0].startswith(reason)
+    assert ("kernel" in reasons[0]) == ("kernel" in reason)
+
+
+def test_weights_that_are_arbitrary_are_called_free():
+    weights = {"kernel": jax.ShapeDtypeStruct((3, 3, 2, 2), jnp.float32)}
+    [reason] = losing(lambda p, x: convolved(x, p["kernel"], padding="SAME"), params=weights)
+    assert reason == "zero padding; a free kernel tells directions apart"
+
+
+def test_an_operation_that_loses_nothing_is_not_blamed():
+    """The slices take channels, the reshape makes nodes of nodes: what loses is the running sum."""
+
+    def fn(x):
+        parts = jnp.tanh(x[..., 1:]).reshape(2, 64, 1).reshape(2, 8, 8, 1)
+        return jnp.cumsum(parts, 1)
+
+    assert losing(fn) == ["it runs along an axis in order"]
