@@ -263,6 +263,11 @@ def _pushed(
                 f"with inputs="
             ) from error
         raise
+    if 0 in out.shape:
+        raise ValueError(
+            f"infer: of an input of shape {shape} the function returns an array of shape {tuple(out.shape)}, which "
+            f"holds nothing: are its windows or slices larger than the input?"
+        )
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
     runs = Runs.of(program, lambda: _arguments(start, layout, held, shape, dtype))
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), runs, generic)

@@ -106,6 +106,8 @@ def chosen(named: Mapping[str, Any], output: Name | None, who: str) -> Any:
         (output,) = named
     if "" in named and output != "":
         raise ValueError(f"{who}: output={output!r} is asked for, and the function returns one array: leave it out")
+    if not named:
+        raise ValueError(f"{who}: the function returns no array")
     if str(output) not in named:
         asked = "none is chosen" if output is None else f"{output!r} is none of them"
         listed = ", ".join(f"{name!r} {tuple(getattr(value, 'shape', ()))}" for name, value in named.items())

@@ -228,6 +228,18 @@ def test_what_does_not_fit_is_said():
             eq.infer(lambda x: x, TORUS, **asked)
 
 
+@pytest.mark.parametrize(
+    ("fn", "text"),
+    [
+        (lambda x: x[:, :0], r"returns an array of shape \(2, 0, 6, 1\), which holds nothing"),
+        (lambda x: None, "the function returns no array"),
+    ],
+)
+def test_what_holds_nothing_is_said(fn, text):
+    with pytest.raises(ValueError, match=text):
+        eq.infer(fn, TORUS, 1)
+
+
 REGULAR = eq.Fibre.regular("4mm")
 NETS = {
     "vectors": (eq.Sequential(eq.AsFibre(VECTOR), eq.GroupConv(REGULAR, 3, padding="circular"), eq.Relu()), VECTOR),
