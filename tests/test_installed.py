@@ -2,8 +2,11 @@
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,6 +40,24 @@ def run(arguments: Sequence[str | Path], folder: Path, status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
+def stopped_and_resumed(command: Sequence[str | Path], workdir: Path, folder: Path) -> None:
+    """Train, press Ctrl-C after some steps, and give the same command again."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    pipe, metrics = subprocess.PIPE, workdir / "metrics.jsonl"
+    running = subprocess.Popen(
+        list(map(str, command)), cwd=folder, env=environment, stdout=pipe, stderr=pipe, text=True
+    )
+    while running.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") > 3):
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate()
+    stopped = re.fullmatch(
+        r"aps: stopped by Ctrl-C after step (\d+) of 160; the same command goes on from there\n", said
+    )
+    assert running.returncode == 130 and stopped, said
+    assert f"aps: goes on from step {stopped[1]} of 160" in run(command, folder)
+
+
 @pytest.mark.slow
 def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     """Queries with what the package needs alone; training with its extra, of one's own network on one's own data."""
@@ -68,6 +89,8 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     first = run(command, work)
     assert "accuracy" in first and (work / "run" / "result.json").exists()
     assert "accuracy" in run(command, work)  # goes on where it stopped: at the end
+    longer = [equinet, "train", "--config=mine.py:aps", "--workdir=stopped", "--config.epochs=40"]
+    stopped_and_resumed(longer, work / "stopped", work)
     assert "PASSED: Z × Z" in run([equinet, "sweep", "--config=mine.py:aps", "--workdir=run", "--trials=2"], work)
     assert "accuracy" in run([equinet, "train", "--config=mine.py:max", "--workdir=smoke", "--smoke"], work)
     grid = ["--config=mine.py", "--workdir=runs", "--grid=config.model.down=max,aps", "--grid=config.epochs=1,2"]
