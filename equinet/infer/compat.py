@@ -90,6 +90,11 @@ class Equation:
         """Shapes of what it writes."""
         return [tuple(getattr(var.aval, "shape", ())) for var in self.eqn.outvars]
 
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        """The order in which a reshape reads the axes of its operand; None for the one that they have."""
+        return self.params["dimensions"] if self.name == "reshape" else None
+
     def input_shape(self, at: int) -> tuple[int, ...]:
         """Shape of what it reads."""
         return tuple(self.eqn.invars[at].aval.shape)

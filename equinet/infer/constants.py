@@ -53,10 +53,11 @@ def as_transposed(equation: Equation, arguments: Sequence[Constant], _: Shape) -
     return tuple(arguments[0].varies[i] for i in equation.params["permutation"])
 
 
-def as_reshaped(_: Equation, arguments: Sequence[Constant], shape: Shape) -> Flags:
+def as_reshaped(equation: Equation, arguments: Sequence[Constant], shape: Shape) -> Flags:
     """Of a reshape: as before, where only axes of size 1 come and go; else along all, unless all entries are equal."""
     (constant,) = arguments
-    old = [i for i, n in enumerate(constant.shape) if n > 1]
+    order = range(len(constant.shape)) if equation.order is None else equation.order
+    old = [i for i in order if constant.shape[i] > 1]
     new = [i for i, n in enumerate(shape) if n > 1]
     if [constant.shape[i] for i in old] != [shape[i] for i in new]:
         uniform = not any(constant.varies)

@@ -21,6 +21,7 @@ from jax.extend.core import primitives
 
 import equinet as eq
 from equinet.infer.compat import Equation, Program, is_literal, trace
+from equinet.infer.constants import as_reshaped
 from equinet.infer.formulas import elements, totals
 from equinet.infer.formulas.operands import LEAD
 from equinet.infer.formulas.residues import conjugated, drawn, from_parts, negative, symbols
@@ -249,6 +250,18 @@ def varies_as_said(row: Primitive, equation: Equation, operands: Sequence[np.nda
             if any(not np.array_equal(out, along(out, [i]), equal_nan=True) for i, f in enumerate(flags) if not f):
                 return False
     return True
+
+
+def test_a_reshape_may_read_axes_in_another_order():
+    reads = lambda x: lax.reshape(x, (3, 2, 2), (1, 0))  # noqa: E731
+    equation, operands = next(equations(reads, [jnp.asarray(FLOATS)]))
+    assert equation.order == (1, 0) and moves(PRIMITIVES["reshape"], equation, operands)
+    assert not disproof(PRIMITIVES["reshape"], equation, operands)
+    square = next(equations(lambda x: lax.reshape(x, (3, 1, 3), (1, 0)), [jnp.asarray(FLOATS[:3])]))
+    assert varies_as_said(PRIMITIVES["reshape"], *square) and not disproof(PRIMITIVES["reshape"], *square)
+    in_order = replace(square[0], eqn=square[0].eqn.replace(params=square[0].params | {"dimensions": None}))
+    lies = replace(PRIMITIVES["reshape"], varies=lambda _, given, shape: as_reshaped(in_order, given, shape))
+    assert not varies_as_said(lies, *square)
 
 
 LAW: dict[str, Callable[[Any, Any], Any]] = {

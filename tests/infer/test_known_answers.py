@@ -5,12 +5,13 @@ from __future__ import annotations
 import jax
 import jax.numpy as jnp
 import pytest
+from jax import lax
 from jax.extend.core import Primitive
 from jax.interpreters import mlir
 
 import equinet as eq
 from tests.infer.known import NETWORKS, PRIMITIVES, T6, T88, Known, conv, drawn, max_pool, pooled_cnn
-from tests.infer.oracle import infer
+from tests.infer.oracle import infer, judge
 from tests.verify.functions import CASES, Case
 
 
@@ -205,3 +206,21 @@ def test_axes_of_one_node_do_not_add_up():
 
     assert infer(neighbours, T6, 2).invariance == T6.group
     assert infer(single, T6, 2).invariance == eq.SpaceGroup.parse("Z", periods=T6.periods)
+
+
+@pytest.mark.parametrize("of", [jnp.median, lambda x, *how, **kept: jnp.quantile(x, 0.3, *how, **kept)])
+def test_medians_and_quantiles_over_space_see_no_order(of):
+    """JAX reads the axes in another order there, by a reshape."""
+    for domain in (eq.torus(6, 6), eq.box(6, 6)):
+        assert infer(lambda x: of(x, (1, 2)), domain, 2).invariance == domain.group
+        assert infer(lambda x: x - of(x, (1, 2), keepdims=True), domain, 2).strict == domain.group
+
+
+def test_a_reshape_that_reads_axes_in_another_order_moves_what_varies():
+    def fn(x):
+        rows = lax.broadcast_in_dim(jnp.arange(6.0), (6, 6), (0,))
+        return x * lax.reshape(rows, (6, 6), (1, 0))[None, :, :, None]
+
+    verdict = judge(fn, eq.torus(6, 6), 1)
+    assert not verdict.unsound and not verdict.loose
+    assert str(infer(fn, eq.torus(6, 6), 1).strict) == "Z × 6Z ⋊ m_x (pm, index 6)"

@@ -59,7 +59,7 @@ def moved(equation: Equation, arguments: Sequence[Held]) -> list[Held] | None:
         return _looked_up(equation, arguments)
     if equation.name in ("scatter", "dynamic_update_slice"):
         return _updated(equation, arguments)
-    if equation.name not in PUT or (equation.name == "reshape" and equation.params["dimensions"] is not None):
+    if equation.name not in PUT or equation.order is not None:
         return None
     made = PUT[equation.name](equation, _numbered(arguments))
     return [_elements(arguments, index) for index in ([made] if isinstance(made, np.ndarray) else made)]

@@ -25,8 +25,8 @@ from equinet.infer.primitives import row_of
 
 def shaped(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     array = given(arguments[0])
-    if equation.params.get("dimensions") is not None and equation.name == "reshape":
-        raise Unfollowed("a reshape that reorders dimensions")
+    if equation.order is not None:
+        array = array.transpose(0, 1, *places_of(equation.order))
     return [array.reshape(*array.shape[:LEAD], *equation.shapes[0])]
 
 

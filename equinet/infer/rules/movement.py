@@ -23,8 +23,8 @@ from equinet.symmetry.windows import FILL
 
 def _reshape(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     value, shape = value_of(arguments[0]), equation.shapes[0]
-    if equation.params.get("dimensions") is not None:
-        raise NoRule("it reorders dimensions")
+    if equation.order is not None:
+        value = value.laid_out(tuple(value.layout[i] for i in equation.order))
     layout = regrouped(value.layout, shape)
     if layout is None:
         return [freed(value, list(range(len(value.layout)))).laid_out(free(*shape))]

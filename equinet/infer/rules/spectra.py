@@ -152,7 +152,7 @@ def transposed(equation: Equation, arguments: Sequence[Held]) -> Spectrum | None
 def reshaped(equation: Equation, arguments: Sequence[Held]) -> Spectrum | None:
     """The same entries, where each transformed axis stays one: as many entries come before and after its own."""
     atom, *_ = arguments
-    if not isinstance(atom, Spectrum):
+    if not isinstance(atom, Spectrum) or equation.order is not None:
         return None
     new = equation.shapes[0]
     ends = {(n, prod(new[i + 1 :])): i for i, n in enumerate(new)}
