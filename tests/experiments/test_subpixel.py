@@ -10,7 +10,8 @@ from equinet.train.settings import Settings
 from equinet.train.trainer import build_model
 from experiments.cost import parameters
 from experiments.studies import subpixel
-from experiments.study import DOCS
+from experiments.study import DOCS, kept_records
+from experiments.summary import by_network, values
 
 GROUPS = {
     "max": "4Z × 4Z",
@@ -94,3 +95,13 @@ def test_a_verdict_waits_for_all_seeds() -> None:
     assert verdicts(made(seeds=3)) == ["open: 3 of 5 seeds"] * 6
     tables = subpixel.tables(made(seeds=3))
     assert tables["extent"].startswith("18 of 30 runs are done.")
+
+
+def test_what_the_page_says_of_the_runs_so_far() -> None:
+    networks = by_network(kept_records("subpixel"))
+    half = {name: values(found, "kept_half").mean() for name, found in networks.items()}
+    assert min(half[name] for name in ("blur", "ideal", "aliasfree")) > half["aps"]
+    for name, found in networks.items():
+        exact = {"own", *(("roll", "half", "any") if name == "polynomial" else ("roll",) if name == "aps" else ())}
+        kept = {move for move in subpixel.MOVES if (values(found, f"kept_{move}") == 1).all()}
+        assert kept == exact, name
