@@ -5,3 +5,6 @@ from equinet.interop.nnx import from_nnx as from_nnx
 from equinet.interop.nnx import to_nnx as to_nnx
 from equinet.interop.recognise import as_layer as as_layer
 from equinet.interop.torch import from_torch as from_torch
+from equinet.interop.torch.weights import from_state as from_state
+from equinet.interop.torch.weights import read_weights as read_weights
+from equinet.interop.torch.weights import to_state as to_state

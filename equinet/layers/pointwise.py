@@ -126,10 +126,20 @@ class Tanh(Elementwise):
 
 @dataclass(frozen=True)
 class Gelu(Elementwise):
-    """x Φ(x), Φ the normal distribution function (its tanh approximation; Hendrycks and Gimpel 2016)."""
+    """x Φ(x), Φ the normal distribution function (Hendrycks and Gimpel 2016).
+
+    Args:
+        exact: whether Φ is computed by the error function, and not by its tanh approximation.
+    """
+
+    _: KW_ONLY
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        as_flag(self.exact, "Gelu: exact")
 
     def _call(self, x: jax.Array) -> jax.Array:
-        return jax.nn.gelu(x)
+        return jax.nn.gelu(x, approximate=not self.exact)
 
 
 @dataclass(frozen=True)

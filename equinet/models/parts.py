@@ -160,7 +160,7 @@ class Parts:
         return (self.layer_norm,) if self.norm == "layer" else ()
 
     @property
-    def layer_norm(self) -> Layer:
+    def layer_norm(self) -> LayerNorm:
         """Over the channels of each node; with other activations than pointwise ones over channels and space."""
         return LayerNorm(axes="channels" if self.activation == "pointwise" else "all")
 

@@ -7,6 +7,7 @@ a polyphase layer in both, `Residual` makes the shortcut keep the phase that the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, Unpack
 
 from equinet.checks import as_real
@@ -149,6 +150,8 @@ def convnext(
     patch: int = 4,
     kernel: int = 7,
     classes: int = 10,
+    epsilon: float = 1e-5,
+    exact: bool = False,
     **shared: Unpack[Sampled],
 ) -> Layer:
     """ConvNeXt-style (Liu et al. 2022): patches, then stages of depthwise convolutions and pointwise mixing.
@@ -161,6 +164,8 @@ def convnext(
         width: channels of the first stage.
         patch: size of the first patches.
         kernel: of the depthwise convolutions.
+        epsilon: of the layer norms; published with 1e-6.
+        exact: whether gelus are computed by the error function, as published.
         classes, down, padding, activation, readout, group, dim, match: as for `resnet`; `down` says how patches are
             made, see `equinet.models.parts.Parts.patches`.
 
@@ -171,16 +176,17 @@ def convnext(
     check_counts("convnext", most=MOST_BLOCKS, several=True, depths=depths)
     check_counts("convnext", most=MOST_TAPS, patch=patch, kernel=kernel)
     check_counts("convnext", width=width, classes=classes)
-    filters = parts.filters
-    layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), parts.layer_norm))]
+    norm = replace(parts.layer_norm, epsilon=as_real(epsilon, "convnext: epsilon", least=0))
+    filters, gelu = parts.filters, Gelu(exact=exact)
+    layers: list[Layer] = [Named("stem", Sequential(*parts.patches(width, patch), norm))]
     for i, count in enumerate(depths):
         features = width * 2**i
         if i > 0:
-            layers.append(Named(f"down {i}", Sequential(parts.layer_norm, *parts.patches(features, 2))))
+            layers.append(Named(f"down {i}", Sequential(norm, *parts.patches(features, 2))))
         for j in range(count):
             depthwise = filters.conv(features, kernel, padding=parts.padding, depthwise=True)
-            mixing = filters.dense(4 * features), parts.function(Gelu()), filters.dense(features)
-            body = Sequential(depthwise, parts.layer_norm, *mixing)
+            mixing = filters.dense(4 * features), parts.function(gelu), filters.dense(features)
+            body = Sequential(depthwise, norm, *mixing)
             layers.append(Named(f"stage {i} block {j}", Residual(body)))
     *pooled, dense = parts.head(classes)
-    return Sequential(*layers, *pooled, LayerNorm(), dense)
+    return Sequential(*layers, *pooled, LayerNorm(epsilon=norm.epsilon), dense)
