@@ -208,10 +208,11 @@ def suggest(
 
     The edits tried are: another size; circular padding; pools whose windows tile or are centred on nodes; global
     pooling instead of flattening; no table of positions; polyphase sampling instead of strides (with polyphase
-    upsampling in the decoder of an hourglass). Where real shifts are required, such as "R × R" or "½Z × ½Z", also ideal
-    resampling and alias-free functions. Single edits are tried first, then pairs, and triples if nothing was
-    found. Each is reduced to the layers that must change. All are certified, and those shown are measured on random
-    weights; an edit is left out if its measurement contradicts its certificate.
+    upsampling in the decoder of an hourglass); windows of attention that start where the data say. Where real shifts
+    are required, such as "R × R" or "½Z × ½Z", also ideal resampling and alias-free functions. Single edits are tried
+    first, then pairs, and triples if nothing was found. Each is reduced to the layers that must change. All are
+    certified, and those shown are measured on random weights; an edit is left out if its measurement contradicts its
+    certificate.
 
     Of a `torch.nn.Module` they are: another size; circular padding; pools whose windows tile or are centred; the mean
     over all nodes, at each of them, before weights of their own for each node; dilation in place of strides, so that
