@@ -34,8 +34,8 @@ from equinet.groups.relation import Relation
 from equinet.infer.arrays import channels_of, output_channels_of
 from equinet.infer.compat import Equation, Program
 from equinet.infer.formulas.operands import LEAD, IsComplex, Unfollowed
-from equinet.infer.formulas.program import cost, evaluated
-from equinet.infer.formulas.residues import ROWS, Residues, drawn, negative, symbols
+from equinet.infer.formulas.program import cost, evaluated, unknowns
+from equinet.infer.formulas.residues import ROWS, Residues, drawn, negative
 from equinet.infer.ledger import Step
 from equinet.infer.values import Constant, Held, Value
 from equinet.infer.weights.final import judged
@@ -255,14 +255,16 @@ class _Trial:
     def _nodes(self, isometries: Sequence[Isometry]) -> np.ndarray:
         traced = self.traced
         *shapes, shape = traced.shapes
+        *kinds, kind = (var.aval.dtype for var in traced.program.inputs)
         at = LEAD + traced.layout.index("S")
-        x = symbols("input", shape)
+        x = unknowns("input", shape, kind)
         flat = x.reshape(*x.shape[:at], -1, *x.shape[at + self.source.dim :])
         cases = np.empty((ROWS, len(isometries), *flat.shape[LEAD:]), flat.dtype)
         for case, g in enumerate(isometries):
             moved = flat[:, 0] if self.moves is None else self._in_the_input(flat[:, 0], g)
             cases[:, case][(*(slice(None),) * (at - 1), self.source.index_map(g))] = moved
-        parameters = [symbols(f"parameter {i}", one) for i, one in enumerate(shapes)]
+        given = enumerate(zip(shapes, kinds, strict=True))
+        parameters = [unknowns(f"parameter {i}", one, kind) for i, (one, kind) in given]
         inputs = [*parameters, cases.reshape(ROWS, len(isometries), *shape)]
         (result,) = evaluated(traced.program, inputs, traced.generic, traced.values)
         if isinstance(result, Constant):

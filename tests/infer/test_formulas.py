@@ -236,6 +236,46 @@ def test_what_is_not_followed_ends_it(fn):
         formula(fn, SHAPE)
 
 
+OF_COMPLEX = {
+    "magnitudes of waves": (lambda x: jnp.abs(jnp.fft.fft(x, axis=1)), "Z"),
+    "a correlation": (lambda x: (x * jnp.conj(jnp.roll(x, 1, 1))).sum(1), "Z"),
+    "its real part": (lambda x: (x * jnp.conj(jnp.roll(x, 1, 1))).sum(1).real, "Z ⋊ m"),
+    "its imaginary part": (lambda x: (x * jnp.conj(jnp.roll(x, 1, 1))).sum(1).imag, "Z"),
+    "its magnitude": (lambda x: jnp.abs((x * jnp.conj(jnp.roll(x, 1, 1))).sum(1)), "Z ⋊ m"),
+    "real parts and imaginary parts": (lambda x: (x.real * jnp.roll(x, 1, 1).imag).sum(1), "Z"),
+    "a product of neighbours": (lambda x: (x * jnp.roll(x, 1, 1)).sum(1), "Z ⋊ m"),
+}
+
+
+@pytest.mark.parametrize("name", OF_COMPLEX)
+def test_complex_inputs_are_not_their_conjugates(name):
+    fn, group = OF_COMPLEX[name]
+    claim = eq.infer(fn, eq.torus(5), 1, dtype=jnp.complex64).invariance
+    rng = np.random.default_rng(0)
+    x = jnp.asarray(rng.normal(size=(2, 5, 1)) + 1j * rng.normal(size=(2, 5, 1)), jnp.complex64)
+    before, after = np.asarray(fn(x)), np.asarray(fn(x[:, ::-1]))
+    flip = eq.Isometry(((-1,),), (4,))
+    assert (flip in claim) == np.allclose(before, after, atol=1e-4)
+    assert str(claim).startswith(f"{group} (")
+
+
+@pytest.mark.parametrize("as_parameter", [True, False])
+@pytest.mark.parametrize("kind", [jnp.float32, jnp.complex64])
+def test_complex_parameters_are_not_their_conjugates(kind, as_parameter):
+    """w x + w̄ y and w y + w̄ x are conjugates, so of one magnitude, where x and y are real."""
+    weight = np.full((1, 1), 1 + 2j, np.complex64)
+
+    def weighed(w, x):
+        x = x.astype(w.dtype)
+        return jnp.abs(w * x[:, 0] + jnp.conj(w) * x[:, 5])
+
+    if as_parameter:
+        claim = eq.infer(weighed, eq.torus(6), 1, dtype=kind, params=weight)
+    else:
+        claim = eq.infer(lambda x: weighed(jnp.asarray(weight), x), eq.torus(6), 1, dtype=kind, generic=True)
+    assert (eq.Isometry(((-1,),), (5,)) in claim.invariance) == (kind == jnp.float32)
+
+
 def least(x):
     """The least neighbour, which does not say on which side it is; a rule of one operation after another sees two."""
     return jnp.minimum(jnp.roll(x, 1, 1), jnp.roll(x, -1, 1))

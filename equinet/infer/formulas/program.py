@@ -18,7 +18,7 @@ from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, each_turn, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.formulas.operands import LEAD, Formula, IsComplex, Unfollowed, alike, given
-from equinet.infer.formulas.residues import function, has_conjugates, symbols
+from equinet.infer.formulas.residues import Residues, complex_symbols, function, has_conjugates, symbols
 from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import called, row_of
 from equinet.infer.values import Constant
@@ -60,6 +60,19 @@ def _depth(equation: Equation) -> float:
     return 1 + prod(equation.params.get("window_dimensions", ()))
 
 
+def unknowns(name: str, shape: Sequence[int], kind: Any) -> Residues:
+    """An array of independent unknowns of a type.
+
+    Raises:
+        IsComplex: if they are complex and there are no conjugates.
+    """
+    if not jnp.issubdtype(kind, jnp.complexfloating):
+        return symbols(name, shape)
+    if not has_conjugates():
+        raise IsComplex
+    return complex_symbols(name, shape)
+
+
 def evaluated(
     program: Program, arguments: Sequence[Formula], generic: bool, known: Mapping[Any, object] | None = None
 ) -> list[Formula]:
@@ -74,7 +87,8 @@ def evaluated(
     held: dict[Any, Formula] = {}
     for var, array in program.constants:
         arbitrary = generic and jnp.issubdtype(array.dtype, jnp.inexact)
-        held[var] = symbols(f"closed over {len(held)}", array.shape) if arbitrary else Constant.of(array)
+        name = f"closed over {len(held)}"
+        held[var] = unknowns(name, array.shape, array.dtype) if arbitrary else Constant.of(array)
     held.update(zip(program.inputs, arguments, strict=True))
 
     def read(var: Any) -> Formula:

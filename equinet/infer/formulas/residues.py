@@ -300,6 +300,14 @@ def symbols(name: str, shape: Sequence[int]) -> Residues:
     return reduced(_scrambled(_scrambled(places) ^ _in_rows(name, places.ndim)) >> np.uint64(3))
 
 
+def complex_symbols(name: str, shape: Sequence[int]) -> Residues:
+    """An array of independent unknown complex numbers, of which their conjugates are independent too."""
+    assert has_conjugates()
+    found = symbols(name, shape)
+    found[1] = symbols(f"{name}, conjugate", shape)[1]
+    return found
+
+
 def numbers(array: np.ndarray, *, factor: bool = False, term: bool = False) -> Residues:
     """Known numbers: whole ones and simple fractions exactly, others too, or (of very many) by random names.
 
