@@ -145,6 +145,8 @@ def _nodes_of(steps: Sequence[Step]) -> Nodes:
 
 def _nodes_along(value: Value, axes: Sequence[int]) -> Along:
     layout = value.layout
+    if any(axis >= len(layout) for axis in axes):
+        return "some"  # of a number, which is spread over them
     over = {digit.axis for axis in axes for digit in layout[axis]} - {None}
     rest = {digit.axis for axis, digits in enumerate(layout) if axis not in axes for digit in digits}
     if not over:

@@ -178,3 +178,13 @@ def test_what_a_formula_regains_is_sought(case, monkeypatch):
     assert found == inferred(case).strict
     monkeypatch.setattr(WHOLE, "MOST", 1.0)
     assert inferred(case).strict < found
+
+
+def test_a_number_of_the_whole_input_may_be_spread_over_an_array():
+    """JAX adds a number to an array as it is: it has no axes along which nodes could lie."""
+
+    def fn(weights, x):
+        return jnp.tanh(jnp.sum(jnp.tanh(x * weights))) + jnp.arange(8.0)[None, :, None] + 0 * x
+
+    found = eq.infer(fn, eq.torus(8), 1, params=jax.ShapeDtypeStruct((1, 1, 1), jnp.float32))
+    assert found.output.sizes == (8,)
