@@ -29,9 +29,26 @@ class Input:
 
 def architectures(source: str) -> list[str]:
     """The names of all architectures of a library."""
-    if source == "timm":
-        return import_module("timm").list_models()
-    return import_module("torchvision").models.list_models()
+    found = _library(source)
+    return found.list_models() if source == "timm" else found.models.list_models()
+
+
+def _library(source: str) -> Any:
+    """A library of models.
+
+    Raises:
+        ModuleNotFoundError: if it is not installed.
+        ValueError: if importing it raises anything else.
+    """
+    try:
+        return import_module(source)
+    except ModuleNotFoundError:
+        raise
+    except Exception as error:
+        raise ValueError(
+            f"{source} cannot be imported ({type(error).__name__}: {error}): torch and torchvision must be of one "
+            f"build, both for the processor or both for one CUDA; install them together, from one index"
+        ) from error
 
 
 def published(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
@@ -45,15 +62,15 @@ def published(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
     Raises:
         ModuleNotFoundError: if the library is not installed.
         UnknownName: if it has no such architecture.
-        ValueError: if the builder raises anything.
+        ValueError: if the builder raises anything, or the library as it is imported.
     """
     check_name(source, SOURCES, "library of PyTorch models")
     check_name(name, architectures(source), f"architecture of {source}")
     if source == "timm":
-        make = lambda: import_module("timm").create_model(name, **arguments)  # noqa: E731
+        make = lambda: _library("timm").create_model(name, **arguments)  # noqa: E731
         read = _input_of_timm
     else:
-        make = lambda: import_module("torchvision").models.get_model(name, weights=None, **_bare(name), **arguments)  # noqa: E731
+        make = lambda: _library("torchvision").models.get_model(name, weights=None, **_bare(name), **arguments)  # noqa: E731
         read = _input_of_torchvision
     module = guarded(f"{source}:{name}", make).eval()
     return module, read(name, module)
@@ -67,13 +84,13 @@ def _input_of_timm(name: str, module: Any) -> Input:
 
 def _bare(name: str) -> dict[str, Any]:
     """Segmentation and detection start from a backbone that is trained, unless one says otherwise."""
-    build = import_module("torchvision").models.get_model_builder(name)
+    build = _library("torchvision").models.get_model_builder(name)
     return {"weights_backbone": None} if "weights_backbone" in build.__annotations__ else {}
 
 
 def _input_of_torchvision(name: str, module: Any) -> Input:
     # Of several trainings, the one at the smallest size is that of the architecture.
-    trained = import_module("torchvision").models.get_model_weights(name)
+    trained = _library("torchvision").models.get_model_weights(name)
     settings = [getattr(each.transforms, "keywords", {}) for each in trained]
     sizes = [given.get("crop_size", given.get("resize_size", 224)) for given in settings] or [224]
     size = min(sizes, key=lambda size: size if isinstance(size, int) else size[0])
