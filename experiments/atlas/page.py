@@ -56,11 +56,16 @@ def _extent(rows: Sequence[Row]) -> str:
         f"{name} {'/'.join(sorted({row['version'] for row in seen if library(row) == name}))}"
         for name in dict.fromkeys(map(library, seen))
     )
+    order = (
+        " They are looked at in turns: the smallest of every family, then the second of every family, and so on."
+        if len(seen) < len(rows)
+        else ""
+    )
     return (
-        f"{len(found):,} of the {len(rows):,} architectures of {versions} are inferred so far, from "
-        f"{len(families(found))} of {len(families(rows))} families; {len(seen) - len(found)} more were tried and "
-        f"could not be. They are looked at in turns: the smallest of every family, then the second of every family, "
-        f"and so on. One took {seconds[len(seconds) // 2]:.1f} s of processor time in the median, export included."
+        f"{len(found):,} of the {len(rows):,} architectures of {versions} are inferred{' so far' if order else ''}, "
+        f"from {len(families(found))} of {len(families(rows))} families; {len(seen) - len(found)} more were tried and "
+        f"could not be.{order} One took {seconds[len(seconds) // 2]:.1f} s of processor time in the median, "
+        f"{sum(seconds) / 3600:.1f} hours all of them, export included."
     )
 
 
@@ -156,11 +161,12 @@ def _sizes(rows: Sequence[Row]) -> str:
     if not odd:
         return said
     rest = f"The {len(odd)} others need another size as well:" if len(odd) > 1 else "The other needs another size too:"
-    lines = [
-        [f"`{row['name']}`", row["sizes"], group_text(row["plane"]), legal_sizes(row)]
-        for row in sorted(odd, key=lambda row: row["name"])
-    ]
-    return f"{said} {rest}\n\n" + table(["architecture", "published for", "on the plane", "nearest legal size"], lines)
+    alike: dict[tuple[str, str, str], list[Row]] = {}
+    for row in odd:
+        alike.setdefault((row["sizes"], group_text(row["plane"]), legal_sizes(row)), []).append(row)
+    lines = [[*key, str(len(members)), _some(members)] for key, members in sorted(alike.items())]
+    head = ["published for", "on the plane", "nearest legal size", "architectures", "such as"]
+    return f"{said} {rest}\n\n{table(head, lines)}"
 
 
 def _failures(rows: Sequence[Row]) -> str:

@@ -100,7 +100,7 @@ def test_what_is_said_is_what_the_rows_say() -> None:
     assert "3 of these 3 groups are measured so far. 2 of 3 hold, with errors of at most 0.25" in said["measured"]
     assert "and these do not: `timm:b`." in said["measured"]
     assert "these keep more than is inferred: `timm:c`." in said["measured"]
-    assert "| `timm:a` | 224×224 | 64Z × 64Z | 256×256 |" in said["sizes"] and "timm:c" not in said["sizes"]
+    assert "| 224×224 | 64Z × 64Z | 256×256 | 2 | `timm:a`" in said["sizes"] and "timm:c" not in said["sizes"]
     assert "| `timm:e` | plane, torus | ValueError: a   b |" in said["failures"]
     assert said["left"] == "1 architectures have not been looked at yet."
     turned = [*ROWS, as_row(RECORD | {"name": "timm:g", "plane": "Z × Z ⋊ 4mm", "steps": "1×1"})]
