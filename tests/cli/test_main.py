@@ -84,7 +84,7 @@ def test_a_network_of_ones_own(folder: Path, run_command, source: str, name: str
     ("call", "message"),
     [
         ("mine.py:broken", "--call=mine.py:broken: KeyError: 'lost' (mine.py:25)"),
-        ("mine.py:number", "is an equinet layer, a Linen, NNX or PyTorch module, or a function of one array; got 3"),
+        ("mine.py:number", "a model of PyTorch, Flax, Equinox, Haiku or Keras, or a function of one array; got 3"),
         ("mine.py:halv", "no name in mine.py 'halv': did you mean halve"),
         ("mine.py:two", "two() missing 1 required positional argument: 'x'"),
         ("gone.py:net", "--call=gone.py:net: there is no file gone.py"),

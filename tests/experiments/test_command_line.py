@@ -41,7 +41,7 @@ def clone(tmp_path: Path) -> Path:
         (("--config=configs/fashion.py:aps", "--workdir="), "--workdir is empty: name a folder"),
         (("--config=configs/fashion.py:aps", "--workdir=README.md"), "README.md is a file: name a folder"),
         (("--config=configs/fashion.py:aps", "--workdir=x", "more"), "unexpected arguments: more"),
-        (("--config=configs/fashion.py:aps",), "Flag --workdir must have a value other than None."),
+        (("--config=configs/fashion.py:aps",), "say where the run goes: --workdir=FOLDER"),
         (
             ("--config=configs/__init__.py",),
             "configs/__init__.py has no function get_config: a config is a file with one",

@@ -528,7 +528,7 @@ def test_no_other_place_asks_for_a_primitive_by_its_name():
     """But the language's own file, and those that run programs: on arrays, residues, bands, weights."""
     asks = re.compile(r"\.name (==|!=|in|not in) |\.name\.\w+\(")
     found = {path.name for path in INFER.rglob("*.py") if asks.search(path.read_text())}
-    on_residues = {"elements.py", "places.py", "program.py", "totals.py"}
+    on_residues = {"elements.py", "program.py", "totals.py"}
     on_bands, on_weights = (
         {"arithmetic.py", "movement.py", "run.py", "values.py", "windows.py"},
         {"arrays.py", "walk.py"},

@@ -83,14 +83,22 @@ def arrays_of(state: State) -> dict[str, np.ndarray]:
     Raises:
         ValueError: if it holds anything else.
     """
-    if not isinstance(state, Mapping):
-        raise ValueError(f"a state dict has arrays by their names; got {shown(state)}")
-    strange = next((name for name, value in state.items() if not hasattr(value, "shape")), None)
-    if strange is not None:
-        raise ValueError(f"a state dict has arrays by their names; got {shown(state[strange])} at {strange!r}")
+    _check_state(state)
     return {
         name: array_of(value, name) if hasattr(value, "is_meta") else np.asarray(value) for name, value in state.items()
     }
+
+
+def _check_state(state: State) -> None:
+    """
+    Raises:
+        ValueError: for what is no state dict.
+    """
+    if not isinstance(state, Mapping):
+        raise ValueError(f"a state dict has arrays by their names; got {shown(state)}")
+    for name, value in state.items():
+        if not isinstance(name, str) or not hasattr(value, "shape"):
+            raise ValueError(f"a state dict has arrays by their names; got {shown(value)} at {shown(name)}")
 
 
 def from_state(net: Layer, state: State, shape: Sequence[int]) -> Variables:
@@ -152,6 +160,7 @@ def to_state(net: Layer, variables: Variables, like: State, shape: Sequence[int]
     Raises:
         LayerError, ValueError: as `from_state` does.
     """
+    _check_state(like)
     _, units = _units(net, shape)
     named = {name: np.empty(tuple(value.shape), np.float32) for name, value in like.items()}
     given = _grouped(named)
