@@ -43,6 +43,26 @@ class _Circular(TorchFunctionMode):
         return func(*args, **given)
 
 
+class _Double(TorchFunctionMode):
+    """What is in double precision stays so, where a network computes a part of it in single precision.
+
+    Attention of EfficientViT does; its rounding would count as an error of the group.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if args and isinstance(args[0], torch.Tensor) and args[0].dtype is torch.float64:
+            if func is torch.Tensor.float:
+                return args[0]
+            args = [_doubled(each) for each in args]
+            given = {name: _doubled(each) for name, each in given.items()}
+        return func(*args, **given)
+
+
+def _doubled(value: Any) -> Any:
+    return torch.float64 if value is torch.float32 else value
+
+
 def _convolution(func: Any, dim: int, given: dict[str, Any]) -> Any:
     padding = given.pop("padding", 0)
     if padding == "same":
@@ -102,4 +122,11 @@ def wrapped(x: Any, pads: Sequence[tuple[int, int]]) -> Any:
 def around_the_torus() -> Iterator[None]:
     """Networks that run, or are exported, within have circular paddings."""
     with _Circular():
+        yield
+
+
+@contextmanager
+def in_double_precision() -> Iterator[None]:
+    """Networks that run within on numbers of double precision compute all of it in that."""
+    with _Double():
         yield

@@ -13,7 +13,7 @@ import torch
 import equinet as eq
 from equinet.interop.torch import as_function
 from equinet.interop.torch.published import published
-from experiments.atlas.around import around_the_torus
+from experiments.atlas.around import around_the_torus, in_double_precision
 from experiments.atlas.examine import FAILURES, LONGEST, Record, given_up_after
 from experiments.atlas.table import step_of
 
@@ -54,8 +54,9 @@ def measured(record: Record, seed: int) -> Record:
         if claim.strict.lattice.steps != steps:
             return {"not_measured": f"on {torus} {claim.strict.lattice} is claimed"}
         run = as_function(module, np.float64, output)
-        report = eq.verify(run, claim, key=seed, dtype=np.float64, jit=False, batch=1, trials=1, progress=False)
-        apart = finer(run, steps, sizes, given.channels, seed) if not claim.output.dim else None
+        with in_double_precision():
+            report = eq.verify(run, claim, key=seed, dtype=np.float64, jit=False, batch=1, trials=1, progress=False)
+            apart = finer(run, steps, sizes, given.channels, seed) if not claim.output.dim else None
     return {
         "measured_sizes": "×".join(map(str, sizes)),
         "holds": report.passed,

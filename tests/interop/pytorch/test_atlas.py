@@ -17,7 +17,7 @@ from equinet.interop.torch import published as library  # noqa: E402
 from equinet.interop.torch.published import Input  # noqa: E402
 from experiments.atlas import examine as examined  # noqa: E402
 from experiments.atlas import measure as measured  # noqa: E402
-from experiments.atlas.around import around_the_torus  # noqa: E402
+from experiments.atlas.around import around_the_torus, in_double_precision  # noqa: E402
 from experiments.atlas.examine import examine  # noqa: E402
 from experiments.atlas.measure import draw, finer, measure, size_for  # noqa: E402
 
@@ -106,6 +106,22 @@ def test_a_network_is_examined_and_measured(monkeypatch: pytest.MonkeyPatch) -> 
     assert measure({**record, "steps": "48×48"})["not_measured"] == "on torus(96, 96) 4Z × 4Z is claimed"
     assert measure({**record, "steps": "11×11"})["not_measured"] == "some windows do not go around the torus"
     assert measure({**record, "steps": "300×300"})["not_measured"] == "needs 600×600 nodes"
+
+
+class Single(nn.Module):
+    """Computes a part in single precision, whatever it is given."""
+
+    def forward(self, x: Any) -> Any:
+        softened = torch.softmax(x.float() * 3.1, dim=1, dtype=torch.float32).to(torch.float32)
+        return (softened * x.to(dtype=torch.float32)).to(x.dtype)
+
+
+def test_single_precision_inside_is_no_error_of_the_group() -> None:
+    x = torch.randn(2, 3, 8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    right, single = torch.softmax(x * 3.1, dim=1) * x, x.float()
+    with in_double_precision():
+        assert (Single()(x) - right).abs().max() < 1e-14 and Single()(single).dtype == torch.float32
+    assert (Single()(x) - right).abs().max() > 1e-9
 
 
 def test_a_wrong_claim_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
