@@ -1,6 +1,7 @@
 """The ways down that the study of why compares, and which of them in pairs."""
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 from experiments.summary import shared_seeds
@@ -24,7 +25,7 @@ CORE = ("circular-mean-none", "zero-flatten-none")
 """Where the pairs are compared first: the network whose group is largest, and the textbook's."""
 COMPARISONS = len(PRIMARY) * len(CORE)
 """Primary ones, whose intervals hold together."""
-SPRINGENBERG = ("max", "stride", "conv", "conv_max")
+SPRINGENBERG = tuple(dict.fromkeys(chain(*PRIMARY)))
 """The ways that are compared in pairs."""
 ELSEWHERE = {
     "circular-flatten-none": SPRINGENBERG,

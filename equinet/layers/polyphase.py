@@ -329,13 +329,21 @@ def _order_of_means(scores: jax.Array) -> jax.Array:
     return jax.lax.bitcast_convert_type(total, jnp.uint32) ^ jnp.asarray(1 << 31, jnp.uint32)
 
 
+@dataclass(frozen=True)
 class PhaseReturn(Layer):
-    """What layers share that put values back at a phase, which the `down` of an `Hourglass` chose."""
+    """What layers share that put values back at a phase, which the `down` of an `Hourglass` chose.
+
+    Args:
+        stride: s of the layer that chose it, an int or one per axis.
+    """
 
     treats_channels = "alike"
     marked = "inside"
 
     stride: Ints
+
+    def __post_init__(self) -> None:
+        check(self, stride=counts)
 
     def put(self, x: jax.Array, offset: jax.Array, strides: tuple[int, ...]) -> jax.Array:
         """The values at that phase."""
@@ -390,11 +398,6 @@ class PolyphaseUpsample(PhaseReturn):
     Raises:
         LayerError: from apply and certify, outside an `Hourglass`, or if `down` has no matching layer.
     """
-
-    stride: Ints
-
-    def __post_init__(self) -> None:
-        check(self, stride=counts)
 
     def output_shape(self, shape: Shape) -> Shape:
         strides = per_axis(self.stride, shape, "stride", self)

@@ -90,11 +90,6 @@ class PolyphaseUnroll(PhaseReturn):
         LayerError: from apply and certify, outside an `Hourglass`, or if `down` has no matching layer.
     """
 
-    stride: Ints
-
-    def __post_init__(self) -> None:
-        check(self, stride=counts)
-
     def output_shape(self, shape: Shape) -> Shape:
         return shape
 

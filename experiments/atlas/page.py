@@ -185,10 +185,10 @@ def _plain(text: str) -> str:
 
 
 def _left(rows: Sequence[Row]) -> str:
-    left = [row for row in rows if row not in looked_at(rows)]
+    left = len(rows) - len(looked_at(rows))
     if not left:
         return "All architectures have been looked at."
-    return f"{len(left):,} architectures have not been looked at yet."
+    return f"{left:,} architectures have not been looked at yet."
 
 
 HEAD = (

@@ -9,7 +9,6 @@ from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 import equinet as eq
@@ -21,6 +20,7 @@ from equinet.train.trainer import Outcome, build_model
 from experiments.cost import multiply_adds, parameters
 from experiments.markdown import percent, table
 from experiments.plots import PERCENT, Look, handles, interval
+from experiments.seeds import Run, seeded
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
 from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, shifts_text, values
 from experiments.worth import Worth, worth
@@ -56,15 +56,11 @@ LOOKS: dict[str, Look] = {
 }
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+def runs() -> Iterable[Run]:
     """Seed by seed, so that what is done when the time is up is of use; in each the plain networks first."""
-    for seed in SEEDS:
-        for shifted in (False, True):
-            for count, group in product(COUNTS, GROUPS):
-                if group.endswith("_shifts") == shifted:
-                    config = get_config(f"{group}-{count}")
-                    config.seed = seed
-                    yield f"{config.name}-{seed}", config
+    networks = [f"{group}-{count}" for count, group in product(COUNTS, GROUPS)]
+    networks.sort(key=lambda network: "_shifts" in network)
+    return seeded(((network, seed) for seed in SEEDS for network in networks), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:

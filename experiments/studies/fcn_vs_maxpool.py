@@ -2,9 +2,8 @@
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import product
 from typing import Any
-
-import ml_collections
 
 import equinet as eq
 from configs.fcn_vs_maxpool import DOWNS, PADDINGS, READOUTS, SEEDS, SIZE, STUDIED, get_config
@@ -12,18 +11,16 @@ from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.markdown import table
 from experiments.plots import label
+from experiments.seeds import Run, seeded
 from experiments.summary import Records, agreeing, by_network, extent, group_text, shifts_text, values
 
 TRAINED = True
 TITLES = {down: label(down) for down in DOWNS}
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for network in STUDIED:
-        for seed in SEEDS:  # one after the other, so that they share what is compiled
-            config = get_config(network)
-            config.seed = seed
-            yield f"{network}-{seed}", config
+def runs() -> Iterable[Run]:
+    """The seeds of a network one after the other, so that they share what is compiled."""
+    return seeded(product(STUDIED, SEEDS), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:

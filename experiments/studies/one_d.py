@@ -2,10 +2,9 @@
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
-
-import ml_collections
 
 import equinet as eq
 from configs.one_d import CHANNELS, DATA, DOWNS, SEEDS, get_config
@@ -16,6 +15,7 @@ from experiments.demo import short
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
 from experiments.plots import LINEAR, PERCENT, Look, dots, handles, label, linear, style
+from experiments.seeds import Run, seeded
 from experiments.summary import (
     Records,
     agreeing,
@@ -38,13 +38,9 @@ DATA_TITLES = {"leaf": "leaf contours", "watch": "wrist sensor"}
 METRICS = ("accuracy", "circular_consistency", "crop_consistency")
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for data in DATA:
-        for kind in (*DOWNS, "textbook"):
-            for seed in SEEDS:
-                config = get_config(f"{data}-{kind}")
-                config.seed = seed
-                yield f"{data}-{kind}-{seed}", config
+def runs() -> Iterable[Run]:
+    networks = [f"{data}-{kind}" for data, kind in product(DATA, (*DOWNS, "textbook"))]
+    return seeded(product(networks, SEEDS), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:

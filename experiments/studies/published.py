@@ -8,13 +8,13 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import ml_collections
 import numpy as np
 
 from configs.published import DIGITS, DOWNS, FAR, GROUPS, MARGINS, PADDINGS, SIZES, STARTS, WAYS, get_config
 from experiments.markdown import percent, scientific, table
 from experiments.published import ANGLES, SIGMAS
 from experiments.published import measure as measure
+from experiments.seeds import Run, seeded
 from experiments.summary import Difference, Records, by_network, difference, estimate, values
 
 TRAINED = True
@@ -41,7 +41,7 @@ THEIRS_DIGITS = {"z2": (300, 5.03), "p4": (100, 2.28)}
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7")
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+def runs() -> Iterable[Run]:
     """Experiment by experiment, seed by seed: what is done when the time is up is of use."""
     networks = {
         "pixels": [f"pixels-p4-{down}-{size}" for down, size in product(DOWNS, SIZES)],
@@ -53,10 +53,7 @@ def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
         "digits": [f"digits-{group}" for group in DIGITS],
     }
     for experiment, names in networks.items():
-        for seed, name in product(SEEDS[experiment], names):
-            config = get_config(name)
-            config.seed = seed
-            yield f"{name}-{seed}", config
+        yield from seeded(((name, seed) for seed in SEEDS[experiment] for name in names), get_config)
 
 
 def tables(records: Records) -> dict[str, str]:

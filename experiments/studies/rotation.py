@@ -6,11 +6,10 @@ from itertools import product
 from typing import Any
 
 import jax
-import ml_collections
 import numpy as np
 
 import equinet as eq
-from configs.rotation import DATA, DOWNS, GROUPS, SEEDS, SIZE, get_config
+from configs.rotation import DATA, DOWNS, GROUPS, NETWORKS, SEEDS, SIZE, get_config
 from equinet.train.data import load
 from equinet.train.metrics import Share, answers
 from equinet.train.settings import Settings
@@ -18,6 +17,7 @@ from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, scientific, table
 from experiments.plots import label
+from experiments.seeds import Run, seeded
 from experiments.summary import Records, agreeing, between, by_network, extent, values
 from experiments.turning import Elements, consistency, invariance_error
 
@@ -30,14 +30,8 @@ IMAGES = 1000
 """Test images that consistency and errors are measured on; accuracies are on all of them."""
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for data in DATA:
-        for group in GROUPS:
-            for down in DOWNS:
-                for seed in SEEDS:
-                    config = get_config(f"{data}-{group}-{down}")
-                    config.seed = seed
-                    yield f"{data}-{group}-{down}-{seed}", config
+def runs() -> Iterable[Run]:
+    return seeded(product(NETWORKS, SEEDS), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
@@ -162,7 +156,7 @@ def _alike(records: Records) -> str:
 
 
 def _range(records: Records, elements: str) -> str:
-    found = sorted({percent(value) for value in sorted(values(records, f"consistency_{elements}"))}, key=float)
+    found = sorted({percent(value) for value in values(records, f"consistency_{elements}")}, key=float)
     return " to ".join(dict.fromkeys((found[0], found[-1])))
 
 

@@ -1,11 +1,11 @@
 """Do the labels of a scene move with the scene? U-Nets on composed Fashion-MNIST scenes."""
 
 from collections.abc import Iterable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 import equinet as eq
@@ -18,6 +18,7 @@ from equinet.train.settings import Settings
 from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, table
+from experiments.seeds import Run, seeded
 from experiments.summary import Records, agreeing, between, by_network, extent, group_text, in_words, values
 
 TRAINED = True
@@ -34,12 +35,8 @@ SCENE, SHIFT = 3, (3, 5)
 """The test scene in the figure, and a shift that no stride divides."""
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for network in NETWORKS:
-        for seed in SEEDS:
-            config = get_config(network)
-            config.seed = seed
-            yield f"{network}-{seed}", config
+def runs() -> Iterable[Run]:
+    return seeded(product(NETWORKS, SEEDS), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:

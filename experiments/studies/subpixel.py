@@ -8,8 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import ml_collections
-
 import equinet as eq
 from configs.subpixel import NETWORKS, SEEDS, SIZE, get_config
 from equinet.train.data import Dataset, load
@@ -19,6 +17,7 @@ from equinet.train.trainer import Outcome
 from experiments.linear import linear_accuracy
 from experiments.markdown import percent, table
 from experiments.plots import LINEAR, PERCENT, Look, dots, handles, linear
+from experiments.seeds import Run, seeded
 from experiments.summary import (
     Records,
     agreeing,
@@ -67,13 +66,9 @@ SAID = {
 }
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
+def runs() -> Iterable[Run]:
     """Seed by seed: what is done when the time is up is of use."""
-    for seed in SEEDS:
-        for network in NETWORKS:
-            config = get_config(network)
-            config.seed = seed
-            yield f"{network}-{seed}", config
+    return seeded(((network, seed) for seed in SEEDS for network in NETWORKS), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:

@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
 import equinet as eq
@@ -20,6 +19,7 @@ from equinet.train.trainer import Outcome
 from experiments.demo import short
 from experiments.markdown import percent, scientific, table
 from experiments.plots import Look, handles, style
+from experiments.seeds import Run, seeded
 from experiments.summary import Records, agreeing, between, by_network, extent, group_text
 
 TRAINED = True
@@ -38,12 +38,8 @@ ACROSS = -2
 """The axis of inputs that crosses the hemispheres."""
 
 
-def runs() -> Iterable[tuple[str, ml_collections.ConfigDict]]:
-    for seed in SEEDS:
-        for network in NETWORKS:
-            config = get_config(network)
-            config.seed = seed
-            yield f"{network}-{seed}", config
+def runs() -> Iterable[Run]:
+    return seeded(((network, seed) for seed in SEEDS for network in NETWORKS), get_config)
 
 
 def measure(run: Settings, outcome: Outcome) -> dict[str, Any]:
