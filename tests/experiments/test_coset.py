@@ -139,8 +139,8 @@ def test_tables_of_a_world_as_predicted_and_of_others() -> None:
     records = as_predicted()
     tables = coset.tables(records)
     assert verdicts(records) == ["holds"] * 9
-    assert tables["extent"].startswith("210 of 210 runs are done, seeds 0 to 4, 2.1 hours")
-    assert "42 networks" in tables["groups"] and "computed ones for 42." in tables["groups"]
+    assert tables["extent"].startswith("140 of 140 runs are done, seeds 0 to 4, 1.4 hours")
+    assert "28 networks" in tables["groups"] and "computed ones for 28." in tables["groups"]
     rows = {tuple(row.split(" | ")[:2]): row for row in tables["worth"].splitlines()}
     assert " | open | – | 5 |" in rows["| index 1", "index 64"]
     said = rows["| index 1", "index 4"].split(" | ")[2]
@@ -163,7 +163,7 @@ def test_tables_of_a_world_as_predicted_and_of_others() -> None:
 
     assert verdicts([{**r, "measured": "Z"} if r["run"] == "4-300-0" else r for r in records])[0] == "refuted"
     assert verdicts(changed(("1",), "accuracy", lambda r: r["accuracy"]["value"] + 0.002))[0] == "refuted"
-    dearer = changed(("4", "16", "64"), coset.MOVED, near(0.02), (3_000,))
+    dearer = changed(("4", "16", "64"), coset.MOVED, near(0.02), (2_000,))
     assert verdicts(dearer)[1] == "refuted"
     assert verdicts(changed(("4", "16", "64"), coset.MOVED, near(-0.001), COUNTS[-1:]))[2] == "refuted"
     cheap = changed(("4", "64"), coset.MOVED, near(-0.02))
@@ -181,17 +181,17 @@ def test_tables_with_part_of_the_records(monkeypatch: pytest.MonkeyPatch) -> Non
     for some in (
         [],
         records[:1],
-        records[:40],
-        records[:43],
-        records[:90],
+        records[:27],
+        records[:29],
+        records[:60],
         [r for r in records if r["group"] == "none"],
     ):
         tables = coset.tables(some)
         filled = fill_page(page, tables)
         assert fill_page(filled, tables) == filled
         assert "nan" not in filled
-    assert verdicts([]) == verdicts(records[:42])[1:] + ["–"] == ["–"] * 9
-    assert "| 300 | – | – |" in coset.tables(records[:42])["price"]
+    assert verdicts([]) == verdicts(records[:28])[1:] + ["–"] == ["–"] * 9
+    assert "| 300 | – | – |" in coset.tables(records[:28])["price"]
     with pytest.raises(ValueError, match="tables and places in the page differ: more"):
         fill_page(page, {**coset.tables([]), "more": ""})
 
@@ -205,7 +205,7 @@ def test_the_page_names_every_prediction() -> None:
 
 def test_the_page_states_what_the_config_has() -> None:
     page = re.sub(r"\s+", " ", (DOCS / "coset.md").read_text())
-    run = Settings.of(get_config("4-3000"))
+    run = Settings.of(get_config("4-2000"))
     assert len(coset.SEEDS) == 5 and run.model["features"] == why.WIDTHS["max"]
     for said in (
         f"The first {COUNTS[0]} to {COUNTS[-1]:,} images of the training split are learned from",
@@ -240,4 +240,4 @@ def test_one_run(group: str, seed: int, tmp_path: Path, monkeypatch: pytest.Monk
     assert record["computed"] == KEPT[group]
     assert record.get("measured") == (record["computed"] if seed == 0 else None)
     assert all(0 <= record[f"accuracy_circular_{d}"]["value"] <= 1 for d in (*coset.DISTANCES, "all"))
-    assert coset.tables([record])["extent"].startswith(f"1 of 210 runs are done, seeds {seed} to {seed}")
+    assert coset.tables([record])["extent"].startswith(f"1 of 140 runs are done, seeds {seed} to {seed}")
