@@ -18,7 +18,7 @@ from tests.oracle import QUICKLY, random_weights
 CIRCULAR = {"padding": "circular"}
 SHIFTS = (*(Fraction(1, n) for n in (6, 5, 4, 3, 2)), Fraction(2, 3), Fraction(3, 2), 1, 2, 3, 4, 0.5773502691896258)
 """Tried along each axis; the last stands for those that no lattice has."""
-SOUND = 1e-10
+SOUND, SOUND_IN_SINGLE = 1e-10, 1e-4
 
 
 def band_limited(x: np.ndarray) -> np.ndarray:
@@ -52,7 +52,9 @@ class Measured:
 class Stack:
     """A network with random weights on random signals."""
 
-    def __init__(self, net: eq.Layer, sizes: tuple[int, ...], seed: int, channels: int = 3) -> None:
+    def __init__(
+        self, net: eq.Layer, sizes: tuple[int, ...], seed: int, channels: int = 3, amplitude: float = 1.0
+    ) -> None:
         self.net, self.sizes = net, sizes
         rng = np.random.default_rng(seed)
         variables = random_weights(net, (*sizes, channels), rng)
@@ -60,7 +62,7 @@ class Stack:
         few = np.sign(noise[:1])
         spike = np.zeros_like(few)
         spike[(0, *(0,) * len(sizes))] = 3.0
-        self.x = band_limited(np.concatenate([noise, few, spike, np.ones_like(few)]))
+        self.x = amplitude * band_limited(np.concatenate([noise, few, spike, np.ones_like(few)]))
         self.f = jax.jit(lambda x: net.apply(variables, x), compiler_options=QUICKLY)
 
     def errors(self, shifts: Sequence[Sequence[Fraction | float | int]]) -> list[Measured]:

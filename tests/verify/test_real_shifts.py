@@ -60,6 +60,24 @@ def test_wrong_claims_fail() -> None:
     assert other.folded > 1e-3 and "half a turn a node" in str(other)
 
 
+@pytest.mark.parametrize("examples", [1, 2, 4, 8])
+def test_functions_of_a_whole_batch(examples: int) -> None:
+    """Their outputs are compared in batches of one size; what breaks a shift is seen in these too."""
+    claim = certificate(eq.Lowpass(0.5), (8,))
+
+    def normed(x: jax.Array) -> jax.Array:
+        return (x - x.mean((0, 1), keepdims=True)) / x.std((0, 1), keepdims=True)
+
+    def branched(x: jax.Array) -> jax.Array:
+        return jax.lax.cond(jnp.square(x).sum() > 75, jnp.negative, lambda x: 2 * x, x)
+
+    for fn in (normed, branched):
+        report = eq.verify_shifts(fn, claim, key=0, examples=examples)
+        assert report.passed and report.worst[1] <= 1e-10, str(report)
+        at_nodes = eq.verify_shifts(lambda x, fn=fn: jax.nn.relu(fn(x)), claim, key=0, examples=examples)
+        assert not at_nodes.passed and at_nodes.worst[1] > 1e-3, str(at_nodes)
+
+
 def test_your_own_inputs() -> None:
     x = np.random.default_rng(0).standard_normal((3, 8, 8, 2))
     report = eq.verify_shifts(bound(HALVES, (8, 8)), certificate(HALVES, (8, 8)), key=0, inputs=x)
