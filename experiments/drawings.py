@@ -56,7 +56,7 @@ def draw_pairs(networks: Networks, path: Path) -> Path:
             for row, setting in enumerate(settings):
                 for one, other, both in pairs(networks, "-".join(setting)):
                     gaps = 100 * np.asarray(difference(both[one], both[other], key).gaps)
-                    at = row + 0.22 * (PRIMARY.index((one, other)) - 1)
+                    at = row + 0.22 * (list(PRIMARY).index((one, other)) - 1)
                     plots.interval(axes, at, gaps, flat=True, line=False, **looks[f"{one}-{other}"])
             axes.axvspan(-100 * MARGIN, 100 * MARGIN, color="0.9", zorder=0)
             axes.axvline(0, color="0.5", linewidth=1)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from experiments.markdown import table
 from experiments.summary import Difference, agreeing, difference, mean, shared_seeds
-from experiments.ways import COMPARISONS, CORE, CORE_SEEDS, SEEDS, Networks
+from experiments.ways import COMPARISONS, CORE, CORE_SEEDS, PRIMARY, SEEDS, Networks
 
 PLAIN, ALL = "accuracy", "accuracy_circular_all"
 MARGIN = 0.01
@@ -52,11 +52,6 @@ def predictions(networks: Networks) -> str:
 
 
 SETTINGS = {MEAN: "with circular padding and a mean", FLATTEN: "with zero padding and a flatten readout"}
-QUESTIONS = {
-    ("max", "stride"): "Max pooling against a bare stride of equal cost",
-    ("max", "conv"): "Max pooling against a strided convolution in its place",
-    ("conv_max", "conv"): "The pool against the stride, with that convolution in both",
-}
 TRAINED = "Max pooling against the bare stride under all shifts, with circular padding and a mean"
 READOUTS = "A flatten readout against a mean, with circular padding"
 SAID = {
@@ -72,7 +67,7 @@ SAID = {
 def answer(networks: Networks) -> str:
     """What the primary comparisons say, in sentences; of those that are complete."""
     lines = []
-    for (one, other), question in QUESTIONS.items():
+    for (one, other), question in PRIMARY.items():
         found = {where: _gap(networks, f"{one}-{s}", f"{other}-{s}", PLAIN) for s, where in SETTINGS.items()}
         cells = [
             f"{_text(gap, COMPARISONS)} {where} (*{SAID[gap.verdict(MARGIN, COMPARISONS)]}*)"

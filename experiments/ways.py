@@ -19,8 +19,12 @@ TITLES = {
     "conv_plain": "strided convolution more, textbook",
     "conv_max_plain": "convolution more, max pooling, textbook",
 }
-PRIMARY = (("max", "stride"), ("max", "conv"), ("conv_max", "conv"))
-"""Pairs of ways, the first with pooling and the second without."""
+PRIMARY = {
+    ("max", "stride"): "Max pooling against a bare stride of equal cost",
+    ("max", "conv"): "Max pooling against a strided convolution in its place",
+    ("conv_max", "conv"): "The pool against the stride, with that convolution in both",
+}
+"""Pairs of ways, the first with pooling and the second without, and how a sentence begins that compares them."""
 CORE = ("circular-mean-none", "zero-flatten-none")
 """Where the pairs are compared first: the network whose group is largest, and the textbook's."""
 COMPARISONS = len(PRIMARY) * len(CORE)
