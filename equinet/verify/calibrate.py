@@ -111,5 +111,7 @@ def _rounded(
     kept = kept.astype(np.float64)
     coarse, fine = (kept, made) if other == np.float64 else (made, kept)
     moved, left = (np.abs(y - y[inputs.generic].mean((0, 1))).max(2) for y in (coarse, fine))
-    bound = ROUNDED * np.maximum(moved, moved[inputs.generic].max(0))
+    # Rounding grows with the input, and now and then there is none.
+    times = inputs.louder[..., None]
+    bound = ROUNDED * np.maximum(moved, times * (moved / times).max((0, 1)))
     return frozenset(c for c in among if (left <= bound)[..., c].all())

@@ -128,6 +128,9 @@ def gauge(
     if exact is not None:
         response[exact[nudged_too]] = 0.0
     varies, loud = deviation[generic].max(axis=0), magnitude[generic].max(axis=0)
+    # Constant on normal inputs (a test that all of them pass, a bound that all are above), it varies as on the others.
+    flat = (normal == normal[:1, :1]).all(axis=(0, 1)) & (loud > 0)
+    varies = np.where(flat, deviation.max(axis=(0, 1)), varies)
     condition = _typical_response(response[generic[nudged_too]])
     noise = np.maximum(condition, eps * loud)
     still = (deviation <= STILL * eps * magnitude).all(axis=(0, 1)) & (magnitude.max(axis=(0, 1)) > 0)
@@ -152,9 +155,11 @@ def gauge(
         own[nudged_too] = _at_special(own[nudged_too], response, size[nudged_too], generic[nudged_too])
         unit = np.maximum(size, tolerance(own, size) / limit)
     unit = np.where(chaotic, np.inf, np.where(still, 2 * STILL * eps * magnitude.max(axis=(0, 1)) / limit, unit))
+    times = np.ones(generic.shape) if louder is None else louder
     for c in rounded:
-        shown = max(varies[c], deviation[..., c].max(), STILL * eps * magnitude[..., c].max())
-        unit[..., c] = 2 * HEADROOM * shown / limit
+        # Rounding grows with the input, and what shows none of it where it lies may do so elsewhere.
+        shown = max(varies[c], (np.maximum(deviation, STILL * eps * magnitude)[..., c] / times).max())
+        unit[..., c] = 2 * HEADROOM * shown * times / limit
     return Gauge(
         unit=unit,
         scale=loudest,

@@ -74,6 +74,33 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
     assert "trivial" in str(found)
 
 
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64])
+def test_what_normal_inputs_show_nothing_of_is_judged_on_the_others(dtype: jnp.dtype) -> None:
+    # All normal inputs pass these tests and reach these bounds; whole numbers and large values do not.
+    line = torus(6)
+    for fn in (lambda x: x != 0, lambda x: 1 + jnp.maximum(x - 100, 0), lambda x: jnp.minimum(x * x * 1e20, 1)):
+        found = discover(fn, line, channels=1, key=0, dtype=dtype)
+        assert found.strict == line.group and found.invariance.is_trivial and not found.hidden, found
+        sums = discover(lambda x, fn=fn: jnp.cumsum(fn(x), 1), line, channels=1, key=0, dtype=dtype)
+        assert sums.strict.is_trivial and not sums.hidden, sums
+
+
+def test_zeros_but_for_rounding_are_constant_whatever_they_show_where_they_lie() -> None:
+    def twice(x: jnp.ndarray) -> jnp.ndarray:
+        y = jnp.repeat(x - x[:, ::-1], 2, axis=2)
+        return (y - y[:, ::-1]).mean((1, 2), keepdims=True)
+
+    once, domain = lambda x: (x - x[:, ::-1]).mean((1, 2), keepdims=True), torus(5, 3)
+    for key in range(3, 7):  # keys for which large inputs happen to give exactly 0 where they lie, in one precision
+        for fn in (once, twice):
+            found = discover(fn, domain, channels=2, key=key, dtype=jnp.float64)
+            assert found.strict == found.invariance == domain.group, found
+            loose = discover(
+                lambda x, fn=fn: fn(x) + 1e-9 * x[:, :1, :1], domain, channels=2, key=key, dtype=jnp.float64
+            )
+            assert loose.invariance.order == 4  # what leaves that node where it is
+
+
 def test_errors() -> None:
     with pytest.raises(ValueError, match=r"discover needs a finite domain, such as torus\(32, 32\); got plane\(2\)"):
         discover(conv, plane(2), channels=1, key=0)
