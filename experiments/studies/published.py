@@ -3,7 +3,9 @@
 The experiments are told apart by the first word of a run's name, see `configs/published.py`.
 """
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,11 +20,13 @@ from experiments.seeds import Run, seeded
 from experiments.summary import Difference, Records, by_network, difference, estimate, values
 
 TRAINED = True
-SEEDS = {"pixels": range(3), "corners": range(3), "deform": range(3), "digits": range(3)}
+SEEDS = {"pixels": range(5), "corners": range(5), "deform": range(5), "digits": range(3)}
 TOLERANCE = 1e-4
 """Of relative errors: rounding stays below, a broken symmetry above."""
 SMOOTH_TRAINED = ("max", "every")
 """Ways down that are trained with a smooth start, too."""
+CARRIED, CONTRADICTED, OPEN = "yes", "the opposite", "not shown"
+"""What an interval says of a statement of a paper: on its side of 0, on the other, or neither."""
 NOT_RUN, ONE_SEED = "Not run yet.", "One seed is run so far; an interval needs two."
 WAY_TITLES = {
     "max": "max pooling",
@@ -266,53 +270,64 @@ def _raw(gap: Difference) -> str:
 
 
 def _deform_short(records: Records) -> str:
-    claims = _claims(records)
-    if not claims:
+    verdicts = Counter(claim.verdict for claim in _claims(records))
+    if not verdicts:
         return ONE_SEED
-    held = sum(holds for _, _, holds in claims)
     return (
-        f"of {len(claims)} comparisons that the paper's statements ask for, {held} come out its way with 95 %, each "
-        f"for itself."
+        f"of {verdicts.total()} comparisons that the paper's statements ask for, {verdicts[CARRIED]} come out its way "
+        f"with 95 %, and {verdicts[CONTRADICTED]} the other way, each for itself."
     )
 
 
-def _claims(records: Records) -> list[tuple[str, str, bool]]:
-    """Statements of the paper, what stands for them here, and whether its interval carries them."""
+@dataclasses.dataclass(frozen=True)
+class _Claim:
+    """A statement of a paper, and the difference that is on its side of 0 if it holds here."""
+
+    text: str
+    gap: Difference
+    above: bool
+    points: bool = True
+
+    @property
+    def verdict(self) -> str:
+        low, high = self.gap.interval()
+        above, below = low > 0, high < 0
+        if not (above or below):
+            return OPEN
+        return CARRIED if above == self.above else CONTRADICTED
+
+
+def _claims(records: Records) -> Iterator[_Claim]:
+    """Of those networks that have the seeds for it."""
     found = {way: _ours(records, f"deform-{way}-plain") for way in WAYS}
     smooth = {way: _ours(records, f"deform-{way}-smooth") for way in WAYS}
-    claims: list[tuple[str, str, bool]] = []
-    for way in ("max", "avg"):
-        title = WAY_TITLES[way]
-        if _enough(found[way], found["every"]):
-            gap = difference(found[way], found["every"], "last_before")
-            text = f"before training, {title} is less sensitive than keeping every second node"
-            claims.append((text, str(gap), gap.interval()[1] < 0))
-    for way in ("max", "avg"):
-        if _enough(found[way]):
-            gap = _gaps(found[way], ("last_after", "last_before"))
-            text = f"training makes the network with {WAY_TITLES[way]} more sensitive"
-            claims.append((text, str(gap), gap.interval()[0] > 0))
-    for way in ("max", "avg"):
-        if _enough(found[way], found["every"]):
-            before, after = (difference(found[way], found["every"], f"last_{when}") for when in ("before", "after"))
-            closer = Difference(tuple(np.abs(before.gaps) - np.abs(after.gaps)))
-            text = f"training brings {WAY_TITLES[way]} and every second node closer together"
-            claims.append((text, str(closer), closer.interval()[0] > 0))
+    pooled = [way for way in ("max", "avg") if _enough(found[way])]
+    beside = [way for way in pooled if _enough(found[way], found["every"])]
+    for way in beside:
+        gap = difference(found[way], found["every"], "last_before")
+        text = f"before training, {WAY_TITLES[way]} is less sensitive than keeping every second node"
+        yield _Claim(text, gap, above=False)
+    for way in pooled:
+        gap = _gaps(found[way], ("last_after", "last_before"))
+        yield _Claim(f"training makes the network with {WAY_TITLES[way]} more sensitive", gap, above=True)
+    for way in beside:
+        before, after = (difference(found[way], found["every"], f"last_{when}") for when in ("before", "after"))
+        closer = Difference(tuple(np.abs(before.gaps) - np.abs(after.gaps)))
+        text = f"training brings {WAY_TITLES[way]} and every second node closer together"
+        yield _Claim(text, closer, above=True)
     for way in WAYS:
         if _enough(found[way]):
             gap = _gaps(found[way], ("variation_after", "variation_before"))
             text = f"training makes the filters smoother ({WAY_TITLES[way]}; total variation)"
-            claims.append((text, _raw(gap), gap.interval()[1] < 0))
+            yield _Claim(text, gap, above=False, points=False)
     for way in WAYS:
         if _enough(found[way], smooth[way]):
             gap = difference(smooth[way], found[way], "last_before")
-            text = f"smooth filters are less sensitive before training ({WAY_TITLES[way]})"
-            claims.append((text, str(gap), gap.interval()[1] < 0))
-    return claims
+            yield _Claim(f"smooth filters are less sensitive before training ({WAY_TITLES[way]})", gap, above=False)
 
 
 def _deform_claims(records: Records) -> str:
-    rows = [[text, gap, "yes" if holds else "not shown"] for text, gap, holds in _claims(records)]
+    rows = [[each.text, str(each.gap) if each.points else _raw(each.gap), each.verdict] for each in _claims(records)]
     plain = [r["variation_before"] for r in records if r["network"].endswith("plain")]
     first = f"The total variation of 3×3 filters as they are drawn: 1.87 there, {np.mean(plain):.2f} here."
     return f"{table(['the paper', 'here', 'holds'], rows) if rows else ONE_SEED}\n\n{first}"
