@@ -74,7 +74,7 @@ def with_constant(value: Value, constant: Constant, how: How) -> Value:
     if any(varies[i] for i in value.moved_axes):
         value = value.known(restricted(value.field, value, constant))
     layout = tuple(
-        tuple(replace(digit, uniform=digit.uniform and not varies[i]) for digit in digits)
+        tuple(replace(digit, uniform=False) if varies[i] and digit.uniform else digit for digit in digits)
         for i, digits in enumerate(value.layout)
     )
     return pointwise(value.laid_out(layout), how)

@@ -6,6 +6,7 @@ Where operations move channels, scales, biases and running statistics are one pe
 from __future__ import annotations
 
 from dataclasses import KW_ONLY, dataclass
+from functools import partial
 from typing import Literal
 
 import jax
@@ -42,6 +43,13 @@ def _orbit_moments(x: jax.Array, fibre: Fibre) -> tuple[jax.Array, jax.Array]:
     return common, orbit_means(variance + jnp.square(mean - spread_invariant(common, fibre)), fibre)
 
 
+@partial(jax.jit, static_argnames="count", inline=True)
+def _identity(count: int) -> tuple[Params, State]:
+    """Scales, biases and running statistics that change nothing, traced once for each number of channels."""
+    params = {"scale": jnp.ones(count), "bias": jnp.zeros(count)}
+    return params, {"mean": jnp.zeros(count), "variance": jnp.ones(count)}
+
+
 class _Scaled(Layer):
     """A normalisation followed by a scale and a bias per channel."""
 
@@ -50,11 +58,29 @@ class _Scaled(Layer):
 
     def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         del key
-        count = orbit_count(shape[-1])
-        return {"scale": jnp.ones(count), "bias": jnp.zeros(count)}, {}
+        return _identity(orbit_count(shape[-1]))[0], {}
 
     def channels_read(self, params: Params) -> int | None:
         return params["scale"].shape[0]
+
+
+@partial(jax.jit, static_argnames=("fibre", "epsilon"), inline=True)
+def _frozen(x: jax.Array, params: Params, state: State, *, fibre: Fibre, epsilon: float) -> jax.Array:
+    """`scale · (x − mean) / √(variance + ε) + bias` with running statistics, as one affine map.
+
+    Inlined where it is called: a network has it many times, and JAX traces it once for each shape.
+    """
+    wide = _widened(x)
+    mean, variance = state["mean"].astype(wide.dtype), state["variance"].astype(wide.dtype)
+    return _scaled(wide, params, mean, variance, fibre, epsilon).astype(x.dtype)
+
+
+def _scaled(
+    wide: jax.Array, params: Params, mean: jax.Array, variance: jax.Array, fibre: Fibre, epsilon: float
+) -> jax.Array:
+    factor = params["scale"].astype(wide.dtype) * jax.lax.rsqrt(variance + epsilon)
+    offset = spread_invariant(params["bias"].astype(wide.dtype) - mean * factor, fibre)
+    return wide * _channels(spread(factor, fibre), wide) + _channels(offset, wide)
 
 
 def _affine(params: Params, x: jax.Array, fibre: Fibre, dtype: jnp.dtype) -> jax.Array:
@@ -87,21 +113,17 @@ class BatchNorm(_Scaled):
         check(self, momentum=fraction, epsilon=positive)
 
     def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
-        params, _ = super().setup(key, shape)
-        count = orbit_count(shape[-1])
-        return params, {"mean": jnp.zeros(count), "variance": jnp.ones(count)}
+        del key
+        return _identity(orbit_count(shape[-1]))
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
-        wide, fibre = _widened(x), context.fibre
-        if context.train:
-            mean, variance = _orbit_moments(wide, fibre)
-            state = {"mean": self._moved(state["mean"], mean), "variance": self._moved(state["variance"], variance)}
-        else:
-            mean, variance = state["mean"].astype(wide.dtype), state["variance"].astype(wide.dtype)
-        factor = params["scale"].astype(wide.dtype) * jax.lax.rsqrt(variance + self.epsilon)
-        offset = spread_invariant(params["bias"].astype(wide.dtype) - mean * factor, fibre)
-        factor = spread(factor, fibre)
-        return (wide * _channels(factor, wide) + _channels(offset, wide)).astype(x.dtype), state
+        fibre = context.fibre
+        if not context.train:
+            return _frozen(x, dict(params), dict(state), fibre=fibre, epsilon=self.epsilon), state
+        wide = _widened(x)
+        mean, variance = _orbit_moments(wide, fibre)
+        state = {"mean": self._moved(state["mean"], mean), "variance": self._moved(state["variance"], variance)}
+        return _scaled(wide, params, mean, variance, fibre, self.epsilon).astype(x.dtype), state
 
     def _moved(self, running: jax.Array, batch: jax.Array) -> jax.Array:
         return self.momentum * running + (1 - self.momentum) * jax.lax.stop_gradient(batch).astype(running.dtype)

@@ -61,7 +61,7 @@ class Relu(Elementwise):
     _monotone = True
 
     def _call(self, x: jax.Array) -> jax.Array:
-        return jnp.maximum(x, jnp.zeros((), x.dtype))
+        return jnp.maximum(x, x.dtype.type(0))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 
@@ -63,8 +67,15 @@ def _convolve_around(
     On a CPU its transpose in x is taken as a circular convolution too, by the reversed kernel with channels exchanged.
     What JAX derives convolves all of the padded map and folds the border back: (n + k − 1)^d places in place of n^d.
     """
+    return _around(jax.typeof(x), jax.typeof(kernel), dilations, borders, groups)(x, kernel)
+
+
+@lru_cache(maxsize=1 << 10)
+def _around(
+    source: Any, weights: Any, dilations: tuple[int, ...], borders: tuple[tuple[int, int], ...], groups: int
+) -> Callable[..., jax.Array]:
+    """The same for maps and kernels of given types."""
     ones, none = (1,) * len(borders), ((0, 0),) * len(borders)
-    source, weights = jax.typeof(x), jax.typeof(kernel)
 
     def forward(x: jax.Array, kernel: jax.Array) -> jax.Array:
         for axis, (lo, hi) in enumerate(borders, start=1):
@@ -86,7 +97,7 @@ def _convolve_around(
         [found] = jax.linear_transpose(lambda kernel: forward(x, kernel), weights)(u)
         return found
 
-    return with_transposes(forward, {0: in_input, 1: in_kernel})(x, kernel)
+    return with_transposes(forward, {0: in_input, 1: in_kernel})
 
 
 def _reversed(kernel: jax.Array, groups: int) -> jax.Array:

@@ -33,13 +33,16 @@ def with_transposes(
             it returns an array of that operand's shape.
 
     Returns:
-        The same function. In reverse mode an operand that `vmap` does not map, while it maps another, is treated as
-        JAX would: a sum over examples is better taken inside its own transpose than after this one.
+        The same function; JAX traces it once for each shape of its operands. In reverse mode an operand that `vmap`
+        does not map, while it maps another, is treated as JAX would: a sum over examples is better taken inside its own
+        transpose than after this one.
 
     >>> double = with_transposes(lambda x: 2 * x, {0: lambda u: 2 * u})
     >>> jax.grad(lambda x: double(x).sum())(jax.numpy.ones(2)).tolist()
     [2.0, 2.0]
     """
+
+    traced = jax.jit(fn)
 
     def call(*args: jax.Array) -> jax.Array:
         if _plain or not any(isinstance(a, Tracer) for a in args):
@@ -47,6 +50,6 @@ def with_transposes(
         # JAX's parts for primitives take as long to load as all of equinet's groups; a certificate needs none.
         from equinet.ops.linear import linear_p
 
-        return linear_p.bind(*args, call=jax.make_jaxpr(fn)(*args), transposes=tuple(transposes.items()))[0]
+        return linear_p.bind(*args, call=traced.trace(*args).jaxpr, transposes=tuple(transposes.items()))[0]
 
     return call

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 
 import jax
 import jax.numpy as jnp
@@ -28,20 +29,27 @@ def pick(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
         return x
     if places[0] != FILL and np.array_equal(places, np.arange(len(places)) + places[0]):
         return jax.lax.slice_in_dim(x, int(places[0]), int(places[-1]) + 1, axis=axis)
-    inside = (places != FILL).reshape(-1, *(1,) * (x.ndim - 1 - axis))
-
-    def forward(x: jax.Array) -> jax.Array:
-        y = jnp.take(x, np.where(places == FILL, 0, places), axis=axis, mode="clip")
-        return y if inside.all() else jnp.where(inside, y, jnp.zeros((), x.dtype))
-
     if np.unique(places[places != FILL], return_counts=True)[1].max(initial=0) > _MOST_READERS:
-        return forward(x)
+        return _taken(x, axis, places)
+    return _picking(axis, n, tuple(np.asarray(places).tolist()))(x)
+
+
+def _taken(x: jax.Array, axis: int, places: np.ndarray) -> jax.Array:
+    inside = (places != FILL).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    y = jnp.take(x, np.where(places == FILL, 0, places), axis=axis, mode="clip")
+    return y if inside.all() else jnp.where(inside, y, jnp.zeros((), x.dtype))
+
+
+@lru_cache(maxsize=1 << 10)
+def _picking(axis: int, n: int, places: tuple[int, ...]) -> Callable[[jax.Array], jax.Array]:
+    """`pick` from n nodes, with its transpose."""
+    rows = np.asarray(places)
 
     def transpose(u: jax.Array) -> jax.Array:
-        parts = [pick(u, axis, rows) for rows in _readers(places, n)]
+        parts = [pick(u, axis, readers) for readers in _readers(rows, n)]
         return sum(parts[1:], start=parts[0])
 
-    return with_transposes(forward, {0: transpose})(x)
+    return with_transposes(lambda x: _taken(x, axis, rows), {0: transpose})
 
 
 def _readers(places: np.ndarray, n: int) -> list[np.ndarray]:
