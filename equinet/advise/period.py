@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from math import lcm
 from typing import Any
 
@@ -49,7 +48,7 @@ def period(net: Any, channels: Fibre, requirement: Requirement) -> Period | None
     steps = [4] if len(requirement.named.operations) > 1 else [1]
     lattices = [requirement.named.lattice]
     for row in certificate.ledger:
-        steps += [Fraction(span.stride).numerator for span in row.spans]
+        steps += [span.stride.numerator for span in row.spans]
         lattices += [group.lattice for group in (row.strict, row.orbit) if isinstance(group, SpaceGroup)]
     steps += [next(v for v in row if v) for lattice in lattices for row in lattice.basis]
     return Period(lcm(*steps), requirement.holds_for(certificate))

@@ -8,6 +8,7 @@ from math import gcd
 
 import numpy as np
 
+from equinet.symmetry.spans import Reach
 from equinet.symmetry.windows import FILL, MISSING, Reading
 
 
@@ -97,6 +98,6 @@ class Kernel(Placement, Reading):
     def returns(self) -> bool:
         return False
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         last = (self.extent - 1) * self.dilation
         return Fraction(self.stride, self.base), Fraction(-self.lo, self.base), Fraction(last - self.lo, self.base)

@@ -96,8 +96,9 @@ def step(name: str, layer: Layer, field: Field) -> Field:
         if not layer.children:
             shown = layer.unnamed
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
-            made = field_out(layer, seen.at(path))
-            made = changed(made, trial=through(layer, seen.at(path), made))
+            seen = seen.at(path)
+            made = field_out(layer, seen)
+            made = changed(made, trial=through(layer, seen, made))
             return made.record(shown, path, field, layer.reason)
         return field_out(layer, field.at(path)).at(field.trace.path)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
+from equinet.symmetry.spans import Reach
 from equinet.symmetry.windows import FILL, MISSING, Reading
 
 
@@ -66,8 +66,8 @@ class Blocks(Attended):
         own = outputs % self.count
         return (outputs - own)[:, None] + np.arange(self.count), own
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1), Fraction(1 - self.count), Fraction(self.count - 1)
+    def reach(self, n: int | None) -> Reach:
+        return 1, 1 - self.count, self.count - 1
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,6 @@ class Spaced(Attended):
         outputs, distance = np.arange(n or self.count), (n or self.count) // self.count
         return (outputs % distance)[:, None] + distance * np.arange(self.count), outputs // distance
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         size = n or self.count
-        return Fraction(1), Fraction(size // self.count - size), Fraction(size - size // self.count)
+        return 1, size // self.count - size, size - size // self.count

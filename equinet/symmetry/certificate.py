@@ -119,7 +119,7 @@ class Certificate:
     @property
     def stride(self) -> tuple[Fraction, ...]:
         """Per input axis, how many input nodes one output node steps over."""
-        return tuple(span.stride for span in self.field.trace.spans)
+        return tuple(Fraction(span.stride) for span in self.field.trace.spans)
 
     @property
     def centre(self) -> tuple[Fraction, ...]:

@@ -22,7 +22,9 @@ def updated(record: Record, **changes: Any) -> Record:
         raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(changes.keys() - names))}")
     copy, held = object.__new__(kind), vars(record)
     # Not by setting attributes, which a frozen class refuses.
-    vars(copy).update({name: held[name] for name in names} | changes)
+    made = vars(copy)
+    made.update(held if len(held) == len(names) else {name: held[name] for name in names})
+    made.update(changes)
     return copy
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Sequence
-from fractions import Fraction
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
 from equinet.groups.isometry import in_plain_types
 from equinet.groups.symbols.words import in_words
+from equinet.symmetry.spans import Exact
 
 if TYPE_CHECKING:
     from equinet.symmetry.certificate import Certificate, LedgerRow
@@ -109,7 +109,7 @@ def _sees(row: LedgerRow) -> str:
     return "×".join("all" if span.extent is None else str(span.extent) for span in row.spans)
 
 
-def _fraction(value: Fraction) -> str:
+def _fraction(value: Exact) -> str:
     return str(value) if value.denominator == 1 else f"{float(value):g}"
 
 

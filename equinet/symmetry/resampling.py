@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from equinet.symmetry.spans import Reach
 from equinet.symmetry.windows import Padding, Reading, pad_table, reach_of
 
 Method = Literal["nearest", "linear", "cubic"]
@@ -114,7 +115,7 @@ class Resample(Reading):
     def returns(self) -> bool:
         return self.padding == "circular"
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         nodes, _, _ = self.weighed(n)
         step = Fraction((n or 1) - 1, max(len(nodes) - 1, 1)) if self.corners else 1 / self._scale(n)
         return reach_of(step, nodes)

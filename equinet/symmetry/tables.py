@@ -17,6 +17,7 @@ from secrets import token_bytes
 
 import numpy as np
 
+from equinet.symmetry.spans import Reach
 from equinet.symmetry.windows import FILL, MISSING, Reading
 
 SIMPLE = 5040
@@ -96,11 +97,11 @@ class Table(Reading):
         stride = int(steps[0, 0]) if steps.size else 1
         return stride if stride > 0 and (steps == stride).all() and self.seen.all() else None
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         # Without a stride no such bounds are known, and whoever asks says so (`fields.irregular`).
         if self.stride is None:
-            return Fraction(1), Fraction(0), Fraction(0)
-        return Fraction(self.stride), Fraction(int(self.nodes[0].min())), Fraction(int(self.nodes[0].max()))
+            return 1, 0, 0
+        return self.stride, int(self.nodes[0].min()), int(self.nodes[0].max())
 
     @property
     def constant(self) -> int:

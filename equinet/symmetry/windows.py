@@ -13,6 +13,8 @@ from math import comb
 
 import numpy as np
 
+from equinet.symmetry.spans import Reach
+
 FILL = -1
 """Marks a constant (such as zero padding) in an index table."""
 
@@ -91,7 +93,7 @@ class Reading(ABC):
         return 0
 
     @abstractmethod
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         """`(stride, lo, hi)`: output i reads within `[stride·i + lo, stride·i + hi]`, before padding folds it back."""
 
 
@@ -214,12 +216,12 @@ class Window(Reading):
     def returns(self) -> bool:
         return self.mode in ("circular", "reflect")
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         lo = -self.border(n)[0]
-        return Fraction(self.stride), Fraction(lo), Fraction(lo + self.extent - 1)
+        return self.stride, lo, lo + self.extent - 1
 
 
-def reach_of(step: Fraction, nodes: np.ndarray, read: np.ndarray | None = None) -> tuple[Fraction, Fraction, Fraction]:
+def reach_of(step: Fraction, nodes: np.ndarray, read: np.ndarray | None = None) -> Reach:
     """The reach of a table of nodes `[outputs, entries]`, of which all are read or some, with outputs `step` apart."""
     beyond = nodes * step.denominator - step.numerator * np.arange(len(nodes))[:, None]
     found = beyond if read is None else beyond[read]
@@ -255,7 +257,7 @@ class Adaptive(Reading):
         weights = (nodes != FILL).astype(np.int64) if self.reduce == "max" else _shares(nodes != FILL)
         return nodes[:, None], weights[:, None], np.zeros_like(nodes)[:, None]
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         nodes = self.nodes(n or 1)
         return reach_of(Fraction(n or 1, self.outputs), nodes, nodes != FILL)
 
@@ -308,7 +310,7 @@ class Transposed(Reading):
     def returns(self) -> bool:
         return self.padding == "circular"
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         return (
             Fraction(1, self.stride),
             Fraction(-self.lead, self.stride),
@@ -341,8 +343,8 @@ class Nearest(Reading):
     def returns(self) -> bool:
         return False
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1, self.factor), Fraction(1 - self.factor, self.factor), Fraction(0)
+    def reach(self, n: int | None) -> Reach:
+        return Fraction(1, self.factor), Fraction(1 - self.factor, self.factor), 0
 
 
 @dataclass(frozen=True)
@@ -369,7 +371,7 @@ class Shuffle(Reading):
     def returns(self) -> bool:
         return False
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
+    def reach(self, n: int | None) -> Reach:
         return Nearest(self.factor).reach(n)
 
 
@@ -396,8 +398,8 @@ class Extend(Reading):
         # A node far beyond an end that repeats it reads that end, and `reach` names only itself.
         return self.mode != "zero"
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1), Fraction(-self.lo), Fraction(-self.lo)
+    def reach(self, n: int | None) -> Reach:
+        return 1, -self.lo, -self.lo
 
 
 @dataclass(frozen=True)
@@ -414,8 +416,8 @@ class Rolled(Reading):
             return _plain(np.full((1, 1, 1), -self.shift))
         return _plain(((np.arange(n) - self.shift) % n)[:, None, None])
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1), Fraction(-self.shift), Fraction(-self.shift)
+    def reach(self, n: int | None) -> Reach:
+        return 1, -self.shift, -self.shift
 
 
 def binomial(size: int) -> tuple[int, ...]:

@@ -1,7 +1,6 @@
 """The window rule along one axis, against all pairs of isometries of two circles."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -10,6 +9,7 @@ import pytest
 from equinet.groups import Isometry
 from equinet.groups.domain import Domain, torus
 from equinet.symmetry.lines import reading_line
+from equinet.symmetry.spans import Reach
 from equinet.symmetry.window_rule import line_action, wrapping
 from equinet.symmetry.windows import Reading
 
@@ -33,8 +33,8 @@ class Sampled(Reading):
         nodes = self.places(n)[:, None, None]
         return nodes, np.ones_like(nodes), np.zeros_like(nodes)
 
-    def reach(self, n: int | None) -> tuple[Fraction, Fraction, Fraction]:
-        return Fraction(1), Fraction(0), Fraction(0)
+    def reach(self, n: int | None) -> Reach:
+        return 1, 0, 0
 
 
 def isometries(domain: Domain) -> list[Isometry]:
