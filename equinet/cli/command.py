@@ -14,6 +14,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -60,12 +61,10 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], str | None]) 
     def told(_: Sequence[str]) -> int | None:
         if not flags.FLAGS["verbosity"].present:
             logging.set_verbosity(logging.FATAL)  # what a library logs as an error it raises as well
-        status: int | None = 128 + signal.SIGPIPE
+        status: int | None = None
         try:
-            status = main()
-            sys.stdout.flush()
-        except BrokenPipeError:
-            drop_output()  # whoever read the output has had enough; what it says of the status stands
+            with read_or_not():
+                status = main()
         except ValueError as error:
             _fail(2, error)
         except ModuleNotFoundError as error:
@@ -131,7 +130,8 @@ def parse(argv: Sequence[str], bare: str | None = None) -> list[str]:
         if config is not None:
             _check_config_file(config)
         flags.FLAGS.set_gnu_getopt()  # flags may follow what is none
-        rest = flags.FLAGS(list(argv))
+        with read_or_not():
+            rest = flags.FLAGS(list(argv))  # prints the help that is asked for
         for name, value in _values(argv):
             if value.startswith("--") and name in flags.FLAGS and not flags.FLAGS[name].boolean:
                 raise flags.Error(f"--{name} lacks a value: what follows it is {value}")
@@ -144,12 +144,9 @@ def parse(argv: Sequence[str], bare: str | None = None) -> list[str]:
         _fail(2, f"no flag --{error.flagname}: {hint}--help lists them all")
     except KeyboardInterrupt:
         _fail(130, "stopped by Ctrl-C")
-    except BrokenPipeError:  # of the help, which absl prints
-        drop_output()
-        raise SystemExit(128 + signal.SIGPIPE) from None
     except BaseException as error:  # a config may raise anything
         if isinstance(error, SystemExit) and HELP & set(argv):
-            raise SystemExit(0) from None
+            raise SystemExit(0 if error.code == 1 else error.code) from None  # absl ends help with 1
         _fail(2, _of_the_config(config, argv, error) if config is not None else _sentence(error))
     if bare is not None:
         flags.FLAGS[bare].value = [*(flags.FLAGS[bare].value or ()), *rest[1:]]
@@ -240,7 +237,28 @@ def _of_the_main_thread(*error: Any) -> None:
         sys.__excepthook__(*error)
 
 
-def drop_output() -> None:
+@contextmanager
+def read_or_not() -> Iterator[None]:
+    """Whoever reads the output may have had enough: the rest is dropped, and what was done stands.
+
+    Raises:
+        SystemExit: with status 141 if that stopped what was to be done.
+    """
+    ended: SystemExit | None = SystemExit(128 + signal.SIGPIPE)
+    try:
+        try:
+            yield
+            ended = None
+        except SystemExit as error:
+            ended = error
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+    if ended is not None:
+        raise ended
+
+
+def _drop_output() -> None:
     """Let Python's last flush as it closes succeed."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -253,5 +271,5 @@ def _fail(status: int, error: BaseException | str) -> NoReturn:
     try:
         sys.stdout.flush()
     except OSError:
-        drop_output()
+        _drop_output()
     raise SystemExit(status)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 import equinet
-from equinet.cli.command import drop_output, missing, run
+from equinet.cli.command import missing, read_or_not, run
 from equinet.names import UnknownName, check_name
 
 COMMANDS = {
@@ -48,10 +48,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _end_with(text: str, status: int) -> NoReturn:
-    try:
-        print(text, flush=True)
-    except BrokenPipeError:
-        drop_output()  # whoever read it has had enough
+    with read_or_not():
+        print(text)
     raise SystemExit(status)
 
 
