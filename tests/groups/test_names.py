@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 from functools import cache
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import pytest
@@ -288,13 +288,13 @@ def test_any_text_is_a_group_or_refused(text: str) -> None:
 @pytest.mark.parametrize("around", ["{}", "{}!", "Z {}", "⟨{}⟩", "4mm at ({})", "Z × Z ⋊ 4mm {}", "4mm ({})"])
 def test_reading_is_linear(text: str, around: str) -> None:
     long = around.format(text * 4000)
-    begun = perf_counter()
+    begun = process_time()
     with suppress(ValueError):
         SpaceGroup.parse(long, 2)
-    assert perf_counter() - begun < 1, "400 blanks took 21 s when blanks could be read in several ways"
+    assert process_time() - begun < 1, "400 blanks took 21 s when blanks could be read in several ways"
     with pytest.raises(ValueError, match="cannot read"):
         parse_isometry(long)
-    assert perf_counter() - begun < 2
+    assert process_time() - begun < 2
 
 
 @pytest.mark.parametrize("dim", [0, 1, 2, 3])
