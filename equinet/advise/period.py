@@ -61,26 +61,41 @@ def likely(modulus: int, above: int, requirement: Requirement) -> list[int]:
     return [n for n in (base, base + 1, base - 1, base + 2, base - 2)[: 5 if centred else 1] if n > above]
 
 
+def seen(modulus: int, verdicts: dict[int, bool | None]) -> dict[int, bool]:
+    """The verdict on each class of sizes modulo M that sizes of it show.
+
+    Only sizes n ≥ 2M count, since on smaller ones required translations may move nothing, and one output node may be
+    left, which moves with everything; and none below the least on which the network runs.
+    """
+    least = next((n for n, held in sorted(verdicts.items()) if held is not None), None)
+    return {
+        n % modulus: bool(held)
+        for n, held in sorted(verdicts.items())
+        if least is not None and n >= max(least, 2 * modulus)
+    }
+
+
 def classes(
-    modulus: int, tried: dict[int, bool], verdict: Callable[[int], bool], requirement: Requirement
-) -> tuple[dict[int, bool], dict[int, bool]]:
+    modulus: int,
+    tried: dict[int, bool | None],
+    verdict: Callable[[int], bool | None],
+    requirement: Requirement,
+) -> tuple[dict[int, bool], dict[int, bool | None]]:
     """The verdict on classes of sizes modulo M, as far as it is found; and on the sizes tried for it, beyond the given.
 
-    Only sizes n ≥ M count, since on smaller ones required translations may move nothing. Where those given do not show
-    every class, a few likely ones are tried twice; where one is legal, also what lies M / p beyond, p the primes in M,
-    which would show a coarser rule; then, if few are left, every class.
+    Where those given do not show every class, a few likely ones are tried twice; where one is legal, also what lies
+    M / p beyond, p the primes in M, which would show a coarser rule; then, if few are left, every class.
 
     Args:
         modulus: M.
-        tried: the verdicts on the sizes given.
+        tried: the verdicts on the sizes given; None where the network does not run.
         verdict: the verdict on a size.
         requirement: what is required.
     """
     last, beyond = max(tried), {}
 
     def known() -> dict[int, bool]:
-        every = sorted((tried | beyond).items())
-        return {n % modulus: held for n, held in every if n >= modulus}
+        return seen(modulus, tried | beyond)
 
     if len(known()) < modulus:
         near = likely(modulus, last, requirement)
@@ -90,7 +105,7 @@ def classes(
         beyond |= {n: verdict(n) for n in sorted({n + modulus + step for n in held for step in steps} - set(beyond))}
         missing = set(range(modulus)) - set(known())
         if len(missing) <= MOST_CLASSES:
-            start = max(last + 1, modulus)
+            start = max(last + 1, 2 * modulus)
             beyond |= {n: verdict(n) for n in range(start, start + modulus) if n % modulus in missing}
     return known(), beyond
 

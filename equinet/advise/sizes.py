@@ -8,16 +8,19 @@ from typing import Any, Literal
 
 from equinet import markup
 from equinet.advise.networks import certified, network_of
-from equinet.advise.period import Period, classes, coarsest, likely, period
+from equinet.advise.period import Period, classes, coarsest, likely, period, seen
 from equinet.advise.require import Of, Require, Requirement
 from equinet.advise.why import Lack, lack
 from equinet.checks import as_choice, as_integers, as_items, shown
 from equinet.groups.domain import MOST_ALONG, Domain, box, plane, torus
 from equinet.groups.fibre import Fibre, as_channels
-from equinet.layers import LayerError
+from equinet.layers import Layer, LayerError
 
 MOST_SIZES = 1 << 16
 """Sizes that are tried one by one."""
+
+MOST_SMALL = 1 << 10
+"""Sizes below the period of a network that are tried for exceptions."""
 
 STRIP = 64
 """Squares in a row of the picture of sizes, which has as many rows at most."""
@@ -31,7 +34,8 @@ class LegalSizes:
         sizes: the legal sizes among those tried, ascending.
         tried: all sizes requested, ascending.
         modulus, residues: the smallest modulus m such that, from `start` on, n is legal exactly if n mod m is one of
-            the residues; 0 and () if none is known.
+            the residues; 0 and () if none is known. It follows from the strides of the network and the steps of the
+            group where these are known; else it is what the sizes tried show.
         start: the size from which the rule holds.
         next: the first legal size beyond those requested, if none of them is legal; None if none is known.
         lack: if no size is legal, the reason, and what would help.
@@ -68,7 +72,8 @@ class LegalSizes:
     def __str__(self) -> str:
         rule = self.congruence
         follows = {n for n in self.tried if n < self.start and n % (self.modulus or 1) in self.residues}
-        if not follows <= set(self.sizes) or self.next in self.exceptions:
+        skipped = len([n for n in self.tried if n < self.start]) < self.start - self.tried[0]
+        if not follows <= set(self.sizes) or self.next in self.exceptions or (self.modulus and skipped):
             rule += f" from {self.start} on"
         if self.exceptions:
             rule += f", also {', '.join(map(str, self.exceptions))}"
@@ -97,12 +102,15 @@ def explain(legal: Iterable[int], tried: Sequence[int], first: int) -> tuple[int
     """The smallest modulus, its residues and where the rule begins; (0, (), first) if there is none.
 
     A rule that holds from `first` (the smallest size at which the network runs) is preferred; else one may begin later,
-    as long as it explains three quarters of the sizes. Every class must have been seen twice.
+    as long as it explains three quarters of the sizes. Every class must have been seen twice, so sizes that leave out
+    others show none.
 
     >>> explain([9, 17, 25, 33], range(8, 40), 8)
     (8, (1,), 8)
     """
     kept, sizes = set(legal), [n for n in tried if n >= first]
+    if sizes and len(sizes) <= sizes[-1] - sizes[0]:
+        return 0, (), first
     late: tuple[int, tuple[int, ...], int] | None = None
     for modulus in range(1, len(sizes) // 2 + 1):
         verdict: dict[int, bool] = {}
@@ -138,8 +146,9 @@ def legal_sizes(
             few.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; `Requirement` describes
             what a name requires. On a box, point groups are about the centre of the image.
-        sizes: the sizes to try. If they show no rule, or none is legal, others are tried until each class of sizes,
-            modulo the strides of the network and the steps of the required group, has been tried.
+        sizes: the sizes to try. If they do not show each class of sizes, modulo the strides of the network and the
+            steps of the required group, others are tried too; not of a model of another library, if some are legal. If
+            a function says what is required, they must be consecutive to show a rule.
         boundary: the domain at each size; on the plane the size has no effect, so all are legal or none.
         channels: of the input, unless variables tell it.
         dim: of the domain, if `require` does not tell; 2 by default.
@@ -179,12 +188,13 @@ def legal_sizes(
     verdicts = {n: verdict(n) for n in tried}
     first = next((n for n in tried if verdicts[n] is not None), tried[0])
     legal = tuple(n for n in tried if verdicts[n])
-    rule = explain(legal, tried, first)
-    if legal and rule[0]:
-        return LegalSizes(legal, tried, *rule)
-    held = {n: bool(met) for n, met in verdicts.items()}
     known = period(layer, fibre, requirement)
-    found = _beyond(held, verdict, known, first, requirement)
+    if known is None:
+        found = LegalSizes(legal, tried, *(explain(legal, tried, first) if legal else (0, (), first)))
+    elif legal and not isinstance(layer, Layer) and len(seen(known.modulus, verdicts)) < known.modulus:
+        found = LegalSizes(legal, tried, 0, (), first)  # a model is read again at each size, which takes long
+    else:
+        found = _by_classes(verdicts, verdict, known, first, requirement)
     if legal or found.next is not None:
         return found
     modulus = 1 if known is None else known.modulus
@@ -193,26 +203,36 @@ def legal_sizes(
     return replace(found, lack=lack(layer, made(*(runs,) * axes), fibre, requirement))
 
 
-def _beyond(
-    tried: dict[int, bool],
+def _by_classes(
+    tried: dict[int, bool | None],
     verdict: Callable[[int], bool | None],
-    known: Period | None,
+    known: Period,
     first: int,
     requirement: Requirement,
 ) -> LegalSizes:
-    """What the sizes given do not show by themselves: the classes of sizes that are legal, and the next such size."""
-    legal, sizes = tuple(n for n, held in tried.items() if held), tuple(tried)
-    if known is None:
-        return LegalSizes(legal, sizes, 0, (), first)
-    modulus = known.modulus
-    found, beyond = classes(modulus, tried, lambda n: bool(verdict(n)), requirement)
-    following = None if legal else min((n for n, held in beyond.items() if held), default=None)
-    if not any(found.values()) and (legal or (len(found) < modulus and known.on_the_plane)):
-        return LegalSizes(legal, sizes, 0, (), first, following)
+    """The rule that all classes of sizes show, also those that the sizes given do not have, and the next legal size."""
+    legal, sizes, modulus = tuple(n for n, held in tried.items() if held), tuple(tried), known.modulus
+    found, beyond = classes(modulus, tried, verdict, requirement)
+    if not any(found.values()) and len(found) < modulus and (legal or known.on_the_plane):
+        following = min((n for n, held in beyond.items() if held), default=None)
+        return LegalSizes(legal, sizes, 0, (), first, None if legal else following)
     coarse = coarsest(modulus, found)
     residues = tuple(sorted({r % coarse for r, held in found.items() if held}))
-    wrong = [n for n, held in (tried | beyond).items() if n >= first and held != (n % coarse in residues)]
-    start = next((n for n in sorted(tried | beyond) if n > max(wrong, default=first - 1)), first)
+    # Small sizes may be exceptions, also those between the ones given.
+    small = [n for n in range(first, 2 * modulus) if n not in tried and n not in beyond]
+    few = len(small) <= MOST_SMALL
+    beyond |= {n: verdict(n) for n in small} if few else {}
+    every = [n for n in sorted(tried | beyond) if n >= first]
+    wrong = [n for n in every if bool((tried | beyond)[n]) != (n % coarse in residues)]
+    start = next((n for n in every if n > max(wrong, default=0) and (few or n >= 2 * modulus)), 2 * modulus)
+    following = None
+    if not legal and residues:
+        last = sizes[-1]
+        ahead = range(last + 1, max(last, start) + 2 * coarse + 1)
+        ahead = [n for n in ahead if beyond.get(n) or n % coarse in residues]
+        following = next((n for n in ahead if beyond.get(n) or verdict(n)), None)
+    elif not legal:
+        following = min((n for n, held in beyond.items() if held and n > sizes[-1]), default=None)
     return LegalSizes(legal, sizes, coarse, residues, start, following)
 
 

@@ -153,7 +153,7 @@ def test_the_rule_is_found_beyond_the_sizes_tried(net, require, boundary, sizes,
 def test_a_single_legal_size_makes_no_rule() -> None:
     """On 323 nodes one window holds all: its maximum moves with nothing. On 646 there are two."""
     found = legal_sizes(pools(17, 19), "17Z", range(8, 257), channels=1, dim=1)
-    assert str(found) == "no n from 646 on, also 323: none of the sizes tried, 8 to 256; the next is 323"
+    assert str(found) == "no n from 324 on, also 323: none of the sizes tried, 8 to 256; the next is 323"
 
 
 def test_a_size_on_which_nothing_is_asked_makes_no_rule() -> None:
@@ -180,3 +180,33 @@ def test_no_size_says_why_and_what_would_help() -> None:
 
 
 CIRCULAR = eq.Conv(2, 3, padding="circular")
+
+
+@pytest.mark.parametrize(
+    ("net", "require", "boundary", "sizes", "text"),
+    [
+        # Few sizes, or sizes that leave out others, look as if another rule held.
+        (pools(12), "12Z", "torus", range(12, 24), "n ≡ 0 (mod 12): 12"),
+        (pools(12), "12Z", "torus", [12, 24], "n ≡ 0 (mod 12): 12, 24"),
+        (pools(5), "5Z", "torus", range(5, 40, 5), "n ≡ 0 (mod 5): 5, 10, 15, 20, 25, 30, 35"),
+        (POOL, "m", "box", range(9, 16, 2), "n ≡ 1 (mod 2): 9, 11, 13, 15"),
+        # The next one is found, whichever class it is in.
+        (POOL, "m", "box", range(8, 33, 2), "n ≡ 1 (mod 2): none of the sizes tried, 8 to 32; the next is 33"),
+        # An exception among sizes that were not asked for, and a network that runs on none of those that were.
+        (eq.PolyphasePool(2), "Z", "torus", [1, 5, 9], "no n from 3 on"),
+        (eq.PolyphasePool(2), "Z", "torus", [1, 2, 5, 9], "no n, also 2: 2"),
+        (eq.Conv(1, 9, padding="valid"), "trivial", "torus", [4, 5], "no n tried"),
+        # A function may ask for anything: only sizes without gaps show how it goes on.
+        (pools(5), lambda c: c.strict.index == 5, "torus", range(5, 40, 5), "no congruence: 10, 15, 20, 25, 30, 35"),
+    ],
+)
+def test_a_rule_holds_of_the_sizes_that_were_not_asked_for(net, require, boundary, sizes, text) -> None:
+    found = legal_sizes(net, require, sizes, boundary, channels=1, dim=1)
+    assert str(found).split(": on ")[0].split(": the requirement")[0].startswith(text), found
+    requirement, made = Requirement(require, dim=1), eq.torus if boundary == "torus" else eq.box
+    for n in range(found.start, 80) if found.modulus else ():
+        try:
+            held = requirement.holds_for(eq.certify(net, made(n), channels=1))
+        except eq.LayerError:
+            held = False
+        assert held == (n % found.modulus in found.residues), n
