@@ -9,9 +9,9 @@
 
 An architecture whose record is in the folder, or that the table in docs/atlas has, is not looked at again: what was cut
 off goes on with the same command, here or elsewhere. --anew looks at what the table has too. --measure measures what
-the records in the folder claim, the smallest networks first. --tables puts the folder's records into the table and
-makes the page and its figures from that; without a folder, these alone. --check ends with status 1 if the page is not
-what the table gives, and --only if it matches nothing.
+the records in the folder and the rows of the table claim and nobody has measured, the smallest networks first. --tables
+puts the folder's records into the table and makes the page and its figures from that; without a folder, these alone.
+--check ends with status 1 if the page is not what the table gives, and --only if it matches nothing.
 """
 
 import gc
@@ -47,7 +47,7 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "The folder that the records go to, one file an architecture.")
     flags.DEFINE_string("only", "", "A regular expression: only the architectures whose name it matches.")
     flags.DEFINE_bool("anew", False, "Look at architectures that the table has, too.")
-    flags.DEFINE_bool("measure", False, "Measure what the folder's records claim.")
+    flags.DEFINE_bool("measure", False, "Measure what the folder's records and the table claim.")
     flags.DEFINE_bool("tables", False, "Put the folder's records into the table, and make the page from it.")
     flags.DEFINE_bool("check", False, "Fail unless the page is what the table gives.")
 
@@ -76,7 +76,8 @@ def make_page(check: bool) -> None:
     args = flags.FLAGS
     if args.workdir and not check:
         workdir = read_folder(args.workdir, "workdir")
-        print(keep(records(workdir), read_json(workdir / KNOWN)))
+        known = workdir / KNOWN  # what only measures makes none
+        print(keep(records(workdir), read_json(known) if known.exists() else {}))
     text, made = page()
     if not check:
         write_text(PAGE, made)
@@ -113,14 +114,14 @@ def look_at_all(only: str, workdir: Path) -> bool:
 
 
 def measure_all(only: str, workdir: Path) -> bool:
-    """Measure what some of the records claim that are not measured yet; whether any are left."""
+    """Measure some of what is claimed and not measured yet; whether any is left."""
     from experiments.atlas.measure import measure
 
-    claims = [each for each in records(workdir) if each.get("plane") and re.search(only, each["name"])]
+    claims = [each for each in claimed(workdir) if re.search(only, each["name"])]
     if not claims:
-        raise RuntimeError(f"no record in {workdir} of what --only={only!r} matches: make it without --measure first")
-    left = [each for each in claims if step_of(each) and "measured_seconds" not in each]
-    for record in sorted(left, key=lambda each: each["parameters"])[:AT_ONCE]:
+        raise RuntimeError(f"neither {workdir} nor the table claims anything that --only={only!r} matches")
+    left = [each for each in claims if each.get("measured_seconds", "") == ""]
+    for record in sorted(left, key=lambda each: int(each["parameters"]))[:AT_ONCE]:
         path = path_of(workdir, record["name"])
         found = {"not_measured": LEFT_OFF, "measured_seconds": 0.0}
         if begin(workdir, record["name"]):
@@ -131,6 +132,12 @@ def measure_all(only: str, workdir: Path) -> bool:
         if is_nearly_full():
             return True
     return len(left) > AT_ONCE
+
+
+def claimed(workdir: Path) -> list[dict[str, Any]]:
+    """What keeps a shift: the folder's records, and the rows of the table that it has none of."""
+    known = {row["name"]: row for row in kept()} | {each["name"]: each for each in records(workdir)}
+    return [each for each in known.values() if each.get("plane") and step_of(each)]
 
 
 def begin(workdir: Path, name: str) -> bool:

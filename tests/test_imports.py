@@ -31,7 +31,7 @@ ALLOWED: dict[str, set[str]] = {
     "degree": {"checks", "groups", "markup", "symmetry", "ops", "readers", "layers", "certify", "verify"},
     "advise": {"checks", "groups", "markup", "symmetry", "layers", "certify", "infer", "verify", "readers"},
     "models": {"checks", "names", "groups", "layers"},
-    "interop": {"lazy", "checks", "names", "groups", "symmetry", "layers", "infer", "readers"},
+    "interop": {"lazy", "checks", "names", "groups", "symmetry", "ops", "layers", "infer", "readers"},
     "train": {"markup", "names", "layers", "models", "ops", "certify", "degree", "interop"},
     "explore": {"names", "groups", "symmetry", "layers", "certify", "verify", "advise", "models", "readers"},
     "cli": {

@@ -216,10 +216,10 @@ def suggest(
 
     Of a `torch.nn.Module` they are: another size; circular padding; pools whose windows tile or are centred; the mean
     over all nodes, at each of them, before weights of their own for each node; dilation in place of strides, so that
-    every node is kept. The parts are replaced in a copy, which keeps the weights under their names. Each is inferred,
-    measured in PyTorch on the weights that the module has, and shown with what it costs. One that would take more than
-    10¹⁰ operations on each example, and more than twice those of the module, is not measured, and shown only with
-    `measure=False`.
+    every node is kept; a roll before strides, so that the data choose the nodes that are kept. The parts are replaced
+    in a copy, which keeps the weights under their names. Each is inferred, measured in PyTorch on the weights that the
+    module has, and shown with what it costs. One that would take more than 10¹⁰ operations on each example, and more
+    than twice those of the module, is not measured, and shown only with `measure=False`.
 
     Args:
         net: any layer, or one with its variables, or a `torch.nn.Module` in evaluation mode.

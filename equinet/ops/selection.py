@@ -212,7 +212,7 @@ def _mix(h: jax.Array) -> jax.Array:
     return h ^ (h >> _u32(16))
 
 
-def _renamed(stride: Sequence[int], sizes: Sequence[int], fibre: Fibre) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def renamed(stride: Sequence[int], sizes: Sequence[int], fibre: Fibre) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What the point operations of a grid do to directions and channels, the identity first.
 
     They are all that respect sizes and strides, of the group of a fibre that any of its operations moves.
@@ -258,7 +258,7 @@ def content_keys(x: jax.Array, stride: tuple[int, ...], fibre: Fibre | None = No
     axes = tuple(range(1, x.ndim - 1))
     fibre = Fibre.plain(x.shape[-1]) if fibre is None else fibre
     values, last = _single(x), (*(1,) * (x.ndim - 1), -1)
-    directions, places, signs = _renamed(stride, tuple(x.shape[axis] for axis in axes), fibre)
+    directions, places, signs = renamed(stride, tuple(x.shape[axis] for axis in axes), fibre)
 
     def key(directions: jax.Array, places: jax.Array, signs: jax.Array) -> jax.Array:
         signed = values * signs.reshape(last)

@@ -125,6 +125,19 @@ def test_the_page_is_what_the_table_gives(monkeypatch: pytest.MonkeyPatch) -> No
     assert page()[1] != text
 
 
+def test_what_the_table_claims_waits_to_be_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record of the folder stands for the row of its name, and a row that is measured goes on as a record does."""
+    monkeypatch.setattr(atlas, "TABLE", tmp_path / "atlas.csv")
+    keep([RECORD, RECORD | MEASURED | {"name": "timm:b"}, RECORD | {"name": "timm:d", "steps": "0×0"}], {})
+    work = tmp_path / "work"
+    work.mkdir()
+    script.write_json(script.path_of(work, "timm:a"), RECORD | MEASURED | {"error": 0.5})
+    found = {each["name"]: each for each in script.claimed(work)}
+    assert found.keys() == {"timm:a", "timm:b"} and found["timm:a"]["error"] == 0.5
+    keep([{**found["timm:b"], "finer": 0.25}], {})
+    assert {row["name"]: row["finer"] for row in kept()} == {"timm:a": "", "timm:b": "0.25", "timm:d": ""}
+
+
 def test_no_measured_group_is_refuted() -> None:
     assert not [row["name"] for row in kept() if row["holds"] == "no"]
 

@@ -5,12 +5,23 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
-from equinet.interop.torch.parts import CONVS, WRAPPING, MeanOver, SpreadMean, Wrapped
+from equinet.interop.torch.parts import (
+    CONVS,
+    RETURNING,
+    TRANSPOSES,
+    WRAPPING,
+    MeanOver,
+    Phase,
+    Roll,
+    SpreadMean,
+    Wrapped,
+)
 
 Path = tuple[str, ...]
 Change = Callable[[Path, Any, Any], Any]
@@ -50,10 +61,13 @@ class Place:
     Attributes:
         sizes: nodes of its own input along each axis.
         steps: nodes of the network's input from one of these to the next, along each axis; () if that is no number.
+        roll: if the part goes down or comes up between two sizes: the phase shared there, the stride, and whether the
+            part chooses the phase, follows or rolls back.
     """
 
-    sizes: tuple[int, ...]
-    steps: tuple[int, ...]
+    sizes: Sizes
+    steps: Sizes
+    roll: tuple[Phase, Sizes, str] | None = None
 
 
 def per_axis(value: Any, dim: int) -> tuple[int, ...]:
@@ -107,11 +121,11 @@ def window_of(part: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, .
 
 
 def convolution(
-    part: Any, stride: tuple[int, ...], dilation: tuple[int, ...], pads: tuple[tuple[int, int], ...]
+    part: Any, stride: Sizes, dilation: Sizes, pads: tuple[tuple[int, int], ...], roll: Roll | None = None
 ) -> Any:
     """The convolution with the same parameters, under the same names, around the torus."""
     dim = axes_of(part) or 0
-    alike = all(low == high for low, high in pads)
+    alike = roll is None and all(low == high for low, high in pads)
     made = (CONVS if alike else WRAPPING)[dim](
         part.in_channels,
         part.out_channels,
@@ -125,7 +139,7 @@ def convolution(
         device="meta",
     )
     if not alike:
-        made.pads = pads
+        made.pads, made.roll = pads, roll
     made.weight, made.bias = part.weight, part.bias
     return made.train(part.training)
 
@@ -217,11 +231,30 @@ def dense(part: Any, place: Place | None) -> Any:
     return None if getattr(part, "divisor_override", None) else Wrapped(MeanOver(kernel, apart), whole)
 
 
+def adaptive(part: Any, place: Place | None) -> Any:
+    """The map rolled before a stride, so that it keeps the nodes that the data choose; and rolled back, coming up."""
+    if place is None or place.roll is None:
+        return circular(part, place)
+    roll = Roll(*place.roll)
+    if roll.kind != "back":
+        _, stride, dilation, pads = window_of(part)
+        if is_conv(part):
+            return convolution(part, stride, dilation, pads, roll)
+        return Wrapped(pool(part, padding=0), pads, roll)
+    if isinstance(part, nn.Upsample):
+        return nn.Sequential(part, roll)
+    names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "dilation")
+    made = RETURNING[len(roll.stride)](roll, **{name: getattr(part, name) for name in names}, bias=False, device="meta")
+    made.weight, made.bias = part.weight, part.bias
+    return made.train(part.training)
+
+
 RULES = (
     (circular, 1.0, "circular padding in {layers}"),
     (tiling, 2.0, "windows that tile (as wide as the stride) in {layers}"),
     (centred, 2.0, "windows centred on nodes, padded alike on both sides, in {layers}"),
     (spread, 2.0, "the mean over all nodes, at each of them, instead of {layers}"),
+    (adaptive, 2.5, "the nodes that the data choose kept at every stride, around the torus, in {layers}"),
     (dense, 3.0, "every node kept: dilation in place of the strides, around the torus, in {layers}"),
 )
 
@@ -233,7 +266,7 @@ class Editor:
     wrap = staticmethod(circular)
     together = (circular, spread)
     # Each network is exported anew, which is too slow to find out which parts could do without.
-    whole = (circular, dense)
+    whole = (circular, adaptive, dense)
     budget = 60
 
     def __init__(self, module: Any, shape: tuple[int, ...]) -> None:
@@ -241,6 +274,8 @@ class Editor:
         self.places = _places(module, shape)
         if not self._is_dense(module, shape):
             self.places = {name: replace(place, steps=()) for name, place in self.places.items()}
+        if not any(place.roll for place in self.places.values()):
+            self.rules = tuple(rule for rule in RULES if rule[0] is not adaptive)
 
     def _is_dense(self, module: Any, shape: tuple[int, ...]) -> bool:
         """Whether `dense` leaves all nodes to every part: nothing else goes down, in a part or in code."""
@@ -302,12 +337,15 @@ def _places(module: Any, shape: tuple[int, ...]) -> dict[str, Place]:
     Steps are told of all convolutions and pools or of none, since strides go together.
     """
     places = {}
+    phases: dict[tuple[Sizes, Sizes], Phase] = {}
     for name, seen in _run(module, shape).items():
         here = next(iter(seen))[0]
         if len({sizes for sizes, _ in seen}) == 1 and all(here):
             steps = tuple(whole // n for whole, n in zip(shape[2:], here, strict=True) if whole % n == 0)
-            goes = _goes_down(module.get_submodule(name), seen)
-            places[name] = Place(here, steps if goes and len(steps) == len(here) else ())
+            part = module.get_submodule(name)
+            goes = _goes_down(part, seen)
+            roll = _roll(part, next(iter(seen)), phases)
+            places[name] = Place(here, steps if goes and len(steps) == len(here) else (), roll)
     windows = [name for name, part in _every(module) if isinstance(part, SPREADING)]
     if all(name in places and places[name].steps for name in windows):
         return places
@@ -325,6 +363,23 @@ def _goes_down(part: Any, seen: set[tuple[Sizes, Sizes]]) -> bool:
         len(after) == len(before) and all(n == m * s for n, m, s in zip(before, after, stride, strict=True))
         for before, after in seen
     )
+
+
+def _roll(
+    part: Any, seen: tuple[Sizes, Sizes], phases: dict[tuple[Sizes, Sizes], Phase]
+) -> tuple[Phase, Sizes, str] | None:
+    """What a part does between two sizes, in the order in which parts run; see `Place`."""
+    before, after = seen
+    low, high = sorted((before, after), key=prod)
+    if len(low) != len(high) or not all(low) or any(n % m for n, m in zip(high, low, strict=True)) or low == high:
+        return None
+    stride = tuple(n // m for n, m in zip(high, low, strict=True))
+    if (is_conv(part) or is_pool(part)) and before == high and window_of(part)[1] == stride:
+        kind = "follow" if (high, stride) in phases else "choose"
+        return phases.setdefault((high, stride), Phase()), stride, kind
+    if (type(part) is nn.Upsample or type(part) in TRANSPOSES.values()) and after == high and (high, stride) in phases:
+        return phases[high, stride], stride, "back"
+    return None
 
 
 def _run(module: Any, shape: tuple[int, ...], partly: bool = False) -> dict[str, set[tuple[Sizes, Sizes]]]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from threading import local
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
+from equinet.interop.torch import phases
+
 CONVS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSES = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
 class SpreadMean(nn.Module):
@@ -36,16 +40,62 @@ class SpreadMean(nn.Module):
         return f"sizes={tuple(self.sizes)}"
 
 
-class Wrapped(nn.Module):
-    """A pool without padding on a map that is continued around the torus by so many nodes on either side."""
+class Phase(local):
+    """The phase that the data chose where a map of some size goes down, for all parts that do so there.
 
-    def __init__(self, pool: nn.Module, pads: Sequence[tuple[int, int]]) -> None:
+    It lasts for one run, in one thread: a copy has none yet.
+    """
+
+    offset: torch.Tensor | None = None
+
+    def __reduce__(self) -> tuple[type[Phase], tuple[()]]:
+        return Phase, ()
+
+
+class Roll(nn.Module):
+    """A map `[batch, channels, *spatial]` rolled so that the phase which the data choose comes to the origin.
+
+    With `y[p] = x[p + o]`, what keeps every s-th node of y keeps those of x that the data say, whose norm is the
+    largest: a shift of the input moves them with it (Chaman and Dokmanić 2021). The first part that goes down from a
+    map chooses; others beside it, such as a shortcut, take the same phase, and what comes up again rolls back.
+
+    Args:
+        phase: shared by these.
+        stride: s, one per axis.
+        kind: "choose", "follow" or "back".
+    """
+
+    def __init__(self, phase: Phase, stride: Sequence[int], kind: str) -> None:
         super().__init__()
-        self.pool, self.pads = pool, tuple(pads)
+        self.phase, self.stride, self.kind = phase, list(stride), kind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The rolled map."""
+        if self.kind == "choose":
+            y, self.phase.offset = phases.roll_to_largest(x, self.stride)
+            return y
+        if self.phase.offset is None:
+            raise RuntimeError("this part takes a phase that another chooses, and ran before it")
+        turn = phases.roll_to_phase if self.kind == "follow" else phases.roll_from_phase
+        return turn(x, self.phase.offset, self.stride)
+
+    def extra_repr(self) -> str:
+        return f"{self.kind}, stride={tuple(self.stride)}"
+
+
+class Wrapped(nn.Module):
+    """A pool without padding on a map that is continued around the torus by so many nodes on either side.
+
+    If there is a roll, the map is rolled before.
+    """
+
+    def __init__(self, pool: nn.Module, pads: Sequence[tuple[int, int]], roll: Roll | None = None) -> None:
+        super().__init__()
+        self.pool, self.pads, self.roll = pool, tuple(pads), roll
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """What the pool makes of the longer map."""
-        return self.pool(around(x, self.pads))
+        return self.pool(around(x if self.roll is None else self.roll(x), self.pads))
 
     def extra_repr(self) -> str:
         return f"pads={self.pads}"
@@ -77,12 +127,18 @@ def around(x: torch.Tensor, pads: Sequence[tuple[int, int]]) -> torch.Tensor:
 
 def _wrapping(base: type[Any]) -> type[Any]:
     class Wrapping(base):
-        """A convolution without padding on a map that is continued around the torus; its parameters are as ever."""
+        """A convolution without padding on a map that is continued around the torus; its parameters are as ever.
 
-        pads: tuple[tuple[int, int], ...] = ()
+        If there is a roll, the map is rolled before.
+        """
+
+        def __init__(self, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.pads: tuple[tuple[int, int], ...] = ()
+            self.roll: Roll | None = None
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return super().forward(around(x, self.pads))
+            return super().forward(around(x if self.roll is None else self.roll(x), self.pads))
 
         def extra_repr(self) -> str:
             return f"{super().extra_repr()}, pads={self.pads}"
@@ -91,4 +147,23 @@ def _wrapping(base: type[Any]) -> type[Any]:
     return Wrapping
 
 
-WRAPPING = {dim: _wrapping(base) for dim, base in CONVS.items()}
+def _returning(base: type[Any]) -> type[Any]:
+    class Returning(base):
+        """A transposed convolution whose map is rolled back; its parameters are as ever."""
+
+        def __init__(self, roll: Roll, *given: Any, **named: Any) -> None:
+            super().__init__(*given, **named)
+            self.roll = roll
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.roll(super().forward(x))
+
+    Returning.__name__ = Returning.__qualname__ = f"Returning{base.__name__}"
+    return Returning
+
+
+# By names of this file, so that repaired modules can be pickled.
+WrappingConv1d, WrappingConv2d, WrappingConv3d = map(_wrapping, CONVS.values())
+ReturningConvTranspose1d, ReturningConvTranspose2d, ReturningConvTranspose3d = map(_returning, TRANSPOSES.values())
+WRAPPING = {1: WrappingConv1d, 2: WrappingConv2d, 3: WrappingConv3d}
+RETURNING = {1: ReturningConvTranspose1d, 2: ReturningConvTranspose2d, 3: ReturningConvTranspose3d}

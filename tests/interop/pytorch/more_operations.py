@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 
+from equinet.interop.torch import phases
 from tests.interop.pytorch.operations import Case, aten, drawn, named, options
 
 OTHER = drawn(2, 4, 7, 9, seed=5)
@@ -211,7 +212,14 @@ def _written(x: torch.Tensor) -> torch.Tensor:
     return y
 
 
+def _chosen(x: torch.Tensor) -> torch.Tensor:
+    return phases.roll_to_largest(x, [7, 3])[1]
+
+
 INDEXING: list[Case] = [
+    *named("roll_to_largest", lambda x: phases.roll_to_largest(x, [1, 3])[0], _chosen),
+    *named("roll_to_phase", lambda x: phases.roll_to_phase(x, _chosen(x), [7, 3])),
+    *named("roll_from_phase", lambda x: phases.roll_from_phase(x, _chosen(x), [7, 3])),
     *named("index", lambda x: x[:, :, ROWS], lambda x: x[:, :, ROWS, COLUMNS], lambda x: x[ROWS % 2, :, ROWS]),
     *named("index", lambda x: x[..., ROWS], lambda x: x[0, :, COLUMNS[0]]),
     *named("_unsafe_index", lambda x: aten._unsafe_index(x, [None, None, ROWS.abs(), COLUMNS])),
