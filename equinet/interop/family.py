@@ -55,12 +55,14 @@ class Family:
         layout: the axes of input and output of a model.
         convert: a model as a layer; None for a function with the model's present variables, if it has values.
         values: how a model gets values, for the error where it has none.
+        edits: how a model is edited, for an input with a shape in place of its array; None if by its size alone.
     """
 
     open: Callable[..., Opened]
     layout: Callable[[Any], str]
     values: str
     convert: Callable[..., Layer] | None = None
+    edits: Callable[[Any, Any], Sizes] | None = None
     in_jax: bool = True
 
     @property
@@ -126,15 +128,18 @@ class Family:
         return from_fn(fn, init, size=size)
 
     def editor(self, model: Any, shape: tuple[int, ...]) -> Sizes:
-        """How the model is edited: by the size of its input alone."""
-        del model, shape
-        return Sizes()
+        """How the model is edited, for inputs `[batch, channels, *spatial]`."""
+        return Sizes() if self.edits is None else self.edits(model, self._like(model, shape))
+
+    def _like(self, model: Any, shape: tuple[int, ...]) -> Any:
+        """The shape of what a model is called with, for inputs `[batch, channels, *spatial]`."""
+        layout = self.layout(model)
+        x = jax.ShapeDtypeStruct((shape[0], *shape[2:], shape[1]), jnp.float32)
+        return jax.eval_shape(lambda x: _example(_given(x, layout), layout), x)
 
     def expense(self, model: Any, shape: tuple[int, ...]) -> tuple[int, int] | None:
         """The number of its parameters, and of floating point operations on an input `[batch, channels, *spatial]`."""
-        layout = self.layout(model)
-        x = jax.ShapeDtypeStruct((shape[0], *shape[2:], shape[1]), jnp.float32)
-        like = jax.eval_shape(lambda x: _example(_given(x, layout), layout), x)
+        like = self._like(model, shape)
         try:
             run, variables = self.program(model, like)
             costs: Any = jax.jit(run).lower(variables, like).cost_analysis()

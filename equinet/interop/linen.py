@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ import jax.numpy as jnp
 from equinet.checks import as_items, as_kind, shown
 from equinet.interop.family import Family, Opened
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
+from equinet.interop.mending import Around, Change, Mender, Path, Watch
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State
@@ -140,9 +142,73 @@ def from_linen(
     return FromLinen(symmetry, size, module, names)
 
 
+class Mended(nn.Module):
+    """A model with other inputs of some of its submodules; its variables have the same names.
+
+    Attributes:
+        model: as it was.
+        changes: what is computed before which submodules, and by their paths.
+    """
+
+    model: nn.Module
+    changes: tuple[tuple[Path, Change], ...]
+
+    def setup(self) -> None:
+        """The variables are the model's own."""
+        nn.share_scope(self, self.model)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the model makes of it."""
+        changes = dict(self.changes)
+
+        def intercepted(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+            part = context.module
+            change = changes.get(part.path) if type(part) in EDITED and context.method_name == "__call__" else None
+            if change is None:
+                return call(*args, **kwargs)
+            x, *others = args
+            x, before = change(part, x), getattr(part, "padding", None)
+            if not isinstance(change, Around):
+                return call(x, *others, **kwargs)
+            object.__setattr__(part, "padding", "VALID")  # for this call: the map is padded
+            try:
+                return call(x, *others, **kwargs)
+            finally:
+                object.__setattr__(part, "padding", before)
+
+        with nn.intercept_methods(intercepted):
+            return self.model(*args, **kwargs)
+
+
+EDITED = (nn.Conv, nn.Dense)
+
+
+def _editor(module: nn.Module, like: Any) -> Mender:
+    watch = Watch()
+
+    def seen(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        made = call(*args, **kwargs)
+        if type(context.module) in EDITED and context.method_name == "__call__":
+            watch.note(context.module.path, context.module.clone(parent=None), args[0], made)
+        return made
+
+    run, variables = READER.program(module, like)
+    with nn.intercept_methods(seen):
+        jax.eval_shape(run, variables, like)
+    return Mender(watch, _mended)
+
+
+def _mended(module: nn.Module, changes: dict[Path, Change]) -> nn.Module:
+    bare, variables = (module, None) if module.scope is None else module.unbind()
+    model, before = (bare.model, dict(bare.changes)) if isinstance(bare, Mended) else (bare, {})
+    made = Mended(model, tuple((before | changes).items()))
+    return made if variables is None else made.bind(variables)
+
+
 def _opened(module: nn.Module, *like: Any, **named: Any) -> Opened:
     """Parameters and statistics of batch norms are free, and so are all variables of a module that is not bound."""
-    mode = mode_arguments(type(module).__call__, False)  # pyright: ignore[reportFunctionMemberAccess]
+    model = module.model if isinstance(module, Mended) else module
+    mode = mode_arguments(type(model).__call__, False)  # pyright: ignore[reportFunctionMemberAccess]
     if module.scope is None:
         keys = {name: jax.random.key(i) for i, name in enumerate(("params", "dropout"))}
         free = jax.eval_shape(lambda *args, **kwargs: module.init(keys, *args, **mode, **kwargs), *like, **named)
@@ -158,4 +224,4 @@ def _opened(module: nn.Module, *like: Any, **named: Any) -> Opened:
     return Opened(run, dict(free))
 
 
-READER = Family(_opened, lambda module: "BSC", "bind its variables, module.bind(variables)", from_linen)
+READER = Family(_opened, lambda module: "BSC", "bind its variables, module.bind(variables)", from_linen, _editor)

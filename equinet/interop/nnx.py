@@ -13,6 +13,7 @@ from flax import nnx
 from equinet.checks import as_kind
 from equinet.interop.family import Family, Opened, named_calls, refuse_training
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
+from equinet.interop.mending import Around, Change, Mender, Path, Spread, Watch
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State, as_shape
@@ -173,6 +174,84 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))
 
 
+@dataclass(frozen=True)
+class Windows:
+    """What a convolution read before it was mended, as Flax calls it."""
+
+    kernel_size: tuple[int, ...]
+    strides: int | tuple[int, ...] | None
+    kernel_dilation: int | tuple[int, ...] | None
+    padding: Any
+
+
+class MendedConv(nnx.Conv):
+    """A convolution without padding, on a map that is continued around the torus."""
+
+    before: Windows
+
+    def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
+        """The convolution of the longer map."""
+        return super().__call__(Around()(self.before, inputs), *args, **kwargs)
+
+
+class MendedLinear(nnx.Linear):
+    """A dense layer, on the means of a flattened map."""
+
+    spread: Spread
+
+    def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
+        """The dense layer of these."""
+        return super().__call__(self.spread(self, inputs), *args, **kwargs)
+
+
+@dataclass(frozen=True, eq=False)
+class _Note:
+    """Tells of a call."""
+
+    watch: Watch
+    path: Path
+    part: nnx.Module
+
+
+def _watching(kind: type[Any]) -> type[Any]:
+    class Watching(kind):
+        def __call__(self, x: jax.Array, *args: Any, **kwargs: Any) -> Any:
+            made = super().__call__(x, *args, **kwargs)
+            self.note.watch.note(self.note.path, self.note.part, x, made)
+            return made
+
+    return Watching
+
+
+def _editor(module: nnx.Module, like: Any) -> Mender:
+    watch, watched = Watch(), nnx.clone(module)
+    parts = {path: part for path, part in nnx.iter_modules(module) if type(part) in (nnx.Conv, nnx.Linear)}
+    for path, part in list(nnx.iter_modules(watched)):
+        if path in parts:
+            part.__class__ = _watching(type(part))
+            part.note = _Note(watch, tuple(map(str, path)), parts[path])
+    run, variables = READER.program(watched, like)
+    jax.eval_shape(run, variables, like)
+    return Mender(watch, _mended)
+
+
+def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
+    made: Any = nnx.clone(module)
+    for path, part in list(nnx.iter_modules(made)):
+        change = changes.get(tuple(map(str, path)))
+        if isinstance(change, Around):
+            padding = part.padding if isinstance(part.padding, str | int) else tuple(map(_fixed, part.padding))
+            windows = (_fixed(each) for each in (part.kernel_size, part.strides, part.kernel_dilation))
+            part.__class__, part.before, part.padding = MendedConv, Windows(*windows, padding), "VALID"
+        elif isinstance(change, Spread):
+            part.__class__, part.spread = MendedLinear, change
+    return made
+
+
+def _fixed(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else value
+
+
 def _opened(module: nnx.Module, *like: Any, **named: Any) -> Opened:
     """Parameters and statistics of batch norms are free, other variables as they are, if they have values.
 
@@ -199,4 +278,4 @@ def _parts(module: nnx.Module) -> list[tuple[str, Any]]:
     return [(".".join(map(str, path)), part) for path, part in nnx.iter_modules(module)]
 
 
-READER = Family(_opened, lambda module: "BSC", "make it outside of nnx.eval_shape", from_nnx)
+READER = Family(_opened, lambda module: "BSC", "make it outside of nnx.eval_shape", from_nnx, _editor)

@@ -1,0 +1,189 @@
+"""Repairs of Flax models: what they compute, what they keep, and that the user's model stays as it is."""
+
+import itertools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+import equinet as eq
+from equinet.interop.mending import pads_of
+from equinet.readers import reader_of
+
+SIZE = 8
+T8 = eq.torus(SIZE, SIZE)
+
+
+class Block(nn.Module):
+    """A residual block, written with setup."""
+
+    features: int
+
+    def setup(self):
+        self.first = nn.Conv(self.features, (3, 3), strides=2)
+        self.norm = nn.BatchNorm(use_running_average=True)
+        self.second = nn.Conv(self.features, (3, 3), padding=1, use_bias=False)
+        self.shortcut = nn.Conv(self.features, (1, 1), strides=(2, 2))
+
+    def __call__(self, x):
+        return nn.relu(self.second(nn.relu(self.norm(self.first(x)))) + self.shortcut(x))
+
+
+class Classifier(nn.Module):
+    """A network with compact parts, told of training, that flattens its last map."""
+
+    @nn.compact
+    def __call__(self, x, train: bool = False):
+        x = nn.relu(nn.Conv(4, (5, 5), kernel_dilation=1, name="stem")(x))
+        x = Block(6)(x)
+        x = nn.max_pool(x, (2, 2), strides=(2, 2))
+        x = nn.Dropout(0.5, deterministic=not train)(x)
+        return nn.Dense(3, name="head")(x.reshape(x.shape[0], -1))
+
+
+class NnxBlock(nnx.Module):
+    def __init__(self, inputs, outputs, rngs):
+        self.first = nnx.Conv(inputs, outputs, (3, 3), strides=2, rngs=rngs)
+        self.norm = nnx.BatchNorm(outputs, use_running_average=True, rngs=rngs)
+        self.second = nnx.Conv(outputs, outputs, (3, 3), padding=[(1, 1), (1, 1)], rngs=rngs)
+        self.shortcut = nnx.Conv(inputs, outputs, (1, 1), strides=2, rngs=rngs)
+
+    def __call__(self, x):
+        return nnx.relu(self.second(nnx.relu(self.norm(self.first(x)))) + self.shortcut(x))
+
+
+class NnxClassifier(nnx.Module):
+    def __init__(self, rngs):
+        self.body = nnx.Sequential(nnx.Conv(2, 4, (5, 5), rngs=rngs), nnx.relu, NnxBlock(4, 6, rngs))
+        self.drop = nnx.Dropout(0.5, rngs=rngs)
+        self.head = nnx.Linear(6 * (SIZE // 4) ** 2, 3, rngs=rngs)
+
+    def __call__(self, x):
+        x = self.drop(nnx.max_pool(self.body(x), (2, 2), strides=(2, 2)))
+        return self.head(x.reshape(x.shape[0], -1))
+
+
+def linen_model():
+    model, x = Classifier(), jnp.ones((1, SIZE, SIZE, 2))
+    return model.bind(drawn(model.init(jax.random.key(0), x)))
+
+
+def nnx_model():
+    model = NnxClassifier(nnx.Rngs(0))
+    model.eval()
+    nnx.update(model, drawn(nnx.state(model, nnx.Param)))
+    return model
+
+
+def drawn(variables):
+    """No weight is 0 or 1, which would hide what it does."""
+    leaves, tree = jax.tree.flatten(variables)
+    keys = jax.random.split(jax.random.key(1), len(leaves))
+    pairs = zip(leaves, keys, strict=True)
+    return tree.unflatten([v + 0.1 * jnp.abs(jax.random.normal(key, v.shape)) for v, key in pairs])
+
+
+MODELS = {"linen": linen_model, "nnx": nnx_model}
+
+
+def variables_of(model):
+    return model.variables if isinstance(model, nn.Module) else nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat))
+
+
+def images(seed=0, size=SIZE):
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(3, size, size, 2)), jnp.float32)
+
+
+def edited(model, *numbers):
+    """The model with some of the rules followed wherever they can be."""
+    editor = reader_of(model).editor(model, (1, 2, SIZE, SIZE))
+    for rule in (editor.rules[number][0] for number in numbers):
+        model = editor.rewrite(model, lambda path, part, where, rule=rule: rule(part, where))
+    return model
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_suggestions_hold_for_every_shift_and_keep_the_weights(name):
+    model = MODELS[name]()
+    before, was = jax.tree.map(jnp.array, variables_of(model)), model(images())
+    found = eq.suggest(model, T8, "4Z × 4Z", 2, of="invariance", limit=1)
+    (each,) = found
+    assert each.edits[0].startswith("circular padding in Conv (layer ") and each.edits[0].count("Conv (layer") == 3
+    assert each.edits[1].startswith("the mean over all nodes, at each of them, before ") and "head" in each.edits[1]
+    assert str(each.certificate.invariance) == "4Z × 4Z (p1, index 16)" and each.report.passed
+    assert each.expense.parameters[0] == each.expense.parameters[1]
+    report = eq.verify(each.net, each.certificate, mode="sweep", shifts_only=True, key=1, dtype=jnp.float64)
+    assert report.sound, report
+    assert not eq.verify(model, each.certificate, key=0, dtype=jnp.float64).passed  # as it was it lacks them
+    for kept in (variables_of(each.net), variables_of(model)):
+        assert jax.tree.structure(before) == jax.tree.structure(kept)
+        assert all(map(np.array_equal, jax.tree.leaves(before), jax.tree.leaves(kept)))
+    assert np.array_equal(model(images()), was) and not np.allclose(each.net(images()), was)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_mended_model_computes_what_its_edits_say(name):
+    """Around the torus it gives, at its place, what it gave inside an image that is repeated; and a mean before a
+    dense layer makes that its mean over all shifts of the flattened map."""
+    body = {"linen": lambda: Block(6).bind(drawn(Block(6).init(jax.random.key(0), images()))),
+            "nnx": lambda: NnxBlock(2, 6, nnx.Rngs(0))}[name]()  # fmt: skip
+    around, x = edited(body, 0), images()
+    large = body(jnp.tile(x, (1, 5, 5, 1)))[:, SIZE : SIZE + SIZE // 2, SIZE : SIZE + SIZE // 2]
+    np.testing.assert_allclose(around(x), large, atol=1e-5)
+    assert np.abs(np.asarray(body(x) - large)).max() > 1e-3
+
+    class Flat(nn.Module):
+        @nn.compact
+        def __call__(self, x):
+            return nn.Dense(3)(nn.Conv(2, (1, 1))(x).reshape(x.shape[0], -1))
+
+    class NnxFlat(nnx.Module):
+        def __init__(self, rngs):
+            self.conv, self.head = nnx.Conv(2, 2, 1, rngs=rngs), nnx.Linear(2 * SIZE**2, 3, rngs=rngs)
+
+        def __call__(self, x):
+            return self.head(self.conv(x).reshape(x.shape[0], -1))
+
+    flat = {"linen": lambda: Flat().bind(Flat().init(jax.random.key(0), x)), "nnx": lambda: NnxFlat(nnx.Rngs(0))}[
+        name
+    ]()
+    shifts = itertools.product(range(SIZE), range(SIZE))
+    mean = jnp.stack([flat(jnp.roll(x, shift, (1, 2))) for shift in shifts]).mean(0)
+    np.testing.assert_allclose(edited(flat, 1)(x), mean, atol=1e-5)
+    assert np.abs(np.asarray(flat(x) - mean)).max() > 1e-3
+
+
+@pytest.mark.parametrize("padding", ["SAME", "VALID", "REFLECT", "CIRCULAR", 2, [(1, 0), (2, 3)], (1, 2)])
+@pytest.mark.parametrize("strides", [1, 2, (1, 3)])
+def test_the_padded_map_gives_as_many_nodes_as_flax_makes(padding, strides):
+    conv = nn.Conv(1, (4, 3), strides=strides, kernel_dilation=(1, 2), padding=padding)
+    sizes = jax.eval_shape(lambda x: conv.init_with_output(jax.random.key(0), x)[0], jnp.ones((1, 12, 12, 1))).shape
+    step = (strides,) * 2 if isinstance(strides, int) else strides
+    pads = [((k - 1) // 2, k // 2) for k in (4, 5)] if padding == "CIRCULAR" else pads_of(conv, (12, 12))
+    assert sizes[1:3] == tuple((12 + sum(pad) - k) // s + 1 for pad, k, s in zip(pads, (4, 5), step, strict=True))
+
+
+class Own(nn.Conv):
+    """A convolution that computes otherwise than its class says."""
+
+    def __call__(self, x):
+        return super().__call__(x) * jnp.arange(x.shape[2], dtype=x.dtype).reshape(1, 1, -1, 1)
+
+
+def test_what_computes_otherwise_is_left_alone_and_its_lack_is_said():
+    model = Own(2, (3, 3)).bind(Own(2, (3, 3)).init(jax.random.key(0), images()))
+    assert edited(model, 0) is model
+    found = eq.suggest(model, T8, "2Z × 2Z", 2)
+    assert found == [] and found.lack.reason
+
+
+def test_a_model_without_values_is_repaired_unmeasured():
+    found = eq.suggest(Block(4), T8, "2Z × 2Z", 2, measure=False)
+    assert str(found[0].certificate.strict) == "2Z × 2Z (p1, index 4)" and found[0].report is None
+    names = jax.tree.structure(jax.eval_shape(Block(4).init, jax.random.key(0), images()))
+    assert jax.tree.structure(jax.eval_shape(found[0].net.init, jax.random.key(0), images())) == names
+    with jax.numpy_dtype_promotion("standard"), pytest.raises(ValueError, match="has no values: bind its variables"):
+        eq.suggest(Block(4), T8, "2Z × 2Z", 2)
