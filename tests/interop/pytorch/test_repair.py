@@ -1,7 +1,7 @@
 """Repairs of PyTorch modules: what they compute, what they keep, and that the user's module stays as it is."""
 
 import itertools
-import sys
+from importlib import import_module
 
 import jax.numpy as jnp
 import pytest
@@ -239,7 +239,7 @@ def test_claims_about_the_orbit_are_measured_after_a_mean():
 
 
 def test_what_is_too_slow_is_not_measured_and_says_so(monkeypatch):
-    monkeypatch.setattr(sys.modules["equinet.advise.suggest"], "MEASURED", 1)
+    monkeypatch.setattr(import_module("equinet.advise.suggest"), "MEASURED", 1)
     monkeypatch.setattr(edits.Editor, "rules", [rule for rule in edits.RULES if rule[0] is edits.dense])
     module = nn.Sequential(nn.Conv2d(2, 2, 2, 2), nn.Conv2d(2, 2, 1), nn.AdaptiveAvgPool2d(1)).eval()
     ask = {"domain": eq.torus(8, 8), "require": "Z × Z", "channels": 2, "of": "invariance"}
