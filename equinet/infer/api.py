@@ -68,8 +68,9 @@ def infer(
     The function is traced with `jax.make_jaxpr`. The rule of each operation determines how isometries of the input act
     on its result, as the declaration of a layer does for `certify`. The certificate is a lower bound that holds for
     every input. An operation without a rule keeps only the identity, and the ledger names the operation and its line.
-    The same isometry acts on all examples of a batch, which matters if a function mixes them (a batch norm in
-    training). `verify` moves examples separately, and refuses such functions.
+    Examples of a batch are taken to be independent: the same isometry acts on all of them. Of a function that mixes
+    them (a batch norm in training) the claim is one about the whole batch, and says nothing of examples that are moved
+    each by itself. `verify` moves them so, and refuses such functions.
 
     Args:
         fn: a function of one array that closes over its parameters: a Flax or Equinox model, or any function.

@@ -203,7 +203,8 @@ class Value:
         canvas: per grid axis, where its nodes lie in the traced input; see `Strip`.
         stencil: the stem as a weighted sum of translates of earlier ones, if it is known as one.
         maximum: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
-        memo: other forms of this very value, so that each is made once and its pieces are known to belong together.
+        memo: other forms of this very value, so that each is made once and its pieces are known to belong together; and
+            the arrays that it was put together of, if these are columns of an index.
     """
 
     stem: Field
@@ -217,7 +218,7 @@ class Value:
     maximum: Value | None = None
     canvas: tuple[Strip, ...] = ()
     stencil: Stencil | None = None
-    memo: dict[Any, Value] = field(default_factory=dict, init=False, repr=False)
+    memo: dict[Any, Any] = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not self.canvas:

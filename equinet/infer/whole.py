@@ -87,7 +87,7 @@ def widened(
             these operations are tried, and g moves the output by g' and its channels.
     """
     everything = source.group if moves is None else _with_operations(source.group, moves)
-    if not source.is_finite or known.parameters or known.source == everything:
+    if not source.is_finite or known.parameters or (known.source == everything and not output.dim):
         return known
     most = MOST if len(traced.program.equations) <= _SHORT else MOST / 8
     left = int(most / max(ROWS * cost(traced.program, most), 1)) - 1
@@ -95,11 +95,13 @@ def widened(
         return known
     # Rules do not follow channels that move, and so do not say what is lost for good.
     within = _within(traced, source, known.source) if moves is None else everything
-    if within <= known.source:
+    if within <= known.source and not output.dim:
         return known
     trial = _Trial(traced, source, output, moves)
     try:
-        before = trial.nodes([Isometry.identity(source.dim)])[0]
+        still = Isometry.identity(source.dim)
+        before = trial.nodes([still])[0]
+        known = _generated(known, [(still, h) for h in _fits(before, before, output, still.matrix)])
         for candidates in (_translations, _turned):
             tried: set[Isometry] = set()
             # A few at a time, since those that are found may leave less to try.
@@ -317,9 +319,14 @@ def _per_node(result: Residues, dim: int, layout: str) -> np.ndarray:
 
 def _images(before: np.ndarray, after: np.ndarray, grid: Domain, preferred: Matrix) -> Iterator[Isometry]:
     """Isometries of the output's grid that take one array of nodes to another: the identity, and one more."""
-    still = Isometry.identity(grid.dim)
     if np.array_equal(before, after):
-        yield still
+        yield Isometry.identity(grid.dim)
+    yield from islice(_fits(before, after, grid, preferred), 1)
+
+
+def _fits(before: np.ndarray, after: np.ndarray, grid: Domain, preferred: Matrix) -> Iterator[Isometry]:
+    """All isometries of the output's grid, but for the identity, that take one array of nodes to another."""
+    still = Isometry.identity(grid.dim)
     if not grid.dim or not np.array_equal(np.sort(before, None), np.sort(after, None)):
         return
     matrices = sorted(signed_permutations(grid.dim), key=lambda matrix: matrix != preferred)
@@ -338,7 +345,6 @@ def _images(before: np.ndarray, after: np.ndarray, grid: Domain, preferred: Matr
             found = Isometry(matrix, tuple(b + s for b, s in zip(base, step, strict=True)))
             if np.array_equal(np.roll(turned, step, range(grid.dim)), after) and found != still:
                 yield found
-                return
 
 
 def _moved(nodes: np.ndarray, matrix: Matrix, shift: Sequence[int]) -> np.ndarray:

@@ -131,7 +131,7 @@ def discover(
 
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`, or a
-            `torch.nn.Module`.
+            `torch.nn.Module`. It treats each example by itself.
         domain: a finite domain.
         key: a JAX key, or an int seed.
         channels: of the input; a `Fibre` if point operations act on them (then only those of its group are tested).

@@ -139,7 +139,7 @@ def discover_shifts(
 
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch, with as many axes or none, or
-            `net.bind(variables)`, or a `torch.nn.Module`.
+            `net.bind(variables)`, or a `torch.nn.Module`. One shift moves all examples of a batch.
         domain: a finite domain; along bounded axes nothing is moved.
         key: a JAX key, or an int seed.
         channels: of the input, unless a network with its variables or `inputs` tell it.

@@ -134,7 +134,7 @@ def verify_shifts(
     and nodes, divided by how much the channel varies; the largest over channels.
 
     Args:
-        fn: as for `verify`.
+        fn: as for `verify`. One shift moves all examples of a batch, so one that mixes them is not refused.
         claim: a `RealCertificate`, or what has its `domain`, `channels`, `strict`, `action`, `output` and `fibre`.
         key: a JAX key, or an int seed.
         examples: how many inputs are moved. How much the output varies is read from at least 6.

@@ -89,7 +89,7 @@ def verify(
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch: any callable, or `net.bind(variables)`, which
             is compiled once per network, whatever the weights. Or a `torch.nn.Module` in evaluation mode, which runs
-            in PyTorch, channels first.
+            in PyTorch, channels first. It treats each example by itself.
         claim: a certificate (any object with `domain`, `channels`, `strict`, `action`, `output`), or a `SpaceGroup`.
         domain: the domain of a `SpaceGroup` claim, or the canvas of a claim on an infinite one.
         mode: one of `MODES`.
@@ -121,7 +121,8 @@ def verify(
 
     Raises:
         ValueError: for an unknown mode, a domain of the wrong dimension, an action that leaves the output grid, a
-            function that does not keep the batch, or one element that takes more than `memory`.
+            function that does not keep the batch or mixes its examples, as a batch norm in training does, or one
+            element that takes more than `memory`.
         FloatingPointError: if the function returns NaN or inf.
 
     >>> import jax.numpy as jnp

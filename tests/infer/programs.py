@@ -250,6 +250,8 @@ ONE: dict[Draw, float] = {
     loops.until_settled: 1,
     scatters.repeated: 3,
     scatters.segments: 1,
+    scatters.counted: 2,
+    scatters.own_rows: 1,
     apart.different_parts: 1,
     apart.looked_up: 0.7,
     apart.taken_along: 1,

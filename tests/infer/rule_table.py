@@ -90,6 +90,16 @@ def count(x):
     return jnp.clip(x[0, 0, 0], 0, 5).astype(int)
 
 
+def levels(x):
+    """Which of four bins each node is in."""
+    return jnp.clip(x[..., 0] // 2, 0, 3).astype(int)
+
+
+def histogram(x, method: str):
+    """Four bins, with the nodes that are in each of them put together."""
+    return jax.vmap(lambda i, y: getattr(jnp.zeros(4).at[i], method)(y))(levels(x), x[..., 0])
+
+
 UP = [0.0, 1, 2, 3, 4, 5, 6, 7]
 ONE = [1.0, 0, 0, 0, 0, 0, 0, 0]
 SIGNS = [1.0, -1, -1, 1, 1, -1, -1, 1]
@@ -455,10 +465,15 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda p, x: x.at[:, REPEATED].min(p), params=1.0),
             Inside(lambda x: x.at[:, 0].set(jnp.tanh(x[:, 1])), ROWS, T48),
             Inside(lambda x: x.at[:, count(x.mean(2))].multiply(2), "4Z × Z ⋊ m_y (pm, index 4)", T48),
+            Inside(lambda x: histogram(x, "add")),
+            Inside(lambda x: histogram(x, "max")),
+            Inside(lambda x: jnp.zeros((x.shape[0], 4)).at[jnp.arange(x.shape[0])[:, None], levels(x)].set(1.0)),
         ),
         (
             Outside(lambda x: x.at[:, 0].set(jnp.tanh(x[:, 1])), GRID, (1, 0), (1, 0), domain=T48),
             Outside(lambda x: x.at[:, :, count(x.mean(2))].multiply(2), GRID, (0, 1), (0, 1), domain=T48),
+            Outside(lambda x: histogram(x, "set"), [0.0, 1, 0, 0, 0, 0, 0, 1], moved=None),
+            Outside(lambda x: histogram(x * jnp.arange(8.0)[:, None], "add"), [0.0, 2, 0, 0, 0, 0, 0, 0], moved=None),
             Outside(lambda x: x.at[:, REPEATED].add(1.0), UP),
             Outside(lambda x: x.at[:, REPEATED].multiply(2.0), UP),
             Outside(lambda x: x.at[:, jnp.asarray([0, 0])].apply(lambda v: 2 * v), UP),
@@ -576,6 +591,8 @@ RULES: tuple[Rule, ...] = (
                 "2Z (index 2)",
             ),
             Inside(lambda x: halves(x), "2Z ⋊ m (index 2)"),
+            Inside(lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 32, 1), (1, 32, 1), "VALID")[:, 0], domain=P1),
+            Inside(lambda x: lax.reduce_window(x, jnp.inf, lax.min, (1, 32, 1), (1, 1, 1), "VALID")[:, 0], domain=P1),
             Inside(
                 lambda x: lax.reduce_window((x, x), (-jnp.inf, 0.0), _largest_and_sum, (1, 2, 1), (1, 2, 1), "VALID")[
                     0

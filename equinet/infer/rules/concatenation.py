@@ -22,7 +22,11 @@ from equinet.symmetry.tables import Table, interleaved, stacked
 
 
 def _concatenate(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value]:
-    return [concatenated(arguments, equation.params["dimension"], equation.shapes[0])]
+    at, shape = equation.params["dimension"], equation.shapes[0]
+    result = concatenated(arguments, at, shape)
+    if at == len(shape) - 1 and all(part.shape[at] == 1 for part in arguments):
+        result.memo["columns"] = tuple(arguments)
+    return [result]
 
 
 def _stack(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:

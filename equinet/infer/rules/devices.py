@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from equinet.infer.compat import Equation
 from equinet.infer.primitives import NoRule, Primitive, Rule, enter, value_of
+from equinet.infer.reduced import Kind, reduced
 from equinet.infer.rules.concatenation import with_new_axis
-from equinet.infer.rules.reductions import Kind, reduced
 from equinet.infer.values import Operand, Value
 
 

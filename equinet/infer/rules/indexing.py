@@ -14,6 +14,7 @@ from equinet.infer.compat import Equation, landed, update_of, updated
 from equinet.infer.formulas import places
 from equinet.infer.join import mixed, of_all, pointwise, with_constant
 from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, enter, neutral, row_of, value_of
+from equinet.infer.reduced import reduced
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number
@@ -215,9 +216,62 @@ def _unordered(equation: Equation, arguments: Sequence[Operand]) -> Value:
     shape = equation.shapes[0]
     axes = _Axes.of(equation, whole.shape, shape)
     outside = {to for _, to in axes.of_indices}
-    parts = [_spread(whole, shape, axes.pairs, {i for i in range(len(shape)) if i not in outside})]
+    own_places, indices = _at_their_own_places(equation, axes, indices)
+    parts = [_spread(whole, shape, [*axes.pairs, *own_places], {i for i in range(len(shape)) if i not in outside})]
     parts += [_spread(one, shape, axes.of_indices if one.shape else ()) for one in indices]
     return pointwise(of_all(parts), "any")
+
+
+def _at_their_own_places(
+    equation: Equation, axes: _Axes, indices: Sequence[Operand]
+) -> tuple[list[tuple[int, int]], Sequence[Operand]]:
+    """Axes of the operand that a gather reads at the place of an axis of the result, and what is left of its indices.
+
+    So it does if an index was put together of columns and the one of that axis counts along that axis of the result:
+    `x[arange(B)[:, None], i]` reads each example in its own row.
+    """
+    numbers = equation.params.get("dimension_numbers")
+    columns = indices[0].memo.get("columns", ()) if len(indices) == 1 and isinstance(indices[0], Value) else ()
+    if numbers is None or not columns:
+        return [], indices
+    pairs, rest = [], [*columns]
+    for axis, at in zip(numbers.start_index_map, range(len(columns)), strict=True):
+        counts = _counted_axis(columns[at], equation.input_shape(0)[axis])
+        if counts is not None and axis in numbers.collapsed_slice_dims:
+            pairs.append((axis, dict(axes.of_indices)[counts]))
+            rest.remove(columns[at])
+    return pairs, rest
+
+
+def _counted_axis(column: Operand, size: int) -> int | None:
+    """The axis of a column of an index along which its numbers are 0, 1, … up to a size, whatever the others are."""
+    array = column.array if isinstance(column, Constant) else None
+    if array is None or [n > 1 for n in column.shape].count(True) == 0:
+        return None
+    for axis, n in enumerate(column.shape):
+        if n == size > 1 and not any(varies for i, varies in enumerate(column.actually_varies) if i != axis):
+            own = np.moveaxis(array, axis, 0).reshape(size, -1)[:, 0]
+            return axis if np.array_equal(own, np.arange(size)) else None
+    return None
+
+
+def _counted_up(equation: Equation, arguments: Sequence[Operand]) -> Value:
+    """A scatter to places that depend on the input, of updates that change an element in any order alike.
+
+    What lands at a place is a symmetric function of all pairs of an index and its update, as a histogram is: where an
+    isometry permutes these pairs, it is the same.
+    """
+    whole, updates, indices = update_of(equation, arguments)
+    shape = equation.shapes[0]
+    axes = _Axes.of(equation, shape, updates.shape)
+    pairs = pointwise(of_all([updates, *(_spread(one, updates.shape, axes.of_indices) for one in indices)]), "any")
+    part_of = dict(axes.pairs)
+    windows = equation.params["dimension_numbers"].update_window_dims
+    gone = [at for at in range(len(updates.shape)) if at not in part_of.values()]
+    landed_there = reduced(freed(pairs, [at for at in gone if at in windows]), gone, "other")
+    rest = [at for at in range(len(updates.shape)) if at not in gone]
+    layout = [landed_there.layout[rest.index(part_of[i])] if i in part_of else (Digit(n),) for i, n in enumerate(shape)]
+    return pointwise(of_all([whole, mixed(landed_there, "any", tuple(layout))]), "any")
 
 
 def _landing(equation: Equation, arguments: Sequence[Operand]) -> Value:
@@ -244,7 +298,9 @@ def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     operand, updates, indices = update_of(equation, arguments)
     combination, known = _combination(equation), _known(indices)
     if known is None:
-        return [_landing(equation, arguments)]
+        in_any_order = combination != "last" or (isinstance(updates, Constant) and not any(updates.varies))
+        in_any_order = in_any_order and equation.name != "dynamic_update_slice"
+        return [(_counted_up if in_any_order else _landing)(equation, arguments)]
     shape, applies = equation.shapes[0], combination == "last" and equation.params.get("update_jaxpr") is not None
     counts = landed(equation, np.ones(updates.shape, np.int32), known)
     if isinstance(updates, Value):

@@ -13,9 +13,9 @@ from equinet.infer.formulas import totals
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step
 from equinet.infer.primitives import Primitive, enter, value_of
+from equinet.infer.reduced import reduced
 from equinet.infer.rounding import snapped
 from equinet.infer.rules import spectra
-from equinet.infer.rules.reductions import reduced
 from equinet.infer.values import Constant, Digit, Operand, Value, named
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain, retabled
 from equinet.symmetry.tables import Table

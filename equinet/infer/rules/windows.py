@@ -16,6 +16,7 @@ from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.kernel import Kernel, Placement
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.reduced import reduced
 from equinet.infer.rounding import equal, snapped
 from equinet.infer.rows import picked
 from equinet.infer.values import Constant, Digit, Operand, Value, free
@@ -42,6 +43,10 @@ class _Slide(Placement):
         first, last = int(rows[0]), int(rows[-1])
         lo, hi = self.lo - first * self.dilation, self.hi - (self.extent - 1 - last) * self.dilation
         return replace(self, extent=last + 1 - first, lo=lo, hi=hi), np.arange(first, last + 1)
+
+    def is_all_of(self, size: int) -> bool:
+        """Whether a window at the first place reads so many nodes, each once, and no padding."""
+        return (self.extent, self.dilation, self.base, self.lo, self.hi) == (size, 1, 1, 0, 0) and size > 1
 
     @property
     def is_still(self) -> bool:
@@ -273,6 +278,7 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: Combi
             )
         )
     }
+    value = _over_all(value, slides, shape, kind)
     reduce: Reduce = "sum" if kind == "sum" else "max" if kind in ("max", "min") else "taps"
     starts = row_of(equation).combination is None
     taps = {i: (Kernel.free(s.extent) if reduce == "taps" else Kernel.equal(s.extent), 1) for i, s in slides.items()}
@@ -286,6 +292,24 @@ def _reduced(equation: Equation, value: Value, shape: Sequence[int], kind: Combi
     if starts and reduce != "taps":
         result = pointwise(result, "affine" if kind == "sum" else "monotone")
     return result if kind in ("sum", "max") else pointwise(result, "any")
+
+
+def _over_all(value: Value, slides: dict[int, _Slide], shape: Sequence[int], kind: Combination | None) -> Value:
+    """The same value, already reduced along infinite axes that one window covers from end to end.
+
+    Such a window is no step of a lattice: it is all that there is, as a mean over space is.
+    """
+    if kind is None:
+        return value
+    over = [i for i, slide in slides.items() if shape[i] == 1 and slide.is_all_of(value.shape[i])]
+    over = [i for i in over if (axis := value.grid_axis(i)) is not None and value.endless(axis)]
+    if not over:
+        return value
+    made = reduced(value, over, kind if kind in ("sum", "max") else "other")
+    for i in over:
+        made = made.laid_out((*made.layout[:i], (), *made.layout[i:]))
+        slides[i] = _Slide(1, 1, 1, 1, 0, 0)
+    return made
 
 
 def combined(equation: Equation) -> Sequence[Combination | None] | None:

@@ -94,3 +94,46 @@ def segments(dice: Dice, value: Value) -> Made | None:
 
     how = ", spread" if spread else ""
     return Made(f"segment {name} along {axis} by {ids.tolist()}{how}", fn, value.roles, (ids,))
+
+
+def counted(dice: Dice, value: Value) -> Made | None:
+    """Entries put together by their own values, as a histogram does; in a way that their order may decide, or not."""
+    if not value.is_map:
+        return None
+    bins, method = dice.number(2, 4), dice.pick(["add", "add", "max", "min", "multiply", "set"])
+    what = dice.pick(["one", "one", "the values", "the values of the other channel", "a table"])
+    spread, row = dice.chance(0.5), dice.normal(int(np.prod([value.shape[a] for a in value.space])))
+
+    def of_one(x: Any, r: Any) -> Any:
+        """Of one example `[*space, channels]`: a number for each bin, or that of its own bin at every node."""
+        flat = x.reshape(-1, x.shape[-1])
+        level = jnp.clip(jnp.floor(jnp.tanh(flat[:, 0]) * 2) + 1, 0, bins - 1).astype(jnp.int32)
+        options = {"one": jnp.ones_like(flat[:, 0]), "the values": flat[:, 0], "a table": like(r, x)}
+        new = jnp.tanh(options.get(what, flat[:, -1]))
+        found = getattr(jnp.ones(bins, x.dtype).at[level], method)(new)
+        return found[level].reshape(*x.shape[:-1], 1) * jnp.ones_like(x) if spread else jnp.cumsum(found)
+
+    how = ", read where they lie" if spread else ""
+    roles = value.roles if spread else "bc"
+    return Made(
+        f"{method} of {what} in {bins} bins by value{how}",
+        lambda x, r: jax.vmap(lambda a: of_one(a, r))(x),
+        roles,
+        (row,),
+    )
+
+
+def own_rows(dice: Dice, value: Value) -> Made | None:
+    """`x[b, i, c]` with places along a spatial axis that the data choose, and counts along the others, or backwards."""
+    if not value.is_map:
+        return None
+    axis, backward = dice.pick(value.space), dice.goes_wild()
+
+    def fn(x: Any) -> Any:
+        n = x.shape[axis]
+        chosen = jnp.clip(jnp.floor(jnp.abs(x) * 2), 0, n - 1).astype(jnp.int32)
+        counts = [jnp.arange(m).reshape([-1 if i == a else 1 for i in range(x.ndim)]) for a, m in enumerate(x.shape)]
+        counts = [c[::-1] if backward and i in value.space else c for i, c in enumerate(counts)]
+        return x[tuple(chosen if a == axis else c for a, c in enumerate(counts))]
+
+    return Made(f"read along {axis} at places by value{', backwards' * backward}", fn, value.roles)
