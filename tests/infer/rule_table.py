@@ -100,6 +100,12 @@ def histogram(x, method: str):
     return jax.vmap(lambda i, y: getattr(jnp.zeros(4).at[i], method)(y))(levels(x), x[..., 0])
 
 
+def in_rows(x, counts):
+    """`x[b, i, j]`, at places i along the first axis that the data choose, and at `counts` along the other."""
+    first = jnp.int32(jnp.abs(x[..., 0])) % x.shape[1]
+    return x[jnp.arange(len(x))[:, None, None], first, counts, 0][..., None]
+
+
 UP = [0.0, 1, 2, 3, 4, 5, 6, 7]
 ONE = [1.0, 0, 0, 0, 0, 0, 0, 0]
 SIGNS = [1.0, -1, -1, 1, 1, -1, -1, 1]
@@ -395,8 +401,10 @@ RULES: tuple[Rule, ...] = (
                 T48,
             ),
             Inside(lambda x: jnp.arange(4.0)[jnp.clip(x, 0, 3).astype(int)]),
+            Inside(lambda x: in_rows(x, jnp.arange(8)), "4Z × Z ⋊ m_y (pm, index 4)", T48),
         ),
         (
+            Outside(lambda x: in_rows(x, jnp.arange(8) // 2), GRID, (0, 1), (0, 1), domain=T48),
             Outside(lambda x: jnp.take(x, jnp.asarray([[0, 1], [2, 3], [4, 5], [0, 7]]), 1).max(2), UP, 2),
             Outside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), GRID, (1, 0), (1, 0), domain=T48),
             Outside(lambda x: x[:, jnp.arange(4), 2 * jnp.arange(4)], GRID, (0, 2), (1,), domain=T48),
@@ -473,7 +481,9 @@ RULES: tuple[Rule, ...] = (
             Outside(lambda x: x.at[:, 0].set(jnp.tanh(x[:, 1])), GRID, (1, 0), (1, 0), domain=T48),
             Outside(lambda x: x.at[:, :, count(x.mean(2))].multiply(2), GRID, (0, 1), (0, 1), domain=T48),
             Outside(lambda x: histogram(x, "set"), [0.0, 1, 0, 0, 0, 0, 0, 1], moved=None),
-            Outside(lambda x: histogram(x * jnp.arange(8.0)[:, None], "add"), [0.0, 2, 0, 0, 0, 0, 0, 0], moved=None),
+            Outside(
+                lambda x: histogram(x * jnp.arange(8.0)[None, :, None], "add"), [0.0, 2, 0, 0, 0, 0, 0, 0], moved=None
+            ),
             Outside(lambda x: x.at[:, REPEATED].add(1.0), UP),
             Outside(lambda x: x.at[:, REPEATED].multiply(2.0), UP),
             Outside(lambda x: x.at[:, jnp.asarray([0, 0])].apply(lambda v: 2 * v), UP),

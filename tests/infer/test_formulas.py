@@ -290,3 +290,24 @@ def test_a_program_that_is_too_large_is_not_tried(monkeypatch):
 def test_the_ledger_says_that_the_formula_shows_it():
     *_, row = eq.infer(least, eq.torus(6), 1).ledger
     assert (row.path, row.layer, row.lost) == (("output",), "the formula as a whole", "regains m")
+
+
+@pytest.mark.parametrize(
+    ("fn", "kept"),
+    [
+        (lambda x: x + jnp.roll(x, 4, 1), "4Z (index 4)"),
+        (lambda x: x * jnp.roll(x, 4, 1), "4Z (index 4)"),
+        (lambda x: x + 2 * jnp.roll(x, 4, 1), "trivial"),
+        (lambda x: x - jnp.roll(x, 4, 1), "trivial"),
+        (lambda x: x + jnp.roll(x, 3, 1), "trivial"),
+    ],
+)
+def test_an_output_that_is_the_same_for_two_isometries(fn, kept):
+    """Both are kept and move it; what tells them apart leaves it as it is."""
+    made = eq.infer(fn, eq.torus(8), channels=1)
+    assert str(made.invariance) == kept
+    assert str(made.strict.lattice) == "Z"
+    x = np.random.default_rng(0).standard_normal((2, 8, 1)).astype(np.float32)
+    for shift in range(1, 8):
+        still = np.allclose(fn(jnp.roll(x, shift, 1)), fn(jnp.asarray(x)), atol=1e-6)
+        assert still == (eq.Isometry.translation((shift,)) in made.invariance)
