@@ -109,7 +109,9 @@ class Certificate:
         return any(row.after.variables or row.after.scope.phases for row in self.field.trace.rows)
 
     def action(self, g: Isometry) -> Isometry:
-        """φ(g), an isometry of `output`.
+        """φ(g), an isometry of `output`; channels on a fibre move by g's own operation, `fibre(g.matrix)`.
+
+        On few nodes several isometries do the same: φ(g) is one of them, and its operation need not be that of g.
 
         Raises:
             ValueError: if g is not in `strict`.

@@ -114,7 +114,7 @@ class RealCertificate(Certificate):
         return invariance_of(self.field)
 
     def action(self, g: Isometry) -> Isometry:
-        """φ(g), an isometry of the torus of the output; its shift may be a fraction.
+        """φ(g), an isometry of the torus of the output; its shift may be a fraction. Channels move by g's operation.
 
         Raises:
             ValueError: if g is not in `strict`.

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.groups import Isometry
+from equinet.groups import Isometry, Matrix
 from equinet.groups.domain import Domain, periodic
 from equinet.ops.moves import phased
-from equinet.verify.act import ChannelAction, act
+from equinet.verify.act import ChannelAction, act, channel_sources
 from equinet.verify.inputs import SETTLED, draw, given
 from equinet.verify.options import Options, by_its_framework
 from equinet.verify.program import make_program
@@ -37,9 +37,14 @@ class Moves:
     domain: Domain
     fibre: ChannelAction | None = None
 
-    def __call__(self, g: Isometry, x: np.ndarray) -> np.ndarray:
+    def __call__(self, g: Isometry, x: np.ndarray, turn: Matrix | None = None) -> np.ndarray:
+        """`g·x`. Channels move by the operation of g, or by `turn`, that of the isometry of the input which g stands
+        for: on few nodes, or none, operations that do different things to channels move nodes alike."""
         whole = Isometry(g.matrix, tuple(floor(t) for t in g.shift))
-        moved = np.asarray(act(whole, x, self.domain, self.fibre))
+        if self.fibre is not None:
+            index, sign = channel_sources(self.fibre, g.matrix if turn is None else turn)
+            x = x[..., index] * sign.astype(x.dtype)
+        moved = np.asarray(act(whole, x, self.domain))
         rest = [float(t - floor(t)) for t in g.shift]
         if not any(rest):
             return moved

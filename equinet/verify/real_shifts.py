@@ -173,7 +173,7 @@ def verify_shifts(
         elements, outside = _elements(group, np.random.default_rng(0)), _outside(group)
         actions = {g: claim.action(g) for g in elements}
         actions |= {g: in_proportion(g, rates(domain, output)) for g in outside}
-        errors = {g: bench.error(bench.moved(g), back(h, bench.y)) for g, h in actions.items()}
+        errors = {g: bench.error(bench.moved(g), back(h, bench.y, g.matrix)) for g, h in actions.items()}
         tol = bench.tolerance(elements)
     return RealReport(
         domain,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -41,6 +42,33 @@ def test_what_is_certified_is_measured(net: eq.Layer, sizes: tuple[int, ...]) ->
     assert report.passed and report.worst[1] <= 1e-10 and report.tight, str(report)
     assert all(error >= 1e-3 for error in report.outside.values())
     assert all(g in claim.strict for g in report.errors) and not any(g in claim.strict for g in report.outside)
+
+
+FEW = {
+    "valid, two nodes along an axis": (eq.GroupConv(eq.Fibre.regular("2"), 3, padding="valid"), (12, 4)),
+    "pools, two nodes along both": (
+        eq.Sequential(eq.GroupConv(eq.Fibre.vector("4mm"), 3, **CIRCULAR), eq.NormRelu(), eq.AvgPool(4)),
+        (8, 8),
+    ),
+    "no nodes": (
+        eq.Sequential(eq.GroupConv(eq.Fibre.regular("4mm"), 3, **CIRCULAR), eq.Relu(), eq.GlobalAvgPool()),
+        (6, 6),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_channels_move_by_the_operation_of_the_input_however_few_nodes_are_left(name: str) -> None:
+    net, sizes = FEW[name]
+    claim = certificate(net, sizes)
+    turn = next(g for g in claim.strict.generators if not g.is_translation)
+    assert claim.action(turn).matrix != turn.matrix  # on so few nodes it does what another operation does
+    report = eq.verify_shifts(bound(net, sizes), claim, key=0)
+    assert report.passed, report
+
+    parts = ("domain", "channels", "strict", "action", "output")
+    wrong = SimpleNamespace(**{name: getattr(claim, name) for name in parts}, fibre=eq.Fibre.plain(int(claim.fibre)))
+    assert not eq.verify_shifts(bound(net, sizes), wrong, key=0).passed
 
 
 def test_averaged_networks_are_invariant() -> None:
