@@ -9,7 +9,7 @@ import numpy as np
 
 from equinet.verify.act import within
 from equinet.verify.gauge import ROUNDED, STILL, gauge
-from equinet.verify.inputs import FEW_VALUED, Inputs
+from equinet.verify.inputs import TOLD_APART, Inputs
 from equinet.verify.probe import Probe, check_finite
 from equinet.verify.program import Bank, precision
 from equinet.verify.runner import Runner
@@ -36,7 +36,7 @@ def calibrate(runner: Runner, inputs: Inputs, memory: int, tol: float | None) ->
     kept, nudged = outputs[:entries], outputs[entries:]
     measure = partial(
         gauge, kept[:, :, trusted], nudged[:, :, trusted], inputs.generic, runner.eps,
-        exact=np.isin(inputs.kinds, FEW_VALUED), louder=inputs.louder, tol=tol,
+        exact=np.isin(inputs.kinds, TOLD_APART), louder=inputs.louder, tol=tol,
     )  # fmt: skip
     found = measure()
     varying = _varying(runner, bank, inputs, kept[0], found.still)

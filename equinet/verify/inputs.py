@@ -22,6 +22,9 @@ KINDS = ("few-valued", "large", "sparse", "negative", "tied", "positive", "dithe
 FEW_VALUED = ("few-valued", "sparse", "tied", "dithered")
 """Those with equal values, which may be left as they are by an isometry."""
 
+TOLD_APART = ("few-valued", "tied", "dithered")
+"""Those whose equal values differ once they are nudged; zeros do not."""
+
 SETTLED = 6
 """The least number of normal examples from which noise and variation are read."""
 

@@ -1,5 +1,7 @@
 """What is drawn to measure on, and which inputs are left out where nothing can be chosen."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -129,3 +131,24 @@ def test_kinds_with_equal_values_are_known() -> None:
     for place in np.argwhere(made.kinds != "normal"):
         values = made.batches[tuple(place)]
         assert (len(np.unique(values)) < len(values)) == (made.kinds[tuple(place)] in FEW_VALUED)
+
+
+def test_rounding_that_only_sparse_inputs_amplify_breaks_nothing() -> None:
+    """Zeros stay zeros as such an input is nudged, so what that changes is rounding; what a shift breaks is not."""
+    domain = eq.torus(8, 8)
+    claim = eq.SpaceGroup.parse("Z × Z", periods=domain.periods)
+
+    def like(rare: Callable[[jax.Array], jax.Array]) -> Callable[[jax.Array], jax.Array]:
+        def fn(x: jax.Array) -> jax.Array:
+            is_sparse = (x == 0).mean((1, 2)) > 0.5
+            return jnp.where(is_sparse, rare(x), jnp.square(x).mean((1, 2)))
+
+        return fn
+
+    def found(rare: Callable[[jax.Array], jax.Array]) -> eq.Report:
+        return eq.verify(like(rare), claim, domain, channels=1, mode="sweep", key=0, dtype=jnp.float32)
+
+    amplified = found(lambda x: jnp.sin(1e9 * jnp.cumsum(x.reshape(len(x), -1), axis=1)[:, -1:]))
+    assert amplified.sound, str(amplified)
+    broken = found(lambda x: x[:, 0, 0])
+    assert not broken.sound, str(broken)
