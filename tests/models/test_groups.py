@@ -1,6 +1,7 @@
 """Every architecture over a point group: what is certified is measured, and plain networks do not have it."""
 
 from math import sqrt
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -103,7 +104,13 @@ def test_every_way_down(name: str, down: str) -> None:
 def test_certified_is_measured_everywhere(name: str, down: str) -> None:
     domain = eq.torus(32, 32) if name == "vgg" else eq.torus(16, 16)
     net = build(name, group="p4m", down=down)
-    report = eq.verify(alive(net, domain), eq.certify(net, domain, channels=1), mode="cosets", key=1, trials=2)
+    certificate = eq.certify(net, domain, channels=1)
+    how: dict[str, Any] = {"trials": 2}
+    if certificate.adaptive:
+        # Half of all inputs keep their first phase where they are shifted by 1: few of them do not tell that others do
+        # not. In single precision rounding decides between phases that are nearly equal on inputs of few values.
+        how = {"trials": 8, "dtype": jnp.float64}
+    report = eq.verify(alive(net, domain), certificate, mode="cosets", key=1, **how)
     assert report.sound, str(report)
     assert report.tight, str(report)
 
