@@ -27,15 +27,16 @@ extensions = [
     "myst_nb",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
+    "formulas",
 ]
 exclude_patterns = ["README.md"]
 
 smartquotes_action = "De"  # dashes and ellipses only: g' is an isometry, not a quotation
 
 html_theme = "furo"
+html_math_renderer = "mathml"
 html_title = f"equinet {version}"
 html_favicon = "images/favicon.svg"
 html_show_copyright = False
