@@ -119,6 +119,7 @@ KINDS: dict[str, tuple[str, ...]] = {
         "test_notebooks.py",
         "test_references.py",
         "test_site.py",
+        "test_ledgers.py",
         "experiments/test_study_pages.py",
         "experiments/test_gallery.py",
     ),
