@@ -166,13 +166,13 @@ class Mended(nn.Module):
             change = changes.get(part.path) if type(part) in EDITED and context.method_name == "__call__" else None
             if change is None:
                 return call(*args, **kwargs)
-            x, *others = args
-            x, before = change(part, x), getattr(part, "padding", None)
+            x = change(part, _input(args, kwargs))
             if not isinstance(change, Around):
-                return call(x, *others, **kwargs)
+                return call(x)
+            before = part.padding
             object.__setattr__(part, "padding", "VALID")  # for this call: the map is padded
             try:
-                return call(x, *others, **kwargs)
+                return call(x)
             finally:
                 object.__setattr__(part, "padding", before)
 
@@ -181,6 +181,11 @@ class Mended(nn.Module):
 
 
 EDITED = (nn.Conv, nn.Dense)
+"""They take one array."""
+
+
+def _input(args: Any, kwargs: Any) -> Any:
+    return args[0] if args else kwargs["inputs"]
 
 
 def _editor(module: nn.Module, like: Any) -> Mender:
@@ -189,7 +194,7 @@ def _editor(module: nn.Module, like: Any) -> Mender:
     def seen(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
         made = call(*args, **kwargs)
         if type(context.module) in EDITED and context.method_name == "__call__":
-            watch.note(context.module.path, context.module.clone(parent=None), args[0], made)
+            watch.note(context.module.path, context.module.clone(parent=None), _input(args, kwargs), made)
         return made
 
     run, variables = READER.program(module, like)

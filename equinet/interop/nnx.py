@@ -215,9 +215,9 @@ class _Note:
 
 def _watching(kind: type[Any]) -> type[Any]:
     class Watching(kind):
-        def __call__(self, x: jax.Array, *args: Any, **kwargs: Any) -> Any:
-            made = super().__call__(x, *args, **kwargs)
-            self.note.watch.note(self.note.path, self.note.part, x, made)
+        def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> Any:
+            made = super().__call__(inputs, *args, **kwargs)
+            self.note.watch.note(self.note.path, self.note.part, inputs, made)
             return made
 
     return Watching

@@ -29,7 +29,7 @@ class Block(nn.Module):
         self.shortcut = nn.Conv(self.features, (1, 1), strides=(2, 2))
 
     def __call__(self, x):
-        return nn.relu(self.second(nn.relu(self.norm(self.first(x)))) + self.shortcut(x))
+        return nn.relu(self.second(nn.relu(self.norm(self.first(inputs=x)))) + self.shortcut(x))
 
 
 class Classifier(nn.Module):
@@ -52,7 +52,7 @@ class NnxBlock(nnx.Module):
         self.shortcut = nnx.Conv(inputs, outputs, (1, 1), strides=2, rngs=rngs)
 
     def __call__(self, x):
-        return nnx.relu(self.second(nnx.relu(self.norm(self.first(x)))) + self.shortcut(x))
+        return nnx.relu(self.second(nnx.relu(self.norm(self.first(inputs=x)))) + self.shortcut(x))
 
 
 class NnxClassifier(nnx.Module):
