@@ -20,9 +20,15 @@ from equinet.verify import progress as verifying
 from scripts import make_notebooks
 from scripts.make_notebooks import cells, sources
 
-SLOW = ("mend_flax", "train_and_compare")
+SLOW = ("mend_flax", "mend_pytorch", "train_and_compare")
+WITH_PYTORCH = pytest.mark.skipif(find_spec("torch") is None, reason="the extra torch is not installed")
 NOTEBOOKS = [
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else []) for path in sources()
+    pytest.param(
+        path,
+        id=path.stem,
+        marks=[*([pytest.mark.slow] * (path.stem in SLOW)), *([WITH_PYTORCH] * (path.stem == "mend_pytorch"))],
+    )
+    for path in sources()
 ]
 MEASURED = re.compile(r"\d(\.\d+)?e[-+]\d+")
 """Errors that differ from machine to machine."""

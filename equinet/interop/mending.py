@@ -123,10 +123,13 @@ class Mender(Sizes):
     )
     together = (circular, spread)
     whole = (circular,)
-    wrap = staticmethod(circular)
 
     def __init__(self, watch: Watch, replaced: Callable[[Any, dict[Path, Change]], Any]) -> None:
         self.watch, self.replaced = watch, replaced
+
+    def wrap(self, part: Any, where: Any, /) -> Any:
+        """See `circular`."""
+        return circular(part, where)
 
     def rewrite(self, net: Any, change: Callable[[Path, Any, Any], Any]) -> Any:
         """The model with what `change` puts before its submodules."""

@@ -225,27 +225,31 @@ def _watching(kind: type[Any]) -> type[Any]:
 
 def _editor(module: nnx.Module, like: Any) -> Mender:
     watch, watched = Watch(), nnx.clone(module)
-    parts = {path: part for path, part in nnx.iter_modules(module) if type(part) in (nnx.Conv, nnx.Linear)}
-    for path, part in list(nnx.iter_modules(watched)):
+    parts = {path: part for path, part in _by_path(module) if type(part) in (nnx.Conv, nnx.Linear)}
+    for path, part in _by_path(watched):
         if path in parts:
             part.__class__ = _watching(type(part))
-            part.note = _Note(watch, tuple(map(str, path)), parts[path])
+            part.note = _Note(watch, path, parts[path])
     run, variables = READER.program(watched, like)
     jax.eval_shape(run, variables, like)
     return Mender(watch, _mended)
 
 
 def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
-    made: Any = nnx.clone(module)
-    for path, part in list(nnx.iter_modules(made)):
-        change = changes.get(tuple(map(str, path)))
+    made = nnx.clone(module)
+    for path, part in _by_path(made):
+        change = changes.get(path)
         if isinstance(change, Around):
             padding = part.padding if isinstance(part.padding, str | int) else tuple(map(_fixed, part.padding))
-            windows = (_fixed(each) for each in (part.kernel_size, part.strides, part.kernel_dilation))
-            part.__class__, part.before, part.padding = MendedConv, Windows(*windows, padding), "VALID"
+            before = Windows(_fixed(part.kernel_size), _fixed(part.strides), _fixed(part.kernel_dilation), padding)
+            part.__class__, part.before, part.padding = MendedConv, before, "VALID"
         elif isinstance(change, Spread):
             part.__class__, part.spread = MendedLinear, change
     return made
+
+
+def _by_path(module: nnx.Module) -> list[tuple[Path, Any]]:
+    return [(tuple(map(str, path)), part) for path, part in nnx.iter_modules(module)]
 
 
 def _fixed(value: Any) -> Any:
@@ -275,7 +279,7 @@ def _opened(module: nnx.Module, *like: Any, **named: Any) -> Opened:
 
 def _parts(module: nnx.Module) -> list[tuple[str, Any]]:
     """The modules within a module by their names."""
-    return [(".".join(map(str, path)), part) for path, part in nnx.iter_modules(module)]
+    return [(".".join(path), part) for path, part in _by_path(module)]
 
 
 READER = Family(_opened, lambda module: "BSC", "make it outside of nnx.eval_shape", from_nnx, _editor)
