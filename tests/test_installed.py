@@ -101,3 +101,22 @@ def test_a_wheel_in_an_empty_environment(tmp_path: Path) -> None:
     assert (work / "curves.png").stat().st_size > 1000
     (work / "study.py").write_text(STUDY)
     assert "aps: Z × Z" in run([equinet, "study", "study.py", "--workdir=study", "--only=aps"], work)
+
+
+@pytest.mark.slow
+def test_a_wheel_with_pytorch_in_an_empty_environment(tmp_path: Path) -> None:
+    """A published network by its name, with what pip itself chooses for the extra."""
+    run([sys.executable, "-m", "build", "--wheel", "--outdir", tmp_path, ROOT], tmp_path)
+    (wheel,) = tmp_path.glob("*.whl")
+    run([sys.executable, "-m", "venv", "env"], tmp_path)
+    binaries, work = tmp_path / "env" / "bin", tmp_path / "work"
+    work.mkdir()
+    query = [binaries / "equinet", "query", "--torch=torchvision:resnet18", "--size=224"]
+    run([binaries / "pip", "install", "--quiet", wheel], tmp_path)
+    needs = run(query, work, 2)
+    assert len(needs.splitlines()) == 1 and "pip install 'equinet-jax[torch]'" in needs
+    install = [binaries / "pip", "install", "--quiet", f"{wheel}[torch]"]
+    if subprocess.run(list(map(str, install)), cwd=tmp_path, capture_output=True, check=False).returncode:
+        pytest.skip("PyTorch cannot be installed here")
+    assert "invariant under the identity alone" in run(query, work)
+    assert "invariance  32Z × 32Z" in run([*query, "--domain=plane"], work)
