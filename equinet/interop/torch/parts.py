@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from threading import local
 from typing import Any
 
@@ -111,7 +112,7 @@ class MeanOver(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """A convolution of each channel with a constant."""
         channels, dim = x.shape[1], len(self.window)
-        kernel = x.new_ones(channels, 1, *self.window) / torch.tensor(self.window).prod().item()
+        kernel = x.new_ones(channels, 1, *self.window) / prod(self.window)
         convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[dim]
         return convolve(x, kernel, dilation=self.dilation, groups=channels)
 

@@ -82,6 +82,18 @@ def test_where_every_node_is_kept_the_kept_ones_are_as_before(window):
     assert (wrapped(x.roll(1, 3)) - y).abs().max() > 1e-3  # what has strides does not keep that shift
 
 
+@pytest.mark.parametrize(
+    "pool", [nn.AvgPool2d(2), nn.AvgPool2d(3, 2, 1), nn.AvgPool2d(3, 2, 1, count_include_pad=False)]
+)
+def test_means_over_windows_at_every_node_are_read_as_other_parts_are(pool):
+    module = nn.Sequential(nn.Conv2d(2, 3, 3, 2, 1), pool, nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval().double()
+    dense = edited(module, edits.dense)
+    claim = eq.infer(dense, eq.torus(SIZE, SIZE), channels=2)
+    assert claim.invariance.translations == eq.torus(SIZE, SIZE).group.translations
+    same(dense(images().roll((1, 2), (2, 3))), dense(images()))
+    assert not any(g.is_translation for g in eq.infer(module, claim.domain, channels=2).strict.generators)
+
+
 def test_networks_with_shortcuts():
     wrapped, dense = edited(body(), edits.circular), edited(body(), edits.dense)
     same(dense(images())[:, :, ::4, ::4], wrapped(images()))
