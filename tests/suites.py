@@ -35,6 +35,7 @@ SAMPLED = {
     "infer/test_cases_table.py::test_inferred_equals_declared": 5,
     "infer/test_choices.py::test_choices_that_stay_apart_keep_every_shift": 2,
     "infer/test_choices.py::test_what_mixes_choices_keeps_no_change_of_them": 2,
+    "infer/test_idioms.py::test_the_group_is_what_brute_force_finds": 4,
     "infer/test_known_answers.py::test_functions_of_one_example": 2,
     "infer/test_known_answers.py::test_known_groups": 2,
     "infer/test_known_answers.py::test_transformations_change_nothing": 2,
