@@ -32,7 +32,7 @@ MODELS = (
     "timm:pvt_v2_b0",
     "timm:mobilevit_xs",
 )
-FIRST = 4
+FIRST = 6
 """Losses of each model that are shown."""
 
 
