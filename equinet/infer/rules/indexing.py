@@ -245,12 +245,11 @@ def _at_their_own_places(
 
 def _counted_axis(column: Operand, size: int) -> int | None:
     """The axis of a column of an index along which its numbers are 0, 1, … up to a size, whatever the others are."""
-    array = column.array if isinstance(column, Constant) else None
-    if array is None or [n > 1 for n in column.shape].count(True) == 0:
+    if not isinstance(column, Constant) or column.array is None:
         return None
     for axis, n in enumerate(column.shape):
         if n == size > 1 and not any(varies for i, varies in enumerate(column.actually_varies) if i != axis):
-            own = np.moveaxis(array, axis, 0).reshape(size, -1)[:, 0]
+            own = np.moveaxis(column.array, axis, 0).reshape(size, -1)[:, 0]
             return axis if np.array_equal(own, np.arange(size)) else None
     return None
 
