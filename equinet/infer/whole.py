@@ -87,15 +87,18 @@ def widened(
             these operations are tried, and g moves the output by g' and its channels.
     """
     everything = source.group if moves is None else _with_operations(source.group, moves)
-    if not source.is_finite or known.parameters or (known.source == everything and not output.dim):
+    short = len(traced.program.equations) <= _SHORT
+    # The output may be the same for isometries of its own, which only a short program is looked at for.
+    alike = short and output.dim > 0
+    if not source.is_finite or known.parameters or (known.source == everything and not alike):
         return known
-    most = MOST if len(traced.program.equations) <= _SHORT else MOST / 8
+    most = MOST if short else MOST / 8
     left = int(most / max(ROWS * cost(traced.program, most), 1)) - 1
     if left < 2:
         return known
     # Rules do not follow channels that move, and so do not say what is lost for good.
     within = _within(traced, source, known.source) if moves is None else everything
-    if within <= known.source and not output.dim:
+    if within <= known.source and not alike:
         return known
     trial = _Trial(traced, source, output, moves)
     try:

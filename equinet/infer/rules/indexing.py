@@ -298,8 +298,8 @@ def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     combination, known = _combination(equation), _known(indices)
     if known is None:
         in_any_order = combination != "last" or (isinstance(updates, Constant) and not any(updates.varies))
-        in_any_order = in_any_order and equation.name != "dynamic_update_slice"
-        return [(_counted_up if in_any_order else _landing)(equation, arguments)]
+        at_indices = "dimension_numbers" in equation.params  # and not one block, whose corner is given
+        return [(_counted_up if in_any_order and at_indices else _landing)(equation, arguments)]
     shape, applies = equation.shapes[0], combination == "last" and equation.params.get("update_jaxpr") is not None
     counts = landed(equation, np.ones(updates.shape, np.int32), known)
     if isinstance(updates, Value):
