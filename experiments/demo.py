@@ -161,10 +161,15 @@ def short(group: eq.SpaceGroup) -> str:
     return re.sub(r" \([^()]*(index|order)[^()]*\)$", "", str(group))
 
 
+def invariance(group: eq.SpaceGroup) -> str:
+    """What leaves an answer alone, in words."""
+    return "invariant under no shift" if group.order == 1 else f"invariant under {short(group)}"
+
+
 def _line(finding: Finding) -> str:
     same = "as computed" if finding.agrees else f"NOT the computed {short(finding.certificate.invariance)}"
     return (
-        f"{finding.title}: invariant under {short(finding.measured_invariance)}, {same}; "
+        f"{finding.title}: {invariance(finding.measured_invariance)}, {same}; "
         f"accuracy {finding.accuracy.value:.1%}, consistency {finding.consistency.value:.1%}, "
         f"{finding.seconds:.0f} s"
     )

@@ -10,7 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize, TwoSlopeNorm
 
 from equinet.train.drawing import drawing
-from experiments.demo import Finding, short
+from experiments.demo import Finding, invariance
 from experiments.linear import linear_accuracy
 from experiments.plots import LINEAR, handles, linear, series
 
@@ -32,7 +32,7 @@ def draw_planes(findings: Sequence[Finding], path: Path) -> Path:
             _show(above, np.log10(np.maximum(plane, least)), "RdBu_r", broken)
             _show(below, 100 * finding.shifts.by_member.reshape(finding.sweep.sizes), "viridis", kept)
             title = finding.title.replace(", ", ",\n")
-            above.set_title(f"{title}\n{_keeps(finding)}", fontsize=9)
+            above.set_title(f"{title}\n{invariance(finding.certificate.invariance)}", fontsize=9)
             below.set_xlabel("shift along axis 1, pixels", fontsize=9)
         for row in panels:
             row[0].set_ylabel("shift along axis 0, pixels", fontsize=9)
@@ -59,7 +59,7 @@ def draw_shares(findings: Sequence[Finding], path: Path) -> Path:
                 axes.errorbar(value, place + offset, xerr=sides, linestyle="", markersize=7, **look)
                 axes.annotate(f"{value:.1f}", (high, place + offset), (5, 0), textcoords="offset points", va="center")
         linear(axes, 100 * linear_accuracy("subset"), flat=True)
-        names = [f"{finding.title}\n{_keeps(finding)}" for finding in findings]
+        names = [f"{finding.title}\n{invariance(finding.certificate.invariance)}" for finding in findings]
         axes.set_yticks(range(len(findings)), names, fontsize=9)
         axes.set_ylim(len(findings) - 0.5, -0.5)
         axes.set_xlim(0, 108)
@@ -89,8 +89,3 @@ def _show(axes: Any, plane: np.ndarray, colours: str, norm: Normalize) -> None:
     axes.set_yticks(range(-(height // 2), height // 2 + 1, 8))
     extent = (left, left + width, top + height, top)
     axes.imshow(centred, cmap=colours, norm=norm, extent=extent, interpolation="nearest")
-
-
-def _keeps(finding: Finding) -> str:
-    group = finding.certificate.invariance
-    return "invariant under no shift" if group.order == 1 else f"invariant under {short(group)}"

@@ -63,7 +63,8 @@ def assert_fits_a_terminal(findings: Sequence[demo.Finding]) -> None:
 def test_computed_groups_are_the_measured_ones(names: tuple[str, ...], tmp_path: Path) -> None:
     # A smoke run takes a few steps: compiling them is most of its work.
     jax.config.update("jax_disable_most_optimizations", True)
-    findings = demo.run(tmp_path, names=names, smoke=True, progress=False, report=lambda _: None)
+    lines: list[str] = []
+    findings = demo.run(tmp_path, names=names, smoke=True, progress=False, report=lines.append)
     check(findings)
     report = write(tmp_path, findings)
     assert f"**{len(names)} of {len(names)}** networks" in report
@@ -72,6 +73,7 @@ def test_computed_groups_are_the_measured_ones(names: tuple[str, ...], tmp_path:
         assert "| max-pool CNN, zero padding | trivial | trivial | trivial | trivial |" in report
     else:
         assert "| strided FCN, flatten readout | 8Z × 8Z | 8Z × 8Z | trivial | trivial |" in report
+        assert "strided FCN, flatten readout: invariant under no shift, as computed; accuracy" in lines[0]
     results = json.loads((tmp_path / "results.json").read_text())
     assert [network["name"] for network in results["networks"]] == list(names)
     assert_fits_a_terminal(findings)
