@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from experiments.markdown import table
-from experiments.summary import Difference, agreeing, difference, mean, shared_seeds
+from experiments.summary import Difference, agreeing, difference, mean, shared_seeds, verdict
 from experiments.ways import COMPARISONS, CORE, CORE_SEEDS, PRIMARY, SEEDS, Networks
 
 PLAIN, ALL = "accuracy", "accuracy_circular_all"
@@ -21,7 +21,7 @@ class Finding:
     Attributes:
         text: the figures that decide it.
         seeds: the fewest that one of them rests on.
-        planned: as many are needed for a verdict; it is given at no other number, so that nobody stops where it suits.
+        planned: as many are needed for a verdict.
         holds: whether the prediction stands; what that is worth depends on the seeds.
     """
 
@@ -32,9 +32,7 @@ class Finding:
 
     @property
     def verdict(self) -> str:
-        if self.seeds < self.planned:
-            return f"open: {self.seeds} of {self.planned} seeds"
-        return "holds" if self.holds else "refuted"
+        return verdict(self.holds, self.seeds, self.planned)
 
 
 def findings(networks: Networks) -> list[Finding]:

@@ -108,6 +108,19 @@ class Difference:
         return self.text()
 
 
+def verdict(holds: bool | None, seeds: int, planned: int) -> str:
+    """What became of a prediction, None where its intervals leave that open.
+
+    There is none before all seeds that are planned, so that nobody stops where it suits.
+
+    >>> verdict(True, 5, 5), verdict(False, 5, 5), verdict(None, 5, 5), verdict(True, 2, 5)
+    ('holds', 'refuted', 'open', 'open: 2 of 5 seeds')
+    """
+    if seeds < planned:
+        return f"open: {seeds} of {planned} seeds"
+    return {True: "holds", False: "refuted", None: "open"}[holds]
+
+
 def shared_seeds(one: Records, other: Records) -> int:
     """How many seeds two networks both have; from two on there is an interval of their difference."""
     return len({record["seed"] for record in one} & {record["seed"] for record in other})

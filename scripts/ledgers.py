@@ -12,14 +12,14 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import equinet as eq
+from equinet.train.record import write_text
 from experiments import markdown
+from experiments.study import DOCS
 
-ROOT = Path(__file__).resolve().parent.parent
-RECORDS, PAGE = ROOT / "docs" / "studies" / "records" / "ledgers.jsonl", ROOT / "docs" / "ledgers.md"
+RECORDS, PAGE = DOCS / "records" / "ledgers.jsonl", DOCS.parent / "ledgers.md"
 MODELS = (
     "torchvision:resnet50",
     "torchvision:densenet121",
@@ -104,8 +104,8 @@ def main() -> None:
     for name in MODELS:
         records.append(looked_at(name))
         print(name, records[-1]["group"], *(f"\n  {list(loss.values())}" for loss in records[-1]["losses"]), flush=True)
-    RECORDS.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
-    PAGE.write_text(page(records), encoding="utf-8")
+    write_text(RECORDS, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    write_text(PAGE, page(records))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from experiments.markdown import percent, table
 from experiments.plots import PERCENT, Look, handles, interval
 from experiments.seeds import Run, seeded
 from experiments.shifted import accuracy_at_distances, accuracy_under_all_shifts
-from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, shifts_text, values
+from experiments.summary import Difference, Records, agreeing, estimate, group_text, mean, shifts_text, values, verdict
 from experiments.worth import Worth, worth
 
 TRAINED = True
@@ -325,12 +325,11 @@ def _verdicts(records: Records, networks: Networks) -> str:
         _judged_factor(_factor(networks, "1", "64_shifts"), 1, 64),
         _judged([_gap(networks, "none", "64", count) for count in COUNTS], -1),
     ]
-    words, done = {True: "holds", False: "refuted", None: "open"}, _whole_seeds(records)
-    if done < len(SEEDS):
-        # Nobody stops where it suits: but for the groups, which are no matter of chance.
-        judged[1:] = [each and (None, each[1]) for each in judged[1:]]
-        words[None] = f"open: {done} of {len(SEEDS)} seeds"
-    rows = [[str(n), *((words[each[0]], each[1]) if each else ("–", "–"))] for n, each in enumerate(judged, start=1)]
+    rows, done = [], _whole_seeds(records)
+    for n, each in enumerate(judged, start=1):
+        # The groups are no matter of chance: one seed decides.
+        seeds = len(SEEDS) if n == 1 else done
+        rows.append([str(n), *((verdict(each[0], seeds, len(SEEDS)), each[1]) if each else ("–", "–"))])
     return table(["prediction", "verdict", "what was found"], rows)
 
 

@@ -290,11 +290,9 @@ class _Claim:
 
     @property
     def verdict(self) -> str:
-        low, high = self.gap.interval()
-        above, below = low > 0, high < 0
-        if not (above or below):
+        if not self.gap.excludes_zero:
             return OPEN
-        return CARRIED if above == self.above else CONTRADICTED
+        return CARRIED if (self.gap.mean > 0) == self.above else CONTRADICTED
 
 
 def _claims(records: Records) -> Iterator[_Claim]:

@@ -26,6 +26,7 @@ from experiments.summary import (
     estimate,
     extent,
     values,
+    verdict,
 )
 
 TRAINED = True
@@ -144,12 +145,8 @@ def _predictions(networks: Networks) -> Iterator[list[str]]:
     """A row for each prediction of the page: open until all seeds that it rests on are there."""
     for text, (needed, rule) in RULES.items():
         seeds = min((len(networks.get(name, ())) for name in needed), default=0)
-        if seeds < 2:
-            yield [text, "–", f"open: {seeds} of {len(SEEDS)} seeds"]
-            continue
-        found, holds = rule(networks)
-        verdict = "holds" if holds else "refuted"
-        yield [text, found, verdict if seeds == len(SEEDS) else f"open: {seeds} of {len(SEEDS)} seeds"]
+        found, holds = rule(networks) if seeds > 1 else ("–", None)
+        yield [text, found, verdict(holds, seeds, len(SEEDS))]
 
 
 def _groups(networks: Networks) -> tuple[str, bool]:
