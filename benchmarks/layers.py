@@ -9,12 +9,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 import equinet as eq
 from benchmarks.common import Process, Way, Work
 from benchmarks.plain import as_it_comes
 from equinet.layers.base import Context
 from equinet.train.record import ROOT
+
+HEADS = 4
+WINDOWS = (0, 1, 3, 2, 4, 5)
+GRID = (0, 2, 4, 1, 3, 5)
+"""Which axes come first when each axis of the map is split in two: those that tell sets apart."""
 
 ESCNN = ROOT / ".venv" / "escnn" / "bin" / "python"
 BATCH, LARGE = 64, 1024
@@ -169,6 +175,44 @@ def rotations(batch: int = 32) -> Mapping[str, Way]:
     }
 
 
+def attention(net: eq.Layer, size: int, side: int, order: Sequence[int] = WINDOWS) -> Mapping[str, Way]:
+    """Attention within sets of `side` nodes along each axis; the peers take the same sets, and their own attention."""
+    from benchmarks import peers
+
+    batch, *_, channels = maps()
+    x = jax.random.normal(jax.random.key(0), (batch, size, size, channels))
+    params = net.init(jax.random.key(1), x.shape[1:])["params"]
+    made = jax.jit(jax.grad(lambda params, x: (attended(params, x, side, order) ** 2).sum(), (0, 1)))
+    plain = made.lower(params, x).compile()
+    places = offsets(side) if "position_bias" in params else None
+    module = peers.Attention(channels, HEADS, along(size, size, side, order), order, places)
+    return {"torch": theirs(module, x.shape), "plain JAX": lambda: plain(params, x), "equinet": ours(net, x.shape)}
+
+
+def along(height: int, width: int, side: int, order: Sequence[int]) -> tuple[int, int, int, int]:
+    """Each axis split in two, the blocks first."""
+    if order == GRID:
+        return side, height // side, side, width // side
+    return height // side, side, width // side, side
+
+
+def offsets(side: int) -> np.ndarray:
+    """For each two nodes of a square the number of where one lies relative to the other."""
+    rows, columns = (v.ravel() for v in np.indices((side, side)))
+    return (rows - rows[:, None] + side - 1) * (2 * side - 1) + columns - columns[:, None] + side - 1
+
+
+def attended(params: Mapping[str, jax.Array], x: jax.Array, side: int, order: Sequence[int]) -> jax.Array:
+    """The textbook's attention within sets, by `jax.nn.dot_product_attention`."""
+    split = x.reshape(len(x), *along(*x.shape[1:3], side, order), -1).transpose(order)
+    nodes = split.reshape(-1, side * side, x.shape[-1])
+    heads = (nodes @ params["qkv"] + params["qkv_bias"][None, None]).reshape(*nodes.shape[:2], 3, HEADS, -1)
+    bias = params["position_bias"][:, offsets(side)][None] if "position_bias" in params else None
+    mixed = jax.nn.dot_product_attention(heads[:, :, 0], heads[:, :, 1], heads[:, :, 2], bias).reshape(nodes.shape)
+    nodes = mixed @ params["out"] + params["out_bias"][None, None]
+    return nodes.reshape(split.shape).transpose(np.argsort(order)).reshape(x.shape)
+
+
 def on_an_accelerator() -> list[Work]:
     """The rows there: convolutions take TF32 of float32 numbers in both libraries, as they do unless told otherwise."""
     convolutions = [
@@ -197,6 +241,16 @@ def without_weights() -> list[Work]:
         Work("blur pool 3/2", blur_pool, "antialiased-cnns", goal=1.8, stretch=2.5),
         Work("adaptive polyphase sampling", partial(polyphase, False), "as published", goal=10.0, stretch=15.0),
         Work("blur 3 and adaptive polyphase sampling", partial(polyphase, True), "as published", goal=5.0, stretch=8.0),
+    ]
+
+
+def attentions() -> list[Work]:
+    """Attention among all nodes of a map, within windows, within grids."""
+    window, grid = (kind(8, HEADS, position_bias=True) for kind in (eq.WindowedAttention, eq.GridAttention))
+    return [
+        Work("attention, 16² × 64, 4 heads", partial(attention, eq.SelfAttention(HEADS), 16, 16), "torch"),
+        Work("attention within windows of 8², 32² × 64, 4 heads", partial(attention, window, 32, 8), "torch"),
+        Work("attention within grids of 8², 32² × 64, 4 heads", partial(attention, grid, 32, 8, GRID), "torch"),
     ]
 
 
@@ -234,5 +288,6 @@ def works() -> list[Work]:
         *wide,
         *sizes,
         *without_weights(),
+        *attentions(),
         Work("p4 convolution, 16 regular fields", rotations, "escnn", goal=0.95, stretch=1.15),
     ]

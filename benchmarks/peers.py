@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -212,3 +213,35 @@ class IndexedPolyphase(PolyphaseSampling):
         components = flat.reshape(batch, channels, 4, -1).permute(0, 2, 1, 3)
         chosen = torch.linalg.vector_norm(components, dim=(2, 3)).argmax(1)
         return components[torch.arange(batch), chosen].reshape(batch, channels, height // 2, width // 2)
+
+
+class Attention(nn.Module):
+    """Attention within sets of nodes by `scaled_dot_product_attention`, as a model of windows would be written.
+
+    Args:
+        channels, heads: of the map.
+        along: each axis split in two, `[height, height, width, width]`.
+        order: the axes of the split map `[batch, *along, channels]`, those that tell sets apart first.
+        places: for each two nodes of a set the entry of the bias that they get, a parameter of each head; or None.
+    """
+
+    def __init__(
+        self, channels: int, heads: int, along: Sequence[int], order: Sequence[int], places: np.ndarray | None
+    ) -> None:
+        super().__init__()
+        self.heads, self.along, self.order = heads, tuple(along), tuple(order)
+        self.back = tuple(int(v) for v in np.argsort(order))
+        self.qkv, self.out = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
+        self.places = None if places is None else torch.as_tensor(places)
+        self.position_bias = None if places is None else nn.Parameter(torch.zeros(heads, int(places.max()) + 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, channels, height, width = x.shape
+        split = x.permute(0, 2, 3, 1).reshape(batch, *self.along, channels).permute(self.order)
+        nodes = split.shape[3] * split.shape[4]
+        heads = self.qkv(split.reshape(-1, nodes, channels)).reshape(-1, nodes, 3, self.heads, channels // self.heads)
+        query, key, value = heads.permute(2, 0, 3, 1, 4)
+        bias = None if self.position_bias is None else self.position_bias[:, self.places][None]
+        mixed = F.scaled_dot_product_attention(query, key, value, bias).transpose(1, 2)
+        found = self.out(mixed.reshape(-1, nodes, channels)).reshape(split.shape).permute(self.back)
+        return found.reshape(batch, height, width, channels).permute(0, 3, 1, 2)

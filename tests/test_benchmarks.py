@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import pytest
 
+import equinet as eq
 from benchmarks import __main__ as command
 from benchmarks import common, layers, networks, page, query, spectra, sweeps
 from benchmarks.common import Busy, Work, measure, standing
@@ -82,6 +83,23 @@ def test_resampling_as_one_would_write_it_is_resampling(before: tuple[int, ...],
     with spectra.all_by_transforms():
         assert fourier.resample is spectra.by_transforms
     assert fourier.resample is resample
+
+
+@pytest.mark.parametrize(
+    ("net", "size", "order"),
+    [
+        (eq.SelfAttention(layers.HEADS), 4, layers.WINDOWS),
+        (eq.WindowedAttention(4, layers.HEADS, position_bias=True), 12, layers.WINDOWS),
+        (eq.GridAttention(4, layers.HEADS, position_bias=True), 12, layers.GRID),
+    ],
+)
+def test_attention_as_one_would_write_it_is_attention(net: eq.Layer, size: int, order: tuple[int, ...]) -> None:
+    x = jax.random.normal(jax.random.key(0), (2, size, size, 8))
+    variables = net.init(jax.random.key(1), x.shape[1:])
+    found, wanted = layers.attended(variables["params"], x, 4, order), net.apply(variables, x)
+    assert float(abs(found - wanted).max()) < 1e-5
+    other = layers.GRID if order == layers.WINDOWS else layers.WINDOWS
+    assert size == 4 or float(abs(layers.attended(variables["params"], x, 4, other) - wanted).max()) > 1e-3
 
 
 def sleeping(seconds: float) -> common.Way:
