@@ -204,8 +204,9 @@ def offsets(side: int) -> np.ndarray:
 
 def attended(params: Mapping[str, jax.Array], x: jax.Array, side: int, order: Sequence[int]) -> jax.Array:
     """The textbook's attention within sets, by `jax.nn.dot_product_attention`."""
-    split = x.reshape(len(x), *along(*x.shape[1:3], side, order), -1).transpose(order)
-    nodes = split.reshape(-1, side * side, x.shape[-1])
+    batch, height, width, channels = x.shape
+    split = x.reshape(batch, *along(height, width, side, order), channels).transpose(order)
+    nodes = split.reshape(-1, side * side, channels)
     heads = (nodes @ params["qkv"] + params["qkv_bias"][None, None]).reshape(*nodes.shape[:2], 3, HEADS, -1)
     bias = params["position_bias"][:, offsets(side)][None] if "position_bias" in params else None
     mixed = jax.nn.dot_product_attention(heads[:, :, 0], heads[:, :, 1], heads[:, :, 2], bias).reshape(nodes.shape)
