@@ -95,7 +95,7 @@ class Domain:
         """Number of axes."""
         return len(self.axes)
 
-    @property
+    @cached_property
     def sizes(self) -> tuple[int | None, ...]:
         """Size of each axis, None where infinite."""
         return tuple(axis.size for axis in self.axes)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -43,13 +42,17 @@ class UndefinedError(_Placed, NotImplementedError):
     """A layer lacks a method that it is asked for: whatever it is given, it cannot answer."""
 
 
-@contextmanager
-def within(name: str) -> Iterator[None]:
+class within:
     """Prefix the path of any error about a layer raised inside with `name`."""
-    try:
-        yield
-    except _Placed as error:
-        raise type(error)(error.message, (name, *error.path)) from None
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, _Placed):
+            raise type(error)(error.message, (self.name, *error.path)) from None
 
 
 BATCH = "init takes a shape without the batch, (*spatial, channels), and apply an array with it"
@@ -376,9 +379,10 @@ def _reads_fibres(layer: Layer) -> bool:
 def shape_out(layer: Layer, shape: Shape) -> Shape:
     """The shape of a layer's output; the channels of one that reads no fibres are plain, whatever it says."""
     *sizes, fibre = (*shape[:-1], as_fibre(shape[-1]))
-    *made, channels = layer.output_shape((*sizes, fibre if _reads_fibres(layer) else fibre.size))
+    reads = _reads_fibres(layer)
+    *made, channels = layer.output_shape((*sizes, fibre if reads else fibre.size))
     after = as_fibre(channels)
-    if not _reads_fibres(layer):
+    if not reads:
         is_forgotten = layer.unnamed.treats_channels == "each" and after.size == fibre.size
         after = fibre.forget(layer.unnamed) if is_forgotten else Fibre.plain(after.size)
     return (*made, after)

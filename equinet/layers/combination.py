@@ -13,7 +13,7 @@ from equinet.checks import as_kind, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, field_out, set_up, shape_out, within
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import through
-from equinet.symmetry.field import Field, changed
+from equinet.symmetry.field import Field
 from equinet.symmetry.trace import Lost
 
 
@@ -98,8 +98,7 @@ def step(name: str, layer: Layer, field: Field) -> Field:
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
             seen = seen.at(path)
             made = field_out(layer, seen)
-            made = changed(made, trial=through(layer, seen, made))
-            return made.record(shown, path, field, layer.reason)
+            return made.record(shown, path, field, layer.reason, through(layer, seen, made))
         return field_out(layer, field.at(path)).at(field.trace.path)
 
 

@@ -37,6 +37,8 @@ def count(value: Any, what: str) -> int:
 
 def counts(value: Any, what: str, least: int = 1) -> int | tuple[int, ...]:
     """An integer from `least` on, or one per axis."""
+    if type(value) is int and least <= value <= MOST:
+        return value
     single = not isinstance(value, list | tuple)
     entries = (value,) if single else tuple(value)
     if not all(map(is_integer, entries)) or not entries:

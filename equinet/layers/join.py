@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from equinet.groups.fibre import Fibre, agree, as_fibre, concatenate
 from equinet.layers.base import Layer, LayerError, Shape
 from equinet.layers.trials import join_trials
-from equinet.symmetry.field import Field, changed
+from equinet.symmetry.field import Field
 from equinet.symmetry.polyphase import Phase
 
 Join = Literal["add", "concat", "mul"]
@@ -70,6 +70,5 @@ def join_fields(name: str, fields: Sequence[Field], join: Join, shared: Sequence
             whole, other = (f if f.fibre == _unsigned(f.fibre) else f.unmoved() for f in (whole, other))
         both = concatenate([whole.fibre, other.fibre]) if join == "concat" else None
         whole = whole.join(other, both, shared, linear=join != "mul")
-    return changed(whole, trial=trial).record(
-        name, (*first.trace.path, "join"), first, lambda _, __: "the branches move their outputs differently"
-    )
+    reason = "the branches move their outputs differently"
+    return whole.record(name, (*first.trace.path, "join"), first, lambda _, __: reason, trial)

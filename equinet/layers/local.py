@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, ClassVar
 
 from equinet.checks import MOST, is_integer, shown
@@ -109,10 +110,13 @@ def windows_of(
     paddings = axis_padding(padding, len(kernels), layer)
     filters = weights or (None,) * len(kernels)
     return tuple(
-        Window(k, s, d, p, reduce, w)
+        _window(k, s, d, p, reduce, w)
         for k, s, d, p, w in zip(kernels, strides, dilations, paddings, filters, strict=True)
     )
 
+
+_window = lru_cache(maxsize=1 << 10)(Window)
+"""A network has few different ones, of which each layer is asked several times."""
 
 MOST_READ = 1 << 22
 """Taps of all outputs along an axis, which are listed to be matched."""

@@ -38,6 +38,9 @@ ROLLS = (Roll, PolyphaseRoll, PolyphaseUnroll)
 """Nodes keep their values, wherever they are."""
 STILL = (Identity, Dropout, BatchNorm, NormRelu, PositionalEmbedding, SqueezeExcite, Dense, Restrict, *ROLLS)
 """For some weights each node's value grows with what it was: no bias under the norm, no table, one gate for all."""
+KEEP_APART = (*STILL, *GROWING, GroupPool, CosetPool, LearnedPolyphasePool)
+KEEP_SPARE = (Identity, Dropout, *ROLLS, BatchNorm, LayerNorm, PolyphasePool, LearnedPolyphasePool, *GROWING)
+KEEP_MUTE = (*STILL, *GROWING, LayerNorm, InstanceNorm, PolyphasePool, LearnedPolyphasePool, GroupPool, CosetPool)
 LINEAR_AT_LAST = (
     Conv, ConvTranspose, GroupConv, GroupConvTranspose, Dense, SelfAttention, WindowedAttention, GridAttention,
 )  # fmt: skip
@@ -125,9 +128,7 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
     apart, shape = trial.apart, field.shape
     if not apart or not field.grid.dim:
         return NOT_KNOWN
-    if isinstance(layer, (*STILL, *GROWING)):
-        return apart
-    if isinstance(layer, GroupPool | CosetPool):
+    if isinstance(layer, KEEP_APART):
         return apart
     if isinstance(layer, LayerNorm):
         # What one number is after the mean of several is taken from it, over their deviation, grows with it, unless all
@@ -142,8 +143,6 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
     if isinstance(layer, PolyphasePool):
         filters = layer.filters(shape)
         return windows_apart(filters, shape, apart) if filters else apart
-    if isinstance(layer, LearnedPolyphasePool):
-        return apart
     if isinstance(layer, MaxPool | AvgPool | BlurPool):
         return windows_apart(layer.windows(shape), shape, apart)
     return NOT_KNOWN
@@ -152,15 +151,13 @@ def _apart(layer: Layer, field: Field, trial: Trial) -> int:
 def _has_spare(layer: Layer, field: Field, trial: Trial) -> bool:
     if isinstance(layer, Conv | Dense):
         return layer.bias and layer.features > 2
-    keeps = (Identity, Dropout, *ROLLS, BatchNorm, LayerNorm, PolyphasePool, LearnedPolyphasePool, *GROWING)
-    return trial.spare and field.fibre.is_plain and isinstance(layer, keeps)
+    return trial.spare and field.fibre.is_plain and isinstance(layer, KEEP_SPARE)
 
 
 def _is_mute(layer: Layer, field: Field, trial: Trial) -> bool:
     if isinstance(layer, LINEAR_AT_LAST):
         return True  # by a kernel of zeros
-    keeps = (*STILL, *GROWING, LayerNorm, InstanceNorm, PolyphasePool, LearnedPolyphasePool, GroupPool, CosetPool)
-    return trial.mute and isinstance(layer, keeps)
+    return trial.mute and isinstance(layer, KEEP_MUTE)
 
 
 def _has_tap_apart(reading: Reading, n: int | None) -> bool:

@@ -39,12 +39,10 @@ COMPOSES: dict[Reduction, frozenset[Kind]] = {
 }
 """What each reduction may read without a new base: sums of sums are sums, maxima of maxima maxima."""
 
-AFTER: dict[tuple[Kind, Pointwise], Kind] = {
-    ("sums", "linear"): "sums",
-    ("sums", "affine"): "sums",
-    ("maxima", "monotone"): "maxima",
-}
-"""What functions of single nodes make of values that are no copies: `opaque`, but for these."""
+COMMUTES: frozenset[tuple[Kind, Pointwise]] = frozenset(
+    {("sums", "linear"), ("sums", "affine"), ("maxima", "monotone")}
+)
+"""Values that are no copies, and functions of single nodes that leave them sums or maxima; others make them opaque."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +85,7 @@ class Deferred:
     @cached_property
     def kind(self) -> Kind:
         """A channel of a node is a copy of a node of the base, a sum or maximum of some, or a function of them."""
-        if all(line.copies and (self.unmixed or line.is_gather) for line in self.lines):
-            return "copies"
-        if self.closed:
-            return "opaque"
-        return "maxima" if any(line.maximum for line in self.lines) else "sums"
+        return _kind(self.lines, self.unmixed, self.closed)
 
     @cached_property
     def action(self) -> Relation:
@@ -120,15 +114,20 @@ class Deferred:
         Args:
             mixes: whether it mixes channels.
         """
-        value = updated(
-            self,
-            lines=self.lines if function == "linear" else tuple(map(rename_constants, self.lines)),
-            unmixed=self.unmixed and not mixes,
-            balanced=self.balanced and function in ("linear", "affine"),
-            regathered=None if self.regathered is None else self.regathered.pointwise(function, mixes),
-        )
-        after = "copies" if value.kind == "copies" else AFTER.get((value.kind, function), "opaque")
-        return updated(value, closed=after == "opaque")
+        is_renamed = function != "linear" and any(line.has_constants for line in self.lines)
+        lines = tuple(map(rename_constants, self.lines)) if is_renamed else self.lines
+        unmixed = self.unmixed and not mixes
+        kind = _kind(lines, unmixed, self.closed)
+        changes = {
+            "lines": lines,
+            "unmixed": unmixed,
+            "closed": kind != "copies" and (kind, function) not in COMMUTES,
+            "balanced": self.balanced and function in ("linear", "affine"),
+            "regathered": None if self.regathered is None else self.regathered.pointwise(function, mixes),
+        }
+        # Most change nothing, and then what is known of the value (its action) stays known.
+        changes = {name: value for name, value in changes.items() if getattr(self, name) is not value}
+        return updated(self, **changes) if changes else self
 
     def read(self, outer: tuple[Line, ...], grid: Domain, *, labelled: bool = False) -> Deferred:
         """Windows on the value. If y[i] reads x[j], and x[j] reads nodes p of the base, then y[i] reads these p: where
@@ -191,6 +190,14 @@ class Deferred:
         if not lines:
             return None
         return updated(self, lines=lines, unmixed=False, balanced=self.balanced and other.balanced, regathered=None)
+
+
+def _kind(lines: Iterable[Line], unmixed: bool, closed: bool) -> Kind:
+    if all(line.copies and (unmixed or line.is_gather) for line in lines):
+        return "copies"
+    if closed:
+        return "opaque"
+    return "maxima" if any(line.maximum for line in lines) else "sums"
 
 
 def _compose_all(outer: Iterable[Line], inner: Iterable[Line]) -> tuple[Line, ...] | None:

@@ -160,11 +160,16 @@ class Field:
         return changed(self, trace=updated(self.trace, path=path))
 
     def record(
-        self, layer: object, path: tuple[str, ...], before: Field, reason: Callable[[Field, Lost], str]
+        self,
+        layer: object,
+        path: tuple[str, ...],
+        before: Field,
+        reason: Callable[[Field, Lost], str],
+        trial: Trial,
     ) -> Field:
-        """The same field with one more line in its ledger, seen from where `before` was."""
+        """The same field with one more line in its ledger, seen from where `before` was; `trial` is how it varies."""
         rows = (*self.trace.rows, Row(path, layer, before, self, reason))
-        return changed(self, trace=Trace(before.trace.path, rows, self.trace.spans))
+        return changed(self, trace=Trace(before.trace.path, rows, self.trace.spans), trial=trial)
 
     def with_rows(self, rows: tuple[Row, ...]) -> Field:
         """The same field with another ledger."""
@@ -295,7 +300,8 @@ class Field:
         """The value of a window system, given its grid, how it moves, and the degree of what is made of a window."""
         bands = self.bands.read(readings, degree)
         spans = read_spans(self.trace.spans, readings, self.grid.sizes, grid.sizes)
-        return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None, bands=bands).with_spans(spans)
+        trace = updated(self.trace, spans=spans)
+        return changed(self, grid=grid, deferred=deferred, unfolded=None, parts=None, bands=bands, trace=trace)
 
     def read_taps(self, readings: Sequence[Reading], fibre: Fibre) -> Field:
         """Apply a window system whose taps the operations of a group permute as they permute the nodes around a window:
@@ -314,6 +320,8 @@ class Field:
 
     def resized(self, sizes: Sequence[int | None]) -> Domain:
         """The grid with other numbers of nodes."""
+        if tuple(sizes) == self.grid.sizes:
+            return self.grid
         axes = zip(sizes, self.grid.axes, strict=True)
         return Domain(tuple(Axis(n, axis.boundary) if n else axis for n, axis in axes))
 
@@ -396,12 +404,9 @@ class Field:
         return labelled.read(readings, "sum", channels)
 
 
-_VALUE = frozenset({"deferred", "grid"})
-"""Attributes by which fields of different values differ: how the one varies says nothing of how the other does."""
-
-
 def changed(value: Field, **changes: Any) -> Field:
     """The same field but for some attributes; without its `trial` and `bands` where it is another value."""
-    if not changes.keys().isdisjoint(_VALUE):
+    # Fields of different values differ in these: how the one varies says nothing of how the other does.
+    if "deferred" in changes or "grid" in changes:
         changes = {"trial": None, "bands": UNKNOWN} | changes
     return updated(value, **changes)

@@ -17,14 +17,15 @@ def updated(record: Record, **changes: Any) -> Record:
     Raises:
         TypeError: if it has no such field.
     """
-    names, kind = _names(type(record)), type(record)
-    if not changes.keys() <= names:
-        raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(changes.keys() - names))}")
-    copy, held = object.__new__(kind), vars(record)
+    kind, held = type(record), record.__dict__
+    names = _names(kind)
+    copy = object.__new__(kind)
     # Not by setting attributes, which a frozen class refuses.
-    made = vars(copy)
+    made = copy.__dict__
     made.update(held if len(held) == len(names) else {name: held[name] for name in names})
     made.update(changes)
+    if len(made) > len(names):
+        raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(changes.keys() - names))}")
     return copy
 
 
