@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -214,8 +214,7 @@ def _by_classes(
     legal, sizes, modulus = tuple(n for n, held in tried.items() if held), tuple(tried), known.modulus
     found, beyond = classes(modulus, tried, verdict, requirement)
     if not any(found.values()) and len(found) < modulus and (legal or known.on_the_plane):
-        following = min((n for n, held in beyond.items() if held), default=None)
-        return LegalSizes(legal, sizes, 0, (), first, None if legal else following)
+        return LegalSizes(legal, sizes, 0, (), first, None if legal else _next(sizes[-1], (), beyond, verdict))
     coarse = coarsest(modulus, found)
     residues = tuple(sorted({r % coarse for r, held in found.items() if held}))
     # Small sizes may be exceptions, also those between the ones given.
@@ -225,15 +224,19 @@ def _by_classes(
     every = [n for n in sorted(tried | beyond) if n >= first]
     wrong = [n for n in every if bool((tried | beyond)[n]) != (n % coarse in residues)]
     start = next((n for n in every if n > max(wrong, default=0) and (few or n >= 2 * modulus)), 2 * modulus)
-    following = None
-    if not legal and residues:
-        last = sizes[-1]
-        ahead = range(last + 1, max(last, start) + 2 * coarse + 1)
-        ahead = [n for n in ahead if beyond.get(n) or n % coarse in residues]
-        following = next((n for n in ahead if beyond.get(n) or verdict(n)), None)
-    elif not legal:
-        following = min((n for n, held in beyond.items() if held and n > sizes[-1]), default=None)
-    return LegalSizes(legal, sizes, coarse, residues, start, following)
+    ahead = range(sizes[-1] + 1, max(sizes[-1], start) + 2 * coarse + 1)
+    ruled = [n for n in ahead if n % coarse in residues]
+    return LegalSizes(
+        legal, sizes, coarse, residues, start, None if legal else _next(sizes[-1], ruled, beyond, verdict)
+    )
+
+
+def _next(
+    last: int, ruled: Iterable[int], beyond: Mapping[int, bool | None], verdict: Callable[[int], bool | None]
+) -> int | None:
+    """The first legal size after the last given: one that the rule gives, which is tried, or one that was tried."""
+    held = {n for n, holds in beyond.items() if holds and n > last}
+    return next((n for n in sorted({*held, *ruled}) if n in held or verdict(n)), None)
 
 
 def _holds(net: Any, domain: Domain, channels: Fibre, requirement: Requirement) -> bool | None:
