@@ -110,16 +110,18 @@ def run(
         seed: the same for every network.
         epochs: passes over the 10,000 training images.
         shifted_images: test images that are classified under every shift.
-        smoke: a few images and narrow networks.
+        smoke: a few small images and narrow networks.
         progress: whether training shows a progress bar.
         report: called with a line of text after each network.
     """
-    images, _ = load(size=Settings().size).test.take(8 if smoke else shifted_images).arrays()
+    size = 16 if smoke else Settings().size
+    images, _ = load(size=size).test.take(8 if smoke else shifted_images).arrays()
     findings = []
     for name in names:
         started = time.perf_counter()
         config = get_config(name)
-        config.update(seed=seed, epochs=1 if smoke else epochs, eval_epochs=0, smoke=smoke, progress=progress)
+        config.update(size=size, seed=seed, epochs=1 if smoke else epochs, eval_epochs=0)
+        config.update(smoke=smoke, progress=progress)
         if smoke:
             config.update(model={"features": (4, 4, 8, 8)})
         outcome = train_and_evaluate(config, workdir / name)

@@ -8,6 +8,7 @@ others are left out.
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from pathlib import Path
@@ -40,10 +41,16 @@ PARTS = {
 WIDTH, NARROW, HEIGHT, GAP, FLOOR, PAGE = 168, 10, 52, 26, 100, 900
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """The syntax tree of a file, which is only read."""
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
 def imports(path: Path) -> set[str]:
     """The modules that a file imports when it runs, as absolute dotted names; not those imported for types alone."""
     found: set[str] = set()
-    for node in _running(ast.parse(path.read_text(encoding="utf-8"), filename=str(path))):
+    for node in statements(parsed(path), types=False):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -52,12 +59,17 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-def _running(node: ast.AST) -> Iterator[ast.AST]:
-    yield node
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and isinstance(child.test, ast.Name) and child.test.id == "TYPE_CHECKING":
-            continue
-        yield from _running(child)
+def statements(tree: ast.AST, *, types: bool = True) -> Iterator[ast.AST]:
+    """Everything below a node but expressions, in which nothing can be imported; what is for types alone if asked."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        yield node
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                continue
+            if types or not (isinstance(child, ast.If) and getattr(child.test, "id", "") == "TYPE_CHECKING"):
+                left.append(child)
 
 
 def arrows(package: Path = ROOT / "equinet") -> dict[str, set[str]]:

@@ -52,22 +52,19 @@ def with_devices(count: int) -> dict[str, str]:
     return {**os.environ, "XLA_FLAGS": flags}
 
 
-def launch(
-    workdir: Path, config: Mapping[str, Any], *flags: str, devices: int = 1, **environment: str
-) -> subprocess.Popen[str]:
-    """Start `scripts.train` on a config; untuned, so that its numbers are those of a run in this process."""
+def flags_of(workdir: Path, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """What starts a run of a config; untuned, so that its numbers are those of a run in this process."""
     file = workdir.with_name(workdir.name + "-config.py")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(CONFIG.format(json.dumps(config)))
-    command = [
-        sys.executable,
-        "-m",
-        "scripts.train",
-        f"--config={file}",
-        f"--workdir={workdir}",
-        "--notune_cpu",
-        *flags,
-    ]
+    return f"--config={file}", f"--workdir={workdir}", "--notune_cpu"
+
+
+def launch(
+    workdir: Path, config: Mapping[str, Any], *flags: str, devices: int = 1, **environment: str
+) -> subprocess.Popen[str]:
+    """Start `scripts.train` on a config."""
+    command = [sys.executable, "-m", "scripts.train", *flags_of(workdir, config), *flags]
     settings = {**with_devices(devices), **environment}
     return subprocess.Popen(
         command, cwd=ROOT, env=settings, text=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE

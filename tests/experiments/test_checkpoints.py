@@ -20,7 +20,8 @@ from tests.experiments.test_resume import LONG, same
 # orbax leaves tasks behind where it fails in the midst of reading, and Python tells of each as it is thrown away.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-SCORED = {**LONG, "batch": 500, "epochs": 10, "eval_epochs": 1, "checkpoint_every": 0, "ema": 0.0}
+FEW = {"examples": 400, "validation": 100, "batch": 20, "epochs": 10}
+SCORED = {**LONG, **FEW, "eval_epochs": 1, "checkpoint_every": 0, "ema": 0.0}
 """200 steps, a score and a checkpoint at every 20th."""
 
 

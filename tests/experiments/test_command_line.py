@@ -1,7 +1,6 @@
 """The command lines: what they say about wrong input, and that they run."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -111,30 +110,11 @@ def test_a_run_that_cannot_be_is_answered_in_a_line(
     assert message in ended.err
 
 
-def test_processes_end_with_a_line_and_a_status(tmp_path: Path) -> None:
-    """What the tests above see within this process."""
-    wrong = call("scripts.train", "--config=configs/fashion.py:apx", f"--workdir={tmp_path / 'run'}")
-    assert wrong.returncode == 2
-    assert wrong.stderr.startswith("no network in configs/fashion.py 'apx': did you mean")
-    assert len(wrong.stderr.splitlines()) == 1
-    assert not list(tmp_path.iterdir())
+def test_a_terminal_that_cannot_show_a_sign_gets_its_number() -> None:
     asked = ("scripts.query", "--model=fcn", "--channels=1", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
     lacking = call(*asked, PYTHONIOENCODING="ascii")
     assert (lacking.returncode, lacking.stderr) == (1, "")
-    assert "2Z \\xd7 2Z" in lacking.stdout  # a terminal that cannot show the sign
-
-
-def test_a_reader_that_leaves_changes_no_answer() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    asked = ("--model=fcn", "--channels=1", "--model_args=features=(2,2)", "--size=8", "--require=4mm")
-    command = [sys.executable, "-m", "scripts.query", *asked]
-    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}  # else it ends with 141, at the first line
-    done = subprocess.run(
-        command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, env=buffered, check=False
-    )
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (1, "")
+    assert "2Z \\xd7 2Z" in lacking.stdout
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="stands for a full disk")
@@ -161,7 +141,8 @@ def test_every_flag_is_documented(script: str, tmp_path: Path, monkeypatch: pyte
 
 
 def test_smoke_run(tmp_path: Path) -> None:
-    config = ("--config=configs/fashion.py:max", "--config.model.features=(4, 8)")
+    """In a process of its own, which tunes the CPU."""
+    config = ("--config=configs/fashion.py:max", "--config.model.features=(4, 8)", "--config.size=8")
     done = call("scripts.train", *config, f"--workdir={tmp_path}", "--smoke")
     assert done.returncode == 0, done.stderr
     assert "accuracy 0." in done.stdout

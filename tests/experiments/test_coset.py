@@ -1,6 +1,7 @@
 """The study of cosets: its networks differ in their group alone, and its page says what records give."""
 
 import re
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def made(group: str, count: int, seed: int, plain: float, moved: float) -> dict[
     return record | ({"measured": record["computed"]} if seed == 0 else {})
 
 
+@cache
 def as_predicted(seeds: int = 5, noise: float = 0.001) -> list[dict[str, Any]]:
     """Records of a world in which every prediction holds: a factor of 9 for each index times 4."""
     rng = np.random.default_rng(0)

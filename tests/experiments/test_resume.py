@@ -16,13 +16,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from equinet.cli import train
 from equinet.train.checkpoint import Checkpoints, CorruptCheckpoint, last_state
 from equinet.train.record import Unwritable, read_json_lines
 from equinet.train.settings import Settings
 from equinet.train.trainer import train_and_evaluate
 from equinet.train.workdir import _identity, first_difference
-from tests.experiments.launching import finish, launch
+from tests.experiments.launching import finish, flags_of, launch
 from tests.experiments.test_train import TINY
+from tests.scripts.lines import run_line
 
 LONG = {
     **TINY,
@@ -74,8 +76,60 @@ def killed_and_resumed(workdir: Path, kills: list[tuple[int, float]]) -> None:
     finish(launch(workdir, LONG))
 
 
-def test_a_killed_run_goes_on_bit_for_bit(whole: Path, tmp_path: Path) -> None:
-    killed_and_resumed(tmp_path / "run", [(17, 0.0)])
+def stop(process: subprocess.Popen[str], workdir: Path, number: signal.Signals, name: str, lines: int) -> None:
+    """Send a run a signal once its log holds so many lines: it saves its state and ends with a line."""
+    wait_for_lines(process, workdir, lines)
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=300)
+    assert process.returncode == 128 + number
+    told = re.fullmatch(
+        rf"tiny: stopped by {name} after step (\d+) of 200; the same command goes on from there\n", errors
+    )
+    assert told, errors
+    step, _ = last_state(workdir)
+    assert step == int(told[1]) >= 7 * lines
+
+
+def test_a_run_that_is_stopped_then_started_twice_then_killed_goes_on_bit_for_bit(whole: Path, tmp_path: Path) -> None:
+    workdir = tmp_path / "run"
+    stop(launch(workdir, LONG), workdir, signal.SIGTERM, "SIGTERM", 5)
+    first = launch(workdir, LONG)
+    wait_for_lines(first, workdir, 17)
+    first.send_signal(signal.SIGSTOP)
+    second = run_line(train, flags_of(workdir, LONG), tmp_path)
+    first.send_signal(signal.SIGKILL)
+    first.communicate()
+    assert first.returncode == -signal.SIGKILL
+    assert (second.status, second.fault) == (1, "") and f"is in use by process {first.pid} on" in second.err
+    train_and_evaluate(LONG, workdir, report=lambda _: None)
+    same(whole, workdir)
+
+
+FAR_APART = {**LONG, "checkpoint_every": 1000}
+"""No checkpoint is due before the end."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "name", "lines"), [(signal.SIGTERM, "SIGTERM", 5), (signal.SIGINT, "Ctrl-C", 17)])
+def test_a_signal_saves_a_state_that_was_not_due(
+    number: signal.Signals, name: str, lines: int, whole: Path, tmp_path: Path
+) -> None:
+    stop(launch(tmp_path / "run", FAR_APART), tmp_path / "run", number, name, lines)
+    finish(launch(tmp_path / "run", FAR_APART))
+    same(whole, tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_the_first_of_two_starts_is_untouched_by_the_second(whole: Path, tmp_path: Path) -> None:
+    first = launch(tmp_path / "run", LONG)
+    wait_for_lines(first, tmp_path / "run", 2)
+    first.send_signal(signal.SIGSTOP)
+    second = launch(tmp_path / "run", LONG)
+    _, errors = second.communicate(timeout=300)
+    first.send_signal(signal.SIGCONT)
+    finish(first)
+    assert second.returncode == 1
+    assert errors.count("\n") == 1 and f"is in use by process {first.pid} on" in errors
     same(whole, tmp_path / "run")
 
 

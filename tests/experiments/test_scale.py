@@ -126,6 +126,8 @@ def test_processes_read_one_block_each_of_the_batches_of_one(monkeypatch: pytest
 
 
 def test_a_batch_that_cannot_be_cut_is_refused(tmp_path: Path) -> None:
+    """As any process that is used wrongly: with status 2 and a line, and nothing is written."""
     process = launch(tmp_path / "run", {**SHORT, "batch": 100}, devices=8)
     _, errors = process.communicate(timeout=300)
     assert (process.returncode, errors) == (2, "config.batch is 100, over 8 devices: make it a multiple of 8\n")
+    assert not (tmp_path / "run").exists()

@@ -17,45 +17,12 @@ from equinet.train.data import load
 from equinet.train.record import read_json_lines
 from equinet.train.stopping import Signals, Stopped
 from equinet.train.trainer import train_and_evaluate
-from tests.experiments.launching import finish, launch
-from tests.experiments.test_resume import LONG, same, wait_for_lines
+from tests.experiments.launching import launch
+from tests.experiments.test_resume import wait_for_lines
 from tests.experiments.test_scale import SHORT, as_flags, free_port
 from tests.experiments.test_train import TINY
 
-FAR_APART = {**LONG, "checkpoint_every": 1000}
-"""No checkpoint is due before the end."""
-
-
-@pytest.mark.parametrize(
-    ("number", "name", "lines"),
-    [
-        (signal.SIGTERM, "SIGTERM", 5),
-        pytest.param(signal.SIGINT, "Ctrl-C", 17, marks=pytest.mark.slow),
-    ],
-)
-def test_a_signal_saves_the_state_and_ends_with_a_line(
-    number: signal.Signals,
-    name: str,
-    lines: int,
-    whole: Path,
-    tmp_path: Path,
-) -> None:
-    process = launch(tmp_path / "run", FAR_APART)
-    wait_for_lines(process, tmp_path / "run", lines)
-    process.send_signal(number)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 128 + number
-    told = re.fullmatch(
-        rf"tiny: stopped by {name} after step (\d+) of 200; the same command goes on from there\n", errors
-    )
-    assert told, errors
-    step, _ = last_state(tmp_path / "run")
-    assert step == int(told[1]) >= 7 * lines
-    finish(launch(tmp_path / "run", FAR_APART))
-    same(whole, tmp_path / "run")
-
-
-SCORED = {**TINY, "smoke": False, "batch": 500, "epochs": 2, "eval_epochs": 1, "log_every": 5}
+SCORED = {**TINY, "smoke": False, "examples": 400, "batch": 20, "epochs": 2, "eval_epochs": 1, "log_every": 5}
 
 
 def stop_in_evaluation(workdir: Path, monkeypatch: pytest.MonkeyPatch, number_of_calls: int) -> None:

@@ -69,7 +69,8 @@ def test_a_run_leaves_its_record_metrics_and_checkpoints(tmp_path: Path) -> None
 
 
 def test_the_last_two_and_the_best_checkpoint_are_kept(tmp_path: Path) -> None:
-    config = {**TINY, "smoke": False, "epochs": 4, "batch": 2500, "ema": 0.5, "tensorboard": True}
+    small = {"smoke": False, "examples": 400, "batch": 100, "epochs": 4}
+    config = {**TINY, **small, "ema": 0.5, "tensorboard": True}
     outcome = train_and_evaluate(config, tmp_path)
     result = json.loads((tmp_path / "result.json").read_text())
     scores = {row["step"]: row["accuracy"]["value"] for row in metrics(tmp_path) if row["split"] == "test"}

@@ -215,8 +215,8 @@ def test_one_run_of_each_kind(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) ->
     settings = {"EXAMPLES": 1000, "VALIDATION": 500}
     for name, value in settings.items():
         monkeypatch.setattr(f"configs.why.{name}", value)
-    (pilot,) = run_study(load_study("why"), tmp_path, only="^rate-0.01-max$", smoke=True)
-    assert "folded" not in pilot and pilot["learning_rate"] == 0.01
+    (pilot,) = run_study(load_study("why"), tmp_path, only="^rate-0.003-stride$", smoke=True)
+    assert "folded" not in pilot and pilot["learning_rate"] == 0.003
     (record,) = run_study(load_study("why"), tmp_path, only="^stride-circular-mean-none-0$", smoke=True)
     assert record["computed"] == record["measured"] == "8Z × 8Z"
     assert len(record["folded"]) == 3 and len(record["roughness"]) == 4 and record["seconds"] > 0

@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,6 @@ from equinet.train.record import read_json_lines
 from equinet.train.settings import Settings
 from equinet.train.trainer import train_and_evaluate
 from equinet.train.workdir import InUse, Workdir
-from tests.experiments.launching import finish, launch
-from tests.experiments.test_resume import LONG, same, wait_for_lines
 from tests.experiments.test_train import TINY
 
 
@@ -39,30 +36,6 @@ def test_the_record_is_there_before_anything_else(tmp_path: Path) -> None:
         assert {path.name for path in (tmp_path / "run").iterdir()} == {"run.lock", "run.json"}
     (tmp_path / "run" / "checkpoints").mkdir()
     with entered(tmp_path / "run"):
-        pass
-
-
-def test_the_second_of_two_starts_is_refused_and_the_first_untouched(whole: Path, tmp_path: Path) -> None:
-    first = launch(tmp_path / "run", LONG)
-    wait_for_lines(first, tmp_path / "run", 2)
-    first.send_signal(signal.SIGSTOP)
-    second = launch(tmp_path / "run", LONG)
-    _, errors = second.communicate(timeout=300)
-    first.send_signal(signal.SIGCONT)
-    finish(first)
-    assert second.returncode == 1
-    assert errors.count("\n") == 1 and f"is in use by process {first.pid} on" in errors
-    same(whole, tmp_path / "run")
-
-
-def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
-    process = launch(tmp_path / "run", LONG)
-    wait_for_lines(process, tmp_path / "run", 2)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    with Workdir(
-        tmp_path / "run", Settings.of(LONG), json.loads((tmp_path / "run" / "run.json").read_text())["data"], silent
-    ):
         pass
 
 

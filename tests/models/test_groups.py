@@ -70,10 +70,8 @@ def test_adaptive_networks_keep_the_whole_group(name: str) -> None:
     assert len(plain.strict.point_group) == 1
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["wide_resnet", "unet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("convnext", "vit", "swin"))],
-)
+@pytest.mark.slow  # the fast tests measure smaller ones, in one and three dimensions
+@pytest.mark.parametrize("name", ["wide_resnet", "unet", "convnext", "vit", "swin"])
 def test_what_is_certified_is_measured_and_plain_networks_lack_it(name: str) -> None:
     domain = eq.torus(16, 16)
     certificate = eq.certify(build(name, group="p4m", down="aps"), domain, channels=1)
