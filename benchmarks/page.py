@@ -61,6 +61,9 @@ Numbers here that no table above has were taken once, while the code was written
   equivariance that is to be measured. A sweep by cosets runs |G| / |H| elements in place of |G|; one that shares runs
   each part of the network once per coset of the group that it keeps, in chunks that fit these numbers, and pays for
   that with a compilation of each part, and two checks.
+- *Attention* is behind PyTorch, and has no target: the products of each head are small, and PyTorch's fused kernel
+  multiplies, exponentiates and adds up a block of them while it is in the cache, where XLA writes each step to memory
+  on a CPU. JAX's own attention takes the same time as ours, or a tenth more.
 - *Import* is the time from starting Python, next to that of `import jax` alone, since machines differ by more than
   what equinet adds. A name of `equinet` loads its part when it is first used, so that the import itself takes nothing;
   the time up to a first certificate, of one convolution, holds jax and all layers.
