@@ -3,12 +3,12 @@
 from itertools import product
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import equinet as eq
 from equinet.advise.weights import random_variables
+from tests.compiled import apply, init
 
 REGULAR = eq.Fibre.regular("4mm")
 
@@ -72,7 +72,7 @@ def test_sets_of_nodes(grid: bool, bias: bool) -> None:
     net = (eq.GridAttention if grid else eq.WindowedAttention)(sides, 2, position_bias=bias)
     with jax.enable_x64(True):
         x = np.random.default_rng(0).normal(size=(6, 4, 4))
-        variables = net.init(0, x.shape)
+        variables = init(net, 0, x.shape)
         assert ("position_bias" in variables["params"]) == bias
 
         def place(p):
@@ -88,7 +88,7 @@ def test_sets_of_nodes(grid: bool, bias: bool) -> None:
             return steps[0] * (2 * sides[1] - 1) + steps[1]
 
         wanted = _attended(net, variables, x, same_set, offset)
-        np.testing.assert_allclose(net.apply(variables, jnp.asarray(x[None]))[0], wanted, atol=1e-12)
+        np.testing.assert_allclose(apply(net, variables, x[None])[0], wanted, atol=1e-12)
 
 
 def test_a_bias_goes_with_plain_channels() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from tests.compiled import apply, init
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(2.0, 3.0, size=(4, 6, 4, 8)).astype(np.float32)
@@ -23,11 +24,11 @@ LAYERS = [
 
 
 def _variables(layer: eq.Layer, shape: tuple[int, ...] = X.shape[1:]) -> dict:
-    return layer.init(jax.random.key(0), shape)
+    return init(layer, 0, shape)
 
 
 def _apply(layer: eq.Layer, x: np.ndarray = X) -> np.ndarray:
-    return np.asarray(layer.apply(_variables(layer, x.shape[1:]), jnp.asarray(x)))
+    return np.asarray(apply(layer, _variables(layer, x.shape[1:]), x))
 
 
 def _normalised(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
@@ -55,26 +56,27 @@ def test_groups_of_consecutive_channels():
 @pytest.mark.parametrize("layer", LAYERS[:5])
 def test_scale_and_bias(layer):
     variables = _variables(layer)
-    params = {"scale": jnp.arange(1.0, 9.0), "bias": jnp.arange(8.0)}
-    y = layer.apply({**variables, "params": params}, jnp.asarray(X))
+    params = {"scale": np.arange(1, 9, dtype=np.float32), "bias": np.arange(8, dtype=np.float32)}
+    y = apply(layer, {**variables, "params": params}, X)
     np.testing.assert_allclose(y, _apply(layer) * np.arange(1, 9) + np.arange(8), rtol=1e-4, atol=1e-4)
 
 
 def test_batch_norm_trains_on_the_batch_and_runs_on_averages():
     layer = eq.BatchNorm(momentum=0.75)
     variables = _variables(layer)
-    y, state = layer.apply(variables, jnp.asarray(X), train=True)
+    y, state = apply(layer, variables, X, train=True)
     np.testing.assert_allclose(y, _normalised(X, (0, 1, 2)), atol=1e-5)
     np.testing.assert_allclose(state["mean"], 0.25 * X.mean((0, 1, 2)), rtol=1e-5)
     np.testing.assert_allclose(state["variance"], 0.75 + 0.25 * X.var((0, 1, 2)), rtol=1e-5)
-    z = layer.apply({**variables, "state": state}, jnp.asarray(X))
+    z = apply(layer, {**variables, "state": state}, X)
     expected = (X - np.asarray(state["mean"])) / np.sqrt(np.asarray(state["variance"]) + 1e-5)
     np.testing.assert_allclose(z, expected, atol=1e-5)
 
 
 def test_statistics_of_bfloat16_are_taken_in_float32():
     x = jnp.asarray(1000 + RNG.normal(size=(2, 64, 64, 1)), jnp.bfloat16)
-    y = eq.LayerNorm(axes="all").apply(_variables(eq.LayerNorm(axes="all"), (64, 64, 1)), x)
+    layer = eq.LayerNorm(axes="all")
+    y = apply(layer, _variables(layer, (64, 64, 1)), x)
     assert y.dtype == jnp.bfloat16
     expected = _normalised(np.asarray(x.astype(jnp.float32)), (1, 2, 3))
     np.testing.assert_allclose(np.asarray(y.astype(jnp.float32)), expected, atol=0.03, rtol=0.01)
@@ -88,7 +90,7 @@ def test_works_after_the_readout(layer):
 @pytest.mark.parametrize("dtype", [jnp.bfloat16, jnp.float32])
 @pytest.mark.parametrize("layer", LAYERS, ids=str)
 def test_shape_and_dtype_are_kept(layer, dtype):
-    y = layer.apply(_variables(layer), jnp.asarray(X, dtype))
+    y = apply(layer, _variables(layer), X.astype(dtype))
     assert (y.shape, y.dtype) == (X.shape, dtype)
     assert layer.output_shape(X.shape[1:]) == X.shape[1:]
 
@@ -111,14 +113,14 @@ def test_attention_agrees_with_its_definition():
         weights = np.exp(logits - logits.max(-1, keepdims=True))
         heads.append(weights / weights.sum(-1, keepdims=True) @ v[..., h])
     expected = (np.concatenate(heads, -1) @ params["out"]).reshape(X.shape)
-    np.testing.assert_allclose(layer.apply(variables, jnp.asarray(X)), expected, atol=1e-4, rtol=1e-4)
+    np.testing.assert_allclose(apply(layer, variables, X), expected, atol=1e-4, rtol=1e-4)
 
 
 def test_windowed_attention_is_attention_within_blocks():
     layer, whole = eq.WindowedAttention((3, 2), 2), eq.SelfAttention(2)
     variables = _variables(layer)
-    y = np.asarray(layer.apply(variables, jnp.asarray(X)))
-    block = whole.apply(variables, jnp.asarray(X[:, 3:6, 2:4]))
+    y = np.asarray(apply(layer, variables, X))
+    block = apply(whole, variables, X[:, 3:6, 2:4])
     np.testing.assert_allclose(y[:, 3:6, 2:4], block, atol=1e-5, rtol=1e-4)
 
 

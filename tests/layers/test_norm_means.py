@@ -1,10 +1,11 @@
 """A mean over space after a norm over space is a bias: the same for every input, and so for every isometry."""
 
-import jax
 import numpy as np
 import pytest
 
 import equinet as eq
+from tests.compiled import apply
+from tests.oracle import random_weights
 
 T = eq.torus(8, 8)
 ALL = T.group
@@ -46,13 +47,11 @@ NOT_CONSTANT = {
 
 def spread(net):
     """How far outputs lie apart, over two images and all their shifts, for weights that are all drawn."""
-    variables = net.init(jax.random.key(0), (8, 8, 1))
-    keys = iter(jax.random.split(jax.random.key(1), 100))
-    drawn = jax.tree.map(lambda leaf: leaf + 0.5 * jax.random.normal(next(keys), leaf.shape, leaf.dtype), variables)
-    drawn = {"params": drawn["params"], "state": variables["state"]}
-    x = np.asarray(jax.random.normal(jax.random.key(2), (2, 8, 8, 1)))
+    rng = np.random.default_rng(0)
+    variables = random_weights(net, (8, 8, 1), rng)
+    x = rng.normal(size=(2, 8, 8, 1)).astype(np.float32)
     moved = np.concatenate([np.roll(x, (i, j), (1, 2)) for i in range(2) for j in range(2)])
-    y = np.asarray(jax.jit(net.bind(drawn))(moved))
+    y = np.asarray(apply(net, variables, moved))
     return np.ptp(y, axis=0).max() / np.abs(y).max()
 
 

@@ -1,11 +1,12 @@
 """Resampling and pooling to a size, dilated pools, and windows that reach beyond the end: numbers and symmetry."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -16,10 +17,21 @@ from tests.oracle import judge
 FACTORS = [Fraction(1), Fraction(2), Fraction(3), Fraction(3, 2), Fraction(4, 3), Fraction(5, 2)]
 
 
+@partial(jax.jit, static_argnums=0)
+def _run(layers: tuple[eq.Layer, ...], x: jax.Array) -> list[jax.Array]:
+    return [layer.apply({"params": {}, "state": {}}, x) for layer in layers]
+
+
+def _apply_each(layers: Sequence[eq.Layer], x: np.ndarray) -> list[np.ndarray]:
+    """Of each its output, in one program."""
+    found = [np.asarray(y) for y in _run(tuple(layers), x)]
+    for layer, y in zip(layers, found, strict=True):
+        assert y.shape[1:] == layer.output_shape(x.shape[1:])
+    return found
+
+
 def _apply(layer: eq.Layer, x: np.ndarray) -> np.ndarray:
-    y = np.asarray(layer.apply(layer.init(0, x.shape[1:]), jnp.asarray(x)))
-    assert y.shape[1:] == layer.output_shape(x.shape[1:])
-    return y
+    return _apply_each([layer], x)[0]
 
 
 def _keys(distance: float) -> float:
@@ -57,11 +69,11 @@ def test_upsampling_is_its_formula(method, padding):
     with jax.enable_x64(True):
         for n in (1, 2, 5, 6):
             x = np.random.default_rng(n).normal(size=(n, 2))
-            for factor in FACTORS:
+            layers = [eq.Upsample(factor, method=method, padding=padding) for factor in FACTORS]
+            for layer, factor, y in zip(layers, FACTORS, _apply_each(layers, x[None]), strict=True):
                 at = [(i + Fraction(1, 2)) / factor - Fraction(1, 2) for i in range(int(n * factor))]
                 wanted = _resampled(x, at, method, padding == "circular")
-                layer = eq.Upsample(factor, method=method, padding=padding)
-                np.testing.assert_allclose(_apply(layer, x[None])[0], wanted, atol=1e-13, err_msg=str(layer))
+                np.testing.assert_allclose(y[0], wanted, atol=1e-13, err_msg=str(layer))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -139,6 +151,7 @@ def test_ceil_mode_keeps_the_last_window(maximum):
     with jax.enable_x64(True):
         for n in range(2, 9):
             x = np.random.default_rng(n).normal(size=(n, 2)) - 3
+            layers, wanted = [], []
             for window, stride, (lo, hi), dilation in (
                 *((w, s, p, 1) for w in (1, 2, 3) for s in (1, 2, 3) for p in ((0, 0), (1, 1), (0, 1)) if w > max(p)),
                 *((2, 2, (0, 0), 2), (3, 2, (1, 1), 2)),
@@ -149,8 +162,10 @@ def test_ceil_mode_keeps_the_last_window(maximum):
                 except eq.LayerError:
                     continue
                 longer += size > (n + lo + hi - (window - 1) * dilation - 1) // stride + 1
-                wanted = _pooled(x, window, stride, lo, hi, dilation, maximum)
-                np.testing.assert_allclose(_apply(layer, x[None])[0], wanted, atol=1e-13, err_msg=f"{n} {layer}")
+                layers.append(layer)
+                wanted.append(_pooled(x, window, stride, lo, hi, dilation, maximum))
+            for layer, y, want in zip(layers, _apply_each(layers, x[None]), wanted, strict=True):
+                np.testing.assert_allclose(y[0], want, atol=1e-13, err_msg=f"{n} {layer}")
     assert longer > 20
 
 
