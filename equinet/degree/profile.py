@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -169,19 +170,9 @@ def _of_layers(net: Bound, x: jax.Array, shift: float, channels: Any, dtype: Any
     z, rows = x, []
     for link in _links(net, x.shape[1:], channels):
         program = make_program(link.fn, dtype, True)
-
-        def f(z: jax.Array, program: Any = program) -> jax.Array:
-            return program.evaluate(program.variables, z)
-
-        y, tangent = jax.linearize(f, z)
+        y = jax.eval_shape(program.evaluate, program.variables, z)
         after = _motion(link.upto, y.ndim)
-        own, apart = [], []
-        for axis in axes:
-            own.append(tangent(motion.velocity(z, axis)) - after.velocity(y, axis))
-            pushed[axis] = [tangent(each) for each in pushed[axis]] + [own[axis]]
-            apart.append(f(motion.shifted(z, axis, shift)) - after.shifted(y, axis, shift))
-        moved = [f(each) for each in moved]
-        gaps = [each - after.shifted(y, axis, shift) for axis, each in zip(axes, moved, strict=True)]
+        y, moved, pushed, gaps = _through(program.evaluate, motion, after, shift, program.variables, z, moved, pushed)
         before, after_group = link.before.strict, link.upto.strict
         rows.append(
             ProfileRow(
@@ -189,10 +180,10 @@ def _of_layers(net: Bound, x: jax.Array, shift: float, channels: Any, dtype: Any
                 layer=str(link.fn.layer.layers[-1]),  # pyright: ignore[reportAttributeAccessIssue]
                 group=after_group,
                 lost=not before <= after_group,
-                lie=_relative([sum(parts) for parts in pushed], y),
-                lie_own=_relative(own, y),
-                error=_relative(gaps, y) / np.sqrt(len(axes)),
-                error_own=_relative(apart, y) / np.sqrt(len(axes)),
+                lie=_relative(gaps.derivative, y),
+                lie_own=_relative([parts[-1] for parts in pushed], y),
+                error=_relative(gaps.shift, y) / np.sqrt(len(axes)),
+                error_own=_relative(gaps.own_shift, y) / np.sqrt(len(axes)),
             )
         )
         z, motion = y, after
@@ -201,8 +192,52 @@ def _of_layers(net: Bound, x: jax.Array, shift: float, channels: Any, dtype: Any
     return [replace(row, lie_reached=reached) for row, reached in zip(rows, reaching, strict=True)]
 
 
+class _Gaps(NamedTuple):
+    """How far a value is from moving as it ought to, for each axis: its derivative; by a shift, and by one of what the
+    last layer reads."""
+
+    derivative: list[jax.Array]
+    shift: list[jax.Array]
+    own_shift: list[jax.Array]
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2, 3))
+def _through(
+    evaluate: Callable[[Any, Any], Any],
+    before: Motion,
+    after: Motion,
+    shift: float,
+    variables: Any,
+    z: jax.Array,
+    moved: list[jax.Array],
+    pushed: list[list[jax.Array]],
+) -> tuple[jax.Array, list[jax.Array], list[list[jax.Array]], _Gaps]:
+    """What comes out of a layer, as one program: its value, that of what was shifted, and for each axis the derivatives
+    of all layers so far, its own last.
+
+    Args:
+        before, after: how what it reads ought to move, and its output.
+    """
+
+    def f(z: jax.Array) -> jax.Array:
+        return evaluate(variables, z)
+
+    y, tangent = jax.linearize(f, z)
+    axes = range(len(moved))
+    own = [tangent(before.velocity(z, axis)) - after.velocity(y, axis) for axis in axes]
+    pushed = [[*map(tangent, earlier), last] for earlier, last in zip(pushed, own, strict=True)]
+    moved = [f(each) for each in moved]
+    ought = [after.shifted(y, axis, shift) for axis in axes]
+    gaps = _Gaps(
+        derivative=[sum(parts[1:], parts[0]) for parts in pushed],
+        shift=[each - there for each, there in zip(moved, ought, strict=True)],
+        own_shift=[f(before.shifted(z, axis, shift)) - ought[axis] for axis in axes],
+    )
+    return y, moved, pushed, gaps
+
+
 def _check_whole(net: Bound, x: jax.Array, y: jax.Array) -> None:
-    whole = np.asarray(net(x))
+    whole = np.asarray(jax.jit(Bound.__call__)(net, x))
     size = np.abs(whole).max()
     if whole.shape != y.shape or np.abs(np.asarray(y) - whole).max() > APART * size:
         raise ValueError(
@@ -220,13 +255,14 @@ def _of_values(net: Callable[[Any], Any], x: jax.Array, shift: float) -> list[Pr
         names[:] = list(found)
         return list(found.values())
 
-    plain = jax.jit(values)(x)
+    run, slope = jax.jit(values), jax.jit(lambda x, v: jax.jvp(values, (x,), (v,))[1])
+    plain = run(x)
     motions = [_spread(y, x) for y in plain]
     slopes, gaps = [], []
     for axis in axes:
-        _, tangents = jax.jit(lambda x, v: jax.jvp(values, (x,), (v,)))(x, start.velocity(x, axis))
+        tangents = slope(x, start.velocity(x, axis))
         slopes.append([t - m.velocity(y, axis) for t, m, y in zip(tangents, motions, plain, strict=True)])
-        shifted = jax.jit(values)(start.shifted(x, axis, shift))
+        shifted = run(start.shifted(x, axis, shift))
         gaps.append([z - m.shifted(y, axis, shift) for z, m, y in zip(shifted, motions, plain, strict=True)])
     return [
         ProfileRow(

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 import equinet as eq
 from equinet.degree import ErrorProfile
+from tests.compiled import init
 
 
 def images_of(*shape: int, band: float = 1.0) -> np.ndarray:
@@ -24,7 +25,7 @@ def images_of(*shape: int, band: float = 1.0) -> np.ndarray:
 
 
 def profile(net: eq.Layer, x: np.ndarray, **options: Any) -> ErrorProfile:
-    return eq.error_profile(net.bind(net.init(0, x.shape[1:])), x, dtype=jnp.float64, **options)
+    return eq.error_profile(net.bind(init(net, 0, x.shape[1:])), x, dtype=jnp.float64, **options)
 
 
 def test_linear_circular_layers_follow_every_real_shift() -> None:
@@ -99,20 +100,23 @@ def test_derivatives_are_those_of_the_whole_network_and_add_up() -> None:
     x = images_of(3, 8, 8, 1)
     found = profile(net, x)
     assert [row.path for row in found.rows] == ["0", "1", "down.0", "down.1", "3"]
-    variables = net.init(0, x.shape[1:])
+    variables = init(net, 0, x.shape[1:])
     with jax.enable_x64(True):
         f = net.bind(jax.tree.map(lambda leaf: leaf.astype(jnp.float64), variables))
 
-        def slope(z: Any, axis: int) -> jax.Array:
+        run = jax.jit(f)
+        both = jax.jit(lambda x, v: jax.jvp(f, (x,), (v,)))
+
+        def slope(z: Any, axis: int) -> np.ndarray:
             size = z.shape[axis]
             k = np.fft.fftfreq(size, 1 / size) * (np.abs(np.fft.fftfreq(size)) < 0.5)
             factors = (2j * np.pi * k / size).reshape([-1 if a == axis else 1 for a in range(z.ndim)])
-            return jnp.asarray(np.fft.ifft(np.fft.fft(np.asarray(z), axis=axis) * factors, axis=axis).real)
+            return np.fft.ifft(np.fft.fft(np.asarray(z), axis=axis) * factors, axis=axis).real
 
-        given, total, parts = jnp.asarray(x), 0.0, []
+        given, total, parts = x, 0.0, []
         for axis in (1, 2):
-            y, tangent = jax.jvp(f, (given,), (-slope(given, axis),))
-            gap = np.asarray(tangent + slope(y, axis) / 2)
+            y, tangent = both(given, -slope(given, axis))
+            gap = np.asarray(tangent) + slope(y, axis) / 2
             parts.append(gap)
             total += np.square(gap).sum(-1).mean()
             # And of differences.
@@ -120,8 +124,8 @@ def test_derivatives_are_those_of_the_whole_network_and_add_up() -> None:
             size = x.shape[axis]
             k = np.fft.fftfreq(size, 1 / size).reshape([-1 if a == axis else 1 for a in range(4)])
             turned = np.fft.fft(x, axis=axis) * np.exp(-2j * np.pi * k * step / size)
-            changes = (f(jnp.asarray(np.fft.ifft(turned, axis=axis).real)) - y) / step
-            np.testing.assert_allclose(np.asarray(changes) + np.asarray(slope(y, axis)) / 2, gap, atol=1e-3)
+            changes = (np.asarray(run(np.fft.ifft(turned, axis=axis).real)) - y) / step
+            np.testing.assert_allclose(changes + slope(y, axis) / 2, gap, atol=1e-3)
     flat = np.asarray(y).reshape(-1, 3)
     variation = np.square(flat - flat.mean(0)).sum(-1).mean()
     assert found.rows[-1].lie == pytest.approx(np.sqrt(total / variation), rel=1e-9)
@@ -160,7 +164,7 @@ def test_values_of_a_flax_module_are_those_of_the_same_layers() -> None:
             return nn.Conv(2, (3, 3), padding="CIRCULAR", name="second")(x)
 
     module, x = Net(), images_of(4, 8, 8, 1).astype(np.float32)
-    variables = module.init(jax.random.key(0), x)
+    variables = jax.jit(module.init)(jax.random.key(0), x)
     values = lambda x: module.apply(variables, x, capture_intermediates=True, mutable="intermediates")  # noqa: E731
     found = eq.error_profile(values, x)
     assert [row.path for row in found.rows] == ["first", "activated", "second", "output"]
