@@ -221,8 +221,9 @@ def suggest(
     module has, and shown with what it costs. One that would take more than 10¹⁰ operations on each example, and more
     than twice those of the module, is not measured, and shown only with `measure=False`.
 
-    Of a Flax model, Linen or NNX, they are: another size; circular padding of convolutions; the mean over all nodes
-    before a dense layer that reads a flattened map. The weights stay as they are, under their names.
+    Of a Flax model, Linen or NNX, they are: another size; circular padding of convolutions and pools; the mean over all
+    nodes before a dense layer that reads a flattened map; a roll before strides, so that the data choose the nodes that
+    are kept. The weights stay as they are, under their names.
 
     Args:
         net: any layer, or one with its variables, or a `torch.nn.Module` or a model of JAX in evaluation mode.

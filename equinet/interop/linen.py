@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from equinet.checks import as_items, as_kind, shown
+from equinet.interop import pools
 from equinet.interop.family import Family, Opened
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
-from equinet.interop.mending import Around, Change, Mender, Path, Watch
+from equinet.interop.mending import Calls, Change, Edited, Mender, Path, Windows, several
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State
@@ -143,11 +145,11 @@ def from_linen(
 
 
 class Mended(nn.Module):
-    """A model with other inputs of some of its submodules; its variables have the same names.
+    """A model with other inputs of some of its submodules and pools; its variables have the same names.
 
     Attributes:
         model: as it was.
-        changes: what is computed before which submodules, and by their paths.
+        changes: what is computed before which of them, and by their paths.
     """
 
     model: nn.Module
@@ -159,24 +161,7 @@ class Mended(nn.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the model makes of it."""
-        changes = dict(self.changes)
-
-        def intercepted(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-            part = context.module
-            change = changes.get(part.path) if type(part) in EDITED and context.method_name == "__call__" else None
-            if change is None:
-                return call(*args, **kwargs)
-            x = change(part, _input(args, kwargs))
-            if not isinstance(change, Around):
-                return call(x)
-            before = part.padding
-            object.__setattr__(part, "padding", "VALID")  # for this call: the map is padded
-            try:
-                return call(x)
-            finally:
-                object.__setattr__(part, "padding", before)
-
-        with nn.intercept_methods(intercepted):
+        with _met(Edited(dict(self.changes)).meet, self.changes):
             return self.model(*args, **kwargs)
 
 
@@ -184,21 +169,44 @@ EDITED = (nn.Conv, nn.Dense)
 """They take one array."""
 
 
-def _input(args: Any, kwargs: Any) -> Any:
-    return args[0] if args else kwargs["inputs"]
+@contextmanager
+def _met(meet: Callable[..., Any], key: Any) -> Iterator[None]:
+    """Parts of models are met meanwhile: `(path, part, x, compute) -> y`; see `pools.met`."""
+    calls = Calls()
+
+    def module(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
+        part, method = context.module, context.method_name
+        if type(part) not in EDITED or method != "__call__":
+            with calls.within(part.path if method == "__call__" else (*part.path, method)):
+                return call(*args, **kwargs)
+
+        def compute(x: Any, padding: Any = None) -> Any:
+            if padding is None:
+                return call(x)
+            before = part.padding
+            object.__setattr__(part, "padding", padding)  # for this call
+            try:
+                return call(x)
+            finally:
+                object.__setattr__(part, "padding", before)
+
+        return meet(part.path, part, args[0] if args else kwargs["inputs"], compute)
+
+    def pool(windows: Windows, x: Any, compute: Any) -> Any:
+        return meet(calls.named(windows.name), windows, x, compute)
+
+    with pools.met(pool, key), nn.intercept_methods(module):
+        yield
 
 
 def _editor(module: nn.Module, like: Any) -> Mender:
-    watch = Watch()
+    watch, like = several(like)
 
-    def seen(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:
-        made = call(*args, **kwargs)
-        if type(context.module) in EDITED and context.method_name == "__call__":
-            watch.note(context.module.path, context.module.clone(parent=None), _input(args, kwargs), made)
-        return made
+    def meet(path: Path, part: Any, x: Any, compute: Any) -> Any:
+        return watch.meet(path, part.clone(parent=None) if isinstance(part, nn.Module) else part, x, compute)
 
     run, variables = READER.program(module, like)
-    with nn.intercept_methods(seen):
+    with _met(meet, object()):
         jax.eval_shape(run, variables, like)
     return Mender(watch, _mended)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache, wraps
 from typing import Any
 
 import jax
@@ -11,9 +14,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from equinet.checks import as_kind
+from equinet.interop import pools
 from equinet.interop.family import Family, Opened, named_calls, refuse_training
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
-from equinet.interop.mending import Around, Change, Mender, Path, Spread, Watch
+from equinet.interop.mending import Around, Calls, Change, Edited, Mender, Path, Spread, Watch, Windows, several
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State, as_shape
@@ -174,34 +178,64 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))
 
 
-@dataclass(frozen=True)
-class Windows:
-    """What a convolution read before it was mended, as Flax calls it."""
-
-    kernel_size: tuple[int, ...]
-    strides: int | tuple[int, ...] | None
-    kernel_dilation: int | tuple[int, ...] | None
-    padding: Any
+_running: ContextVar[Edited | None] = ContextVar("_running", default=None)
+"""The edited model that runs, which tells its parts of each other."""
 
 
 class MendedConv(nnx.Conv):
-    """A convolution without padding, on a map that is continued around the torus."""
+    """A convolution without padding, on a map that is continued around the torus, and may be rolled before."""
 
     before: Windows
+    change: Around
 
     def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
-        """The convolution of the longer map."""
-        return super().__call__(Around()(self.before, inputs), *args, **kwargs)
+        """The convolution of the longer map.
+
+        Raises:
+            ValueError: outside of its model, if others choose with it which nodes are kept.
+        """
+        run = _running.get()
+        if run is None and self.change.rolled:
+            raise ValueError("this convolution keeps the nodes that its model chooses: call the model, not its parts")
+        phases = {} if run is None else run.phases
+        return super().__call__(self.change(self.before, inputs, phases), *args, **kwargs)
 
 
 class MendedLinear(nnx.Linear):
     """A dense layer, on the means of a flattened map."""
 
-    spread: Spread
+    change: Spread
 
     def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
         """The dense layer of these."""
-        return super().__call__(self.spread(self, inputs), *args, **kwargs)
+        return super().__call__(self.change(self, inputs, {}), *args, **kwargs)
+
+
+@cache
+def _whole(kind: type[Any]) -> type[Any]:
+    """The class of an edited model, as its own but for its pools and for what its parts know of each other."""
+
+    class Whole(kind):
+        equinet_changes: tuple[tuple[Path, Change], ...] = ()
+
+        @wraps(kind.__call__)
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            run = Edited(dict(self.equinet_changes))
+            token = _running.set(run)
+            try:
+                with _met(run.meet, self.equinet_changes):
+                    return super().__call__(*args, **kwargs)
+            finally:
+                _running.reset(token)
+
+    Whole.__name__, Whole.__qualname__, Whole.__module__ = kind.__name__, kind.__qualname__, kind.__module__
+    return Whole
+
+
+def _met(meet: Callable[..., Any], key: Any) -> AbstractContextManager[None]:
+    """Pools are met meanwhile, `(path, windows, x, compute) -> y`; they are called by their order in the run."""
+    calls = Calls()
+    return pools.met(lambda windows, x, compute: meet(calls.named(windows.name), windows, x, compute), key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,35 +250,40 @@ class _Note:
 def _watching(kind: type[Any]) -> type[Any]:
     class Watching(kind):
         def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> Any:
-            made = super().__call__(inputs, *args, **kwargs)
-            self.note.watch.note(self.note.path, self.note.part, inputs, made)
-            return made
+            call = super().__call__
+            return self.note.watch.meet(self.note.path, self.note.part, inputs, lambda x: call(x, *args, **kwargs))
 
     return Watching
 
 
 def _editor(module: nnx.Module, like: Any) -> Mender:
-    watch, watched = Watch(), nnx.clone(module)
+    (watch, like), watched = several(like), nnx.clone(module)
     parts = {path: part for path, part in _by_path(module) if type(part) in (nnx.Conv, nnx.Linear)}
     for path, part in _by_path(watched):
         if path in parts:
             part.__class__ = _watching(type(part))
             part.note = _Note(watch, path, parts[path])
     run, variables = READER.program(watched, like)
-    jax.eval_shape(run, variables, like)
+    with _met(watch.meet, object()):
+        jax.eval_shape(run, variables, like)
     return Mender(watch, _mended)
 
 
 def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
-    made = nnx.clone(module)
+    made: Any = nnx.clone(module)
     for path, part in _by_path(made):
         change = changes.get(path)
         if isinstance(change, Around):
             padding = part.padding if isinstance(part.padding, str | int) else tuple(map(_fixed, part.padding))
-            before = Windows(_fixed(part.kernel_size), _fixed(part.strides), _fixed(part.kernel_dilation), padding)
-            part.__class__, part.before, part.padding = MendedConv, before, "VALID"
+            sizes = map(_fixed, (part.kernel_size, part.strides))
+            before = Windows("Conv", *sizes, padding, _fixed(part.kernel_dilation))
+            part.__class__, part.before, part.change, part.padding = MendedConv, before, change, "VALID"
         elif isinstance(change, Spread):
-            part.__class__, part.spread = MendedLinear, change
+            part.__class__, part.change = MendedLinear, change
+    known = dict(getattr(made, "equinet_changes", ()))
+    if not known:
+        made.__class__ = _whole(type(made))
+    made.equinet_changes = tuple((known | changes).items())
     return made
 
 

@@ -1,6 +1,7 @@
 """Repairs of Flax models: what they compute, what they keep, and that the user's model stays as it is."""
 
 import itertools
+import threading
 from typing import Any
 
 import flax.linen as nn
@@ -9,8 +10,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from flax.linen import pooling
+from flax.linen.pooling import avg_pool, max_pool
 
 import equinet as eq
+from equinet.interop import pools
 from equinet.interop.mending import pads_of
 from equinet.readers import reader_of
 
@@ -164,8 +168,117 @@ def test_the_padded_map_gives_as_many_nodes_as_flax_makes(padding, strides):
     conv = nn.Conv(1, (4, 3), strides=strides, kernel_dilation=(1, 2), padding=padding)
     sizes = jax.eval_shape(lambda x: conv.init_with_output(jax.random.key(0), x)[0], jnp.ones((1, 12, 12, 1))).shape
     step = (strides,) * 2 if isinstance(strides, int) else strides
-    pads = [((k - 1) // 2, k // 2) for k in (4, 5)] if padding == "CIRCULAR" else pads_of(conv, (12, 12))
-    assert sizes[1:3] == tuple((12 + sum(pad) - k) // s + 1 for pad, k, s in zip(pads, (4, 5), step, strict=True))
+    ends = zip(pads_of(conv, (12, 12)), (4, 5), step, strict=True)
+    assert sizes[1:3] == tuple((12 + sum(pad) - k) // s + 1 for pad, k, s in ends)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_nodes_that_the_data_choose_win_all_shifts(name):
+    """Of every image it computes what the circular network does of one of its shifts, of all shifts the same."""
+    model = MODELS[name]()
+    adaptive, around = edited(model, 2, 1), edited(model, 0, 1)
+    certificate = eq.infer(adaptive, T8, 2)
+    assert str(certificate.invariance) == "Z × Z (p1, index 1)"
+    assert eq.verify(adaptive, certificate, key=0, dtype=jnp.float64).passed
+    assert not eq.verify(around, certificate, key=0, dtype=jnp.float64).passed
+    shifts = itertools.product(range(4), range(4))
+    shifted = jnp.concatenate([jnp.roll(images()[:1], shift, (1, 2)) for shift in shifts])
+    found, known = adaptive(shifted), around(shifted)
+    np.testing.assert_allclose(found, jnp.broadcast_to(found[:1], found.shape), atol=1e-5)
+    assert jnp.abs(known - found[:1]).max(-1).min() < 1e-5
+    assert jnp.abs(known - known[:1]).max() > 1e-3
+    kept = [jax.tree.leaves_with_path(variables_of(each)) for each in (model, adaptive)]
+    assert [path for path, _ in kept[0]] == [path for path, _ in kept[1]]
+    assert all(np.array_equal(a, b) for (_, a), (_, b) in zip(*kept, strict=True))
+
+
+def pooled(x):
+    """A pool in a function that jit keeps, and one that divides by how many nodes each window has."""
+    return avg_pool(KEPT(x), (3, 3), (2, 2), "SAME", count_include_pad=False)
+
+
+KEPT = jax.jit(lambda x: max_pool(x, (3, 3), (1, 1), "SAME"))
+
+
+class Pooled(nn.Module):
+    @nn.compact
+    def __call__(self, x):
+        return self.inner(nn.Conv(2, (1, 1))(x))
+
+    def inner(self, x):
+        return pooled(x)
+
+
+class NnxPooled(nnx.Module):
+    def __init__(self, rngs):
+        self.conv = nnx.Conv(2, 2, (1, 1), rngs=rngs)
+
+    def __call__(self, x):
+        return pooled(self.conv(x))
+
+
+@pytest.fixture
+def lenient():
+    """Flax divides real numbers by whole ones."""
+    with jax.numpy_dtype_promotion("standard"):
+        yield
+
+
+def pooled_model(name):
+    variables = Pooled().init(jax.random.key(0), images())
+    return Pooled().bind(variables) if name == "linen" else NnxPooled(nnx.Rngs(0))
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("name", MODELS)
+def test_pools_go_around_and_the_model_as_it_was_does_not(name):
+    model, x = pooled_model(name), images()
+    was, tiled = model(x), jnp.tile(x, (1, 5, 5, 1))
+    large = model(tiled)[:, SIZE : SIZE + SIZE // 2, SIZE : SIZE + SIZE // 2]
+    around = edited(model, 0)
+    for _ in range(2):  # what jit has kept of one is not taken for the other
+        np.testing.assert_allclose(around(x), large, atol=1e-5)
+        assert np.array_equal(model(x), was) and np.abs(was - large).max() > 1e-2
+    certificate = eq.infer(around, T8, 2)
+    assert str(certificate.strict.lattice) == "2Z × 2Z"
+    assert eq.verify(around, certificate, key=0, dtype=jnp.float64).passed
+    assert not eq.verify(model, certificate, key=0, dtype=jnp.float64).passed
+    assert str(eq.infer(model, T8, 2).strict.lattice) == "8Z × 8Z"
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("name", MODELS)
+def test_pools_choose_the_nodes_that_they_keep(name):
+    certificate = eq.infer(edited(pooled_model(name), 2), T8, 2)
+    assert str(certificate.orbit.lattice) == "Z × Z" and str(certificate.strict.lattice) == "2Z × 2Z"
+    assert eq.verify(edited(pooled_model(name), 2), certificate, key=0, dtype=jnp.float64).passed
+
+
+def test_pools_are_met_in_their_own_thread_and_no_longer_than_asked():
+    seen, x, own = [], images(), pooling.pool
+
+    def meet(windows, x, compute):
+        seen.append(windows.name)
+        return compute(x)
+
+    def beside():
+        for _ in range(20):
+            max_pool(x, (2, 2))
+
+    thread = threading.Thread(target=beside)
+    with pools.met(meet, "outer"), pools.met(meet, "inner"):
+        thread.start()
+        max_pool(x, (2, 2))
+        thread.join()
+    assert seen == ["max_pool", "max_pool"]
+    with pytest.raises(RuntimeError, match="it ends"), pools.met(meet, "fails"):
+        raise RuntimeError("it ends")
+    assert pooling.pool is own
+
+
+def test_a_part_that_keeps_what_its_model_chooses_does_not_run_alone():
+    with pytest.raises(ValueError, match="call the model, not its parts"):
+        edited(nnx_model(), 2).body(images())
 
 
 class Own(nn.Conv):
