@@ -20,7 +20,7 @@ import numpy as np
 
 from equinet.checks import as_kind, shown
 from equinet.interop.torch.export import array_of, pytorch
-from equinet.layers import Layer, LayerError
+from equinet.layers import BatchNorm, Conv, Dense, GroupNorm, InstanceNorm, Layer, LayerError, LayerNorm
 from equinet.layers.base import Shape, Variables, as_shape
 from equinet.layers.combination import Combination, Named
 from equinet.layers.readout import Flatten
@@ -36,6 +36,9 @@ COUNTER = "num_batches_tracked"
 PARTS = {"kernel": "weight", "scale": "weight", "bias": "bias", "mean": "running_mean", "variance": "running_var"}
 """What layers and modules call the same array."""
 
+KNOWN = (Conv, Dense, BatchNorm, LayerNorm, GroupNorm, InstanceNorm)
+"""Layers whose weights those of PyTorch's modules are."""
+
 State = Mapping[str, Any]
 
 
@@ -45,11 +48,13 @@ class _Unit:
 
     Attributes:
         path: the names of the layers that it is in.
+        layer: itself.
         params, state: its own, or their shapes.
-        flat: the shape `(*spatial, channels)` of the map that was flattened just before it; () if none was.
+        flat: the shape `(*spatial, channels)` of the map that was flattened before it; () if none was.
     """
 
     path: tuple[str, ...]
+    layer: Layer
     params: dict[str, Any]
     state: dict[str, Any]
     flat: tuple[int, ...]
@@ -92,13 +97,15 @@ def arrays_of(state: State) -> dict[str, np.ndarray]:
 def _check_state(state: State) -> None:
     """
     Raises:
-        ValueError: for what is no state dict.
+        ValueError: for what is no state dict, or has weights that are no real numbers of floating point.
     """
     if not isinstance(state, Mapping):
         raise ValueError(f"a state dict has arrays by their names; got {shown(state)}")
     for name, value in state.items():
         if not isinstance(name, str) or not hasattr(value, "shape"):
             raise ValueError(f"a state dict has arrays by their names; got {shown(value)} at {shown(name)}")
+        if "float" not in str(value.dtype) and not name.endswith(COUNTER):
+            raise ValueError(f"weights are real numbers of floating point; got {value.dtype} at {name!r}")
 
 
 def from_state(net: Layer, state: State, shape: Sequence[int]) -> Variables:
@@ -111,8 +118,9 @@ def from_state(net: Layer, state: State, shape: Sequence[int]) -> Variables:
         shape: `(*spatial, channels)` of the input.
 
     Raises:
-        LayerError: if the weights are not those of the network: the message names the layer and the array.
-        ValueError: for names that do not say in which order they are used.
+        LayerError: if the weights are not those of the network, or it has other layers than convolutions, dense ones
+            and norms: the message names the layer and the array.
+        ValueError: for names that do not say in which order they are used, and weights that are no floating point.
 
     >>> import equinet as eq
     >>> net = eq.Sequential(eq.Conv(2, 3), eq.GlobalAvgPool(), eq.Dense(3))
@@ -135,7 +143,7 @@ def from_state(net: Layer, state: State, shape: Sequence[int]) -> Variables:
             array = _as_layers_have_it(array, own, like, unit)
             if array.shape != like.shape:
                 raise LayerError(f"from_state: {what}: {own} has shape {like.shape}; got {array.shape}")
-            if scale is not None:
+            if scale is not None and own in unit.params:
                 array = array * scale.reshape(-1)
             values[*unit.path, own] = array
         left = set(arrays) - {PARTS[own] for own in (*unit.params, *unit.state)}
@@ -154,31 +162,60 @@ def to_state(net: Layer, variables: Variables, like: State, shape: Sequence[int]
     Args:
         net, variables: the network and its weights.
         like: a state dict with the names, the shapes and the types that are wanted; its values do not matter. Scales
-            at the end of blocks become 1.
+            at the end of blocks become 1. For PyTorch's bfloat16, which numpy has not, float32 is given.
         shape: `(*spatial, channels)` of the input.
 
     Raises:
         LayerError, ValueError: as `from_state` does.
     """
     _check_state(like)
-    _, units = _units(net, shape)
-    named = {name: np.empty(tuple(value.shape), np.float32) for name, value in like.items()}
+    outline, units = _units(net, shape)
+    _check_variables(variables, outline)
+    named = {name: np.empty(tuple(value.shape), _dtype(value)) for name, value in like.items()}
     given = _grouped(named)
     _check_count(units, given)
     made: dict[str, np.ndarray] = {}
     for unit, (name, wanted) in zip(units, given.items(), strict=True):
         held = {**_at(variables["params"], net, unit.path), **_at(variables["state"], net, unit.path)}
+        where = f"to_state: layer {'.'.join(unit.path)}"
         for own, value in held.items():
             full = f"{name}.{PARTS[own]}"
             array = _as_modules_have_it(np.array(value), own, unit)
-            if PARTS[own] in wanted and array.size == wanted[PARTS[own]].size and array.ndim == 2:
-                array = array.reshape(wanted[PARTS[own]].shape)  # perhaps a convolution of one tap
-            if PARTS[own] not in wanted or array.shape != wanted[PARTS[own]].shape:
-                raise LayerError(f"to_state: layer {'.'.join(unit.path)}: {own} does not fit {full}")
-            made[full] = array
+            found = wanted.pop(PARTS[own], None)
+            if found is not None and _without_ones(array.shape) == _without_ones(found.shape):
+                array = array.reshape(found.shape)  # perhaps a convolution of one tap
+            if found is None or array.shape != found.shape:
+                raise LayerError(f"{where}: {own} does not fit {full}")
+            made[full] = array.astype(found.dtype)
+        wanted.pop("scale at the end", None)
+        if wanted:
+            raise LayerError(f"{where} has nothing for {name}.{min(wanted)}")
     for name, value in named.items():
-        made.setdefault(name, np.zeros((), np.int64) if name.endswith(COUNTER) else np.ones(value.shape, np.float32))
+        made.setdefault(name, np.zeros((), np.int64) if name.endswith(COUNTER) else np.ones(value.shape, value.dtype))
     return {name: np.array(made[name]) for name in like}
+
+
+def _check_variables(variables: Variables, outline: Variables) -> None:
+    """
+    Raises:
+        LayerError: unless they are those of the network.
+    """
+
+    def shapes(tree: Any) -> Any:
+        return jax.tree.map(lambda leaf: tuple(leaf.shape), {name: tree.get(name, {}) for name in ("params", "state")})
+
+    if not isinstance(variables, Mapping) or shapes(variables) != shapes(outline):
+        raise LayerError("to_state: the variables are not those that the network has for inputs of this shape")
+
+
+def _dtype(value: Any) -> Any:
+    """The type that an array of a state dict gets; PyTorch reads no bfloat16 from numpy, but turns float32 into it."""
+    found = str(value.dtype).removeprefix("torch.")
+    return np.dtype(np.float32 if found == "bfloat16" else found)
+
+
+def _without_ones(shape: Sequence[int]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
 
 
 def _grouped(state: Mapping[str, np.ndarray]) -> dict[str, dict[str, np.ndarray]]:
@@ -234,8 +271,14 @@ def _walk(
     elif isinstance(net, Flatten):
         flat[0] = tuple(int(n or 1) for n in shape)
     elif params:
-        yield _Unit(path, params, state, flat[0])
-        flat[0] = ()
+        if not isinstance(net, KNOWN):
+            raise LayerError(
+                f"layer {'.'.join(path)} is a {type(net).__name__}: weights of other networks go into convolutions, "
+                f"dense layers and norms"
+            )
+        yield _Unit(path, net, params, state, flat[0] if len(shape) == 1 else ())
+        if isinstance(net, Conv | Dense):
+            flat[0] = ()
 
 
 def _rebuilt(net: Layer, outline: Variables, value: Callable[[tuple[str, ...], str, Any], Any]) -> Variables:
@@ -279,10 +322,10 @@ def _check_count(units: Sequence[_Unit], given: Mapping[str, Any]) -> None:
 def _as_layers_have_it(array: np.ndarray, own: str, like: Any, unit: _Unit) -> np.ndarray:
     """An array of a module as the layer has it: outputs last, nodes before channels."""
     if own != "kernel":
-        return array.reshape(like.shape) if array.size == prod(like.shape) else array
-    if unit.flat and array.ndim == 2 and array.shape[1] == prod(unit.flat):
-        *sizes, channels = unit.flat
-        array = np.moveaxis(array.reshape(-1, channels, *sizes), 1, -1).reshape(len(array), -1)
+        array = array.reshape(like.shape) if _without_ones(array.shape) == _without_ones(like.shape) else array
+        return _spatial_first(array, unit) if _is_norm_of_flat(unit) else array
+    if unit.flat and array.ndim == 2:
+        array = _spatial_first(array, unit)
     if array.ndim > 2 and len(like.shape) == 2 and set(array.shape[2:]) == {1}:
         array = array.reshape(array.shape[:2])  # a convolution of one tap
     return np.moveaxis(np.moveaxis(array, 0, -1), 0, -2)
@@ -291,9 +334,34 @@ def _as_layers_have_it(array: np.ndarray, own: str, like: Any, unit: _Unit) -> n
 def _as_modules_have_it(array: np.ndarray, own: str, unit: _Unit) -> np.ndarray:
     """The inverse."""
     if own != "kernel":
-        return array
+        return _channels_first(array, unit) if _is_norm_of_flat(unit) else array
     array = np.moveaxis(np.moveaxis(array, -2, 0), -1, 0)
-    if unit.flat and array.ndim == 2 and array.shape[1] == prod(unit.flat):
-        *sizes, channels = unit.flat
-        array = np.moveaxis(array.reshape(-1, *sizes, channels), -1, 1).reshape(len(array), -1)
-    return array
+    return _channels_first(array, unit) if unit.flat and array.ndim == 2 else array
+
+
+def _is_norm_of_flat(unit: _Unit) -> bool:
+    return bool(unit.flat) and not isinstance(unit.layer, Conv | Dense)
+
+
+def _spatial_first(array: np.ndarray, unit: _Unit) -> np.ndarray:
+    """The last axis, of a map that PyTorch flattened, as layers flatten it."""
+    *sizes, channels = unit.flat
+    return np.moveaxis(_unflattened(array, unit, (channels, *sizes)), array.ndim - 1, -1).reshape(array.shape)
+
+
+def _channels_first(array: np.ndarray, unit: _Unit) -> np.ndarray:
+    """The inverse."""
+    return np.moveaxis(_unflattened(array, unit, unit.flat), -1, array.ndim - 1).reshape(array.shape)
+
+
+def _unflattened(array: np.ndarray, unit: _Unit, shape: Shape) -> np.ndarray:
+    """
+    Raises:
+        LayerError: if it is not only that map.
+    """
+    if array.shape[-1] != prod(unit.flat):
+        raise LayerError(
+            f"layer {'.'.join(unit.path)} comes after a flattened map of shape {unit.flat}; its weights are for "
+            f"{array.shape[-1]} values, and in which order is not known"
+        )
+    return array.reshape(*array.shape[:-1], *shape)
