@@ -12,6 +12,7 @@ import equinet as eq
 from equinet.interop import from_fn
 from equinet.symmetry.choices import tied
 from equinet.symmetry.ties import Trial
+from tests.compiled import init
 from tests.fibres import PLANE, reading
 from tests.oracle import judge, random_weights
 
@@ -84,10 +85,9 @@ def test_longer_maps_and_freer_kernels_keep_their_claims():
 @pytest.mark.parametrize(("net", "domain"), TIED, ids=str)
 def test_programs_are_asked_as_networks_are(net, domain):
     """What `infer` claims of the program, with these weights, holds for the program."""
-    variables = jax.jit(lambda key: net.init(key, (*domain.sizes, 1)))(jax.random.key(0))
     rng = np.random.default_rng(0)
-    variables = jax.tree.map(lambda a: a + np.asarray(rng.standard_normal(a.shape), a.dtype) / 2, variables)
-    f = net.bind(variables)
+    drawn = random_weights(net, (*domain.sizes, 1), rng)
+    f = net.bind(jax.tree.map(lambda a: np.asarray(a, np.float32), drawn))
     certificate, f = eq.infer(f, domain, channels=1), jax.jit(f)
     x = rng.standard_normal((4, *domain.sizes, 1)).astype(np.float32)
     y = np.asarray(f(x))
@@ -106,9 +106,9 @@ def test_programs_are_asked_as_networks_are(net, domain):
 def test_a_program_with_ties_claims_nothing_that_moves_nodes():
     for net in (eq.Residual(eq.Roll(3)), eq.Parallel(eq.Identity(), eq.Roll(3), join="mul"), eq.LayerNorm()):
         glass = eq.Sequential(net, GLASS)
-        f = glass.bind(glass.init(jax.random.key(0), (6, 1)))
+        f = glass.bind(init(glass, 0, (6, 1)))
         assert eq.Isometry.translation((1,)) not in eq.infer(f, eq.torus(6), channels=1).strict
-        again = glass.bind(glass.init(jax.random.key(0), (8, 1)))
+        again = glass.bind(init(glass, 0, (8, 1)))
         assert (eq.Isometry.translation((1,)) in eq.infer(again, eq.torus(8), channels=1).strict) is not isinstance(
             net, eq.LayerNorm
         )
@@ -154,16 +154,19 @@ def test_a_mixed_domain_needs_a_proof():
     assert tied(eq.certify(eq.Residual(eq.Roll((2, 0))), domain, 1).field)
 
 
-def _ties(layer: eq.GroupConv, source: eq.Fibre, sizes: tuple[int, ...]) -> bool:
-    """Whether some isometry that moves nodes, with some operation on channels, leaves every output as it is."""
-    domain = eq.torus(*sizes)
-    net = reading(source, layer)
+def _outputs(layers: list[eq.GroupConv], source: eq.Fibre, sizes: tuple[int, ...]) -> list[np.ndarray]:
+    """Of each on random inputs and weights, as one program."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, *sizes, int(source)))
-    y = np.asarray(jax.jit(net.apply)(random_weights(net, (*sizes, source), rng), x))
+    nets = [reading(source, layer) for layer in layers]
+    weights = [random_weights(net, (*sizes, source), rng) for net in nets]
+    run = jax.jit(lambda all_: [net.apply(one, x) for net, one in zip(nets, all_, strict=True)])
+    return [np.asarray(y) for y in run(weights)]
+
+
+def _ties(y: np.ndarray, fibre: eq.Fibre) -> bool:
+    """Whether some isometry that moves nodes, with some operation on channels, leaves every output as it is."""
     grid, flat = eq.torus(*y.shape[1:-1]), y.reshape(3, -1, y.shape[-1])
-    fibre = layer.out
-    assert domain.dim == grid.dim
     for h, b in product(grid.group.elements(), fibre.group):
         images = grid.index_map(h)
         if (images == np.arange(len(images))).all():
@@ -179,17 +182,21 @@ def _ties(layer: eq.GroupConv, source: eq.Fibre, sizes: tuple[int, ...]) -> bool
 def _check(fibres, sizes, kernels, strides, dilations, paddings):
     """Every tie is seen; how many layers have one, and how many are taken to have one."""
     counts = np.zeros(2, int)
-    for size, source, out, kernel, *window in product(sizes, fibres, fibres, kernels, strides, dilations, paddings):
-        named = dict(zip(("stride", "dilation", "padding"), window, strict=True))
-        layer = eq.GroupConv(out, kernel, **named, bias=False)
-        try:
-            layer.output_shape((*size, source))
-        except eq.LayerError:
-            continue
-        seen = tied(eq.certify(reading(source, layer), eq.torus(*size), source).field)
-        holds = _ties(layer, source, size)
-        assert seen or not holds, f"{layer} of {source} on {size}"
-        counts += [holds, bool(seen)]
+    for size, source in product(sizes, fibres):
+        layers = []
+        for out, kernel, *window in product(fibres, kernels, strides, dilations, paddings):
+            named = dict(zip(("stride", "dilation", "padding"), window, strict=True))
+            layer = eq.GroupConv(out, kernel, **named, bias=False)
+            try:
+                layer.output_shape((*size, source))
+            except eq.LayerError:
+                continue
+            layers.append(layer)
+        for layer, y in zip(layers, _outputs(layers, source, size), strict=True):
+            assert y.ndim == len(size) + 2
+            seen, holds = tied(eq.certify(reading(source, layer), eq.torus(*size), source).field), _ties(y, layer.out)
+            assert seen or not holds, f"{layer} of {source} on {size}"
+            counts += [holds, bool(seen)]
     return counts
 
 

@@ -1,5 +1,6 @@
 """What breaks ties between polyphase components commutes with every isometry, wherever a rule exists that does."""
 
+from functools import cache
 from itertools import product
 
 import jax
@@ -10,6 +11,7 @@ import pytest
 import equinet as eq
 from equinet.groups.fibre import as_fibre
 from equinet.ops.selection import choose, content_keys, largest_norm
+from tests.compiled import init
 from tests.inputs import FAMILIES, equitable, structured
 from tests.oracle import judge
 
@@ -26,6 +28,7 @@ CASES = [
 CHOOSE = jax.jit(
     lambda x, stride, fibre: choose(x, stride, largest_norm(x, stride, 2), as_fibre(fibre)), static_argnums=(1, 2)
 )  # fmt: skip
+LARGEST, KEYS = jax.jit(largest_norm, static_argnums=(1, 2)), jax.jit(content_keys, static_argnums=1)
 
 
 def _moved(x: np.ndarray, g: eq.Isometry, fibre: int) -> np.ndarray:
@@ -85,6 +88,7 @@ def test_the_choice_commutes_with_every_isometry_where_a_rule_exists(domain, str
     assert counts[True] >= 8 and counts[False] >= 1
 
 
+@cache
 def _alike(count: int, size: int = 12) -> np.ndarray:
     """Maps on which every node of one value has the same neighbours, that no isometry which exchanges phases fixes."""
     domain, stride, found, rng = eq.torus(size, size), (2, 2), [], np.random.default_rng(0)
@@ -103,8 +107,8 @@ def test_maps_whose_nodes_all_look_alike_are_told_apart():
     ones = np.sum([np.roll(x == 1, shift, axis) for shift in (1, -1) for axis in (1, 2)], 0)
     for value in (1, 2):
         assert all(np.unique(ones[i][x[i] == value]).size <= 2 for i in range(len(x)))
-    assert largest_norm(jnp.asarray(x), (2, 2), 2).all()
-    keys = np.concatenate([np.asarray(key) for key in content_keys(jnp.asarray(x), (2, 2))])
+    assert np.asarray(LARGEST(x, (2, 2), 2)).all()
+    keys = np.concatenate(KEYS(x, (2, 2)))
     assert all(np.unique(key).size == 4 for key in keys)
     elements = list(eq.torus(12, 12).group.elements())
     chosen = np.asarray(CHOOSE(jnp.asarray(x), (2, 2), 1))
@@ -122,7 +126,7 @@ def test_a_classifier_is_invariant_on_such_maps(first):
     )  # fmt: skip
     domain, x = eq.torus(12, 12), _alike(4)
     assert eq.certify(net, domain, scalar).invariance == domain.group
-    f = jax.jit(net.bind(net.init(jax.random.key(1), (12, 12, scalar))))
+    f = jax.jit(net.bind(init(net, 1, (12, 12, scalar))))
     expected = np.asarray(f(jnp.asarray(x)))
     assert np.ptp(expected) > 0.1
     for g in list(domain.group.elements())[::19]:
@@ -136,7 +140,7 @@ def test_a_component_that_no_isometry_moves_is_preferred():
     x[0, 1], x[0, 2], x[0, 3] = 1, 1, 1
     mirrored = x[:, (-np.arange(6) + 4) % 6]
     np.testing.assert_array_equal(mirrored, x)
-    assert largest_norm(jnp.asarray(x), (3,), 2).all()
+    assert np.asarray(LARGEST(x, (3,), 2)).all()
     for shift in range(6):
         chosen = np.asarray(CHOOSE(jnp.asarray(np.roll(x, shift, 1)), (3,), 1))
         assert chosen.tolist() == [[(2 + shift) % 3]]
