@@ -36,7 +36,6 @@ SAMPLED = {
     "infer/test_choices.py::test_what_mixes_choices_keeps_no_change_of_them": 2,
     "infer/test_idioms.py::test_the_group_is_what_brute_force_finds": 4,
     "infer/test_known_answers.py::test_functions_of_one_example": 2,
-    "infer/test_known_answers.py::test_known_groups": 2,
     "infer/test_known_answers.py::test_transformations_change_nothing": 2,
     "infer/test_known_truth.py::test_the_group_is_what_brute_force_finds": 2,
     "infer/test_oracle.py::test_certificates_of_layers_are_what_brute_force_finds": 4,

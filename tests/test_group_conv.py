@@ -9,6 +9,7 @@ import equinet as eq
 from equinet.groups import matvec
 from equinet.groups.representation import point_group
 from equinet.layers.base import Context
+from tests.compiled import apply, init
 from tests.fibres import reading
 from tests.oracle import judge, random_weights
 
@@ -22,8 +23,12 @@ def random_variables(net, shape, seed=0):
 
 def run(layer, variables, x, fibre):
     """The output for one input `[*spatial, channels]`, whose channels are a fibre."""
-    y, _ = layer.forward(variables["params"], variables["state"], jnp.asarray(x)[None], Context(fibre=fibre))
-    return np.asarray(y)[0]
+    forward = jax.jit(lambda params, state, x: layer.forward(params, state, x, Context(fibre=fibre))[0])
+    return np.asarray(forward(variables["params"], variables["state"], x[None]))[0]
+
+
+def dense_kernel(layer, params, source):
+    return np.asarray(jax.jit(lambda params: layer.dense_kernel(params, source, 2))(params))
 
 
 def turned(filters, a):
@@ -73,12 +78,12 @@ def test_lifting_is_correlation_with_turned_copies(group):
     with jax.enable_x64(True):
         layer = eq.GroupConv(3 * eq.Fibre.regular(group), 3, padding="circular", bias=False)
         variables = random_variables(layer, (6, 6, 2))
-        kernel = np.asarray(layer.dense_kernel(variables["params"], 2, 2))
+        kernel = dense_kernel(layer, variables["params"], 2)
         # The filters of one operation, here the first, are free: turned back they are those of the identity.
         back = product(group, 0, group.index(((1, 0), (0, 1))))
         filters = turned(kernel.reshape(3, 3, 2, 1, 3, order)[..., 0], group[back])
         x = np.random.default_rng(1).standard_normal((6, 6, 2))
-        y = np.asarray(layer.apply(variables, jnp.asarray(x)[None]))[0]
+        y = np.asarray(apply(layer, variables, x[None]))[0]
         np.testing.assert_allclose(y, correlate(x, textbook(filters, group, False)), atol=1e-12)
         assert sum(p.size for p in jax.tree.leaves(variables)) == filters.size == 9 * 2 * 3
 
@@ -92,7 +97,7 @@ def test_a_regular_group_convolution_is_correlation_with_turned_and_shifted_copi
         layer = eq.GroupConv(3 * eq.Fibre.regular(group), kernel, padding="circular")
         variables = random_variables(layer, (6, 6, source))
         params = variables["params"]
-        dense = np.asarray(layer.dense_kernel(params, source, 2))
+        dense = dense_kernel(layer, params, source)
         filters = dense.reshape(kernel, kernel, 2, order, 3, order)[..., one]
         x = np.random.default_rng(1).standard_normal((6, 6, 2 * order))
         y = run(layer, variables, x, source)
@@ -112,7 +117,7 @@ def test_a_depthwise_group_convolution_reads_its_own_copy_alone(kernel):
     with jax.enable_x64(True):
         net = eq.GroupConv(3 * regular, kernel, padding="circular", depthwise=True, bias=False)
         variables = random_variables(net, (6, 6, 3 * regular))
-        dense = np.asarray(net.dense_kernel(variables["params"], 3 * regular, 2)).reshape(kernel, kernel, 4, 3, 4)
+        dense = dense_kernel(net, variables["params"], 3 * regular).reshape(kernel, kernel, 4, 3, 4)
         x = np.random.default_rng(1).standard_normal((6, 6, 12))
         y = run(net, variables, x, 3 * regular)
         for copy in range(3):
@@ -151,12 +156,11 @@ def test_a_transposed_group_convolution_is_the_adjoint_of_one(kernel, stride, pa
         there, back = down.output_shape((4, 4, source)), up.output_shape(down.output_shape((4, 4, source)))
         assert back == (4, 4, source)
         rng = np.random.default_rng(1)
-        x = jnp.asarray(rng.standard_normal((1, 4, 4, int(source))))
-        y = jnp.asarray(rng.standard_normal((1, *map(int, there))))
-        down_x, _ = down.forward(params, (), x, Context(fibre=source))
+        x, y = rng.standard_normal((4, 4, int(source))), rng.standard_normal([*map(int, there)])
+        down_x = run(down, {"params": params, "state": ()}, x, source)
         # The adjoint reads the kernel turned about its centre and transposed; that it can have it is part of the test.
-        kernel_back = np.flip(np.asarray(down.dense_kernel(params, source, 2)), (0, 1)).swapaxes(-1, -2)
-        up_y, _ = up.forward(with_kernel(up, target, kernel_back), (), y, Context(fibre=target))
+        kernel_back = np.flip(dense_kernel(down, params, source), (0, 1)).swapaxes(-1, -2)
+        up_y = run(up, {"params": with_kernel(up, target, kernel_back), "state": ()}, y, target)
         assert float((down_x * y).sum()) == pytest.approx(float((x * up_y).sum()), abs=1e-9)
 
 
@@ -241,8 +245,8 @@ def root_mean_squares(out, act, seeds=3, depth=20, change=lambda kernel: kernel)
 
         return jax.lax.scan(one, x, jax.random.split(key, depth))[1]
 
-    sizes = jnp.stack([draw(jax.random.key(seed)) for seed in range(seeds)])
-    return np.sqrt(np.square(np.asarray(sizes)).mean(0))[[0, -1]]
+    sizes = np.stack([draw(jax.random.key(seed)) for seed in range(seeds)])
+    return np.sqrt(np.square(sizes).mean(0))[[0, -1]]
 
 
 @pytest.mark.parametrize("name", STACKS)
@@ -322,7 +326,7 @@ def test_layers_over_two_groups_are_two_layers():
     assert eq.AsFibre(along) == eq.AsFibre(along) != eq.AsFibre(across)
     for fibre in (along, across):
         net = eq.GroupConv(fibre, 3, padding="circular")
-        bound = net.bind(net.init(KEY, (6, 6, 1)))
+        bound = net.bind(init(net, 0, (6, 6, 1)))
         certificate = eq.certify(net, eq.torus(6, 6), channels=1)
         assert eq.verify(bound, certificate, key=0).passed
         assert eq.discover(bound, eq.torus(6, 6), channels=1, key=0, progress=False).strict == certificate.strict

@@ -9,6 +9,8 @@ import pytest
 
 import equinet as eq
 from equinet.ops.transposes import only_plain, with_transposes
+from tests.compiled import init
+from tests.oracle import random_weights
 
 
 @pytest.fixture(autouse=True)
@@ -74,11 +76,11 @@ LAYERS = {
 )
 def test_every_derivative_is_that_of_the_plain_layer(name):
     net, shape = LAYERS[name]
-    keys = jax.random.split(jax.random.key(0), 3)
-    variables = jax.tree.map(lambda p: p.astype(jnp.float64), net.init(keys[0], shape))
+    rng = np.random.default_rng(0)
+    variables = random_weights(net, shape, rng)
     params = variables["params"]
-    x, v = (jax.random.normal(key, (3, *shape), jnp.float64) for key in keys[1:])
-    weights = jax.random.normal(keys[1], jax.eval_shape(net.apply, variables, x).shape, jnp.float64)
+    x, v = rng.normal(size=(2, 3, *shape))
+    weights = rng.normal(size=jax.eval_shape(net.apply, variables, x).shape)
 
     def value(params, x):
         return (jnp.sin(net.apply({**variables, "params": params}, x)) * weights[: len(x)]).sum()
@@ -112,7 +114,7 @@ def test_every_derivative_is_that_of_the_plain_layer(name):
 def test_the_given_transposes_are_in_use(name):
     net, shape = LAYERS[name]
     x = jnp.ones((2, *shape))
-    variables = net.init(jax.random.key(0), shape)
+    variables = random_weights(net, shape, np.random.default_rng(0))
 
     def program():
         return str(jax.make_jaxpr(jax.grad(lambda x: net.apply(variables, x).sum()))(x))
@@ -125,21 +127,23 @@ def test_the_given_transposes_are_in_use(name):
 def test_in_bfloat16_the_gradient_is_bfloat16():
     net = eq.Conv(3, 3, padding="circular")
     x = jnp.ones((1, 4, 4, 2), jnp.bfloat16)
-    variables = net.init(jax.random.key(0), x.shape[1:])
-    by_params, by_x = jax.grad(lambda v, x: net.apply(v, x).astype(jnp.float32).sum(), (0, 1))(variables, x)
+    variables = init(net, 0, x.shape[1:])
+    by_params, by_x = jax.jit(jax.grad(lambda v, x: net.apply(v, x).astype(jnp.float32).sum(), (0, 1)))(variables, x)
     assert by_x.dtype == jnp.bfloat16
     assert by_params["params"]["kernel"].dtype == variables["params"]["kernel"].dtype
 
 
 def test_convolutions_train_under_shard_map():
     net = eq.Sequential(eq.Conv(3, 3, padding="circular"), eq.Relu(), eq.Conv(2, 3, padding="circular"))
-    variables = net.init(jax.random.key(0), (4, 4, 1))
-    x = jax.random.normal(jax.random.key(1), (2, 4, 4, 1))
+    variables = init(net, 0, (4, 4, 1))
+    x = np.random.default_rng(0).normal(size=(2, 4, 4, 1))
 
     def gradient(variables, x):
         return jax.grad(lambda params: (net.apply({**variables, "params": params}, x) ** 2).sum())(variables["params"])
 
     mesh, part = jax.sharding.Mesh(np.asarray(jax.devices()[:1]), ("data",)), jax.sharding.PartitionSpec
     each = jax.shard_map(gradient, mesh=mesh, in_specs=(part(), part("data")), out_specs=part())
-    for one, other in zip(*map(jax.tree.leaves, (jax.jit(each)(variables, x), gradient(variables, x))), strict=True):
+    for one, other in zip(
+        *map(jax.tree.leaves, (jax.jit(each)(variables, x), jax.jit(gradient)(variables, x))), strict=True
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
