@@ -34,7 +34,7 @@ from equinet.infer.interpret import Interpreter, read
 from equinet.infer.ledger import rows
 from equinet.infer.output import as_a_whole, as_output, is_map_without_channels
 from equinet.infer.rules.spectra import settled
-from equinet.infer.values import Constant, Digit, Layout, Value
+from equinet.infer.values import Constant, Digit, Layout, Tokens, Value
 from equinet.infer.views import MOST_AXES
 from equinet.infer.whole import Traced
 from equinet.ops.arrays import as_dtype
@@ -156,7 +156,10 @@ def infer(
         traced = replace(traced, made=traced.made.replace("C", ""))
     field = as_output(value, domain.dim, traced.made)
     ledger = rows(traced.steps)
-    if value.dim <= MOST_AXES and field.strict != value.field.strict:
+    made = traced.values.get(traced.program.outputs[0])
+    if isinstance(made, Tokens):
+        ledger += (Row(("output",), f"read as {traced.made}", made.nodes.field, field, _beside_nodes),)
+    elif value.dim <= MOST_AXES and field.strict != value.field.strict:
         ledger += (Row(("output",), f"read as {traced.made}", value.field, field, _read_otherwise),)
     whole = as_a_whole(field, traced, value.shape, fibre)
     if whole is not field:
@@ -196,6 +199,11 @@ def _check_channels(channels: Fibre, output: int | Fibre | None, arrays: Arrays,
 def _read_otherwise(before: Field, lost: Lost) -> str:
     del before, lost
     return "nodes became channels, which nothing is known to move"
+
+
+def _beside_nodes(before: Field, lost: Lost) -> str:
+    del before, lost
+    return "entries of their own lie beside nodes, as a class token does"
 
 
 def _sizes(domain: Domain, size: int | Sequence[int] | None) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import jax
@@ -118,6 +119,17 @@ class Equation:
     def is_collective(self) -> bool:
         """Whether it puts together what several devices have, for each element by itself."""
         return self.name in _COLLECTIVES and not any(isinstance(axis, int) for axis in self.params.get("axes", ()))
+
+    def resized(self, inputs: Sequence[Sequence[int]], outputs: Sequence[Sequence[int]], **params: Any) -> Equation:
+        """The same operation on arrays of other shapes, with the parameters that say so."""
+
+        def like(var: Any, shape: Sequence[int]) -> Any:
+            return SimpleNamespace(aval=jax.ShapeDtypeStruct(tuple(shape), var.aval.dtype))
+
+        read = [like(var, shape) for var, shape in zip(self.inputs, inputs, strict=True)]
+        made = [like(var, shape) for var, shape in zip(self.outputs, outputs, strict=True)]
+        about = {"primitive": self.eqn.primitive, "source_info": self.eqn.source_info}
+        return Equation(SimpleNamespace(**about, params=self.params | params, invars=read, outvars=made))
 
     def loop(self) -> tuple[int, int]:
         """How many operands of a scan are the same in every turn, and how many, after those, are carried on."""

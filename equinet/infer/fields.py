@@ -146,7 +146,9 @@ def reflected(field: Field, axis: int, last: int) -> Field:
     for (a, b), shift in action.operations:
         flipped, moved = conjugate(b, shift)
         operations.append(((a, flipped), moved))
-    return field.based(replace(action, lattice=Lattice.span(rows, blocks.dim), operations=tuple(operations)))
+    made = field.based(replace(action, lattice=Lattice.span(rows, blocks.dim), operations=tuple(operations)))
+    spans = field.trace.spans
+    return made.with_spans([replace(s, everything=s.everything or i == axis) for i, s in enumerate(spans)])
 
 
 def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field:

@@ -20,8 +20,8 @@ from equinet.infer.ledger import Place, Step
 from equinet.infer.primitives import NoRule, called, operand, row_of
 from equinet.infer.regions import push_declared
 from equinet.infer.rules.spectra import settled
-from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Spectrum, Value, free
-from equinet.infer.views import freed, unmoved, without_spare_axes
+from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Spectrum, Tokens, Value, free
+from equinet.infer.views import freed, unmoved, without_spare_axes, without_tokens
 from equinet.symmetry.field import Field
 
 
@@ -125,6 +125,12 @@ class Interpreter:
         if not row.takes_phases:
             for argument in arguments:
                 operand(argument)
+        arrays = [a for a in arguments if not isinstance(a, Chosen)]
+        if row.tokens is not None and len(arrays) == len(arguments) and any(isinstance(a, Tokens) for a in arrays):
+            found = row.tokens(equation, arrays)
+            if found is not None:
+                return [*found]
+        arguments = [without_tokens(a) if isinstance(a, Tokens) else a for a in arguments]
         if row.spectral is not None and (transforms or any(isinstance(a, Spectrum) for a in arguments)):
             # Frequencies are not followed through choices.
             still = [_without_choices(a) if isinstance(a, Value) and a.stem.variables else a for a in arguments]
@@ -156,11 +162,11 @@ class Interpreter:
 
     def _run_known(self, program: Program, arguments: Sequence[Atom | Spectrum]) -> list[Atom | Spectrum]:
         """The values of a program's outputs, which a loop or a branch hands on: spectra too, but no ends."""
-        return [a.value if isinstance(a, Ends) else a for a in self.run(program, arguments)]
+        return [a if isinstance(a, Spectrum) else settled(a) for a in self.run(program, arguments)]
 
     def _record(self, equation: Equation, arguments: Sequence[Held], results: Sequence[Held], gap: str) -> None:
-        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Ends)]
-        after = [_below(r) for r in results if isinstance(r, Value | Spectrum | Ends)]
+        before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Ends | Tokens)]
+        after = [_below(r) for r in results if isinstance(r, Value | Spectrum | Ends | Tokens)]
         if before and after:
             constants = [a for a in arguments if isinstance(a, Constant)]
             self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))
@@ -228,5 +234,5 @@ def _without_choices(value: Value) -> Value:
     return value.known(value.field.based(action))
 
 
-def _below(atom: Value | Spectrum | Ends) -> Value:
-    return atom if isinstance(atom, Value) else atom.value
+def _below(atom: Value | Spectrum | Ends | Tokens) -> Value:
+    return atom if isinstance(atom, Value) else atom.nodes if isinstance(atom, Tokens) else atom.value

@@ -10,6 +10,7 @@ from equinet.groups.domain import Axis, Boundary, Domain
 from equinet.groups.fibre import Fibre, as_fibre
 from equinet.infer.arrays import channels_of, output_channels_of
 from equinet.infer.fields import forget_axes, of_channels, permuted, with_axes
+from equinet.infer.unbounded import turned_about_the_middle
 from equinet.infer.values import Value
 from equinet.infer.views import freed, plain
 from equinet.infer.whole import Traced, widened
@@ -80,6 +81,9 @@ def _with_formula(
     field: Field, traced: Traced, shape: Sequence[int], moves: tuple[Fibre, Fibre] | None = None
 ) -> Field:
     source, layout = field.source, traced.made
+    if not source.is_finite:
+        action = field.unwrapped if moves else turned_about_the_middle(traced, field, shape)
+        return field if action == field.unwrapped else field.based(action)
     if field.grid.dim or len(shape) != len(layout) - 1 + source.dim:
         action = widened(traced, source, field.grid, field.unwrapped, moves)
         return field if action == field.unwrapped else field.based(action)

@@ -10,20 +10,21 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation, Program
-from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Operand, Spectrum, Value
+from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Operand, Spectrum, Tokens, Value
 
 if TYPE_CHECKING:
     from equinet.infer.ledger import Step
 
-Rule = Callable[[Equation, Sequence[Any]], Sequence[Atom | Ends]]
+Rule = Callable[[Equation, Sequence[Any]], Sequence[Atom | Ends | Tokens]]
 Run = Callable[[Program, Sequence[Atom | Spectrum]], list[Atom | Spectrum]]
 Control = Callable[[Equation, Sequence[Atom | Spectrum], Run], Sequence[Atom | Spectrum]]
 Formulas = Callable[[Equation, Sequence[Any]], Sequence[Any]]
 Spectral = Callable[[Equation, Sequence[Held]], Spectrum | Value | None]
+OfTokens = Callable[[Equation, Sequence[Operand | Spectrum | Ends | Tokens]], Sequence[Tokens | Value] | None]
 Flags = tuple[bool, ...]
 Shape = tuple[int, ...]
 Varies = Callable[[Equation, Sequence[Constant], Shape], Flags]
-Array = TypeVar("Array", bound=Operand | Spectrum | Ends)
+Array = TypeVar("Array", bound=Operand | Spectrum | Ends | Tokens)
 Combination = Literal["sum", "difference", "product", "max", "min", "last"]
 
 
@@ -47,6 +48,7 @@ class Primitive:
         control: a rule of control flow: as `rule`, and with a function that runs a program on such values.
         spectral: a rule of what is linear, for operands that are Fourier transformed along some axes. None, as such a
             rule may return: nothing is known of phases, and the operands are taken as arrays like any other.
+        tokens: such a rule for arrays in which tokens lie beside nodes; None where it tells entries apart.
         call: the parameter that holds the program which it runs on its last operands, and no more; empty if it is no
             mere call.
         varies: along which axes a result of a shape may differ, given along which axes its operands may, which do not
@@ -71,6 +73,7 @@ class Primitive:
     of_complex: bool = False
     control: Control | None = None
     spectral: Spectral | None = None
+    tokens: OfTokens | None = None
     call: str = ""
     varies: Varies | None = None
     combination: Combination | None = None

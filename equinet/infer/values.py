@@ -413,9 +413,34 @@ class Spectrum:
         return self.value.shape
 
 
+Beside = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tokens:
+    """An array in which entries of their own lie before or after nodes along some axes, as a class token does.
+
+    Isometries move the nodes among themselves, and the others stay where they are along such an axis. Along the other
+    axes both move alike.
+
+    Attributes:
+        nodes: the part that holds the nodes. What its field keeps moves the whole array so.
+        beside: per array axis, how many entries lie before and after the nodes; none but along axes that hold all
+            nodes of some grid axes, and nothing else.
+    """
+
+    nodes: Value
+    beside: Beside
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape."""
+        return tuple(n + sum(pair) for n, pair in zip(self.nodes.shape, self.beside, strict=True))
+
+
 Operand = Value | Constant
 Atom = Operand | Chosen
-Held = Atom | Spectrum | Ends
+Held = Atom | Spectrum | Ends | Tokens
 Order = Literal["linear", "any"]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from equinet.infer.fields import forget_axes
 from equinet.infer.kernel import Kernel
 from equinet.infer.strips import Strip
-from equinet.infer.values import Digit, Layout, Value, with_item
+from equinet.infer.values import Digit, Layout, Tokens, Value, with_item
 from equinet.symmetry.field import Reduce
 from equinet.symmetry.patterns import fix_axes
 from equinet.symmetry.tables import Table
@@ -99,6 +99,14 @@ def without_spare_axes(value: Value) -> Value:
     """The same value without grid axes that no array axis stands for: they have one node, which is not moved."""
     named = {digit.axis for digits in value.layout for digit in digits}
     return freed_axes(value, {axis for axis in range(value.dim) if axis not in named})
+
+
+def without_tokens(tokens: Tokens) -> Value:
+    """The same as an array like any other, in which nodes beside tokens stay in place."""
+    value, cut = tokens.nodes, [i for i, pair in enumerate(tokens.beside) if any(pair)]
+    value = freed_axes(value, {digit.axis for i in cut for digit in value.layout[i] if digit.axis is not None})
+    sizes = zip(tokens.shape, value.layout, strict=True)
+    return value.laid_out(tuple((Digit(n),) if i in cut else old for i, (n, old) in enumerate(sizes)))
 
 
 def renamed(layout: Layout, names: Mapping[int, int]) -> Layout:

@@ -87,35 +87,43 @@ def widened(
             these operations are tried, and g moves the output by g' and its channels.
     """
     everything = source.group if moves is None else _with_operations(source.group, moves)
-    short = len(traced.program.equations) <= _SHORT
     # The output may be the same for isometries of its own, which only a short program is looked at for.
-    alike = short and output.dim > 0
+    alike = _is_short(traced) and output.dim > 0
     if not source.is_finite or known.parameters or (known.source == everything and not alike):
         return known
-    most = MOST if short else MOST / 8
-    left = int(most / max(ROWS * cost(traced.program, most), 1)) - 1
+    left = affordable(traced)
     if left < 2:
         return known
     # Rules do not follow channels that move, and so do not say what is lost for good.
-    within = _within(traced, source, known.source) if moves is None else everything
-    if within <= known.source and not alike:
+    allowed = within(traced, source, known.source) if moves is None else everything
+    if allowed <= known.source and not alike:
         return known
-    trial = _Trial(traced, source, output, moves)
+    trial = Trial(traced, source, output, moves)
     try:
         still = Isometry.identity(source.dim)
         before = trial.nodes([still])[0]
-        known = _generated(known, [(still, h) for h in _fits(before, before, output, still.matrix)])
-        for candidates in (_translations, _turned):
+        known = generated(known, [(still, h) for h in _fits(before, before, output, still.matrix)])
+        for candidates in (_translations, turned):
             tried: set[Isometry] = set()
             # A few at a time, since those that are found may leave less to try.
-            while batch := list(islice(candidates(source, within, known.source, tried), min(left, _BATCH))):
-                images = zip(batch, trial.nodes(batch), strict=True)
-                pairs = [(g, h) for g, after in images for h in _images(before, after, output, g.matrix)]
-                known, left = _generated(known, pairs), left - len(batch)
+            while batch := list(islice(candidates(source, allowed, known.source, tried), min(left, _BATCH))):
+                found = zip(batch, trial.nodes(batch), strict=True)
+                pairs = [(g, h) for g, after in found for h in images(before, after, output, g.matrix)]
+                known, left = generated(known, pairs), left - len(batch)
                 tried.update(batch)
     except Unfollowed:
         pass
     return known
+
+
+def affordable(traced: Traced) -> int:
+    """How many isometries may be tried of a program."""
+    most = MOST if _is_short(traced) else MOST / 8
+    return int(most / max(ROWS * cost(traced.program, most), 1)) - 1
+
+
+def _is_short(traced: Traced) -> bool:
+    return len(traced.program.equations) <= _SHORT
 
 
 def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGroup:
@@ -125,7 +133,7 @@ def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGrou
     return SpaceGroup(group.lattice, kept, group.periods)
 
 
-def _within(traced: Traced, source: Domain, kept: SpaceGroup) -> SpaceGroup:
+def within(traced: Traced, source: Domain, kept: SpaceGroup) -> SpaceGroup:
     """Isometries that are not lost for good; if a layout is odd, rules may say less than of what is made of it."""
     for var in reversed(judged(traced.program, len(traced.shapes) - 1, traced.generic, _nodes_of(traced.steps))):
         value = traced.values[var]
@@ -160,7 +168,7 @@ def _nodes_along(value: Value, axes: Sequence[int]) -> Along:
 
 
 def _translations(
-    source: Domain, within: SpaceGroup, kept: SpaceGroup, tried: Collection[Isometry]
+    source: Domain, allowed: SpaceGroup, kept: SpaceGroup, tried: Collection[Isometry]
 ) -> Iterator[Isometry]:
     """Shifts along one axis, or along two at once, that are not kept: steps of one node; after these, of divisors of
     the sizes."""
@@ -175,23 +183,23 @@ def _translations(
     for step in steps:
         shift = tuple(step.get(i, 0) for i in range(source.dim))
         g = Isometry.translation(shift)
-        if shift in within.lattice and shift not in kept.lattice and g not in tried:
+        if shift in allowed.lattice and shift not in kept.lattice and g not in tried:
             yield g
 
 
-def _turned(source: Domain, within: SpaceGroup, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
+def turned(source: Domain, allowed: SpaceGroup, kept: SpaceGroup, tried: Collection[Isometry]) -> Iterator[Isometry]:
     """Point operations that are not kept, those of the highest order first, about the centre of the array; after these,
     with other shifts, of which no two differ by a translation that is kept."""
     spans = [_span(axis, i, kept.lattice) for i, axis in enumerate(source.axes)]
     others: list[Isometry] = []
     turns: set[Matrix] = set()
     for matrix, base in sorted(source.group.operations, key=lambda operation: _first(operation[0])):
-        if matrix in kept.point_group or matrix not in within.point_group:
+        if matrix in kept.point_group or matrix not in allowed.point_group:
             continue
         reverses = zip(source.axes, _signs(matrix), strict=True)
         centre = [0 if axis.boundary == "bounded" else -(sign < 0) for axis, sign in reverses]
         moved = (Isometry(matrix, shift) for shift in _shifts(base, centre, spans, kept.lattice))
-        first, *more = islice((g for g in moved if g in within), _SHIFTS)  # one at least
+        first, *more = islice((g for g in moved if g in allowed), _SHIFTS)  # one at least
         others += more
         if inverse_matrix(matrix) in turns:  # as good as tried
             others.append(first)
@@ -239,7 +247,7 @@ def _signs(matrix: Matrix) -> list[int]:
 
 
 @dataclass(frozen=True)
-class _Trial:
+class Trial:
     """A program, the grids of its input and output, and how operations move the channels of both."""
 
     traced: Traced
@@ -320,7 +328,7 @@ def _per_node(result: Residues, dim: int, layout: str) -> np.ndarray:
     return (flat * (np.uint64(2) * weights + np.uint64(1))).sum(-1, dtype=np.uint64)
 
 
-def _images(before: np.ndarray, after: np.ndarray, grid: Domain, preferred: Matrix) -> Iterator[Isometry]:
+def images(before: np.ndarray, after: np.ndarray, grid: Domain, preferred: Matrix) -> Iterator[Isometry]:
     """Isometries of the output's grid that take one array of nodes to another: the identity, and one more."""
     if np.array_equal(before, after):
         yield Isometry.identity(grid.dim)
@@ -362,7 +370,7 @@ def _moved(nodes: np.ndarray, matrix: Matrix, shift: Sequence[int]) -> np.ndarra
     return turned
 
 
-def _generated(known: Relation, pairs: Sequence[tuple[Isometry, Isometry]]) -> Relation:
+def generated(known: Relation, pairs: Sequence[tuple[Isometry, Isometry]]) -> Relation:
     """The relation that some pairs and a known one generate."""
     if not pairs:
         return known

@@ -264,7 +264,7 @@ ONE: dict[Draw, float] = {
     wholes.of_neighbours: 2,
     wholes.gradient: 0.7,
     wholes.turned_kernels: 1.5,
-    wholes.beside_a_token: 1,
+    wholes.beside_tokens: 1.5,
     wholes.among_offsets: 1,
     wholes.pooled_by_slices: 1,
     wholes.streamed: 0.7,

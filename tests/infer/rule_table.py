@@ -18,7 +18,7 @@ from jax import lax
 import equinet as eq
 
 Function = Callable[..., Any]
-T8, B8, P1 = eq.torus(8), eq.box(8), eq.plane(1)
+T8, B8, P1, P2 = eq.torus(8), eq.box(8), eq.plane(1), eq.plane(2)
 T48, ROWS = eq.torus(4, 8), "4Z × Z ⋊ m_y (pm, index 4)"
 T44, SQUARE = eq.torus(4, 4), "Z × Z ⋊ 4mm (p4m, index 1)"
 ANY_ROWS = "Z × Z ⋊ 2mm (pmm, index 1)"
@@ -123,6 +123,29 @@ def convolved(x, kernel, padding="SAME"):
     return lax.conv_general_dilated(x, kernel, (1,), padding, dimension_numbers=CONVOLVED)
 
 
+MIDDLE = [0.0] * 47 + [1, 2] + [0] * 47
+UNEVEN = jnp.asarray([2.0, 3.0, *[1.0] * 32**2])
+SPOT = np.eye(4)[:, ::-1] + np.diag([3.0, 0, 0, 1])
+SOBEL = np.outer([1.0, 2, 1], [1.0, 0, -1])[:, :, None, None]
+
+
+def far(x, steps):
+    """A function of each node and of another one so many steps further."""
+    kernel = jnp.asarray([1.0, 2])[:, None, None]
+    padding = [(0, steps)]
+    reads = lax.conv_general_dilated(x, kernel, (1,), padding, rhs_dilation=(steps,), dimension_numbers=CONVOLVED)
+    return jnp.tanh(reads)
+
+
+def sobel(x):
+    """The length of the gradient, by Sobel's filters."""
+    numbers = ("NHWC", "HWIO", "NHWC")
+    along = [
+        lax.conv_general_dilated(x, k, (1, 1), "SAME", dimension_numbers=numbers) for k in (SOBEL, SOBEL.swapaxes(0, 1))
+    ]
+    return jnp.sqrt(along[0] ** 2 + along[1] ** 2)
+
+
 GRID = np.asarray(
     [[3.0, 1, 4, 1, 5, 9, 2, 6], [5, 3, 5, 8, 9, 7, 9, 3], [2, 3, 8, 4, 6, 2, 6, 4], [3, 8, 3, 2, 7, 9, 5, 0]]
 )
@@ -204,6 +227,13 @@ def largest_neighbour(x):
 def around(x, kernel):
     """A circular convolution."""
     return convolved(jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), kernel, "VALID")
+
+
+def beside_tokens(x, tokens, weights=1.0):
+    """Attention among tokens and all nodes after them, times a number for each."""
+    t = jnp.concatenate([tokens, x.reshape(len(x), -1, x.shape[-1])], 1)
+    share = jax.nn.softmax(jnp.einsum("bnc,bmc->bnm", t, t), -1)
+    return jnp.einsum("bnm,bmc->bnc", share, t) * jnp.broadcast_to(weights, t.shape[1])[None, :, None]
 
 
 def beside_a_token(p, x):
@@ -460,6 +490,39 @@ RULES: tuple[Rule, ...] = (
                 UP,
                 flips=True,
                 domain=B8,
+            ),
+        ),
+    ),
+    Rule(
+        "tokens",
+        ("concatenate", "pad"),
+        (
+            Inside(lambda x: beside_tokens(x, x.mean((1, 2))[:, None])[:, 1:].reshape(x.shape), SQUARE, T44),
+            Inside(
+                lambda p, x: beside_tokens(x, jnp.broadcast_to(p, (len(x), 2, 1)))[:, 0], SQUARE, P2, jnp.ones((2, 1))
+            ),
+            Inside(lambda x: beside_tokens(x, x.max((1, 2))[:, None])[:, 1:].reshape(x.shape), SQUARE, P2),
+            Inside(
+                lambda x: beside_tokens(x, jnp.zeros((2, 2, 1)), UNEVEN)[:, 2:].reshape(x.shape),
+                SQUARE,
+                P2,
+            ),
+        ),
+        (
+            Outside(lambda x: beside_tokens(x, x[:, 0, :1])[:, 1:].reshape(x.shape), SPOT, (1, 0), (1, 0), domain=T44),
+            Outside(
+                lambda x: beside_tokens(x, x.mean((1, 2))[:, None], jnp.arange(17.0))[:, 1:].reshape(x.shape),
+                SPOT,
+                (1, 0),
+                (1, 0),
+                domain=T44,
+            ),
+            Outside(
+                lambda x: jnp.einsum("bnc,n->bc", beside_tokens(x, x.mean((1, 2))[:, None]), jnp.arange(17.0)),
+                SPOT,
+                (1, 0),
+                None,
+                domain=T44,
             ),
         ),
     ),
@@ -751,8 +814,13 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jax.vmap(lambda s: jnp.roll(x, s, 1) ** 2)(THREE).sum(0)),
             Inside(beside_a_token, params=jnp.ones((1, 1, 1))),
             Inside(among_offsets),
+            Inside(lambda x: jnp.maximum(far(x, 1), jnp.tanh(convolved(x, [2.0, 1], [(1, 0)]))), domain=P1),
+            Inside(sobel, SQUARE, P2),
         ),
         (
+            Outside(lambda x: far(x, 10), MIDDLE, flips=True, domain=P1),
+            Outside(lambda x: far(x, 40), MIDDLE, flips=True, domain=P1),
+            Outside(lambda x: jnp.maximum(far(x, 10), far(x[:, ::-1], 40)[:, ::-1]), MIDDLE, flips=True, domain=P1),
             Outside(lambda x: jnp.maximum(around(x, [1.0, 2, 5]), around(x, [2.0, 5, 1])), ONE, flips=True),
             Outside(lambda x: jnp.tanh(1e6 * ((x + table(*UP)) - table(*UP) - x)), [0.1] * 8),
             Outside(lambda x: jax.vmap(lambda s, w: w * jnp.roll(x, s, 1))(THREE, 1.0 + THREE).sum(0), ONE, flips=True),

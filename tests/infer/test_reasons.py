@@ -40,10 +40,10 @@ def merged(x):
     return fours - fours.mean(-1, keepdims=True)
 
 
-def with_token(x):
-    """A token before the nodes, and attention among all."""
+def with_token(x, positions=0.0):
+    """A token before the nodes, positions, and attention among all."""
     nodes = x.reshape(x.shape[0], -1, x.shape[-1])
-    tokens = jnp.concatenate([jnp.full((x.shape[0], 1, x.shape[-1]), 0.5), nodes], 1)
+    tokens = jnp.concatenate([jnp.full((x.shape[0], 1, x.shape[-1]), 0.5), nodes], 1) + positions
     return (jax.nn.softmax(tokens @ tokens.swapaxes(1, 2)) @ tokens)[:, 0]
 
 
@@ -54,6 +54,7 @@ def derived(x):
 
 
 SYMMETRIC = jnp.ones((3, 3, 2, 2))
+TOKENS = np.arange(4.0).reshape(1, 2, 2)
 POSITIONS = np.arange(64.0).reshape(8, 8, 1)
 
 
@@ -73,9 +74,21 @@ def test_merged_blocks_are_said_to_be_that():
     assert first == "nodes of one block are taken together"
 
 
-def test_a_class_token_is_called_one():
-    [reason] = losing(with_token, eq.plane(2), size=8)
-    assert reason == "an array of its own lies beside nodes, as a class token does"
+def test_a_class_token_is_not_blamed_but_the_positions_beside_it():
+    assert not losing(with_token, eq.plane(2), size=8)
+    positions = jnp.asarray(np.arange(65.0)[None, :, None])
+    assert losing(lambda x: with_token(x, positions), eq.plane(2), size=8) == [
+        "combined with values that differ from node to node"
+    ]
+
+
+def test_tokens_that_are_returned_beside_nodes_are_called_that():
+    """Of one axis, and of two in a row."""
+    for nodes, domain in ((lambda x: x, LINE), (lambda x: x.reshape(2, -1, 2), SQUARE)):
+        beside = lambda x, nodes=nodes: jnp.concatenate([jnp.tile(TOKENS, (2, 1, 1)), nodes(x)], 1)  # noqa: E731
+        assert losing(beside, domain) == ["entries of their own lie beside nodes, as a class token does"]
+        running = lambda x, beside=beside: jnp.cumsum(beside(x), 1)  # noqa: E731
+        assert losing(running, domain) == ["it runs along an axis in order"]
 
 
 def test_a_table_of_positions_is_said_to_be_combined():

@@ -15,15 +15,18 @@ from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Primitive, enter
 from equinet.infer.rows import strided
-from equinet.infer.rules import spectra
-from equinet.infer.values import Constant, Digit, Ends, Operand, Value, one_axis_apart, same_number, with_item
+from equinet.infer.rules import spectra, tokens
+from equinet.infer.values import Constant, Digit, Ends, Operand, Tokens, Value, one_axis_apart, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, plain, retabled
 from equinet.symmetry.tables import Table, interleaved, stacked
 
 
-def _concatenate(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value]:
+def _concatenate(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Tokens]:
     at, shape = equation.params["dimension"], equation.shapes[0]
     result = concatenated(arguments, at, shape)
+    beside = tokens.beside_nodes(arguments, at) if at not in result.moved_axes else None
+    if beside is not None:
+        return [beside]
     if at == len(shape) - 1 and all(part.shape[at] == 1 for part in arguments):
         result.memo["columns"] = tuple(arguments)
     return [result]
@@ -241,6 +244,7 @@ enter(
         _concatenate,
         places.joined,
         spectral=spectra.beside,
+        tokens=tokens.joined,
         fibres="together",
         sees_ends=True,
         moves=True,

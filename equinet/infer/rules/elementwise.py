@@ -17,7 +17,7 @@ from equinet.infer.join import How, broadcast, common_shape, join, of_all, perio
 from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, value_of
 from equinet.infer.rounding import snapped
-from equinet.infer.rules import phases, spectra
+from equinet.infer.rules import phases, spectra, tokens
 from equinet.infer.stencils import with_stencil
 from equinet.infer.strips import Strip
 from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, one_axis_apart, same_number, with_item
@@ -262,7 +262,7 @@ def _greatest(a: Value, b: Value) -> Value | None:
 
 def _each(name: str, rule: Rule, formula: Formulas = elements.unknown, **facts: Any) -> Primitive:
     """The row of what does the same at every place."""
-    return Primitive(name, rule, varies=as_operands, formula=formula, **facts)
+    return Primitive(name, rule, varies=as_operands, formula=formula, tokens=tokens.each, **facts)
 
 
 def _algebraic(name: str, rule: Rule, formula: Formulas, **facts: Any) -> Primitive:

@@ -15,8 +15,8 @@ from equinet.infer.kernel import Kernel
 from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, value_of
 from equinet.infer.rows import part_of, picked
-from equinet.infer.rules import spectra
-from equinet.infer.values import Constant, Digit, Ends, Operand, Value, free, same_number, with_item
+from equinet.infer.rules import spectra, tokens
+from equinet.infer.values import Constant, Digit, Ends, Operand, Tokens, Value, free, same_number, with_item
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.symmetry.windows import FILL
 
@@ -90,7 +90,15 @@ def _reverse(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Va
     return [value]
 
 
-def _pad(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+def _pad(equation: Equation, arguments: Sequence[Operand]) -> Sequence[Value | Tokens]:
+    """A number before, after and between the entries along some axes; beside nodes that it would mark, as tokens."""
+    result = _padded(equation, arguments)
+    wide = [i for i, edges in enumerate(equation.params["padding_config"]) if any(edges)]
+    beside = None if not wide or wide[0] in result.moved_axes else tokens.padded(equation, arguments)
+    return [result] if beside is None else beside
+
+
+def _padded(equation: Equation, arguments: Sequence[Operand]) -> Value:
     value, constant = arguments
     config = equation.params["padding_config"]
     if not isinstance(value, Value) or not isinstance(constant, Constant):
@@ -118,7 +126,7 @@ def _pad(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
         else:
             value = picked(value, i, rows, float("nan") if fill is None else fill)
             value = value.restem() if fill is None else value
-    return [value]
+    return value
 
 
 def _why_cut(step: Step) -> str:
@@ -141,14 +149,33 @@ def _keeping(name: str, rule: Rule, formula: Formulas, **facts: Any) -> Primitiv
 
 _NODES = "nodes become channels"
 enter(
-    _keeping("reshape", _reshape, places.shaped, spectral=spectra.reshaped, varies=as_reshaped, reason=_NODES),
-    _keeping("squeeze", _squeeze, places.shaped, spectral=spectra.reshaped, varies=as_reshaped),
-    _keeping("transpose", _transpose, places.transposed, spectral=spectra.transposed, varies=as_transposed),
-    _keeping("broadcast_in_dim", _broadcast, places.spread, spectral=spectra.spread, varies=as_spread),
+    _keeping(
+        "reshape",
+        _reshape,
+        places.shaped,
+        tokens=tokens.reshaped,
+        spectral=spectra.reshaped,
+        varies=as_reshaped,
+        reason=_NODES,
+    ),
+    _keeping("squeeze", _squeeze, places.shaped, tokens=tokens.reshaped, spectral=spectra.reshaped, varies=as_reshaped),
+    _keeping(
+        "transpose",
+        _transpose,
+        places.transposed,
+        tokens=tokens.transposed,
+        spectral=spectra.transposed,
+        varies=as_transposed,
+    ),
+    _keeping(
+        "broadcast_in_dim", _broadcast, places.spread, tokens=tokens.spread, spectral=spectra.spread, varies=as_spread
+    ),
     _keeping("tile", _tile, places.tiled, varies=as_tiled),
-    _moving("slice", _slice, places.sliced, spectral=spectra.sliced, sees_ends=True, reason=_why_cut),
-    _moving("split", _split, places.split, sees_ends=True, reason="a part is cut out"),
+    _moving(
+        "slice", _slice, places.sliced, tokens=tokens.sliced, spectral=spectra.sliced, sees_ends=True, reason=_why_cut
+    ),
+    _moving("split", _split, places.split, tokens=tokens.split, sees_ends=True, reason="a part is cut out"),
     _moving("unstack", _unstack, places.unstacked),
     _moving("rev", _reverse, places.turned, spectral=spectra.turned, sees_ends=True, reason="an axis is reversed"),
-    _moving("pad", _pad, places.padded, spectral=spectra.padded, reason=_why_padded),
+    _moving("pad", _pad, places.padded, tokens=tokens.padded, spectral=spectra.padded, reason=_why_padded),
 )

@@ -15,7 +15,7 @@ from equinet.infer.ledger import Step
 from equinet.infer.primitives import Primitive, enter, value_of
 from equinet.infer.reduced import reduced
 from equinet.infer.rounding import snapped
-from equinet.infer.rules import spectra
+from equinet.infer.rules import spectra, tokens
 from equinet.infer.values import Constant, Digit, Operand, Value, named
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain, retabled
 from equinet.symmetry.tables import Table
@@ -162,6 +162,7 @@ enter(
         totals.contracted,
         of_complex=True,
         spectral=spectra.weighed,
+        tokens=tokens.multiplied,
         summed=lambda equation: equation.params["dimension_numbers"][0],
         reason=_why_weighed,
     )

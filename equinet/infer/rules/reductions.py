@@ -10,7 +10,7 @@ from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.primitives import Formulas, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.reduced import Kind, reduced
-from equinet.infer.rules import spectra
+from equinet.infer.rules import spectra, tokens
 from equinet.infer.rules.windows import combined
 from equinet.infer.values import Constant, Digit, Operand, Value, with_item
 from equinet.infer.views import freed
@@ -104,7 +104,7 @@ _IN_ORDER = "it runs along an axis in order"
 
 
 def _total(name: str, formula: Formulas, **facts: Any) -> Primitive:
-    return Primitive(name, _reduction, formula, reason=_TOGETHER, **facts)
+    return Primitive(name, _reduction, formula, tokens=tokens.reduced, reason=_TOGETHER, **facts)
 
 
 _TOGETHER = "nodes of one block are taken together"

@@ -21,8 +21,20 @@ from equinet.infer.fields import forget_axes
 from equinet.infer.join import broadcast, common_shape, mixed, with_constant
 from equinet.infer.primitives import row_of
 from equinet.infer.rules.frequencies import balanced, upright
-from equinet.infer.values import Atom, Constant, Digit, Ends, Frequencies, Held, Layout, Spectrum, Value, with_item
-from equinet.infer.views import renamed
+from equinet.infer.values import (
+    Atom,
+    Constant,
+    Digit,
+    Ends,
+    Frequencies,
+    Held,
+    Layout,
+    Spectrum,
+    Tokens,
+    Value,
+    with_item,
+)
+from equinet.infer.views import renamed, without_tokens
 from equinet.symmetry.patterns import fix_axes
 
 Entry = tuple[int, Frequencies] | None
@@ -30,9 +42,12 @@ Entry = tuple[int, Frequencies] | None
 
 
 def settled(atom: Held) -> Atom:
-    """A spectrum as an array like any other: only what turns no phase is kept. Ends as what they are."""
+    """A spectrum as an array like any other: only what turns no phase is kept. Ends as what they are. Of tokens nodes
+    stay in place."""
     if isinstance(atom, Ends):
         return atom.value
+    if isinstance(atom, Tokens):
+        return without_tokens(atom)
     return without(atom, range(len(atom.axes))).value if isinstance(atom, Spectrum) else atom
 
 

@@ -92,20 +92,48 @@ def turned_kernels(dice: Dice, value: Value) -> Made | None:
     return Made(f"{how} of {len(copies)} copies of a kernel", fn, value.roles, (kernel,))
 
 
-def beside_a_token(dice: Dice, value: Value) -> Made | None:
-    """Attention among all nodes and a token of its own: what that token gets, added to all, or what they get."""
+def beside_tokens(dice: Dice, value: Value) -> Made | None:
+    """A block or two of attention among all nodes and tokens before or after them, and what one of these gets, or what
+    the nodes get. The first token is a constant or depends on the data; tables and sums may tell entries apart."""
     if not value.is_map:
         return None
-    token, of_token = dice.normal(1, 1, value.shape[-1]), dice.chance(0.5)
+    channels, count = value.shape[-1], int(np.prod(value.shape[1:-1]))
+    token, of_token, last = dice.normal(1, 1, channels), dice.chance(0.5), dice.chance(0.3)
+    wild = dice.goes_wild()
+    start = dice.pick(["one node", "mean", "constant"] if wild else ["mean", "largest", "constant", "constant"])
+    how = dice.pick(["softmax", "factorised", "masked", "a table", "a sum" if wild else "softmax"])
+    blocks = 1 if wild else dice.number(1, 2)
+    table = dice.normal(1, count + 1, 1)
+    if how == "a table" and not wild:
+        table[:] = table[:, 1:2]
+        table[:, -1 if last else 0] += 1.0
 
-    def fn(x: Any, w: Any) -> Any:
-        flat = x.reshape(x.shape[0], -1, x.shape[-1])
-        t = jnp.concatenate([jnp.broadcast_to(like(w, x), (x.shape[0], 1, x.shape[-1])), flat], 1)
-        share = jax.nn.softmax(jnp.einsum("bnc,bmc->bnm", jnp.sin(t), jnp.sin(t)), -1)
-        y = jnp.einsum("bnm,bmc->bnc", share, t)
-        return x + y[:, :1].reshape(x.shape[0], *(1,) * len(value.space), -1) if of_token else y[:, 1:].reshape(x.shape)
+    def mixed(t: Any, w: Any) -> Any:
+        q = jnp.sin(t)
+        if how == "factorised":
+            return jnp.einsum("bnc,bcd->bnd", q, jnp.einsum("bnc,bnd->bcd", jax.nn.softmax(t, 1), t))
+        if how == "a sum":
+            return q * jnp.einsum("bnc,n->bc", t, like(w, t)[0, :, 0])[:, None]
+        share = jax.nn.softmax(jnp.einsum("bnc,bmc->bnm", q, q), -1)
+        y = jnp.einsum("bnm,bmc->bnc", jnp.where(share > 0.02, share, 0) if how == "masked" else share, t)
+        return y * like(w, t) if how == "a table" else y
 
-    return Made(f"attention beside a token, {'its' if of_token else 'theirs'}", fn, value.roles, (token,))
+    def fn(x: Any, w: Any, table: Any) -> Any:
+        flat = x.reshape(x.shape[0], count, channels)
+        own = {"mean": flat.mean, "largest": flat.max}.get(start, lambda *_, **__: flat[:, 1:2])(1, keepdims=True)
+        own = jnp.broadcast_to(like(w, x), (x.shape[0], 1, channels)) + (0 if start == "constant" else own)
+        t = jnp.concatenate([flat, own] if last else [own, flat], 1)
+        for _ in range(blocks):
+            t = t + mixed(t, table)
+            around = t[:, :-1] if last else t[:, 1:]
+            t = t + jnp.pad(jnp.cos(around), ((0, 0), (0, 1) if last else (1, 0), (0, 0)))
+        y = (t[:, -1:] if last else t[:, :1]) if of_token else t[:, :-1] if last else t[:, 1:]
+        return x + y.reshape(x.shape[0], *(1,) * len(value.space), -1) if of_token else y.reshape(x.shape)
+
+    text = (
+        f"{blocks} × {how} beside a token ({start}, {'last' if last else 'first'}), {'its' if of_token else 'theirs'}"
+    )
+    return Made(text, fn, value.roles, (token, table))
 
 
 def among_offsets(dice: Dice, value: Value) -> Made | None:
