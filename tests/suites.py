@@ -68,7 +68,7 @@ SAMPLED = {
     "models/test_models.py::test_declared_is_measured": 5,
     "models/test_models.py::test_every_norm_commutes_with_shifts": 4,
     "models/test_models.py::test_every_way_down": 4,
-    "models/test_models.py::test_real_shifts_are_kept_and_measured": 5,
+    "models/test_models.py::test_real_shifts_are_kept_and_measured": 12,
     "symmetry/test_borders.py::test_a_sheltered_object_on_a_background_gives_the_same_wherever_it_is": 5,
     "symmetry/test_borders.py::test_no_border_has_a_part_in_the_interior": 5,
     "symmetry/test_borders.py::test_the_share_that_a_border_touches_is_counted_exactly": 3,

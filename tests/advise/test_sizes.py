@@ -121,7 +121,7 @@ def pools(*windows: int) -> eq.Layer:
     ("net", "require", "boundary", "sizes", "congruence", "following"),
     [
         (pools(17, 19), "323Z", "torus", range(8, 257), "n ≡ 0 (mod 323)", 323),
-        (pools(323), "323Z × 323Z", "torus", range(250, 257), "n ≡ 0 (mod 323)", 323),
+        (pools(67), "67Z × 67Z", "torus", range(8, 67), "n ≡ 0 (mod 67)", 67),
         (pools(17, 19), "17Z", "torus", range(8, 257), "no n", 323),
         (pools(2, 2, 2, 2), "16Z", "torus", range(8, 12), "n ≡ 0 (mod 16)", 16),
         (pools(2, 2, 2, 2), "m", "box", range(17, 30), "n ≡ 0 (mod 16)", 32),

@@ -13,8 +13,6 @@ from tests.experiments.data.generated import WRITERS
 from tests.experiments.launching import call
 
 CONFIGS = sorted(path.stem for path in (ROOT / "configs").glob("*.py") if path.stem not in ("__init__", "common"))
-QUICK = ("one_d",)
-"""All others are followed to where training starts, and smoke runs of studies train those of images."""
 SHIPPED = ("fashion_mnist_12k", "fashion_scenes")
 
 ALL = {"examples": 0, "validation": 0}
@@ -42,9 +40,8 @@ def check_log(config: Any, workdir: Path) -> None:
     assert list(rows[-1])[2] == score
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CONFIGS]
-)
+@pytest.mark.slow  # the fast tests follow all to where training starts, and train some in tests of studies
+@pytest.mark.parametrize("name", CONFIGS)
 def test_every_config_runs(name: str, tmp_path: Path) -> None:
     config = config_of(name)
     config.update(smoke=True, progress=False, data_dir=data_of(config, tmp_path / "data"), **ALL)

@@ -137,9 +137,9 @@ def test_invariant_under_every_element() -> None:
     assert report.worst[1] < 1e-12
 
 
-def test_a_resnet_with_quarter_turns() -> None:
-    domain = eq.torus(16, 16)
-    net = models.resnet(18, width=4, group="p4", down="aps", match="cost")
+def test_a_residual_network_with_quarter_turns() -> None:
+    domain = eq.torus(8, 8)
+    net = models.wide_resnet(10, widen=1, width=4, group="p4", down="aps", match="cost")
     certificate = eq.certify(net, domain, channels=1)
     assert certificate.invariance == parsed("Z × Z ⋊ 4", domain)
     function = bound(net, domain)
