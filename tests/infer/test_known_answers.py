@@ -36,8 +36,18 @@ def test_known_groups_and_a_row_with_a_reason_for_each_loss(case: Known):
         assert lost and lost[-1].strict == certificate.strict
 
 
+def asking(fn):
+    """A function that asks for the batch and for the type of its input."""
+
+    def asks(x):
+        assert jnp.issubdtype(x.dtype, jnp.floating)
+        return fn(x.reshape(x.shape[0], *x.shape[1:]).astype(x.dtype))
+
+    return asks
+
+
 @pytest.mark.parametrize("case", NETWORKS, ids=str)
-@pytest.mark.parametrize("wrap", [jax.jit, jax.checkpoint, lambda fn: jax.jit(jax.checkpoint(jax.jit(fn)))])
+@pytest.mark.parametrize("wrap", [jax.jit, jax.checkpoint, lambda fn: jax.jit(jax.checkpoint(jax.jit(fn))), asking])
 def test_transformations_change_nothing(case: Known, wrap):
     check(infer(wrap(case.fn), case.domain, 2), case)
 
@@ -64,17 +74,6 @@ def test_functions_of_one_example(case: Known, layout):
     one = per_example(case.fn, layout)
     check(infer(one, case.domain, 2, layout=layout), case)
     check(infer(jax.vmap(one), case.domain, 2, layout="B" + layout), case)
-
-
-@pytest.mark.parametrize("case", NETWORKS, ids=str)
-def test_other_sizes_of_batch_and_types(case: Known):
-    """The function may ask for the batch and for the type of its input."""
-
-    def asking(x):
-        assert jnp.issubdtype(x.dtype, jnp.floating)
-        return case.fn(x.reshape(x.shape[0], *x.shape[1:]).astype(x.dtype))
-
-    check(infer(asking, case.domain, 2), case)
 
 
 def same_images(certificate, case: Case) -> bool:

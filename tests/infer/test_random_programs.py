@@ -138,15 +138,15 @@ def _size(program: Program, generic: bool) -> str:
     return "trivial" if order == 1 else "all" if order == program.domain.group.order else "some"
 
 
-@pytest.mark.parametrize("block", range(5))
+@pytest.mark.parametrize("block", range(8))
 def test_random_programs(block):
-    outcome = sweep(range(40 * block, 40 * block + 40))
+    outcome = sweep(range(25 * block, 25 * block + 25))
     assert not outcome.unsound, "\n".join(outcome.unsound)
 
 
-@pytest.mark.parametrize("block", range(2))
+@pytest.mark.parametrize("block", range(4))
 def test_random_programs_on_the_plane(block):
-    outcome = sweep_on_the_plane(range(50 * block, 50 * block + 50))
+    outcome = sweep_on_the_plane(range(25 * block, 25 * block + 25))
     assert not outcome.unsound, "\n".join(outcome.unsound)
 
 
