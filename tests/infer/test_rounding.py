@@ -38,6 +38,7 @@ def test_small_dyadic_numbers_are_exact(fn):
 def test_jumps_where_rounding_decides_are_uncertain():
     assert (noise_of(lambda x: jnp.floor(3 * (x / 3)), 1, 2, 5, 7) == 1).any()
     assert noise_of(lambda x: jnp.log(jnp.abs(jnp.sin(x) + 1 - 1 - jnp.sin(x))), 1, 2).max() > 1
+    assert (noise_of(lambda x: jnp.floor(jnp.einsum("bnc,n->bc", x, jnp.asarray([0.3, 0.7]))), 1, 1) == 1).all()
     assert 0 < noise_of(jnp.sin, 1, 2, 3).max() < 1e-13
     assert noise_of(lambda x: 1e8 * (jnp.sin(x) - jnp.cos(x)), 1, 2).max() < 1e-5
 
