@@ -10,6 +10,7 @@ import pytest
 import equinet as eq
 from equinet.checks import as_integer, as_integers
 from equinet.groups import Isometry, Lattice, SpaceGroup
+from tests.compiled import init
 
 WHOLE = [8, np.int64(8), np.uint8(8), np.int16(8), np.array(8)]
 OTHER = [
@@ -126,7 +127,7 @@ def test_channels_are_whole_everywhere() -> None:
     torus, two = eq.torus(8), np.int64(2)
     certificate = eq.certify(NET, torus, two)
     assert certificate.strict == eq.certify(NET, torus, 2).strict and type(certificate.channels) is int
-    model = NET.bind(NET.init(0, (np.int64(8), two)))
+    model = NET.bind(init(NET, 0, (np.int64(8), two)))
     assert eq.infer(model, torus, two).strict == certificate.strict
     assert eq.infer(model, eq.plane(1), two, size=np.int64(8)).strict == eq.certify(NET, eq.plane(1), 2).strict
     assert eq.verify(model, certificate.strict, torus, channels=two, action=certificate.action, key=0).passed
@@ -138,7 +139,7 @@ def test_channels_are_whole_everywhere() -> None:
 @pytest.mark.parametrize("channels", [True, 2.0, "2", 0, np.float64(2)], ids=repr)
 def test_other_channels_are_refused(channels: Any) -> None:
     torus = eq.torus(8)
-    model = NET.bind(NET.init(0, (8, 2)))
+    model = NET.bind(init(NET, 0, (8, 2)))
     for call in (
         lambda: eq.certify(NET, torus, channels),
         lambda: eq.infer(model, torus, channels),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from tests.compiled import apply, init
 from tests.oracle import random_weights
 
 REGULAR, VECTOR = eq.Fibre.regular("4mm"), eq.Fibre.vector("4mm")
@@ -38,15 +39,15 @@ def test_the_plain_network_computes_the_same(name):
     with jax.enable_x64(True):
         variables = random_weights(net, shape, np.random.default_rng(0))
         plain, weights = eq.export(net, variables, shape)
-        x = jax.random.normal(jax.random.key(1), (3, *shape), jnp.float64)
-        np.testing.assert_allclose(plain.apply(weights, x), net.apply(variables, x), atol=1e-12)
+        x = np.random.default_rng(1).normal(size=(3, *shape))
+        np.testing.assert_allclose(apply(plain, weights, x), apply(net, variables, x), atol=1e-12)
     assert not any(isinstance(leaf, (eq.GroupConv, eq.GroupConvTranspose)) for leaf in leaves(plain))
     assert any(isinstance(leaf, (eq.Conv, eq.ConvTranspose)) for leaf in leaves(plain))
 
 
 def test_other_weights_export_to_other_numbers_and_the_group_is_forgotten():
     net, shape = NETS["classifier"], (8, 8, 2)
-    one, other = (eq.export(net, net.init(jax.random.key(k), shape), shape) for k in (0, 1))
+    one, other = (eq.export(net, init(net, seed, shape), shape) for seed in (0, 1))
     assert one[0] == other[0]
     kernels = [weights["params"]["0_conv"]["kernel"] for _, weights in (one, other)]
     assert float(jnp.abs(kernels[0] - kernels[1]).max()) > 0.1
@@ -58,4 +59,4 @@ def test_other_weights_export_to_other_numbers_and_the_group_is_forgotten():
 def test_variables_of_another_network_are_refused():
     net = NETS["classifier"]
     with pytest.raises(eq.LayerError, match="those of another network"):
-        eq.export(net, NETS["hourglass"].init(jax.random.key(0), (8, 8, 2)), (8, 8, 2))
+        eq.export(net, init(NETS["hourglass"], 0, (8, 8, 2)), (8, 8, 2))

@@ -13,6 +13,7 @@ from equinet.groups.fibre import agree, concatenate
 from equinet.groups.representation import Representation, point_group
 from equinet.layers.base import Context
 from equinet.layers.orbits import orbit_count
+from tests.compiled import init
 
 SQUARE = signed_permutations(2)
 CUBE = point_group("m-3m", 3)
@@ -242,5 +243,5 @@ def test_a_learned_choice_commutes_with_the_group_of_its_scalars(before: eq.Laye
     net, domain = eq.Sequential(before, eq.Relu(), LEARNED), eq.torus(6, 6)
     certificate = eq.certify(net, domain, channels=4)
     assert set(certificate.strict.point_group) == set(point_group(kept))
-    report = eq.verify(net.bind(net.init(3, (6, 6, 4))), certificate, key=1, mode="sweep", trials=2)
+    report = eq.verify(net.bind(init(net, 3, (6, 6, 4))), certificate, key=1, mode="sweep", trials=2)
     assert report.sound

@@ -13,6 +13,7 @@ import equinet as eq
 from equinet.infer.interpret import InferenceError
 from equinet.infer.lazy import Lazy
 from equinet.infer.primitives import PRIMITIVES, rule
+from tests.compiled import init
 
 T8, T16 = eq.torus(8), eq.torus(16, 16)
 
@@ -131,7 +132,7 @@ def test_every_padding_has_a_ledger_that_prints(mode, domain):
 @pytest.mark.parametrize("padding", ["edge", "reflect", "zero", "circular"])
 def test_certify_and_infer_agree_on_a_layer_with_arbitrary_weights(padding):
     layer = eq.Conv(2, 3, padding=padding)
-    bound = layer.bind(layer.init(jax.random.key(0), (16, 16, 1)))
+    bound = layer.bind(init(layer, 0, (16, 16, 1)))
     assert eq.infer(bound, eq.plane(2), size=16, generic=True).strict == eq.certify(bound, eq.plane(2)).strict
 
 

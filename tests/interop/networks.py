@@ -21,7 +21,7 @@ NET = eq.Sequential(
 
 
 def images(seed: int = 0, count: int = 4) -> jax.Array:
-    return jax.random.normal(jax.random.key(seed), (count, *SHAPE))
+    return jnp.asarray(np.random.default_rng(seed).normal(size=(count, *SHAPE)), jnp.float32)
 
 
 def squared(y: jax.Array) -> jax.Array:
@@ -35,17 +35,22 @@ def same(a: Any, b: Any, atol: float = 1e-6) -> None:
 
 def differ(a: Any, b: Any) -> bool:
     """Whether some array of two pytrees differs."""
-    return any(jax.tree.leaves(jax.tree.map(lambda x, y: bool(jnp.any(x != y)), a, b)))
+    return any(jax.tree.leaves(jax.tree.map(lambda x, y: bool(np.any(np.asarray(x) != np.asarray(y))), a, b)))
 
 
 def descends(loss: Callable[[Any], jax.Array], params: Any) -> Any:
     """The parameters after one step of optax; the loss must fall."""
     optax = pytest.importorskip("optax")
     optimiser = optax.sgd(0.05)
-    gradients = jax.jit(jax.grad(loss))(params)
-    updates, _ = optimiser.update(gradients, optimiser.init(params), params)
-    stepped = optax.apply_updates(params, updates)
-    assert loss(stepped) < loss(params)
+
+    @jax.jit
+    def step(params: Any) -> tuple[jax.Array, Any]:
+        value, gradients = jax.value_and_grad(loss)(params)
+        updates, _ = optimiser.update(gradients, optimiser.init(params), params)
+        return value, optax.apply_updates(params, updates)
+
+    value, stepped = step(params)
+    assert step(stepped)[0] < value
     return stepped
 
 

@@ -1,5 +1,7 @@
 """Modules and functions from elsewhere as layers: their outputs, their variables, and the symmetry they declare."""
 
+from functools import cache
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,6 +12,7 @@ from flax import nnx
 import equinet as eq
 from equinet.interop import from_fn, from_linen, from_nnx
 from equinet.symmetry.windows import Window
+from tests.compiled import apply, init
 from tests.interop.networks import SHAPE, descends, differ, images, restored, same, squared
 
 KEY = jax.random.key(0)
@@ -59,10 +62,15 @@ def rule(field):
     return field.read(WINDOWS, "taps", 4).pointwise("monotone")
 
 
-MODULE = NnxBlock(nnx.Rngs(0))
+@cache
+def module():
+    """One for all: made here it would be made wherever tests are collected."""
+    return NnxBlock(nnx.Rngs(0))
+
+
 MADE = {
     "linen": lambda symmetry=rule: from_linen(Block(), symmetry=symmetry),
-    "nnx": lambda symmetry=rule: from_nnx(MODULE, symmetry=symmetry),
+    "nnx": lambda symmetry=rule: from_nnx(module(), symmetry=symmetry),
     "fn": lambda symmetry=rule: from_fn(convolve, drawn, symmetry=symmetry),
 }
 
@@ -73,22 +81,23 @@ def classifier(layer):
 
 def test_linen_computes_what_the_module_does():
     layer, x = from_linen(Block()), images()
-    variables = layer.init(KEY, SHAPE)
+    variables = init(layer, 0, SHAPE)
     assert set(variables["params"]) == {"Conv_0", "BatchNorm_0"} and set(variables["state"]) == {"batch_stats"}
     held = {"params": variables["params"], **variables["state"]}
-    same(layer.apply(variables, x), Block().apply(held, x))
-    y, state = layer.apply(variables, x, train=True, key=KEY)
-    wanted, updated = Block().apply(held, x, train=True, rngs={"dropout": KEY}, mutable=["batch_stats"])
+    same(apply(layer, variables, x), jax.jit(Block().apply)(held, x))
+    y, state = apply(layer, variables, x, train=True, key=KEY)
+    options = {"train": True, "rngs": {"dropout": KEY}, "mutable": ["batch_stats"]}
+    wanted, updated = jax.jit(lambda held, x: Block().apply(held, x, **options))(held, x)
     same(state, updated)
     assert differ(state, variables["state"])
     assert differ(y, wanted) and y.shape == wanted.shape  # another draw of the dropout
-    assert differ(y, layer.apply(variables, x, train=True, key=jax.random.key(3))[0])
-    assert differ(variables, layer.init(jax.random.key(3), SHAPE))
+    assert differ(y, apply(layer, variables, x, train=True, key=jax.random.key(3))[0])
+    assert differ(variables, init(layer, 3, SHAPE))
 
 
 def test_nnx_computes_what_the_module_does():
-    layer, x = from_nnx(MODULE), images()
-    before = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(MODULE, (nnx.Param, nnx.BatchStat, nnx.RngCount))))
+    layer, x = from_nnx(module()), images()
+    before = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(module(), (nnx.Param, nnx.BatchStat, nnx.RngCount))))
     variables = layer.init(KEY, SHAPE)
     same(variables, layer.init(jax.random.key(3), SHAPE))
     assert set(variables["params"]["layers"]) == {"0", "1"}
@@ -96,7 +105,7 @@ def test_nnx_computes_what_the_module_does():
     y, state = layer.apply(variables, x, train=True, key=KEY)
     assert differ(y, layer.apply(variables, x, train=True, key=jax.random.key(3))[0])
     same(y, layer.apply(variables, x, train=True, key=KEY)[0])
-    same(before, nnx.to_pure_dict(nnx.state(MODULE, (nnx.Param, nnx.BatchStat, nnx.RngCount))))
+    same(before, nnx.to_pure_dict(nnx.state(module(), (nnx.Param, nnx.BatchStat, nnx.RngCount))))
     again = NnxBlock(nnx.Rngs(0))
     again.eval()
     same(layer.apply(variables, x), again(x))
@@ -123,7 +132,7 @@ def test_they_are_layers_like_others(name, tmp_path):
     net = classifier(MADE[name]())
     assert net == classifier(MADE[name]()) and hash(net) == hash(classifier(MADE[name]()))
     assert net.output_shape(SHAPE) == (3,)
-    variables, x = net.init(KEY, SHAPE), images()
+    variables, x = init(net, 0, SHAPE), images()
     same(jax.jit(net.apply)(variables, x), net.apply(variables, x))
 
     def loss(params):
@@ -145,7 +154,7 @@ def test_a_declared_symmetry_is_certified_and_measured(name):
     same_net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.Relu(), *net.layers[1:])
     assert certificate.invariance == eq.certify(same_net, domain, 2).invariance
     assert str(net.layers[0]) in str(certificate) and "as its rule declares" in str(certificate)
-    variables = net.init(KEY, SHAPE)
+    variables = init(net, 0, SHAPE)
     assert eq.verify(net.bind(variables), certificate, key=0).passed
     wrong = eq.certify(classifier(MADE[name](lambda field: field.pointwise("affine", 4))), domain, 2)
     assert not eq.verify(net.bind(variables), wrong, key=0).passed
@@ -241,7 +250,7 @@ def test_variables_that_appear_in_a_call_are_left():
 
 
 def test_variables_of_another_module():
-    layer = from_nnx(MODULE)
+    layer = from_nnx(module())
     with pytest.raises(eq.LayerError, match=r"another network: from_nnx\(NnxBlock\) has one at layers/0/bias"):
         layer.apply({"params": {}, "state": {}}, images())
 

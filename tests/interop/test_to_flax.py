@@ -13,6 +13,7 @@ import equinet as eq
 from equinet.interop import to_linen, to_nnx
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from tests.cases import CASES
+from tests.compiled import apply
 from tests.interop.networks import NET, SHAPE, descends, differ, images, restored, same, squared
 
 KEY = jax.random.key(0)
@@ -20,7 +21,7 @@ KEY = jax.random.key(0)
 
 def linen(net, shape=SHAPE):
     model = to_linen(net)
-    return model, model.init(KEY, jnp.zeros((1, *shape)))
+    return model, jax.jit(model.init)(KEY, jnp.zeros((1, *shape)))
 
 
 def variables_of(net, params, state, shape=SHAPE):
@@ -71,9 +72,9 @@ def program(fn, *arguments) -> str:
 def test_the_same_outputs():
     model, held = linen(NET)
     x = images()
-    same(model.apply(held, x), NET.apply(variables_of(NET, held["params"], held["batch_stats"]), x))
+    same(jax.jit(model.apply)(held, x), apply(NET, variables_of(NET, held["params"], held["batch_stats"]), x))
     other = to_nnx(NET, SHAPE, nnx.Rngs(0))
-    same(other(x), NET.apply(nnx_variables(NET, other), x))
+    same(other(x), apply(NET, nnx_variables(NET, other), x))
 
 
 def test_linen_variables_are_native():
@@ -106,20 +107,21 @@ def test_linen_in_training():
 def test_linen_initial_statistics_are_untouched():
     model = to_linen(NET)
     rngs = {"params": KEY, "dropout": KEY}
-    held = model.init(rngs, images(), train=True)
+    held = jax.jit(model.init, static_argnames="train")(rngs, images(), train=True)
     same(held["batch_stats"]["1_batch_norm"], {"mean": np.zeros(4), "variance": np.ones(4)})
 
 
 def test_linen_learns(tmp_path):
     model, held = linen(NET)
     x, statistics = images(), held["batch_stats"]
+    run = jax.jit(model.apply)
     y = model.apply(held, x)
-    same(jax.jit(model.apply)(held, x), y)
+    same(run(held, x), y)
     params = descends(
         lambda params: squared(model.apply({"params": params, "batch_stats": statistics}, x)), held["params"]
     )
     after = {"params": params, "batch_stats": statistics}
-    assert differ(model.apply(after, x), y)
+    assert differ(run(after, x), y)
     same(restored(after, tmp_path), after)
 
 
@@ -131,11 +133,11 @@ def test_linen_inside_a_linen_module():
             return nn.Dense(2)(nn.remat(type(to_linen(NET)), static_argnums=(2,))(eq.Dense(4))(x, train))
 
     model, x = Whole(), images()
-    held = model.init(KEY, x)
+    held = jax.jit(model.init)(KEY, x)
     assert set(held["params"]) == {"LinenLayer_0", "CheckpointLinenLayer_0", "Dense_0"}
     y, updated = model.apply(held, x, train=True, rngs={"dropout": KEY}, mutable=["batch_stats"])
     assert y.shape == (4, 2) and differ(updated["batch_stats"], held["batch_stats"])
-    gradients = jax.grad(lambda params: squared(model.apply({**held, "params": params}, x)))(held["params"])
+    gradients = jax.jit(jax.grad(lambda params: squared(model.apply({**held, "params": params}, x))))(held["params"])
     assert jax.tree.structure(gradients) == jax.tree.structure(held["params"])
 
 
@@ -209,8 +211,8 @@ def test_nnx_learns():
 def test_nnx_gradients_are_those_of_the_layer():
     model, x = to_nnx(NET, SHAPE, nnx.Rngs(0)), images()
     held = nnx_variables(NET, model)
-    wanted = jax.grad(lambda params: squared(NET.apply({**held, "params": params}, x)))(held["params"])
-    found = nnx.to_pure_dict(nnx.grad(lambda model: squared(model(x)))(model))["params"]
+    wanted = jax.jit(jax.grad(lambda params: squared(NET.apply({**held, "params": params}, x))))(held["params"])
+    found = nnx.to_pure_dict(nnx.jit(nnx.grad(lambda model: squared(model(x))))(model))["params"]
     same(
         variables_of(NET, found, {"unused": 0} and nnx.to_pure_dict(nnx.state(model, nnx.BatchStat))["state"])[
             "params"

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-import jax
 import pytest
 
 import equinet as eq
 from equinet.verify import discover, verify
 from equinet.verify.program import _compile_layer
+from tests.compiled import init
 from tests.verify.functions import halve
 
 
@@ -26,7 +26,7 @@ def network(padding: str, *readout: Any) -> eq.Sequential:
     ids=["map", "pooled", "plane"],
 )
 def test_certificates_hold_and_are_tight(net: eq.Sequential, domain: eq.Domain) -> None:
-    bound = net.bind(net.init(jax.random.key(0), (8, 8, 1)))
+    bound = net.bind(init(net, 0, (8, 8, 1)))
     certificate = eq.certify(net, domain, channels=1)
     report = verify(bound, certificate, mode="cosets", key=0)
     assert report.passed, report
@@ -40,7 +40,7 @@ def test_certificates_hold_and_are_tight(net: eq.Sequential, domain: eq.Domain) 
 def test_new_weights_of_a_network_compile_nothing() -> None:
     net, domain = network("circular", eq.GlobalAvgPool()), eq.torus(8, 8)
     certificate = eq.certify(net, domain, channels=1)
-    first, second = (net.bind(net.init(jax.random.key(seed), (8, 8, 1))) for seed in range(2))
+    first, second = (net.bind(init(net, seed, (8, 8, 1))) for seed in range(2))
     assert verify(first, certificate, key=0).passed
     _, step = _compile_layer(net)
     compiled = step._cache_size()  # type: ignore[attr-defined]

@@ -12,6 +12,7 @@ from equinet.groups import Lattice, SpaceGroup
 from equinet.groups.domain import Domain, box, torus
 from equinet.verify import act, discover, verify
 from equinet.verify.inputs import FEW_VALUED, KINDS, drawn, given, stabiliser
+from tests.compiled import init
 
 GRIDS = (torus(4), torus(5), torus(4, 4), torus(3, 5), box(4, 4), box(5), torus(2, 2, 2))
 
@@ -98,7 +99,7 @@ def test_inputs_from_which_nothing_can_be_chosen_are_no_failure(domain: Domain) 
         net = eq.Sequential(first, hourglass)
         certificate = eq.certify(net, domain, channels=1)
         assert certificate.adaptive
-        fn = net.bind(net.init(0, (*(n or 1 for n in domain.sizes), 1)))
+        fn = net.bind(init(net, 0, (*(n or 1 for n in domain.sizes), 1)))
         for key in range(3):
             assert verify(fn, certificate, key=key).sound is True
     assert not eq.certify(eq.Relu(), domain, channels=1).adaptive
@@ -108,7 +109,7 @@ def test_what_is_left_out_hides_no_wrong_claim() -> None:
     """A ramp after the choice fails on every input, and few-valued ones are not what decides."""
     domain = torus(8)
     net = eq.Sequential(eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2)))
-    fn = net.bind(net.init(0, (8, 1)))
+    fn = net.bind(init(net, 0, (8, 1)))
     ramp = 1 + jnp.arange(8.0)[None, :, None]
     assert eq.verify(fn, eq.certify(net, domain, channels=1), key=0).passed
     assert not eq.verify(lambda x: fn(x) * ramp, eq.certify(net, domain, channels=1), key=0).sound
@@ -120,7 +121,7 @@ def test_a_wrong_claim_about_an_output_without_axes_fails(mode: str) -> None:
     adaptive = eq.Sequential(eq.PolyphasePool(2), eq.GlobalAvgPool())
     fixed = eq.Sequential(eq.MaxPool(2), eq.GlobalAvgPool())
     certificate = eq.certify(adaptive, eq.torus(8, 8), 1)
-    bound = [net.bind(net.init(0, (8, 8, 1))) for net in (adaptive, fixed)]
+    bound = [net.bind(init(net, 0, (8, 8, 1))) for net in (adaptive, fixed)]
     assert verify(bound[0], certificate, key=0, mode=mode, trials=3).passed
     report = verify(bound[1], certificate, key=0, mode=mode, trials=3)
     assert report.sound is False and len(report.counterexamples) > 1

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from tests.compiled import init
 
 CIRCULAR: Any = {"padding": "circular"}
 KEPT: dict[str, tuple[Callable[[], eq.Layer], tuple[int, ...], str, str]] = {
@@ -34,7 +35,7 @@ KEPT: dict[str, tuple[Callable[[], eq.Layer], tuple[int, ...], str, str]] = {
 def test_what_is_certified_is_found(name: str) -> None:
     make, sizes, strict, invariance = KEPT[name]
     net, torus = make(), eq.torus(*sizes)
-    bound = net.bind(net.init(1, (*sizes, 2)))
+    bound = net.bind(init(net, 1, (*sizes, 2)))
     found = eq.discover_shifts(bound, torus, channels=2, key=0, examples=2)
     assert str(found.strict).split(" (")[0] == strict and str(found.invariance).split(" (")[0] == invariance
     certificate = eq.certify(net, torus, 2, translations="real")
@@ -56,7 +57,7 @@ def test_shears() -> None:
 
 def test_the_denominator_says_what_is_tried() -> None:
     net = eq.AliasFree(eq.Relu(), up=5)
-    bound = net.bind(net.init(0, (6, 1)))
+    bound = net.bind(init(net, 0, (6, 1)))
     for denominator, strict in ((1, "Z (index 1)"), (12, "Z (index 1)"), (5, "⅕Z"), (10, "⅕Z")):
         found = eq.discover_shifts(bound, eq.torus(6), channels=1, key=0, denominator=denominator, examples=2)
         assert str(found.strict) == strict

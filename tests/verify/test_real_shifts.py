@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import equinet as eq
+from tests.compiled import init
 
 CIRCULAR: Any = {"padding": "circular"}
 SMOOTH = eq.Sequential(eq.Conv(4, 3, **CIRCULAR), eq.AliasFree(eq.Polynomial(2)), eq.IdealDownsample(2))
@@ -25,7 +26,7 @@ TURNED = eq.Sequential(
 
 
 def bound(net: eq.Layer, sizes: tuple[int, ...]) -> eq.Bound:
-    return net.bind(net.init(1, (*sizes, 2)))
+    return net.bind(init(net, 1, (*sizes, 2)))
 
 
 def certificate(net: eq.Layer, sizes: tuple[int, ...]) -> eq.RealCertificate:

@@ -14,6 +14,7 @@ from equinet.groups import Isometry
 from equinet.groups.domain import torus
 from equinet.verify import Report, discover, verify
 from equinet.verify.plot import by_coset
+from tests.compiled import init
 from tests.verify.functions import T6, Case, case, conv, shifts
 
 
@@ -126,7 +127,7 @@ POOLED = (
 @pytest.mark.parametrize("layer", POOLED, ids=str)
 def test_cosets_are_drawn_whole_and_as_a_sweep_finds_them(layer: eq.Layer) -> None:
     domain = eq.torus(6, 6)
-    certificate, bound = eq.certify(layer, domain, 1), layer.bind(layer.init(0, (6, 6, 1)))
+    certificate, bound = eq.certify(layer, domain, 1), layer.bind(init(layer, 0, (6, 6, 1)))
     few, every = (eq.verify(bound, certificate, key=0, mode=mode) for mode in ("cosets", "sweep"))
     assert len(few.errors) < len(every.errors)
     drawn = {g: error for part in by_coset(few).values() for g, error in part.items()}

@@ -19,6 +19,7 @@ from equinet.verify.options import Options
 from equinet.verify.runner import Job
 from equinet.verify.shared import Shared, make_shared, runs
 from tests.cases import CASES
+from tests.compiled import init
 
 FIBRE = eq.Fibre.regular("4")
 
@@ -53,7 +54,7 @@ NETWORKS: dict[str, tuple[eq.Layer, eq.Domain]] = {
 
 
 def bound(net: eq.Layer, domain: eq.Domain, channels: int = 2) -> eq.Bound:
-    return net.bind(net.init(jax.random.key(3), (*(n or 1 for n in domain.sizes), channels)))
+    return net.bind(init(net, 3, (*(n or 1 for n in domain.sizes), channels)))
 
 
 def verdicts(net: eq.Layer, domain: eq.Domain, **options: Any) -> dict[str, Any]:
@@ -230,7 +231,7 @@ def _faint(x: jax.Array) -> jax.Array:
 
 def test_an_error_that_later_stages_amplify_is_found_and_nothing_shared() -> None:
     net, domain = eq.Sequential(Faint(), Amplify()), eq.torus(16)
-    certificate, model = eq.certify(net, domain, channels=1), net.bind(net.init(0, (16, 1)))
+    certificate, model = eq.certify(net, domain, channels=1), net.bind(init(net, 0, (16, 1)))
     sweep, cosets = (verify(model, certificate, mode=mode, key=0) for mode in ("sweep", "cosets"))
     with pytest.warns(UserWarning, match="no work is shared"):
         shared = verify(model, certificate, mode="shared", key=0)
@@ -241,17 +242,17 @@ def test_new_weights_compile_nothing() -> None:
     net, domain = NETWORKS["strides"]
     certificate = eq.certify(net, domain, 2)
     verify(bound(net, domain), certificate, mode="shared", key=0)
+    other = net.bind(init(net, 9, (8, 8, 2)))
     with jax.log_compiles(), pytest.MonkeyPatch.context() as patch:
         compiled: list[str] = []
         patch.setattr("logging.Logger.handle", lambda self, record: compiled.append(record.getMessage()))
-        other = net.bind(net.init(jax.random.key(9), (8, 8, 2)))
         assert verify(other, certificate, mode="shared", key=1).passed
     assert not [message for message in compiled if "Compiling" in message]
 
 
 def test_what_it_does_not_go_with() -> None:
     net, domain = conv(), eq.torus(4, 4)
-    model = net.bind(net.init(0, (4, 4, 2)))
+    model = net.bind(init(net, 0, (4, 4, 2)))
     certificate = eq.certify(net, domain, 2)
     with pytest.raises(ValueError, match="leave out jit=False"):
         verify(model, certificate, mode="shared", key=0, jit=False)

@@ -12,6 +12,7 @@ from equinet.groups import Isometry, Lattice, SpaceGroup
 from equinet.groups.domain import Domain, box, plane, torus
 from equinet.verify import Report, assert_equivariant, discover, verify
 from equinet.verify.inputs import draw
+from tests.compiled import init
 from tests.verify.functions import (
     CASES,
     T6,
@@ -336,7 +337,7 @@ def test_cosets_find_what_only_far_elements_of_the_claim_break() -> None:
 
 def test_a_fibre_of_another_number_of_channels_is_refused() -> None:
     net = eq.Conv(2, 3, padding="circular")
-    bound = net.bind(net.init(0, (4, 4, 1)))
+    bound = net.bind(init(net, 0, (4, 4, 1)))
     domain, fibre = torus(4, 4), 2 * eq.Fibre.vector("4mm")
     with pytest.raises(ValueError, match=r"^the fibre of the output has 4 channels; the function's output has 2$"):
         verify(bound, domain.group, domain, channels=1, fibre=fibre, key=0)

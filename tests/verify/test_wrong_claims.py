@@ -18,6 +18,7 @@ import equinet as eq
 from equinet.layers.base import Context, Layer, Params, Shape, State
 from equinet.verify import MODES, Report, assert_equivariant, discover, verify
 from equinet.verify.gauge import Channel
+from tests.compiled import init
 
 LINE, LONG = eq.torus(12), eq.torus(64)
 STEP = eq.Isometry.translation((1,))
@@ -277,7 +278,7 @@ def test_a_fibre_that_moves_no_channel_goes_with_any_operation() -> None:
     certificate = eq.certify(net, domain, channels=1)
     assert len(certificate.strict.point_group) == 4
     for mode in MODES:
-        assert verify(net.bind(net.init(0, (5, 2, 1))), certificate, mode=mode, key=0).sound
+        assert verify(net.bind(init(net, 0, (5, 2, 1))), certificate, mode=mode, key=0).sound
 
 
 @pytest.mark.parametrize("sizes", [(5, 2), (2, 2), (1, 4), (2, 3), (1, 1)])
