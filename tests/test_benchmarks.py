@@ -96,10 +96,11 @@ def test_resampling_as_one_would_write_it_is_resampling(before: tuple[int, ...],
 def test_attention_as_one_would_write_it_is_attention(net: eq.Layer, size: int, order: tuple[int, ...]) -> None:
     x = jax.random.normal(jax.random.key(0), (2, size, size, 8))
     variables = net.init(jax.random.key(1), x.shape[1:])
-    found, wanted = layers.attended(variables["params"], x, 4, order), net.apply(variables, x)
+    attended = jax.jit(layers.attended, static_argnums=(2, 3))
+    found, wanted = attended(variables["params"], x, 4, order), jax.jit(net.apply)(variables, x)
     assert float(abs(found - wanted).max()) < 1e-5
     other = layers.GRID if order == layers.WINDOWS else layers.WINDOWS
-    assert size == 4 or float(abs(layers.attended(variables["params"], x, 4, other) - wanted).max()) > 1e-3
+    assert size == 4 or float(abs(attended(variables["params"], x, 4, other) - wanted).max()) > 1e-3
 
 
 def sleeping(seconds: float) -> common.Way:

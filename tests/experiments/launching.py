@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import jax
 import pytest
 
 from equinet.train.record import ROOT
@@ -24,8 +25,10 @@ def get_config():
 
 
 def call(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m …` from the root of the repository to its end."""
-    command, environment = [sys.executable, "-m", *arguments], {**os.environ, "COLUMNS": "100", **environment}
+    """Run `python -m …` from the root of the repository to its end; it compiles as this process does."""
+    quickly = "true" if jax.config.read("jax_disable_most_optimizations") else "false"
+    settings = {"COLUMNS": "100", "JAX_DISABLE_MOST_OPTIMIZATIONS": quickly, **environment}
+    command, environment = [sys.executable, "-m", *arguments], {**os.environ, **settings}
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=environment, check=False)
 
 

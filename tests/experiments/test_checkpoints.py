@@ -184,18 +184,22 @@ def test_exchanged_folders_are_noticed(whole: Path, tmp_path: Path) -> None:
 
 
 FOREIGN = {
-    "copied to a later step": lambda run, other: copied(run, run, 180, 300),
-    "copied over the last": lambda run, other: copied(run, run, 180, 200),
-    "copied to the start": lambda run, other: copied(run, run, 200, 1),
-    "the last of another run": lambda run, other: copied(run, other, 200, 200),
-    "another run's, later": lambda run, other: copied(run, other, 180, 220),
+    "copied to a later step": ("whole", 180, 300),
+    "copied over the last": ("whole", 180, 200),
+    "copied to the start": ("whole", 200, 1),
+    "the last of another run": ("stranger", 200, 200),
+    "another run's, later": ("stranger", 180, 220),
 }
+"""Of which run the state is, of which step, and where it goes."""
 
 
 @pytest.mark.parametrize("name", FOREIGN)
-def test_copies_are_not_taken_for_states(name: str, whole: Path, stranger: Path, tmp_path: Path) -> None:
+def test_copies_are_not_taken_for_states(
+    name: str, whole: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     shutil.copytree(whole, tmp_path / "run")
-    FOREIGN[name](tmp_path / "run", stranger)
+    source, step, to = FOREIGN[name]
+    copied(tmp_path / "run", request.getfixturevalue(source), step, to)
     assert check(whole, tmp_path / "run", name) == "put aside"
     put = [folder.name for folder in (tmp_path / "run" / "damaged").iterdir()]
     assert len(put) == 1
