@@ -106,6 +106,11 @@ def in_rows(x, counts):
     return x[jnp.arange(len(x))[:, None, None], first, counts, 0][..., None]
 
 
+def in_bins(x, numbers):
+    """What lies in each of four bins, added up."""
+    return jax.vmap(lambda y: jax.ops.segment_sum(y, jnp.asarray(numbers), 4))(x)
+
+
 UP = [0.0, 1, 2, 3, 4, 5, 6, 7]
 ONE = [1.0, 0, 0, 0, 0, 0, 0, 0]
 SIGNS = [1.0, -1, -1, 1, 1, -1, -1, 1]
@@ -530,6 +535,8 @@ RULES: tuple[Rule, ...] = (
         "scatters",
         ("scatter", "scatter-add", "dynamic_update_slice", "…"),
         (
+            Inside(lambda x: in_bins(x, [0, 0, 1, 1, 2, 2, 3, 3]), "2Z ⋊ m (index 2)"),
+            Inside(lambda x: in_bins(x, [0, 1, 2, 2, 1, 0, 9, 9])[:, :3].reshape(len(x), -1), "m at (5/2) (order 2)"),
             Inside(lambda p, x: x.at[:, jnp.arange(8)].add(p), params=1.0),
             Inside(lambda x: jnp.zeros_like(x).at[:, jnp.asarray([1, 2, 3, 4, 5, 6, 7, 0])].set(x)),
             Inside(lambda x: x.at[:, ::2].set(0), "2Z ⋊ m at (0) (index 2)"),
@@ -541,6 +548,7 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jnp.zeros((x.shape[0], 4)).at[jnp.arange(x.shape[0])[:, None], levels(x)].set(1.0)),
         ),
         (
+            Outside(lambda x: in_bins(x, [0, 0, 0, 1, 1, 2, 2, 3]), ONE, shift=2, moved=1),
             Outside(lambda x: x.at[:, 0].set(jnp.tanh(x[:, 1])), GRID, (1, 0), (1, 0), domain=T48),
             Outside(lambda x: x.at[:, :, count(x.mean(2))].multiply(2), GRID, (0, 1), (0, 1), domain=T48),
             Outside(lambda x: histogram(x, "set"), [0.0, 1, 0, 0, 0, 0, 0, 1], moved=None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -18,7 +18,8 @@ from equinet.infer.reduced import reduced
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
 from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number
-from equinet.infer.views import freed, regrouped
+from equinet.infer.views import MOST_AXES, freed, plain, regrouped, retabled
+from equinet.symmetry.tables import Table
 from equinet.symmetry.windows import FILL
 
 
@@ -305,7 +306,10 @@ def _scatter(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
     if isinstance(updates, Value):
         if applies:
             raise NoRule("it applies a function of its own where it lands")
-        placed = _placed(equation, updates, known, counts, _fill(equation, operand))
+        fill = _fill(equation, operand)
+        placed = _placed(equation, updates, known, counts, fill)
+        if placed is None and fill is not None and combination == "sum":
+            placed = _in_bins(equation, updates, known)
         if isinstance(operand, Constant) and placed is not None:
             return [placed]
         pairs = [(part, i) for i, part in _Axes.of(equation, shape, updates.shape).pairs]
@@ -363,6 +367,37 @@ def _placed(
         if not np.array_equal(row, np.arange(size)):
             updates = picked(updates, axis, row, fill)
     return updates
+
+
+def _in_bins(equation: Equation, updates: Value, indices: Sequence[np.ndarray]) -> Value | None:
+    """Updates added up in the bins that known numbers give along one axis, the same along the others: sums of nodes,
+    and 0 in a bin that none lands in. None if it is something else."""
+    shape, numbers = equation.shapes[0], equation.params.get("dimension_numbers")
+    axes = _Axes.of(equation, shape, updates.shape)
+    part_of = dict(axes.pairs)
+    target = [i for i in range(len(shape)) if i not in part_of]
+    source = [own for own, part in axes.of_indices if part not in part_of.values()]
+    if numbers is None or len(target) != 1 or len(source) != 1:
+        return None
+    if target != [*numbers.scatter_dims_to_operand_dims] or target != [*numbers.inserted_window_dims]:
+        return None
+    rows = np.moveaxis(indices[0][..., 0], source[0], 0).reshape(indices[0].shape[source[0]], -1)
+    at, count = dict(axes.of_indices)[source[0]], shape[target[0]]
+    value = plain(updates, at).restem()
+    axis = value.grid_axis(at)
+    if axis is None or value.endless(axis) or value.dim > MOST_AXES or (rows != rows[:, :1]).any():
+        return None
+    bins = rows[:, 0] if equation.params["mode"] != GatherScatterMode.CLIP else np.clip(rows[:, 0], 0, count - 1)
+    landing = [np.flatnonzero(bins == number) for number in range(count)]
+    nodes = np.full((count, max(1, *map(len, landing))), FILL)
+    weights = np.zeros(nodes.shape)
+    weights[:, 0] = 1
+    for number, found in enumerate(landing):
+        nodes[number, : len(found)] = found
+        weights[number, : len(found)] = 1
+    layout = [value.layout[part_of.get(i, at)] for i in range(len(shape))]
+    table = Table(nodes, weights)
+    return replace(retabled(value.laid_out(tuple(layout)), target[0], axis, table, count), kind="sum")
 
 
 _BY_PLACE = "elements are set by position"
