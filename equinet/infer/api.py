@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, Literal
 
@@ -160,7 +161,11 @@ def infer(
     if isinstance(made, Tokens):
         ledger += (Row(("output",), f"read as {traced.made}", made.nodes.field, field, _beside_nodes),)
     elif value.dim <= MOST_AXES and field.strict != value.field.strict:
-        ledger += (Row(("output",), f"read as {traced.made}", value.field, field, _read_otherwise),)
+        lacks_channels = (
+            output_layout is None and domain.dim > 1 and len(value.layout) == len(traced.made) - 2 + domain.dim
+        )
+        why = partial(_read_without_channels, traced.made.replace("C", "")) if lacks_channels else _read_otherwise
+        ledger += (Row(("output",), f"read as {traced.made}", value.field, field, why),)
     whole = as_a_whole(field, traced, value.shape, fibre)
     if whole is not field:
         ledger += (Row(("output",), "the formula as a whole", field, whole, _read_otherwise),)
@@ -199,6 +204,10 @@ def _check_channels(channels: Fibre, output: int | Fibre | None, arrays: Arrays,
 def _read_otherwise(before: Field, lost: Lost) -> str:
     del before, lost
     return "nodes became channels, which nothing is known to move"
+
+
+def _read_without_channels(layout: str, before: Field, lost: Lost) -> str:
+    return f'{_read_otherwise(before, lost)}; of a map without channels say output_layout="{layout}"'
 
 
 def _beside_nodes(before: Field, lost: Lost) -> str:

@@ -43,11 +43,15 @@ def as_output(value: Value, dim: int, layout: str) -> Field:
 def is_map_without_channels(value: Value, dim: int, layout: str) -> bool:
     """Whether an array is a map of the grid that lacks only the layout's channels: labels `[batch, *spatial]`.
 
-    On one axis it might as well be `[batch, channels]`.
+    On one axis it might as well be `[batch, channels]`. If the program dropped an axis on the way, so that nodes along
+    it stay in place or are all alike, it might be channels too, unless nodes lie where channels would, or equal ones.
     """
-    if "C" not in layout or dim < 2 or value.dim != dim or len(value.layout) != len(layout) - 2 + dim:
+    if "C" not in layout or dim < 2 or len(value.layout) != len(layout) - 2 + dim:
         return False
-    return as_output(value, dim, layout.replace("C", "")).grid.dim == dim
+    at = channels_of(layout, dim - 1)
+    digits = () if at is None else value.layout[at]
+    is_free = value.dim < dim and not any(digit.axis is not None or digit.uniform for digit in digits)
+    return not is_free and as_output(value, dim, layout.replace("C", "")).grid.dim == dim
 
 
 def as_a_whole(field: Field, traced: Traced, shape: Sequence[int], fibre: int | Fibre | None) -> Field:

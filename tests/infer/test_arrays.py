@@ -216,6 +216,22 @@ def test_a_map_of_labels_is_a_map():
     assert tokens.output.dim == 0
 
 
+def test_a_map_of_labels_that_dropped_an_axis_on_the_way_is_a_map():
+    rows = lambda x: jnp.argmax(jnp.tanh(x).mean(2, keepdims=True) * jnp.ones((1, 1, x.shape[2], 1)), -1)  # noqa: E731
+    columns = lambda x: rows(x.swapaxes(1, 2)).swapaxes(1, 2)  # noqa: E731
+    for labels in (rows, columns):
+        found = eq.infer(labels, eq.torus(6, 6), 3)
+        assert found.strict == eq.infer(labels, eq.torus(6, 6), 3, output_layout="BS").strict
+        assert found.output == eq.torus(6, 6) and str(found.strict).startswith("Z × Z ⋊ 2mm")
+
+
+def test_channels_of_the_nodes_of_one_axis_are_no_map_of_labels():
+    """What they are taken for is said, with the option for what they might be."""
+    features = eq.infer(lambda x: x.mean(2), eq.torus(6, 6), 3)
+    assert not features.output.dim and str(features.strict) == "6Z × Z ⋊ m_y (pm, index 6)"
+    assert 'say output_layout="BS"' in features.ledger[-1].reason
+
+
 def test_what_does_not_fit_is_said():
     for asked, text in (
         ({"channels": eq.Fibre.vector("m-3m", 3)}, "are of dimension 3; the domain is torus"),
