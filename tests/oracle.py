@@ -90,8 +90,14 @@ def acted(arrays: np.ndarray, domain: eq.Domain, elements: list[eq.Isometry]) ->
     flat = arrays.reshape(arrays.shape[0], -1, arrays.shape[-1])
     moved = np.empty((len(elements), *flat.shape), flat.dtype)
     for i, g in enumerate(elements):
-        moved[i][:, domain.index_map(g)] = flat
+        moved[i][:, _index_map(domain, g)] = flat
     return moved
+
+
+@lru_cache(maxsize=1 << 12)
+def _index_map(domain: eq.Domain, g: eq.Isometry) -> np.ndarray:
+    """Where each node goes; many cases ask of the same few grids."""
+    return domain.index_map(g)
 
 
 def _with_channels(arrays: np.ndarray, fibre: int, matrix: Matrix) -> np.ndarray:
