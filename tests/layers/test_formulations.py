@@ -11,6 +11,7 @@ import pytest
 import equinet as eq
 from equinet.layers.base import LayerError
 from equinet.symmetry.windows import binomial, pad_table
+from tests.compiled import init
 
 PADDINGS = ("circular", "zero", "zero_lower", "valid", "reflect", "edge", 1)
 SIZES = ((6, 7), (9,))
@@ -143,11 +144,12 @@ def test_tiles_are_pooled_alike():
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
 def test_equal_entries_of_a_tile_share_its_derivative(dtype):
-    gradient = jax.grad(lambda x: eq.MaxPool(20).apply({"params": {}, "state": {}}, x).sum())
-    shares = np.asarray(gradient(jnp.zeros((1, 20, 20, 1), dtype)), np.float64)
+    gradient = jax.jit(jax.grad(lambda x: eq.MaxPool(20).apply({"params": {}, "state": {}}, x).sum()))
+    shares = np.asarray(gradient(np.zeros((1, 20, 20, 1), dtype)), np.float64)
     np.testing.assert_allclose(shares, 1 / 400, rtol=1e-2)
-    row = jax.grad(lambda x: eq.MaxPool(2).apply({"params": {}, "state": {}}, x).sum())
-    np.testing.assert_array_equal(row(jnp.asarray([[[1.0], [1.0], [0.0], [3.0]]], dtype))[0, :, 0], [0.5, 0.5, 0, 1])
+    row = jax.jit(jax.grad(lambda x: eq.MaxPool(2).apply({"params": {}, "state": {}}, x).sum()))
+    found = np.asarray(row(np.asarray([[[1.0], [1.0], [0.0], [3.0]]], dtype)))
+    np.testing.assert_array_equal(found[0, :, 0], [0.5, 0.5, 0, 1])
 
 
 P4 = eq.Fibre.regular("p4")
@@ -169,9 +171,9 @@ def test_a_derivative_finds_the_maximum_of_what_is_computed_before(name):
         # With few optimisations these versions lose the barrier before they fuse a sum with what it reads.
         jax.config.update("jax_disable_most_optimizations", False)
     net = eq.Sequential(eq.GroupConv(P4, 1), eq.BatchNorm(), MAXIMA[name])
-    x = jax.random.normal(jax.random.key(1), (16, 8, 8, 4))
-    variables = net.init(jax.random.key(0), (8, 8, 4))
-    scaled = jax.tree.map(lambda p: p + 0.3, variables["params"])
+    x = np.random.default_rng(1).normal(size=(16, 8, 8, 4)).astype(np.float32)
+    variables = init(net, 0, (8, 8, 4))
+    scaled = jax.tree.map(lambda p: np.asarray(p) + np.float32(0.3), variables["params"])
 
     def loss(params, x):
         y, _ = net.apply({**variables, "params": params}, x, train=True)
@@ -218,11 +220,11 @@ def test_all_windows_with_weights(stride, dilation, groups):
 
 
 def test_edge_padding_of_many_nodes():
-    x = jnp.asarray(np.random.default_rng(0).normal(size=(1, 5, 1)), jnp.float32)
+    x = np.random.default_rng(0).normal(size=(1, 5, 1)).astype(np.float32)
     layer = eq.Pad(((7, 20),), mode="edge")
-    u = jnp.arange(32.0)
-    found = jax.grad(lambda x: (layer.apply({"params": {}, "state": {}}, x)[0, :, 0] * u).sum())(x)[0, :, 0]
-    np.testing.assert_allclose(found, [u[:8].sum(), u[8], u[9], u[10], u[11:].sum()])
+    u = np.arange(32, dtype=np.float32)
+    gradient = jax.jit(jax.grad(lambda x: (layer.apply({"params": {}, "state": {}}, x)[0, :, 0] * u).sum()))
+    np.testing.assert_allclose(np.asarray(gradient(x))[0, :, 0], [u[:8].sum(), u[8], u[9], u[10], u[11:].sum()])
 
 
 def test_a_maximum_of_nothing_but_padding_is_refused():
