@@ -1,7 +1,6 @@
 """Every test runs strictly: no silent promotion of ranks or dtypes, and the same random draws each time."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -67,21 +66,23 @@ def _keep_compiled(folder: Path) -> None:
         os.environ[name.upper()] = str(value)
 
 
-@pytest.fixture(autouse=True)
-def compiled(request: pytest.FixtureRequest) -> Iterator[None]:
+@pytest.hookimpl(tryfirst=True)  # before fixtures of any scope are made, so that what they run is compiled alike
+def pytest_runtest_setup(item: pytest.Item) -> None:
     """Elsewhere programs run once or twice on a few numbers, so that compiling them is most of the work.
 
-    JAX keeps a program whatever it was compiled for, so that those of other tests are dropped before one of these.
+    JAX keeps a program whatever it was compiled for, so that those of the other kind of tests are dropped.
     """
-    global _has_quick_programs
-    optimised = bool(set(OPTIMISED) & set(request.path.parts))
-    quickly = TESTS in request.path.parents and not optimised
-    if optimised and _has_quick_programs:
+    global _last_quickly
+    quickly = not set(OPTIMISED) & set(item.path.parts)
+    if quickly is not _last_quickly:
         jax.clear_caches()
-    _has_quick_programs = quickly or (_has_quick_programs and not optimised)
+    _last_quickly = quickly
     jax.config.update("jax_disable_most_optimizations", quickly)
-    yield
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown() -> None:
     jax.config.update("jax_disable_most_optimizations", False)
 
 
-_has_quick_programs = False
+_last_quickly = True
