@@ -275,8 +275,8 @@ def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
         change = changes.get(path)
         if isinstance(change, Around):
             padding = part.padding if isinstance(part.padding, str | int) else tuple(map(_fixed, part.padding))
-            sizes = map(_fixed, (part.kernel_size, part.strides))
-            before = Windows("Conv", *sizes, padding, _fixed(part.kernel_dilation))
+            size, strides = map(_fixed, (part.kernel_size, part.strides))
+            before = Windows("Conv", size, strides, padding, _fixed(part.kernel_dilation))
             part.__class__, part.before, part.change, part.padding = MendedConv, before, change, "VALID"
         elif isinstance(change, Spread):
             part.__class__, part.change = MendedLinear, change
