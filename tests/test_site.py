@@ -71,7 +71,7 @@ def test_formulas_are_typeset_by_the_browser_alone(site: tuple[str, list[str]], 
     with browser() as started, opened(started, f"{site[0]}theory.html", size) as (page, complaints):
         assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
         formulas = page.locator("article math")
-        assert formulas.count() > 200 and "\\" not in "".join(formulas.all_inner_texts())
+        assert formulas.count() > 200 and "\\" not in "".join(formulas.all_text_contents())
         raised = page.locator("article math msup").first
         whole, exponent = raised.bounding_box(), raised.locator("> *").last.bounding_box()
         assert exponent["y"] + exponent["height"] < whole["y"] + whole["height"], "an exponent stands above the line"
