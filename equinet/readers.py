@@ -16,11 +16,6 @@ class Reader(Protocol):
         ...
 
     @property
-    def draws(self) -> bool:
-        """Whether the layer of a model draws variables of its own."""
-        ...
-
-    @property
     def layout(self) -> Callable[[Any], str]:
         """The order of a model's axes, as `infer` takes it."""
         ...
@@ -35,6 +30,10 @@ class Reader(Protocol):
 
     def as_function(self, model: Any, dtype: Any) -> Callable[[Any], Any]:
         """The model as a function of arrays `[batch, *spatial, channels]` that its own library computes."""
+        ...
+
+    def drawn(self, model: Any, shape: tuple[int, ...], seed: int) -> Any:
+        """The model, with drawn values for inputs `[batch, channels, *spatial]` if its library keeps them apart."""
         ...
 
     def as_layer(self, model: Any, *, size: int = 64) -> Any:
@@ -101,16 +100,16 @@ HOMES = {
 """The modules that classes of other libraries come from, and the part of equinet that reads their models."""
 
 
-def home_of(model: Any) -> str | None:
-    """The part of equinet that reads a library's models; None for what is no model of another library.
+def home_of(kind: type[Any]) -> str | None:
+    """The part of equinet that reads a library's models, by the class of one; None for any other class.
 
-    The module of a class tells, so that no library is imported that a model does not come from.
+    Its module tells, so that no library is imported that a model does not come from.
     """
-    modules = [f"{each.__module__}." for each in type(model).__mro__]
+    modules = [f"{each.__module__}." for each in kind.__mro__]
     return next((home for start, home in HOMES.items() if any(name.startswith(f"{start}.") for name in modules)), None)
 
 
 def reader_of(model: Any) -> Reader | None:
     """Who reads a model; None where `infer` and `verify` take it for a function."""
-    home = home_of(model)
+    home = home_of(type(model))
     return None if home is None else import_module(home).READER

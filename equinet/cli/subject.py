@@ -3,7 +3,7 @@
 import importlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ from equinet.checks import shown
 from equinet.interop.foreign import Foreign
 from equinet.interop.recognise import as_layer
 from equinet.names import as_value, check_name, find, guarded, name_of, split_at_commas
-from equinet.readers import reader_of
+from equinet.readers import home_of, reader_of
 
 LARGEST = 4096
 """Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
@@ -167,7 +167,7 @@ def read_subject(values: bool = True) -> Subject:
     """The network and domain that the flags describe.
 
     Args:
-        values: whether a model of --torch or --keras that is made here needs the values of its parameters.
+        values: whether a model that is made here needs the values of its parameters.
 
     Raises:
         ValueError: none or several of --model, --call, --torch, --keras and --config, an unknown name (the near ones
@@ -176,7 +176,7 @@ def read_subject(values: bool = True) -> Subject:
     args = flags.FLAGS
     known = {
         "model": _of_model,
-        "call": _of_call,
+        "call": lambda: _of_call(values),
         "torch": lambda: _of_torch(values),
         "keras": lambda: _of_keras(values),
         "config": _of_config,
@@ -208,15 +208,20 @@ def _of_model() -> Subject:
     return Subject(name, models.build(args.model, **arguments), domain, args.channels or CHANNELS)
 
 
-def _of_call() -> Subject:
+def _of_call(values: bool) -> Subject:
     args = flags.FLAGS
     domain = read_domain(args.domain, args.size, args.dim)
     found = find(args.call, "--call")
     if _makes_one(found):
         found = guarded(f"--call={args.call}", found)
     reader = reader_of(found)
-    if reader is not None and not reader.draws:
-        return _of_module(args.call, found, domain)
+    # What `train` saved is a layer's.
+    if reader is not None and ("workdir" not in args or args.workdir is None):
+        asked = _of_module(args.call, found, domain)
+        if not values:
+            return asked
+        seed = args.seed if "seed" in args else 0
+        return replace(asked, net=reader.drawn(asked.net, (1, asked.channels, *asked.traced), seed))
     traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
     try:
         net = as_layer(found, **traced)
@@ -292,14 +297,15 @@ def _of_module(
     if args.size is not None or len(usual) != domain.dim:
         usual = _sizes_to_trace(domain.dim)
     traced = tuple(n or one for n, one in zip(domain.sizes, usual, strict=True))
-    module = getattr(module, "eval", lambda: module)()
+    if hasattr(module, "eval"):
+        module.eval()  # of NNX it returns nothing
     return Subject(name, module, domain, args.channels or channels, None, traced)
 
 
 def _makes_one(found: Any) -> bool:
-    """Whether it is a builder: a class of modules of PyTorch, or a plain function that needs no arguments."""
+    """Whether it is a builder: a class of models of another library, or a plain function that needs no arguments."""
     if not inspect.isfunction(found):
-        return inspect.isclass(found) and any(each.__module__.startswith("torch.nn") for each in found.__mro__)
+        return inspect.isclass(found) and home_of(found) is not None
     parameters = inspect.signature(found).parameters.values()
     return not any(each.kind is each.VAR_POSITIONAL for each in parameters) and all(
         each.default is not each.empty or each.kind is each.VAR_KEYWORD for each in parameters

@@ -55,6 +55,7 @@ class Family:
         layout: the axes of input and output of a model.
         convert: a model as a layer; None for a function with the model's present variables, if it has values.
         values: how a model gets values, for the error where it has none.
+        fill: a model with drawn values, for an input with a shape in place of its array; None if it has them.
         edits: how a model is edited, for an input with a shape in place of its array; None if by its size alone.
     """
 
@@ -63,12 +64,8 @@ class Family:
     values: str
     convert: Callable[..., Layer] | None = None
     edits: Callable[[Any, Any], Sizes] | None = None
+    fill: Callable[[Any, Any, int], Any] | None = None
     in_jax: bool = True
-
-    @property
-    def draws(self) -> bool:
-        """Whether the layer of a model draws variables of its own."""
-        return self.convert is not None
 
     def program(self, model: Any, *like: Any, **named: Any) -> tuple[Run, Any]:
         """The model as a function of variables and arguments, and the shapes of its variables.
@@ -126,6 +123,13 @@ class Family:
             return _taken(jax.vmap(run) if "B" not in layout else run, _given(x, layout), layout)
 
         return from_fn(fn, init, size=size)
+
+    def drawn(self, model: Any, shape: tuple[int, ...], seed: int) -> Any:
+        """The model, with drawn values if it has none."""
+        if self.fill is None:
+            return model
+        fill, like = self.fill, self._like(model, shape)
+        return _guarded(model, "init", like, lambda: fill(model, like, seed))
 
     def editor(self, model: Any, shape: tuple[int, ...]) -> Sizes:
         """How the model is edited, for inputs `[batch, channels, *spatial]`."""

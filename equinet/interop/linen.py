@@ -218,6 +218,15 @@ def _mended(module: nn.Module, changes: dict[Path, Change]) -> nn.Module:
     return made if variables is None else made.bind(variables)
 
 
+def _filled(module: nn.Module, like: Any, seed: int) -> nn.Module:
+    """Bound to the values that it draws at first, unless it is bound."""
+    if module.scope is not None:
+        return module
+    mode = mode_arguments(type(module).__call__, False)  # pyright: ignore[reportFunctionMemberAccess]
+    keys = {name: jax.random.fold_in(jax.random.key(seed), i) for i, name in enumerate(("params", "dropout"))}
+    return module.bind(module.init(keys, jnp.zeros(like.shape, like.dtype), **mode))
+
+
 def _opened(module: nn.Module, *like: Any, **named: Any) -> Opened:
     """Parameters and statistics of batch norms are free, and so are all variables of a module that is not bound."""
     model = module.model if isinstance(module, Mended) else module
@@ -237,4 +246,6 @@ def _opened(module: nn.Module, *like: Any, **named: Any) -> Opened:
     return Opened(run, dict(free))
 
 
-READER = Family(_opened, lambda module: "BSC", "bind its variables, module.bind(variables)", from_linen, _editor)
+READER = Family(
+    _opened, lambda module: "BSC", "bind its variables, module.bind(variables)", from_linen, _editor, _filled
+)

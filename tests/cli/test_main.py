@@ -14,8 +14,9 @@ from absl import flags
 from equinet.cli.main import COMMANDS, main
 
 MINE = """
+import jax
 import jax.numpy as jnp
-from flax import linen as nn
+from flax import linen as nn, nnx
 import equinet as eq
 
 def halve(x):
@@ -26,7 +27,15 @@ class Net(nn.Module):
     def __call__(self, x):
         return nn.max_pool(nn.Conv(4, (3, 3), padding="CIRCULAR")(x), (2, 2), (2, 2)).mean((1, 2))
 
+class Rates(nnx.Module):
+    def __init__(self):
+        self.conv, self.drop = nnx.Conv(3, 2, (3, 3), rngs=nnx.Rngs(0)), nnx.Dropout(0.5, rngs=nnx.Rngs(1))
+
+    def __call__(self, x):
+        return self.drop(self.conv(x))
+
 linen = Net()
+values = linen.bind(linen.init(jax.random.key(0), jnp.ones((1, 8, 8, 3))))
 layers = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.MaxPool(2), eq.GlobalAvgPool())
 bound = layers.bind(layers.init(0, (8, 8, 3)))
 
@@ -84,7 +93,7 @@ def test_a_network_of_ones_own(folder: Path, run_command, source: str, name: str
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        ("mine.py:broken", "--call=mine.py:broken: KeyError: 'lost' (mine.py:25)"),
+        ("mine.py:broken", "--call=mine.py:broken: KeyError: 'lost' (mine.py:34)"),
         ("mine.py:number", "a model of PyTorch, Flax, Equinox, Haiku or Keras, or a function of one array; got 3"),
         ("mine.py:halv", "no name in mine.py 'halv': did you mean halve"),
         ("mine.py:two", "two() missing 1 required positional argument: 'x'"),
@@ -105,7 +114,13 @@ def test_sizes_edits_and_measurement_of_ones_own(folder: Path, run_command) -> N
     done = run_command("suggest", "--call=mine.py:layers", "--size=16", "--require=Z × Z", "--nomeasure")
     assert done.status == 0 and "polyphase sampling instead of the stride of MaxPool(2) (layer 1)" in done.out
     done = run_command("suggest", "--call=mine.py:linen", "--size=16", "--require=Z × Z", "--nomeasure")
-    assert done.status == 1 and "no suggestion" in done.out
+    assert done.status == 0 and "that the data choose kept at every stride, around the torus, in max_pool" in done.out
+    done = run_command("suggest", "--call=mine.py:Rates", "--size=8", "--require=Z × Z", "--nomeasure")
+    assert done.status == 0 and "circular padding in Conv (layer conv) → Z × Z (p1, index 1)" in done.out, done
+    done = run_command("suggest", "--call=mine.py:Net", "--size=8", "--require=4Z × 4Z", "--of=orbit")
+    assert done.status == 0 and "has 4Z × 4Z already" in done.out, done
+    done = run_command("sweep", "--call=mine.py:values", "--size=8", "--trials=2", "--notune_cpu")
+    assert done.status == 0 and "PASSED: 2Z × 2Z" in done.out, done
     done = run_command("sweep", "--call=mine.py:bound", "--size=8", "--trials=2")
     assert done.status == 0 and "PASSED: 2Z × 2Z" in done.out
 

@@ -15,10 +15,15 @@ from equinet.interop.torch.layer import program as program
 class _Reader:
     """Of modules of PyTorch; see `equinet.readers.Reader`."""
 
-    in_jax = draws = False
+    in_jax = False
     program = staticmethod(program)
     as_function = staticmethod(as_function)
     as_layer = staticmethod(from_torch)
+
+    def drawn(self, model: Any, shape: tuple[int, ...], seed: int) -> Any:
+        """The module, which has values since it was made."""
+        del shape, seed
+        return model
 
     def layout(self, model: Any) -> str:
         """Channels first."""

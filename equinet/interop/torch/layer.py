@@ -38,7 +38,7 @@ def as_module(module: Any, who: str) -> Any:
     Raises:
         TypeError: for anything else.
     """
-    if home_of(module) != "equinet.interop.torch":
+    if home_of(type(module)) != "equinet.interop.torch":
         raise TypeError(f"{who} needs a torch.nn.Module; got {shown(module)} of type {type(module).__name__}")
     return module
 
