@@ -16,8 +16,8 @@ INSTALL := $(BIN)/python -m pip install --quiet $(if $(CONSTRAINTS),--constraint
 SPREAD := --numprocesses $(WORKERS) --dist worksteal
 # Most of a fast run is compiling what runs once, and XLA's older code generator compiles it in a third of the time.
 # A program that is cut into parts, compiled side by side, takes a third longer in all, and each core has a worker already.
-# The other runs compile as users do. Processes that tests start find Python's own compiled files.
-QUICKLY := PYTHONDONTWRITEBYTECODE= XLA_FLAGS="$$XLA_FLAGS --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
+# The other runs compile as users do.
+QUICKLY := XLA_FLAGS="$$XLA_FLAGS --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
 .PHONY: help test unit test-all test-plain test-jax test-torch test-pages demo lint format wheel docs bench constraints clean
 
