@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
@@ -103,15 +103,10 @@ class Bench:
         """
         if self.grid.dim == 0:
             return None  # nothing moves an output without axes but the identity
-        probe, runner, trials, left = self.probe, self.probe.runner, range(self.probe.trials), set()
-        for g in report.counterexamples[:5]:
-            if g not in report.group:
-                break
-            outputs = np.stack(list(probe.outputs([Job(g, report.actions[g], k) for k in trials]))) / probe.unit
-            refs = probe.references / probe.unit
-            target, _ = sources(runner.out_sizes, *pack([report.actions[g]]))
-            errors = np.abs(outputs - refs[:, :, target[0]]).max(axis=(2, 3))
-            for entry, example in np.argwhere(errors > probe.tol).tolist():
+        probe, runner, left = self.probe, self.probe.runner, set()
+        refs = probe.references / probe.unit
+        for outputs, failing in self._failures(report):
+            for entry, example in failing:
                 one = refs[entry : entry + 1, example : example + 1]
                 match = Matcher(one, runner.out_sizes, self.grid, runner.bounds, probe.tol)
                 few = probe.inputs.kinds[entry, example] in FEW_VALUED
@@ -119,6 +114,29 @@ class Bench:
                     return None
                 left.add((entry, example))
         return self.without_examples(sorted(left)) if left else None
+
+    def few_valued_failures(self, report: Report) -> list[tuple[int, int]]:
+        """The examples on which the five worst elements fail; none if they fail on others than few-valued ones."""
+        failing = sorted({place for _, places in self._failures(report) for place in places})
+        return failing if all(self.probe.inputs.kinds[place] in FEW_VALUED for place in failing) else []
+
+    def examples(self, places: Sequence[tuple[int, int]]) -> np.ndarray:
+        """Some examples, `[n, *sizes, channels]`."""
+        inputs, runner = self.probe.inputs, self.probe.runner
+        return np.stack([inputs.batches[place] for place in places]).reshape(-1, *runner.sizes, int(runner.channels))
+
+    def _failures(self, report: Report) -> Iterator[tuple[np.ndarray, list[tuple[int, int]]]]:
+        """Of each of the five worst claimed elements that fail, its outputs, and the examples on which it does."""
+        probe, runner = self.probe, self.probe.runner
+        refs = probe.references / probe.unit
+        for g in report.counterexamples[:5]:
+            if g not in report.group:
+                return
+            jobs = [Job(g, report.actions[g], k) for k in range(probe.trials)]
+            outputs = np.stack(list(probe.outputs(jobs))) / probe.unit
+            target, _ = sources(runner.out_sizes, *pack([report.actions[g]]))
+            errors = np.abs(outputs - refs[:, :, target[0]]).max(axis=(2, 3))
+            yield outputs, [(entry, example) for entry, example in np.argwhere(errors > probe.tol).tolist()]
 
     def blame(self, g: Isometry, h: Isometry) -> Channel:
         """The channel in which an element's error is largest."""

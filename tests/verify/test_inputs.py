@@ -153,3 +153,30 @@ def test_rounding_that_only_sparse_inputs_amplify_breaks_nothing() -> None:
     assert amplified.sound, str(amplified)
     broken = found(lambda x: x[:, 0, 0])
     assert not broken.sound, str(broken)
+
+
+def _of_the_larger_phase(x: jax.Array) -> jax.Array:
+    """A number of the phase that has more of something, in a sum whose order rounding sees; equal multisets in both
+    phases differ in one part in 1e9 of it."""
+    around = jnp.roll(x, 1, 1) ** 2 + jnp.roll(x, -1, 1) ** 2
+    parts = jnp.sin(x) ** 2 + 1e-9 * x * around
+    amounts = [sum(parts[:, i] for i in range(start, x.shape[1], 2)) for start in (0, 1)]
+    both = [jnp.mean((jnp.tanh(x) * jnp.roll(around, 1, 1) * jnp.roll(around, -1, 1))[:, s::2], 1) for s in (0, 1)]
+    return jnp.where(amounts[0] > amounts[1], *both)
+
+
+def test_near_ties_that_rounding_decides_are_measured_in_double_precision() -> None:
+    certificate = eq.certify(eq.Sequential(eq.PolyphasePool(2), eq.GlobalAvgPool()), eq.torus(24), 1)
+    assert certificate.adaptive and not certificate.output.dim
+    reports = [eq.verify(_of_the_larger_phase, certificate, key=0, dtype=t) for t in (jnp.float32, jnp.float64)]
+    assert [report.sound for report in reports] == [True, True]
+
+
+def test_what_fails_on_few_valued_inputs_in_double_precision_too_is_a_failure() -> None:
+    certificate = eq.certify(eq.Sequential(eq.PolyphasePool(2), eq.GlobalAvgPool()), eq.torus(24), 1)
+
+    def marked(x: jax.Array) -> jax.Array:
+        few = jnp.all(16 * x == jnp.round(16 * x), (1, 2))[:, None]
+        return _of_the_larger_phase(x) + jnp.where(few, 0.1 * x[:, 0], 0)
+
+    assert eq.verify(marked, certificate, key=0).sound is False
