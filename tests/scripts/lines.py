@@ -95,6 +95,7 @@ def run_line(script: ModuleType | Any, arguments: Sequence[str], folder: Path) -
             contextlib.redirect_stdout(out),
             contextlib.redirect_stderr(err),
             _untuned(script),
+            mock.patch.object(sys, "dont_write_bytecode", True),  # what Python keeps of an import is no result
         ):
             run(script.main, script.define_flags)
     except Accepted:
