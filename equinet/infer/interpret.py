@@ -15,7 +15,6 @@ from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import nothing, restrict_source
-from equinet.infer.lazy import Lazy
 from equinet.infer.ledger import Place, Step
 from equinet.infer.primitives import NoRule, called, operand, row_of
 from equinet.infer.regions import push_declared
@@ -79,7 +78,7 @@ class Interpreter:
         if len(constants) == len(arguments):
             return list(folded(equation, constants))
         if all(0 in shape for shape in equation.shapes):
-            return [_empty(var.aval) for var in equation.outputs]
+            return [Constant.empty(var.aval) for var in equation.outputs]
         arguments = [_with_still_channels(equation, a, arguments) for a in arguments]
         try:
             results = self._apply(equation, arguments)
@@ -175,11 +174,6 @@ class Interpreter:
 def read(var: Any, held: Mapping[Any, Held]) -> Held:
     """What an equation reads: the value of a variable, or a number that is written into the program."""
     return Constant.of(np.asarray(var.val)) if is_literal(var) else held[var]
-
-
-def _empty(aval: Any) -> Constant:
-    """An array without elements: all of them are known."""
-    return Constant(tuple(aval.shape), Lazy(lambda: jnp.zeros(aval.shape, aval.dtype)), (False,) * len(aval.shape))
 
 
 def _with_still_channels(equation: Equation, argument: Held, arguments: Sequence[Held]) -> Held:

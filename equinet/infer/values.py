@@ -132,6 +132,11 @@ class Constant:
         """An array of which nothing is known."""
         return Constant(tuple(shape), None, tuple(n > 1 for n in shape))
 
+    @staticmethod
+    def empty(aval: Any) -> Constant:
+        """An array without elements: all of them are known."""
+        return Constant(tuple(aval.shape), Lazy(lambda: jnp.zeros(aval.shape, aval.dtype)), (False,) * len(aval.shape))
+
     def mapped(self, function: Callable[[Any], Any], shape: Sequence[int], varies: Sequence[bool]) -> Constant:
         """A function of it, with the result's shape and the axes along which that may vary."""
         return Constant(tuple(shape), None if self.lazy is None else Lazy(function, self.lazy), tuple(varies))

@@ -131,6 +131,7 @@ def convolved(x, kernel, padding="SAME"):
 MIDDLE = [0.0] * 47 + [1, 2] + [0] * 47
 UNEVEN = jnp.asarray([2.0, 3.0, *[1.0] * 32**2])
 SPOT = np.eye(4)[:, ::-1] + np.diag([3.0, 0, 0, 1])
+CORNER = np.pad([[3.0]], (0, 3))
 SOBEL = np.outer([1.0, 2, 1], [1.0, 0, -1])[:, :, None, None]
 
 
@@ -232,6 +233,22 @@ def largest_neighbour(x):
 def around(x, kernel):
     """A circular convolution."""
     return convolved(jnp.pad(x, ((0, 0), (1, 1), (0, 0)), mode="wrap"), kernel, "VALID")
+
+
+def below_a_row(x, row):
+    """A map with one more row, of numbers."""
+    return jnp.concatenate([jnp.broadcast_to(row[None, None, :, None], (len(x), 1, x.shape[2], x.shape[3])), x], 1)
+
+
+def seen_by_a_token(x, mask):
+    """Products of a token, the maximum, and all nodes after it with those that a mask lets each of them see."""
+    t = jnp.concatenate([x.max(1, keepdims=True), x], 1)
+    return (jnp.where(mask[None], jnp.einsum("bnc,bmc->bnm", t, t), 0.0) @ t)[:, 1:]
+
+
+NEXT_TO = np.abs(np.arange(9)[:, None] - np.arange(9)) < 2
+ON_A_RING = np.isin((np.arange(9)[:, None] - np.arange(9)) % 8, (0, 1, 7))
+ON_A_RING[0], ON_A_RING[:, 0] = True, True
 
 
 def beside_tokens(x, tokens, weights=1.0):
@@ -507,6 +524,8 @@ RULES: tuple[Rule, ...] = (
                 lambda p, x: beside_tokens(x, jnp.broadcast_to(p, (len(x), 2, 1)))[:, 0], SQUARE, P2, jnp.ones((2, 1))
             ),
             Inside(lambda x: beside_tokens(x, x.max((1, 2))[:, None])[:, 1:].reshape(x.shape), SQUARE, P2),
+            Inside(lambda x: below_a_row(x, jnp.ones(4)).max(1).sum(1), ANY_ROWS, T44),
+            Inside(lambda x: seen_by_a_token(x, ON_A_RING)),
             Inside(
                 lambda x: beside_tokens(x, jnp.zeros((2, 2, 1)), UNEVEN)[:, 2:].reshape(x.shape),
                 SQUARE,
@@ -529,6 +548,8 @@ RULES: tuple[Rule, ...] = (
                 None,
                 domain=T44,
             ),
+            Outside(lambda x: below_a_row(x, jnp.arange(4.0)).max(1).sum(1), CORNER, (0, 1), None, domain=T44),
+            Outside(lambda x: seen_by_a_token(x, NEXT_TO), [1.0] * 8, 0, 0, flips=True),
         ),
     ),
     Rule(

@@ -280,3 +280,10 @@ def test_of_layers_as_much_is_inferred_as_they_declare(name):
     assert (found.strict, found.invariance, found.fibre) == (declared.strict, declared.invariance, declared.fibre)
     plane = eq.infer(net.apply, eq.plane(2), fibre, params=variables, size=6)
     assert plane.strict == eq.certify(net, eq.plane(2), fibre).strict
+
+
+def test_an_empty_part_of_what_is_split_costs_nothing():
+    group = eq.infer(lambda x: jnp.split(jnp.tanh(x), [0, 9], axis=1)[1], eq.torus(9), 2).strict
+    assert group == eq.torus(9).group
+    beside = eq.infer(lambda x: jnp.split(jnp.pad(x, ((0, 0), (1, 0), (0, 0))), [0, 1], 1)[2], eq.torus(9), 2).strict
+    assert beside == eq.torus(9).group

@@ -163,11 +163,11 @@ def inferred(case, domain=None):
 def test_what_is_lost_for_good_is_not_sought(case, monkeypatch):
     tried = []
     with monkeypatch.context() as patch:
-        patch.setattr(WHOLE, "_within", lambda traced, source, kept: source.group)
+        patch.setattr(WHOLE, "within", lambda traced, source, kept: source.group)
         patch.setattr(WHOLE, "MOST", 2.0**40)
         everything = inferred(case)
-    nodes = WHOLE._Trial.nodes
-    monkeypatch.setattr(WHOLE._Trial, "nodes", lambda trial, given: tried.extend(given) or nodes(trial, given))
+    nodes = WHOLE.Trial.nodes
+    monkeypatch.setattr(WHOLE.Trial, "nodes", lambda trial, given: tried.extend(given) or nodes(trial, given))
     assert inferred(case).strict == everything.strict
     # The output as it is may be the same for isometries of its own.
     assert set(tried) <= {eq.Isometry.identity(2)}
@@ -176,7 +176,7 @@ def test_what_is_lost_for_good_is_not_sought(case, monkeypatch):
 @pytest.mark.parametrize("case", REGAINED.values(), ids=REGAINED)
 def test_what_a_formula_regains_is_sought(case, monkeypatch):
     found = inferred(case).strict
-    monkeypatch.setattr(WHOLE, "_within", lambda traced, source, kept: source.group)
+    monkeypatch.setattr(WHOLE, "within", lambda traced, source, kept: source.group)
     assert found == inferred(case).strict
     monkeypatch.setattr(WHOLE, "MOST", 1.0)
     assert inferred(case).strict < found

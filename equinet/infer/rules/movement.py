@@ -77,10 +77,12 @@ def _slice(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Valu
     return [value]
 
 
-def _split(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:
-    value, axis, sizes = _part(arguments[0]), equation.params["axis"], equation.params["sizes"]
-    ends = np.cumsum(sizes)
-    return [part_of(value, axis, np.arange(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+def _split(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Operand | Ends]:
+    value, axis, ends = _part(arguments[0]), equation.params["axis"], np.cumsum(equation.params["sizes"])
+    return [
+        part_of(value, axis, np.arange(end - size, end)) if size else Constant.empty(var.aval)
+        for size, end, var in zip(equation.params["sizes"], ends, equation.outputs, strict=True)
+    ]
 
 
 def _reverse(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Ends]:

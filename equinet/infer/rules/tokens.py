@@ -10,7 +10,7 @@ Each function here gives that, and None where an operation tells entries apart.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from math import prod
 
@@ -34,7 +34,8 @@ def each(equation: Equation, arguments: Sequence[Given]) -> Found:
     beside = _common([a.beside for a in arguments if isinstance(a, Tokens)], len(equation.shapes[0]))
     if beside is None or len({*map(len, shapes)}) > 1:
         return None
-    parts = [_without(a, beside if a.shape else ()) for a in arguments]
+    moved = _grid_axes(arguments)
+    parts = [_without(a, beside if a.shape else (), moved) for a in arguments]
     return _by_rule(equation, parts, [beside] * len(equation.outputs))
 
 
@@ -94,7 +95,7 @@ def multiplied(equation: Equation, arguments: Sequence[Given]) -> Found:
             if both is None or (weighs and both != (NONE,)):
                 return None
             found[0][i] = found[1][j] = both[0]
-    parts = [_without(a, tuple(beside)) for a, beside in zip(arguments, found, strict=True)]
+    parts = [_without(a, tuple(beside), range(len(beside))) for a, beside in zip(arguments, found, strict=True)]
     rest = [
         [pair for i, pair in enumerate(beside) if i not in (*summed[at], *batch[at])] for at, beside in enumerate(found)
     ]
@@ -125,6 +126,8 @@ def split(equation: Equation, arguments: Sequence[Given]) -> Found:
     assert isinstance(tokens, Tokens)
     if tokens.beside[axis] == NONE:
         return _by_rule(equation, [tokens.nodes], [tokens.beside] * len(sizes))
+    if 0 in sizes:
+        return None
     ends = np.cumsum(sizes).tolist()
     found = [_cut(tokens, axis, end - size, end) for size, end in zip(sizes, ends, strict=True)]
     return [_plain(one) for one in found if one is not None] if None not in found else None
@@ -137,7 +140,8 @@ def joined(equation: Equation, arguments: Sequence[Given]) -> Found:
     if beside is None or beside[at] != NONE:
         made = beside_nodes(arguments, at)
         return None if made is None else [made]
-    return _by_rule(equation, [_without(a, beside) for a in arguments], [beside])
+    moved = _grid_axes(arguments)
+    return _by_rule(equation, [_without(a, beside, moved) for a in arguments], [beside])
 
 
 def padded(equation: Equation, arguments: Sequence[Given]) -> Found:
@@ -169,6 +173,9 @@ def beside_nodes(parts: Sequence[Given], at: int) -> Tokens | Value | None:
         return None
     if any(pair != NONE for i, pair in enumerate(beside) if i != at):
         return None
+    moved = _grid_axes([nodes]) - {at}
+    if any(isinstance(part, Constant) and any(map(part.varies_among, moved)) for part in others):
+        return None
     for part in others:
         if isinstance(part, Value):
             like = with_item(part.layout, at, (Digit(nodes.shape[at], uniform=True),))
@@ -199,16 +206,48 @@ def _common(found: Sequence[Beside], rank: int) -> Beside | None:
     return None if any(len(kind) > 1 for kind in kinds) else tuple(next(iter(kind), NONE) for kind in kinds)
 
 
-def _without(argument: Given, beside: Beside) -> Operand | None:
+def _grid_axes(arguments: Sequence[Given]) -> set[int]:
+    """The array axes along which some have nodes."""
+    held = [a.nodes if isinstance(a, Tokens) else a for a in arguments]
+    return {axis for value in held if isinstance(value, Value) for axis in value.moved_axes}
+
+
+def _is_alike(constant: Constant, beside: Beside, moved: Collection[int]) -> bool:
+    """Whether what a constant has beside nodes is the same for all nodes along the axes that may be moved.
+
+    Else the part on nodes does not say what keeps the whole: of a mask a token may see one node and not another.
+    """
+    for i, (lo, hi) in enumerate(beside):
+        n, cut = constant.shape[i], lo + hi > 0 and constant.varies[i]
+        for start, end in ((0, lo), (n - hi, n)) if cut else ():
+            part = _rows(constant, [(start, end) if k == i else (0, size) for k, size in enumerate(constant.shape)])
+            for j in moved:
+                nodes = np.arange(beside[j][0], constant.shape[j] - beside[j][1])
+                if start < end and j != i and len(nodes) > 1 and part.varies_among(j, nodes):
+                    return False
+    return True
+
+
+def _rows(constant: Constant, ends: Sequence[tuple[int, int]]) -> Constant:
+    """The entries between two numbers along each axis."""
+    rows = tuple(slice(*pair) for pair in ends)
+    return constant.mapped(lambda array: np.asarray(array)[rows], [end - start for start, end in ends], constant.varies)
+
+
+def _without(argument: Given, beside: Beside, moved: Collection[int]) -> Operand | None:
     """The nodes of an array; of one that has no tokens along an axis, as many entries, where they are all alike; of a
-    constant, those that lie on nodes. None if there is no such part. What has one entry is spread over all."""
+    constant, those that lie on nodes, if all else is the same for all nodes. None if there is no such part. What has
+    one entry is spread over all.
+
+    Args:
+        moved: the axes along which the nodes of some operand lie.
+    """
     if not isinstance(argument, Constant | Value | Tokens):
         return None
     beside = tuple(pair if n > 1 else NONE for n, pair in zip(argument.shape, beside, strict=True))
     if isinstance(argument, Constant):
         ends = [(lo, n - hi) for n, (lo, hi) in zip(argument.shape, beside, strict=True)]
-        rows, sizes = tuple(slice(*pair) for pair in ends), [end - start for start, end in ends]
-        return argument.mapped(lambda array: np.asarray(array)[rows], sizes, argument.varies)
+        return _rows(argument, ends) if not argument.shape or _is_alike(argument, beside, moved) else None
     value = argument.nodes if isinstance(argument, Tokens) else argument
     if value.stem.variables:
         return None
