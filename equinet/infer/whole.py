@@ -37,7 +37,7 @@ from equinet.infer.formulas.operands import LEAD, IsComplex, Unfollowed
 from equinet.infer.formulas.program import cost, evaluated, unknowns
 from equinet.infer.formulas.residues import ROWS, Residues, drawn, negative
 from equinet.infer.ledger import Step
-from equinet.infer.values import Constant, Held, Value
+from equinet.infer.values import Constant, Held, Tokens, Value
 from equinet.infer.weights.final import judged
 from equinet.infer.weights.states import Along, Nodes
 
@@ -136,7 +136,8 @@ def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGrou
 def within(traced: Traced, source: Domain, kept: SpaceGroup) -> SpaceGroup:
     """Isometries that are not lost for good; if a layout is odd, rules may say less than of what is made of it."""
     for var in reversed(judged(traced.program, len(traced.shapes) - 1, traced.generic, _nodes_of(traced.steps))):
-        value = traced.values[var]
+        made = traced.values[var]
+        value = made.nodes if isinstance(made, Tokens) else made
         if isinstance(value, Value) and not value.stem.variables and kept <= value.field.strict.source:
             return value.field.strict.source
     return source.group

@@ -55,6 +55,11 @@ def beside(token, y):
     return jnp.concatenate([jnp.tile(token, (y.shape[0], 1, 1)), y], 1)
 
 
+def around_a_token(token, y):
+    """The first half of all nodes, a token, and the others: an axis that the rules do not follow."""
+    return jnp.concatenate([y[:, :8], jnp.tile(token, (y.shape[0], 1, 1)), y[:, 8:]], 1)
+
+
 def unit(*shape):
     return np.zeros(shape, np.float32)
 
@@ -140,8 +145,8 @@ REGAINED = {
         ),
         {"a": unit(1, 2), "b": unit(1, 3)},
     ),
-    "beside a token": (
-        lambda p, x: attention(jnp.tanh(beside(p["t"], tokens(x, p["p"]))), p)[:, 0],
+    "around a token": (
+        lambda p, x: attention(jnp.tanh(around_a_token(p["t"], tokens(x, p["p"]))), p)[:, 8],
         {**ATTENDS, "t": unit(1, 1, 3)},
     ),
     "one after the other along nodes": (
