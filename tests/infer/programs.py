@@ -265,6 +265,7 @@ ONE: dict[Draw, float] = {
     wholes.gradient: 0.7,
     wholes.turned_kernels: 1.5,
     wholes.beside_tokens: 1.5,
+    wholes.below_a_row: 0.7,
     wholes.among_offsets: 1,
     wholes.pooled_by_slices: 1,
     wholes.streamed: 0.7,

@@ -101,12 +101,18 @@ def beside_tokens(dice: Dice, value: Value) -> Made | None:
     token, of_token, last = dice.normal(1, 1, channels), dice.chance(0.5), dice.chance(0.3)
     wild = dice.goes_wild()
     start = dice.pick(["one node", "mean", "constant"] if wild else ["mean", "largest", "constant", "constant"])
-    how = dice.pick(["softmax", "factorised", "masked", "a table", "a sum" if wild else "softmax"])
+    how = dice.pick(["softmax", "factorised", "masked", "a table", "a mask", "a sum" if wild else "softmax"])
     blocks = 1 if wild else dice.number(1, 2)
     table = dice.normal(1, count + 1, 1)
     if how == "a table" and not wild:
         table[:] = table[:, 1:2]
         table[:, -1 if last else 0] += 1.0
+    # Who sees whom: only neighbours in the joined array, or nodes do not see the token, or it does not see itself.
+    seen = np.ones((count + 1, count + 1), bool)
+    if wild:
+        seen = abs(np.arange(count + 1)[:, None] - np.arange(count + 1)) < 2
+    else:
+        seen[slice(None) if dice.chance(0.5) else -last, -last] = False
 
     def mixed(t: Any, w: Any) -> Any:
         q = jnp.sin(t)
@@ -114,7 +120,8 @@ def beside_tokens(dice: Dice, value: Value) -> Made | None:
             return jnp.einsum("bnc,bcd->bnd", q, jnp.einsum("bnc,bnd->bcd", jax.nn.softmax(t, 1), t))
         if how == "a sum":
             return q * jnp.einsum("bnc,n->bc", t, like(w, t)[0, :, 0])[:, None]
-        share = jax.nn.softmax(jnp.einsum("bnc,bmc->bnm", q, q), -1)
+        logits = jnp.einsum("bnc,bmc->bnm", q, q)
+        share = jax.nn.softmax(jnp.where(seen[None], logits, -jnp.inf) if how == "a mask" else logits, -1)
         y = jnp.einsum("bnm,bmc->bnc", jnp.where(share > 0.02, share, 0) if how == "masked" else share, t)
         return y * like(w, t) if how == "a table" else y
 
@@ -134,6 +141,20 @@ def beside_tokens(dice: Dice, value: Value) -> Made | None:
         f"{blocks} × {how} beside a token ({start}, {'last' if last else 'first'}), {'its' if of_token else 'theirs'}"
     )
     return Made(text, fn, value.roles, (token, table))
+
+
+def below_a_row(dice: Dice, value: Value) -> Made | None:
+    """The largest of each column of a map with one more row, which may vary from column to column."""
+    if not value.is_map or len(value.space) != 2:
+        return None
+    varies, last = dice.goes_wild(), dice.chance(0.3)
+    row = np.broadcast_to(dice.normal(1, 1, value.shape[2] if varies else 1, value.shape[-1]), (1, 1, *value.shape[2:]))
+
+    def fn(x: Any) -> Any:
+        more = jnp.broadcast_to(like(row, x), (x.shape[0], *row.shape[1:]))
+        return x + jnp.concatenate([x, more] if last else [more, x], 1).max(1, keepdims=True)
+
+    return Made(f"the largest of columns with {'some' if varies else 'a'} number below them", fn, value.roles)
 
 
 def among_offsets(dice: Dice, value: Value) -> Made | None:
