@@ -225,7 +225,7 @@ def _by_classes(
     wrong = [n for n in every if bool((tried | beyond)[n]) != (n % coarse in residues)]
     start = next((n for n in every if n > max(wrong, default=0) and (few or n >= 2 * modulus)), 2 * modulus)
     ahead = range(sizes[-1] + 1, max(sizes[-1], start) + 2 * coarse + 1)
-    ruled = [n for n in ahead if n % coarse in residues]
+    ruled = (n for n in ahead if n % coarse in residues)  # gone through only where no size is legal
     return LegalSizes(
         legal, sizes, coarse, residues, start, None if legal else _next(sizes[-1], ruled, beyond, verdict)
     )

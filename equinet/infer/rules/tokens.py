@@ -126,8 +126,6 @@ def split(equation: Equation, arguments: Sequence[Given]) -> Found:
     assert isinstance(tokens, Tokens)
     if tokens.beside[axis] == NONE:
         return _by_rule(equation, [tokens.nodes], [tokens.beside] * len(sizes))
-    if 0 in sizes:
-        return None
     ends = np.cumsum(sizes).tolist()
     found = [_cut(tokens, axis, end - size, end) for size, end in zip(sizes, ends, strict=True)]
     return [_plain(one) for one in found if one is not None] if None not in found else None
@@ -247,7 +245,7 @@ def _without(argument: Given, beside: Beside, moved: Collection[int]) -> Operand
     beside = tuple(pair if n > 1 else NONE for n, pair in zip(argument.shape, beside, strict=True))
     if isinstance(argument, Constant):
         ends = [(lo, n - hi) for n, (lo, hi) in zip(argument.shape, beside, strict=True)]
-        return _rows(argument, ends) if not argument.shape or _is_alike(argument, beside, moved) else None
+        return _rows(argument, ends) if _is_alike(argument, beside, moved) else None
     value = argument.nodes if isinstance(argument, Tokens) else argument
     if value.stem.variables:
         return None
@@ -262,12 +260,13 @@ def _without(argument: Given, beside: Beside, moved: Collection[int]) -> Operand
 
 
 def _cut(tokens: Tokens, axis: int, start: int, limit: int) -> Tokens | None:
-    """The entries of some numbers along an axis with tokens: all its nodes, or none of them."""
+    """The entries of some numbers along an axis with tokens: all its nodes, or none of them; None if it is a part of
+    these, or there are no entries."""
     (lo, _), nodes = tokens.beside[axis], tokens.nodes
     end = lo + nodes.shape[axis]
     if start <= lo and end <= limit:
         return replace(tokens, beside=with_item(tokens.beside, axis, (lo - start, limit - end)))
-    if start < end and limit > lo:
+    if start == limit or (start < end and limit > lo):
         return None
     axes = {digit.axis for digit in nodes.layout[axis] if digit.axis is not None}
     kept = [i for i in range(nodes.dim) if i not in axes]
