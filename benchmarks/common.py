@@ -74,6 +74,11 @@ class Timing:
     ratio: float
 
 
+def child_environment() -> dict[str, str]:
+    """For a process of its own: JAX as it comes."""
+    return {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
+
+
 class Process:
     """A way of doing something in a process of its own, for settings that hold for a whole process.
 
@@ -83,13 +88,12 @@ class Process:
     running: tuple[int, ...] = ()
 
     def __init__(self, *command: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env=environment,
+            env=child_environment(),
         )
         Process.running = (*Process.running, self._process.pid)
 

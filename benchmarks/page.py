@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from equinet.train.record import ROOT, read_json, write_text
 
 RECORDS = ROOT / "docs" / "performance"
 PAGE = ROOT / "docs" / "performance.md"
+COMPARED = RECORDS / "commits.json"
+"""What `benchmarks.commits` finds."""
 
 INTRODUCTION = """# How fast it is
 
@@ -69,6 +72,12 @@ Numbers here that no table above has were taken once, while the code was written
   the time up to a first certificate, of one convolution, holds jax and all layers.
 - *On a GPU*: `.venv/bench/bin/python -m pip install 'jax[cuda13]'`, then `make bench`. Records go to a folder of their
   own, tables to this page; rows whose peers are not installed are left out.
+"""
+
+COMMITS = """Made by `python -m benchmarks.commits {other}`: processor time of `eq.infer` for each model of the
+[gallery](gallery.md) at its size in use, on the torus, the box and the plane together, tracing included. Two processes,
+one for each commit, take turns; a time is the median of {samples} questions. The geometric mean of the ratios is
+{mean:.2f}×, the least is {least:.2f}×.
 """
 
 ON_AN_ACCELERATOR = """The same in batches that fill the card. Convolutions of float32 numbers round their factors to
@@ -131,6 +140,24 @@ def kept() -> dict[Path, dict[str, Any]]:
     }
 
 
+def _commits(record: Mapping[str, Any]) -> str:
+    """This commit's inference beside that of another."""
+    ratios = [row["ratio"] for row in record["rows"]]
+    told = {"mean": statistics.geometric_mean(ratios), "least": min(ratios), "samples": record["samples"]}
+    table = ["| model | that commit, ms | this commit, ms | ratio |", "|---|---:|---:|---:|"]
+    for row in record["rows"]:
+        table.append(f"| {row['model']} | {_ms(row['then'])} | {_ms(row['now'])} | {row['ratio']:.2f}× |")
+    return "\n".join(
+        [
+            "## Inference beside an earlier commit\n",
+            _about(record["machine"]),
+            COMMITS.format(other=record["other"][:10], **told),
+            *table,
+            "",
+        ]
+    )
+
+
 def text(found: Mapping[Path, Mapping[str, Any]]) -> str:
     """The page."""
     parts = [INTRODUCTION, "![Ratios to the peers](performance/ratios.png)\n", "![Growth](performance/growth.png)\n"]
@@ -148,6 +175,8 @@ def text(found: Mapping[Path, Mapping[str, Any]]) -> str:
             ]
             if "memory" in record:
                 parts.append(_memory(record["memory"]))
+    if COMPARED.exists():
+        parts.append(_commits(read_json(COMPARED)))
     return "\n".join([*parts, NOTES])
 
 
@@ -156,8 +185,9 @@ def _about(machine: Mapping[str, Any]) -> str:
     switched = [name for name, on in tuning.items() if on]
     device = machine["device"]
     cards = "" if device["platform"] == "cpu" else f"{', '.join(device['kinds'])}; "
+    packages = ", ".join(f"{name} {versions[name]}" for name in ("jax", "torch") if name in versions)
     return (
-        f"{cards}{machine['cpu']}, {device['cpu_cores']} cores; jax {versions['jax']}, torch {versions['torch']}, "
+        f"{cards}{machine['cpu']}, {device['cpu_cores']} cores; {packages}, "
         f"Python {versions['python']}; tuned: {', '.join(switched) or 'nothing'}; commit {machine['commit'][:10]}"
         f"{' with changes' if machine['modified'] else ''}.\n"
     )

@@ -1,20 +1,27 @@
 """The benchmarks' own arithmetic, and that their page is what the records give; nothing depends on how fast it is."""
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import pytest
+from absl import app
 
 import equinet as eq
 from benchmarks import __main__ as command
-from benchmarks import common, layers, networks, page, query, spectra, sweeps
+from benchmarks import commits, common, layers, networks, page, query, spectra, sweeps
 from benchmarks.common import Busy, Work, measure, standing
 from equinet.layers import fourier
 from equinet.ops.fourier import resample
 from equinet.ops.transposes import only_plain
+from equinet.train.record import read_json
+from experiments.gallery import GALLERY
 
 SUITES = {"layers": layers, "networks": networks, "spectra": spectra, "sweeps": sweeps, "query": query}
 # Work, peer, ratio to reach and ratio beyond: what the project set out to reach.
@@ -174,12 +181,64 @@ def test_a_row_without_its_peer_is_left_out(
 def test_the_page_is_what_the_records_give() -> None:
     records = page.kept()
     assert page.PAGE.read_text(encoding="utf-8") == page.text(records), "run python -m benchmarks --page"
+    if page.COMPARED.exists():
+        compared = read_json(page.COMPARED)
+        assert compared["machine"]["modified"] is False, "records are made of a commit"
+        assert [row["model"] for row in compared["rows"]] == sorted(GALLERY)
+        assert min(row["ratio"] for row in compared["rows"]) > 1 / 1.1, "inference became slower by a tenth"
     for record in (record for there in records.values() for record in there.values()):
         assert record["machine"]["modified"] is False, "records are made of a commit"
         assert set(record["machine"]["tuning"].values()) == {True}
         assert all(row["others"] <= common.LIMIT for row in record["rows"])
     recorded = [row["title"] for record in records[page.RECORDS].values() for row in record["rows"]]
     assert recorded == [work.title for work in rows()]
+
+
+def test_commits_take_turns_and_are_compared_by_medians() -> None:
+    order: list[str] = []
+    times = {"now": iter([9.0, 1.0, 1.0, 5.0]), "then": iter([9.0, 3.0, 2.0, 2.0])}
+    last: dict[str, float] = {}
+
+    def asked(who: str, question: dict[str, Any]) -> float:
+        assert question["model"] == "unet"
+        if question["domain"] == "torus":
+            order.append(who)
+            last[who] = next(times[who])
+        return last[who]
+
+    row = commits.compared("unet", [partial(asked, "now"), partial(asked, "then")], 3)
+    assert row == {"model": "unet", "now": 3.0, "then": 6.0, "ratio": 2.0}, "the first question is not timed"
+    assert order == ["then", "now", "now", "then", "then", "now", "now", "then"]
+    record = {"other": "f" * 40, "samples": 3, "rows": [row, {**row, "ratio": 0.5}], "machine": common.machine()}
+    shown = page._commits(record)
+    assert "mean of the ratios is\n1.00×, the least is 0.50×" in shown
+    assert "| unet | 6000 | 3000 | 2.00× |" in shown
+
+
+def test_another_commit_is_a_work_tree_for_a_while(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commits, "ROOT", tmp_path)
+    commits.git("init", "--quiet")
+    for text in ("old", "new"):
+        (tmp_path / "file").write_text(text)
+        commits.git("add", "file")
+        commits.git("-c", "user.name=a", "-c", "user.email=a@b", "commit", "--quiet", "--message", text)
+    with commits.tree_of("HEAD~1") as tree:
+        assert (tree / "file").read_text() == "old"
+        assert len(commits.git("worktree", "list").splitlines()) == 2
+    assert len(commits.git("worktree", "list").splitlines()) == 1 and not tree.exists()
+    with pytest.raises(app.UsageError, match="git worktree: .*no-such-commit"), commits.tree_of("no-such-commit"):
+        pass
+
+
+def test_each_commit_is_asked_in_its_own_tree(tmp_path: Path) -> None:
+    question = commits.questions("srcnn", GALLERY["srcnn"])[0]
+    asked = commits.Asked(page.ROOT)
+    assert asked(question) > 0
+    asked.close()
+    # Of a tree without a package, the one that is installed would answer.
+    command, environment = [sys.executable, str(commits.ASK), str(tmp_path)], {"PYTHONPATH": str(page.ROOT)}
+    found = subprocess.run(command, capture_output=True, text=True, env=os.environ | environment, check=False)
+    assert f"not from {tmp_path}" in found.stderr and found.returncode
 
 
 def test_the_figures_are_drawn_from_records(tmp_path: Path) -> None:
