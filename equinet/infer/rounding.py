@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.symmetry.tables import SIMPLE
+from equinet.symmetry.tables import nearest_fraction
 
 _ULPS = 8
 """Units in the last place by which weights may differ that count as equal: what rounding leaves of equal ones."""
@@ -38,7 +36,7 @@ def snapped(array: np.ndarray) -> np.ndarray:
     for at in range(1, len(sizes)):
         if sizes[at] <= kept[at - 1] * (1 + rounding):
             kept[at] = kept[at - 1]
-    simple = np.asarray([float(Fraction(float(v)).limit_denominator(SIMPLE)) for v in kept])
+    simple = np.asarray([float(nearest_fraction(v)) for v in kept.tolist()])
     close = np.abs(simple - kept) <= rounding / 2 * kept
     if len(np.unique(simple[close])) == len(np.unique(kept[close])):
         kept = np.where(close, simple, kept)

@@ -224,6 +224,12 @@ def _of_one_width(tables: Sequence[Table]) -> tuple[list[np.ndarray], list[np.nd
     return [wide(table.nodes, table.constant) for table in tables], [wide(table.weights, 0) for table in tables]
 
 
+@lru_cache(maxsize=1 << 16)
+def nearest_fraction(number: float) -> Fraction:
+    """The simple fraction that is nearest to a number. Programs hold the same few numbers again and again."""
+    return Fraction(number).limit_denominator(SIMPLE)
+
+
 def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
     """Integers that stand for the given weights, and the one that stands for 1.
 
@@ -231,7 +237,7 @@ def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
     a random number of its own: sums of products of these are equal only if they are whatever the weights are.
     """
     sizes, where = np.unique(np.abs(weights), return_inverse=True)
-    simple = [Fraction(float(v)).limit_denominator(SIMPLE) for v in sizes]
+    simple = [*map(nearest_fraction, sizes.tolist())]
     close = all(abs(float(f) - v) <= 2.0**-44 * v for f, v in zip(simple, sizes, strict=True))
     scale = lcm(*(f.denominator for f in simple)) if close and len(set(simple)) == len(sizes) else 0
     if 0 < scale <= _ONE and max(simple, default=0) * scale < LEAST_NAME:

@@ -26,6 +26,7 @@ import numpy as np
 from flint import fmpz
 
 from equinet.infer.rounding import snapped
+from equinet.symmetry.tables import nearest_fraction
 
 _ORDER = 2**10 * 3**2 * 5 * 7 * 11
 """It divides each prime less 1: there are roots of unity of all orders that divide it."""
@@ -53,8 +54,8 @@ left out: terms cannot cancel, and a factor 0 is a number like any other, as it 
 there too is the same sum in another order: rounding and infinities do not tell the two apart."""
 UNSIGNED = ROWS - 1
 _MASK = np.uint64((1 << 31) - 1)
-_SIMPLE, _MANY = 5040, 512
-"""The largest denominator of a simple fraction; so many numbers are looked at one by one."""
+_MANY = 512
+"""So many numbers are looked at one by one."""
 
 Residues = np.ndarray
 """uint64 `[rows, cases, *shape]`: an array of formulas, for several inputs at once (one, where all share it)."""
@@ -355,11 +356,16 @@ def _of_floats(sizes: np.ndarray) -> np.ndarray:
         made = np.where(found == 0, 0, names)
         return made[:, where.ravel()].reshape(ROWS, *sizes.shape)
     values, exact = np.unique(snapped(found), return_inverse=True)
-    made = np.asarray([[_as_residue(float(v), PRIMES[which]) for v in values] for which in _which_primes()], np.uint64)
+    fractions = [*map(_as_fraction, values.tolist())]
+    made = np.asarray([[_as_residue(v, PRIMES[which]) for v in fractions] for which in _which_primes()], np.uint64)
     return made[:, exact.ravel()][:, where.ravel()].reshape(ROWS, *sizes.shape)
 
 
-def _as_residue(number: float, prime: int) -> int:
-    simple = Fraction(number).limit_denominator(_SIMPLE)
-    value = simple if abs(float(simple) - number) <= 2.0**-44 * number else Fraction(number)
-    return value.numerator % prime * pow(value.denominator % prime, -1, prime) % prime
+def _as_fraction(number: float) -> Fraction:
+    """A simple one, if it is that but for rounding."""
+    simple = nearest_fraction(number)
+    return simple if abs(float(simple) - number) <= 2.0**-44 * number else Fraction(number)
+
+
+def _as_residue(number: Fraction, prime: int) -> int:
+    return number.numerator % prime * pow(number.denominator % prime, -1, prime) % prime
