@@ -1,4 +1,4 @@
-"""Infer the symmetry of every architecture of timm and torchvision, and measure it; needs both, and PyTorch.
+"""Infer the symmetry of published architectures, of every library of them that is installed, and measure it.
 
     python -m scripts.atlas --workdir=runs/atlas
     python -m scripts.atlas --workdir=runs/atlas --only='resnet|vgg'
@@ -92,7 +92,8 @@ def look_at_all(only: str, workdir: Path) -> bool:
     The folder has the names of all architectures too, so that a table can be made where the libraries are not.
     """
     from experiments.atlas.examine import examine
-    from experiments.atlas.order import in_turn, known
+    from experiments.atlas.order import in_turn
+    from experiments.atlas.sources import known
 
     chosen = [name for name in in_turn(known()) if re.search(only, name)]
     if not chosen:

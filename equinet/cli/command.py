@@ -24,6 +24,11 @@ LONGEST = 2000
 """Characters of an error; a name that came from outside may be as long as it likes."""
 EXTRAS = {"flax": "interop", "torch": "torch", "timm": "torch", "torchvision": "torch"}
 """The extras of packages that `train` does not bring."""
+ALONE = {
+    "keras": ("Keras 3", "keras"),
+    "segmentation_models_pytorch": ("segmentation models", "segmentation-models-pytorch"),
+}
+"""Packages that no extra brings: how they are called, and what installs them."""
 _IN_WORDS = {
     r"\('Non-boolean argument to boolean flag', .*\)": "say true or false",
     r"invalid literal for int\(\) with base \d+: .*": "not a whole number",
@@ -81,8 +86,9 @@ def run(main: Callable[[], int | None], define_flags: Callable[[], str | None]) 
 def missing(error: ModuleNotFoundError) -> str:
     """Which extra brings a package that is not installed."""
     package = (error.name or "").partition(".")[0]
-    if package == "keras":
-        return "this needs Keras 3: pip install keras"
+    if package in ALONE:
+        name, installed = ALONE[package]
+        return f"this needs {name}: pip install {installed}"
     return f"this needs {package}: pip install 'equinet-jax[{EXTRAS.get(package, 'train')}]'"
 
 

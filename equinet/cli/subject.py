@@ -108,8 +108,9 @@ def define_subject_flags() -> None:
     flags.DEFINE_string(
         "torch",
         None,
-        "Or a PyTorch model: timm:NAME, torchvision:NAME, or FILE.py:NAME and package.module:NAME of a module or of "
-        "what makes one; needs the extra `torch`. It is asked about as it is in evaluation mode.",
+        "Or a PyTorch model: timm:NAME, torchvision:NAME, smp:DECODER-ENCODER of segmentation models (also with an "
+        "encoder tu-NAME of timm), or FILE.py:NAME and package.module:NAME of a module or of what makes one; needs the "
+        "extra `torch`. It is asked about as it is in evaluation mode.",
     )
     flags.DEFINE_string(
         "keras",
@@ -121,7 +122,7 @@ def define_subject_flags() -> None:
         "size",
         None,
         "Size of the input, one number or one per axis (32 or 32,48); by default the config's, or the one that a model "
-        "of timm, torchvision or Keras was published with; else 32.",
+        "of timm, torchvision, smp or Keras was published with; else 32.",
     )
     flags.DEFINE_string(
         "domain", "torus", "torus, box or plane; or one entry per axis, such as periodic:8,bounded:9,infinite."
@@ -137,7 +138,7 @@ def define_subject_flags() -> None:
         "channels",
         None,
         f"Channels of the input; by default those of the config's data, what the weights that --call names tell, or "
-        f"what a model of timm, torchvision or Keras was published with; else {CHANNELS}.",
+        f"what a model of timm, torchvision, smp or Keras was published with; else {CHANNELS}.",
         lower_bound=1,
         upper_bound=2**24,
     )

@@ -1,1 +1,1 @@
-"""The symmetry of every architecture of timm and torchvision, read off their code."""
+"""The symmetry of published architectures, read off their code."""

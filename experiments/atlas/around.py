@@ -14,6 +14,12 @@ CONV = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 MAXIMUM = ("input", "kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
 MEAN = ("input", "kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
 CONVS = {functional.conv1d: 1, functional.conv2d: 2, functional.conv3d: 3}
+TRANSPOSED = ("input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+TRANSPOSED_CONVS = {
+    functional.conv_transpose1d: 1,
+    functional.conv_transpose2d: 2,
+    functional.conv_transpose3d: 3,
+}
 POOLS = {
     functional.max_pool1d: MAXIMUM,
     functional.max_pool2d: MAXIMUM,
@@ -29,13 +35,15 @@ class _Circular(TorchFunctionMode):
     """Every padding that a convolution or a pool is given, and every padding of maps, continues the map periodically.
 
     It acts on the calls, whoever makes them, so that code that pads by functions is changed as modules are. Left as
-    they are: transposed convolutions, unfolding, resizing.
+    they are: unfolding, resizing.
     """
 
     def __torch_function__(self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None) -> Any:
         given = dict(kwargs or {})
         if func in CONVS:
             return _convolution(func, CONVS[func], {**dict(zip(CONV, args, strict=False)), **given})
+        if func in TRANSPOSED_CONVS:
+            return _transposed(func, TRANSPOSED_CONVS[func], {**dict(zip(TRANSPOSED, args, strict=False)), **given})
         if func in POOLS:
             return _pool(func, {**dict(zip(POOLS[func], args, strict=False)), **given})
         if func is functional.pad:
@@ -72,6 +80,22 @@ def _convolution(func: Any, dim: int, given: dict[str, Any]) -> Any:
     else:
         pads = [(p, p) for p in _per_axis(0 if padding == "valid" else padding, dim)]
     return func(wrapped(given.pop("input"), pads), **given)
+
+
+def _transposed(func: Any, dim: int, given: dict[str, Any]) -> Any:
+    """Of a map that goes on periodically for as far as a kernel reaches, what lies over the map itself."""
+    x, kernel = given.pop("input"), given["weight"].shape[2:]
+    stride = _per_axis(given.get("stride", 1), dim)
+    dilation, padding = _per_axis(given.get("dilation", 1), dim), _per_axis(given.get("padding", 0), dim)
+    more = _per_axis(given.get("output_padding", 0), dim)
+    y = func(x, **given)
+    ends = [
+        -(-(d * (k - 1) + p + o) // s) for d, k, p, o, s in zip(dilation, kernel, padding, more, stride, strict=True)
+    ]
+    wide = func(wrapped(x, [(end, end) for end in ends]), **given)
+    for axis, (end, s) in enumerate(zip(ends, stride, strict=True), start=2):
+        wide = wide.narrow(axis, end * s, y.shape[axis])
+    return wide
 
 
 def _pool(func: Any, given: dict[str, Any]) -> Any:

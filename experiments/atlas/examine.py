@@ -8,15 +8,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
-from math import prod
 from typing import Any
 
 import jax
 
 import equinet as eq
-from equinet.interop.torch import program
-from equinet.interop.torch.published import outline
-from experiments.atlas.order import known
+from equinet.interop.torch.published import SOURCES
+from experiments.atlas.sources import LIBRARIES, known, make, parameters
 
 LONGEST = 60
 """Seconds of the processor after which an architecture is given up."""
@@ -27,13 +25,15 @@ Record = dict[str, Any]
 
 def examine(name: str) -> Record:
     """The record of an architecture: what was found out until it could not be read any more, and why not."""
-    source, _, own = name.partition(":")
-    versions = {"version": version(source), "torch": version("torch"), "jax": version("jax")}
+    source = name.partition(":")[0]
+    versions = {"version": version(LIBRARIES[source].package), "jax": version("jax")}
+    if source in SOURCES:
+        versions["torch"] = version("torch")
     record: Record = {"name": name, "family": known()[name]}
     since = time.process_time()
     try:
         with given_up_after(LONGEST):
-            for found in groups(source, own):
+            for found in groups(name):
                 record |= found
     except (*FAILURES, MemoryError, TimeoutError, eq.LayerError) as error:
         record["failure"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -57,18 +57,22 @@ def given_up_after(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def groups(source: str, name: str) -> Iterator[Record]:
+def groups(name: str) -> Iterator[Record]:
     """Size and groups of an architecture on the input that it was published with, as they become known."""
-    module, given = outline(source, name)
+    model, given = make(name, values=False)
     yield {
         "sizes": "×".join(map(str, given.sizes)),
         "channels": given.channels,
-        "parameters": sum(prod(each.shape) for each in module.parameters()),
+        "parameters": parameters(model),
     }
-    call, variables, output = first_output(module, (2, given.channels, *given.sizes))
+    reader = LIBRARIES[name.partition(":")[0]].reader
+    layout, axes = reader.layout(model), {"B": (2,), "S": given.sizes, "C": (given.channels,)}
+    x = jax.ShapeDtypeStruct(tuple(n for kind in layout for n in axes[kind]), "float32")
+    call, variables = reader.program(model, x)
+    output = first_output(call, variables, x)
     yield {"asked": output}
     for kind, domain in (("plane", eq.plane(len(given.sizes))), ("torus", eq.torus(*given.sizes))):
-        asked = {"layout": "BCS", "size": given.sizes, "params": variables, "output": output or None}
+        asked = {"layout": layout, "size": given.sizes, "params": variables, "output": output or None}
         found = eq.infer(call, domain, given.channels, **asked)
         yield {
             kind: str(found.strict),
@@ -83,12 +87,10 @@ def groups(source: str, name: str) -> Iterator[Record]:
             }
 
 
-def first_output(module: Any, shape: tuple[int, ...]) -> tuple[Callable[..., Any], Any, str]:
-    """The program of a module, its variables, and the name of its first output if it has several."""
-    x = jax.ShapeDtypeStruct(shape, "float32")
-    call, variables = program(module, x)
+def first_output(call: Callable[..., Any], variables: Any, x: Any) -> str:
+    """The name of the first output of a program, if it has several."""
     found = jax.eval_shape(call, variables, x)
-    return call, variables, next(iter(found)) if isinstance(found, dict) else ""
+    return next(iter(found)) if isinstance(found, dict) else ""
 
 
 def last_loss(certificate: eq.Certificate) -> str:

@@ -5,22 +5,12 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import cache
-from importlib import import_module
-
-from equinet.interop.torch.published import SOURCES, architectures
 
 SMALL_TO_LARGE = (
     *("test", "zepto", "atto", "femto", "pico", "nano", "xxs", "xs", "tiny", "mini", "small", "s"),
     *("medium", "m", "base", "b", "large", "l", "xl", "huge", "giant"),
 )
 """Words for sizes in names; a name without one is of middle size."""
-
-
-@cache
-def known() -> dict[str, str]:
-    """Every architecture, such as `timm:resnet50`, and its family."""
-    return {f"{source}:{name}": family(source, name) for source in SOURCES for name in architectures(source)}
 
 
 def in_turn(families: Mapping[str, str]) -> list[str]:
@@ -40,11 +30,3 @@ def size_of(name: str) -> tuple[int, list[int], str]:
     """A name as it stands among those of its family: by the words and the numbers in it."""
     words = [SMALL_TO_LARGE.index(word) for word in re.split(r"[^a-z]+", name) if word in SMALL_TO_LARGE]
     return words[0] if words else SMALL_TO_LARGE.index("medium"), [int(n) for n in re.findall(r"\d+", name)], name
-
-
-def family(source: str, name: str) -> str:
-    """The file in which a library defines an architecture."""
-    library = import_module(source)
-    if source == "timm":
-        return library.models.model_entrypoint(name).__module__.rpartition(".")[2]
-    return library.models.get_model_builder(name).__module__.removeprefix("torchvision.models.")

@@ -52,10 +52,11 @@ def library(row: Row) -> str:
 def _extent(rows: Sequence[Row]) -> str:
     seen, found = looked_at(rows), inferred(rows)
     seconds = sorted(float(row["seconds"]) for row in found)
-    versions = " and ".join(
+    *most, last = (
         f"{name} {'/'.join(sorted({row['version'] for row in seen if library(row) == name}))}"
         for name in dict.fromkeys(map(library, seen))
     )
+    versions = " and ".join([", ".join(most), last] if most else [last])
     order = (
         " They are looked at in turns: the smallest of every family, then the second of every family, and so on."
         if len(seen) < len(rows)
@@ -192,7 +193,7 @@ def _left(rows: Sequence[Row]) -> str:
 
 
 HEAD = (
-    ("Architecture", "name", "The name that equinet query --torch= takes"),
+    ("Architecture", "name", "What equinet query --torch= takes, or of Keras --keras="),
     ("Plane", "plane", "The group where padding plays no part"),
     ("Input", "input", "Nodes per axis that it was published for"),
     ("Nearest legal size", "legal", "That the steps on the plane divide"),

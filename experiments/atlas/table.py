@@ -13,7 +13,7 @@ from equinet.train.record import ROOT, write_text
 
 TABLE = ROOT / "docs" / "atlas" / "atlas.csv"
 COLUMNS = {
-    "name": "timm:NAME or torchvision:NAME, as `equinet query --torch=` takes it",
+    "name": "as `equinet query --torch=` takes it; of Keras keras:NAME, where NAME is for --keras=",
     "family": "the file in which its library defines it",
     "sizes": "of the input it was published with, in nodes per axis",
     "channels": "of that input",
@@ -37,7 +37,7 @@ COLUMNS = {
     "seconds": "of the processor, for the inference",
     "measured_seconds": "of the processor, for the measurement",
     "version": "of the library",
-    "torch": "the version of PyTorch",
+    "torch": "the version of PyTorch, where it runs",
     "jax": "the version of JAX",
 }
 """What the columns hold. An architecture that nobody has looked at yet has a name and a family."""

@@ -94,6 +94,8 @@ def test_a_table_with_other_columns_is_an_error(tmp_path: Path, monkeypatch: pyt
 
 def test_what_is_said_is_what_the_rows_say() -> None:
     said = tables(ROWS)
+    others = [as_row({**RECORD, "name": f"{library}:a"}) for library in ("keras", "smp")]
+    assert "6 of the 8 architectures of timm 1.0, keras 1.0 and smp 1.0 are" in tables([*ROWS, *others])["extent"]
     assert "4 of the 6 architectures of timm 1.0 are inferred so far, from 3 of 4 families; 1 more" in said["extent"]
     assert "3 of 4 keep shifts**, 2 of them 64Z × 64Z. 3 of the 3 return features" in said["answer"]
     assert "none is known to keep a shift**, of 4" in said["answer"]

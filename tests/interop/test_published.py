@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from equinet.cli import command
 from equinet.interop.torch import published
 from equinet.names import UnknownName
 
@@ -24,5 +25,8 @@ def test_a_library_that_cannot_be_imported_is_an_error_that_says_what_to_install
     monkeypatch.setattr(published, "import_module", missing)
     with pytest.raises(ModuleNotFoundError, match="timm"):
         published.published("timm", "resnet18")
+    with pytest.raises(ModuleNotFoundError) as raised:
+        published.published("smp", "unet-resnet18")
+    assert command.missing(raised.value) == "this needs segmentation models: pip install segmentation-models-pytorch"
     with pytest.raises(UnknownName, match="did you mean torchvision"):
         published.published("torchvisoin", "resnet18")

@@ -1,8 +1,8 @@
-"""Published architectures of timm and torchvision by their names, and modules whose parameters have no values."""
+"""Published architectures of PyTorch by their names, and modules whose parameters have no values."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -11,7 +11,8 @@ from typing import Any
 from equinet.interop.torch.export import pytorch
 from equinet.names import check_name, guarded
 
-SOURCES = ("timm", "torchvision")
+USUAL = 224
+"""Nodes along an axis of what was published without a size."""
 
 
 @dataclass(frozen=True)
@@ -27,36 +28,57 @@ class Input:
     sizes: tuple[int, ...]
 
 
-def architectures(source: str) -> list[str]:
-    """The names of all architectures of a library."""
-    found = _library(source)
-    return found.list_models() if source == "timm" else found.models.list_models()
-
-
-def _library(source: str) -> Any:
+@dataclass(frozen=True)
+class Library:
     """A library of models.
 
-    Raises:
-        ModuleNotFoundError: if it is not installed.
-        ValueError: if importing it raises anything else.
+    Attributes:
+        package: what is imported.
+        names: its architectures, given the package.
+        make: a module, given the package, the name of an architecture and the arguments of its builder.
+        read: the input of an architecture, given the package, its name and its module.
     """
-    try:
-        return import_module(source)
-    except ModuleNotFoundError:
-        raise
-    except Exception as error:
-        raise ValueError(
-            f"{source} cannot be imported ({type(error).__name__}: {error}): torch and torchvision must be of one "
-            f"build, both for the processor or both for one CUDA; install them together, from one index"
-        ) from error
+
+    package: str
+    names: Callable[[Any], list[str]]
+    make: Callable[[Any, str, Mapping[str, Any]], Any]
+    read: Callable[[Any, str, Any], Input]
+
+    def opened(self) -> Any:
+        """The package.
+
+        Raises:
+            ModuleNotFoundError: if it is not installed.
+            ValueError: if importing it raises anything else.
+        """
+        try:
+            return import_module(self.package)
+        except ModuleNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(
+                f"{self.package} cannot be imported ({type(error).__name__}: {error}): torch and torchvision must be "
+                f"of one build, both for the processor or both for one CUDA; install them together, from one index"
+            ) from error
+
+
+def architectures(source: str) -> list[str]:
+    """The names of all architectures of a library.
+
+    Raises:
+        ModuleNotFoundError: if the library is not installed.
+        UnknownName: if there is no such library.
+    """
+    library = SOURCES[check_name(source, SOURCES, "library of PyTorch models")]
+    return library.names(library.opened())
 
 
 def published(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
     """An architecture in evaluation mode, without trained weights, and the input that it was published with.
 
     Args:
-        source: "timm" or "torchvision".
-        name: as that library knows it.
+        source: one of `SOURCES`.
+        name: as that library knows it; of smp the decoder and the encoder, such as "unet-resnet34".
         arguments: of its builder, such as `num_classes=10`.
 
     Raises:
@@ -64,39 +86,74 @@ def published(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
         UnknownName: if it has no such architecture.
         ValueError: if the builder raises anything, or the library as it is imported.
     """
-    check_name(source, SOURCES, "library of PyTorch models")
     check_name(name, architectures(source), f"architecture of {source}")
-    if source == "timm":
-        make = lambda: _library("timm").create_model(name, **arguments)  # noqa: E731
-        read = _input_of_timm
-    else:
-        make = lambda: _library("torchvision").models.get_model(name, weights=None, **_bare(name), **arguments)  # noqa: E731
-        read = _input_of_torchvision
-    module = guarded(f"{source}:{name}", make).eval()
-    return module, read(name, module)
+    library = SOURCES[source]
+    package = library.opened()
+    module = guarded(f"{source}:{name}", lambda: library.make(package, name, arguments)).eval()
+    return module, library.read(package, name, module)
 
 
-def _input_of_timm(name: str, module: Any) -> Input:
-    del name
+def _names_of_timm(timm: Any) -> list[str]:
+    return timm.list_models()
+
+
+def _of_timm(timm: Any, name: str, arguments: Mapping[str, Any]) -> Any:
+    return timm.create_model(name, **arguments)
+
+
+def _input_of_timm(timm: Any, name: str, module: Any) -> Input:
+    del timm, name
     channels, *sizes = module.default_cfg["input_size"]
     return Input(channels, tuple(sizes))
 
 
-def _bare(name: str) -> dict[str, Any]:
-    """Segmentation and detection start from a backbone that is trained, unless one says otherwise."""
-    build = _library("torchvision").models.get_model_builder(name)
-    return {"weights_backbone": None} if "weights_backbone" in build.__annotations__ else {}
+def _names_of_torchvision(torchvision: Any) -> list[str]:
+    return torchvision.models.list_models()
 
 
-def _input_of_torchvision(name: str, module: Any) -> Input:
+def _of_torchvision(torchvision: Any, name: str, arguments: Mapping[str, Any]) -> Any:
+    # Segmentation and detection start from a backbone that is trained, unless one says otherwise.
+    build = torchvision.models.get_model_builder(name)
+    bare = {"weights_backbone": None} if "weights_backbone" in build.__annotations__ else {}
+    return torchvision.models.get_model(name, weights=None, **bare, **arguments)
+
+
+def _input_of_torchvision(torchvision: Any, name: str, module: Any) -> Input:
     # Of several trainings, the one at the smallest size is that of the architecture.
-    trained = _library("torchvision").models.get_model_weights(name)
+    trained = torchvision.models.get_model_weights(name)
     settings = [getattr(each.transforms, "keywords", {}) for each in trained]
-    sizes = [given.get("crop_size", given.get("resize_size", 224)) for given in settings] or [224]
+    sizes = [given.get("crop_size", given.get("resize_size", USUAL)) for given in settings] or [USUAL]
     size = min(sizes, key=lambda size: size if isinstance(size, int) else size[0])
     across = (size, size) if isinstance(size, int) else tuple(size)
     is_video = any(type(part).__name__ == "Conv3d" for part in module.modules())
     return Input(3, (16, *across) if is_video else across)
+
+
+def _names_of_smp(smp: Any) -> list[str]:
+    # An encoder of timm is written tu-NAME. The decoder dpt takes no other.
+    of_timm = [f"tu-{name}" for name in architectures("timm")]
+    encoders = [*smp.encoders.get_encoder_names(), *of_timm]
+    decoders = smp.MODEL_ARCHITECTURES_MAPPING
+    return [f"{decoder}-{encoder}" for decoder in decoders for encoder in (of_timm if decoder == "dpt" else encoders)]
+
+
+def _of_smp(smp: Any, name: str, arguments: Mapping[str, Any]) -> Any:
+    decoder, _, encoder = name.partition("-")
+    return smp.create_model(decoder, encoder, encoder_weights=None, **arguments)
+
+
+def _input_of_smp(smp: Any, name: str, module: Any) -> Input:
+    del smp, name
+    first = next(part for part in module.modules() if type(part).__name__ == "Conv2d")
+    return Input(first.in_channels, (USUAL, USUAL))
+
+
+SOURCES = {
+    "timm": Library("timm", _names_of_timm, _of_timm, _input_of_timm),
+    "torchvision": Library("torchvision", _names_of_torchvision, _of_torchvision, _input_of_torchvision),
+    "smp": Library("segmentation_models_pytorch", _names_of_smp, _of_smp, _input_of_smp),
+}
+"""The libraries whose architectures go by names."""
 
 
 def outline(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:

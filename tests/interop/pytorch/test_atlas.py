@@ -72,6 +72,26 @@ def test_around_the_torus_shifts_come_through(name: str) -> None:
             assert torch.allclose(part(x)[..., inner, inner], plain[..., inner, inner])
 
 
+@pytest.mark.parametrize("options", [{}, {"padding": 1}, {"dilation": 3, "padding": 2}, {"output_padding": 1}])
+def test_transposed_convolutions_go_around_the_torus(options: dict[str, int]) -> None:
+    """Against the sum that defines them: node i of the input adds its values, weighed, around s·i − p of the output."""
+    x = torch.randn(1, 1, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    kernel, stride = 4, 2
+    part = nn.ConvTranspose1d(1, 1, kernel, stride, bias=False, **options).double()  # pyright: ignore[reportArgumentType]
+    wide = 6 * stride
+    expected = torch.zeros(wide, dtype=torch.float64)
+    for i in range(6):
+        for k in range(kernel):
+            at = stride * i - options.get("padding", 0) + options.get("dilation", 1) * k
+            expected[at % wide] += x[0, 0, i] * part.weight[0, 0, k].detach()
+    with torch.no_grad(), around_the_torus():
+        y = part(x)[0, 0]
+    near = y.tolist()[:wide]
+    assert np.allclose(near, expected[: len(near)]) and not np.allclose(
+        part(x)[0, 0].detach()[:wide], expected[: len(near)]
+    )
+
+
 def test_the_circular_convolution_is_pytorchs_own() -> None:
     one, two = nn.Conv2d(3, 4, 5, 2, 2), nn.Conv2d(3, 4, 5, 2, 2, padding_mode="circular")
     two.load_state_dict(one.state_dict())
@@ -94,8 +114,8 @@ def small() -> Any:
 
 
 def test_a_network_is_examined_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examined, "outline", lambda source, name: (small(), Input(3, (30, 28))))
-    monkeypatch.setattr(measured, "published", lambda source, name: (small(), Input(3, (30, 28))))
+    monkeypatch.setattr(examined, "make", lambda name, values: (small(), Input(3, (30, 28))))
+    monkeypatch.setattr(measured, "make", lambda name, values: (small(), Input(3, (30, 28))))
     record = examine("torchvision:resnet18")
     assert "failure" not in record and (record["sizes"], record["output"]) == ("30×28", "features")
     assert (record["plane"], record["steps"]) == ("4Z × 4Z (p1, index 16)", "4×4")
@@ -125,7 +145,7 @@ def test_single_precision_inside_is_no_error_of_the_group() -> None:
 
 
 def test_a_wrong_claim_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "published", lambda source, name: (small(), Input(3, (32, 32))))
+    monkeypatch.setattr(measured, "make", lambda name, values: (small(), Input(3, (32, 32))))
     claim = eq.infer(lambda x: x[:, ::2, ::2].mean((1, 2)), eq.torus(32, 32), 3)
     monkeypatch.setattr(measured.eq, "infer", lambda *_, **__: claim)
     found = measure({"name": "torchvision:resnet18", "steps": "2×2", "asked": ""})
@@ -160,10 +180,10 @@ def test_a_builder_that_reads_its_parameters_is_given_values(monkeypatch: pytest
 
 
 def test_what_cannot_be_read_is_a_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    def fails(*_: Any) -> Any:
+    def fails(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no such\nnetwork")
 
-    monkeypatch.setattr(examined, "outline", fails)
+    monkeypatch.setattr(examined, "make", fails)
     record = examine("torchvision:resnet18")
     assert record["failure"] == "RuntimeError: no such network" and "plane" not in record
 

@@ -89,6 +89,21 @@ def test_a_published_model(folder):
     assert lost.status == 1 and "\nfeatures.0  conv_general_dilated" in lost.out and "torus(64, 64)" in lost.out, lost
 
 
+def test_a_published_model_of_segmentation(folder):
+    """A decoder and an encoder; what does not go together is said by the library itself."""
+    pytest.importorskip("segmentation_models_pytorch", reason="segmentation models are not installed")
+    done = run_line(query, ("--torch=smp:unet-resnet18", "--domain=plane", "--size=64"), folder)
+    assert done.status == 0 and "strict      32Z × 32Z (p1, index 1024)" in done.out, done
+    assert "output      plane(2), 1 channel" in done.out and "encoder.layer4.0.conv1" in done.out, done
+    for line, text in (
+        ("smp:unt-resnet18", "no architecture of smp 'unt-resnet18': did you mean unet-resnet18"),
+        ("smp:dpt-resnet18", "did you mean dpt-tu-resnet18"),
+        ("smp:linknet-mit_b0", "Encoder `mit_b0` is not supported for Linknet"),
+    ):
+        done = run_line(query, (f"--torch={line}",), folder)
+        assert (done.status, done.fault, text in done.err) == (2, "", True), done
+
+
 def test_sizes_and_measurement(folder):
     asked = ("--torch=mine.py:factory", "--require=2Z × 2Z", "--legal_sizes", "--sizes=8:14")
     assert "legal sizes  n ≡ 0 (mod 2): 8, 10, 12, 14" in run_line(query, asked, folder).out

@@ -1,0 +1,98 @@
+"""Which architectures the atlas has, of which libraries, and how they are made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from math import prod
+from typing import Any
+
+from equinet.interop import keras
+from equinet.interop import torch as pytorch
+from equinet.interop.torch.published import SOURCES, Input, architectures, outline, published
+
+ENCODERS = ("resnet18", "resnext50_32x4d", "mobilenet_v2", "efficientnet-b0", "mobileone_s0")
+"""With each decoder of smp. Each of its families of encoders can be put before each decoder, 17,000 pairs in all."""
+OF_DPT = tuple(f"tu-{name}_224" for name in ("vit_tiny_patch16", "vit_small_patch32", "vit_base_patch16_clip",
+                                            "deit3_small_patch16", "beit_base_patch16"))  # fmt: skip
+"""With the decoder dpt, which takes transformers of timm alone."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A library of the atlas.
+
+    Attributes:
+        package: what is imported, and has a version.
+        families: its architectures, and the family of each.
+        make: an architecture by its name, and its input; also whether its parameters need values.
+        reader: of its models.
+    """
+
+    package: str
+    families: Callable[[], Mapping[str, str]]
+    make: Callable[[str, bool], tuple[Any, Input]]
+    reader: Any
+
+
+def _timm() -> dict[str, str]:
+    entry = import_module("timm").models.model_entrypoint
+    return {name: entry(name).__module__.rpartition(".")[2] for name in architectures("timm")}
+
+
+def _torchvision() -> dict[str, str]:
+    builder = import_module("torchvision").models.get_model_builder
+    return {name: builder(name).__module__.removeprefix("torchvision.models.") for name in architectures("torchvision")}
+
+
+def _smp() -> dict[str, str]:
+    decoders = import_module("segmentation_models_pytorch").MODEL_ARCHITECTURES_MAPPING
+    return {f"{each}-{encoder}": each for each in decoders for encoder in (OF_DPT if each == "dpt" else ENCODERS)}
+
+
+def _keras() -> dict[str, str]:
+    return {name: build.__module__.rpartition(".")[2] for name, build in keras.applications().items()}
+
+
+def _of_pytorch(source: str) -> Callable[[str, bool], tuple[Any, Input]]:
+    return lambda name, values: (published if values else outline)(source, name)
+
+
+def _of_keras(name: str, values: bool) -> tuple[Any, Input]:
+    model, (*sizes, channels) = keras.application(name, values)
+    return model, Input(channels, tuple(sizes))
+
+
+LIBRARIES = {
+    **{
+        name: Source(SOURCES[name].package, families, _of_pytorch(name), pytorch.READER)
+        for name, families in (("timm", _timm), ("torchvision", _torchvision), ("smp", _smp))
+    },
+    "keras": Source("keras", _keras, _of_keras, keras.READER),
+}
+
+
+@cache
+def known() -> dict[str, str]:
+    """Every architecture of the libraries that are installed, such as `timm:resnet50`, and its family."""
+    here = {name: each for name, each in LIBRARIES.items() if find_spec(each.package)}
+    return {f"{name}:{own}": family for name, each in here.items() for own, family in each.families().items()}
+
+
+def make(name: str, values: bool) -> tuple[Any, Input]:
+    """An architecture such as `timm:resnet50`, and the input that it was published with.
+
+    Args:
+        values: whether its parameters need values.
+    """
+    source, _, own = name.partition(":")
+    return LIBRARIES[source].make(own, values)
+
+
+def parameters(model: Any) -> int:
+    """How many numbers of a model are learned."""
+    held = model.trainable_variables if hasattr(model, "trainable_variables") else model.parameters()
+    return sum(prod(each.shape) for each in held)
