@@ -19,10 +19,13 @@ SPREAD := --numprocesses $(WORKERS) --dist worksteal
 # The other runs compile as users do.
 QUICKLY := XLA_FLAGS="$$XLA_FLAGS --xla_cpu_use_fusion_emitters=false --xla_cpu_parallel_codegen_split_count=1"
 
+# A change is tested by a part of what is fast; .ci/run takes all of it.
+TESTS ?= not slow and not thorough
+
 .PHONY: help test unit test-all test-plain test-jax test-torch test-pages demo lint format wheel docs bench constraints clean
 
 help:
-	@echo "make test      lint, types, the wheel, then the fast tests and doctests"
+	@echo "make test      lint, types, the wheel, then in a few minutes tests of everything and doctests; make test TESTS='not slow': more of each"
 	@echo "make unit      the tests of one function at a time, in less than a minute"
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
@@ -63,11 +66,11 @@ $(BENCH): setup.cfg pyproject.toml benchmarks/escnn.txt | $(VENV)
 	touch $@
 
 test: lint wheel
-	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD)
+	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD) -m '$(TESTS)'
 
 # The inner loop: neither lint nor the wheel.
 unit: $(DEV)
-	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD) -m 'unit and not slow'
+	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD) -m 'unit and not slow and not thorough'
 
 test-all: lint wheel
 	$(BIN)/python -m pytest $(SPREAD) -m ''

@@ -42,8 +42,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ]
     for item, place, left in zip(items, places, left_out(families), strict=True):
         item.add_marker(kind_of(place))
-        if left:
-            item.add_marker("slow")
+        if left is not None:
+            item.add_marker(left)
 
 
 def _below_tests(item: pytest.Item) -> str:

@@ -113,6 +113,9 @@ SAMPLED = {
 """Families of many alike cases, by file below `tests/` and function: every so many-th case, the first included, is
 fast and the others are slow. A step without a factor in common with the number of options of any parameter comes to
 every option of each. A case that is named on the command line is the first."""
+EVERY = 3
+"""Of the fast cases of a family of brute force, every so many-th, the first included, is in each run. The others are
+thorough, and so are pages, whose code is run when they are built."""
 
 KINDS: dict[str, tuple[str, ...]] = {
     "brute": (
@@ -155,11 +158,14 @@ def within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(f"{folder}/")
 
 
-def left_out(families: Sequence[str]) -> list[bool]:
-    """Of each case, by its family, whether the fast tests leave it out."""
+def left_out(families: Sequence[str]) -> list[str | None]:
+    """Of each case, by its family, the mark of what takes it: `slow`, `thorough`, or none, if every run does."""
     seen: Counter[str] = Counter()
-    found = []
+    found: list[str | None] = []
     for family in families:
-        found.append(seen[family] % SAMPLED.get(family, 1) > 0)
+        step, kind = SAMPLED.get(family, 1), kind_of(family.partition("::")[0])
+        at, rest = divmod(seen[family], step)
         seen[family] += 1
+        is_thorough = kind == "pages" or (kind == "brute" and at % EVERY > 0)
+        found.append("slow" if rest else "thorough" if is_thorough else None)
     return found

@@ -32,6 +32,7 @@ DRAWS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", DRAWS)
 def test_random_adaptive_architectures(kind):
     unsound, loose = _run(DRAWS[kind], range(4))

@@ -114,6 +114,7 @@ def sleeping(seconds: float) -> common.Way:
     return lambda: time.sleep(seconds)
 
 
+@pytest.mark.thorough
 def test_a_ratio_above_one_is_faster_than_the_peer() -> None:
     work = Work("naps", lambda: {"long": sleeping(0.06), "equinet": sleeping(0.02)}, "long", goal=1.5, samples=3)
     row = measure(work, pause=0.0, check=False)
@@ -144,6 +145,7 @@ def test_standing(goal: float | None, stretch: float | None, within: float | Non
     assert standing(row) == expected
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("others", [0.0, 0.5])
 def test_a_busy_machine_is_refused(others: float, monkeypatch: pytest.MonkeyPatch) -> None:
     started = time.perf_counter()
@@ -241,6 +243,7 @@ def test_each_commit_is_asked_in_its_own_tree(tmp_path: Path) -> None:
     assert f"not from {tmp_path}" in found.stderr and found.returncode
 
 
+@pytest.mark.thorough
 def test_the_figures_are_drawn_from_records(tmp_path: Path) -> None:
     page.draw(tmp_path, page.kept()[page.RECORDS])
     assert sorted(path.name for path in tmp_path.iterdir()) == ["growth.png", "ratios.png"]
@@ -263,6 +266,7 @@ def test_a_gpu_has_rows_and_records_of_its_own(monkeypatch: pytest.MonkeyPatch) 
     assert page.records() == page.RECORDS / "gpu"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("plainly")
 def test_ways_run() -> None:
     import equinet as eq

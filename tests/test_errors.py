@@ -301,6 +301,7 @@ def test_a_layer_of_ones_own_that_misses_a_method():
         eq.Layer().output_shape((4, 1))
 
 
+@pytest.mark.thorough
 def test_a_bound_network_passes_through_jit():
     net = eq.Sequential(eq.Conv(2, 3, padding="circular"), eq.BatchNorm(), eq.GlobalAvgPool())
     first, second = (net.bind(init(net, seed, (6, 6, 1))) for seed in (0, 1))

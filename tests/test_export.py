@@ -33,6 +33,7 @@ def leaves(net):
     return [net] if not net.children else [leaf for _, child in net.children for leaf in leaves(child)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", NETS)
 def test_the_plain_network_computes_the_same(name):
     net, shape = NETS[name], (8, 8, 2)
@@ -45,6 +46,7 @@ def test_the_plain_network_computes_the_same(name):
     assert any(isinstance(leaf, (eq.Conv, eq.ConvTranspose)) for leaf in leaves(plain))
 
 
+@pytest.mark.thorough
 def test_other_weights_export_to_other_numbers_and_the_group_is_forgotten():
     net, shape = NETS["classifier"], (8, 8, 2)
     one, other = (eq.export(net, init(net, seed, shape), shape) for seed in (0, 1))

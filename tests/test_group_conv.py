@@ -264,6 +264,7 @@ def test_equal_variances_for_all_coefficients_let_activations_grow():
     assert last / first > 1000
 
 
+@pytest.mark.thorough
 def test_variances_of_coefficients():
     """σ² = g / (K M): free weights have He's; four equal taps of rectified maps a sixteenth of a share."""
     regular, scalar, vector = (getattr(eq.Fibre, kind)("4mm") for kind in ("regular", "trivial", "vector"))

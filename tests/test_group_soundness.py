@@ -44,6 +44,7 @@ def test_five_hundred_random_group_architectures():
     assert len(loose) <= 90, "\n".join(loose)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("seeds", [range(1000, 1020), pytest.param(range(1020, 1050), marks=pytest.mark.slow)])
 def test_the_certificate_has_the_channels_of_the_network(seeds):
     for seed in seeds:

@@ -196,6 +196,7 @@ def test_large_exact_groups_cost_nothing() -> None:
     assert (eq.Isometry.translation((1,)) ** (10**30) in group) and eq.Isometry.translation((10**40,)) in group
 
 
+@pytest.mark.thorough
 def test_a_large_chunk_takes_what_there_is_to_measure() -> None:
     grid = eq.torus(8)
     assert eq.verify(lambda x: x * x, grid.group, grid, channels=1, key=0, chunk=10**9).passed

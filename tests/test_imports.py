@@ -76,6 +76,7 @@ def part(path: Path) -> str:
     return path.relative_to(ROOT / "equinet").with_suffix("").parts[0]
 
 
+@pytest.mark.thorough
 def test_imports_inside_equinet_go_downward() -> None:
     # The public page imports every part, and the command is the last.
     owners = {path: part(path) for path in SOURCES if part(path) not in ("__init__", "__main__")}
@@ -100,6 +101,7 @@ def test_extras_are_imported_where_used_only() -> None:
     assert not {path: found for path in others if (found := tops(path, top_level_only=True) & set(EXTRAS))}
 
 
+@pytest.mark.thorough
 def test_imports_go_in_no_circle() -> None:
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in EVERYTHING}
     graph = {name: draw_imports.imports(path) & modules.keys() - {name} for name, path in modules.items()}

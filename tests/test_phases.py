@@ -10,6 +10,7 @@ POOL = eq.PolyphasePool(2)
 BACK = eq.PolyphaseUpsample(2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("net", "domain"),
     [

@@ -176,6 +176,7 @@ def test_every_function_of_each_value_is_tried() -> None:
     assert kinds == {type(layer) for layer in ACTIVATIONS} | others
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("block", range(6))
 def test_random_stacks(block: int) -> None:
     unsound, loose = _judge(range(8 * block, 8 * block + 8))

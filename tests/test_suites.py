@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.suites import KINDS, SAMPLED, kind_of, left_out
+from tests.suites import EVERY, KINDS, SAMPLED, kind_of, left_out
 
 TESTS = Path(__file__).resolve().parent
 
@@ -42,14 +42,28 @@ def test_the_longest_path_decides() -> None:
 
 
 def test_every_so_many_th_case_is_fast() -> None:
-    family, step = next(iter(SAMPLED.items()))
-    assert left_out([family] * (2 * step + 1)) == [at % step > 0 for at in range(2 * step + 1)]
-    assert left_out(["of.py::another", family, "of.py::another", family]) == [False, False, False, True]
+    family, step = next((family, step) for family, step in SAMPLED.items() if kind_of(family.split("::")[0]) != "brute")
+    slow = ["slow"] * (step - 1)
+    assert left_out([family] * (2 * step + 1)) == [None, *slow, None, *slow, None]
+    assert left_out(["of.py::another", family, "of.py::another", family]) == [None, None, None, "slow"]
 
 
-def test_what_is_left_out_is_slow(request: pytest.FixtureRequest) -> None:
-    """Of this session's tests: none was left out that nobody asked for, and every one is of one kind."""
+def test_of_brute_force_some_fast_cases_are_thorough() -> None:
+    family, step = next((family, step) for family, step in SAMPLED.items() if kind_of(family.split("::")[0]) == "brute")
+    fast = [mark for mark in left_out([family] * (step * (EVERY + 1))) if mark != "slow"]
+    assert fast == [None, *["thorough"] * (EVERY - 1), None]
+    assert left_out(["groups/test_space_group.py::of_no_table"] * 2) == [None, "thorough"]
+
+
+def test_the_code_of_pages_is_thorough() -> None:
+    assert left_out(["test_docs.py::any"]) == ["thorough"]
+
+
+def test_what_is_left_out_was_asked_for(request: pytest.FixtureRequest) -> None:
+    """Of this session's tests: none is marked that nobody asked for, and every one is of one kind."""
     items = request.session.items
-    asked = "slow" in str(request.config.getoption("-m")).replace("not slow", "") or not request.config.getoption("-m")
-    assert asked or not [item for item in items if item.get_closest_marker("slow")]
+    asked = str(request.config.getoption("-m"))
+    for mark in ("slow", "thorough"):
+        if f"not {mark}" in asked:
+            assert not [item for item in items if item.get_closest_marker(mark)]
     assert all(sum(mark.name in KINDS for mark in item.iter_markers()) == 1 for item in items)

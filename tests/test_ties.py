@@ -68,6 +68,7 @@ def test_without_asking_for_ties_a_claim_is_wrong(at):
         assert judge(net, domain, 1, retries=0).unsound
 
 
+@pytest.mark.thorough
 def test_longer_maps_and_freer_kernels_keep_their_claims():
     for net, domain in (
         (eq.Sequential(ODD, eq.Tanh(), GLASS), eq.box(4)),
@@ -103,6 +104,7 @@ def test_programs_are_asked_as_networks_are(net, domain):
         np.testing.assert_allclose(found, expected, atol=1e-4, err_msg=str(g))
 
 
+@pytest.mark.thorough
 def test_a_program_with_ties_claims_nothing_that_moves_nodes():
     for net in (eq.Residual(eq.Roll(3)), eq.Parallel(eq.Identity(), eq.Roll(3), join="mul"), eq.LayerNorm()):
         glass = eq.Sequential(net, GLASS)
@@ -200,6 +202,7 @@ def _check(fibres, sizes, kernels, strides, dilations, paddings):
     return counts
 
 
+@pytest.mark.thorough
 def test_every_tie_on_a_circle_is_seen():
     with jax.enable_x64(True):
         holds, seen = _check((TRIVIAL, SIGN, REGULAR), ((4,),), (2, 3), (1, 2), (1, 2), ("circular",))

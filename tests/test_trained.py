@@ -36,6 +36,7 @@ def trained(net, variables, steps=80):
     return variables
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("down", [eq.MaxPool(2), eq.PolyphasePool(2), eq.BlurPool(2)], ids=lambda d: type(d).__name__)
 def test_a_trained_network_keeps_the_groups_of_its_initialisation(down):
     body = (eq.Conv(6, 3, padding="circular"), eq.BatchNorm(), eq.Relu(), down, eq.Conv(6, 3, padding="circular"))

@@ -64,6 +64,7 @@ def _check(name, sizes):
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["3, strides 2 2, centred padding", "arrows, stride 2", "pooled shortcut"])
 def test_legal_sizes_are_those_measured(name):
     found = _check(name, range(8, 15))

@@ -25,6 +25,7 @@ def test_suggestions_keep_what_is_required(wanted: str) -> None:
         assert "ideal resampling" in str(each)
 
 
+@pytest.mark.thorough
 def test_padding_and_readout_are_changed_too() -> None:
     net = eq.Sequential(eq.Conv(2, 3), eq.Relu(), eq.Conv(2, 3, stride=2), eq.Flatten(), eq.Dense(2))
     (first, *_) = eq.suggest(net, eq.torus(8), "R", channels=1, of="invariance")

@@ -52,6 +52,7 @@ def test_padding_is_changed_where_it_must_be() -> None:
     assert len(found) == 1
 
 
+@pytest.mark.thorough
 def test_polyphase_layers_and_global_pooling() -> None:
     net = eq.Sequential(conv(stride=2), eq.Relu(), eq.MaxPool(2), eq.Flatten(), eq.Dense(3))
     found = suggest(net, eq.torus(8, 8), "Z × Z", channels=1, limit=1)

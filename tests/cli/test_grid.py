@@ -83,6 +83,7 @@ def test_grids_that_cannot_be(texts: list[str], message: str) -> None:
     assert message in str(caught.value)
 
 
+@pytest.mark.thorough
 def test_a_grid_is_trained_gone_on_with_and_tabulated(folder: Path, run_command) -> None:
     command = ("--config=mine.py", "--workdir=runs", *GRID)
     trained = run_command("train", *command)

@@ -108,6 +108,7 @@ def test_what_cannot_be_called_is_said_in_a_line(folder: Path, run_command, call
     assert message in done.err
 
 
+@pytest.mark.thorough
 def test_sizes_edits_and_measurement_of_ones_own(folder: Path, run_command) -> None:
     done = run_command("query", "--call=mine.py:halve", "--require=2Z × 2Z", "--legal_sizes", "--sizes=8:20")
     assert "legal sizes  n ≡ 0 (mod 2)" in done.out

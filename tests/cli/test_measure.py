@@ -106,6 +106,7 @@ def test_images_of_bytes_say_what_they_stand_for(images: np.ndarray, run_command
     assert "kept           1.0000" in unsigned and "kept           1.0000" not in signed
 
 
+@pytest.mark.thorough
 def test_a_config_brings_its_images(run_command) -> None:
     done = run_command(
         *("measure", f"--config={FASHION}:aps", "--count=20", "--draws=2", "--config.model.features=(2,2,2,2)"),

@@ -46,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     DATASETS.pop("patches", None)
 
 
+@pytest.mark.thorough
 def test_trained_measured_and_gone_on(folder: Path, run_command) -> None:
     asked = run_command("query", "--config=mine.py:aps", "--require=Z × Z")
     assert (asked.status, asked.err) == (0, "") and "mine.py:net(down=aps)" in asked.out

@@ -125,6 +125,7 @@ def test_suggestions_of_real_shifts(tmp_path: Path) -> None:
     assert "has R × R already" in prints(suggest, tmp_path, *SMOOTH, "--require=R × R")
 
 
+@pytest.mark.thorough
 def test_sweep_measures(tmp_path: Path) -> None:
     figure = tmp_path / "errors.png"
     found = json.loads(prints(sweep, tmp_path, *SMALL, "--mode=sweep", "--json", f"--figure={figure}", "--trials=2"))

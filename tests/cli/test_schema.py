@@ -151,6 +151,7 @@ def at(found: Any, place: tuple[Any, ...]) -> Any:
     return found
 
 
+@pytest.mark.thorough
 def test_what_is_wrong_is_found(run_command, tmp_path: Path) -> None:
     """Else a schema that allows everything would pass."""
     lines = {"query": QUERIES[2], "suggest": SUGGESTIONS[0], "sweep": SWEEPS[2]}

@@ -100,6 +100,7 @@ def test_figures_of_maps_are_those_of_the_trainer() -> None:
     assert 0.5 < share(found.kept).value < 1
 
 
+@pytest.mark.thorough
 def test_maps_are_compared_where_both_crops_see_them() -> None:
     x = images_of(8, 12)
 

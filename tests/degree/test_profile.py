@@ -90,6 +90,7 @@ def test_errors_are_rounding_where_the_group_beside_them_says_so(activation: eq.
     assert [at for at, row in enumerate(found) if row.lost] == [0, *lost], "a free kernel loses the mirror"
 
 
+@pytest.mark.thorough
 def test_derivatives_are_those_of_the_whole_network_and_add_up() -> None:
     net = eq.Sequential(
         eq.Conv(3, 3, padding="circular"),
@@ -145,6 +146,7 @@ def test_a_single_layer_that_errs_is_blamed() -> None:
     assert found.rows[1].lie_reached == pytest.approx(found.rows[2].lie)
 
 
+@pytest.mark.thorough
 def test_group_networks_and_other_dimensions() -> None:
     turned = eq.Sequential(eq.GroupConv(eq.Fibre.regular("4"), 3), eq.GroupPool(), eq.GlobalAvgPool())
     assert [row.path for row in profile(turned, images_of(2, 6, 6, 1)).rows] == ["0", "1", "2"]
@@ -153,6 +155,7 @@ def test_group_networks_and_other_dimensions() -> None:
         assert rows[0].lie < 1e-9 < rows[1].lie
 
 
+@pytest.mark.thorough
 def test_values_of_a_flax_module_are_those_of_the_same_layers() -> None:
     nn = pytest.importorskip("flax.linen", reason="the extra interop is not installed")
 

@@ -150,6 +150,7 @@ def check_seeds(whole: Path, folder: Path, seeds: range) -> dict[str, int]:
     return outcomes
 
 
+@pytest.mark.thorough
 def test_some_mutations(whole: Path, tmp_path: Path) -> None:
     outcomes = check_seeds(whole, tmp_path, range(2))
     assert outcomes["put aside"] >= 1, outcomes
@@ -176,6 +177,7 @@ def copied(workdir: Path, source: Path, step: int, to: int) -> None:
     (workdir / "between").rename(target)
 
 
+@pytest.mark.thorough
 def test_exchanged_folders_are_noticed(whole: Path, tmp_path: Path) -> None:
     before, last = steps_in(whole)[-2:]
     shutil.copytree(whole, tmp_path / "run")

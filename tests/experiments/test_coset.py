@@ -60,6 +60,7 @@ ORDERS = {
 }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "down", [down if down[1] == "aps" else pytest.param(down, marks=pytest.mark.slow) for down in ORDERS]
 )
@@ -68,6 +69,7 @@ def test_the_order_of_fixed_and_adaptive_matters(down: tuple[Any, ...]) -> None:
     assert shifts_text(eq.certify(net, eq.torus(16, 16), channels=1).invariance) == measured(net, 16) == ORDERS[down]
 
 
+@pytest.mark.thorough
 def test_networks_cost_the_same_and_start_from_the_same_weights() -> None:
     nets = {group: network(group) for group in PLAIN}
     for count in (parameters, multiply_adds):
@@ -138,6 +140,7 @@ def verdicts(records: list[dict[str, Any]]) -> list[str]:
     return [row.split(" | ")[1] for row in rows]
 
 
+@pytest.mark.thorough
 def test_tables_of_a_world_as_predicted_and_of_others() -> None:
     records = as_predicted()
     tables = coset.tables(records)
@@ -177,6 +180,7 @@ def test_tables_of_a_world_as_predicted_and_of_others() -> None:
     assert verdicts(changed(("none",), coset.MOVED, lambda r: 0.99))[8] == "refuted"
 
 
+@pytest.mark.thorough
 def test_tables_with_part_of_the_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("experiments.worth.RESAMPLES", 50)
     page, records = (DOCS / "coset.md").read_text(), as_predicted()
@@ -228,6 +232,7 @@ def test_the_page_states_what_the_config_has() -> None:
         assert said in page, said
 
 
+@pytest.mark.thorough
 def test_the_figure(tmp_path: Path) -> None:
     assert coset.figures([], tmp_path) == [] == list(tmp_path.iterdir())
     (path,) = coset.figures(as_predicted(), tmp_path)
@@ -237,6 +242,7 @@ def test_the_figure(tmp_path: Path) -> None:
     coset.figures(as_predicted()[:3], tmp_path)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("group", "seed"), [("64", 1), pytest.param("4", 0, marks=pytest.mark.slow)])
 def test_one_run(group: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_mnist(tmp_path / "data" / "fashion_mnist", per_class=530, suffix="")

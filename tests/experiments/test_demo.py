@@ -59,6 +59,7 @@ def assert_fits_a_terminal(findings: Sequence[demo.Finding]) -> None:
         assert set(groups.split()) <= set(words), (groups, words)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("names", [("stride_flatten",), pytest.param(("aps", "max_zero"), marks=pytest.mark.slow)])
 def test_computed_groups_are_the_measured_ones(names: tuple[str, ...], tmp_path: Path) -> None:
     # A smoke run takes a few steps: compiling them is most of its work.

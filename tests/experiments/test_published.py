@@ -346,6 +346,7 @@ def test_tables_of_digits() -> None:
     assert published.NOT_RUN in published.tables(made[:3])["short"].splitlines()[3]
 
 
+@pytest.mark.thorough
 def test_a_smoke_run_of_places(tmp_path: Path) -> None:
     [found] = run_study(
         load_study("published"), tmp_path, only="^corners-full-16-0-0$", smoke=True, report=lambda _: None

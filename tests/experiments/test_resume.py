@@ -90,6 +90,7 @@ def stop(process: subprocess.Popen[str], workdir: Path, number: signal.Signals, 
     assert step == int(told[1]) >= 7 * lines
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_stopped_then_started_twice_then_killed_goes_on_bit_for_bit(whole: Path, tmp_path: Path) -> None:
     workdir = tmp_path / "run"
     stop(launch(workdir, LONG), workdir, signal.SIGTERM, "SIGTERM", 5)

@@ -85,6 +85,7 @@ def test_energy_above_the_folding_frequency(frequency: int, share: float) -> Non
         assert found == [pytest.approx(share, abs=1e-6)]
 
 
+@pytest.mark.thorough
 def test_a_blur_folds_less_than_a_strided_convolution() -> None:
     images = load(size=32).test.take(16).arrays()[0]
     shares = {}

@@ -57,6 +57,7 @@ def stop_in_evaluation(workdir: Path, monkeypatch: pytest.MonkeyPatch, number_of
     assert len(answered) == 2, "it ended with the batch under way"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number_of_calls", [1, 2])
 def test_an_evaluation_that_is_broken_off_is_made_up_for(
     number_of_calls: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -19,6 +19,7 @@ from experiments.summary import Difference, difference, estimate, tally
 from tests.experiments.data.generated import write_leaf
 
 
+@pytest.mark.thorough
 def test_pages_are_what_their_records_give() -> None:
     found = list(pages())
     assert found
@@ -26,6 +27,7 @@ def test_pages_are_what_their_records_give() -> None:
         assert text == made, f"{path}: python -m scripts.study --write"
 
 
+@pytest.mark.thorough
 def test_a_study_skips_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     only = "^stride-circular-gap-0$"
@@ -144,6 +146,7 @@ def test_differences_are_taken_seed_by_seed() -> None:
         difference(high, low[:1], "accuracy")
 
 
+@pytest.mark.thorough
 def test_series_are_measured_on_their_circle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "data" / "osu_leaf").mkdir(parents=True)
     write_leaf(tmp_path / "data" / "osu_leaf")

@@ -29,6 +29,7 @@ def test_training_ends_at_the_last_temperature(ends: tuple[float, ...], last: fl
     assert found == [pytest.approx(last)]
 
 
+@pytest.mark.thorough
 def test_a_resumed_run_has_the_same_temperatures_and_numbers(tmp_path: Path) -> None:
     config = {**LPS, "checkpoint_every": 1, "temperature": (2.0, 0.25)}
     whole = train_and_evaluate(config, tmp_path / "whole")
@@ -48,6 +49,7 @@ def test_networks_without_a_temperature_are_unaffected(model: dict[str, Any], al
     assert (metrics(tmp_path / "with") == metrics(tmp_path / "without")) is alike
 
 
+@pytest.mark.thorough
 def test_a_change_of_temperature_does_not_recompile(monkeypatch: pytest.MonkeyPatch) -> None:
     traces: list[int] = []
     monkeypatch.setattr(step_module, "annealed", lambda *args: traces.append(1) or annealed(*args))

@@ -68,6 +68,7 @@ def test_a_run_leaves_its_record_metrics_and_checkpoints(tmp_path: Path) -> None
     jax.tree.map(np.testing.assert_array_equal, restored, outcome.variables)
 
 
+@pytest.mark.thorough
 def test_the_last_two_and_the_best_checkpoint_are_kept(tmp_path: Path) -> None:
     small = {"smoke": False, "examples": 400, "batch": 100, "epochs": 4}
     config = {**TINY, **small, "ema": 0.5, "tensorboard": True}
@@ -83,6 +84,7 @@ def test_the_last_two_and_the_best_checkpoint_are_kept(tmp_path: Path) -> None:
     jax.tree.map(np.testing.assert_array_equal, averaged, outcome.variables)
 
 
+@pytest.mark.thorough
 def test_validation_images_judge_instead_of_the_test_split(tmp_path: Path) -> None:
     config = {**TINY, "smoke": False, "epochs": 2, "batch": 500, "examples": 1000, "validation": 600, "dataset": NAMED}
     outcome = train_and_evaluate(config, tmp_path)
@@ -128,6 +130,7 @@ def test_the_same_seed_gives_the_same_run(tmp_path: Path) -> None:
     assert metrics(tmp_path / "a") != metrics(tmp_path / "c")
 
 
+@pytest.mark.thorough
 def test_a_loss_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
     wild = OptimiserSettings(name="sgd", learning_rate=1e3, warmup_steps=1)
     config = {**TINY, "optimiser": vars(wild), "smoke": False, "batch": 500, "epochs": 1, "checkpoint_every": 1}
@@ -220,6 +223,7 @@ def test_running_statistics_stay_exact_at_low_precision() -> None:
     np.testing.assert_allclose(mean, images.mean((0, 1, 2)), atol=4e-3)
 
 
+@pytest.mark.thorough
 def test_augmentation_moves_masks_with_their_images() -> None:
     rng = np.random.default_rng(0)
     x = rng.integers(1, 100, (64, 6, 6, 1)).astype(np.float32)

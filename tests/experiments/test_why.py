@@ -206,6 +206,7 @@ def test_no_verdict_before_all_seeds_that_were_planned() -> None:
     assert "nothing that a pool does is needed on centred images" in other and "makes up" not in other
 
 
+@pytest.mark.thorough
 def test_one_run_of_each_kind(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from equinet.train import data
 

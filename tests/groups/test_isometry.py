@@ -16,6 +16,7 @@ def isometries(dim: int) -> st.SearchStrategy[Isometry]:
     )
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 4).flatmap(lambda d: st.tuples(*[isometries(d)] * 3, st.tuples(*[st.integers(-9, 9)] * d))))
 def test_group_laws(drawn: tuple[Isometry, Isometry, Isometry, tuple[int, ...]]) -> None:
     f, g, h, point = drawn

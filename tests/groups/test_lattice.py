@@ -116,6 +116,7 @@ def test_membership_in_space(rows: Rows, v: Vector) -> None:
     assert contains(rows, tuple(x - y for x, y in zip(v, lattice.reduce(v), strict=True)))
 
 
+@pytest.mark.thorough
 @given(ROWS, ROWS, VECTORS)
 def test_meet_and_join_in_space(first: Rows, second: Rows, v: Vector) -> None:
     a, b = Lattice.span(first, 3), Lattice.span(second, 3)

@@ -70,6 +70,7 @@ def test_text(found: SpaceGroup, text: str) -> None:
     assert SpaceGroup.parse(text, found.dim, found.periods) == found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("doubled", [(0, 0, 0), (3, 3, 3), (8, 8, 8), (14, 14, 14)], ids=str)
 def test_every_group_of_a_cube_parses_back(doubled: tuple[int, int, int]) -> None:
     point = TorusGroup(1, 1, 1)
@@ -87,6 +88,7 @@ def isometries(dim: int) -> st.SearchStrategy[Isometry]:
     )
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 4).flatmap(lambda dim: st.lists(isometries(dim), min_size=1, max_size=3)))
 def test_any_group_of_the_plane_parses_back(generators: list[Isometry]) -> None:
     found = group(*generators)

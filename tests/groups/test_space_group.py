@@ -123,6 +123,7 @@ def class_representatives(torus: TorusGroup) -> list[Subgroup]:
     return kept
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "sizes",
     [(3, 3), (3, 4), *(pytest.param(sizes, marks=pytest.mark.slow) for sizes in ((4, 4), (1, 2, 2), (1, 3, 3)))],
@@ -132,6 +133,7 @@ def test_meet_join_and_inclusion_up_to_conjugation(sizes: tuple[int, ...]) -> No
     check_pairs(sizes, class_representatives(brute(sizes)))
 
 
+@pytest.mark.thorough
 def test_a_wrong_claim_is_caught() -> None:
     """Negative control: the checks above fail for a group with one coset representative moved by a pixel."""
     torus = brute((4, 4))

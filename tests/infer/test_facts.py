@@ -384,6 +384,7 @@ def of(fact: Callable[[Primitive], Any]) -> list[str]:
     return [row.name for row in PRIMITIVES.values() if fact(row) and row.name not in ELSEWHERE]
 
 
+@pytest.mark.thorough
 def test_every_row_has_a_sample_and_its_primitive_is_one_of_jax():
     assert set(ELSEWHERE) < set(PRIMITIVES)
     for row in PRIMITIVES.values():
@@ -426,11 +427,13 @@ def test_combinations(kind):
             assert combines_as_said(row, kind), name
 
 
+@pytest.mark.thorough
 def test_entries_of_one_formula_are_equal():
     for name in of(lambda row: row.formula):
         assert not disproof(PRIMITIVES[name], *sample(name)), name
 
 
+@pytest.mark.thorough
 def test_formulas_of_complex_numbers_are_formulas_of_their_conjugates():
     """Where the row does not say so it is false of some functions: they are cut, or choose the upper half."""
     named = of(lambda row: row.formula and (row.moves or row.of_complex))

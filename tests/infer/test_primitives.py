@@ -43,6 +43,7 @@ def check(family: str, n: int, domain: eq.Domain) -> list[str]:
 LONGEST = ("convolutions", "contractions", "moves", "pools")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "family", [pytest.param(name, marks=pytest.mark.slow) if name in LONGEST else name for name in FAMILIES]
 )
@@ -59,6 +60,7 @@ def test_other_lines(family, domain):
     check(family, domain.sizes[0], domain)
 
 
+@pytest.mark.thorough
 def test_a_claim_enlarged_by_one_element_is_refuted():
     """Of a function of each family, every element outside the claim, with every image."""
     domain = eq.torus(4)

@@ -46,6 +46,7 @@ def test_every_kind_of_step_is_drawn():
     assert min(lengths) >= 1 and max(lengths) >= 8
 
 
+@pytest.mark.thorough
 def test_constants_are_redrawn_and_indices_are_not():
     for seed in range(40):
         program = random_program(seed)
@@ -63,6 +64,7 @@ def test_constants_are_redrawn_and_indices_are_not():
                 assert (a != b).any()
 
 
+@pytest.mark.thorough
 def test_a_program_shrinks_to_the_step_that_matters():
     """Of a wrong claim of invariance, what is left is the shortest program that breaks it."""
 

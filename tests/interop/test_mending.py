@@ -114,6 +114,7 @@ def edited(model, *numbers):
     return model
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_suggestions_hold_for_every_shift_and_keep_the_weights(name):
     model = MODELS[name]()
@@ -177,6 +178,7 @@ def test_the_padded_map_gives_as_many_nodes_as_flax_makes(padding, strides):
     assert sizes[1:3] == tuple((12 + sum(pad) - k) // s + 1 for pad, k, s in ends)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_the_nodes_that_the_data_choose_win_all_shifts(name):
     """Of every image it computes what the circular network does of one of its shifts, of all shifts the same."""
@@ -234,6 +236,7 @@ def pooled_model(name):
     return Pooled().bind(variables) if name == "linen" else NnxPooled(nnx.Rngs(0))
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("name", MODELS)
 def test_pools_go_around_and_the_model_as_it_was_does_not(name):
@@ -293,6 +296,7 @@ class Own(nn.Conv):
         return super().__call__(x) * jnp.arange(x.shape[2], dtype=x.dtype).reshape(1, 1, -1, 1)
 
 
+@pytest.mark.thorough
 def test_what_computes_otherwise_is_left_alone_and_its_lack_is_said():
     model = Own(2, (3, 3)).bind(jax.jit(Own(2, (3, 3)).init)(jax.random.key(0), images()))
     assert edited(model, 0) is model
@@ -300,6 +304,7 @@ def test_what_computes_otherwise_is_left_alone_and_its_lack_is_said():
     assert found == [] and found.lack and found.lack.reason
 
 
+@pytest.mark.thorough
 def test_a_model_without_values_is_repaired_unmeasured():
     found = eq.suggest(Block(4), T8, "2Z × 2Z", 2, measure=False)
     assert str(found[0].certificate.strict) == "2Z × 2Z (p1, index 4)" and found[0].report is None

@@ -13,6 +13,7 @@ from tests.compiled import apply, init
 REGULAR = eq.Fibre.regular("4mm")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("attention", [eq.SelfAttention(2), eq.WindowedAttention(2, 2)])
 def test_operations_move_the_channels(attention: eq.Layer) -> None:
     domain = eq.torus(4, 4)

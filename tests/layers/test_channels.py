@@ -48,6 +48,7 @@ def test_weights_tell(name: str) -> None:
     assert found.strict == eq.certify(net, domain, shape[-1]).strict
 
 
+@pytest.mark.thorough
 def test_inference_and_measurement_read_them_too() -> None:
     net, domain = eq.Sequential(eq.Conv(2, 3, padding="circular"), eq.MaxPool(2)), eq.torus(8)
     bound = net.bind(init(net, 0, (8, 3)))

@@ -154,6 +154,7 @@ def test_every_family_is_drawn_and_finite(sizes):
                for images in drawn.values())  # fmt: skip
 
 
+@pytest.mark.thorough
 def test_the_oracle_sees_a_rule_that_goes_by_direction(monkeypatch):
     """Without the sum over operations a certificate of an hourglass is wrong, and brute force says so."""
     glass = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))

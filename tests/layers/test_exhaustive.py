@@ -39,6 +39,7 @@ def _check(sizes, kernels, strides, dilations, paddings, kinds):
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.thorough
 def test_windows():
     _check([6], [2, 3], [1, 2], [1], PADDINGS, [eq.torus, eq.box])
 

@@ -132,6 +132,7 @@ STRIDES = [1, 2, 3]
 DILATED = [(1, 1), (2, 1), (3, 1), (1, 2)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stride", STRIDES[:2])
 def test_pools(stride):
     _check(lambda k, p: eq.MaxPool(k, stride=stride, padding=p), _pooled, SIZES[:1], (2, 3), 10)
@@ -164,6 +165,7 @@ MAXIMA = {
 
 
 # What is blurred is fused with what reads it by XLA's older code generator, which fast runs use.
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "blurred")) for n in MAXIMA])
 def test_a_derivative_finds_the_maximum_of_what_is_computed_before(name):
     """Compilers may round what a normalisation gives otherwise where the derivative reads it; without JIT none can."""

@@ -120,6 +120,7 @@ def test_every_plane_point_group(group):
     _check(group, 12, SQUARES, (1, 2, 3, 4, 5))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", SOLID[::2])
 def test_point_groups_in_three_dimensions(name):
     _check(point_group(name, 3), 3, CUBES[1:4], (2, 3), (1, 2))

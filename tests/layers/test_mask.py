@@ -62,6 +62,7 @@ def test_random_tables_of_few_values(seed: int) -> None:
     assert not verdict.loose, verdict
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "table",
     [np.zeros((4, 4)), np.eye(4)[:1].T * np.ones(4), np.arange(4)[:, None] % 2 + np.zeros(4), np.eye(4), FRAME],

@@ -54,6 +54,7 @@ def gradient_of(fn: Callable[[jax.Array], jax.Array]) -> str:
     return str(jax.make_jaxpr(jax.grad(lambda x: (fn(x) ** 2).sum()))(jnp.ones((1, N, 1))))
 
 
+@pytest.mark.thorough
 def test_nothing_scatters(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--plain"):
         pytest.skip("JAX's own transpose scatters")

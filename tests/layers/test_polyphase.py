@@ -217,6 +217,7 @@ def _wrapped_on_one_axis(x, kernel):
     return y[:, 1:-1].at[:, -1].add(y[:, 0]).at[:, 0].add(y[:, -1])
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(jax.default_backend() != "cpu", reason="libraries of GPUs choose their own order of additions")
 @pytest.mark.parametrize("channels", [3, 64])
 def test_what_a_network_samples_follows_every_shift_bit_for_bit(channels):
@@ -280,6 +281,7 @@ def test_learned_choice_commutes_with_every_shift():
     assert all(_same_up_to_shift(y[0], other) for other in y)
 
 
+@pytest.mark.thorough
 def test_learned_pool_mixes_in_training_and_anneals_without_recompiling():
     layer = eq.LearnedPolyphasePool(2, hidden=4, temperature=1.0)
     variables = init(layer, 0, (8, 3))

@@ -238,6 +238,7 @@ def _faults(layers, domains) -> list[str]:
     return found
 
 
+@pytest.mark.thorough
 def test_each_declares_exactly_its_group():
     assert not _faults(_pools(6), [eq.torus(6), eq.box(5)])
     assert not _faults(list(_resamplers())[::3], [eq.torus(6), eq.box(5)])
@@ -305,6 +306,7 @@ def _judge_stacks(seeds) -> tuple[list[str], list[str], int]:
     return unsound, loose, judged
 
 
+@pytest.mark.thorough
 def test_random_stacks():
     unsound, loose, judged = _judge_stacks(range(40))
     assert not unsound, "\n".join(unsound)

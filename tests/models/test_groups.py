@@ -125,6 +125,7 @@ def test_readouts(readout: str) -> None:
             assert certificate.invariance.is_trivial
 
 
+@pytest.mark.thorough
 def test_invariant_under_every_element() -> None:
     """Two adaptive samplings and global pooling: all 8 N² elements of p4m, to rounding in float64."""
     domain = eq.torus(8, 8)
@@ -137,6 +138,7 @@ def test_invariant_under_every_element() -> None:
     assert report.worst[1] < 1e-12
 
 
+@pytest.mark.thorough
 def test_a_residual_network_with_quarter_turns() -> None:
     domain = eq.torus(8, 8)
     net = models.wide_resnet(10, widen=1, width=4, group="p4", down="aps", match="cost")
@@ -166,6 +168,7 @@ DIMENSIONS = [
 ]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("name", "arguments", "domain", "group", "kept"), DIMENSIONS)
 def test_one_and_three_dimensions(name: str, arguments: dict, domain: eq.Domain, group: str, kept: str) -> None:
     net = models.build(name, **arguments, group=group, dim=domain.dim, down="aps")
@@ -255,6 +258,7 @@ def test_a_group_of_another_dimension_is_named() -> None:
         eq.certify(models.fcn(group="p4m"), eq.torus(8, 8, 8), channels=1)
 
 
+@pytest.mark.thorough
 def test_gradients_reach_every_parameter() -> None:
     net = models.small_cnn((2, 2), group="p4m", down="lps", norm="batch", match="width")
     variables = random_variables(net, (8, 8, 1), 0)

@@ -209,6 +209,7 @@ def configs(seed: int, count: int) -> Iterator[tuple[str, list[str]]]:
         yield text, [":x" if number % 20 == 0 else "", *chance.sample(OVERRIDES, chance.choice((0, 0, 0, 1)))]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("seed", "count"), [pytest.param(0, 64, id="some"), pytest.param(1, 300, id="many", marks=pytest.mark.slow)]
 )

@@ -187,6 +187,7 @@ def test_hostile_lines(seed: int, count: int, folder: Path, monkeypatch: pytest.
     assert ends[2] > count // 3
 
 
+@pytest.mark.thorough
 def test_right_lines_are_accepted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a command that refuses everything would pass."""
     scripts = load_scripts(monkeypatch, tuple(RIGHT))

@@ -47,6 +47,7 @@ def differs(one: Any, other: Any) -> np.ndarray:
     return np.abs(one - other).max(-1) > 1e-5 * np.abs(one).max()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("block", range(6))
 def test_no_border_has_a_part_in_the_interior(block: int) -> None:
     """The outputs of the interior are those of a larger image around, whatever lies there."""

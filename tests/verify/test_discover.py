@@ -85,6 +85,7 @@ def test_what_normal_inputs_show_nothing_of_is_judged_on_the_others(dtype: jnp.d
         assert sums.strict.is_trivial and not sums.hidden, sums
 
 
+@pytest.mark.thorough
 def test_zeros_but_for_rounding_are_constant_whatever_they_show_where_they_lie() -> None:
     def twice(x: jnp.ndarray) -> jnp.ndarray:
         y = jnp.repeat(x - x[:, ::-1], 2, axis=2)

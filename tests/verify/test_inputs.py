@@ -81,6 +81,7 @@ def chosen(x: jax.Array) -> jax.Array:
     return (parts * keep).swapaxes(1, 2).reshape(x.shape)
 
 
+@pytest.mark.thorough
 def test_a_choice_by_index_is_seen_on_ties_alone() -> None:
     domain = torus(12)
     shifts = SpaceGroup.of_translations(Lattice.full(1), domain.periods)
@@ -92,6 +93,7 @@ def test_a_choice_by_index_is_seen_on_ties_alone() -> None:
     assert verify(chosen, shifts, domain, key=0, inputs=normal).passed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("domain", [torus(4), torus(4, 4), torus(6, 6)], ids=str)
 def test_inputs_from_which_nothing_can_be_chosen_are_no_failure(domain: Domain) -> None:
     hourglass = eq.Hourglass(eq.PolyphasePool(2), eq.Identity(), eq.PolyphaseUpsample(2))
@@ -105,6 +107,7 @@ def test_inputs_from_which_nothing_can_be_chosen_are_no_failure(domain: Domain) 
     assert not eq.certify(eq.Relu(), domain, channels=1).adaptive
 
 
+@pytest.mark.thorough
 def test_what_is_left_out_hides_no_wrong_claim() -> None:
     """A ramp after the choice fails on every input, and few-valued ones are not what decides."""
     domain = torus(8)

@@ -95,11 +95,13 @@ def test_plots_have_ink(name: str, mode: str, tmp_path: Path) -> None:
     assert blue > 0.0003, "elements that hold are blue"
 
 
+@pytest.mark.thorough
 def test_title_and_format(tmp_path: Path) -> None:
     path = measure(case("circular conv")).plot(tmp_path / "figure.svg", title="Shifts of one layer")
     assert "<svg" in path.read_text()
 
 
+@pytest.mark.thorough
 def test_a_figure_in_hand_and_in_the_place_of_axes(tmp_path: Path) -> None:
     report = measure(case("circular conv"), "sweep")
     figure = report.plot()

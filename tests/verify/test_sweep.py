@@ -161,6 +161,7 @@ def test_of_hopeless_conditions_nothing_is_told() -> None:
     assert not verify(lambda x: uneven * jnp.sin(1e7 * x), shifts(T6, 1, 1), T6, channels=1, key=0).passed
 
 
+@pytest.mark.thorough
 def test_constants_of_a_network_hold_up_to_their_rounding() -> None:
     net = eq.Sequential(eq.Conv(3, 3, padding="circular"), eq.InstanceNorm(), eq.GlobalAvgPool())
     zero, rng = init(net, 0, (8, 8, 1)), np.random.default_rng(5)
