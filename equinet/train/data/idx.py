@@ -1,6 +1,5 @@
 """The IDX format of MNIST and its relatives: a big-endian header, then unsigned bytes."""
 
-import gzip
 import math
 import struct
 from pathlib import Path
@@ -42,11 +41,3 @@ def read_idx(path: Path) -> np.ndarray:
         found = len(raw) - start if len(raw) < start + expected else f"more than {expected}"
         raise ValueError(f"{path} has {found} bytes of data, expected {expected} for shape {shape}")
     return np.frombuffer(raw, np.uint8, offset=start).reshape(shape)
-
-
-def write_idx(path: Path, array: np.ndarray) -> None:
-    """Write unsigned bytes as IDX, gzipped when the name ends in `.gz`."""
-    if array.dtype != np.uint8:
-        raise ValueError(f"IDX files here hold unsigned bytes, got {array.dtype}")
-    raw = struct.pack(f">BBBB{array.ndim}I", 0, 0, UNSIGNED_BYTE, array.ndim, *array.shape) + array.tobytes()
-    path.write_bytes(gzip.compress(raw, mtime=0) if path.suffix == ".gz" else raw)

@@ -1,5 +1,6 @@
 """Small generated files in every format that a data set is read from."""
 
+import gzip
 import struct
 from collections.abc import Callable
 from pathlib import Path
@@ -8,10 +9,16 @@ import numpy as np
 from PIL import Image
 
 from equinet.train.data.cifar import CIFAR_FILES
-from equinet.train.data.idx import write_idx
+from equinet.train.data.idx import UNSIGNED_BYTE
 from equinet.train.data.mnist import IDX_NAMES, SUBSET
 from equinet.train.data.series import LEAF_FILES, WATCH_FILE
 from equinet.train.data.volume import VOLUME_FILES
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    """Unsigned bytes as IDX, gzipped where the name ends in `.gz`."""
+    raw = struct.pack(f">BBBB{array.ndim}I", 0, 0, UNSIGNED_BYTE, array.ndim, *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
 
 
 def write_mnist(folder: Path, per_class: int = 6, suffix: str = ".gz") -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from equinet.train.data import load
-from equinet.train.data.idx import read_idx, write_idx
+from equinet.train.data.idx import read_idx
 from equinet.train.data.mnist import DIGITS, FASHION_LABELS, IDX_NAMES, SUBSET, Rotated, read_subset_split, rotate
 from scripts.make_subset import make_subset
-from tests.experiments.data.generated import write_mnist
+from tests.experiments.data.generated import write_idx, write_mnist
 from tests.experiments.data.hostile import bomb, limited_memory
 
 
