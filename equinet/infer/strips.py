@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
-from itertools import pairwise
+from math import ceil, floor
 
 import numpy as np
 
@@ -97,8 +97,12 @@ class Strip:
 
     def inside(self, size: int) -> np.ndarray:
         """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
-        edges = [self.at + self.step * i for i in range(size + 1)]
-        return np.asarray([min(a, b) < 1 - self.end and max(a, b) > self.end for a, b in pairwise(edges)], bool)
+        end = self.end
+        if not self.step:
+            return np.full(size, end < self.at < 1 - end)
+        low, high = sorted((edge - self.at) / self.step for edge in (end, 1 - end))
+        nodes = np.arange(size)
+        return (nodes >= floor(low)) & (nodes < ceil(high))
 
     def inner(self, nodes: np.ndarray) -> np.ndarray:
         """Which of some nodes are inner ones, of those too that are before and after the ones that there are."""

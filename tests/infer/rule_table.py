@@ -179,6 +179,18 @@ def tied_channels(x):
     return (x > 0).astype(int)
 
 
+def where_largest(x, y):
+    """What one array has where another one is largest."""
+    return jnp.take_along_axis(y, jnp.argmax(x, 1, keepdims=True), 1)[:, 0]
+
+
+def in_rings(x):
+    """Nodes of 4 × 4 added up by their distance to the centre."""
+    places = np.arange(4) - 1.5
+    rings = np.round(np.hypot(places[:, None], places)).astype(int)
+    return jnp.zeros((x.shape[0], 3)).at[:, rings].add(x[..., 0])
+
+
 def tied(x):
     """Which of the nodes is the largest."""
     return jnp.argmax(x, 1).astype(x.dtype)
@@ -458,7 +470,7 @@ RULES: tuple[Rule, ...] = (
         (
             Outside(lambda x: in_rows(x, jnp.arange(8) // 2), GRID, (0, 1), (0, 1), domain=T48),
             Outside(lambda x: jnp.take(x, jnp.asarray([[0, 1], [2, 3], [4, 5], [0, 7]]), 1).max(2), UP, 2),
-            Outside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), GRID, (1, 0), (1, 0), domain=T48),
+            Outside(lambda x: jnp.take_along_axis(x, jnp.argsort(x**2, 1), 1), GRID, (1, 0), (1, 0), domain=T48),
             Outside(lambda x: x[:, jnp.arange(4), 2 * jnp.arange(4)], GRID, (0, 2), (1,), domain=T48),
             Outside(lambda x: x[:, :4].max(1), UP, moved=None),
             Outside(lambda x: x[:, x[0, :, 0].argsort()], UP),
@@ -845,6 +857,9 @@ RULES: tuple[Rule, ...] = (
             Inside(among_offsets),
             Inside(lambda x: jnp.maximum(far(x, 1), jnp.tanh(convolved(x, [2.0, 1], [(1, 0)]))), domain=P1),
             Inside(sobel, SQUARE, P2),
+            Inside(lambda x: where_largest(x, x)),
+            Inside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1)[:, :3, 0]),
+            Inside(in_rings, "4mm (order 8)", T44),
         ),
         (
             Outside(lambda x: far(x, 10), MIDDLE, flips=True, domain=P1),
@@ -855,6 +870,9 @@ RULES: tuple[Rule, ...] = (
             Outside(lambda x: jax.vmap(lambda s, w: w * jnp.roll(x, s, 1))(THREE, 1.0 + THREE).sum(0), ONE, flips=True),
             Outside(lambda x: sum(x[:, a:b].max(1) for a, b in ((0, 3), (3, 5), (5, 8))), UP, moved=None),
             Outside(lambda x: jnp.argmax(jnp.stack([jnp.roll(x, s, 1) for s in (1, 0, -1)]), 0), UP, flips=True),
+            Outside(lambda x: where_largest(x**2, x), [2.0, -2, 0, 0, 0, 0, 0, 0], flips=True, moved=None),
+            Outside(lambda x: where_largest(x, jnp.roll(x, 1, 1)), [2.0, 2, 0, 0, 0, 0, 0, 0], 7, moved=None),
+            Outside(in_rings, np.arange(16.0).reshape(4, 4), (1, 0), None, domain=T44),
         ),
     ),
 )

@@ -51,6 +51,7 @@ EXACT = {
     "joints": lambda x: jnp.concatenate([x, jnp.tile(x, (1, 1, 2, 1))[:, :, 6:]], 1),
     "choices": lambda x: jnp.where(jnp.arange(6)[:, None] % 2 == 0, x, -x),
     "totals": lambda x: x.sum((1, 2)) * jnp.prod(x[:, :2, :2], (1, 2)),
+    "scatters of several": lambda x: jax.vmap(lambda y: jax.ops.segment_sum(y, INDEX.astype(np.int32), 4))(x),
     "running": lambda x: jnp.cumsum(x, 1) + lax.cumsum(x, 2, reverse=True),
     "products": lambda x: jnp.einsum("bhwc,bhvc,wv->bhc", x, x, jnp.arange(36.0).reshape(6, 6)),
     "windows": lambda x: lax.reduce_window(x, 0.0, lax.add, (1, 2, 3, 1), (1, 2, 1, 1), "SAME"),
@@ -152,6 +153,30 @@ SAME = {
         lambda a, b, c: lax.reduce_window(a, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME"),
         lambda a, b, c: turned(lax.reduce_window(turned(a), -jnp.inf, lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME"), -1),
     ),
+    "read where the maximum is": (
+        lambda a, b, c: jnp.take_along_axis(a, jnp.argmax(a, 1, keepdims=True), 1),
+        lambda a, b, c: a[:, ::-1].max(1, keepdims=True),
+    ),
+    "read where the minimum is": (
+        lambda a, b, c: jax.vmap(lambda x: x.ravel()[jnp.argmin(x)])(a),
+        lambda a, b, c: a.min((1, 2, 3)),
+    ),
+    "read in its own row where the maximum is": (
+        lambda a, b, c: a[:, 0, :, 0][jnp.arange(2), jnp.argmax(a[:, 0, :, 0], 1)],
+        lambda a, b, c: a[:, 0, :, 0].max(1),
+    ),
+    "read in the order of its values": (
+        lambda a, b, c: jnp.take_along_axis(a, jnp.argsort(a, 2), 2)[:, :, :2],
+        lambda a, b, c: jnp.sort(a[:, :, ::-1], 2)[:, :, :2],
+    ),
+    "read where the largest are": (
+        lambda a, b, c: jnp.take_along_axis(a, lax.top_k(a, 2)[1], 3),
+        lambda a, b, c: lax.top_k(a[..., ::-1], 2)[0],
+    ),
+    "the largest of several updates": (
+        lambda a, b, c: a.at[:, jnp.asarray([0, 0])].max(b[:, :2]),
+        lambda a, b, c: a.at[:, jnp.asarray([0, 0])].max(b[:, 1::-1]),
+    ),
 }
 OTHER = {
     "a function of the parts": (lambda a, b, c: jnp.exp(a + b), lambda a, b, c: jnp.exp(a) * jnp.exp(b)),
@@ -165,6 +190,26 @@ OTHER = {
     "the place of a tie": (
         lambda a, b, c: jnp.argmax(jnp.stack([a, b, c]), 0),
         lambda a, b, c: jnp.argmax(jnp.stack([b, a, c]), 0),
+    ),
+    "another array, where they tie": (
+        lambda a, b, c: jnp.take_along_axis(b, jnp.argmax(a, 1, keepdims=True), 1),
+        lambda a, b, c: jnp.take_along_axis(b[:, ::-1], jnp.argmax(a[:, ::-1], 1, keepdims=True), 1),
+    ),
+    "the maximum of another row": (
+        lambda a, b, c: jnp.take_along_axis(a, jnp.argmax(a, 1, keepdims=True)[:, :, ::-1], 1),
+        lambda a, b, c: a.max(1, keepdims=True),
+    ),
+    "what is next to the maximum": (
+        lambda a, b, c: jnp.take_along_axis(a, jnp.argmax(a, 1, keepdims=True) - 1, 1),
+        lambda a, b, c: a.max(1, keepdims=True),
+    ),
+    "the maximum where the minimum is": (
+        lambda a, b, c: jnp.take_along_axis(a, jnp.argmin(a, 1, keepdims=True), 1),
+        lambda a, b, c: a.max(1, keepdims=True),
+    ),
+    "whole numbers that wrap around": (
+        lambda a, b, c: (a.astype(jnp.int8) + b.astype(jnp.int8)).astype(jnp.int32),
+        lambda a, b, c: a.astype(jnp.int8).astype(jnp.int32) + b.astype(jnp.int8).astype(jnp.int32),
     ),
     "a choice": (lambda a, b, c: jnp.where(a > b, a, c), lambda a, b, c: jnp.where(b > a, a, c)),
     "nearly equal weights": (lambda a, b, c: a * 0.3 + b, lambda a, b, c: a * 0.30001 + b),
@@ -224,8 +269,9 @@ def test_known_numbers_that_are_equal_modulo_one_prime_are_not_equal(row, of_flo
     "fn",
     [
         lambda x: lax.while_loop(lambda c: c.sum() > 1, lambda c: c / 2, x),
-        lambda x: x[:, jnp.argmax(x[0, :, 0, 0])],
-        lambda x: x.at[:, jnp.asarray([0, 0])].add(1.0),
+        lambda x: x[jnp.argmax(x[:, 0, 0, 0]), jnp.argmax(x[0, :, 0, 0])],
+        lambda x: x.at[:, jnp.asarray([0, 0])].set(x[:, :2]),
+        lambda x: x.at[:, jnp.asarray([0, 0])].multiply(x[:, :2]),
         lambda x: 1 / (x - x),
         lambda x: jnp.arctan2(x * 0, x),
         lambda x: lax.linalg.cholesky(x[..., :1] @ x[..., :1].swapaxes(-1, -2)),

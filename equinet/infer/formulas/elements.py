@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -69,7 +70,14 @@ def converted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
         old, new = map(jnp.finfo, kinds)
         if old.nmant <= new.nmant and old.maxexp <= new.maxexp and old.minexp >= new.minexp:
             return same(equation, arguments)
+    if all(jnp.issubdtype(kind, jnp.integer) for kind in kinds):
+        return [as_integers(*kinds, given(arguments[0]))]
     return unknown(equation, arguments)
+
+
+def as_integers(old: Any, new: Any, array: Residues) -> Residues:
+    """Whole numbers of one type as those of another, where sums may wrap around later or earlier."""
+    return function(f"{old} as {new}", [array])
 
 
 def added(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:

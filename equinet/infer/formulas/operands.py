@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -35,8 +36,12 @@ def given(atom: Formula, **how: bool) -> Residues:
 
 
 def named(equation: Equation) -> str:
-    kinds = [str(var.aval.dtype) for var in equation.inputs]
-    return f"{equation.name} {kinds} {sorted((key, str(value)) for key, value in equation.params.items())}"
+    return spelled(equation.name, [var.aval.dtype for var in equation.inputs], equation.params)
+
+
+def spelled(primitive: str, kinds: Sequence[Any], params: Mapping[str, Any]) -> str:
+    """The name of what a primitive does to arrays of some types."""
+    return f"{primitive} {[*map(str, kinds)]} {sorted((key, str(value)) for key, value in params.items())}"
 
 
 def is_float(equation: Equation, at: int = 0) -> bool:

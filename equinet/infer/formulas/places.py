@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation, landed, update_of
+from equinet.infer.formulas import extremes
 from equinet.infer.formulas.operands import (
     LEAD,
     Formula,
@@ -19,8 +20,9 @@ from equinet.infer.formulas.operands import (
     known_places,
     places_of,
 )
-from equinet.infer.formulas.residues import Residues, as_terms, negative, numbers, of_terms, plus, times
+from equinet.infer.formulas.residues import Residues, as_terms, negative, numbers, of_terms, plus, reduced, times
 from equinet.infer.primitives import row_of
+from equinet.infer.values import Constant
 
 
 def shaped(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
@@ -113,6 +115,8 @@ def dynamic_update(equation: Equation, arguments: Sequence[Formula]) -> list[Res
 
 def gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """The numbers of entries in place of entries say where each comes from."""
+    if not isinstance(arguments[1], Constant):
+        return [extremes.read_there(equation, *alike([given(a) for a in arguments]))]
     (indices,), shape = known_places(arguments[1:]), equation.input_shape(0)
     array = given(arguments[0])
     fill = equation.params.get("fill_value")
@@ -130,7 +134,7 @@ def gathered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]
 
 
 def scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
-    """Where no two updates land at one place."""
+    """Several updates at one place are followed where they add up, or the largest or the least counts."""
     whole, updates, indices = update_of(equation, arguments)
     combination, places = row_of(equation).combination, known_places(indices)
     if combination == "last" and equation.params.get("update_jaxpr") is not None:
@@ -138,14 +142,27 @@ def scattered(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
     array, part = alike([given(whole), given(updates)])
     shape = part.shape[LEAD:]
     counts = landed(equation, np.ones(shape, np.int32), places)
-    if counts.max(initial=0) > 1:
-        raise Unfollowed("several updates at one place")
-    source = landed(equation, np.arange(prod(shape), dtype=np.int32).reshape(shape), places)
-    moved = part.reshape(*part.shape[:LEAD], -1)[:, :, source]
+
+    def added_up(terms: Residues) -> Residues:
+        flat = terms.reshape(-1, *shape)
+        return np.stack([_landed_terms(equation, one, places) for one in flat]).reshape(array.shape)
+
     if combination in ("sum", "difference"):
-        after = plus(array, moved if combination == "sum" else negative(moved))
+        after = plus(array, reduced(added_up(part if combination == "sum" else negative(part))))
     elif combination in ("max", "min"):
-        after = of_terms(combination, as_terms(combination, array) + as_terms(combination, moved))
+        terms = reduced(added_up(as_terms(combination, part)))
+        after = of_terms(combination, as_terms(combination, array) + terms)
+    elif counts.max(initial=0) > 1:
+        raise Unfollowed("several updates at one place")
     else:
+        source = landed(equation, np.arange(prod(shape), dtype=np.int32).reshape(shape), places)
+        moved = part.reshape(*part.shape[:LEAD], -1)[:, :, source]
         after = times(array, moved) if combination == "product" else moved
     return [np.where(counts > 0, after, array)]
+
+
+def _landed_terms(equation: Equation, terms: np.ndarray, places: Sequence[np.ndarray]) -> np.ndarray:
+    """Numbers of 31 bits added up where they land, in halves: up to 2¹⁵ of them fit."""
+    low, high = terms & np.uint64(0xFFFF), terms >> np.uint64(16)
+    found = (landed(equation, half.astype(np.int32), places).astype(np.uint64) for half in (high, low))
+    return (next(found) << np.uint64(16)) + next(found)

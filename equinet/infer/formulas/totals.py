@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.formulas import extremes
 from equinet.infer.formulas.operands import LEAD, Formula, Unfollowed, alike, given, named, places_of
 from equinet.infer.formulas.places import with_padding
 from equinet.infer.formulas.residues import (
@@ -26,7 +27,6 @@ from equinet.infer.formulas.residues import (
     reduced,
     root_of_unity,
     sequence,
-    symbols,
     times,
 )
 
@@ -74,22 +74,21 @@ def running(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     return [np.flip(found, axis) if back else found]
 
 
+def place_of_extreme(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    (axis,) = places_of(equation.params["axes"])
+    return [extremes.place(equation.name, given(arguments[0]), axis)]
+
+
 def in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     """Number k in order is a function of k and of all values; of places, and of several arrays, of them in order."""
     rank = len(equation.input_shape(0))
     axis = LEAD + equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
-    arrays = alike([given(a) for a in arguments])
-    joint = arrays[0] if len(arrays) == 1 else function("together", arrays)
-    results = []
-    for at, shape in enumerate(equation.shapes):
-        if len(arrays) == 1 and not at:
-            total = multiset(named(equation), joint, axis)
-        else:
-            total = sequence(f"{named(equation)} {at}", joint, [axis])
-        place = symbols(f"sorted {at}", (shape[axis - LEAD],))
-        place = place.reshape(*place.shape[:LEAD], *(-1 if i == axis else 1 for i in range(LEAD, joint.ndim)))
-        results.append(function("in order", [np.expand_dims(total, axis), place]))
-    return results
+    count, (first, *others) = equation.shapes[0][axis - LEAD], arguments
+    if not others or extremes.counts_along(others, axis):
+        return extremes.in_order(equation.name, given(first), axis, count)[: len(equation.shapes)]
+    joint = function("together", alike([given(a) for a in arguments]))
+    totals = [sequence(f"{named(equation)} {at}", joint, [axis]) for at in range(len(arguments))]
+    return [extremes.numbered(total, axis, count) for total in totals]
 
 
 def contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:

@@ -70,6 +70,18 @@ ORDER: dict[str, Callable[[Any, int], Any]] = {
     "argmin": lambda x, axis: jnp.argmin(x, axis, keepdims=True).astype(x.dtype) / x.shape[axis],
     "top_k": lambda x, axis: jnp.moveaxis(lax.top_k(jnp.moveaxis(x, axis, -1), min(2, x.shape[axis]))[0], -1, axis),
     "one-hot of argmax": lambda x, axis: jax.nn.one_hot(jnp.argmax(x, axis), x.shape[axis], dtype=x.dtype, axis=axis),
+    "x where it is largest": lambda x, axis: jnp.take_along_axis(x, jnp.argmax(x, axis, keepdims=True), axis),
+    "x where it is largest but for its sign": lambda x, axis: jnp.take_along_axis(
+        x, jnp.argmax(jnp.abs(x), axis, keepdims=True), axis
+    ),
+    "x where its whole part is least": lambda x, axis: jnp.take_along_axis(
+        x, jnp.argmin(jnp.floor(x), axis, keepdims=True), axis
+    ),
+    "x in its own order": lambda x, axis: jnp.take_along_axis(x, jnp.argsort(x, axis), axis),
+    "x in the order of its whole part": lambda x, axis: jnp.take_along_axis(x, jnp.argsort(jnp.floor(x), axis), axis),
+    "x next to where it is largest": lambda x, axis: jnp.take_along_axis(
+        x, jnp.argmax(x, axis, keepdims=True) - 1, axis
+    ),
     "median": lambda x, axis: jnp.median(x, axis, keepdims=True),
     "softmax": lambda x, axis: jax.nn.softmax(x, axis),
     "log_softmax": lambda x, axis: jax.nn.log_softmax(x, axis),
