@@ -2,6 +2,7 @@
 
 import ast
 import os
+import statistics
 import subprocess
 import sys
 from functools import cache
@@ -76,7 +77,6 @@ def part(path: Path) -> str:
     return path.relative_to(ROOT / "equinet").with_suffix("").parts[0]
 
 
-@pytest.mark.thorough
 def test_imports_inside_equinet_go_downward() -> None:
     # The public page imports every part, and the command is the last.
     owners = {path: part(path) for path in SOURCES if part(path) not in ("__init__", "__main__")}
@@ -101,7 +101,6 @@ def test_extras_are_imported_where_used_only() -> None:
     assert not {path: found for path in others if (found := tops(path, top_level_only=True) & set(EXTRAS))}
 
 
-@pytest.mark.thorough
 def test_imports_go_in_no_circle() -> None:
     modules = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in EVERYTHING}
     graph = {name: draw_imports.imports(path) & modules.keys() - {name} for name, path in modules.items()}
@@ -128,6 +127,12 @@ def test_the_picture_is_that_of_the_imports() -> None:
 def test_nothing_touches_jax_internals() -> None:
     guilty = [path for path in EVERYTHING if any(name.startswith("jax._src") for name in imported(path))]
     assert not guilty
+
+
+def test_files_are_short() -> None:
+    lengths = {path: len(path.read_text().splitlines()) for path in SOURCES}
+    assert statistics.median(lengths.values()) <= 150
+    assert not {path: length for path, length in lengths.items() if length > 450}
 
 
 def test_experiments_use_the_public_page() -> None:

@@ -29,13 +29,14 @@ from equinet.infer.arrays import (
 )
 from equinet.infer.bands.run import bands_of
 from equinet.infer.compat import trace
+from equinet.infer.digits import Digit, Layout
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes
 from equinet.infer.interpret import Interpreter, read
 from equinet.infer.ledger import rows
 from equinet.infer.output import as_a_whole, as_output, is_map_without_channels
 from equinet.infer.rules.spectra import settled
-from equinet.infer.values import Constant, Digit, Layout, Tokens, Value
+from equinet.infer.values import Constant, Tokens, Value
 from equinet.infer.views import MOST_AXES
 from equinet.infer.whole import Traced
 from equinet.ops.arrays import as_dtype

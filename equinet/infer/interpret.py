@@ -13,13 +13,14 @@ import numpy as np
 from equinet.declare import declaration
 from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.constants import folded
+from equinet.infer.digits import free
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import nothing, restrict_source
 from equinet.infer.ledger import Place, Step
 from equinet.infer.primitives import NoRule, called, operand, row_of
 from equinet.infer.regions import push_declared
 from equinet.infer.rules.spectra import settled
-from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Spectrum, Tokens, Value, free
+from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Spectrum, Tokens, Value
 from equinet.infer.views import freed, unmoved, without_spare_axes, without_tokens
 from equinet.symmetry.field import Field
 

@@ -9,8 +9,9 @@ from typing import Literal
 
 import numpy as np
 
+from equinet.infer.digits import Digit, Layout, with_item
 from equinet.infer.fields import natural_join, same_lines, unwound
-from equinet.infer.values import Constant, Digit, Layout, Operand, Value, named, with_item
+from equinet.infer.values import Constant, Operand, Value, named
 from equinet.infer.views import MOST_AXES, as_nodes, freed, freed_axes, refined, repeated, unfolded
 from equinet.symmetry.field import Field
 from equinet.symmetry.patterns import fix_axes, restrict_to_table

@@ -8,10 +8,11 @@ from typing import Literal
 
 import numpy as np
 
+from equinet.infer.digits import Digit, with_item
 from equinet.infer.fields import forget_axes, wound
 from equinet.infer.join import held, mixed
 from equinet.infer.kernel import Kernel
-from equinet.infer.values import Digit, Value, with_item
+from equinet.infer.values import Value
 from equinet.infer.views import MOST_AXES, freed_axes, read_axis, renamed, unfolded
 from equinet.symmetry.tables import Table
 

@@ -7,11 +7,12 @@ from functools import reduce
 
 from equinet.declare import Declared
 from equinet.infer.compat import Equation
+from equinet.infer.digits import Digit, Layout, free
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import of_channels, permuted, restrict_source
 from equinet.infer.join import held
 from equinet.infer.primitives import NoRule, Primitive, enter
-from equinet.infer.values import Atom, Chosen, Constant, Digit, Layout, Value, free
+from equinet.infer.values import Atom, Chosen, Constant, Value
 from equinet.infer.views import freed, plain
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.polyphase import Phase, replace_phase

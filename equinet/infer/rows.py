@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from equinet.infer.digits import Digit, with_item
 from equinet.infer.fields import reflected
 from equinet.infer.join import mixed
-from equinet.infer.values import Digit, Ends, Value, same_number, with_item
+from equinet.infer.values import Ends, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain, retabled
 from equinet.symmetry.patterns import fix_axes
 from equinet.symmetry.tables import Table

@@ -8,10 +8,11 @@ from math import gcd
 
 import numpy as np
 
+from equinet.infer.digits import Digit, Layout, with_item
 from equinet.infer.fields import forget_axes
 from equinet.infer.kernel import Kernel
 from equinet.infer.strips import Strip
-from equinet.infer.values import Digit, Layout, Tokens, Value, with_item
+from equinet.infer.values import Tokens, Value
 from equinet.symmetry.field import Reduce
 from equinet.symmetry.patterns import fix_axes
 from equinet.symmetry.tables import Table

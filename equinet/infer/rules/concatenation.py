@@ -9,6 +9,7 @@ import numpy as np
 
 from equinet.groups.fibre import concatenate
 from equinet.infer.compat import Equation
+from equinet.infer.digits import Digit, with_item
 from equinet.infer.fields import of_channels
 from equinet.infer.formulas import places
 from equinet.infer.join import join, mixed, with_constant
@@ -16,7 +17,7 @@ from equinet.infer.ledger import Step, tells_nodes_apart
 from equinet.infer.primitives import Primitive, enter
 from equinet.infer.rows import strided
 from equinet.infer.rules import spectra, tokens
-from equinet.infer.values import Constant, Digit, Ends, Operand, Tokens, Value, one_axis_apart, same_number, with_item
+from equinet.infer.values import Constant, Ends, Operand, Tokens, Value, one_axis_apart, same_number
 from equinet.infer.views import MOST_AXES, freed, plain, retabled
 from equinet.symmetry.tables import Table, interleaved, stacked
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from equinet.infer.compat import Equation, Program, at_once, each_turn
+from equinet.infer.digits import Digit
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, of_all, pointwise, with_constant
 from equinet.infer.lazy import Lazy
@@ -21,7 +22,7 @@ from equinet.infer.primitives import NoRule, Primitive, Run, enter, operand
 from equinet.infer.rows import picked
 from equinet.infer.rules.concatenation import concatenated, with_new_axis
 from equinet.infer.rules.spectra import in_common, settled
-from equinet.infer.values import Atom, Constant, Digit, Operand, Spectrum, Value
+from equinet.infer.values import Atom, Constant, Operand, Spectrum, Value
 from equinet.infer.views import freed, unmoved
 
 Carried = Atom | Spectrum

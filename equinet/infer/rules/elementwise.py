@@ -12,6 +12,7 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_operands
+from equinet.infer.digits import with_item
 from equinet.infer.formulas import elements
 from equinet.infer.join import How, broadcast, common_shape, join, of_all, period_of, pointwise, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
@@ -20,7 +21,7 @@ from equinet.infer.rounding import snapped
 from equinet.infer.rules import phases, spectra, tokens
 from equinet.infer.stencils import with_stencil
 from equinet.infer.strips import Strip
-from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, one_axis_apart, same_number, with_item
+from equinet.infer.values import LEAST, Atom, Constant, Operand, Value, one_axis_apart, same_number
 from equinet.symmetry.tables import Table, beside
 
 

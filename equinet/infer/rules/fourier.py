@@ -12,12 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.digits import Digit
 from equinet.infer.formulas import totals
 from equinet.infer.join import mixed
 from equinet.infer.primitives import NoRule, Primitive, enter
 from equinet.infer.rules.frequencies import balanced, keeping, upright
 from equinet.infer.rules.spectra import without
-from equinet.infer.values import Digit, Ends, Held, Spectrum, Value
+from equinet.infer.values import Ends, Held, Spectrum, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 
 

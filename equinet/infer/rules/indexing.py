@@ -11,13 +11,14 @@ import numpy as np
 from jax.lax import GatherDimensionNumbers, GatherScatterMode
 
 from equinet.infer.compat import Equation, landed, update_of, updated
+from equinet.infer.digits import Digit
 from equinet.infer.formulas import places
 from equinet.infer.join import mixed, of_all, pointwise, with_constant
 from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, enter, neutral, row_of, value_of
 from equinet.infer.reduced import reduced
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra
-from equinet.infer.values import Constant, Digit, Ends, Operand, Value, same_number
+from equinet.infer.values import Constant, Ends, Operand, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, plain, regrouped, retabled
 from equinet.symmetry.tables import Table
 from equinet.symmetry.windows import FILL

@@ -9,6 +9,7 @@ import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.constants import as_reshaped, as_spread, as_tiled, as_transposed
+from equinet.infer.digits import Digit, free, with_item
 from equinet.infer.formulas import places
 from equinet.infer.join import held
 from equinet.infer.kernel import Kernel
@@ -16,7 +17,7 @@ from equinet.infer.ledger import Step, has_border, shown
 from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, value_of
 from equinet.infer.rows import part_of, picked
 from equinet.infer.rules import spectra, tokens
-from equinet.infer.values import Constant, Digit, Ends, Operand, Tokens, Value, free, same_number, with_item
+from equinet.infer.values import Constant, Ends, Operand, Tokens, Value, same_number
 from equinet.infer.views import MOST_AXES, freed, read_axis, regrouped
 from equinet.symmetry.windows import FILL
 

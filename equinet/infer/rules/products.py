@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.digits import Digit
 from equinet.infer.formulas import totals
 from equinet.infer.join import join, mixed, with_constant
 from equinet.infer.ledger import Step
@@ -16,7 +17,7 @@ from equinet.infer.primitives import Primitive, enter, value_of
 from equinet.infer.reduced import reduced
 from equinet.infer.rounding import snapped
 from equinet.infer.rules import spectra, tokens
-from equinet.infer.values import Constant, Digit, Operand, Value, named
+from equinet.infer.values import Constant, Operand, Value, named
 from equinet.infer.views import MOST_AXES, freed, freed_axes, plain, retabled
 from equinet.symmetry.tables import Table
 

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from equinet.infer.compat import Equation
+from equinet.infer.digits import Digit, with_item
 from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.primitives import Formulas, NoRule, Primitive, enter, row_of, value_of
 from equinet.infer.reduced import Kind, reduced
 from equinet.infer.rules import spectra, tokens
 from equinet.infer.rules.windows import combined
-from equinet.infer.values import Constant, Digit, Operand, Value, with_item
+from equinet.infer.values import Constant, Operand, Value
 from equinet.infer.views import freed
 
 

@@ -17,23 +17,12 @@ from typing import TypeGuard
 import numpy as np
 
 from equinet.infer.compat import Equation, landed, update_of
+from equinet.infer.digits import Digit, Layout, with_item
 from equinet.infer.fields import forget_axes
 from equinet.infer.join import broadcast, common_shape, mixed, with_constant
 from equinet.infer.primitives import row_of
 from equinet.infer.rules.frequencies import balanced, upright
-from equinet.infer.values import (
-    Atom,
-    Constant,
-    Digit,
-    Ends,
-    Frequencies,
-    Held,
-    Layout,
-    Spectrum,
-    Tokens,
-    Value,
-    with_item,
-)
+from equinet.infer.values import Atom, Constant, Ends, Frequencies, Held, Spectrum, Tokens, Value
 from equinet.infer.views import renamed, without_tokens
 from equinet.symmetry.patterns import fix_axes
 

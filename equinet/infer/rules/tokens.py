@@ -17,10 +17,11 @@ from math import prod
 import numpy as np
 
 from equinet.infer.compat import Equation
+from equinet.infer.digits import Digit, with_item
 from equinet.infer.fields import forget_axes
 from equinet.infer.join import join, mixed
 from equinet.infer.primitives import row_of
-from equinet.infer.values import Beside, Constant, Digit, Ends, Operand, Spectrum, Tokens, Value, with_item
+from equinet.infer.values import Beside, Constant, Ends, Operand, Spectrum, Tokens, Value
 from equinet.infer.views import renamed, without_spare_axes, without_tokens
 
 Given = Operand | Spectrum | Ends | Tokens

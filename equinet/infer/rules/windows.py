@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from equinet.infer.compat import Equation, Program
+from equinet.infer.digits import Digit, free
 from equinet.infer.fields import restrict_source
 from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
@@ -19,7 +20,7 @@ from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, e
 from equinet.infer.reduced import reduced
 from equinet.infer.rounding import equal, snapped
 from equinet.infer.rows import picked
-from equinet.infer.values import Constant, Digit, Operand, Value, free
+from equinet.infer.values import Constant, Operand, Value
 from equinet.infer.views import MOST_AXES, freed, plain
 from equinet.symmetry.field import Field, Reduce
 from equinet.symmetry.tables import whole
