@@ -20,7 +20,7 @@ from equinet.verify.calibrate import calibrate
 from equinet.verify.chunks import default_chunk, fitting_chunk
 from equinet.verify.claims import Action, Claim, output_action, output_grid
 from equinet.verify.gauge import Channel
-from equinet.verify.inputs import FEW_VALUED, SETTLED, drawn, given, stabiliser
+from equinet.verify.inputs import FEW_VALUED, SETTLED, Inputs, drawn, given, stabiliser
 from equinet.verify.interior import Canvas
 from equinet.verify.match import Explainer, Matcher
 from equinet.verify.options import Options
@@ -59,6 +59,12 @@ class Bench:
     def without_examples(self, examples: Sequence[tuple[int, int]]) -> Bench:
         """The same, comparing no more on some examples."""
         return replace(self, probe=self.probe.without(examples)) if examples else self
+
+    def on_others(self, options: Options) -> Bench:
+        """The same on other inputs, as many of them: nothing is compiled again."""
+        runner = self.probe.runner
+        inputs = _inputs(options, runner.sizes, int(runner.channels), runner.dtype)
+        return replace(self, probe=calibrate(runner, inputs, options.memory, options.tol))
 
     def where_choices_are_possible(self, group: SpaceGroup, *, acts: bool = True) -> Bench:
         """The same, comparing no more on inputs that elements s of a group fix, unless φ(s) fixes their outputs.
@@ -177,8 +183,7 @@ def make_bench(
     if spread is not None:
         program = replace(program, variables=spread.everywhere(program.variables))
         chunk = -(-chunk // spread.mesh.size) * spread.mesh.size
-    examples = options.trials, options.batch, sizes, channels, dtype
-    inputs = drawn(options.key, *examples) if options.inputs is None else given(options.inputs, *examples)
+    inputs = _inputs(options, sizes, channels, dtype)
     shape, kind = _output(program, (chunk * options.batch, *sizes, channels), inputs.batches)
     grid = output_grid(claim, shape[1:-1])
     out_sizes, is_complex = shape[1:-1] if grid.dim else (), jnp.issubdtype(kind, jnp.complexfloating)
@@ -200,6 +205,11 @@ def make_bench(
         progress=options.progress,
     )
     return Bench(claim, grid, calibrate(runner, inputs, options.memory, options.tol), canvas)
+
+
+def _inputs(options: Options, sizes: tuple[int, ...], channels: int, dtype: Any) -> Inputs:
+    examples = options.trials, options.batch, sizes, channels, dtype
+    return drawn(options.key, *examples) if options.inputs is None else given(options.inputs, *examples)
 
 
 def _chunk(claim: Claim, options: Options, sizes: tuple[int, ...], jobs: int | None, stages: Sequence[Stage]) -> int:

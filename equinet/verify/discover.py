@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 from math import isqrt
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from equinet import markup
 from equinet.checks import as_function, as_kind
@@ -17,11 +18,16 @@ from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, identi
 from equinet.groups.domain import Domain, as_domain
 from equinet.groups.fibre import told_channels
 from equinet.verify.act import ChannelAction
-from equinet.verify.bench import make_bench
+from equinet.verify.bench import Bench, make_bench
 from equinet.verify.claims import Claim
 from equinet.verify.gauge import Hidden, hidden_lines
 from equinet.verify.options import MEMORY, Options, as_options, by_its_framework
 from equinet.verify.program import precision
+
+STAGES, MORE = 3, 4
+"""Searches, at most, and how many times as many inputs each takes as the one before."""
+DRAWS = 3
+"""Draws of inputs on which the generators are measured again after a search, where outputs take few values."""
 
 Holds = Callable[[Sequence[Isometry]], list[bool]]
 
@@ -43,6 +49,7 @@ class Discovered:
         fibre: how point operations act on the channels of the output, as given.
         hidden: channels for which no verdict is possible, since rounding hides errors in them. If there are any, only
             the identity is reported.
+        examples: on how many inputs each generator did what it is said to do.
     """
 
     domain: Domain
@@ -56,6 +63,7 @@ class Discovered:
     dtype: str
     fibre: ChannelAction | None = None
     hidden: tuple[Hidden, ...] = ()
+    examples: int = 0
 
     def action(self, g: Isometry) -> Isometry:
         """φ(g), an isometry of the output grid: the product of the images along a word for g in the generators.
@@ -80,19 +88,24 @@ class Discovered:
             image = images.get(Isometry.translation(row), Isometry.identity(self.output.dim)) ** times * image
         return Isometry(image.matrix, self.output.periods.reduce(image.whole_shift))
 
+    @property
+    def told(self) -> str:
+        """What the answer rests on."""
+        return f"{self.measured} elements measured, each generator on {self.examples} inputs"
+
     def __repr__(self) -> str:
         return f"Discovered({self.domain}: strict {self.strict}, invariance {self.invariance})"
 
     def _repr_html_(self) -> str:
         return markup.block(
             markup.table((), [("equivariant under", str(self.strict)), ("invariant under", str(self.invariance))]),
-            markup.quiet(f"on {self.domain}, {self.measured} elements measured"),
+            markup.quiet(f"on {self.domain}, {self.told}"),
             *(markup.line(line) for line in hidden_lines(self.hidden, self.dtype)),
             markup.folded("how generators act", markup.table(("element", "on the output"), _pairs(self.images))),
         )
 
     def __str__(self) -> str:
-        lines = [f"{self.strict} on {self.domain}, invariant under {self.invariance} ({self.measured} measured)"]
+        lines = [f"{self.strict} on {self.domain}, invariant under {self.invariance} ({self.told})"]
         lines += [f"  ({g}) acts on the output as ({h})" for g, h in self.images]
         lines += hidden_lines(self.hidden, self.dtype)
         return "\n".join(lines)
@@ -129,6 +142,10 @@ def discover(
     operation is tested with its possible shifts modulo T (those whose powers and conjugates stay within what was
     found), until one holds.
 
+    What is found is what no input refuted. An output that takes few values, as labels do, may show a break on a few
+    inputs only: then the generators are measured on three times as many others, and if one breaks there, the search
+    starts again on four times as many inputs, twice at most. The answer says on how many inputs each generator held.
+
     Args:
         fn: `[batch, *spatial, channels]` to an array of the same batch, or `net.bind(variables)`, or a
             `torch.nn.Module`. It treats each example by itself.
@@ -159,40 +176,90 @@ def discover(
     if channels is None:
         channels = told_channels("discover", fn, domain.sizes, inputs)
     claim = Claim(domain, channels, SpaceGroup.trivial(domain.dim, domain.periods), output=output, fibre=fibre)
-    counted = 0
     with precision(options.dtype):
-        bench = make_bench(fn, claim, options)
-        bench.probe.check_apart()
-        bench = bench.where_choices_are_possible(claim.whole, acts=False)
-        probe, limit, hidden = bench.probe, bench.probe.tol, bench.probe.hidden
-        explain, point = bench.explainer(limit), Isometry.identity(bench.grid.dim)
-
-        def acts(elements: Sequence[Isometry]) -> list[bool]:
-            nonlocal counted
-            counted += len(elements)
-            return [error <= limit and not hidden for error, _ in explain(elements)]
-
-        def fixes(elements: Sequence[Isometry]) -> list[bool]:
-            nonlocal counted
-            counted += len(elements)
-            return [error <= limit for error in probe.worst(elements, [point] * len(elements), still=True)]
-
-        strict = search(claim.whole, acts, probe.runner.chunk)
-        invariance = strict if bench.grid.dim == 0 and fibre is None else search(strict, fixes, probe.runner.chunk)
-        images = [h for _, h in explain(strict.generators)]
+        found = _Found.by(make_bench(fn, claim, options))
+        for stage in range(1, STAGES):
+            if found.holds_on(options.anew(DRAWS * stage + draw) for draw in range(DRAWS)):
+                break
+            options = replace(options.anew(DRAWS * stage), trials=MORE * options.trials)
+            found = _Found.by(make_bench(fn, claim, options), measured=found.measured)
     return Discovered(
         domain=domain,
         channels=channels,
         fibre=fibre,
-        strict=strict,
-        invariance=invariance,
-        images=tuple(zip(strict.generators, images, strict=True)),
-        output=bench.grid,
-        measured=counted,
-        tol=limit,
-        dtype=probe.runner.dtype.name,
-        hidden=hidden,
+        strict=found.strict,
+        invariance=found.invariance,
+        images=found.images,
+        output=found.bench.grid,
+        measured=found.measured,
+        tol=found.bench.probe.tol,
+        dtype=found.bench.probe.runner.dtype.name,
+        hidden=found.bench.probe.hidden,
+        examples=found.examples,
     )
+
+
+@dataclass
+class _Found:
+    """What a search on some inputs found: groups, how generators act, and on how many examples they were seen to."""
+
+    bench: Bench
+    strict: SpaceGroup
+    invariance: SpaceGroup
+    images: tuple[tuple[Isometry, Isometry], ...]
+    measured: int
+    examples: int
+
+    @staticmethod
+    def by(bench: Bench, *, measured: int = 0) -> _Found:
+        """Searched on a bench, after so many elements."""
+        claim = bench.claim
+        bench.probe.check_apart()
+        bench = bench.where_choices_are_possible(claim.whole, acts=False)
+        probe, limit, hidden = bench.probe, bench.probe.tol, bench.probe.hidden
+        explain = bench.explainer(limit)
+
+        def acts(elements: Sequence[Isometry]) -> list[bool]:
+            nonlocal measured
+            measured += len(elements)
+            return [error <= limit and not hidden for error, _ in explain(elements)]
+
+        def fixes(elements: Sequence[Isometry]) -> list[bool]:
+            nonlocal measured
+            measured += len(elements)
+            return [error <= limit for error in _errors_of_rest(bench, elements)]
+
+        strict = search(claim.whole, acts, probe.runner.chunk)
+        is_alone = bench.grid.dim == 0 and claim.fibre is None
+        invariance = strict if is_alone else search(strict, fixes, probe.runner.chunk)
+        images = zip(strict.generators, [h for _, h in explain(strict.generators)], strict=True)
+        return _Found(bench, strict, invariance, tuple(images), measured, probe.trials * probe.runner.batch)
+
+    def holds_on(self, others: Iterable[Options]) -> bool:
+        """Whether the generators do what they did on other inputs too, if outputs take so few values that a break may
+        not have shown."""
+        if not self.images or not _is_few_valued(self.bench.probe.references):
+            return True
+        for options in others:
+            bench = self.bench.on_others(options).where_choices_are_possible(self.bench.claim.whole, acts=False)
+            errors = bench.probe.worst(*zip(*self.images, strict=True))
+            errors += _errors_of_rest(bench, self.invariance.generators)
+            self.measured += len(errors)
+            if max(errors) > bench.probe.tol and not bench.probe.hidden:
+                return False
+            self.examples += bench.probe.trials * options.batch
+        return True
+
+
+def _errors_of_rest(bench: Bench, elements: Sequence[Isometry]) -> list[float]:
+    """How far elements are from changing nothing."""
+    point = Isometry.identity(bench.grid.dim)
+    return bench.probe.worst(elements, [point] * len(elements), still=True)
+
+
+def _is_few_valued(outputs: np.ndarray) -> bool:
+    """Whether a fourth of the numbers are others again, as of labels or thresholds."""
+    return 4 * len(np.unique(outputs)) <= 3 * outputs.size
 
 
 def search(whole: SpaceGroup, holds: Holds, chunk: int) -> SpaceGroup:

@@ -82,12 +82,13 @@ def draw(key: jax.Array | int, shape: tuple[int, ...], dtype: Any) -> np.ndarray
 
     Drawn on the host from the words of the key: nothing is compiled.
     """
-    rng = np.random.default_rng(_words(key))
+    rng = np.random.default_rng(words(key))
     x = rng.normal(size=shape).astype(dtype)
     return np.concatenate([x, _nudged(x, rng.choice([-1.0, 1.0], size=shape).astype(dtype))])
 
 
-def _words(key: jax.Array | int) -> list[int]:
+def words(key: jax.Array | int) -> list[int]:
+    """The numbers that a key is made of."""
     if isinstance(key, int):
         return [(key >> 32) & 0xFFFFFFFF, key & 0xFFFFFFFF]
     return np.asarray(jax.random.key_data(key)).ravel().tolist()
@@ -108,7 +109,7 @@ def drawn(key: jax.Array | int, trials: int, batch: int, sizes: tuple[int, ...],
     normal, copies = np.split(draw(key, (trials + more, batch, points, channels), dtype), 2)
     batches, nudged = normal.copy(), copies[:trials].copy()
     kinds = np.full((trials + more, batch), NORMAL, dtype="<U10")
-    rng = np.random.default_rng([*_words(key), 1])
+    rng = np.random.default_rng([*words(key), 1])
     for at, kind in enumerate(special):
         place = divmod(trials * batch - len(special) + at, batch)
         made = _made(rng, kind, sizes, normal[place].astype(np.float64), dtype)

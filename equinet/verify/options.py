@@ -7,10 +7,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from equinet.checks import as_flag, as_integer, as_real
 from equinet.ops.arrays import as_dtype, as_key
 from equinet.readers import reader_of
+from equinet.verify.inputs import words
 
 MEMORY = 4 << 30
 """Bytes that a compiled step may take for intermediate values unless a caller says otherwise."""
@@ -33,6 +35,12 @@ class Options:
     tol: float | None = None
     inputs: Any = None
     progress: bool | None = None
+
+    def anew(self, number: int) -> Options:
+        """The same for inputs of another number: drawn with a key of their own, or others of the user's."""
+        seed = int(np.random.default_rng([*words(self.key), number]).integers(1 << 62))
+        inputs = None if self.inputs is None else np.roll(np.asarray(self.inputs), number, axis=0)
+        return replace(self, key=seed, inputs=inputs)
 
 
 def as_options(options: Options, asker: str) -> Options:

@@ -252,6 +252,7 @@ ONE: dict[Draw, float] = {
     scatters.segments: 1,
     scatters.counted: 2,
     scatters.own_rows: 1,
+    scatters.landing_in_own_rows: 0.7,
     apart.different_parts: 1,
     apart.looked_up: 0.7,
     apart.taken_along: 1,

@@ -106,6 +106,18 @@ def in_rows(x, counts):
     return x[jnp.arange(len(x))[:, None, None], first, counts, 0][..., None]
 
 
+def landing(x, rows):
+    """`x.at[b, i, j, c].add(1)` at a channel that the data choose, of two, and at `rows` along the first axis."""
+    both = jnp.concatenate([x, x**2], -1)
+    return both.at[jnp.arange(len(x))[:, None, None], rows[:, None], jnp.arange(8), jnp.argmax(both, -1)].add(1.0)
+
+
+def diagonal(x):
+    """One added on the diagonal, at a channel that the sum chooses, of two."""
+    both, i = jnp.concatenate([x, x**2], -1), jnp.arange(4)
+    return both.at[jnp.arange(len(x))[:, None], i, i, jnp.argmax(both.sum((1, 2)), -1)[:, None]].add(1.0)
+
+
 def in_bins(x, numbers):
     """What lies in each of four bins, added up."""
     return jax.vmap(lambda y: jax.ops.segment_sum(y, jnp.asarray(numbers), 4))(x)
@@ -579,6 +591,7 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: histogram(x, "add")),
             Inside(lambda x: histogram(x, "max")),
             Inside(lambda x: jnp.zeros((x.shape[0], 4)).at[jnp.arange(x.shape[0])[:, None], levels(x)].set(1.0)),
+            Inside(lambda x: landing(x, jnp.arange(4)), ANY_ROWS, T48),
         ),
         (
             Outside(lambda x: in_bins(x, [0, 0, 0, 1, 1, 2, 2, 3]), ONE, shift=2, moved=1),
@@ -588,6 +601,8 @@ RULES: tuple[Rule, ...] = (
             Outside(
                 lambda x: histogram(x * jnp.arange(8.0)[None, :, None], "add"), [0.0, 2, 0, 0, 0, 0, 0, 0], moved=None
             ),
+            Outside(lambda x: landing(x, jnp.arange(4)[::-1]), GRID / 5, (1, 0), (1, 0), domain=T48),
+            Outside(diagonal, np.arange(16.0).reshape(4, 4), (0, 1), (0, 1), domain=T44),
             Outside(lambda x: x.at[:, REPEATED].add(1.0), UP),
             Outside(lambda x: x.at[:, REPEATED].multiply(2.0), UP),
             Outside(lambda x: x.at[:, jnp.asarray([0, 0])].apply(lambda v: 2 * v), UP),

@@ -1,5 +1,7 @@
 """Discovery finds the true group and action, with no claim."""
 
+from importlib import import_module
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -108,3 +110,18 @@ def test_errors() -> None:
     found = discover(lambda x: x[:, ::2], torus(6), channels=1, key=0)
     with pytest.raises(ValueError, match=r"\(x\+1\) is not in the group found, 2Z"):
         found.action(Isometry.translation((1,)))
+
+
+def test_labels_are_looked_at_on_more_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = jnp.ones(6).at[0].add(0.3)  # one input in nineteen or so tells the first node apart
+    fn, keys = lambda x: (x[..., 0] @ weights > 0).astype(x.dtype)[:, None], range(8)
+    found = [discover(fn, torus(6), channels=1, key=key) for key in keys]
+    left = SpaceGroup.generate(1, [Isometry(((-1,),), (0,))], torus(6).periods)
+    assert [one.strict for one in found] == [left] * len(keys)
+    assert all(one.examples >= 64 and f"each generator on {one.examples} inputs" in str(one) for one in found)
+    sums = discover(lambda x: (x.sum((1, 2)) > 0).astype(x.dtype)[:, None], torus(6), channels=1, key=0)
+    assert sums.strict == sums.invariance == torus(6).group and sums.examples == 64
+    plain = discover(conv, torus(4, 4), channels=1, key=0)
+    assert plain.strict.lattice == Lattice.diagonal((1, 1)) and plain.examples == 16
+    monkeypatch.setattr(import_module("equinet.verify.discover"), "STAGES", 1)
+    assert any(discover(fn, torus(6), channels=1, key=key).strict != left for key in keys)

@@ -216,33 +216,38 @@ def _unordered(equation: Equation, arguments: Sequence[Operand]) -> Value:
     """
     whole, *indices = arguments
     shape = equation.shapes[0]
-    axes = _Axes.of(equation, whole.shape, shape)
+    axes, indices = _at_their_own_places(equation, _Axes.of(equation, whole.shape, shape), indices)
     outside = {to for _, to in axes.of_indices}
-    own_places, indices = _at_their_own_places(equation, axes, indices)
-    parts = [_spread(whole, shape, [*axes.pairs, *own_places], {i for i in range(len(shape)) if i not in outside})]
+    parts = [_spread(whole, shape, axes.pairs, {i for i in range(len(shape)) if i not in outside})]
     parts += [_spread(one, shape, axes.of_indices if one.shape else ()) for one in indices]
     return pointwise(of_all(parts), "any")
 
 
 def _at_their_own_places(
     equation: Equation, axes: _Axes, indices: Sequence[Operand]
-) -> tuple[list[tuple[int, int]], Sequence[Operand]]:
-    """Axes of the operand that a gather reads at the place of an axis of the result, and what is left of its indices.
+) -> tuple[_Axes, Sequence[Operand]]:
+    """Which axes lie on each other too, since an index counts through them, and what is left of the indices.
 
-    So it does if an index was put together of columns and the one of that axis counts along that axis of the result:
-    `x[arange(B)[:, None], i]` reads each example in its own row.
+    So it does if an index was put together of columns and the one of an axis counts along an axis of the part:
+    `x[arange(B)[:, None], i]` reads each example in its own row, and an update at such a place lands there.
     """
     numbers = equation.params.get("dimension_numbers")
     columns = indices[0].memo.get("columns", ()) if len(indices) == 1 and isinstance(indices[0], Value) else ()
     if numbers is None or not columns:
-        return [], indices
-    pairs, rest = [], [*columns]
-    for axis, at in zip(numbers.start_index_map, range(len(columns)), strict=True):
-        counts = _counted_axis(columns[at], equation.input_shape(0)[axis])
-        if counts is not None and axis in numbers.collapsed_slice_dims:
-            pairs.append((axis, dict(axes.of_indices)[counts]))
-            rest.remove(columns[at])
-    return pairs, rest
+        return axes, indices
+    is_gather = isinstance(numbers, GatherDimensionNumbers)
+    components = numbers.start_index_map if is_gather else numbers.scatter_dims_to_operand_dims
+    gone = numbers.collapsed_slice_dims if is_gather else numbers.inserted_window_dims
+    pairs, rest = dict(axes.pairs), []
+    for axis, column in zip(components, columns, strict=True):
+        counts = _counted_axis(column, equation.input_shape(0)[axis])
+        part = None if counts is None else dict(axes.of_indices)[counts]
+        # Of two axes that count along one, as a diagonal does, the second keeps its nodes in place.
+        if part is not None and axis in gone and part not in pairs.values():
+            pairs[axis] = part
+        else:
+            rest.append(column)
+    return replace(axes, pairs=tuple(pairs.items())), rest
 
 
 def _counted_axis(column: Operand, size: int) -> int | None:
@@ -264,7 +269,7 @@ def _counted_up(equation: Equation, arguments: Sequence[Operand]) -> Value:
     """
     whole, updates, indices = update_of(equation, arguments)
     shape = equation.shapes[0]
-    axes = _Axes.of(equation, shape, updates.shape)
+    axes, indices = _at_their_own_places(equation, _Axes.of(equation, shape, updates.shape), indices)
     pairs = pointwise(of_all([updates, *(_spread(one, updates.shape, axes.of_indices) for one in indices)]), "any")
     part_of = dict(axes.pairs)
     windows = equation.params["dimension_numbers"].update_window_dims
@@ -279,7 +284,7 @@ def _landing(equation: Equation, arguments: Sequence[Operand]) -> Value:
     """A scatter to places that depend on the input: as such a gather, the other way around."""
     whole, updates, indices = update_of(equation, arguments)
     shape = equation.shapes[0]
-    axes = _Axes.of(equation, shape, updates.shape)
+    axes, indices = _at_their_own_places(equation, _Axes.of(equation, shape, updates.shape), indices)
     at = {part: i for i, part in axes.pairs}
     of_indices = [(own, at[part]) for own, part in axes.of_indices if part in at]
     anywhere = range(len(shape))

@@ -137,3 +137,27 @@ def own_rows(dice: Dice, value: Value) -> Made | None:
         return x[tuple(chosen if a == axis else c for a, c in enumerate(counts))]
 
     return Made(f"read along {axis} at places by value{', backwards' * backward}", fn, value.roles)
+
+
+def landing_in_own_rows(dice: Dice, value: Value) -> Made | None:
+    """`x.at[b, i, c]` with places along one axis that the data choose, and counts along the others; or backwards along
+    space, or along a diagonal."""
+    if not value.is_map:
+        return None
+    axis, method = dice.pick([*value.space, *value.axes("c")]), dice.pick(["add", "set", "max"])
+    others = [a for a in value.space if a != axis]
+    how = dice.pick(["backwards", "along a diagonal"]) if dice.goes_wild() else ""
+    if how == "along a diagonal" and len({value.shape[a] for a in others}) != 1:
+        return None
+    a_number = how == "along a diagonal" or dice.chance(0.5)
+
+    def fn(x: Any) -> Any:
+        mean = x.mean(axis, keepdims=True)
+        index = [jnp.arange(m).reshape([-1 if i == a else 1 for i in range(x.ndim)]) for a, m in enumerate(x.shape)]
+        index[axis] = jnp.clip(jnp.floor(jnp.abs(mean) * 3), 0, x.shape[axis] - 1).astype(jnp.int32)
+        for a in others:
+            index[a] = index[others[0]] if how == "along a diagonal" else index[a][::-1] if how else index[a]
+        return getattr(x.at[tuple(index)], method)(jnp.asarray(0.5, x.dtype) if a_number else jnp.tanh(mean))
+
+    text = f"{method} of {'a number' if a_number else 'means'} along {axis} at places by value {how}"
+    return Made(text, fn, value.roles)
