@@ -40,15 +40,16 @@ class Asked:
             env=child_environment() | {"PYTHONPATH": str(tree)},
         )
 
-    def __call__(self, question: dict[str, Any]) -> float:
-        """Seconds of processor time."""
+    def __call__(self, question: dict[str, Any]) -> tuple[float, list[str]]:
+        """Seconds of processor time, and groups."""
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(question) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"{question}: the process ended with {self._process.wait()}")
-        return float(line)
+        seconds, groups = json.loads(line)
+        return seconds, groups
 
     def close(self) -> None:
         """No question comes any more."""
@@ -86,16 +87,19 @@ def questions(name: str, entry: Entry) -> list[dict[str, Any]]:
 
 
 def compared(name: str, asked: Sequence[Asked], samples: int) -> dict[str, Any]:
-    """The row of a model: the median of each process's processor time, all domains together."""
+    """The row of a model: the median of each process's processor time, all domains together, and whether the two say
+    the same."""
     times: list[list[float]] = [[] for _ in asked]
+    said: list[Any] = [None, None]
     for sample in range(samples + 1):
         # Who begins changes from turn to turn.
         for at in (0, 1) if sample % 2 else (1, 0):
-            seconds = sum(asked[at](question) for question in questions(name, GALLERY[name]))
+            answers = [asked[at](question) for question in questions(name, GALLERY[name])]
+            said[at] = [groups for _, groups in answers]
             if sample:
-                times[at].append(seconds)
+                times[at].append(sum(seconds for seconds, _ in answers))
     now, then = map(statistics.median, times)
-    return {"model": name, "now": now, "then": then, "ratio": then / now}
+    return {"model": name, "now": now, "then": then, "ratio": then / now, "same": said[0] == said[1]}
 
 
 def define_flags() -> None:
@@ -118,7 +122,8 @@ def main(argv: list[str]) -> None:
         asked = Asked(ROOT), Asked(tree)
         for name in names:
             rows.append(compared(name, asked, flags.FLAGS.samples))
-            print(f"{name:24} {1e3 * rows[-1]['now']:8.0f} ms  {rows[-1]['ratio']:5.2f}×", flush=True)
+            other_groups = "" if rows[-1]["same"] else "  other groups"
+            print(f"{name:24} {1e3 * rows[-1]['now']:8.0f} ms  {rows[-1]['ratio']:5.2f}×{other_groups}", flush=True)
         for process in asked:
             process.close()
     print(f"geometric mean {statistics.geometric_mean(row['ratio'] for row in rows):.2f}×")

@@ -77,7 +77,7 @@ Numbers here that no table above has were taken once, while the code was written
 COMMITS = """Made by `python -m benchmarks.commits {other}`: processor time of `eq.infer` for each model of the
 [gallery](gallery.md) at its size in use, on the torus, the box and the plane together, tracing included. Two processes,
 one for each commit, take turns; a time is the median of {samples} questions. The geometric mean of the ratios is
-{mean:.2f}×, the least is {least:.2f}×.
+{mean:.2f}×; the least is {least:.2f}×, of models of which both find the same groups.
 """
 
 ON_AN_ACCELERATOR = """The same in batches that fill the card. Convolutions of float32 numbers round their factors to
@@ -143,10 +143,12 @@ def kept() -> dict[Path, dict[str, Any]]:
 def _commits(record: Mapping[str, Any]) -> str:
     """This commit's inference beside that of another."""
     ratios = [row["ratio"] for row in record["rows"]]
-    told = {"mean": statistics.geometric_mean(ratios), "least": min(ratios), "samples": record["samples"]}
-    table = ["| model | that commit, ms | this commit, ms | ratio |", "|---|---:|---:|---:|"]
+    least = min(row["ratio"] for row in record["rows"] if row["same"])
+    told = {"mean": statistics.geometric_mean(ratios), "least": least, "samples": record["samples"]}
+    table = ["| model | that commit, ms | this commit, ms | ratio | groups |", "|---|---:|---:|---:|---|"]
     for row in record["rows"]:
-        table.append(f"| {row['model']} | {_ms(row['then'])} | {_ms(row['now'])} | {row['ratio']:.2f}× |")
+        then, now, groups = _ms(row["then"]), _ms(row["now"]), "the same" if row["same"] else "others"
+        table.append(f"| {row['model']} | {then} | {now} | {row['ratio']:.2f}× | {groups} |")
     return "\n".join(
         [
             "## Inference beside an earlier commit\n",
