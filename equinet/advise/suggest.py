@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
 
@@ -119,6 +119,7 @@ class _Search:
     requirement: Requirement
     editor: Editor
     budget: int
+    found: dict[tuple[Edit, ...], tuple[Any, Domain, Certificate]] = field(default_factory=dict)
 
     def certify(self, net: Any, domain: Domain) -> Certificate:
         """The certificate that the requirement is about."""
@@ -126,8 +127,8 @@ class _Search:
 
     def attempt(self, *edits: Edit) -> tuple[Any, Domain, Certificate] | None:
         """The edited network if it meets the requirement."""
-        if self.budget <= 0:
-            return None
+        if edits in self.found or self.budget <= 0:
+            return self.found.get(edits)
         self.budget -= 1
         net, domain = self.net, self.domain
         for edit in edits:
@@ -138,7 +139,10 @@ class _Search:
             certificate = self.certify(net, domain)
         except LayerError:
             return None
-        return (net, domain, certificate) if self.requirement.holds_for(certificate) else None
+        if not self.requirement.holds_for(certificate):
+            return None
+        self.found[edits] = net, domain, certificate
+        return self.found[edits]
 
     def fewest(self, *edits: Edit) -> tuple[Edit, ...]:
         """The same edits without the layers that need not change: dropped by halves, then one by one."""
@@ -223,7 +227,8 @@ def suggest(
 
     Of a Flax model, Linen or NNX, they are: another size; circular padding of convolutions and pools; the mean over all
     nodes before a dense layer that reads a flattened map; a roll before strides, so that the data choose the nodes that
-    are kept. The weights stay as they are, under their names.
+    are kept, and back after transposed convolutions and `jax.image.resize`. The weights stay as they are, under their
+    names.
 
     Args:
         net: any layer, or one with its variables, or a `torch.nn.Module` or a model of JAX in evaluation mode.
@@ -276,15 +281,10 @@ def suggest(
         raise cannot_run
     shown: list[Suggestion] = []
     slow: list[Suggestion] = []
-    left = search.budget
     for edits in found:
         if len(shown) == limit:
             break
-        search.budget = 1
-        made = search.attempt(*edits)
-        if made is None:
-            continue
-        net, new, certificate = made
+        net, new, certificate = search.found[edits]
         spent = _expense(layer, domain, net, new, fibre)
         texts = tuple(map(str, edits))
         each = Suggestion(texts, _price(edits), net, new, certificate, None, of, spent)
@@ -302,7 +302,7 @@ def suggest(
     if search.requirement.real is not None:
         reason = f"no edit that was tried keeps {search.requirement.real} on {domain}"
         return Suggestions((), Lack(reason, ()))
-    return Suggestions((), lack(layer, domain, fibre, search.requirement, _larger(search), editor, left))
+    return Suggestions((), lack(layer, domain, fibre, search.requirement, _larger(search), editor, search.budget))
 
 
 def _expense(net: Any, domain: Domain, edited: Any, new: Domain, channels: Fibre) -> Expense | None:

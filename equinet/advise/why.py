@@ -23,7 +23,7 @@ class Lack:
     """Why a requirement is not met, and what would help.
 
     Attributes:
-        reason: where it is lost and why, as text.
+        reason: where it is lost and why, as text; also after the strongest of the edits that are made everywhere.
         remedies: what would help, at most one of each kind: an edit, a size, a boundary, a readout, a group network,
             another of the certificate's groups. Each was certified.
     """
@@ -54,6 +54,12 @@ def lack(
     """
     reason = _reason(net, domain, channels, requirement)
     edits = editor_of(net, domain, channels) if editor is None else editor
+    strongest = next((edit for edit in reversed([*leaf_edits(net, edits)]) if edit.is_whole), None)
+    if strongest is not None:
+        made, _ = strongest.apply(net, domain)
+        after = _reason(made, domain, channels, requirement)
+        undone = ", and no way up that is known rolls back" if "PolyphaseRoll(" in after else ""
+        reason += f"\n  with {strongest}: {after}{undone}"
     return Lack(reason, tuple(_remedies(net, domain, channels, requirement, larger, edits, budget)))
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from math import prod
+from threading import Lock
+from types import MappingProxyType
 from typing import Any
 
 import jax
@@ -253,33 +256,46 @@ def _cast(value: Any, dtype: Any) -> Any:
 
 
 _PATH: ContextVar[str] = ContextVar("_PATH", default="")
+_NAMES: ContextVar[Mapping[int, str]] = ContextVar("_NAMES", default=MappingProxyType({}))
+_lock = Lock()
+_runs: Counter[type[Any]] = Counter()
+_own: dict[type[Any], Any] = {}
 
 
 @contextmanager
 def named_calls(parts: Sequence[tuple[str, Any]]) -> Iterator[None]:
     """Calls of these objects are traced in scopes with these names (`layers.0.conv`), as Flax's Linen does by itself.
 
-    Their classes have another `__call__` meanwhile.
+    While a model runs in any thread, the classes of its parts have another `__call__`.
     """
-    names = {id(part): name for name, part in parts if name}
     kinds = {type(part) for _, part in parts if callable(part)}
-    own = {kind: vars(kind).get("__call__") for kind in kinds}
-    called = {kind: kind.__call__ for kind in kinds}
-    for kind in kinds:
-        kind.__call__ = _in_scope(called[kind], names)
+    token = _NAMES.set({**_NAMES.get(), **{id(part): name for name, part in parts if name}})
+    _count(kinds, 1)
     try:
         yield
     finally:
-        for kind, before in own.items():
-            if before is None:
-                del kind.__call__
-            else:
-                kind.__call__ = before
+        _count(kinds, -1)
+        _NAMES.reset(token)
 
 
-def _in_scope(call: Callable[..., Any], names: dict[int, str]) -> Callable[..., Any]:
+def _count(kinds: Iterable[type[Any]], step: int) -> None:
+    with _lock:
+        for kind in kinds:
+            if not _runs[kind]:
+                _own[kind] = vars(kind).get("__call__")
+                kind.__call__ = _in_scope(kind.__call__)
+            _runs[kind] += step
+            if not _runs[kind]:
+                own = _own.pop(kind)
+                if own is None:
+                    del kind.__call__
+                else:
+                    kind.__call__ = own
+
+
+def _in_scope(call: Callable[..., Any]) -> Callable[..., Any]:
     def scoped(self: Any, *args: Any, **kwargs: Any) -> Any:
-        name, outer = names.get(id(self)), _PATH.get()
+        name, outer = _NAMES.get().get(id(self)), _PATH.get()
         if name is None or name == outer:
             return call(self, *args, **kwargs)
         token = _PATH.set(name)

@@ -15,7 +15,7 @@ from equinet.checks import as_items, as_kind, shown
 from equinet.interop import pools
 from equinet.interop.family import Family, Opened
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
-from equinet.interop.mending import Calls, Change, Edited, Mender, Path, Windows, several
+from equinet.interop.mending import Calls, Change, Edited, Mender, Path, Resizing, Windows, several
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State
@@ -165,7 +165,7 @@ class Mended(nn.Module):
             return self.model(*args, **kwargs)
 
 
-EDITED = (nn.Conv, nn.Dense)
+EDITED = (nn.Conv, nn.ConvTranspose, nn.Dense)
 """They take one array."""
 
 
@@ -192,10 +192,10 @@ def _met(meet: Callable[..., Any], key: Any) -> Iterator[None]:
 
         return meet(part.path, part, args[0] if args else kwargs["inputs"], compute)
 
-    def pool(windows: Windows, x: Any, compute: Any) -> Any:
-        return meet(calls.named(windows.name), windows, x, compute)
+    def call(part: Windows | Resizing, x: Any, compute: Any) -> Any:
+        return meet(calls.named(part.name), part, x, compute)
 
-    with pools.met(pool, key), nn.intercept_methods(module):
+    with pools.met(call, key), nn.intercept_methods(module):
         yield
 
 

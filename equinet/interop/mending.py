@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from equinet.interop.family import Sizes
-from equinet.interop.rolls import roll_to_largest, roll_to_phase
+from equinet.interop.rolls import roll_from_phase, roll_to_largest, roll_to_phase
 
 Path = tuple[str, ...]
 Nodes = tuple[int, ...]
@@ -35,6 +35,18 @@ class Windows:
 
 
 @dataclass(frozen=True)
+class Resizing:
+    """A call that makes a map finer.
+
+    Attributes:
+        reach: up to how many nodes away lie the nodes that it reads for one.
+    """
+
+    name: str
+    reach: int
+
+
+@dataclass(frozen=True)
 class Around:
     """The map is continued around the torus before windows, by as much as their padding says.
 
@@ -46,13 +58,39 @@ class Around:
 
     rolled: bool = False
 
-    def __call__(self, part: Any, x: jax.Array, phases: Phases) -> jax.Array:
-        """The map `[…, *spatial, channels]` for windows without padding."""
+    def __call__(self, part: Any, x: jax.Array, phases: Phases, compute: Callable[..., Any]) -> Any:
+        """What windows without padding, `compute(x, "VALID")`, make of the map `[…, *spatial, channels]`."""
         dim = len(_per_axis(part.kernel_size))
         if self.rolled:
             x = _rolled(x, _per_axis(part.strides, dim), phases)
         pads = pads_of(part, x.shape[-1 - dim : -1])
-        return jnp.pad(x, [(0, 0)] * (x.ndim - 1 - dim) + [*pads, (0, 0)], mode="wrap")
+        return compute(jnp.pad(x, [(0, 0)] * (x.ndim - 1 - dim) + [*pads, (0, 0)], mode="wrap"), "VALID")
+
+
+@dataclass(frozen=True)
+class Upward:
+    """The map is continued around the torus before it is made finer, and what lies over the map itself is kept.
+
+    Attributes:
+        reach: by how many nodes.
+        factor: how many nodes are made of one, along each axis.
+        rolled: whether it is rolled back after that, `y[p + o] = x[p]`, if some part kept the nodes at o of a map of
+            those sizes by that stride: they come to where they were.
+    """
+
+    reach: int
+    factor: Nodes
+    rolled: bool = False
+
+    def __call__(self, part: Any, x: jax.Array, phases: Phases, compute: Callable[..., Any]) -> jax.Array:
+        """The finer map `[…, *spatial, channels]`."""
+        del part
+        first = x.ndim - 1 - len(self.factor)
+        pads = [(self.reach, self.reach) if first <= axis < x.ndim - 1 else (0, 0) for axis in range(x.ndim)]
+        y = compute(jnp.pad(x, pads, mode="wrap"))
+        for axis, s in enumerate(self.factor, start=first):
+            y = lax.slice_in_dim(y, self.reach * s, (self.reach + x.shape[axis]) * s, axis=axis)
+        return _rolled_back(y, self.factor, phases) if self.rolled else y
 
 
 @dataclass(frozen=True)
@@ -67,14 +105,14 @@ class Spread:
 
     channels: int
 
-    def __call__(self, part: Any, x: jax.Array, phases: Phases) -> jax.Array:
-        """The flattened map of means."""
+    def __call__(self, part: Any, x: jax.Array, phases: Phases, compute: Callable[..., Any]) -> Any:
+        """What a dense layer makes of the flattened map of means."""
         del part, phases
         nodes = x.reshape(*x.shape[:-1], -1, self.channels)
-        return jnp.broadcast_to(nodes.mean(-2, keepdims=True), nodes.shape).reshape(x.shape)
+        return compute(jnp.broadcast_to(nodes.mean(-2, keepdims=True), nodes.shape).reshape(x.shape))
 
 
-Change = Around | Spread
+Change = Around | Upward | Spread
 
 
 @dataclass
@@ -91,10 +129,7 @@ class Edited:
     def meet(self, path: Path, part: Any, x: Any, compute: Callable[..., Any]) -> Any:
         """What a part makes of x: `compute(x)`, or with a padding in place of its own."""
         change = self.changes.get(path)
-        if change is None:
-            return compute(x)
-        changed = change(part, x, self.phases)
-        return compute(changed, "VALID") if isinstance(change, Around) else compute(changed)
+        return compute(x) if change is None else change(part, x, self.phases, compute)
 
 
 def _rolled(x: jax.Array, stride: Nodes, phases: Phases) -> jax.Array:
@@ -106,6 +141,16 @@ def _rolled(x: jax.Array, stride: Nodes, phases: Phases) -> jax.Array:
         return roll_to_phase(flat, phases[key], stride).reshape(x.shape)
     y, phases[key] = roll_to_largest(flat, stride)
     return y.reshape(x.shape)
+
+
+def _rolled_back(x: jax.Array, stride: Nodes, phases: Phases) -> jax.Array:
+    """The map rolled back from the phase that was chosen for maps of its sizes, if one was."""
+    dim = len(stride)
+    flat = x.reshape(-1, *x.shape[-1 - dim :])
+    phase = phases.get((flat.shape[1:-1], stride))
+    if phase is None or len(phase) != len(flat):
+        return x
+    return roll_from_phase(flat, phase, stride).reshape(x.shape)
 
 
 def _per_axis(value: Any, dim: int | None = None) -> Nodes:
@@ -156,16 +201,18 @@ class Seen:
     """What is seen of one part while a model runs.
 
     Attributes:
-        part: a module, or the windows of a pool.
+        part: a module, the windows of a pool, or what makes a map finer.
         sizes: of the maps that windows are given and make, of those that have one row an example.
         others: those of maps that have not, such as how many nodes each window of a mean has.
         channels: of the flattened map that a dense layer is given.
+        owner: the path of the mean that this pool counts the nodes of.
     """
 
     part: Any
     sizes: set[tuple[Nodes, Nodes]] = field(default_factory=set)
     others: set[tuple[Nodes, Nodes]] = field(default_factory=set)
     channels: int | None = None
+    owner: Path | None = None
 
     @property
     def stride(self) -> Nodes | None:
@@ -179,6 +226,19 @@ class Seen:
         )
         return stride if self.sizes and not self.others and divides and max(stride) > 1 else None
 
+    @property
+    def factor(self) -> Nodes | None:
+        """How many nodes a part that makes maps finer makes of one, along each axis; None of other parts."""
+        if not is_upward(self.part) or self.others or not self.sizes:
+            return None
+        found = {tuple(0 if m % n else m // n for n, m in zip(*each, strict=True)) for each in self.sizes}
+        return found.pop() if len(found) == 1 and all(map(all, found)) else None
+
+
+def is_upward(part: Any) -> bool:
+    """Whether it makes maps finer: a transposed convolution or a resizing."""
+    return isinstance(part, Resizing) or hasattr(part, "transpose_kernel")
+
 
 @dataclass
 class Watch:
@@ -191,6 +251,7 @@ class Watch:
     examples: int
     parts: dict[Path, Seen] = field(default_factory=dict)
     last: Nodes = ()
+    before: tuple[Path, Any, Nodes] | None = None
 
     def meet(self, path: Path, part: Any, x: Any, compute: Callable[..., Any]) -> Any:
         """What a part makes of x."""
@@ -200,10 +261,17 @@ class Watch:
 
     def _note(self, path: Path, part: Any, x: Any, y: Any) -> None:
         seen = self.parts.setdefault(path, Seen(part))
-        if hasattr(part, "kernel_size"):
+        if hasattr(part, "kernel_size") or isinstance(part, Resizing):
             within = seen.sizes if x.shape[0] == self.examples else seen.others
             within.add((tuple(x.shape[1:-1]), tuple(y.shape[1:-1])))
             self.last = tuple(y.shape)
+            called, self.before = self.before, (path, part, tuple(x.shape))
+            if (
+                called
+                and isinstance(part, Windows)
+                and called[1:] == (part, (self.examples, *x.shape[1:-1], called[2][-1]))
+            ):
+                seen.owner = called[0] if x.shape[0] != self.examples else None
         elif x.ndim == 2 and len(self.last) > 2 and x.shape[-1] > self.last[-1] and not x.shape[-1] % self.last[-1]:
             seen.channels = self.last[-1]
 
@@ -217,12 +285,29 @@ def several(like: Any) -> tuple[Watch, Any]:
     return Watch(shape[0]), jax.ShapeDtypeStruct(shape, like.dtype)
 
 
-def circular(part: Any, seen: Seen) -> Around | None:
+def circular(part: Any, seen: Seen) -> Around | Upward | None:
     """Pad as if the image were periodic."""
+    if is_upward(part):
+        reach = _reach(part)
+        return Upward(reach, seen.factor) if seen.factor and reach else None
     sizes = seen.sizes | seen.others
     if not sizes or part.padding in ("CIRCULAR", "CAUSAL") or prod(_per_axis(part.input_dilation)) > 1:
         return None
     return Around() if any(any(map(any, pads_of(part, before))) for before, _ in sizes) else None
+
+
+def _reach(part: Any) -> int:
+    """By how many nodes a map is continued so that what is made of it goes around the torus."""
+    if isinstance(part, Resizing):
+        return part.reach
+    if part.padding == "CIRCULAR":
+        return 0
+    strides = _per_axis(part.strides, len(_per_axis(part.kernel_size)))
+    dilation = _per_axis(part.kernel_dilation, len(strides))
+    wide = [d * (k - 1) for k, d in zip(_per_axis(part.kernel_size), dilation, strict=True)]
+    if isinstance(part.padding, str) and all(w < s for w, s in zip(wide, strides, strict=True)):
+        return 0  # what is made of one node lies over it
+    return max(w // s for w, s in zip(wide, strides, strict=True)) + 1
 
 
 def spread(part: Any, seen: Seen) -> Spread | None:
@@ -231,8 +316,10 @@ def spread(part: Any, seen: Seen) -> Spread | None:
     return Spread(seen.channels) if seen.channels else None
 
 
-def adaptive(part: Any, seen: Seen) -> Around | None:
-    """The map rolled before a stride, so that it keeps the nodes that the data choose."""
+def adaptive(part: Any, seen: Seen) -> Around | Upward | None:
+    """The map rolled before a stride, so that it keeps the nodes that the data choose, and back where it comes up."""
+    if seen.factor and max(seen.factor) > 1:
+        return Upward(_reach(part), seen.factor, rolled=True)
     if not seen.sizes or seen.stride is None or prod(_per_axis(part.input_dilation)) > 1:
         return circular(part, seen)
     return Around(rolled=True)
@@ -265,10 +352,12 @@ class Mender(Sizes):
 
     def describe(self, part: Any) -> str:
         """A part, as text."""
-        return part.name if isinstance(part, Windows) else super().describe(part)
+        return part.name if isinstance(part, Windows | Resizing) else super().describe(part)
 
     def rewrite(self, net: Any, change: Callable[[Path, Any, Any], Any]) -> Any:
         """The model with what `change` puts before its submodules."""
-        found = {path: change(path, seen.part, seen) for path, seen in self.watch.parts.items()}
+        parts = self.watch.parts
+        found = {path: change(path, seen.part, seen) for path, seen in parts.items() if seen.owner is None}
         made = {path: each for path, each in found.items() if each is not None}
+        made |= {path: Around() for path, seen in parts.items() if seen.owner in made}
         return self.replaced(net, made) if made else net

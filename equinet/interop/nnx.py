@@ -17,7 +17,7 @@ from equinet.checks import as_kind
 from equinet.interop import pools
 from equinet.interop.family import Family, Opened, named_calls, refuse_training
 from equinet.interop.foreign import Foreign, Rule, mode_arguments
-from equinet.interop.mending import Around, Calls, Change, Edited, Mender, Path, Spread, Watch, Windows, several
+from equinet.interop.mending import Around, Calls, Change, Edited, Mender, Path, Spread, Upward, Watch, Windows, several
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State, as_shape
@@ -178,8 +178,21 @@ def from_nnx(module: nnx.Module, *, symmetry: Rule | None = None, size: int = 64
     return FromNnx(symmetry, size, graph, type(module).__name__, (params, rngs, state))
 
 
+EDITED = (nnx.Conv, nnx.ConvTranspose, nnx.Linear)
 _running: ContextVar[Edited | None] = ContextVar("_running", default=None)
 """The edited model that runs, which tells its parts of each other."""
+
+
+def _run_of(change: Around | Upward) -> Edited:
+    """The run of the edited model that a part is in; alone it has one of its own.
+
+    Raises:
+        ValueError: alone, if it shares with others which nodes are kept.
+    """
+    run = _running.get()
+    if run is None and change.rolled:
+        raise ValueError("this convolution keeps the nodes that its model chooses: call the model, not its parts")
+    return Edited({}) if run is None else run
 
 
 class MendedConv(nnx.Conv):
@@ -194,11 +207,23 @@ class MendedConv(nnx.Conv):
         Raises:
             ValueError: outside of its model, if others choose with it which nodes are kept.
         """
-        run = _running.get()
-        if run is None and self.change.rolled:
-            raise ValueError("this convolution keeps the nodes that its model chooses: call the model, not its parts")
-        phases = {} if run is None else run.phases
-        return super().__call__(self.change(self.before, inputs, phases), *args, **kwargs)
+        call, run = super().__call__, _run_of(self.change)
+        return self.change(self.before, inputs, run.phases, lambda x, _: call(x, *args, **kwargs))
+
+
+class MendedTranspose(nnx.ConvTranspose):
+    """A transposed convolution of a map that is continued around the torus; its own may be rolled back."""
+
+    change: Upward
+
+    def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
+        """What lies over the map itself.
+
+        Raises:
+            ValueError: outside of its model, if others choose for it which nodes are kept.
+        """
+        call, run = super().__call__, _run_of(self.change)
+        return self.change(self, inputs, run.phases, lambda x: call(x, *args, **kwargs))
 
 
 class MendedLinear(nnx.Linear):
@@ -208,7 +233,8 @@ class MendedLinear(nnx.Linear):
 
     def __call__(self, inputs: jax.Array, *args: Any, **kwargs: Any) -> jax.Array:
         """The dense layer of these."""
-        return super().__call__(self.change(self, inputs, {}), *args, **kwargs)
+        call = super().__call__
+        return self.change(self, inputs, {}, lambda x: call(x, *args, **kwargs))
 
 
 @cache
@@ -233,9 +259,9 @@ def _whole(kind: type[Any]) -> type[Any]:
 
 
 def _met(meet: Callable[..., Any], key: Any) -> AbstractContextManager[None]:
-    """Pools are met meanwhile, `(path, windows, x, compute) -> y`; they are called by their order in the run."""
+    """Pools and resizing are met meanwhile, `(path, part, x, compute) -> y`; they go by their order in the run."""
     calls = Calls()
-    return pools.met(lambda windows, x, compute: meet(calls.named(windows.name), windows, x, compute), key)
+    return pools.met(lambda part, x, compute: meet(calls.named(part.name), part, x, compute), key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -258,7 +284,7 @@ def _watching(kind: type[Any]) -> type[Any]:
 
 def _editor(module: nnx.Module, like: Any) -> Mender:
     (watch, like), watched = several(like), nnx.clone(module)
-    parts = {path: part for path, part in _by_path(module) if type(part) in (nnx.Conv, nnx.Linear)}
+    parts = {path: part for path, part in _by_path(module) if type(part) in EDITED}
     for path, part in _by_path(watched):
         if path in parts:
             part.__class__ = _watching(type(part))
@@ -278,6 +304,8 @@ def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
             size, strides = map(_fixed, (part.kernel_size, part.strides))
             before = Windows("Conv", size, strides, padding, _fixed(part.kernel_dilation))
             part.__class__, part.before, part.change, part.padding = MendedConv, before, change, "VALID"
+        elif isinstance(change, Upward):
+            part.__class__, part.change = MendedTranspose, change
         elif isinstance(change, Spread):
             part.__class__, part.change = MendedLinear, change
     known = dict(getattr(made, "equinet_changes", ()))

@@ -1,6 +1,7 @@
 """Models of JAX's libraries, each asked as it is: the same network in all of them has the same group and like rows."""
 
 import os
+import threading
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,6 +17,7 @@ from flax import nnx
 import equinet as eq
 from equinet.cli import query
 from equinet.interop import as_layer
+from equinet.interop.family import named_calls
 from equinet.readers import reader_of
 from tests.scripts.lines import run_line
 
@@ -203,6 +205,34 @@ def test_what_is_missing_is_said_of_equinox_and_haiku():
     draws = hk.transform(lambda x: x + jax.random.normal(hk.next_rng_key(), x.shape))
     with pytest.raises(ValueError, match="Transformed cannot run .* in evaluation mode: MissingRNGError"):
         eq.infer(draws, TORUS, 3)
+
+
+def test_classes_are_their_own_again_whichever_thread_ends_first():
+    class Part:
+        def __call__(self, x):
+            return x + 1
+
+    part, own, entered, leave = Part(), Part.__call__, threading.Event(), threading.Event()
+
+    def beside():
+        with named_calls([("beside", part)]):
+            entered.set()
+            leave.wait()
+
+    def scope():
+        return str(jax.make_jaxpr(lambda x: part(x))(1.0).eqns[0].source_info.name_stack)
+
+    thread = threading.Thread(target=beside, daemon=True)
+    thread.start()
+    entered.wait()
+    with named_calls([("block.part", part)]):
+        assert scope() == "block/part"
+        leave.set()
+        thread.join()
+        assert scope() == "block/part"
+        with named_calls([("inner", part)]):
+            assert scope() == "inner"
+    assert Part.__call__ is own and scope() == ""
 
 
 def test_published_models_of_keras_by_name(tmp_path):

@@ -2,6 +2,7 @@
 
 import itertools
 import threading
+from collections import Counter
 from typing import Any
 
 import flax.linen as nn
@@ -14,6 +15,7 @@ from flax.linen import pooling
 from flax.linen.pooling import avg_pool, max_pool
 
 import equinet as eq
+from equinet.advise.edits import leaf_edits
 from equinet.interop import pools
 from equinet.interop.mending import pads_of
 from equinet.readers import reader_of
@@ -260,6 +262,18 @@ def test_pools_choose_the_nodes_that_they_keep(name):
     certificate = eq.infer(edited(pooled_model(name), 2), T8, 2)
     assert str(certificate.orbit.lattice) == "Z × Z" and str(certificate.strict.lattice) == "2Z × 2Z"
     assert eq.verify(edited(pooled_model(name), 2), certificate, key=0, dtype=jnp.float64).passed
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_mean_counts_its_nodes_by_is_no_pool_of_its_own(name):
+    """It is named once, and is edited where the mean is."""
+    model = pooled_model(name)
+    reader: Any = reader_of(model)
+    for edit in leaf_edits(model, reader.editor(model, (1, 2, SIZE, SIZE))):
+        assert Counter(text for _, text in edit.paths) == {"max_pool": 1, "avg_pool": 1}, edit
+    x, alone = jnp.ones((1, SIZE, SIZE, 2)), edited(NnxPooled(nnx.Rngs(0)), 0)
+    assert np.ptp(alone(x), axis=(1, 2)).max() < 1e-6
 
 
 def test_pools_are_met_in_their_own_thread_and_no_longer_than_asked():
