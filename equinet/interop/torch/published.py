@@ -36,13 +36,13 @@ class Library:
         package: what is imported.
         names: its architectures, given the package.
         make: a module, given the package, the name of an architecture and the arguments of its builder.
-        read: the input of an architecture, given the package, its name and its module.
+        read: the input of an architecture, given the package, its name, its module and those arguments.
     """
 
     package: str
     names: Callable[[Any], list[str]]
     make: Callable[[Any, str, Mapping[str, Any]], Any]
-    read: Callable[[Any, str, Any], Input]
+    read: Callable[[Any, str, Any, Mapping[str, Any]], Input]
 
     def opened(self) -> Any:
         """The package.
@@ -90,7 +90,7 @@ def published(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
     library = SOURCES[source]
     package = library.opened()
     module = guarded(f"{source}:{name}", lambda: library.make(package, name, arguments)).eval()
-    return module, library.read(package, name, module)
+    return module, library.read(package, name, module, arguments)
 
 
 def _names_of_timm(timm: Any) -> list[str]:
@@ -101,8 +101,8 @@ def _of_timm(timm: Any, name: str, arguments: Mapping[str, Any]) -> Any:
     return timm.create_model(name, **arguments)
 
 
-def _input_of_timm(timm: Any, name: str, module: Any) -> Input:
-    del timm, name
+def _input_of_timm(timm: Any, name: str, module: Any, arguments: Mapping[str, Any]) -> Input:
+    del timm, name, arguments
     channels, *sizes = module.default_cfg["input_size"]
     return Input(channels, tuple(sizes))
 
@@ -118,7 +118,8 @@ def _of_torchvision(torchvision: Any, name: str, arguments: Mapping[str, Any]) -
     return torchvision.models.get_model(name, weights=None, **bare, **arguments)
 
 
-def _input_of_torchvision(torchvision: Any, name: str, module: Any) -> Input:
+def _input_of_torchvision(torchvision: Any, name: str, module: Any, arguments: Mapping[str, Any]) -> Input:
+    del arguments
     # Of several trainings, the one at the smallest size is that of the architecture.
     trained = torchvision.models.get_model_weights(name)
     settings = [getattr(each.transforms, "keywords", {}) for each in trained]
@@ -142,10 +143,9 @@ def _of_smp(smp: Any, name: str, arguments: Mapping[str, Any]) -> Any:
     return smp.create_model(decoder, encoder, encoder_weights=None, **arguments)
 
 
-def _input_of_smp(smp: Any, name: str, module: Any) -> Input:
-    del smp, name
-    first = next(part for part in module.modules() if type(part).__name__ == "Conv2d")
-    return Input(first.in_channels, (USUAL, USUAL))
+def _input_of_smp(smp: Any, name: str, module: Any, arguments: Mapping[str, Any]) -> Input:
+    del smp, name, module
+    return Input(arguments.get("in_channels", 3), (USUAL, USUAL))
 
 
 SOURCES = {
