@@ -3,8 +3,8 @@
 python -m benchmarks.commits COMMIT [--only=NAME,NAME] [--samples=5]
 
 A time is processor time, which other programs on the machine change little, of `eq.infer` on the torus, the box and the
-plane, at the size in use. The first question of each process is not timed. All models together are a record beside the
-page; some are only shown.
+plane, at the size in use. The first question of each process is not timed. The record beside the page keeps what it has
+of other models and the same commit.
 """
 
 import json
@@ -21,7 +21,7 @@ from absl import app, flags
 
 from benchmarks import page
 from benchmarks.common import child_environment, machine
-from equinet.train.record import ROOT, write_json, write_text
+from equinet.train.record import ROOT, read_json, write_json, write_text
 from experiments.gallery import GALLERY, Entry
 
 ASK = Path(__file__).with_name("ask.py")
@@ -104,7 +104,7 @@ def compared(name: str, asked: Sequence[Asked], samples: int) -> dict[str, Any]:
 
 def define_flags() -> None:
     """The command line; not on import, so that other commands can be imported beside it."""
-    flags.DEFINE_list("only", [], "Compare these models; nothing is recorded.")
+    flags.DEFINE_list("only", [], "Compare these models alone.")
     flags.DEFINE_integer("samples", 5, "How often each commit is asked.", lower_bound=1)
 
 
@@ -127,10 +127,16 @@ def main(argv: list[str]) -> None:
         for process in asked:
             process.close()
     print(f"geometric mean {statistics.geometric_mean(row['ratio'] for row in rows):.2f}×")
-    if not flags.FLAGS.only:
-        record = {"other": other, "samples": flags.FLAGS.samples, "rows": rows, "machine": where}
-        write_json(page.COMPARED, record)
-        write_text(page.PAGE, page.text(page.kept()))
+    write_json(page.COMPARED, recorded(page.COMPARED, other, rows, where))
+    write_text(page.PAGE, page.text(page.kept()))
+
+
+def recorded(path: Path, other: str, rows: Sequence[dict[str, Any]], where: dict[str, Any]) -> dict[str, Any]:
+    """A record of rows, and of those that it had of other models and the same commit."""
+    before = read_json(path) if path.exists() else {"other": other, "rows": []}
+    found = {row["model"]: row for row in before["rows"] if before["other"] == other}
+    found |= {row["model"]: row | {"commit": where["commit"]} for row in rows}
+    return {"other": other, "rows": [found[name] for name in sorted(found)], "machine": where}
 
 
 if __name__ == "__main__":

@@ -76,7 +76,7 @@ Numbers here that no table above has were taken once, while the code was written
 
 COMMITS = """Made by `python -m benchmarks.commits {other}`: processor time of `eq.infer` for each model of the
 [gallery](gallery.md) at its size in use, on the torus, the box and the plane together, tracing included. Two processes,
-one for each commit, take turns; a time is the median of {samples} questions. The geometric mean of the ratios is
+one for each commit, take turns; a time is a median. Of {count} models the geometric mean of the ratios is
 {mean:.2f}×; the least is {least:.2f}×, of models of which both find the same groups.
 """
 
@@ -144,11 +144,11 @@ def _commits(record: Mapping[str, Any]) -> str:
     """This commit's inference beside that of another."""
     ratios = [row["ratio"] for row in record["rows"]]
     least = min(row["ratio"] for row in record["rows"] if row["same"])
-    told = {"mean": statistics.geometric_mean(ratios), "least": least, "samples": record["samples"]}
-    table = ["| model | that commit, ms | this commit, ms | ratio | groups |", "|---|---:|---:|---:|---|"]
+    told = {"mean": statistics.geometric_mean(ratios), "least": least, "count": len(ratios)}
+    table = ["| model | commit | then, ms | now, ms | ratio | groups |", "|---|---|---:|---:|---:|---|"]
     for row in record["rows"]:
         then, now, groups = _ms(row["then"]), _ms(row["now"]), "the same" if row["same"] else "others"
-        table.append(f"| {row['model']} | {then} | {now} | {row['ratio']:.2f}× | {groups} |")
+        table.append(f"| {row['model']} | {row['commit'][:10]} | {then} | {now} | {row['ratio']:.2f}× | {groups} |")
     return "\n".join(
         [
             "## Inference beside an earlier commit\n",

@@ -43,7 +43,10 @@ from equinet.infer.weights.states import Along, Nodes
 
 MOST = 2.0**24
 """Numbers that may be made, for all isometries together: some tenths of a second."""
-_SHORT = 64
+_FEW = 4
+"""Isometries that are tried of a short program though that takes up to four times as many numbers: enough for a quarter
+turn and a mirror."""
+_SHORT = 128
 """Operations of a short program; a longer one is a network, as a rule, and is tried if it is smaller by far."""
 _BATCH = 2
 """Isometries that are tried at once."""
@@ -118,8 +121,9 @@ def widened(
 
 def affordable(traced: Traced) -> int:
     """How many isometries may be tried of a program."""
-    most = MOST if _is_short(traced) else MOST / 8
-    return int(most / max(ROWS * cost(traced.program, most), 1)) - 1
+    most, few = (MOST, _FEW) if _is_short(traced) else (MOST / 8, 0)
+    each = max(ROWS * cost(traced.program, 4 * most), 1)
+    return max(int(most / each), min(few, int(4 * most / each))) - 1
 
 
 def _is_short(traced: Traced) -> bool:

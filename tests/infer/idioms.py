@@ -354,3 +354,81 @@ def vq(x: Any) -> Any:
     cen = drawn(3, 2)
     i = jnp.argmin(((x[:, :, None] - cen[None, None]) ** 2).sum(-1), -1)
     return cen[i]
+
+
+@on(LINE)
+def read_where_largest(x: Any) -> Any:
+    return jnp.take_along_axis(x, jnp.argmax(x, 1, keepdims=True), 1)[:, 0]
+
+
+@on(LINE)
+def read_in_order(x: Any) -> Any:
+    return jnp.take_along_axis(x, jnp.argsort(x, 1), 1)[:, :2].reshape(x.shape[0], -1)
+
+
+@on(SQUARE)
+def largest_of_a_picture(x: Any) -> Any:
+    return jax.vmap(lambda a: a[..., 0].ravel()[jnp.argmax(a[..., 0])])(x)[:, None]
+
+
+@on(SQUARE)
+def shells(x: Any) -> Any:
+    power = jnp.abs(jnp.fft.fft2(x[..., 0], axes=(1, 2))) ** 2
+    waves = np.fft.fftfreq(4) * 4
+    shell = np.round(np.hypot(waves[:, None], waves)).astype(int).ravel()
+    return jax.vmap(lambda q: jax.ops.segment_sum(q.ravel(), jnp.asarray(shell), 4))(power)
+
+
+@on(LINE)
+def added_at_a_channel(x: Any) -> Any:
+    return x.at[jnp.arange(x.shape[0])[:, None], jnp.arange(6), jnp.argmax(x, -1)].add(jnp.tanh(x[..., 0]))
+
+
+@on(SQUARE)
+def cleared_at_a_channel(x: Any) -> Any:
+    batch = jnp.arange(x.shape[0])[:, None, None]
+    return x.at[batch, jnp.arange(4)[:, None], jnp.arange(4), jnp.argmax(x, -1)].set(0.0)
+
+
+@on(SQUARE)
+def jacobian_of_arakawa(x: Any) -> Any:
+    p, w = x[..., :1], x[..., 1:]
+
+    def d(a, axis):
+        return (jnp.roll(a, -1, axis) - jnp.roll(a, 1, axis)) / 2
+
+    first = d(p, 1) * d(w, 2) - d(p, 2) * d(w, 1)
+    return first + d(p * d(w, 2), 1) - d(p * d(w, 1), 2) + d(w * d(p, 1), 2) - d(w * d(p, 2), 1)
+
+
+@on(SQUARE)
+def conjugate_gradients(x: Any) -> Any:
+    rest = x - x.mean((1, 2), keepdims=True)
+    u, p = jnp.zeros_like(rest), rest
+    for _ in range(2):
+        applied = 4.1 * p - sum(jnp.roll(p, s, a) for s in (1, -1) for a in (1, 2))
+        before = (rest * rest).sum((1, 2), keepdims=True)
+        step = before / ((p * applied).sum((1, 2), keepdims=True) + 1e-9)
+        u, rest = u + step * p, rest - step * applied
+        p = rest + (rest * rest).sum((1, 2), keepdims=True) / (before + 1e-9) * p
+    return u
+
+
+@on(SQUARE)
+def red_and_black(x: Any) -> Any:
+    red = (np.add.outer(np.arange(4), np.arange(4)) % 2)[None, :, :, None]
+
+    def around_it(a):
+        return jnp.tanh(sum(jnp.roll(a, s, axis) for s in (1, -1) for axis in (1, 2)))
+
+    half = jnp.where(red == 0, around_it(x), x)
+    return jnp.where(red == 1, around_it(half), half)
+
+
+@on(SQUARE)
+def slot_attention(x: Any) -> Any:
+    nodes, slots = x.reshape(-1, 16, 2), jnp.broadcast_to(drawn(2, 2), (x.shape[0], 2, 2))
+    for _ in range(2):
+        share = jax.nn.softmax(jnp.einsum("bnc,bsc->bns", nodes, slots), -1)
+        slots = jnp.einsum("bns,bnc->bsc", share / (share.sum(1, keepdims=True) + 1e-8), nodes)
+    return slots.reshape(x.shape[0], -1)
