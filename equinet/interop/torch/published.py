@@ -115,7 +115,7 @@ def _of_torchvision(torchvision: Any, name: str, arguments: Mapping[str, Any]) -
     # Segmentation and detection start from a backbone that is trained, unless one says otherwise.
     build = torchvision.models.get_model_builder(name)
     bare = {"weights_backbone": None} if "weights_backbone" in build.__annotations__ else {}
-    return torchvision.models.get_model(name, weights=None, **bare, **arguments)
+    return torchvision.models.get_model(name, **{"weights": None, **bare, **arguments})
 
 
 def _input_of_torchvision(torchvision: Any, name: str, module: Any, arguments: Mapping[str, Any]) -> Input:
@@ -140,7 +140,7 @@ def _names_of_smp(smp: Any) -> list[str]:
 
 def _of_smp(smp: Any, name: str, arguments: Mapping[str, Any]) -> Any:
     decoder, _, encoder = name.partition("-")
-    return smp.create_model(decoder, encoder, encoder_weights=None, **arguments)
+    return smp.create_model(decoder, encoder, **{"encoder_weights": None, **arguments})
 
 
 def _input_of_smp(smp: Any, name: str, module: Any, arguments: Mapping[str, Any]) -> Input:
