@@ -155,12 +155,12 @@ class Declared:
         Raises:
             ValueError: if the rule returns another structure than the function.
         """
-        made = self.rule(*self.in_tree.unflatten(values))
+        outputs = self.rule(*self.in_tree.unflatten(values))
         try:
-            return self.out_tree.flatten_up_to(made)
+            return self.out_tree.flatten_up_to(outputs)
         except ValueError as error:
             raise ValueError(
-                f"the rule of {self.name} returns {made!r}, the function the structure {self.out_tree}: {error}"
+                f"the rule of {self.name} returns {outputs!r}, the function the structure {self.out_tree}: {error}"
             ) from None
 
 

@@ -118,8 +118,8 @@ def tiling(layer: Layer, upward: bool) -> Layer | None:
     del upward
     if not isinstance(layer, POOLS) or _minimum(_stride(layer)) == 1:
         return None
-    made = _repadded(layer, "valid", window=_stride(layer), stride=_stride(layer), dilation=1)
-    return None if str(made) == str(replace(layer, stride=_stride(layer))) else made
+    new = _repadded(layer, "valid", window=_stride(layer), stride=_stride(layer), dilation=1)
+    return None if str(new) == str(replace(layer, stride=_stride(layer))) else new
 
 
 def centred(layer: Layer, upward: bool) -> Layer | None:
@@ -128,8 +128,8 @@ def centred(layer: Layer, upward: bool) -> Layer | None:
     stride = _stride(layer)
     if not isinstance(layer, POOLS) or isinstance(stride, tuple) or stride == 1:
         return None
-    made = _repadded(layer, stride // 2, window=stride // 2 * 2 + 1, stride=stride, dilation=1)
-    return None if made == layer else made
+    new = _repadded(layer, stride // 2, window=stride // 2 * 2 + 1, stride=stride, dilation=1)
+    return None if new == layer else new
 
 
 def pooled(layer: Layer, upward: bool) -> Layer | None:
@@ -169,8 +169,8 @@ def ideal(layer: Layer, upward: bool) -> Layer | None:
 
 def smooth(layer: Layer, upward: bool) -> Layer | None:
     """A quadratic polynomial at twice as many nodes in place of other functions of each value."""
-    made = None if isinstance(layer, Polynomial) else AliasFree(Polynomial(2))
-    return made if isinstance(layer, Elementwise) else ideal(layer, upward)
+    smoother = None if isinstance(layer, Polynomial) else AliasFree(Polynomial(2))
+    return smoother if isinstance(layer, Elementwise) else ideal(layer, upward)
 
 
 def finer(layer: Layer, upward: bool) -> Layer | None:
@@ -380,5 +380,5 @@ def size_edits(domain: Domain, steps: int = 16) -> Iterator[Edit]:
         axes = tuple(
             axis if axis.size is None else Axis(n, axis.boundary) for n, axis in zip(new, domain.axes, strict=True)
         )
-        made = Domain(axes)
-        yield Edit(f"size {made} instead of {domain}", 1.0 + 4 * distance(new), domain=made)
+        resized = Domain(axes)
+        yield Edit(f"size {resized} instead of {domain}", 1.0 + 4 * distance(new), domain=resized)

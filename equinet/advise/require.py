@@ -151,8 +151,8 @@ def contains_somewhere(group: SpaceGroup, part: SpaceGroup) -> bool:
     for g in part.generators:
         if g.is_translation:
             continue
-        there = group.shift_of(g.matrix)
-        if there is None:
+        shift = group.shift_of(g.matrix)
+        if shift is None:
             return False
-        moved.append(Isometry(g.matrix, tuple(a - b for a, b in zip(there, g.whole_shift, strict=True))))
+        moved.append(Isometry(g.matrix, tuple(a - b for a, b in zip(shift, g.whole_shift, strict=True))))
     return not moved or solve_centre(group.lattice, moved)[0] is not None

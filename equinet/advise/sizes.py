@@ -177,13 +177,13 @@ def legal_sizes(
     axes = requirement.dim or 2
     fibre = as_channels(channels, "legal_sizes", net, (None,) * axes)
     if boundary == "plane":
-        met = _holds(layer, plane(axes), fibre, requirement)
-        why = None if met else lack(layer, plane(axes), fibre, requirement)
-        return LegalSizes(tried if met else (), tried, 1, (0,) if met else (), tried[0], None, why)
-    made = torus if boundary == "torus" else box
+        holds = _holds(layer, plane(axes), fibre, requirement)
+        why = None if holds else lack(layer, plane(axes), fibre, requirement)
+        return LegalSizes(tried if holds else (), tried, 1, (0,) if holds else (), tried[0], None, why)
+    make_domain = torus if boundary == "torus" else box
 
     def verdict(n: int) -> bool | None:
-        return _holds(layer, made(*(n,) * axes), fibre, requirement)
+        return _holds(layer, make_domain(*(n,) * axes), fibre, requirement)
 
     verdicts = {n: verdict(n) for n in tried}
     first = next((n for n in tried if verdicts[n] is not None), tried[0])
@@ -200,7 +200,7 @@ def legal_sizes(
     modulus = 1 if known is None else known.modulus
     even_first = sorted(tried, key=lambda n: (n % modulus > 0, -n))
     runs = next((n for n in even_first if verdicts[n] is not None), likely(modulus, tried[-1], requirement)[0])
-    return replace(found, lack=lack(layer, made(*(runs,) * axes), fibre, requirement))
+    return replace(found, lack=lack(layer, make_domain(*(runs,) * axes), fibre, requirement))
 
 
 def _by_classes(

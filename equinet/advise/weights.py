@@ -32,10 +32,10 @@ def random_variables(net: Layer, shape: Sequence[Any], seed: int) -> Variables:
     generator = np.random.default_rng(seed)
 
     def initial(key: jax.Array) -> Variables:
-        made = net.init(key, size)
+        variables = net.init(key, size)
         return {
-            "params": jax.tree.map(lambda leaf: leaf if leaf.ndim < 2 else jnp.zeros(()), made["params"]),
-            "state": made["state"],
+            "params": jax.tree.map(lambda leaf: leaf if leaf.ndim < 2 else jnp.zeros(()), variables["params"]),
+            "state": variables["state"],
         }
 
     def drawn(shaped: jax.ShapeDtypeStruct, given: jax.Array) -> jax.Array:
@@ -44,5 +44,5 @@ def random_variables(net: Layer, shape: Sequence[Any], seed: int) -> Variables:
         spread = (2.0 / max(prod(shaped.shape[:-1]), 1)) ** 0.5
         return jnp.asarray(spread * generator.standard_normal(shaped.shape), shaped.dtype)
 
-    made = jax.jit(initial)(key)
-    return {"params": jax.tree.map(drawn, like["params"], made["params"]), "state": made["state"]}
+    variables = jax.jit(initial)(key)
+    return {"params": jax.tree.map(drawn, like["params"], variables["params"]), "state": variables["state"]}

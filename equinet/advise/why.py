@@ -56,8 +56,8 @@ def lack(
     edits = editor_of(net, domain, channels) if editor is None else editor
     strongest = next((edit for edit in reversed([*leaf_edits(net, edits)]) if edit.is_whole), None)
     if strongest is not None:
-        made, _ = strongest.apply(net, domain)
-        after = _reason(made, domain, channels, requirement)
+        edited, _ = strongest.apply(net, domain)
+        after = _reason(edited, domain, channels, requirement)
         undone = ", and no way up that is known rolls back" if "PolyphaseRoll(" in after else ""
         reason += f"\n  with {strongest}: {after}{undone}"
     return Lack(reason, tuple(_remedies(net, domain, channels, requirement, larger, edits, budget)))
@@ -103,7 +103,7 @@ def _remedies(
     """What was certified to help, one line of each kind."""
     left = editor.budget // 4 if budget is None else budget
 
-    def met(net: Any, domain: Domain, requirement: Requirement) -> bool:
+    def holds(net: Any, domain: Domain, requirement: Requirement) -> bool:
         nonlocal left
         left -= 1
         try:
@@ -115,7 +115,7 @@ def _remedies(
     variants = list(_variants(net, editor))
     for kind, options in _options(net, domain, requirement, larger):
         found = next(
-            (text + edit for edit, edited in variants for text, change in options if met(*change(edited))), None
+            (text + edit for edit, edited in variants for text, change in options if holds(*change(edited))), None
         )
         if found is not None:
             yield f"{kind}: {found}"
@@ -171,8 +171,8 @@ def _pooled(domain: Domain, requirement: Requirement) -> Change:
 
 def _grouped(operations: PointGroup, last: tuple[Layer, ...], domain: Domain, requirement: Requirement) -> Change:
     def change(net: Layer) -> tuple[Layer, Domain, Requirement]:
-        made = over_group(net, operations) or net
-        return (Sequential(made, *last) if last else made), domain, requirement
+        over = over_group(net, operations) or net
+        return (Sequential(over, *last) if last else over), domain, requirement
 
     return change
 
@@ -182,13 +182,13 @@ def _variants(net: Any, editor: Editor) -> Iterator[tuple[str, Any]]:
     yield "", net
     for edit in leaf_edits(net, editor):
         yield f", with {edit}", edit.apply(net, Domain(()))[0]
-    made, texts = net, []
+    current, texts = net, []
     for rule in editor.together:
-        edit = next((edit for edit in leaf_edits(made, editor) if edit.rule is rule), None)
+        edit = next((edit for edit in leaf_edits(current, editor) if edit.rule is rule), None)
         if edit is not None:
-            made, texts = edit.apply(made, Domain(()))[0], [*texts, str(edit)]
+            current, texts = edit.apply(current, Domain(()))[0], [*texts, str(edit)]
     if len(texts) > 1:
-        yield f", with {' and '.join(texts)}", made
+        yield f", with {' and '.join(texts)}", current
 
 
 def _boundaries(domain: Domain) -> Iterator[Domain]:

@@ -110,11 +110,11 @@ def read_folder(text: str, flag: str) -> Path:
     if not text.strip():
         raise ValueError(f"--{flag} is empty: name a folder")
     try:
-        there = next(each for each in (path, *path.absolute().parents) if each.exists())
-        if not there.is_dir():
-            raise ValueError(f"--{flag}={text}: {there} is a file: name a folder")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise ValueError(f"--{flag}={text}: {there} cannot be written to: name another folder")
+        existing = next(each for each in (path, *path.absolute().parents) if each.exists())
+        if not existing.is_dir():
+            raise ValueError(f"--{flag}={text}: {existing} is a file: name a folder")
+        if not os.access(existing, os.W_OK | os.X_OK):
+            raise ValueError(f"--{flag}={text}: {existing} cannot be written to: name another folder")
     except OSError as error:
         raise ValueError(f"--{flag}={text}: {error.strerror}: name another folder") from None
     return path
@@ -180,14 +180,14 @@ def _check_config_file(value: str) -> None:
     raise flags.Error(f"no config {path}: {hint}{listed}")
 
 
-def _check_config(value: str, made: Any) -> None:
+def _check_config(value: str, config: Any) -> None:
     try:
         from ml_collections import ConfigDict
     except ModuleNotFoundError as error:
         raise flags.Error(f"--config: {missing(error)}") from None
-    if not isinstance(made, ConfigDict):
-        getattr(made, "is_locked", None)  # what stands for a config that raised an OSError raises it when touched
-        raise flags.Error(f"{_path(value)}: get_config must return a ConfigDict, got {type(made).__name__}")
+    if not isinstance(config, ConfigDict):
+        getattr(config, "is_locked", None)  # what stands for a config that raised an OSError raises it when touched
+        raise flags.Error(f"{_path(value)}: get_config must return a ConfigDict, got {type(config).__name__}")
 
 
 def _of_the_config(value: str, argv: Sequence[str], error: BaseException) -> str:

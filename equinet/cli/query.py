@@ -71,23 +71,23 @@ def main() -> int:
     if args.legal_sizes and args.output is not None:
         raise ValueError("--legal_sizes asks about models that return one array: leave out --output")
     certificate = asked.certify(real, args.output)
-    met = sizes = None
+    holds = sizes = None
     if required is not None:
-        met = required.holds_for(certificate)
+        holds = required.holds_for(certificate)
         if args.legal_sizes:
             sizes = find_sizes(asked)
     if args.json:
-        print_json(as_dict(asked, certificate, met, sizes))
-        return int(met is False)
+        print_json(as_dict(asked, certificate, holds, sizes))
+        return int(holds is False)
     print("\n".join(wrap(in_a_sentence(asked, certificate), WIDTH)))
     print(f"\n{answer(certificate, '--ledger')}")
     if args.ledger:
         print(f"\n{certificate.table()}")
-    if met is not None:
-        print(f"\n{args.require} {'is' if met else 'is not'} contained in the {args.of} group")
+    if holds is not None:
+        print(f"\n{args.require} {'is' if holds else 'is not'} contained in the {args.of} group")
     if sizes is not None:
         print(f"\nlegal sizes  {sizes}")
-    return int(met is False)
+    return int(holds is False)
 
 
 def in_a_sentence(asked: Subject, certificate: Certificate) -> str:
@@ -113,11 +113,11 @@ def find_sizes(asked: Subject) -> LegalSizes:
     )
 
 
-def as_dict(asked: Subject, certificate: Certificate, met: bool | None, sizes: LegalSizes | None) -> dict[str, Any]:
+def as_dict(asked: Subject, certificate: Certificate, holds: bool | None, sizes: LegalSizes | None) -> dict[str, Any]:
     """All that was found, in plain types."""
     found: dict[str, Any] = {"network": asked.name, **report.as_dict(certificate)}
-    if met is not None:
-        found["require"] = {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": met}
+    if holds is not None:
+        found["require"] = {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": holds}
     if sizes is not None:
         found["legal_sizes"] = {"congruence": sizes.congruence, **dataclasses.asdict(sizes)}
     return found

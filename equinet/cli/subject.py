@@ -251,7 +251,7 @@ def _of_torch(values: bool) -> Subject:
         domain = read_domain(args.domain, size, args.dim, len(shape.sizes))
         return _of_module(name, module, domain, shape.sizes, shape.channels)
 
-    def made() -> Any:
+    def make() -> Any:
         found = find(args.torch, "--torch")
         if inspect.isfunction(found) or inspect.isclass(found):
             return guarded(f"--torch={args.torch}", lambda: found(**arguments))
@@ -259,7 +259,7 @@ def _of_torch(values: bool) -> Subject:
             raise ValueError(f"--torch={args.torch} is made already: --model_args is for what makes a module")
         return found
 
-    found = made() if values else made_bare(made)
+    found = make() if values else made_bare(make)
     if reader_of(found) is None:
         raise ValueError(
             f"--torch={args.torch} needs a torch.nn.Module, or what makes one; got {shown(found)}: other networks go "

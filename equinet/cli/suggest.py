@@ -37,26 +37,26 @@ def main() -> int:
     if args.require is None:
         raise ValueError("say which group to win back: --require='Z × Z', for instance")
     required = Requirement(args.require, args.of, asked.domain.dim)
-    met = required.holds_for(asked.certify(real=required.real is not None))
+    holds = required.holds_for(asked.certify(real=required.real is not None))
     found = suggest(asked.net, asked.domain, args.require, asked.channels, of=args.of, measure=args.measure)
     if args.json:
-        print_json(as_dict(asked, found, met))
-    elif met:
+        print_json(as_dict(asked, found, holds))
+    elif holds:
         print(f"{asked.name} has {args.require} already: it is contained in its {args.of} group")
     elif found.lack is not None:
         print(found)
     else:
         print(f"{asked.name} lacks {args.require} on {asked.domain}; what would win it back, cheapest first:\n")
         print("\n".join(f"  {suggestion}" for suggestion in found))
-    return int(not met and found.lack is not None)
+    return int(not holds and found.lack is not None)
 
 
-def as_dict(asked: Subject, found: Suggestions, met: bool) -> dict[str, Any]:
+def as_dict(asked: Subject, found: Suggestions, holds: bool) -> dict[str, Any]:
     """All that was found, in plain types."""
     return {
         "version": VERSION,
         "network": asked.name,
-        "require": {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": met},
+        "require": {"group": flags.FLAGS.require, "of": flags.FLAGS.of, "met": holds},
         "suggestions": [
             {
                 "edits": list(each.edits),

@@ -174,22 +174,22 @@ def _weights(asked: Subject, workdir: str | None) -> dict[str, Any]:
 def show(asked: Subject, certificate: Certificate, measured: Measured, agrees: bool) -> None:
     """Print what was certified and what was measured."""
     if flags.FLAGS.json:
-        made: dict[str, Any] = {
+        answer: dict[str, Any] = {
             "version": VERSION,
             "network": asked.name,
             "certified": str(certificate.strict),
             "agrees": agrees,
         }
         if isinstance(measured, Report | RealReport):
-            made.update(measured.as_dict())
+            answer.update(measured.as_dict())
         elif isinstance(measured, DiscoveredShifts):
             strict = RealGroup.of(certificate.strict).translations
-            made.update(**measured.as_dict(), equal=strict == measured.strict)
+            answer.update(**measured.as_dict(), equal=strict == measured.strict)
         else:
-            made.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
-            made.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
-            made.update(hidden=[str(part.channel) for part in measured.hidden])
-        print_json(made)
+            answer.update(domain=str(measured.domain), strict=str(measured.strict), invariance=str(measured.invariance))
+            answer.update(elements_measured=measured.measured, equal=certificate.strict == measured.strict)
+            answer.update(hidden=[str(part.channel) for part in measured.hidden])
+        print_json(answer)
         return
     print(f"{asked.name}\ncertified  {certificate.strict}")
     found = isinstance(measured, Discovered | DiscoveredShifts)

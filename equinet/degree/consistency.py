@@ -306,10 +306,10 @@ def _compared_maps(expected: jax.Array, moved: jax.Array, seen: jax.Array, decid
     error = (jnp.square(moved - expected).sum(-1).reshape(known.shape) * known).sum(1) / count
     if decide is None:
         return None, None, error, None, None
-    there, here = (decide(y).astype(jnp.int32).reshape(known.shape) for y in (expected, moved))
-    same = ((there == here).astype(moved.dtype) * known).sum(1) / count
+    ought, found = (decide(y).astype(jnp.int32).reshape(known.shape) for y in (expected, moved))
+    same = ((ought == found).astype(moved.dtype) * known).sum(1) / count
     classes = _classes(moved)
-    ones = [jax.nn.one_hot(labels, classes, dtype=moved.dtype) * known[..., None] for labels in (there, here)]
+    ones = [jax.nn.one_hot(labels, classes, dtype=moved.dtype) * known[..., None] for labels in (ought, found)]
     shared = (ones[0] * ones[1]).sum(1)
     return None, same, error, shared, ones[0].sum(1) + ones[1].sum(1) - shared
 

@@ -84,8 +84,8 @@ class ErrorProfile:
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The rows as JSON text, also written to `path` if one is given."""
-        made = {"shift": self.shift, "images": self.n, "sizes": list(self.sizes), "rows": self.records()}
-        return written(made, path)
+        record = {"shift": self.shift, "images": self.n, "sizes": list(self.sizes), "rows": self.records()}
+        return written(record, path)
 
     def plot(self, path: str | Path | None = None, *, title: str | None = None, ax: Any = None) -> Any:
         """Draw the rows, the Lie derivative on the left and the error of the finite shift on the right: bars for what

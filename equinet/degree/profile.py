@@ -230,7 +230,7 @@ def _through(
     ought = [after.shifted(y, axis, shift) for axis in axes]
     gaps = _Gaps(
         derivative=[sum(parts[1:], parts[0]) for parts in pushed],
-        shift=[each - there for each, there in zip(moved, ought, strict=True)],
+        shift=[each - target for each, target in zip(moved, ought, strict=True)],
         own_shift=[f(before.shifted(z, axis, shift)) - ought[axis] for axis in axes],
     )
     return y, moved, pushed, gaps

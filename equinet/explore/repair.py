@@ -22,7 +22,7 @@ BUDGET = 200
 
 
 def cheapest(
-    setting: Setting, met: Callable[[Setting], bool], still_wanted: Callable[[], bool] = lambda: True
+    setting: Setting, holds: Callable[[Setting], bool], still_wanted: Callable[[], bool] = lambda: True
 ) -> Setting | None:
     """The setting of a built-in model that costs least to change to and has what is asked for.
 
@@ -34,11 +34,11 @@ def cheapest(
     Returns:
         A setting; None if none was found within the budget.
     """
-    for tried, made in enumerate(candidates(setting)):
+    for tried, candidate in enumerate(candidates(setting)):
         if tried == BUDGET or not still_wanted():
             return None
-        if met(made):
-            return made
+        if holds(candidate):
+            return candidate
     return None
 
 
@@ -78,7 +78,7 @@ def nearest_that_runs(setting: Setting, runs: Callable[[Setting], bool]) -> Sett
     steps = [1 << k for k in range(1, 9)]
     near = {base for step in steps for base in (setting.size // step * step, -(-setting.size // step) * step)}
     sizes = sorted((n for n in near if LEAST <= n <= MOST), key=lambda n: (abs(n - setting.size), n))
-    return next((made for n in sizes if runs(made := replace(setting, size=n))), None)
+    return next((resized for n in sizes if runs(resized := replace(setting, size=n))), None)
 
 
 def changes(before: Setting, after: Setting) -> list[str]:

@@ -102,9 +102,9 @@ class Fibre:
     @staticmethod
     def plain(size: int, forgotten: tuple[Fibre, str] | None = None) -> Fibre:
         """So many channels that no operation moves, whatever the group."""
-        made = object.__new__(Fibre)
-        vars(made).update(terms=(), size=size, forgotten=forgotten)
-        return made
+        fibre = object.__new__(Fibre)
+        vars(fibre).update(terms=(), size=size, forgotten=forgotten)
+        return fibre
 
     @staticmethod
     def trivial(group: Group, dim: int = 2) -> Fibre:
@@ -193,11 +193,11 @@ class Fibre:
         """For each channel, the number of its orbit: the channels that operations send it to, within its copy."""
         if self.is_plain:
             return tuple(range(self.size))
-        made: list[int] = []
+        numbers: list[int] = []
         for _, rep in self._blocks:
-            start = max(made, default=-1) + 1
-            made += [start + number for number in rep.orbits]
-        return tuple(made)
+            start = max(numbers, default=-1) + 1
+            numbers += [start + number for number in rep.orbits]
+        return tuple(numbers)
 
     @cached_property
     def invariants(self) -> tuple[int, ...]:

@@ -167,9 +167,9 @@ class Relation:
         common = []
         for key, shift in self.operations:
             theirs = shift_of(key)
-            met = None if theirs is None else meet_cosets(self.lattice, shift, lattice, theirs)
-            if met is not None:
-                common.append((key, met))
+            coset = None if theirs is None else meet_cosets(self.lattice, shift, lattice, theirs)
+            if coset is not None:
+                common.append((key, coset))
         return replace(self, lattice=self.lattice & lattice, operations=tuple(common))
 
     def restrict(self, group: SpaceGroup) -> Relation:

@@ -139,12 +139,12 @@ class Representation:
     @cached_property
     def invariants(self) -> tuple[int, ...]:
         """For each basis vector, its entry ±1 in the invariant vector of its orbit; 0 if that has none."""
-        made = []
+        result = []
         for c in range(self.size):
             first = min(image[c][0] for image in self.images)
             signs = {image[c][1] for image in self.images if image[c][0] == first}
-            made.append(signs.pop() if len(signs) == 1 else 0)
-        return tuple(made)
+            result.append(signs.pop() if len(signs) == 1 else 0)
+        return tuple(result)
 
     def split(self) -> tuple[tuple[Representation, tuple[int, ...]], ...]:
         """Representations whose sum this one is, each with its basis vectors in order.
@@ -158,7 +158,7 @@ class Representation:
         """
         if not self.is_permutation:
             return ((self, tuple(range(self.size))),)
-        made = []
+        result = []
         for number in range(max(self.orbits) + 1):
             members = [c for c in range(self.size) if self.orbits[c] == number]
             options = []
@@ -167,8 +167,8 @@ class Representation:
                 options.append((fixing, tuple(self(g)[c][0] for g, _ in _cosets(self.group, fixing))))
             fixing, vectors = min(options)
             alone = trivial_representation(self.group) if len(members) == 1 else None
-            made.append((alone or quotient_representation(self.group, fixing), vectors))
-        return tuple(made)
+            result.append((alone or quotient_representation(self.group, fixing), vectors))
+        return tuple(result)
 
     def restrict(self, group: str | Sequence[Matrix]) -> Representation:
         """The same action of a subgroup, on the same basis vectors in the same order; see `split`.
@@ -199,9 +199,9 @@ class Representation:
         def image(a: Matrix) -> Images:
             moved = []
             for first, _ in cosets:
-                there = matmul(a, first)
-                to = next(j for j, (_, members) in enumerate(cosets) if there in members)
-                inside = self(matmul(inverse_matrix(cosets[to][0]), there))
+                carried = matmul(a, first)
+                to = next(j for j, (_, members) in enumerate(cosets) if carried in members)
+                inside = self(matmul(inverse_matrix(cosets[to][0]), carried))
                 moved += [(to * size + i, sign) for i, sign in inside]
             return tuple(moved)
 

@@ -243,9 +243,9 @@ class SpaceGroup:
         common = []
         for matrix, shift in self.operations:
             theirs = other.shift_of(matrix)
-            met = None if theirs is None else meet_cosets(self.lattice, shift, other.lattice, theirs)
-            if met is not None:
-                common.append((matrix, met))
+            coset = None if theirs is None else meet_cosets(self.lattice, shift, other.lattice, theirs)
+            if coset is not None:
+                common.append((matrix, coset))
         return SpaceGroup(self.lattice & other.lattice, tuple(common), self.periods)
 
     def __or__(self, other: SpaceGroup) -> SpaceGroup:

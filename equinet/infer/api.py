@@ -148,25 +148,26 @@ def infer(
             raise ValueError("infer: a model of another library has its parameters: leave out params=")
         like, named = jax.eval_shape(arrays.arguments, jax.ShapeDtypeStruct(arrays.shape(sizes, moved.size), dtype))
         fn, params = reader.program(fn, *like, **named)
-    made = layout if output_layout is None else str(as_choice(output_layout, LAYOUTS, "infer: an output layout"))
+    read_as = layout if output_layout is None else str(as_choice(output_layout, LAYOUTS, "infer: an output layout"))
     # Rules follow channels that operations move only where they come last.
     followed = moved if arrays.layout.endswith("C") else Fibre.plain(moved.size)
     start = changed(Field.input(domain, moved), trial=Trial.input(domain, moved.size, sizes))
     start = start if followed is moved else start.unmoved()
-    value, traced = _pushed(fn, start, sizes, arrays, params, generic, dtype, output, made)
-    if output_layout is None and is_map_without_channels(value, domain.dim, traced.made):
-        traced = replace(traced, made=traced.made.replace("C", ""))
-    field = as_output(value, domain.dim, traced.made)
+    value, traced = _pushed(fn, start, sizes, arrays, params, generic, dtype, output, read_as)
+    if output_layout is None and is_map_without_channels(value, domain.dim, traced.output_layout):
+        traced = replace(traced, output_layout=traced.output_layout.replace("C", ""))
+    field = as_output(value, domain.dim, traced.output_layout)
     ledger = rows(traced.steps)
-    made = traced.values.get(traced.program.outputs[0])
-    if isinstance(made, Tokens):
-        ledger += (Row(("output",), f"read as {traced.made}", made.nodes.field, field, _beside_nodes),)
+    result = traced.values.get(traced.program.outputs[0])
+    if isinstance(result, Tokens):
+        ledger += (Row(("output",), f"read as {traced.output_layout}", result.nodes.field, field, _beside_nodes),)
     elif value.dim <= MOST_AXES and field.strict != value.field.strict:
         lacks_channels = (
-            output_layout is None and domain.dim > 1 and len(value.layout) == len(traced.made) - 2 + domain.dim
+            output_layout is None and domain.dim > 1 and len(value.layout) == len(traced.output_layout) - 2 + domain.dim
         )
-        why = partial(_read_without_channels, traced.made.replace("C", "")) if lacks_channels else _read_otherwise
-        ledger += (Row(("output",), f"read as {traced.made}", value.field, field, why),)
+        alone = traced.output_layout.replace("C", "")
+        why = partial(_read_without_channels, alone) if lacks_channels else _read_otherwise
+        ledger += (Row(("output",), f"read as {traced.output_layout}", value.field, field, why),)
     whole = as_a_whole(field, traced, value.shape, fibre)
     if whole is not field:
         ledger += (Row(("output",), "the formula as a whole", field, whole, _read_otherwise),)
@@ -242,8 +243,8 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
         sizes: the input's spatial sizes; where the grid is infinite, those to trace at.
         params: as for `infer`.
     """
-    made, _ = _pushed(fn, field.unmoved(), sizes, Arrays("BSC"), params, False, jnp.float32, None, "BSC")
-    return as_output(made, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
+    value, _ = _pushed(fn, field.unmoved(), sizes, Arrays("BSC"), params, False, jnp.float32, None, "BSC")
+    return as_output(value, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
 
 
 def _pushed(
@@ -255,7 +256,7 @@ def _pushed(
     generic: bool,
     dtype: Any,
     output: Output,
-    made: str,
+    output_layout: str,
 ) -> tuple[Value, Traced]:
     """A function's output, and its program with all that led to it."""
     channels, layout = start.channels, arrays.layout
@@ -270,7 +271,7 @@ def _pushed(
 
     def of_one(*given: Any) -> Any:
         arguments, named = arrays.arguments(given[-1])
-        return taken(fn(*given[:-1], *arguments, **named), output, made)
+        return taken(fn(*given[:-1], *arguments, **named), output, output_layout)
 
     try:
         program, out = trace(of_one, [like] if params is None else [held, like])
@@ -296,7 +297,8 @@ def _pushed(
     if not isinstance(result, Value):
         result = _independent(start, tuple(out.shape))
     shapes = *(tuple(leaf.shape) for leaf in jax.tree.leaves(held)), shape
-    return result, Traced(program, shapes, layout, taken_layout(made, output), generic, values, interpreter.steps)
+    laid_out = taken_layout(output_layout, output)
+    return result, Traced(program, shapes, layout, laid_out, generic, values, interpreter.steps)
 
 
 def _shape_of(leaf: Any) -> jax.ShapeDtypeStruct:

@@ -127,9 +127,9 @@ class Equation:
             return SimpleNamespace(aval=jax.ShapeDtypeStruct(tuple(shape), var.aval.dtype))
 
         read = [like(var, shape) for var, shape in zip(self.inputs, inputs, strict=True)]
-        made = [like(var, shape) for var, shape in zip(self.outputs, outputs, strict=True)]
+        written = [like(var, shape) for var, shape in zip(self.outputs, outputs, strict=True)]
         about = {"primitive": self.eqn.primitive, "source_info": self.eqn.source_info}
-        return Equation(SimpleNamespace(**about, params=self.params | params, invars=read, outvars=made))
+        return Equation(SimpleNamespace(**about, params=self.params | params, invars=read, outvars=written))
 
     def loop(self) -> tuple[int, int]:
         """How many operands of a scan are the same in every turn, and how many, after those, are carried on."""

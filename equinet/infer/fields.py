@@ -97,8 +97,8 @@ def with_axes(field: Field, axes: Sequence[Axis], uniform: Sequence[bool]) -> Fi
     turns = [images for images in map(axis_images, signed_permutations(len(axes))) if leaves(images)]
     pairs = product(action.operations, turns)
     operations = tuple(((a, beside(b, turn)), wide(shift)) for ((a, b), shift), turn in pairs)
-    made = Relation(lattice, operations, action.source_periods, grid.wrapped.periods, action.parameters)
-    return field.based(made, grid).with_spans([*field.trace.spans, *(Span(everything=True) for _ in axes)])
+    relation = Relation(lattice, operations, action.source_periods, grid.wrapped.periods, action.parameters)
+    return field.based(relation, grid).with_spans([*field.trace.spans, *(Span(everything=True) for _ in axes)])
 
 
 def wound(field: Field, axis: int, count: int) -> Field:
@@ -109,9 +109,9 @@ def wound(field: Field, axis: int, count: int) -> Field:
     action = action.only(keys)
     turn = Lattice.span(action.blocks.rows(tau=[_step(grid.dim, axis, count)]), action.blocks.dim)
     periods = action.target_periods + Lattice.span([_step(grid.dim, axis, count)], grid.dim)
-    made = replace(action, lattice=action.lattice + turn, target_periods=periods)
+    relation = replace(action, lattice=action.lattice + turn, target_periods=periods)
     axes = (*grid.axes[:axis], Axis(count, "periodic"), *grid.axes[axis + 1 :])
-    return field.based(made, Domain(axes)).with_spans(everything(field.trace.spans))
+    return field.based(relation, Domain(axes)).with_spans(everything(field.trace.spans))
 
 
 def unwound(field: Field, axis: int) -> Field:
@@ -120,9 +120,9 @@ def unwound(field: Field, axis: int) -> Field:
     action, grid = field.action, field.grid
     keys = [key for key, _ in action.operations if axis_images(key[1])[axis][0] == axis]
     kept = [row for row in action.target_periods.basis if not row[axis]]
-    made = replace(action.only(keys), target_periods=Lattice.span(kept, grid.dim))
+    relation = replace(action.only(keys), target_periods=Lattice.span(kept, grid.dim))
     axes = (*grid.axes[:axis], Axis(None, "infinite"), *grid.axes[axis + 1 :])
-    return field.based(made, Domain(axes)).with_spans(everything(field.trace.spans))
+    return field.based(relation, Domain(axes)).with_spans(everything(field.trace.spans))
 
 
 def _step(dim: int, axis: int, count: int) -> Vector:
@@ -146,9 +146,9 @@ def reflected(field: Field, axis: int, last: int) -> Field:
     for (a, b), shift in action.operations:
         flipped, moved = conjugate(b, shift)
         operations.append(((a, flipped), moved))
-    made = field.based(replace(action, lattice=Lattice.span(rows, blocks.dim), operations=tuple(operations)))
+    result = field.based(replace(action, lattice=Lattice.span(rows, blocks.dim), operations=tuple(operations)))
     spans = field.trace.spans
-    return made.with_spans([replace(s, everything=s.everything or i == axis) for i, s in enumerate(spans)])
+    return result.with_spans([replace(s, everything=s.everything or i == axis) for i, s in enumerate(spans)])
 
 
 def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field:
@@ -180,9 +180,9 @@ def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field
     operations: list[tuple[Key, Vector]] = []
     for ((matrix, one), shift), ((other_matrix, two), other) in product(mine, theirs):
         joint = _joint(one, two, place, grid.dim) if matrix == other_matrix else None
-        met = None if joint is None else meet_cosets(first, shift, second, other)
-        if joint is not None and met is not None:
-            operations.append(((matrix, joint), met))
+        coset = None if joint is None else meet_cosets(first, shift, second, other)
+        if joint is not None and coset is not None:
+            operations.append(((matrix, joint), coset))
     periods = a.action.source_periods, grid.wrapped.periods
     action = Relation(first & second, tuple(operations), *periods, names)
     return a.based(action, grid).with_spans([Span(everything=True)] * grid.dim)

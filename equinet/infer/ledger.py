@@ -108,11 +108,11 @@ def _text(run: Sequence[Step], moves: Sequence[Step]) -> str:
 
 def _entering(run: Sequence[Step]) -> list[Value]:
     """What steps in a row read that none of them made; some hand on the very value they read."""
-    made: set[int] = set()
+    produced: set[int] = set()
     entering: list[Value] = []
     for step in run:
-        entering += [v for v in step.before if id(v) not in made]
-        made |= {id(step.after)} - {id(v) for v in entering}
+        entering += [v for v in step.before if id(v) not in produced]
+        produced |= {id(step.after)} - {id(v) for v in entering}
     return entering
 
 
@@ -129,8 +129,8 @@ def _wrapped(run: Sequence[Step]) -> dict[int, str]:
         if row.moves and not step.gap:
             moves.append(step)
             continue
-        made = {id(move.after) for move in moves}
-        reads = next((v for v in step.before if id(v) in made), None)
+        produced = {id(move.after) for move in moves}
+        reads = next((v for v in step.before if id(v) in produced), None)
         if row.circular and reads is not None and _regains_shifts(reads, step.after):
             found |= {id(move): "" for move in moves} | {id(step): row.circular}
         moves = []

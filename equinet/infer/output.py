@@ -65,7 +65,7 @@ def as_a_whole(field: Field, traced: Traced, shape: Sequence[int], fibre: int | 
     Raises:
         ValueError: if there are not as many channels.
     """
-    moved, at = field.input_fibre, output_channels_of(traced.made, field.source.dim, len(shape))
+    moved, at = field.input_fibre, output_channels_of(traced.output_layout, field.source.dim, len(shape))
     width = 1 if at is None else shape[at]
     if fibre is not None and int(fibre) != width:
         raise ValueError(f"infer: the output has {width} channels; fibre={shown(fibre)} has {int(fibre)}")
@@ -84,7 +84,7 @@ def as_a_whole(field: Field, traced: Traced, shape: Sequence[int], fibre: int | 
 def _with_formula(
     field: Field, traced: Traced, shape: Sequence[int], moves: tuple[Fibre, Fibre] | None = None
 ) -> Field:
-    source, layout = field.source, traced.made
+    source, layout = field.source, traced.output_layout
     if not source.is_finite:
         action = field.unwrapped if moves else turned_about_the_middle(traced, field, shape)
         return field if action == field.unwrapped else field.based(action)

@@ -169,18 +169,18 @@ def _shifts(table: Table, size: int | None) -> dict[int, float] | None:
         return {0: 1.0}
     rows = len(table.nodes)
     present = table.present
-    there = present.seen
+    is_read = present.seen
     if size is None:
-        if table.advance != rows or rows != 1 or not there.all():
+        if table.advance != rows or rows != 1 or not is_read.all():
             return None
         found: dict[int, float] = {}
         for node, weight in zip(table.nodes[0], table.weights[0], strict=True):
             found[-int(node)] = found.get(-int(node), 0.0) + float(weight)
         return found if all(found.values()) else None
-    if rows != size or (present.weights[~there] != 0).any() or size > 4096:
+    if rows != size or (present.weights[~is_read] != 0).any() or size > 4096:
         return None
     counts = np.zeros((rows, size))
-    at, entry = np.nonzero(there)
+    at, entry = np.nonzero(is_read)
     shifts = (at - present.nodes[at, entry]) % size
     np.add.at(counts, (at, shifts), present.weights[at, entry])
     if (counts != counts[:1]).any() or ((counts[0] != 0).sum() != len(np.unique(shifts))):

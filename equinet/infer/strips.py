@@ -151,8 +151,8 @@ class Strip:
 def _repeats(nodes: np.ndarray, weights: np.ndarray) -> tuple[int, int] | None:
     """After how many rows a table repeats, at least twice, and how far its nodes are then; the fewest rows."""
     for period in range(1, len(nodes) // 2 + 1):
-        there = weights[:-period] != 0
-        steps = (nodes[period:] - nodes[:-period])[there]
+        counts = weights[:-period] != 0
+        steps = (nodes[period:] - nodes[:-period])[counts]
         one_step = steps.size and steps[0] > 0 and (steps == steps[0]).all()
         if one_step and np.array_equal(weights[period:], weights[:-period]):
             return period, int(steps[0])

@@ -27,7 +27,7 @@ def turned_about_the_middle(traced: Traced, field: Field, shape: Sequence[int]) 
         shape: of the output.
     """
     known, dim = field.unwrapped, field.source.dim
-    at_in, at_out = traced.layout.index("S"), traced.made.index("S")
+    at_in, at_out = traced.layout.index("S"), traced.output_layout.index("S")
     sizes, outputs = traced.shapes[-1][at_in : at_in + dim], tuple(shape[at_out : at_out + dim])
     ranges = _inner(field, sizes, outputs)
     if known.parameters or ranges is None or len({*sizes}) > 1 or len({*outputs}) > 1:

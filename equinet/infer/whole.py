@@ -63,7 +63,7 @@ class Traced:
     Attributes:
         shapes: those of the parameters, then that of the array.
         layout: B, S and C, the axes of the array.
-        made: those of the output.
+        output_layout: those of the output.
         generic: whether what it closes over is arbitrary.
         values: what the rules say of its variables.
         steps: its operations.
@@ -72,7 +72,7 @@ class Traced:
     program: Program
     shapes: tuple[tuple[int, ...], ...]
     layout: str
-    made: str
+    output_layout: str
     generic: bool
     values: Mapping[Any, Held]
     steps: Sequence[Step]
@@ -140,8 +140,8 @@ def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGrou
 def within(traced: Traced, source: Domain, kept: SpaceGroup) -> SpaceGroup:
     """Isometries that are not lost for good; if a layout is odd, rules may say less than of what is made of it."""
     for var in reversed(judged(traced.program, len(traced.shapes) - 1, traced.generic, _nodes_of(traced.steps))):
-        made = traced.values[var]
-        value = made.nodes if isinstance(made, Tokens) else made
+        found = traced.values[var]
+        value = found.nodes if isinstance(found, Tokens) else found
         if isinstance(value, Value) and not value.stem.variables and kept <= value.field.strict.source:
             return value.field.strict.source
     return source.group
@@ -293,7 +293,7 @@ class Trial:
         if self.moves is not None:
             back = [self._back_in_the_output(result[:, case], g) for case, g in enumerate(isometries)]
             result = np.stack(back, 1)
-        return _per_node(result, self.output.dim, traced.made)
+        return _per_node(result, self.output.dim, traced.output_layout)
 
     def _in_the_input(self, array: Residues, g: Isometry) -> Residues:
         """The input with its channels moved; all its nodes are along one axis."""
@@ -303,7 +303,7 @@ class Trial:
     def _back_in_the_output(self, array: Residues, g: Isometry) -> Residues:
         """The output with its channels moved as the inverse moves them."""
         assert self.moves is not None
-        at = output_channels_of(self.traced.made, self.source.dim, array.ndim - 1)
+        at = output_channels_of(self.traced.output_layout, self.source.dim, array.ndim - 1)
         return _channels_moved(array, self.moves[1], inverse_matrix(g.matrix), at)
 
 
@@ -315,11 +315,11 @@ def _channels_moved(array: Residues, fibre: Fibre, matrix: Matrix, axis: int | N
     images = fibre(matrix)
     if axis is None:
         return negative(array) if images[0][1] < 0 else array
-    made = np.empty_like(array)
+    result = np.empty_like(array)
     for channel, (image, sign) in enumerate(images):
         part = array.take(channel, 1 + axis)
-        made[(*(slice(None),) * (1 + axis), image)] = negative(part) if sign < 0 else part
-    return made
+        result[(*(slice(None),) * (1 + axis), image)] = negative(part) if sign < 0 else part
+    return result
 
 
 def _per_node(result: Residues, dim: int, layout: str) -> np.ndarray:

@@ -46,9 +46,9 @@ def _opened(module: Any, *like: Any, **named: Any) -> Opened:
     free = [is_number(leaf) for leaf in leaves]
 
     def run(variables: list[Any], *given: Any, **by_name: Any) -> Any:
-        made = jax.tree.unflatten(tree, joined(leaves, free, variables))
-        with named_calls(_parts(made)):
-            return made(*given, **by_name, **in_evaluation(type(made).__call__))
+        network = jax.tree.unflatten(tree, joined(leaves, free, variables))
+        with named_calls(_parts(network)):
+            return network(*given, **by_name, **in_evaluation(type(network).__call__))
 
     return Opened(run, [leaf for leaf, is_free in zip(leaves, free, strict=True) if is_free])
 

@@ -55,25 +55,25 @@ class Foreign(Layer):
             raise TypeError(f"{self}: symmetry is a rule, a function from a field to one; got {shown(self.rule)}")
 
     def output_shape(self, shape: Shape) -> Shape:
-        made = _traced_shape(self, self._concrete(shape))
-        if len(made) == len(shape):
-            return (*(None if n is None else m for n, m in zip(shape[:-1], made[:-1], strict=True)), made[-1])
-        if len(made) != 1:
+        result = _traced_shape(self, self._concrete(shape))
+        if len(result) == len(shape):
+            return (*(None if n is None else m for n, m in zip(shape[:-1], result[:-1], strict=True)), result[-1])
+        if len(result) != 1:
             raise LayerError(
-                f"{self} turns an input of shape {self._concrete(shape)} into one of shape {made}: "
+                f"{self} turns an input of shape {self._concrete(shape)} into one of shape {result}: "
                 f"it must keep the spatial axes, or reduce all of them"
             )
-        return made
+        return result
 
     def _concrete(self, shape: Shape) -> tuple[int, ...]:
         return (*(self.size if n is None else n for n in shape[:-1]), int(shape[-1]))
 
     def symmetry(self, field: Field) -> Field:
-        made = self._inferred(field.unmoved()) if self.rule is None else self.rule(field)
+        result = self._inferred(field.unmoved()) if self.rule is None else self.rule(field)
         promised = self.output_shape(field.shape)
-        if not same_sizes(made.shape, promised):
-            raise LayerError(f"{self}: the rule makes a field of shape {made.shape}, the function one of {promised}")
-        return made
+        if not same_sizes(result.shape, promised):
+            raise LayerError(f"{self}: the rule makes a field of shape {result.shape}, the function one of {promised}")
+        return result
 
     def _inferred(self, field: Field) -> Field:
         # Imported where it is used: a declared function needs no interpreter.
@@ -111,10 +111,10 @@ def _traced_shape(layer: Foreign, shape: tuple[int, ...]) -> tuple[int, ...]:
         return layer.forward(*variables, jnp.zeros((2, *shape)), Context(fibre=Fibre.plain(shape[-1])))[0]
 
     try:
-        made = jax.eval_shape(run, layer.abstract(shape))
+        output = jax.eval_shape(run, layer.abstract(shape))
     except Exception as error:
         # What goes wrong inside is another library's to say; where it does is ours.
         raise LayerError(f"{layer} cannot run on an input of shape {shape}: {error}") from error
-    if not hasattr(made, "shape") or made.ndim < 2 or made.shape[0] != 2:
-        raise LayerError(f"{layer} must turn [batch, *spatial, channels] into one such array; it returns {made}")
-    return made.shape[1:]
+    if not hasattr(output, "shape") or output.ndim < 2 or output.shape[0] != 2:
+        raise LayerError(f"{layer} must turn [batch, *spatial, channels] into one such array; it returns {output}")
+    return output.shape[1:]

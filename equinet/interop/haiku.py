@@ -24,7 +24,7 @@ def _opened(model: Any, *like: Any, **named: Any) -> Opened:
     # Some states, as those of batch norms, are made in training only.
     start = mode_arguments(model.init, True)
     init = lambda *given, **by_name: model.init(jax.random.key(0), *given, **start, **by_name)  # noqa: E731
-    made = jax.eval_shape(init, *like, **named)
+    outline = jax.eval_shape(init, *like, **named)
 
     def run(variables: Any, *given: Any, **by_name: Any) -> Any:
         held = variables if has_state else (variables,)
@@ -33,7 +33,7 @@ def _opened(model: Any, *like: Any, **named: Any) -> Opened:
         found = model.apply(*held, *key, *given, **mode, **by_name)
         return found[0] if has_state else found
 
-    return Opened(run, made)
+    return Opened(run, outline)
 
 
 READER = Family(_opened, lambda model: "BSC", "ask about it with lambda x: model.apply(params, None, x)")

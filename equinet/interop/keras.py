@@ -82,16 +82,16 @@ def application(
     known = applications()
     build = known[check_name(name, known, "architecture of keras.applications")]
 
-    def made(values: bool, **more: Any) -> Any:
+    def make(values: bool, **more: Any) -> Any:
         with nullcontext() if values else library().StatelessScope(initialize_variables=False):
             return guarded(f"--keras={name}", lambda: build(**{"weights": None, **arguments, **more}))
 
     if sizes is None and channels is None:
-        model = made(values)
+        model = make(values)
         return model, tuple(n or USUAL for n in model.input_shape[1:])
-    usual = made(False).input_shape[1:]
+    usual = make(False).input_shape[1:]
     shape = (*(sizes or (n or USUAL for n in usual[:-1])), channels or usual[-1])
-    return made(values, input_shape=shape), shape
+    return make(values, input_shape=shape), shape
 
 
 READER = Family(_opened, _layout, "build it outside of keras.StatelessScope")

@@ -31,10 +31,10 @@ class LinenLayer(nn.Module):
         """The output `[batch, *spatial, channels]`."""
         layer, like = self.layer, outline(self.layer, x.shape[1:])
         if self.is_initializing():
-            made = layer.init(self.make_rng("params"), x.shape[1:])
-            for name, value in _nested(made["params"]).items():
+            initial = layer.init(self.make_rng("params"), x.shape[1:])
+            for name, value in _nested(initial["params"]).items():
                 self.param(name, lambda _, value=value: value)
-            for name, value in _nested(made["state"]).items():
+            for name, value in _nested(initial["state"]).items():
                 self.variable("batch_stats", name, lambda value=value: value)
         params, state = (
             jax.tree.unflatten(jax.tree.structure(tree), lookup(layer, held, leaf_paths(tree)))
@@ -92,8 +92,8 @@ class FromLinen(Foreign):
 
     def setup(self, key: jax.Array, shape: tuple[int, ...]) -> tuple[Params, State]:
         keys = {**self._keys(key), "params": jax.random.fold_in(key, 0)}
-        made = dict(self.module.init(keys, jnp.zeros((1, *shape)), **self._mode(False)))
-        return made.pop("params", {}), made
+        variables = dict(self.module.init(keys, jnp.zeros((1, *shape)), **self._mode(False)))
+        return variables.pop("params", {}), variables
 
     def forward(self, params: Params, state: State, x: jax.Array, context: Context) -> tuple[jax.Array, State]:
         variables, mode = {"params": params, **state}, self._mode(context.train)
@@ -161,7 +161,7 @@ class Mended(nn.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What the model makes of it."""
-        with _met(Edited(dict(self.changes)).meet, self.changes):
+        with _intercepted(Edited(dict(self.changes)).meet, self.changes):
             return self.model(*args, **kwargs)
 
 
@@ -170,7 +170,7 @@ EDITED = (nn.Conv, nn.ConvTranspose, nn.Dense)
 
 
 @contextmanager
-def _met(meet: Callable[..., Any], key: Any) -> Iterator[None]:
+def _intercepted(meet: Callable[..., Any], key: Any) -> Iterator[None]:
     """Parts of models are met meanwhile: `(path, part, x, compute) -> y`; see `pools.met`."""
     calls = Calls()
 
@@ -195,7 +195,7 @@ def _met(meet: Callable[..., Any], key: Any) -> Iterator[None]:
     def call(part: Windows | Resizing, x: Any, compute: Any) -> Any:
         return meet(calls.named(part.name), part, x, compute)
 
-    with pools.met(call, key), nn.intercept_methods(module):
+    with pools.intercepted(call, key), nn.intercept_methods(module):
         yield
 
 
@@ -206,7 +206,7 @@ def _editor(module: nn.Module, like: Any) -> Mender:
         return watch.meet(path, part.clone(parent=None) if isinstance(part, nn.Module) else part, x, compute)
 
     run, variables = READER.program(module, like)
-    with _met(meet, object()):
+    with _intercepted(meet, object()):
         jax.eval_shape(run, variables, like)
     return Mender(watch, _mended)
 
@@ -214,8 +214,8 @@ def _editor(module: nn.Module, like: Any) -> Mender:
 def _mended(module: nn.Module, changes: dict[Path, Change]) -> nn.Module:
     bare, variables = (module, None) if module.scope is None else module.unbind()
     model, before = (bare.model, dict(bare.changes)) if isinstance(bare, Mended) else (bare, {})
-    made = Mended(model, tuple((before | changes).items()))
-    return made if variables is None else made.bind(variables)
+    result = Mended(model, tuple((before | changes).items()))
+    return result if variables is None else result.bind(variables)
 
 
 def _filled(module: nn.Module, like: Any, seed: int) -> nn.Module:

@@ -358,6 +358,6 @@ class Mender(Sizes):
         """The model with what `change` puts before its submodules."""
         parts = self.watch.parts
         found = {path: change(path, seen.part, seen) for path, seen in parts.items() if seen.owner is None}
-        made = {path: each for path, each in found.items() if each is not None}
-        made |= {path: Around() for path, seen in parts.items() if seen.owner in made}
-        return self.replaced(net, made) if made else net
+        replacements = {path: each for path, each in found.items() if each is not None}
+        replacements |= {path: Around() for path, seen in parts.items() if seen.owner in replacements}
+        return self.replaced(net, replacements) if replacements else net

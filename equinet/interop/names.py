@@ -26,13 +26,13 @@ def outline(layer: Layer, shape: tuple[int, ...]) -> dict[str, Any]:
 
 def nest_paths(paths: Sequence[Path], values: Sequence[Any]) -> dict[str, Any]:
     """Nested dictionaries with the given values at the given paths."""
-    made: dict[str, Any] = {}
+    nested: dict[str, Any] = {}
     for path, value in zip(paths, values, strict=True):
-        inner = made
+        inner = nested
         for name in path[:-1]:
             inner = inner.setdefault(name, {})
         inner[path[-1]] = value
-    return made
+    return nested
 
 
 def lookup(layer: Layer, found: Mapping[str, Any], paths: Sequence[Path]) -> list[Any]:

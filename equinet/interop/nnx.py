@@ -28,12 +28,12 @@ class NnxLayer(nnx.Module):
 
     def __init__(self, layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> None:
         self.layer, self.shape = layer, tuple(shape)
-        made = layer.init(rngs.params(), self.shape)
+        variables = layer.init(rngs.params(), self.shape)
 
         def held(tree: Any, kind: type[nnx.Variable]) -> dict[str, Any]:
             return nnx.data(nest_paths(leaf_paths(tree), [kind(leaf) for leaf in jax.tree.leaves(tree)]))
 
-        self.params, self.state = held(made["params"], nnx.Param), held(made["state"], nnx.BatchStat)
+        self.params, self.state = held(variables["params"], nnx.Param), held(variables["state"], nnx.BatchStat)
         # An attribute that the methods `train` and `eval` of modules set.
         self.deterministic = True
         self.rngs = rngs["dropout"].fork() if "dropout" in rngs or "default" in rngs else None
@@ -249,7 +249,7 @@ def _whole(kind: type[Any]) -> type[Any]:
             run = Edited(dict(self.equinet_changes))
             token = _running.set(run)
             try:
-                with _met(run.meet, self.equinet_changes):
+                with _intercepted(run.meet, self.equinet_changes):
                     return super().__call__(*args, **kwargs)
             finally:
                 _running.reset(token)
@@ -258,10 +258,10 @@ def _whole(kind: type[Any]) -> type[Any]:
     return Whole
 
 
-def _met(meet: Callable[..., Any], key: Any) -> AbstractContextManager[None]:
+def _intercepted(meet: Callable[..., Any], key: Any) -> AbstractContextManager[None]:
     """Pools and resizing are met meanwhile, `(path, part, x, compute) -> y`; they go by their order in the run."""
     calls = Calls()
-    return pools.met(lambda part, x, compute: meet(calls.named(part.name), part, x, compute), key)
+    return pools.intercepted(lambda part, x, compute: meet(calls.named(part.name), part, x, compute), key)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,14 +290,14 @@ def _editor(module: nnx.Module, like: Any) -> Mender:
             part.__class__ = _watching(type(part))
             part.note = _Note(watch, path, parts[path])
     run, variables = READER.program(watched, like)
-    with _met(watch.meet, object()):
+    with _intercepted(watch.meet, object()):
         jax.eval_shape(run, variables, like)
     return Mender(watch, _mended)
 
 
 def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
-    made: Any = nnx.clone(module)
-    for path, part in _by_path(made):
+    result: Any = nnx.clone(module)
+    for path, part in _by_path(result):
         change = changes.get(path)
         if isinstance(change, Around):
             padding = part.padding if isinstance(part.padding, str | int) else tuple(map(_fixed, part.padding))
@@ -308,11 +308,11 @@ def _mended(module: nnx.Module, changes: dict[Path, Change]) -> nnx.Module:
             part.__class__, part.change = MendedTranspose, change
         elif isinstance(change, Spread):
             part.__class__, part.change = MendedLinear, change
-    known = dict(getattr(made, "equinet_changes", ()))
+    known = dict(getattr(result, "equinet_changes", ()))
     if not known:
-        made.__class__ = _whole(type(made))
-    made.equinet_changes = tuple((known | changes).items())
-    return made
+        result.__class__ = _whole(type(result))
+    result.equinet_changes = tuple((known | changes).items())
+    return result
 
 
 def _by_path(module: nnx.Module) -> list[tuple[Path, Any]]:
@@ -337,9 +337,9 @@ def _opened(module: nnx.Module, *like: Any, **named: Any) -> Opened:
     free = (learned, rest) if is_bare else (learned,)
 
     def run(variables: tuple[Any, ...], *given: Any, **by_name: Any) -> Any:
-        made = nnx.merge(graph, *variables, *(() if is_bare else (rest,)))
-        with named_calls(_parts(made)):
-            return made(*given, **mode, **by_name)
+        network = nnx.merge(graph, *variables, *(() if is_bare else (rest,)))
+        with named_calls(_parts(network)):
+            return network(*given, **mode, **by_name)
 
     return Opened(run, free)
 

@@ -34,7 +34,7 @@ _runs = 0
 
 
 @contextmanager
-def met(meet: Meet, key: Hashable) -> Iterator[None]:
+def intercepted(meet: Meet, key: Hashable) -> Iterator[None]:
     """All pools of this thread, and what it calls as `jax.image.resize`, are met meanwhile, by the outermost first.
 
     Args:
@@ -57,11 +57,11 @@ def _count(step: int) -> None:
     global _runs
     with _lock:
         _runs += step
-        pooling.pool = _met if _runs else _pool  # pyright: ignore[reportAttributeAccessIssue]
-        jax.image.resize = _met_resize if _runs else _resize  # pyright: ignore[reportAttributeAccessIssue]
+        pooling.pool = _intercept if _runs else _pool  # pyright: ignore[reportAttributeAccessIssue]
+        jax.image.resize = _intercept_resize if _runs else _resize  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def _met(inputs: Any, init: Any, reduce_fn: Any, window_shape: Any, strides: Any, padding: Any) -> Any:
+def _intercept(inputs: Any, init: Any, reduce_fn: Any, window_shape: Any, strides: Any, padding: Any) -> Any:
     windows = Windows(
         NAMES.get(reduce_fn, "pool"),
         tuple(window_shape),
@@ -75,7 +75,7 @@ def _met(inputs: Any, init: Any, reduce_fn: Any, window_shape: Any, strides: Any
     return _through(windows, plain)(inputs)
 
 
-def _met_resize(image: Any, shape: Any, method: Any, *args: Any, **kwargs: Any) -> Any:
+def _intercept_resize(image: Any, shape: Any, method: Any, *args: Any, **kwargs: Any) -> Any:
     before, after = tuple(jnp.shape(image)), tuple(shape)
     inner = [m // n if n and not m % n else 0 for n, m in zip(before[1:-1], after[1:-1], strict=False)]
     is_finer = len(before) == len(after) > 2 and (before[0], before[-1]) == (after[0], after[-1])

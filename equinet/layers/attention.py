@@ -88,11 +88,11 @@ class SqueezeExcite(Layer):
 
 def _expanded(params: Params, fibre: Fibre) -> Params:
     """The parameters of attention over plain channels that computes the same."""
-    made = {}
+    result = {}
     for name, layer in _maps(fibre).items():
-        made[name] = layer.dense_kernel(params[name], fibre, fibre.dim).reshape(fibre.size, -1)
-        made[f"{name}_bias"] = spread_invariant(params[name]["bias"], layer.out)
-    return made
+        result[name] = layer.dense_kernel(params[name], fibre, fibre.dim).reshape(fibre.size, -1)
+        result[f"{name}_bias"] = spread_invariant(params[name]["bias"], layer.out)
+    return result
 
 
 def _maps(fibre: Fibre) -> dict[str, GroupConv]:

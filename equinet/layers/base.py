@@ -380,20 +380,20 @@ def shape_out(layer: Layer, shape: Shape) -> Shape:
     """The shape of a layer's output; the channels of one that reads no fibres are plain, whatever it says."""
     *sizes, fibre = (*shape[:-1], as_fibre(shape[-1]))
     reads = _reads_fibres(layer)
-    *made, channels = layer.output_shape((*sizes, fibre if reads else fibre.size))
+    *sizes_out, channels = layer.output_shape((*sizes, fibre if reads else fibre.size))
     after = as_fibre(channels)
     if not reads:
         is_forgotten = layer.unnamed.treats_channels == "each" and after.size == fibre.size
         after = fibre.forget(layer.unnamed) if is_forgotten else Fibre.plain(after.size)
-    return (*made, after)
+    return (*sizes_out, after)
 
 
 def field_out(layer: Layer, field: Field) -> Field:
     """The field of a layer's output, whose channels move as its shape says: so the layers that follow compute."""
-    made = layer.symmetry(field)
+    result = layer.symmetry(field)
     # Plain channels of plain ones need no telling, and the shape of a whole network takes time.
-    is_plain = field.fibre.is_plain and made.fibre.is_plain
-    return made if is_plain else made.read_as(shape_out(layer, field.shape)[-1])
+    is_plain = field.fibre.is_plain and result.fibre.is_plain
+    return result if is_plain else result.read_as(shape_out(layer, field.shape)[-1])
 
 
 def set_up(layer: Layer, key: jax.Array, shape: Shape) -> tuple[Params, State]:
@@ -418,8 +418,8 @@ def misfit(layer: Layer, variables: Mapping[str, Any], shape: Shape) -> str:
 
     Asked where a layer could not run, so that what runs pays nothing for it.
     """
-    made = jax.eval_shape(lambda: set_up(layer, jax.random.key(0), shape))
-    for part, expected in zip(("params", "state"), made, strict=True):
+    outline = jax.eval_shape(lambda: set_up(layer, jax.random.key(0), shape))
+    for part, expected in zip(("params", "state"), outline, strict=True):
         given, like = (dict(jax.tree_util.tree_flatten_with_path(t)[0]) for t in (variables[part], expected))
         for path in {**like, **given}:
             place = f"{part}{jax.tree_util.keystr(path)}"

@@ -97,8 +97,8 @@ def step(name: str, layer: Layer, field: Field) -> Field:
             shown = layer.unnamed
             seen = field.unmoved() if field.raw and not isinstance(shown, AsFibre) else field
             seen = seen.at(path)
-            made = field_out(layer, seen)
-            return made.record(shown, path, field, layer.reason, through(layer, seen, made))
+            result = field_out(layer, seen)
+            return result.record(shown, path, field, layer.reason, through(layer, seen, result))
         return field_out(layer, field.at(path)).at(field.trace.path)
 
 
@@ -155,8 +155,8 @@ class Combination(Layer):
 
     def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         children = enumerate(zip(self.children, self.inputs(shape), strict=True))
-        made = [set_up(layer, jax.random.fold_in(key, i), read) for i, ((_, layer), read) in children]
-        return self.by_name([params for params, _ in made]), self.by_name([state for _, state in made])
+        pairs = [set_up(layer, jax.random.fold_in(key, i), read) for i, ((_, layer), read) in children]
+        return self.by_name([params for params, _ in pairs]), self.by_name([state for _, state in pairs])
 
     def run_child(
         self, index: int, params: Sequence[Params], state: Sequence[State], x: jax.Array, context: Context

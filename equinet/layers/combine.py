@@ -99,8 +99,8 @@ class Parallel(Combination):
         replay, restoring = context.replay, context.restoring
         own, kept = self.parts(params), self.parts(state)
         contexts = [context.scope(i, context.fibre, replay, restoring) for i in range(len(self.branches))]
-        made = [self.run_child(i, own, kept, x, inner) for i, inner in enumerate(contexts)]
-        return join_arrays([y for y, _ in made], self.join), self.by_name([s for _, s in made])
+        results = [self.run_child(i, own, kept, x, inner) for i, inner in enumerate(contexts)]
+        return join_arrays([y for y, _ in results], self.join), self.by_name([s for _, s in results])
 
     def symmetry(self, field: Field) -> Field:
         return _fork(field, self.children, f"Parallel(join={self.join})", self.join)

@@ -60,13 +60,13 @@ class _Convolution(Windowed):
         return self.features
 
     def output_shape(self, shape: Shape) -> Shape:
-        made = super().output_shape(shape)
+        result = super().output_shape(shape)
         channels = int(shape[-1])
         if channels % self.groups or self.features % self.groups:
             raise LayerError(
                 f"{self}: groups={self.groups} must divide the {channels} input channels and {self.features} features"
             )
-        return made
+        return result
 
     def setup(self, key: jax.Array, shape: Shape) -> tuple[Params, State]:
         taps = per_axis(self.kernel, shape, "kernel", self)

@@ -58,10 +58,10 @@ def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
     if isinstance(net, (GroupConv, GroupConvTranspose)):
         source = net.source_of(fibre)
         kernel = net.dense_kernel(params, fibre, len(shape) - 1)
-        made = {"kernel": kernel}
+        plain_params = {"kernel": kernel}
         if net.bias:
-            made["bias"] = spread_invariant(params["bias"], net.target)
-        return net.plain(net.groups_of(source), bias=net.bias), made, state
+            plain_params["bias"] = spread_invariant(params["bias"], net.target)
+        return net.plain(net.groups_of(source), bias=net.bias), plain_params, state
     if fibre.is_plain or net.treats_channels != "by fibre":
         return net, params, state
     if isinstance(net, BatchNorm):
@@ -73,6 +73,6 @@ def _exported(net: Layer, params: Any, state: Any, shape: Shape) -> Exported:
 
 def _combination(net: Combination, params: Any, state: Any, shape: Shape) -> Exported:
     rows = zip(net.children, net.parts(params), net.parts(state), net.inputs(shape), strict=True)
-    made = [_exported(child, *row) for (_, child), *row in rows]
-    plain = with_children(net, [layer for layer, _, _ in made])
-    return plain, plain.by_name([params for _, params, _ in made]), plain.by_name([state for _, _, state in made])
+    parts = [_exported(child, *row) for (_, child), *row in rows]
+    plain = with_children(net, [layer for layer, _, _ in parts])
+    return plain, plain.by_name([params for _, params, _ in parts]), plain.by_name([state for _, _, state in parts])

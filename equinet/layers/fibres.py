@@ -268,12 +268,12 @@ class Restrict(Layer):
 
     def symmetry(self, field: Field) -> Field:
         fibre, order = self._split(field.shape[-1])
-        made = field.with_fibre(fibre)
+        result = field.with_fibre(fibre)
         if order == tuple(range(len(order))):
-            return made
+            return result
         # Channels that were nodes before are not where a matching layer would look for them.
-        apart = replace(made.deferred, unmixed=False)
-        return changed(made, deferred=apart, unfolded=None, trial=made.trial, bands=made.bands)
+        apart = replace(result.deferred, unmixed=False)
+        return changed(result, deferred=apart, unfolded=None, trial=result.trial, bands=result.bands)
 
     def reason(self, before: Field, lost: Lost) -> str:
         del before, lost

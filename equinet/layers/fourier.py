@@ -218,8 +218,8 @@ class AliasFree(_Spectral):
         if max(factors) == 1:
             return self.activation.symmetry(field)
         # Nodes come back to where they were, so all isometries of the grid survive that do not exchange factors.
-        made = downsampled(self.activation.symmetry(upsampled(field, factors)), factors)
-        return changed(filtered(field, factors), bands=made.bands)
+        result = downsampled(self.activation.symmetry(upsampled(field, factors)), factors)
+        return changed(filtered(field, factors), bands=result.bands)
 
     def reason(self, before: Field, lost: Lost) -> str:
         fine = self.activation.symmetry(upsampled(before, self._factors(before.shape)))

@@ -164,7 +164,7 @@ class _GroupConvolution(Layer):
         blocks = list(self._blocks(source, per_axis(self.kernel, shape, "kernel", self)))
         width = len(source.terms)
         gain = 2 if source.is_permutation else 1
-        made = []
+        kernels = []
         for start in range(0, len(blocks), width):
             row = blocks[start : start + width]
             read = np.sum([_coefficients_read(basis) * (1 if self.depthwise else m) for m, _, basis in row], axis=0)
@@ -172,8 +172,8 @@ class _GroupConvolution(Layer):
                 channel, moment = _moments(basis, rectified=source.is_permutation)
                 scale = np.sqrt(gain / (read[channel] * moment))
                 normal = jax.random.normal(jax.random.fold_in(key, i), _shape(m, n, basis, self.depthwise))
-                made.append(normal * jnp.asarray(scale, normal.dtype).reshape(-1, *(1,) * (normal.ndim - 1)))
-        params: dict[str, object] = {"kernel": tuple(made)}
+                kernels.append(normal * jnp.asarray(scale, normal.dtype).reshape(-1, *(1,) * (normal.ndim - 1)))
+        params: dict[str, object] = {"kernel": tuple(kernels)}
         return ({**params, "bias": jnp.zeros(orbit_count(self.out))} if self.bias else params), {}
 
     def channels_read(self, params: Params) -> int | None:

@@ -115,8 +115,8 @@ class PhaseChoice(Layer):
         """Run `sample`, which keeps a given phase or chooses one, as a function that declares its symmetry."""
 
         def rule(_params: Params, field: Field, phase: Phase | None) -> tuple[Field, Phase]:
-            made = self.symmetry(field.within(Scope(replay=None if phase is None else (phase,))))
-            return made.within(field.scope), made.scope.phases[-1]
+            result = self.symmetry(field.within(Scope(replay=None if phase is None else (phase,))))
+            return result.within(field.scope), result.scope.phases[-1]
 
         y, offset = region(self, rule)(sample)(params, x, self._replayed(context))
         context.chosen.append(offset)
@@ -137,8 +137,8 @@ class PhaseChoice(Layer):
                     f"got sizes {field.grid.sizes}: use the same stride at the same size in body and shortcut"
                 )
         ties = tied(self.looks_at(field)) if max(strides) > 1 else ""
-        made = self.at_phase(field, strides, ties)
-        return made.within(replace(made.scope, replay=replay))
+        result = self.at_phase(field, strides, ties)
+        return result.within(replace(result.scope, replay=replay))
 
     def at_phase(self, field: Field, strides: tuple[int, ...], ties: Tied) -> Field:
         """What is made of the value at the phase that is chosen: by default, its component is kept."""

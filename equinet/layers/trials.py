@@ -51,9 +51,9 @@ def through(layer: Layer, before: Field, after: Field) -> Trial:
     """How a layer's output varies, and what a run of it gives."""
     ran = Later(lambda: _run(layer, before))
     for at, phase in enumerate(() if before.scope.restoring else after.scope.phases[len(before.scope.phases) :]):
-        phase.chosen.make = lambda at=at: mapped(lambda made: made[1][at], ran())
+        phase.chosen.make = lambda at=at: mapped(lambda results: results[1][at], ran())
     trial = Trial() if before.trial is None else before.trial
-    values = Later(lambda: mapped(lambda made: made[0], ran()))
+    values = Later(lambda: mapped(lambda results: results[0], ran()))
     apart = _apart(layer.unnamed, before, trial)
     spare = bool(apart) and _has_spare(layer.unnamed, before, trial)
     return Trial(apart, spare, _is_mute(layer.unnamed, before, trial), values)
@@ -93,23 +93,23 @@ def _run(layer: Layer, field: Field) -> list[list[tuple[np.ndarray, list[Any]]]]
         y, _ = layer.forward(*variables, x, context)
         return y, context.chosen
 
-    made = []
+    results = []
     try:
         with jax.enable_x64(True), jax.ensure_compile_time_eval():
             compiled = jax.jit(forward, compiler_options=QUICKLY)
             initial = set_up(layer, jax.random.key(seed), shape)
             for case, arrays in enumerate(inputs):
-                made.append([])
+                results.append([])
                 for run, x in enumerate(arrays):
                     variables = _drawn(initial, seed + run) if case else initial
                     replay = None if replayed is None else [offsets[case][run] for offsets in replayed]
-                    made[-1].append(jax.device_get(compiled(variables, np.asarray(x, np.float64), replay)))
+                    results[-1].append(jax.device_get(compiled(variables, np.asarray(x, np.float64), replay)))
     except (TimeoutError, MemoryError):
         raise
     except Exception:
         # Whatever a layer of the user's raises on drawn weights: then nothing is known.
         return None
-    return made
+    return results
 
 
 def _drawn(variables: Any, seed: int) -> Any:

@@ -89,7 +89,7 @@ def shares(kind: type, **defaults: Any) -> Callable[[Callable[P, Layer]], Callab
         known = [parameter.name for parameter in (*own, *keywords)]
 
         @wraps(model)
-        def made(*args: P.args, **kwargs: P.kwargs) -> Layer:
+        def builder(*args: P.args, **kwargs: P.kwargs) -> Layer:
             for name in kwargs:
                 if name not in known:
                     near = get_close_matches(name, known)
@@ -99,7 +99,7 @@ def shares(kind: type, **defaults: Any) -> Callable[[Callable[P, Layer]], Callab
                     )
             return model(*args, **{**told, **kwargs})  # pyright: ignore[reportCallIssue]
 
-        made.__signature__ = signature.replace(parameters=[*own, *keywords])  # pyright: ignore[reportAttributeAccessIssue]
-        return made
+        builder.__signature__ = signature.replace(parameters=[*own, *keywords])  # pyright: ignore[reportAttributeAccessIssue]
+        return builder
 
     return declared

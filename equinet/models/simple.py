@@ -106,10 +106,10 @@ def small_cnn(
             return parts.block(width, kernel)
         if way in MORE_CONVOLUTIONS:
             return _going_down(parts, way, width, kernel, window or 2)
-        made = replace(parts, down=way)
+        own = replace(parts, down=way)
         if way in ("aps", "lps") or not window:
-            return made.block(width, kernel, 2)
-        return _going_down(made, way, width, kernel, window)
+            return own.block(width, kernel, 2)
+        return _going_down(own, way, width, kernel, window)
 
     stages = [
         Named(f"stage {i}", Sequential(*stage(width, way)))

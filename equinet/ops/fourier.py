@@ -46,8 +46,8 @@ def _by_matrix(x: jax.Array, axis: int, size: int, top: int) -> jax.Array:
     matrix = jnp.asarray(sampling_matrix(x.shape[axis], size, top), x.dtype)
     before, after = x.shape[:axis], x.shape[axis + 1 :]
     wide = x.reshape(-1, x.shape[axis], int(np.prod(after)))
-    made = jnp.einsum("un,bnc->buc", matrix, wide, precision="highest")
-    return made.reshape(*before, size, *after)
+    result = jnp.einsum("un,bnc->buc", matrix, wide, precision="highest")
+    return result.reshape(*before, size, *after)
 
 
 def _by_transform(x: jax.Array, axis: int, size: int, top: int) -> jax.Array:

@@ -61,9 +61,9 @@ def _batch(axis: Any, args: Sequence[Any], positions: Sequence[Any], *, call: Cl
     if not any(has):
         return linear_p.bind(*args, call=call, transposes=transposes), [None]
     fronted = in_front(args, positions)
-    made = jax.make_jaxpr(mapped(axis, jaxpr_as_fun(call), has, 0))(*fronted)
+    batched = jax.make_jaxpr(mapped(axis, jaxpr_as_fun(call), has, 0))(*fronted)
     kept = tuple((i, mapped(axis, transpose, has, 0)) for i, transpose in transposes if has[i])
-    return linear_p.bind(*fronted, call=made, transposes=kept), [0]
+    return linear_p.bind(*fronted, call=batched, transposes=kept), [0]
 
 
 ad.primitive_jvps[linear_p] = _differentiate

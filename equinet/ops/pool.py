@@ -27,8 +27,8 @@ def slide(
 
 def spread_windows(x: jax.Array, axis: int, nodes: np.ndarray) -> jax.Array:
     """The windows of an index table `[outputs, largest window]`, their nodes along a new axis; 0 where it says FILL."""
-    made = pick(x, axis, nodes.reshape(-1))
-    return made.reshape(*x.shape[:axis], *nodes.shape, *x.shape[axis + 1 :])
+    picked = pick(x, axis, nodes.reshape(-1))
+    return picked.reshape(*x.shape[:axis], *nodes.shape, *x.shape[axis + 1 :])
 
 
 _settled = jax.lax.optimization_barrier

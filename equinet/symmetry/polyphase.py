@@ -131,10 +131,10 @@ def put_back(action: Relation, phase: Phase, back: Relation) -> Relation:
     Args:
         back: how the layer that puts back moves what it is given.
     """
-    made = action.then(back).only(phase.operations)
-    for name in reversed(made.parameters[len(action.parameters) :]):
-        made = made.fix(name)
-    return made
+    result = action.then(back).only(phase.operations)
+    for name in reversed(result.parameters[len(action.parameters) :]):
+        result = result.fix(name)
+    return result
 
 
 def strict_action(action: Relation, *, output_fixed: bool) -> Relation:

@@ -77,10 +77,10 @@ def split(g: Isometry, group: SpaceGroup, shifts: RealShifts) -> tuple[tuple[Fra
         return None
     unit = lcm(*(t.denominator for t in g.shift), *(step.denominator for step in shifts.steps if step is not None))
     nodes = scaled_lattice(group.lattice, unit)
-    met = meet_cosets(nodes, [unit * t for t in shift], shifts.on(unit), [int(unit * t) for t in g.shift])
-    if met is None:
+    coset = meet_cosets(nodes, [unit * t for t in shift], shifts.on(unit), [int(unit * t) for t in g.shift])
+    if coset is None:
         return None
-    h = Isometry(g.matrix, tuple(t // unit for t in met))
+    h = Isometry(g.matrix, tuple(t // unit for t in coset))
     return tuple(Fraction(t) - s for t, s in zip(g.shift, h.whole_shift, strict=True)), h
 
 

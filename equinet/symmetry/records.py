@@ -21,10 +21,10 @@ def updated(record: Record, **changes: Any) -> Record:
     names = _names(kind)
     copy = object.__new__(kind)
     # Not by setting attributes, which a frozen class refuses.
-    made = copy.__dict__
-    made.update(held if len(held) == len(names) else {name: held[name] for name in names})
-    made.update(changes)
-    if len(made) > len(names):
+    values = copy.__dict__
+    values.update(held if len(held) == len(names) else {name: held[name] for name in names})
+    values.update(changes)
+    if len(values) > len(names):
         raise TypeError(f"a {kind.__name__} has no {', '.join(sorted(changes.keys() - names))}")
     return copy
 

@@ -119,8 +119,8 @@ class Trial:
             readings, shape: of the sum and of the value.
             run: makes its array.
         """
-        made = Later(lambda: mapped(lambda x: np.asarray(run(x)), self.drawn()))
-        return Trial(windows_apart(readings, shape, self.apart), drawn=made)
+        drawn = Later(lambda: mapped(lambda x: np.asarray(run(x)), self.drawn()))
+        return Trial(windows_apart(readings, shape, self.apart), drawn=drawn)
 
     def is_tied(self, grid: Domain, fibre: Fibre, by_shifts: bool = False) -> bool:
         """Whether the value, on that grid, is tied for all that is known; or whether a shift ties it."""
@@ -158,8 +158,8 @@ def is_tied(drawn: Sequence[np.ndarray], grid: Domain, fibre: Fibre, by_shifts: 
             for channel, (image, sign) in enumerate(fibre(b)):
                 moved[..., image], bound[..., image] = sign * flat[..., channel], scale[..., channel]
         close = np.maximum(relative * np.maximum(scale, bound), least)
-        for there in np.flatnonzero((np.abs(flat - moved[:, :1]) <= close).all((0, 2))):
-            shift = tuple(map(int, np.unravel_index(there, sizes)))
+        for place in np.flatnonzero((np.abs(flat - moved[:, :1]) <= close).all((0, 2))):
+            shift = tuple(map(int, np.unravel_index(place, sizes)))
             for a in operations:
                 images = torus_.index_map(Isometry(a, shift))
                 if (images != nodes).any() and (np.abs(flat[:, images] - moved) <= close).all():

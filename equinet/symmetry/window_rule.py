@@ -250,7 +250,7 @@ def _choices(
         matches = match_axes(lines[axis].first, lines[image].first)
     else:
         matches = match_axes(lines[axis], lines[image]) if out.axes[axis] == out.axes[image] else {}
-    return [(there, *pair) for (here, there), pair in matches.items() if here == sign]
+    return [(target, *pair) for (source, target), pair in matches.items() if source == sign]
 
 
 def _pairs(
@@ -269,9 +269,9 @@ def _pairs(
         if any(out.axes[axis] != out.axes[end] for axis, end in enumerate(ends)):
             continue
         signs, t, tau = zip(*chosen, strict=True) if chosen else ((), (), ())
-        there = canonical_matrix(out, tuple(zip(ends, signs, strict=True)))
+        target = canonical_matrix(out, tuple(zip(ends, signs, strict=True)))
         starts = [image for image, _ in images]
-        yield (moved, there), blocks.row(t=dict(zip(starts, t, strict=True)), tau=dict(zip(ends, tau, strict=True)))
+        yield (moved, target), blocks.row(t=dict(zip(starts, t, strict=True)), tau=dict(zip(ends, tau, strict=True)))
 
 
 def tap_action(action: Relation, lines: tuple[Line, ...], base: Domain, out: Domain) -> Relation:
@@ -323,7 +323,7 @@ def _tap_choices(lines: tuple[Line, ...], axis: int, image: int, sign: int, base
         return []
     line = lines[axis].mirrored if sign < 0 else lines[axis]
     nodes = 1 if fixes_nodes(base.axes[axis]) else sign
-    return [(there, *pair) for (here, there), pair in match_axes(line, lines[image]).items() if here == nodes]
+    return [(target, *pair) for (source, target), pair in match_axes(line, lines[image]).items() if source == nodes]
 
 
 def canonical_matrix(grid: Domain, images: Images) -> Matrix:

@@ -332,10 +332,9 @@ def _check_fits(about: dict[str, Any], expected: dict[str, Any], otherwise: str)
     )
     if found != wanted:
         odd = min(name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name))
-        there, here = found.get(odd, "missing"), wanted.get(odd, "missing")
         raise _Mismatch(
-            f"{otherwise}: {odd} is {there} there, expected {here}. Go back to the code that it was made by, or choose "
-            f"another --workdir"
+            f"{otherwise}: {odd} is {found.get(odd, 'missing')} there, expected {wanted.get(odd, 'missing')}. Go back "
+            f"to the code that it was made by, or choose another --workdir"
         )
 
 

@@ -114,12 +114,12 @@ def _is_done(point: Point, folder: Path) -> bool:
     if settings.smoke or not (folder / RUN).exists():
         return False
     record = read_json(folder / RUN)
-    there = record.get("config") if isinstance(record, dict) else None
-    if not isinstance(there, dict):
+    stored = record.get("config") if isinstance(record, dict) else None
+    if not isinstance(stored, dict):
         raise ValueError(
             f"{folder / RUN} is damaged: bring back a copy of it, or remove the run's folder to start anew"
         )
-    odd = first_difference(there, dataclasses.asdict(settings))
+    odd = first_difference(stored, dataclasses.asdict(settings))
     if odd:
         raise ValueError(f"{folder} holds another run: {odd}. Choose another --workdir, or remove that folder")
     return (folder / RESULT).exists()
@@ -153,14 +153,14 @@ def _value(now: Any, text: str) -> Any:
 
 
 def _changed(config: ml_collections.ConfigDict, changes: Mapping[str, Any]) -> ml_collections.ConfigDict:
-    made = config.copy_and_resolve_references()
+    result = config.copy_and_resolve_references()
     for path, value in changes.items():
         try:
-            made.update_from_flattened_dict({path: value})
+            result.update_from_flattened_dict({path: value})
         except (TypeError, ValueError):
             now = type(dict(_flat(config))[path]).__name__
             raise ValueError(f"--grid: config.{path} is a value of the kind {now}; got {value!r}") from None
-    return made
+    return result
 
 
 def _name(changes: Mapping[str, Any]) -> str:

@@ -19,6 +19,6 @@ def interval_of(found: Any, comparisons: int = 1) -> tuple[float, float]:
     numbers = np.asarray(found, float)
     if len(numbers) == 1 or np.ptp(numbers) == 0:
         return float(numbers.mean()), float(numbers.mean())
-    made: Any = stats.ttest_1samp(numbers, 0)
-    ends = made.confidence_interval(1 - 0.05 / comparisons)
+    test: Any = stats.ttest_1samp(numbers, 0)
+    ends = test.confidence_interval(1 - 0.05 / comparisons)
     return float(ends.low), float(ends.high)

@@ -101,9 +101,9 @@ def _judge_labels(dataset: Dataset, ask: Ask, inputs: np.ndarray, targets: np.nd
     first, second, third, fourth = jax.random.split(key, 4)
     one, other = (ask(_moved(CIRCULAR, k, inputs)) for k in (first, second))
     crop = Crop(background=dataset.background)
-    here, there = (ask(_moved(crop, k, inputs))[0] for k in (third, fourth))
+    cut, cut_otherwise = (ask(_moved(crop, k, inputs))[0] for k in (third, fourth))
     counts["circular"] = int((one[0] == other[0]).sum())
-    counts["crop"] = int((here == there).sum())
+    counts["crop"] = int((cut == cut_otherwise).sum())
     counts["bins"] = _binned(confidence, plain == targets)
     counts["bins_shifted"] = _binned(one[1], one[0] == targets)
     return counts

@@ -46,9 +46,9 @@ def _own(builder: str, name: str, arguments: dict[str, Any]) -> eq.Layer:
     make = find(builder, "config.model.builder")
     if not callable(make):
         raise ValueError(f"config.model.builder={builder} must be a function that makes a network; got {make!r}")
-    made = guarded(f"config.model.builder={builder}", lambda: make(**arguments))
+    built = guarded(f"config.model.builder={builder}", lambda: make(**arguments))
     try:
-        return as_layer(made)
+        return as_layer(built)
     except TypeError as error:
         raise ValueError(f"config.model.builder={builder}: {error}") from None
 
@@ -72,12 +72,12 @@ class SmoothConv(eq.Conv):
 def smoothed(kernel: jax.Array, sigma: float) -> jax.Array:
     """A kernel `[*taps, in, out]`, zero outside, convolved with a Gaussian of that standard deviation in nodes; its
     norm stays."""
-    made = kernel
+    result = kernel
     for axis in range(kernel.ndim - 2):
         place = np.arange(kernel.shape[axis])
         weights = np.exp(-((place[:, None] - place) ** 2) / (2 * sigma**2))
-        made = jnp.moveaxis(jnp.tensordot(jnp.asarray(weights, kernel.dtype), made, (1, axis)), 0, axis)
-    return made * jnp.linalg.norm(kernel.ravel()) / jnp.linalg.norm(made.ravel())
+        result = jnp.moveaxis(jnp.tensordot(jnp.asarray(weights, kernel.dtype), result, (1, axis)), 0, axis)
+    return result * jnp.linalg.norm(kernel.ravel()) / jnp.linalg.norm(result.ravel())
 
 
 def stack(
@@ -143,12 +143,12 @@ def stack(
         "orbits": (lambda: [eq.GroupPool()], (0,)),
         "dense": (lambda width: [eq.Dense(width)], (1,)),
     }
-    made: list[eq.Layer] = []
+    stacked: list[eq.Layer] = []
     for place, text in enumerate(layers):
         word, *rest = text.split() or [""]
         make, counts = words[check_name(word, words, f"layer {place} of a stack")]
-        made += make(*_numbers(place, text, rest, counts))
-    return eq.Sequential(*made)
+        stacked += make(*_numbers(place, text, rest, counts))
+    return eq.Sequential(*stacked)
 
 
 def _numbers(place: int, text: str, given: list[str], counts: tuple[int, ...]) -> list[float]:

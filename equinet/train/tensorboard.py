@@ -18,12 +18,12 @@ class Events:
         from tensorboardX.event_file_writer import EventsWriter
         from tensorboardX.proto import event_pb2
 
-        self._made: Any = event_pb2  # its classes are known at run time only
+        self._protos: Any = event_pb2  # its classes are known at run time only
         self._folder = workdir / "tensorboard"
         with writing(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             self._writer = EventsWriter(str(self._folder / "events"))
-            restart = self._made.SessionLog(status=self._made.SessionLog.START)
+            restart = self._protos.SessionLog(status=self._protos.SessionLog.START)
             self._add(start + 1, session_log=restart)
 
     def write(self, split: str, step: int, values: dict[str, Any]) -> None:
@@ -42,4 +42,4 @@ class Events:
             self._writer.close()
 
     def _add(self, step: int, **what: Any) -> None:
-        self._writer.write_event(self._made.Event(wall_time=time.time(), step=step, **what))
+        self._writer.write_event(self._protos.Event(wall_time=time.time(), step=step, **what))

@@ -120,7 +120,7 @@ class Workdir:
         starts = self._record["starts"]
         if starts:
             changed = [
-                f"{name} {there or 'none'} → {now or 'none'}" for name, there, now in _differences(starts[-1], here)
+                f"{name} {stored or 'none'} → {now or 'none'}" for name, stored, now in _differences(starts[-1], here)
             ]
             if changed:
                 self._report(f"{self._run.name or self.path}: since its last start changed {'; '.join(changed)}")
@@ -189,12 +189,12 @@ class Workdir:
         return record
 
 
-def first_difference(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+def first_difference(stored: Mapping[str, Any], current: Mapping[str, Any]) -> str:
     """What tells two configs of runs apart, in words; empty where they make the same run."""
     # A setting that is younger than a record was at its default.
-    there, mine = {**as_json(dataclasses.asdict(Settings())), **there}, as_json(here)
-    odd = sorted(k for k in there.keys() | mine.keys() if there.get(k) != mine.get(k) and k not in FREE)
-    return f"config.{odd[0]} is {there.get(odd[0])} there and {mine.get(odd[0])} here" if odd else ""
+    stored, mine = {**as_json(dataclasses.asdict(Settings())), **stored}, as_json(current)
+    odd = sorted(k for k in stored.keys() | mine.keys() if stored.get(k) != mine.get(k) and k not in FREE)
+    return f"config.{odd[0]} is {stored.get(odd[0])} there and {mine.get(odd[0])} here" if odd else ""
 
 
 def _identity(config: Any, data: str) -> str:
@@ -221,13 +221,13 @@ def _checked(path: Path) -> dict[str, Any]:
     return entries
 
 
-def _differences(there: Mapping[str, Any], here: Mapping[str, Any], name: str = "") -> list[tuple[str, Any, Any]]:
+def _differences(stored: Mapping[str, Any], current: Mapping[str, Any], name: str = "") -> list[tuple[str, Any, Any]]:
     """What differs between two records of where a run was started, entry by entry."""
     found: list[tuple[str, Any, Any]] = []
-    for key in sorted(there.keys() | here.keys()):
+    for key in sorted(stored.keys() | current.keys()):
         if name == "" and key in ("time", "step", "modified"):
             continue
-        a, b = there.get(key), here.get(key)
+        a, b = stored.get(key), current.get(key)
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             found += _differences(a, b, f"{name}{key}.")
         elif as_json(a) != as_json(b):

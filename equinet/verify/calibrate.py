@@ -94,7 +94,7 @@ def _rounded(
     entries = inputs.batches.astype(other).reshape(*kept.shape[:2], *runner.sizes, int(runner.channels))
     try:
         with precision(other):
-            made = np.stack([
+            values = np.stack([
                 np.asarray(program.evaluate(program.variables, jnp.asarray(x) if program.traced else x))
                 for x in entries
             ])  # fmt: skip
@@ -103,13 +103,13 @@ def _rounded(
     except Exception:
         # A function may be made for one type only: then nothing is known.
         return frozenset()
-    if np.iscomplexobj(made):
-        made = np.concatenate([np.real(made), np.imag(made)], axis=-1)
-    made = made.reshape(*kept.shape[:2], runner.out_points, -1)[:, :, trusted].astype(np.float64)
-    if made.shape != kept.shape or not np.isfinite(made).all():
+    if np.iscomplexobj(values):
+        values = np.concatenate([np.real(values), np.imag(values)], axis=-1)
+    values = values.reshape(*kept.shape[:2], runner.out_points, -1)[:, :, trusted].astype(np.float64)
+    if values.shape != kept.shape or not np.isfinite(values).all():
         return frozenset()
     kept = kept.astype(np.float64)
-    coarse, fine = (kept, made) if other == np.float64 else (made, kept)
+    coarse, fine = (kept, values) if other == np.float64 else (values, kept)
     moved, left = (np.abs(y - y[inputs.generic].mean((0, 1))).max(2) for y in (coarse, fine))
     # Rounding grows with the input, and now and then there is none.
     times = inputs.louder[..., None]

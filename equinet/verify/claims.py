@@ -107,7 +107,7 @@ def read_claim(
         if domain is None:
             raise ValueError("a claim given as a SpaceGroup needs domain=, such as torus(32, 32)")
         width = told_channels("verify", fn, domain.sizes, inputs) if channels is None else channels
-        made = Claim(domain, width, claim, action, output, fibre=fibre)
+        result = Claim(domain, width, claim, action, output, fibre=fibre)
         canvas = None
     elif all(hasattr(claim, name) for name in ("domain", "strict", "action")):
         own: Domain = claim.domain
@@ -120,14 +120,14 @@ def read_claim(
             width = told_channels("verify", fn, own.sizes, inputs)
         moves = fibre if fibre is not None else getattr(claim, "fibre", None)
         grid = output or getattr(claim, "output", None)
-        made = Claim(own, width, claim.strict, action or claim.action, grid, claim, moves)
+        result = Claim(own, width, claim.strict, action or claim.action, grid, claim, moves)
         canvas = None if own.is_finite else domain
     else:
         raise TypeError(
             f"a claim is a SpaceGroup, or has .domain, .strict and .action as a Certificate does; got {shown(claim)} "
             f"of type {type(claim).__name__}"
         )
-    return _on_its_domain(made), canvas
+    return _on_its_domain(result), canvas
 
 
 def _on_its_domain(claim: Claim) -> Claim:
@@ -136,14 +136,14 @@ def _on_its_domain(claim: Claim) -> Claim:
         raise ValueError(f"the claimed group acts on dimension {group.dim}, but {domain} has dimension {domain.dim}")
     if group.periods != domain.periods:
         group = SpaceGroup.generate(domain.dim, group.generators, domain.periods)
-    made = replace(claim, group=group)
+    result = replace(claim, group=group)
     strange = next((g for g in group.generators if g not in domain.group), None)
     if strange is not None:
         raise ValueError(f"the claim contains {strange}, which is not an isometry of {domain}")
-    strange = next((g for g in group.generators if g not in made.whole), None)
+    strange = next((g for g in group.generators if g not in result.whole), None)
     if strange is not None:
         raise ValueError(f"the claim contains {strange}, and the fibre does not say what it does to channels")
-    return made
+    return result
 
 
 def _is_still(images: Any) -> bool:

@@ -324,8 +324,8 @@ def _word(group: SpaceGroup, matrix: Matrix) -> list[Isometry]:
     queue = [identity_matrix(group.dim)]
     for a in queue:
         for letter in letters:
-            made = matmul(a, letter.matrix)
-            if made not in words:
-                words[made] = [*words[a], letter]
-                queue.append(made)
+            product = matmul(a, letter.matrix)
+            if product not in words:
+                words[product] = [*words[a], letter]
+                queue.append(product)
     return words[matrix]

@@ -112,11 +112,11 @@ def drawn(key: jax.Array | int, trials: int, batch: int, sizes: tuple[int, ...],
     rng = np.random.default_rng([*words(key), 1])
     for at, kind in enumerate(special):
         place = divmod(trials * batch - len(special) + at, batch)
-        made = _made(rng, kind, sizes, normal[place].astype(np.float64), dtype)
-        if made is None:
+        example = _example(rng, kind, sizes, normal[place].astype(np.float64), dtype)
+        if example is None:
             continue
-        batches[place], kinds[place] = made.astype(dtype), kind
-        nudged[place] = _nudged(batches[place], rng.choice([-1.0, 1.0], size=made.shape).astype(dtype))
+        batches[place], kinds[place] = example.astype(dtype), kind
+        nudged[place] = _nudged(batches[place], rng.choice([-1.0, 1.0], size=example.shape).astype(dtype))
     return Inputs(batches, nudged, kinds, (normal, copies))
 
 
@@ -146,7 +146,9 @@ def given(inputs: Any, trials: int, batch: int, sizes: tuple[int, ...], channels
     return Inputs(batches, nudged, kinds, (batches, nudged))
 
 
-def _made(rng: np.random.Generator, kind: str, sizes: tuple[int, ...], x: np.ndarray, dtype: Any) -> np.ndarray | None:
+def _example(
+    rng: np.random.Generator, kind: str, sizes: tuple[int, ...], x: np.ndarray, dtype: Any
+) -> np.ndarray | None:
     """An example `[P, C]` of a kind from a normal one, or None if the grid has none."""
     if kind == "few-valued":
         return rng.integers(-2, 3, size=x.shape)
@@ -171,11 +173,11 @@ def _tied(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np
     phase = np.zeros(sizes, int)
     for places, factor in zip(np.indices(sizes), factors, strict=True):
         phase = phase * factor + places % factor
-    made = np.empty_like(x)
+    result = np.empty_like(x)
     count = len(x) // int(np.prod(factors))
     for component in range(int(np.prod(factors))):
-        made[np.flatnonzero(phase.ravel() == component)] = np.round(16 * x[rng.permutation(count)]) / 16
-    return made
+        result[np.flatnonzero(phase.ravel() == component)] = np.round(16 * x[rng.permutation(count)]) / 16
+    return result
 
 
 def _dithered(rng: np.random.Generator, sizes: tuple[int, ...], x: np.ndarray) -> np.ndarray | None:
@@ -205,11 +207,11 @@ def stabiliser(x: np.ndarray, sizes: tuple[int, ...], group: SpaceGroup, fibre: 
         fibre: the channels; if it can be called, what point operations do to them.
     """
     found: list[Isometry] = []
-    made = SpaceGroup.trivial(len(sizes), group.periods)
+    fixing = SpaceGroup.trivial(len(sizes), group.periods)
     for g in _fixing(x.astype(np.float64).reshape(*sizes, -1), group, fibre):
-        if g not in made:
+        if g not in fixing:
             found.append(g)
-            made = SpaceGroup.generate(len(sizes), found, group.periods)
+            fixing = SpaceGroup.generate(len(sizes), found, group.periods)
     return found
 
 

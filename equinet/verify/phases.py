@@ -62,7 +62,7 @@ class PhaseBench:
         x, nudged: examples without frequencies at half a turn a node, and the same with their last places changed.
         y: their outputs.
         unit: how much each channel of the output varies.
-        there: how inputs move.
+        move: how inputs move.
         removed: the share of the inputs given that was at half a turn a node, and taken from them.
         least: the rounding that there is at least: a unit in the last place of the outputs.
     """
@@ -72,13 +72,13 @@ class PhaseBench:
     nudged: np.ndarray
     y: np.ndarray
     unit: np.ndarray
-    there: Moves
+    move: Moves
     removed: float
     least: float
 
     def moved(self, g: Isometry) -> np.ndarray:
         """f(g·x)."""
-        return self.run(self.there(g, self.x))
+        return self.run(self.move(g, self.x))
 
     def error(self, y: np.ndarray, expected: np.ndarray) -> float:
         """The largest difference over examples and nodes, relative to how much the channel varies."""
@@ -87,7 +87,7 @@ class PhaseBench:
     def tolerance(self, elements: Sequence[Isometry]) -> float:
         """The largest error that counts as rounding: `MARGIN` times what changes the outputs for inputs moved there and
         back, for inputs changed in the last place, or by the last place of the outputs."""
-        again = (self.nudged, *(self.there(g.inverse(), self.there(g, self.x)) for g in elements))
+        again = (self.nudged, *(self.move(g.inverse(), self.move(g, self.x)) for g in elements))
         return MARGIN * max(self.least, *(self.error(self.run(each), self.y) for each in again))
 
     def folded(self, output: Domain) -> float:

@@ -15,14 +15,14 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
-def written(made: Any, path: str | Path | None, *, allow_nan: bool = True) -> str:
+def written(value: Any, path: str | Path | None, *, allow_nan: bool = True) -> str:
     """Plain types as JSON text, which is also written to `path` if one is given.
 
     Raises:
         ValueError: for a path that cannot be written, before anything else; for NaN or infinity, if not allowed.
     """
     target = None if path is None else as_target(path, "to_json")
-    text = json.dumps(made, indent=1, ensure_ascii=False, allow_nan=allow_nan)
+    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=allow_nan)
     if target is not None:
         target.write_text(text + "\n", encoding="utf-8")
     return text

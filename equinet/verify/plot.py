@@ -125,8 +125,8 @@ def by_coset(report: Report) -> Mapping[Matrix, Mapping[Isometry, float]]:
     spread: dict[Matrix, dict[Isometry, float]] = {matrix: {} for matrix in parts}
     for g, error in report.outside.items():
         for h in inside:
-            made = h * g
-            spread.setdefault(made.matrix, {})[Isometry(made.matrix, periods.reduce(made.whole_shift))] = error
+            element = h * g
+            spread.setdefault(element.matrix, {})[Isometry(element.matrix, periods.reduce(element.whole_shift))] = error
     for h in inside:
         spread.setdefault(h.matrix, {})[h] = report.errors.get(h, largest)
     return {matrix: part for matrix, part in spread.items() if part}

@@ -101,12 +101,12 @@ def make_move(
     return Move(np.asarray(which, np.int32), pack(isometries), channels)
 
 
-def transformed(xp: Any, inputs: Any, there: Move, *, sizes: tuple[int, ...]) -> Any:
+def transformed(xp: Any, inputs: Any, forth: Move, *, sizes: tuple[int, ...]) -> Any:
     """g·x for n elements at once, `[n·batch, *sizes, C]`; see `compare`."""
-    count, batch = there.which.shape[0], inputs.shape[1]
-    source, _ = sources(sizes, *there.isometries)
-    rows = there.which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
-    moved = exchanged(xp, inputs[(*rows, source[:, None, :])], there.channels)
+    count, batch = forth.which.shape[0], inputs.shape[1]
+    source, _ = sources(sizes, *forth.isometries)
+    rows = forth.which[:, None, None], np.arange(batch, dtype=np.int32)[None, :, None]
+    moved = exchanged(xp, inputs[(*rows, source[:, None, :])], forth.channels)
     return moved.reshape(count * batch, *sizes, inputs.shape[-1])
 
 
@@ -131,7 +131,7 @@ def compare(
     evaluate: Callable[[Any, Any], Any],
     variables: Any,
     bank: Bank,
-    there: Move,
+    forth: Move,
     back: Move,
     *,
     sizes: tuple[int, ...],
@@ -152,7 +152,7 @@ def compare(
         `max |f(g·x) − h·f(x)| / unit` per element `[n]`, whether all of f(g·x) is finite `[n]`, and f(g·x) itself,
         `[n, batch, P', C']`, its channels moved back.
     """
-    y = evaluate(variables, transformed(xp, bank.inputs, there, sizes=sizes))
+    y = evaluate(variables, transformed(xp, bank.inputs, forth, sizes=sizes))
     return difference(xp, y, bank.refs, bank.unit, back, **out)
 
 
@@ -180,13 +180,13 @@ def _step_in_stages(
     evaluate: Callable[[Any, Any], Any],
     variables: Any,
     bank: Bank,
-    there: Move,
+    forth: Move,
     back: Move,
     *,
     sizes: tuple[int, ...],
     **out: Any,
 ) -> tuple[Any, Any, Any]:
-    y = evaluate(variables, move(bank.inputs, there, sizes=sizes))
+    y = evaluate(variables, move(bank.inputs, forth, sizes=sizes))
     return _differ(y, bank.refs, bank.unit, back, **out)
 
 

@@ -147,6 +147,6 @@ class Runner:
         which, turns = np.array([job.which for job in padded], np.int32), [job.g for job in padded]
         one, _ = self.one
         turned = [one if job.still else job.g.inverse() for job in padded] if self.back is not None else []
-        there = make_move(which, turns, self.channels, turns)
+        forth = make_move(which, turns, self.channels, turns)
         back = make_move(which, [job.h for job in padded], self.back, turned)
-        return (self.program.variables, bank, *self.placed((there, back)))
+        return (self.program.variables, bank, *self.placed((forth, back)))

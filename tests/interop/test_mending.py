@@ -288,12 +288,12 @@ def test_pools_are_met_in_their_own_thread_and_no_longer_than_asked():
             max_pool(x, (2, 2))
 
     thread = threading.Thread(target=beside)
-    with pools.met(meet, "outer"), pools.met(meet, "inner"):
+    with pools.intercepted(meet, "outer"), pools.intercepted(meet, "inner"):
         thread.start()
         max_pool(x, (2, 2))
         thread.join()
     assert seen == ["max_pool", "max_pool"]
-    with pytest.raises(RuntimeError, match="it ends"), pools.met(meet, "fails"):
+    with pytest.raises(RuntimeError, match="it ends"), pools.intercepted(meet, "fails"):
         raise RuntimeError("it ends")
     assert pooling.pool is own
 

@@ -66,8 +66,8 @@ class Rotation(Transform):
         return self.view(moves.turned(x, jnp.asarray(_turns(rows), x.dtype), float(self.background)))
 
     def carry(self, y: jax.Array, rows: np.ndarray) -> tuple[jax.Array, jax.Array]:
-        made = moves.turned(y, jnp.asarray(_turns(rows), y.dtype), 0.0)
-        return made, jnp.broadcast_to(_on_disc(y)[..., 0], y.shape[:-1])
+        turned = moves.turned(y, jnp.asarray(_turns(rows), y.dtype), 0.0)
+        return turned, jnp.broadcast_to(_on_disc(y)[..., 0], y.shape[:-1])
 
     def on_output(self, rows: np.ndarray, window: Sequence[int], nodes: Sequence[int]) -> np.ndarray:
         return rows

@@ -358,11 +358,11 @@ class Parts:
         """A plane group with other representatives of its point operations."""
         moved = [Isometry.translation([self.unit * v for v in row]) for row in named.lattice.basis]
         group = generate(2, [*moved, *self.explicit], None)
-        wanted, made = (plane_group_symbol(each.lattice, each.operations) for each in (named, group))
-        if (made, group.lattice) != (wanted, generate(2, moved, None).lattice):
+        wanted, actual = (plane_group_symbol(each.lattice, each.operations) for each in (named, group))
+        if (actual, group.lattice) != (wanted, generate(2, moved, None).lattice):
             raise ValueError(
                 f"{shown(self.text)}: with the translations {named.lattice} of {wanted} these generators make "
-                f"{made} on {write_translations(group.lattice, self.unit, ())}; write the translations: "
+                f"{actual} on {write_translations(group.lattice, self.unit, ())}; write the translations: "
                 f"{write_group(group, self.unit)}"
             )
         return generate(2, group.generators, kept)
@@ -382,8 +382,8 @@ class Parts:
         moved = [Isometry.translation(row) for row in translations.basis]
         group = generate(size, [*moved, *operations], kept)
         if group.lattice != translations:
-            made, said = (write_translations(each, self.unit, self.real) for each in (group.lattice, translations))
-            raise ValueError(f"{shown(self.text)}: the operations generate more translations: {made}, not {said}")
+            generated, said = (write_translations(each, self.unit, self.real) for each in (group.lattice, translations))
+            raise ValueError(f"{shown(self.text)}: the operations generate more translations: {generated}, not {said}")
         if point_group and group.point_group != point_group:
             raise ValueError(
                 f"{shown(self.text)}: the generators have point group {point_group_symbol(group.point_group)}"

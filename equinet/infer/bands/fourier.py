@@ -85,8 +85,8 @@ def functions(value: Turning, axis: int, size: int, sign: int) -> Nodes | None:
     nodes. None if one is elsewhere: entry j of m is of the frequencies κ = j modulo m."""
     count = value.shape[axis]
     places = np.arange(count).reshape([-1 if at == axis else 1 for at in range(len(value.shape))])
-    there = (value.frequency + sign * places) % size == 0
-    if not (there | value.zero).all():
+    is_sum_zero = (value.frequency + sign * places) % size == 0
+    if not (is_sum_zero | value.zero).all():
         return None
     shape = tuple(size if at == axis else n for at, n in enumerate(value.shape))
     top = int(np.abs(value.frequency).max(initial=0))

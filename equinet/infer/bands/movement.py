@@ -61,8 +61,8 @@ def moved(equation: Equation, arguments: Sequence[Held]) -> list[Held] | None:
         return _updated(equation, arguments)
     if equation.name not in PUT or equation.order is not None:
         return None
-    made = PUT[equation.name](equation, _numbered(arguments))
-    return [_elements(arguments, index) for index in ([made] if isinstance(made, np.ndarray) else made)]
+    indices = PUT[equation.name](equation, _numbered(arguments))
+    return [_elements(arguments, index) for index in ([indices] if isinstance(indices, np.ndarray) else indices)]
 
 
 def _numbered(arguments: Sequence[Held]) -> list[np.ndarray]:

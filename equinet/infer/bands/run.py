@@ -93,9 +93,9 @@ class _Runner:
 
     def _computed(self, equation: Equation, arguments: Sequence[Known]) -> list[Held] | None:
         if equation.name == "fft":
-            made = transformed(equation, arguments[0])
-            self._note_folding(equation, arguments[0], made)
-            return [made]
+            result = transformed(equation, arguments[0])
+            self._note_folding(equation, arguments[0], result)
+            return [result]
         if equation.name == "dot_general":
             return [product(equation, arguments)]
         found = elementwise(equation, arguments)
@@ -198,8 +198,8 @@ def bands_of(traced: Traced, domain: Domain, sizes: Sequence[int], output: Domai
         place = traced.layout.index("S") + axis
         start = Nodes(shape, place, Band.input(count))
         result = settled(*runner.run(traced.program, [*map(Constant.arbitrary, parameters), start]))
-        made = traced.made.index("S") + axis
-        band = _output_band(result, made, output.sizes[axis] if output.dim else None)
+        array_axis = traced.output_layout.index("S") + axis
+        band = _output_band(result, array_axis, output.sizes[axis] if output.dim else None)
         found.append(band)
         if band.shifts == 1 or (band.shifts and not (output.dim and band.folded)):
             gaps.append(next(iter(runner.gaps), "frequencies that fold, or that are not followed, are in the output"))

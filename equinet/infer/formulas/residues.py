@@ -353,12 +353,12 @@ def _of_floats(sizes: np.ndarray) -> np.ndarray:
     if len(found) > _MANY:
         bits = np.ascontiguousarray(found.astype(np.float64)).view(np.uint64)
         names = _in_each_row(_scrambled(bits) >> np.uint64(3))
-        made = np.where(found == 0, 0, names)
-        return made[:, where.ravel()].reshape(ROWS, *sizes.shape)
+        residues = np.where(found == 0, 0, names)
+        return residues[:, where.ravel()].reshape(ROWS, *sizes.shape)
     values, exact = np.unique(snapped(found), return_inverse=True)
     fractions = [*map(_as_fraction, values.tolist())]
-    made = np.asarray([[_as_residue(v, PRIMES[which]) for v in fractions] for which in _which_primes()], np.uint64)
-    return made[:, exact.ravel()][:, where.ravel()].reshape(ROWS, *sizes.shape)
+    residues = np.asarray([[_as_residue(v, PRIMES[which]) for v in fractions] for which in _which_primes()], np.uint64)
+    return residues[:, exact.ravel()][:, where.ravel()].reshape(ROWS, *sizes.shape)
 
 
 def _as_fraction(number: float) -> Fraction:

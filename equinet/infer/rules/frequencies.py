@@ -90,11 +90,11 @@ def _over_frequencies(spectrum: Spectrum, hidden: dict[int, int], table: np.ndar
     full[np.ix_(*frequencies)] = labels.reshape([len(at) for at in places])
     if mirrored is None:
         return full
-    there = np.ix_(*(-np.asarray(f, np.int64) % n for f, n in zip(frequencies, sizes, strict=True)))
+    negative = np.ix_(*(-np.asarray(f, np.int64) % n for f, n in zip(frequencies, sizes, strict=True)))
     theirs = mirrored.reshape([len(at) for at in places])
-    if ((full[there] != 0) & (full[there] != theirs)).any():
+    if ((full[negative] != 0) & (full[negative] != theirs)).any():
         return None
-    full[there] = theirs
+    full[negative] = theirs
     return full
 
 

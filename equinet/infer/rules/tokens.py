@@ -137,8 +137,8 @@ def joined(equation: Equation, arguments: Sequence[Given]) -> Found:
     at, rank = equation.params["dimension"], len(equation.shapes[0])
     beside = _common([a.beside for a in arguments if isinstance(a, Tokens)], rank)
     if beside is None or beside[at] != NONE:
-        made = beside_nodes(arguments, at)
-        return None if made is None else [made]
+        result = beside_nodes(arguments, at)
+        return None if result is None else [result]
     moved = _grid_axes(arguments)
     return _by_rule(equation, [_without(a, beside, moved) for a in arguments], [beside])
 
@@ -154,8 +154,8 @@ def padded(equation: Equation, arguments: Sequence[Given]) -> Found:
     if min(lo, hi) < 0 or between:
         return None
     sides = [Constant(with_item(whole.shape, at, n), None, (False,) * len(config)) for n in (lo, hi)]
-    made = beside_nodes([sides[0], whole, sides[1]], at)
-    return None if made is None else [made]
+    result = beside_nodes([sides[0], whole, sides[1]], at)
+    return None if result is None else [result]
 
 
 def beside_nodes(parts: Sequence[Given], at: int) -> Tokens | Value | None:
@@ -181,7 +181,7 @@ def beside_nodes(parts: Sequence[Given], at: int) -> Tokens | Value | None:
             nodes = join(nodes, mixed(part, "any", like), linear=False)
     before, after = (sum(part.shape[at] for part in some) for some in (parts[:here], parts[here + 1 :]))
     lo, hi = beside[at]
-    return _made(nodes, with_item(beside, at, (lo + before, hi + after)))
+    return _tokens(nodes, with_item(beside, at, (lo + before, hi + after)))
 
 
 def _holds_nodes(part: Given, at: int) -> bool:
@@ -285,14 +285,14 @@ def _by_rule(equation: Equation, parts: Sequence[Operand | None], beside: Sequen
         return None
     pairs = zip(equation.shapes, beside, strict=True)
     shapes = [[n - lo - hi for n, (lo, hi) in zip(shape, sides, strict=True)] for shape, sides in pairs]
-    made = equation.resized([part.shape for part in arguments], shapes, **params)
-    results = [found for found in rule(made, arguments) if isinstance(found, Value)]
+    resized = equation.resized([part.shape for part in arguments], shapes, **params)
+    results = [found for found in rule(resized, arguments) if isinstance(found, Value)]
     if len(results) < len(beside):
         return None
-    return [_made(value, sides) for value, sides in zip(results, beside, strict=True)]
+    return [_tokens(value, sides) for value, sides in zip(results, beside, strict=True)]
 
 
-def _made(value: Value, beside: Beside) -> Tokens | Value:
+def _tokens(value: Value, beside: Beside) -> Tokens | Value:
     """Nodes with tokens beside them, as a base."""
     value = without_spare_axes(value)
     return _plain(Tokens(value.known(value.field.rebase()), beside))

@@ -306,11 +306,11 @@ def _over_all(value: Value, slides: dict[int, _Slide], shape: Sequence[int], kin
     over = [i for i in over if (axis := value.grid_axis(i)) is not None and value.endless(axis)]
     if not over:
         return value
-    made = reduced(value, over, kind if kind in ("sum", "max") else "other")
+    result = reduced(value, over, kind if kind in ("sum", "max") else "other")
     for i in over:
-        made = made.laid_out((*made.layout[:i], (), *made.layout[i:]))
+        result = result.laid_out((*result.layout[:i], (), *result.layout[i:]))
         slides[i] = _Slide(1, 1, 1, 1, 0, 0)
-    return made
+    return result
 
 
 def combined(equation: Equation) -> Sequence[Combination | None] | None:

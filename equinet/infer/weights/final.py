@@ -29,11 +29,11 @@ def judged(program: Program, parameters: int, generic: bool, nodes: Nodes) -> li
     found, waiting = [], []
     alive = {var for var in program.inputs[parameters:] if var in last}
     for at, equation in enumerate(program.equations):
-        made = [var for var in equation.outputs if var in last and not isinstance(held[var], Weights | Known)]
-        alive.update(made)
+        outputs = [var for var in equation.outputs if var in last and not isinstance(held[var], Weights | Known)]
+        alive.update(outputs)
         alive.difference_update([var for var in equation.inputs if not is_literal(var) and last.get(var) == at])
         if len(alive) == 1 and is_final(state := held[next(iter(alive))]):
             waiting += [first[state.bound]] if state.bound in first else [] if state.bound else alive
-        if any(is_firm(held[var]) for var in made):
+        if any(is_firm(held[var]) for var in outputs):
             found, waiting = [*found, *waiting], []
     return found

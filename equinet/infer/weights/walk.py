@@ -115,8 +115,8 @@ class Walk:
         if first.pieces or first.waves:
             return None
         if name.startswith("reduce_window_"):
-            made = replace(moved, entries=next(self.numbers), origin=next(self.numbers))
-            return replace(made, sums=name == "reduce_window_sum" or (first.sums and not first.products))
+            result = replace(moved, entries=next(self.numbers), origin=next(self.numbers))
+            return replace(result, sums=name == "reduce_window_sum" or (first.sums and not first.products))
         return self._total(equation, moved) if name in _REDUCTIONS else None
 
     def _bounded(self, equation: Equation, given: Sequence[State]) -> State:
@@ -148,27 +148,27 @@ class Walk:
         """Times weights of its own, or a known kernel."""
         if of.regains or of.fixed is not None or not all(one.independent and not one.repeated for one in weights):
             return None
-        made = replace(self.new(of), total=False, sums=True, pieces=False)
+        result = replace(self.new(of), total=False, sums=True, pieces=False)
         if not weights:
-            return made if equation.name == "conv_general_dilated" and not of.pieces else None
+            return result if equation.name == "conv_general_dilated" and not of.pieces else None
         bit = 1 << next(self.numbers)
-        return replace(made, products=of.products | bit, last=bit, waves="weighed" if of.waves else "")
+        return replace(result, products=of.products | bit, last=bit, waves="weighed" if of.waves else "")
 
     def _transformed(self, equation: Equation, of: Judged) -> State:
         """Fourier transformed; back from there only of what was multiplied by weights of its own."""
         inverse = "I" in equation.params["fft_type"].name
         if of.fixed is not None or of.regains or of.pieces or of.waves != ("weighed" if inverse else ""):
             return None
-        made = replace(of, entries=next(self.numbers), origin=next(self.numbers), total=False, sums=True)
-        return replace(made, waves="" if inverse else "raw")
+        result = replace(of, entries=next(self.numbers), origin=next(self.numbers), total=False, sums=True)
+        return replace(result, waves="" if inverse else "raw")
 
     def _total(self, equation: Equation, of: Judged) -> State:
         over, is_sum = self.nodes(equation, equation.params["axes"]), equation.name == "reduce_sum"
-        made = replace(of, entries=next(self.numbers), sums=of.sums and is_sum)
+        result = replace(of, entries=next(self.numbers), sums=of.sums and is_sum)
         if over == "some":  # as a pool does
-            return replace(made, place=next(self.numbers), origin=next(self.numbers), sums=is_sum or made.sums)
-        regains = of.regains or (over == "all" and made.sums)
-        return replace(made, total=True, uniform=of.uniform or over == "all", regains=regains)
+            return replace(result, place=next(self.numbers), origin=next(self.numbers), sums=is_sum or result.sums)
+        regains = of.regains or (over == "all" and result.sums)
+        return replace(result, total=True, uniform=of.uniform or over == "all", regains=regains)
 
     def _joined(self, equation: Equation, judged: Sequence[Judged], weights: Sequence[Weights], moved: Judged) -> State:
         """One after the other: pieces of one array; different ones, along channels or along nodes."""
@@ -179,8 +179,8 @@ class Walk:
             if weights or any(one.regains or one.waves for one in judged):
                 return None
             apart = all(are_apart(one, other) for one, other in combinations(judged, 2))
-            made = self._both(judged, place=next(self.numbers))
-            return replace(made, pieces=made.pieces or not apart, sums=any(one.sums for one in judged))
+            result = self._both(judged, place=next(self.numbers))
+            return replace(result, pieces=result.pieces or not apart, sums=any(one.sums for one in judged))
         if not weights and all(one.entries == moved.entries for one in judged):
             return moved
         if len(judged) > 1 or moved.waves or moved.regains or moved.pieces:
@@ -214,23 +214,23 @@ class Walk:
 
     def _both(self, judged: Sequence[Judged], place: int) -> Judged:
         """What holds of functions of several arrays."""
-        made = judged[0]
+        result = judged[0]
         for other in judged[1:]:
-            same = made.origin == other.origin
-            made = Judged(
-                products=made.products | other.products,
-                last=made.last | other.last,
+            same = result.origin == other.origin
+            result = Judged(
+                products=result.products | other.products,
+                last=result.last | other.last,
                 entries=next(self.numbers),
                 place=place,
-                origin=made.origin if same else next(self.numbers),
-                total=made.total and other.total,
-                uniform=made.uniform and other.uniform,
-                regains=made.regains and other.regains if same else made.regains or other.regains,
-                pieces=made.pieces or other.pieces,
-                waves=made.waves,
-                bound=made.bound or other.bound,
+                origin=result.origin if same else next(self.numbers),
+                total=result.total and other.total,
+                uniform=result.uniform and other.uniform,
+                regains=result.regains and other.regains if same else result.regains or other.regains,
+                pieces=result.pieces or other.pieces,
+                waves=result.waves,
+                bound=result.bound or other.bound,
             )
-        return made
+        return result
 
 
 def _tells(equation: Equation, judged: Sequence[Judged]) -> bool:

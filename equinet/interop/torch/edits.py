@@ -126,7 +126,7 @@ def convolution(
     """The convolution with the same parameters, under the same names, around the torus."""
     dim = axes_of(part) or 0
     alike = roll is None and all(low == high for low, high in pads)
-    made = (CONVS if alike else WRAPPING)[dim](
+    new = (CONVS if alike else WRAPPING)[dim](
         part.in_channels,
         part.out_channels,
         part.kernel_size,
@@ -139,9 +139,9 @@ def convolution(
         device="meta",
     )
     if not alike:
-        made.pads, made.roll = pads, roll
-    made.weight, made.bias = part.weight, part.bias
-    return made.train(part.training)
+        new.pads, new.roll = pads, roll
+    new.weight, new.bias = part.weight, part.bias
+    return new.train(part.training)
 
 
 def pool(part: Any, **options: Any) -> Any:
@@ -244,9 +244,9 @@ def adaptive(part: Any, place: Place | None) -> Any:
     if isinstance(part, nn.Upsample):
         return nn.Sequential(part, roll)
     names = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "output_padding", "groups", "dilation")
-    made = RETURNING[len(roll.stride)](roll, **{name: getattr(part, name) for name in names}, bias=False, device="meta")
-    made.weight, made.bias = part.weight, part.bias
-    return made.train(part.training)
+    new = RETURNING[len(roll.stride)](roll, **{name: getattr(part, name) for name in names}, bias=False, device="meta")
+    new.weight, new.bias = part.weight, part.bias
+    return new.train(part.training)
 
 
 RULES = (
@@ -281,23 +281,23 @@ class Editor:
         """Whether `dense` leaves all nodes to every part: nothing else goes down, in a part or in code."""
         if not any(place.steps for place in self.places.values()):
             return False
-        made = self.rewrite(module, lambda path, part, place: dense(part, place))
+        edited = self.rewrite(module, lambda path, part, place: dense(part, place))
         windows = {name for name, part in _leaves(module) if is_conv(part) or is_pool(part)}
         # What reads the map at the end may have weights for another number of nodes.
-        seen = _run(made, shape, partly=True)
+        seen = _run(edited, shape, partly=True)
         return all(seen.get(name, {None}) == {(shape[2:], shape[2:])} for name in windows)
 
     def rewrite(self, module: Any, change: Change) -> Any:
         """A copy with other parts; it holds the same parameters and buffers."""
-        made = copy.deepcopy(module, {id(held): held for held in (*module.parameters(), *module.buffers())})
-        for name, part in _leaves(made):
+        edited = copy.deepcopy(module, {id(held): held for held in (*module.parameters(), *module.buffers())})
+        for name, part in _leaves(edited):
             path = tuple(name.split(".")) if name else (type(module).__name__,)
             other = change(path, part, self.places.get(name))
             if other is not None and not name:
                 return other.train(module.training)
             if other is not None:
-                made.set_submodule(name, other.train(module.training))
-        return made
+                edited.set_submodule(name, other.train(module.training))
+        return edited
 
     def describe(self, part: Any) -> str:
         """A part, as text."""
@@ -390,13 +390,13 @@ def _run(module: Any, shape: tuple[int, ...], partly: bool = False) -> dict[str,
     bare = on_meta(module)
     found: dict[str, set[tuple[Sizes, Sizes]]] = {}
 
-    def note(name: str, given: tuple[Any, ...], made: Any) -> None:
+    def note(name: str, given: tuple[Any, ...], output: Any) -> None:
         if given and isinstance(given[0], torch.Tensor) and given[0].ndim == len(shape):
-            after = tuple(made.shape[2:]) if isinstance(made, torch.Tensor) else ()
+            after = tuple(output.shape[2:]) if isinstance(output, torch.Tensor) else ()
             found.setdefault(name, set()).add((tuple(given[0].shape[2:]), after))
 
     for name, part in _leaves(bare):
-        part.register_forward_hook(lambda part, given, made, name=name: note(name, given, made))
+        part.register_forward_hook(lambda part, given, output, name=name: note(name, given, output))
     try:
         with torch.no_grad():
             bare(torch.empty(shape, device="meta", dtype=_real(module)))

@@ -81,12 +81,12 @@ class Run:
                 at = module_path(node) or (self.root,)
                 with jax.named_scope("/".join(at)):
                     try:
-                        made = self.step(node, read)
+                        result = self.step(node, read)
                     except (Unsupported, NotImplementedError) as error:
                         raise ValueError(f"no entry for this use of {node.target} at {'.'.join(at)}: {error}") from None
                 if writes(node):
                     place[node] = place.get(node.args[0], node.args[0])
-                held[place.get(node, node)] = made
+                held[place.get(node, node)] = result
             elif node.op == "output":
                 # One that is missing is an error where it is asked for, which is not here.
                 return [held[place.get(one, one)] if hasattr(one, "op") else one for one in node.args[0]]
@@ -120,7 +120,7 @@ class Run:
             return self.types(value)
         return None
 
-    def _as_promised(self, node: Any, made: Any) -> Any:
+    def _as_promised(self, node: Any, result: Any) -> Any:
         """Results in the types that PyTorch gives them.
 
         Raises:
@@ -128,17 +128,17 @@ class Run:
         """
         promised = node.meta["val"]
         if isinstance(promised, list | tuple):
-            return [self._one_promised(node, a, b) for a, b in zip(made, promised, strict=True)]
-        return self._one_promised(node, made, promised)
+            return [self._one_promised(node, a, b) for a, b in zip(result, promised, strict=True)]
+        return self._one_promised(node, result, promised)
 
-    def _one_promised(self, node: Any, made: Any, promised: Any) -> Any:
-        if isinstance(made, Missing) or promised is None:
-            return made
+    def _one_promised(self, node: Any, result: Any, promised: Any) -> Any:
+        if isinstance(result, Missing) or promised is None:
+            return result
         wanted = tuple(promised.shape)
-        assert np.shape(made) == wanted, f"{node.target} makes {np.shape(made)}, not {wanted}: please report it"
-        made = jnp.asarray(made)
+        assert np.shape(result) == wanted, f"{node.target} makes {np.shape(result)}, not {wanted}: please report it"
+        result = jnp.asarray(result)
         kind = self.types(promised.dtype)
-        return made if made.dtype == kind else made.astype(kind)
+        return result if result.dtype == kind else result.astype(kind)
 
 
 def held_item(read: Callable[[Any], Any], node: Any) -> Any:

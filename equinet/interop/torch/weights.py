@@ -174,7 +174,7 @@ def to_state(net: Layer, variables: Variables, like: State, shape: Sequence[int]
     named = {name: np.empty(tuple(value.shape), _dtype(value)) for name, value in like.items()}
     given = _grouped(named)
     _check_count(units, given)
-    made: dict[str, np.ndarray] = {}
+    state: dict[str, np.ndarray] = {}
     for unit, (name, wanted) in zip(units, given.items(), strict=True):
         held = {**_at(variables["params"], net, unit.path), **_at(variables["state"], net, unit.path)}
         where = f"to_state: layer {'.'.join(unit.path)}"
@@ -186,13 +186,13 @@ def to_state(net: Layer, variables: Variables, like: State, shape: Sequence[int]
                 array = array.reshape(found.shape)  # perhaps a convolution of one tap
             if found is None or array.shape != found.shape:
                 raise LayerError(f"{where}: {own} does not fit {full}")
-            made[full] = array.astype(found.dtype)
+            state[full] = array.astype(found.dtype)
         wanted.pop("scale at the end", None)
         if wanted:
             raise LayerError(f"{where} has nothing for {name}.{min(wanted)}")
     for name, value in named.items():
-        made.setdefault(name, np.zeros((), np.int64) if name.endswith(COUNTER) else np.ones(value.shape, value.dtype))
-    return {name: np.array(made[name]) for name in like}
+        state.setdefault(name, np.zeros((), np.int64) if name.endswith(COUNTER) else np.ones(value.shape, value.dtype))
+    return {name: np.array(state[name]) for name in like}
 
 
 def _check_variables(variables: Variables, outline: Variables) -> None:
@@ -287,8 +287,8 @@ def _rebuilt(net: Layer, outline: Variables, value: Callable[[tuple[str, ...], s
             return inside(net.layer, params, state, path)
         if isinstance(net, Combination):
             rows = zip(net.children, net.parts(params), net.parts(state), strict=True)
-            made = [inside(child, own, states, (*path, name)) for (name, child), own, states in rows]
-            return net.by_name([params for params, _ in made]), net.by_name([state for _, state in made])
+            pairs = [inside(child, own, states, (*path, name)) for (name, child), own, states in rows]
+            return net.by_name([params for params, _ in pairs]), net.by_name([state for _, state in pairs])
 
         def leaves(kind: Any) -> dict[str, Any]:
             return {name: value(path, name, like) for name, like in (kind or {}).items()}

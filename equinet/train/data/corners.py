@@ -40,7 +40,7 @@ def in_corners(images: np.ndarray, step: int) -> tuple[np.ndarray, np.ndarray]:
     top, left = ((length - ITEM * SHRUNK) // 2 for length in images.shape[1:])
     middle = images[:, top : top + ITEM * SHRUNK, left : left + ITEM * SHRUNK]
     items = middle.reshape(len(images), ITEM, SHRUNK, ITEM, SHRUNK).mean((2, 4)) / 255
-    made = np.zeros((len(images), 2, ITEM + step, ITEM + step, 1), np.float32)
-    made[:, 0, :ITEM, :ITEM, 0] = items
-    made[:, 1, step:, step:, 0] = items
-    return made.reshape(-1, *made.shape[2:]), np.tile(np.arange(2, dtype=np.uint8), len(images))
+    placed = np.zeros((len(images), 2, ITEM + step, ITEM + step, 1), np.float32)
+    placed[:, 0, :ITEM, :ITEM, 0] = items
+    placed[:, 1, step:, step:, 0] = items
+    return placed.reshape(-1, *placed.shape[2:]), np.tile(np.arange(2, dtype=np.uint8), len(images))

@@ -30,11 +30,11 @@ def _parts(split: Examples) -> list[bytes | np.ndarray]:
         described = [f"{array.dtype}{array.shape}".encode() for array in arrays]
         return [repr(split.size).encode(), *described, *map(np.ascontiguousarray, arrays)]
     parts: list[bytes | np.ndarray] = [repr(len(split)).encode()]
-    made = split.examples if isinstance(split, Checked) else split
-    if isinstance(made, Computed) and isinstance(made.source, ImageFiles):
-        chosen = slice(made.start, made.start + made.count)
-        files = [f"{path.parent.name}/{path.name}" for path in made.source.files[chosen]]
-        parts.append(repr((files, made.source.labels[chosen])).encode())
+    examples = split.examples if isinstance(split, Checked) else split
+    if isinstance(examples, Computed) and isinstance(examples.source, ImageFiles):
+        chosen = slice(examples.start, examples.start + examples.count)
+        files = [f"{path.parent.name}/{path.name}" for path in examples.source.files[chosen]]
+        parts.append(repr((files, examples.source.labels[chosen])).encode())
     for place in np.linspace(0, len(split) - 1, min(SAMPLED, len(split))).astype(int):
         example = split[place]
         parts += [np.ascontiguousarray(example["input"]), np.ascontiguousarray(example["target"])]

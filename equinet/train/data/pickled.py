@@ -196,10 +196,10 @@ def numbers(tree: Any) -> np.ndarray:
             raise ValueError(f"found {_kind(tree)}, expected an array of numbers")
     if len(shape) > 4 or any(type(length) is not int or not 0 <= length < 2**40 for length in shape):
         raise ValueError("found an array without a shape")
-    made, raw = _dtype(dtype), _content(content)
-    if math.prod(shape) * made.itemsize != len(raw):
-        raise ValueError(f"found {len(raw)} bytes for an array of shape {shape} of {made}")
-    return np.frombuffer(raw, made).reshape(shape, order="F" if fortran else "C")
+    element, raw = _dtype(dtype), _content(content)
+    if math.prod(shape) * element.itemsize != len(raw):
+        raise ValueError(f"found {len(raw)} bytes for an array of shape {shape} of {element}")
+    return np.frombuffer(raw, element).reshape(shape, order="F" if fortran else "C")
 
 
 def _dtype(tree: Any) -> np.dtype:

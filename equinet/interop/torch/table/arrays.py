@@ -47,10 +47,10 @@ def wide_kind(values: Sequence[Any]) -> np.dtype:
         reals = [t for t, kind, v in zip(given, kinds, values, strict=True) if kind == "f" and is_array(v)]
         plain = {"b": bool, "i": int, "f": float, "c": complex}[widest]
         return jax.dtypes.canonicalize_dtype(jnp.result_type(reals[0], complex) if reals else plain)
-    made = typed[0]
+    result = typed[0]
     for other in typed[1:]:
-        made = made if made == other else np.promote_types(made, other)
-    return made
+        result = result if result == other else np.promote_types(result, other)
+    return result
 
 
 def together(*values: Any) -> list[Any]:
@@ -102,5 +102,5 @@ def cut(x: Array, axis: int, start: int, stop: int, step: int = 1) -> Array:
 
 def applied(matrix: np.ndarray, x: Array, axis: int) -> Array:
     """A matrix `[out, in]` along one axis."""
-    made = jnp.tensordot(x, jnp.asarray(matrix, x.dtype), ((axis,), (1,)))
-    return jnp.moveaxis(made, -1, axis)
+    result = jnp.tensordot(x, jnp.asarray(matrix, x.dtype), ((axis,), (1,)))
+    return jnp.moveaxis(result, -1, axis)

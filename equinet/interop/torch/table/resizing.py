@@ -132,11 +132,11 @@ def nodes(x: Array, axis: int, numbers: np.ndarray) -> Array:
         return jnp.take(x, jnp.asarray(numbers), axis, mode="clip")
     split = x.reshape(*x.shape[:axis], parts, inner, *x.shape[axis + 1 :])
     if inner == 1:
-        made = jnp.broadcast_to(split, (*split.shape[: axis + 1], outputs, *split.shape[axis + 2 :]))
+        result = jnp.broadcast_to(split, (*split.shape[: axis + 1], outputs, *split.shape[axis + 2 :]))
     else:
         pieces = [split[(slice(None),) * (axis + 1) + (slice(j, j + 1),)] for j in first.tolist()]
-        made = jnp.concatenate(pieces, axis + 1)
-    return made.reshape(*x.shape[:axis], m, *x.shape[axis + 1 :])
+        result = jnp.concatenate(pieces, axis + 1)
+    return result.reshape(*x.shape[:axis], m, *x.shape[axis + 1 :])
 
 
 def _linear(x: np.ndarray) -> np.ndarray:
