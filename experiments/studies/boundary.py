@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,8 @@ def _answer(records: Records) -> str:
     some, none = (sorted({DOWNS[name.split("-")[0]] for name, n in free.items() if bool(n) == left}) for left in (1, 0))
     rolls = [r for r in records if r["network"].endswith("circular")]
     whole = sum(r["cyclic_measured"] == [0, CROP // r["stride"] - 1] for r in rolls)
+    rows = rows_within(records, "zero")
+    least = min(interval_of(row)[0] for row in rows)
     lines = [
         f"The interior that no border reaches, computed from the layers, is the one measured on the trained weights in "
         f"{equal} of {len(records)} runs, node by node: rounding inside, an error at every node outside. Its margin is "
@@ -103,9 +106,11 @@ def _answer(records: Records) -> str:
         "Circular padding changes the map near the border too, but it does not tell a node where it is: the map rolls "
         f"along with the scene at every node in {whole} of {len(rolls)} runs, and a linear probe is right on "
         f"{_range(_probed(records, 'circular'))} %, 50 % being chance.",
-        f"Zero padding tells it: within the margin the probe is right on {_range(_probed(records, 'zero', True))} %. "
-        f"With reflect padding it is right on {_range(_probed(records, 'reflect', True))} %. Beyond the margin it is "
-        f"right on {_range([p for pad in ('zero', 'reflect') for p in _probed(records, pad, False)])} % with both.",
+        f"Zero padding tells it: within the margin the probe is right on {_range([*map(np.mean, rows)])} % in the mean "
+        f"over the seeds, row by row, and the interval of no row reaches below {percent(least)} % (single runs: "
+        f"{_range(_probed(records, 'zero', True))} %). With reflect padding single runs are right on "
+        f"{_range(_probed(records, 'reflect', True))} %. Beyond the margin they are right on "
+        f"{_range([p for pad in ('zero', 'reflect') for p in _probed(records, pad, False)])} % with both.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -157,6 +162,12 @@ def _within(record: dict[str, Any], kind: str) -> list[list[float]]:
     """From each border, the values in the rows that it reaches."""
     before, after = _margin(record)
     return [record[kind][:before], record[kind][EDGE : EDGE + after]]
+
+
+def rows_within(records: Records, padding: str) -> list[np.ndarray]:
+    """What the probe finds in each row that a border reaches, with one padding: a value for each seed."""
+    networks = [found for name, found in by_network(records).items() if name.endswith(padding)]
+    return [row for found in networks for row in np.array([[*chain(*_within(r, "probe"))] for r in found]).T]
 
 
 def _beyond(record: dict[str, Any], kind: str) -> list[float]:

@@ -12,6 +12,7 @@ from configs import fcn_vs_maxpool, one_d, rotation, segmentation, sizes, volume
 from equinet.train.data import load
 from equinet.train.data.scenes import CANVAS
 from equinet.train.data.volume import BLOCK
+from equinet.train.intervals import interval_of
 from equinet.train.settings import Settings
 from equinet.train.trainer import build_model
 from experiments import boundary as border
@@ -315,7 +316,9 @@ def of_borders(records: Records) -> dict[str, bool]:
     last = [side[-1] for r in records for side in boundary_study._within(r, "crop")]
     rolls = [max(r["cyclic"]) for r in records if "circular" in r["network"]]
     return {
-        "three seeds": {r["seed"] for r in records} == {0, 1, 2},
+        "five seeds": {r["seed"] for r in records} == {*range(5)},
+        "zero padding tells": all(interval_of(row)[0] > 0.5 for row in boundary_study.rows_within(records, "zero")),
+        "circular padding does not": max(max(r["probe"]) for r in records if "circular" in r["network"]) < 0.53,
         "no padding is free of it": min(last) > border.TOLERANCE,
         "rounding inside": max(max(boundary_study._beyond(r, "crop")) for r in records) < border.TOLERANCE,
         "circular padding rolls": max(rolls) < border.TOLERANCE,
