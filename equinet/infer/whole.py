@@ -37,6 +37,7 @@ from equinet.infer.formulas.operands import LEAD, IsComplex, Unfollowed
 from equinet.infer.formulas.program import cost, evaluated, unknowns
 from equinet.infer.formulas.residues import ROWS, Residues, drawn, negative
 from equinet.infer.ledger import Step
+from equinet.infer.primitives import called
 from equinet.infer.values import Constant, Held, Tokens, Value
 from equinet.infer.weights.final import judged
 from equinet.infer.weights.states import Along, Nodes
@@ -44,10 +45,11 @@ from equinet.infer.weights.states import Along, Nodes
 MOST = 2.0**24
 """Numbers that may be made, for all isometries together: some tenths of a second."""
 _FEW = 4
-"""Isometries that are tried of a short program though that takes up to four times as many numbers: enough for a quarter
-turn and a mirror."""
-_SHORT = 128
-"""Operations of a short program; a longer one is a network, as a rule, and is tried if it is smaller by far."""
+"""Isometries that are tried of a filter though that takes up to four times as many numbers: enough for a quarter turn
+and a mirror."""
+_SHORT = 64
+"""Operations of a short program; a longer one is a network, as a rule, and is tried if it is smaller by far. A filter,
+which has neither weights of its own nor products of matrices, may be twice as long."""
 _BATCH = 2
 """Isometries that are tried at once."""
 _SHIFTS = 16
@@ -121,13 +123,25 @@ def widened(
 
 def affordable(traced: Traced) -> int:
     """How many isometries may be tried of a program."""
-    most, few = (MOST, _FEW) if _is_short(traced) else (MOST / 8, 0)
+    most = MOST if _is_short(traced) else MOST / 8
     each = max(ROWS * cost(traced.program, 4 * most), 1)
-    return max(int(most / each), min(few, int(4 * most / each))) - 1
+    few = min(_FEW, int(4 * most / each)) if _is_filter(traced) else 0
+    return max(int(most / each), few) - 1
 
 
 def _is_short(traced: Traced) -> bool:
-    return len(traced.program.equations) <= _SHORT
+    return len(traced.program.equations) <= _SHORT * (1 + _is_filter(traced))
+
+
+def _is_filter(traced: Traced) -> bool:
+    return len(traced.shapes) == 1 and not traced.generic and not _has_products(traced.program)
+
+
+def _has_products(program: Program) -> bool:
+    """Whether there are convolutions or products of matrices, whose formulas take longest."""
+    if any(equation.name in ("conv_general_dilated", "dot_general") for equation in program.equations):
+        return True
+    return any(_has_products(inner) for inner in map(called, program.equations) if inner is not None)
 
 
 def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGroup:
