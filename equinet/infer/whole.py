@@ -34,10 +34,9 @@ from equinet.groups.relation import Relation
 from equinet.infer.arrays import channels_of, output_channels_of
 from equinet.infer.compat import Equation, Program
 from equinet.infer.formulas.operands import LEAD, IsComplex, Unfollowed
-from equinet.infer.formulas.program import cost, evaluated, unknowns
+from equinet.infer.formulas.program import cost, evaluated, has_products, unknowns
 from equinet.infer.formulas.residues import ROWS, Residues, drawn, negative
 from equinet.infer.ledger import Step
-from equinet.infer.primitives import called
 from equinet.infer.values import Constant, Held, Tokens, Value
 from equinet.infer.weights.final import judged
 from equinet.infer.weights.states import Along, Nodes
@@ -134,14 +133,7 @@ def _is_short(traced: Traced) -> bool:
 
 
 def _is_filter(traced: Traced) -> bool:
-    return len(traced.shapes) == 1 and not traced.generic and not _has_products(traced.program)
-
-
-def _has_products(program: Program) -> bool:
-    """Whether there are convolutions or products of matrices, whose formulas take longest."""
-    if any(equation.name in ("conv_general_dilated", "dot_general") for equation in program.equations):
-        return True
-    return any(_has_products(inner) for inner in map(called, program.equations) if inner is not None)
+    return len(traced.shapes) == 1 and not traced.generic and not has_products(traced.program)
 
 
 def _with_operations(group: SpaceGroup, moves: tuple[Fibre, Fibre]) -> SpaceGroup:

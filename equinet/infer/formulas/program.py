@@ -60,6 +60,13 @@ def _depth(equation: Equation) -> float:
     return 1 + prod(equation.params.get("window_dimensions", ()))
 
 
+def has_products(program: Program) -> bool:
+    """Whether there are convolutions or products of matrices, whose formulas take longest."""
+    if any(equation.name in ("conv_general_dilated", "dot_general") for equation in program.equations):
+        return True
+    return any(has_products(inner) for inner in map(called, program.equations) if inner is not None)
+
+
 def unknowns(name: str, shape: Sequence[int], kind: Any) -> Residues:
     """An array of independent unknowns of a type.
 
