@@ -117,17 +117,18 @@ def main(argv: list[str]) -> None:
         raise app.UsageError(f"--only: no model of the gallery: {', '.join(sorted(unknown))}")
     # Before any record is written, which changes the tree.
     where, other = machine(), git("rev-parse", "--verify", f"{argv[1]}^{{commit}}")
-    rows = []
+    rows: list[dict[str, Any]] = []
     with tree_of(other) as tree:
         asked = Asked(ROOT), Asked(tree)
         for name in names:
             rows.append(compared(name, asked, flags.FLAGS.samples))
             other_groups = "" if rows[-1]["same"] else "  other groups"
             print(f"{name:24} {1e3 * rows[-1]['now']:8.0f} ms  {rows[-1]['ratio']:5.2f}×{other_groups}", flush=True)
+            # A run that is stopped keeps what it has.
+            write_json(page.COMPARED, recorded(page.COMPARED, other, rows[-1:], where))
         for process in asked:
             process.close()
     print(f"geometric mean {statistics.geometric_mean(row['ratio'] for row in rows):.2f}×")
-    write_json(page.COMPARED, recorded(page.COMPARED, other, rows, where))
     write_text(page.PAGE, page.text(page.kept()))
 
 
