@@ -8,6 +8,7 @@ from functools import cached_property, partial, reduce
 from itertools import groupby
 
 from equinet.declare import declaration
+from equinet.groups import SpaceGroup
 from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
 from equinet.infer.primitives import row_of
@@ -44,10 +45,14 @@ class Step:
         """What it loses of what all its operands had."""
         if any(value.dim > MOST_AXES for value in (*self.before, self.after)):
             return frozenset(("translations", "operations"))
-        had = reduce(lambda one, two: one & two, (value.field.strict.source for value in self.before))
-        left = had & self.after.field.strict.source
-        turns = ["operations"] * (len(left.point_group) < len(had.point_group))
-        return frozenset((*turns, *["translations"] * (left.lattice != had.lattice)))
+        left = self.had & self.after.field.strict.source
+        turns = ["operations"] * (len(left.point_group) < len(self.had.point_group))
+        return frozenset((*turns, *["translations"] * (left.lattice != self.had.lattice)))
+
+    @cached_property
+    def had(self) -> SpaceGroup:
+        """What all its operands had."""
+        return reduce(lambda one, two: one & two, (value.field.strict.source for value in self.before))
 
 
 def rows(steps: Sequence[Step]) -> tuple[Row, ...]:
@@ -142,12 +147,24 @@ def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Los
     elements about for them, if they say nothing."""
     del before
     circular = _wrapped([*moves, *run])
-    losing = [step for step in run if step.lost & lost]
+    losing = [step for at, step in enumerate(run) if step.lost & lost and not _undone(step, run[at + 1 :])]
     spoken = [[step for step in steps if circular.get(id(step), "said")] for steps in (losing, run, moves)]
     facts = ([fact for step in steps for fact in (step.gap or _why(step)).split("; ")] for steps in spoken)
     texts = ("; ".join(filter(None, dict.fromkeys(said))) for said in facts)
     names = dict.fromkeys(_name(step.equation) for step in losing or run if not row_of(step.equation).quiet)
     return next(filter(None, texts), f"{', '.join(names)} tells nodes apart")
+
+
+def _undone(step: Step, later: Sequence[Step]) -> bool:
+    """Whether a later step, of what this one gives, keeps all that its operands had: parts are put together again."""
+    made = {id(step.after)}
+    for one in later:
+        if not any(id(value) in made for value in one.before):
+            continue
+        made.add(id(one.after))
+        if all(v.dim <= MOST_AXES for v in (*step.before, one.after)) and step.had <= one.after.field.strict.source:
+            return True
+    return False
 
 
 def _counted(value: Value) -> Field:

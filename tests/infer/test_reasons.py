@@ -122,6 +122,61 @@ def test_weights_that_are_arbitrary_are_called_free():
     assert reason == "zero padding; a free kernel tells directions apart"
 
 
+def largest(x):
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 2, 2, 1), (1, 2, 2, 1), "VALID")
+
+
+TIES = "of equal values of a window one is chosen, by its place"
+
+
+def test_a_gradient_of_a_pool_loses_directions_by_ties_and_not_by_its_stride():
+    """Windows that tile lose translations to their stride; a flip is lost only where equal values are told apart."""
+    strided, tied = losing(lambda x: jax.grad(lambda z: jnp.sum(largest(z) ** 2))(x))
+    assert (strided, tied) == ("stride 2×2", TIES)
+    assert losing(lambda x: jax.grad(lambda z: jnp.sum(z**2))(x)) == []
+
+
+def test_a_derivative_of_a_pool_loses_translations_by_its_stride():
+    [reason] = losing(lambda x: jax.jvp(largest, (x,), (x,))[1])
+    assert reason == f"stride 2×2; {TIES}"
+
+
+def neighbours(x):
+    """A step of diffusion, with mirrored ends."""
+    p = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
+    return 0.2 * (x + p[:, 2:, 1:-1] + p[:, :-2, 1:-1] + p[:, 1:-1, 2:] + p[:, 1:-1, :-2])
+
+
+def test_loops_are_not_said_to_tell_nodes_apart():
+    """Neither the test nor the step does; the same step by itself loses nothing in the end."""
+    *_, reason = losing(lambda x: lax.while_loop(lambda s: jnp.abs(s).max() > 0.5, neighbours, x), eq.box(8, 8), 1)
+    assert reason == "a turn of the loop or its test loses it, their operations judged one by one"
+    once = eq.infer(lambda x: neighbours(x), eq.box(8, 8), 1)
+    assert once.strict == once.domain.group
+    *_, reason = losing(lambda x: lax.fori_loop(0, 100, lambda i, s: s * s[:, :1], x))
+    assert reason == "a turn of the loop loses it, or the loop goes over nodes in order"
+    assert losing(lambda x: lax.while_loop(lambda s: jnp.abs(s).max() > 0.5, lambda s: 0.9 * s, x)) == []
+
+
+def test_branches_are_said_to_be_that():
+    *_, reason = losing(lambda x: lax.cond(x.sum() > 0, lambda z: z[:, ::-1], lambda z: z, x))
+    assert reason == "the branches, or what decides between them, move differently"
+
+
+def continued(x, weights):
+    """A convolution around the border, all in one line of the model."""
+    return convolved(jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), "wrap"), weights["kernel"])
+
+
+def test_parts_that_are_put_together_again_are_not_blamed():
+    """On the plane, too, where padding has no effect. A part that is left out stays the reason."""
+    free = {"kernel": jax.ShapeDtypeStruct((3, 3, 2, 2), jnp.float32)}
+    for domain, size in ((eq.plane(2), 8), (SQUARE, None)):
+        [reason] = losing(lambda p, x: continued(x, p), domain, size=size, params=free)
+        assert reason == "a free kernel tells directions apart"
+    assert losing(lambda p, x: continued(x[:, :4], p), params=free)[0] == "a part is cut out"
+
+
 def test_an_operation_that_loses_nothing_is_not_blamed():
     """The slices take channels, the reshape makes nodes of nodes: what loses is the running sum."""
 

@@ -233,9 +233,12 @@ def _along_first(array: Any, rank: int) -> np.ndarray:
     return found.reshape(*found.shape, *(1,) * (rank - found.ndim))
 
 
+_WHY_REPEATED = "a turn of the loop loses it, or the loop goes over nodes in order"
+_WHY_WHILE = "a turn of the loop or its test loses it, their operations judged one by one"
+_WHY_BRANCHES = "the branches, or what decides between them, move differently"
 enter(
-    Primitive("scan", control=_scan, takes_phases=True),
-    Primitive("while", control=_while, takes_phases=True),
-    Primitive("cond", control=_cond, takes_phases=True),
+    Primitive("scan", control=_scan, takes_phases=True, reason=_WHY_REPEATED),
+    Primitive("while", control=_while, takes_phases=True, reason=_WHY_WHILE),
+    Primitive("cond", control=_cond, takes_phases=True, reason=_WHY_BRANCHES),
     Primitive("custom_linear_solve", control=_solved),
 )

@@ -386,6 +386,13 @@ def _why_pooled(step: Step) -> str:
     return "; ".join(facts + ["padding"] * (has_border(step) and any(any(pair) for pair in params["padding"])))
 
 
+def _why_chosen(step: Step) -> str:
+    """Of what reads one entry of each window, the largest, or writes to it."""
+    ties = "of equal values of a window one is chosen, by its place"
+    facts = [_why_pooled(step)] * ("translations" in step.lost) + [ties] * ("operations" in step.lost)
+    return "; ".join(filter(None, facts))
+
+
 def _pool(name: str, formula: Formulas | None = None, **facts: Any) -> Primitive:
     return Primitive(name, _window_reduction, formula, circular="circular pool", reason=_why_pooled, **facts)
 
@@ -397,6 +404,6 @@ enter(
     _pool("reduce_window_max", totals.reduced_windows, combination="max"),
     _pool("reduce_window_min", totals.reduced_windows, combination="min"),
     _pool("reduce_window"),
-    Primitive("select_and_gather_add", _selected, reason=_why_pooled),
-    Primitive("select_and_scatter_add", _scattered, reason=_why_pooled),
+    Primitive("select_and_gather_add", _selected, reason=_why_chosen),
+    Primitive("select_and_scatter_add", _scattered, reason=_why_chosen),
 )
