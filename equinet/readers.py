@@ -79,6 +79,10 @@ class Editor(Protocol):
         """A part, as text."""
         ...
 
+    def unedited(self, net: Any) -> str:
+        """What to write so that more of a network can be edited, as text; empty if nothing is known."""
+        ...
+
     def averaged(self, net: Any) -> Any:
         """The network with a mean over all nodes of its output after it."""
         ...

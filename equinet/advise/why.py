@@ -23,7 +23,8 @@ class Lack:
     """Why a requirement is not met, and what would help.
 
     Attributes:
-        reason: where it is lost and why, as text; also after the strongest of the edits that are made everywhere.
+        reason: where it is lost and why, as text; also after the strongest of the edits that are made everywhere, and
+            what stands where nothing can be edited.
         remedies: what would help, at most one of each kind: an edit, a size, a boundary, a readout, a group network,
             another of the certificate's groups. Each was certified.
     """
@@ -60,6 +61,8 @@ def lack(
         after = _reason(edited, domain, channels, requirement)
         undone = ", and no way up that is known rolls back" if "PolyphaseRoll(" in after else ""
         reason += f"\n  with {strongest}: {after}{undone}"
+    missed = edits.unedited(net) if requirement.named is not None and requirement.within(domain.group) else ""
+    reason += f"\n  {missed}" if missed else ""
     return Lack(reason, tuple(_remedies(net, domain, channels, requirement, larger, edits, budget)))
 
 

@@ -7,6 +7,7 @@ the ledger.
 
 from equinet.infer.api import infer as infer
 from equinet.infer.api import push as push
+from equinet.infer.api import why_lost as why_lost
 from equinet.infer.compat import Equation as Equation
 from equinet.infer.interpret import InferenceError as InferenceError
 from equinet.infer.join import join as join
@@ -29,4 +30,5 @@ __all__ = [
     "pointwise",
     "push",
     "rule",
+    "why_lost",
 ]

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any, Literal
 
 import jax
@@ -245,6 +245,29 @@ def push(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any
     """
     value, _ = _pushed(fn, field.unmoved(), sizes, Arrays("BSC"), params, False, jnp.float32, None, "BSC")
     return as_output(value, field.grid.dim, "BSC").within(field.scope).with_rows(field.trace.rows).at(field.trace.path)
+
+
+def why_lost(fn: Callable[..., Any], field: Field, sizes: Sequence[int], params: Any = None) -> str:
+    """What a function loses of a field and where, as text: the reason and the line of each loss that stays; empty if no
+    line says.
+
+    Args:
+        fn, field, sizes, params: as for `push`.
+    """
+    value, traced = _pushed(fn, field.unmoved(), sizes, Arrays("BSC"), params, False, jnp.float32, None, "BSC")
+    left = as_output(value, field.grid.dim, "BSC").strict.source
+    steps = rows(traced.steps)
+    ledger = Certificate(field.source, field.with_rows(steps)).ledger
+    losses = [
+        (line.reason, line.index)
+        for line, row in zip(ledger, steps, strict=True)
+        if line.reason and not row.before.strict.source <= left
+    ]
+    reasons = [
+        f"{reason} at {', '.join(dict.fromkeys(at for _, at in each))}"
+        for reason, each in groupby(losses, key=lambda loss: loss[0])
+    ]
+    return "; ".join(reasons)
 
 
 def _pushed(

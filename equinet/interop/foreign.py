@@ -79,21 +79,29 @@ class Foreign(Layer):
         # Imported where it is used: a declared function needs no interpreter.
         from equinet.infer import push
 
+        return push(*self._program(field))
+
+    def _program(self, field: Field) -> tuple[Callable[..., Any], Field, tuple[int, ...], tuple[Any, Any]]:
+        """The function of variables and an array, its input's field and sizes, and the shapes of the variables."""
         shape = self._concrete(field.shape)
 
         def fn(variables: tuple[Any, Any], x: jax.Array) -> jax.Array:
             params, state = variables
             return self.forward(params, state, x, Context(fibre=Fibre.plain(shape[-1])))[0]
 
-        return push(fn, field, shape[:-1], self.abstract(shape))
+        return fn, field, shape[:-1], self.abstract(shape)
 
     def abstract(self, shape: tuple[int, ...]) -> tuple[Any, Any]:
         """Shapes of the parameters and of the state, for an input of some shape."""
         return jax.eval_shape(lambda: self.setup(jax.random.key(0), shape))
 
     def reason(self, before: Field, lost: Lost) -> str:
-        del before, lost
-        return "as its program shows" if self.rule is None else "as its rule declares"
+        del lost
+        if self.rule is not None:
+            return "as its rule declares"
+        from equinet.infer import why_lost
+
+        return why_lost(*self._program(before.unmoved())) or "as its program shows"
 
 
 def mode_arguments(call: Callable[..., Any], train: bool) -> dict[str, Any]:

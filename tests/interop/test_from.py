@@ -1,5 +1,6 @@
 """Modules and functions from elsewhere as layers: their outputs, their variables, and the symmetry they declare."""
 
+import re
 from functools import cache
 
 import flax.linen as nn
@@ -308,3 +309,27 @@ def test_what_is_inferred_holds_for_all_values_of_the_variables():
 def test_constants_of_a_function_without_parameters_are_read():
     for table, index in ((jnp.ones((1, 8, 1)), 1), (jnp.arange(8.0).reshape(1, 8, 1), 8)):
         assert inferred(from_fn(lambda x, table=table: x * table), eq.torus(8)).strict.index == index
+
+
+def moved_and_put_back(x):
+    ahead = jnp.roll(x, 1, 1)
+    return jnp.roll(ahead, -1, 1)
+
+
+def every_second(x):
+    behind = jnp.roll(x, 1, 2)
+    return behind[:, ::2].mean((1, 2))
+
+
+def test_the_ledger_says_what_a_function_loses_and_on_which_line():
+    """Of what is lost on the way and regained it does not speak."""
+    for first, channels in ((eq.Relu(), 1), (eq.Conv(2, 1), 2)):
+        net = eq.Sequential(first, from_fn(moved_and_put_back), from_fn(every_second))
+        _, kept, lost = eq.certify(net, eq.torus(8, 8), channels=channels).ledger
+        assert kept.lost == kept.reason == ""
+        assert lost.lost == "translations Z × Z → 2Z × Z; point group 4mm → 2mm"
+        assert re.fullmatch(r"stride 2 at test_from\.py:\d+ \(every_second\)", lost.reason)
+    (strided,) = eq.certify(from_linen(nn.Conv(2, (3, 3), 2)), eq.torus(8, 8), channels=1).ledger
+    assert strided.reason == "stride 2×2; zero padding; a free kernel tells directions apart at Conv"
+    declared = from_fn(every_second, symmetry=lambda field: field.fix_positions().collapse(maximum=False))
+    assert eq.certify(declared, eq.torus(8, 8), channels=1).ledger[0].reason == "as its rule declares"

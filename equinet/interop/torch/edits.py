@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from equinet.interop.torch.functions import unedited
 from equinet.interop.torch.parts import (
     CONVS,
     RETURNING,
@@ -270,7 +271,7 @@ class Editor:
     budget = 60
 
     def __init__(self, module: Any, shape: tuple[int, ...]) -> None:
-        self.dim = len(shape) - 2
+        self.shape = shape
         self.places = _places(module, shape)
         if not self._is_dense(module, shape):
             self.places = {name: replace(place, steps=()) for name, place in self.places.items()}
@@ -303,9 +304,13 @@ class Editor:
         """A part, as text."""
         return type(part).__name__
 
+    def unedited(self, module: Any) -> str:
+        """The functions that are called where modules could be."""
+        return unedited(on_meta(module), self.shape, _real(module))
+
     def averaged(self, module: Any) -> Any:
         """With the mean over all nodes at the end."""
-        return nn.Sequential(module, SpreadMean((1,) * self.dim)).train(module.training)
+        return nn.Sequential(module, SpreadMean((1,) * len(self.shape[2:]))).train(module.training)
 
     def separate(self, module: Any) -> Any:
         """A copy with parameters of its own."""

@@ -9,6 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 
 from torch import nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
 
 import equinet as eq  # noqa: E402
 from equinet.interop.torch import edits  # noqa: E402
@@ -248,6 +249,34 @@ def test_claims_about_the_orbit_are_measured_after_a_mean():
     module = nn.Conv2d(2, 2, 3, padding=1).eval()
     (found,) = eq.suggest(module, eq.torus(6, 6), "Z × Z", 2, of="orbit", limit=1)
     assert found.report.passed and "circular" in found.edits[0]
+
+
+class Functional(nn.Module):
+    def __init__(self, pool):
+        super().__init__()
+        self.conv, self.pool, self.mean = nn.Conv2d(2, 4, 1), pool, nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x):
+        return torch.flatten(self.mean(self.pool(torch.relu(self.conv(x)))), 1)
+
+
+def test_functions_in_the_place_of_modules_are_named():
+    """What `suggest` cannot edit. The same network of modules has suggestions; on a box there is nothing to win."""
+    ask = {"require": "Z × Z", "channels": 2, "of": "invariance", "measure": False}
+    net = Functional(lambda x: F.max_pool2d(x, kernel_size=2)).eval()
+    found = eq.suggest(net, eq.torus(8, 8), **ask)
+    advice = "max_pool2d is called as a function, and only modules are edited: write nn.MaxPool2d"
+    assert found == [] and found.lack.reason.splitlines()[-1].strip() == advice
+    assert eq.suggest(Functional(nn.MaxPool2d(2)).eval(), eq.torus(8, 8), **ask)
+    assert "function" not in str(eq.suggest(net, eq.box(8, 8), **ask))
+
+
+def test_functions_of_one_node_or_within_parts_are_not_named():
+    shape = (1, 2, 8, 8)
+    for pool in (nn.MaxPool2d(2), nn.MaxPool2d(8), lambda x: F.avg_pool2d(x, 8)):
+        assert edits.Editor(net := Functional(pool).eval(), shape).unedited(net) == ""
+    net = nn.Sequential(Functional(lambda x: F.avg_pool2d(F.conv2d(x, torch.ones(4, 4, 1, 1, device=x.device)), 2)))
+    assert edits.Editor(net, shape).unedited(net).endswith("only modules are edited: write nn.Conv2d, nn.AvgPool2d")
 
 
 def test_what_is_too_slow_is_not_measured_and_says_so(monkeypatch):
