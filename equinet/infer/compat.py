@@ -15,6 +15,7 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.interpreters.partial_eval import dce_jaxpr
 
 _LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
 _HERE = str(Path(__file__).resolve().parent.parent)
@@ -234,6 +235,10 @@ def is_literal(var: Any) -> bool:
 
 
 def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Program, Any]:
-    """The program of a function, given the shapes of its arguments, and the structure of what it returns."""
+    """The program of a function, given the shapes of its arguments, and the structure of what it returns.
+
+    What no output depends on is left out: nothing is told of it.
+    """
     closed, out = jax.make_jaxpr(fn, return_shape=True)(*arguments)
-    return Program(closed), out
+    needed, _ = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
+    return Program(jex.ClosedJaxpr(needed, closed.consts)), out

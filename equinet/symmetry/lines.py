@@ -288,8 +288,11 @@ def rename_constants(line: Line) -> Line:
 
 @lru_cache(maxsize=1 << 12)
 def join_lines(a: Line, b: Line) -> Line | None:
-    """Both lines' taps, one after the other: what a sum or concatenation of two values reads."""
-    if (a.rows, a.advance, a.modulus) != (b.rows, b.advance, b.modulus):
+    """Both lines' taps, one after the other: what a sum or concatenation of two values reads; None if too many.
+
+    Taps that carry free weights are there once: two of them with free weights are one.
+    """
+    if (a.rows, a.advance, a.modulus) != (b.rows, b.advance, b.modulus) or a.nodes.size + b.nodes.size > _LIMIT:
         return None
     scale = lcm(a.scale, b.scale)
     bound = max(line.bound * (scale // line.scale) for line in (a, b))
@@ -299,7 +302,11 @@ def join_lines(a: Line, b: Line) -> Line | None:
     for line, part in zip((a, b), parts, strict=True):
         part[..., WEIGHT] *= scale // line.scale
     single = a.taps == b.taps == 1
-    return _make(np.concatenate(parts, axis=1), scale, False, not single, a.advance, a.modulus, bound)
+    entries = np.concatenate(parts, axis=1)
+    if not single:
+        seen = {entries[:, tap].tobytes(): tap for tap in reversed(range(entries.shape[1]))}
+        entries = entries[:, sorted(seen.values())]
+    return _make(entries, scale, False, not single, a.advance, a.modulus, bound)
 
 
 def _of_one_width(parts: Sequence[np.ndarray]) -> list[np.ndarray]:
