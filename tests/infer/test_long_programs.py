@@ -90,3 +90,34 @@ def test_a_row_may_be_as_wide_as_a_map():
     rows = np.zeros((64, 1 << 16), np.float32)
     rows[::3, -1] = 1
     np.testing.assert_array_equal(named(rows) == named(rows)[0], rows[:, -1] == 1)
+
+
+@pytest.mark.parametrize("count", [8, 60])
+def test_a_loop_of_sums_reads_each_node_by_few_taps(count, monkeypatch):
+    """Four copies of the state in each step would be 4ⁿ taps; what a step reads twice with free weights is one."""
+    lines = import_module("equinet.symmetry.lines")
+    taps = []
+    inner = lines._make
+    monkeypatch.setattr(lines, "_make", lambda entries, *rest: taps.append(entries.shape[1]) or inner(entries, *rest))
+    lines.join_lines.cache_clear()
+
+    def step(_, x):
+        wide = jnp.pad(x, ((0, 0), (1, 1), (0, 0), (0, 0)), mode="edge")
+        return x + 0.1 * (wide[:, 2:] + wide[:, :-2] - 2 * x)
+
+    found = eq.infer(lambda x: jax.lax.fori_loop(0, count, step, x), eq.box(8, 8), channels=1)
+    assert str(found.strict) == "2mm at (7/2, 7/2) (order 4)"
+    assert max(taps) < 200
+
+
+def test_what_an_output_does_not_depend_on_is_not_told():
+    """The ledger of one of several outputs, jit or not, has the operations that it depends on and no others."""
+    ramp = np.arange(8.0, dtype=np.float32).reshape(1, 8, 1, 1)
+    outputs = lambda x: {"mean": x.mean((1, 2)), "ramp": x * ramp, "twice": x * 2}  # noqa: E731
+    for fn in (outputs, jax.jit(outputs)):
+        found = {name: eq.infer(fn, eq.torus(8, 8), channels=1, output=name) for name in ("mean", "ramp", "twice")}
+        assert [len(each.ledger) for each in found.values()] == [1, 1, 1]
+        assert all(each.ledger[-1].strict == each.strict for each in found.values())
+        assert "differ from node to node" in str(found["ramp"]) and "no row loses anything" in str(found["twice"])
+    both = eq.infer(lambda x: outputs(x)["twice"] + outputs(x)["ramp"], eq.torus(8, 8), channels=1)
+    assert "differ from node to node" in str(both)
