@@ -184,8 +184,13 @@ def as_kind(value: Any, kind: type[Kind] | tuple[type[Kind], ...], what: str) ->
 
 
 def is_function(value: Any) -> bool:
-    """Whether something can be called. A layer cannot, though it looks so: without its variables it says what to do."""
-    return callable(value) and not getattr(value, "is_unbound", False)
+    """Whether something can be called with an array. A class cannot, nor a layer without its variables."""
+    return callable(value) and not isinstance(value, type) and not getattr(value, "is_unbound", False)
+
+
+def or_instance(value: Any, remedy: str) -> str:
+    """What to do about something that is no function, layer or model: a remedy of one's own, unless it is a class."""
+    return f"it is a class: make an instance, {value.__name__}(…)" if isinstance(value, type) else remedy
 
 
 def as_function(value: Any, what: str, remedy: str = "") -> Any:
@@ -207,7 +212,8 @@ def as_function(value: Any, what: str, remedy: str = "") -> Any:
             return value
         except TypeError:
             pass
-    raise TypeError(f"{what}; got {shown(value)}{remedy}")
+    do = or_instance(value, remedy)
+    raise TypeError(f"{what}; got {shown(value)}{': ' if do else ''}{do}")
 
 
 def is_choice(value: Any, choices: Collection[Any]) -> bool:

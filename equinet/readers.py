@@ -114,6 +114,6 @@ def home_of(kind: type[Any]) -> str | None:
 
 
 def reader_of(model: Any) -> Reader | None:
-    """Who reads a model; None where `infer` and `verify` take it for a function."""
-    home = home_of(type(model))
+    """Who reads a model; None where `infer` and `verify` take it for a function, and for a class of models."""
+    home = None if isinstance(model, type) else home_of(type(model))
     return None if home is None else import_module(home).READER

@@ -2,7 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax import nnx
 
 import equinet as eq
 from equinet.interop import from_fn
@@ -337,3 +339,66 @@ def test_a_bound_network_passes_through_jit():
 def test_a_layer_without_its_variables_is_no_function(ask):
     with pytest.raises(TypeError, match=r"function.*; got .*Relu"):
         ask(eq.Relu())
+
+
+ROLLED = eq.infer(lambda x: jnp.roll(x, 1, axis=1), eq.torus(6), channels=1)
+
+
+def rolled_by_numpy(x):
+    return np.roll(x, 1, axis=1)
+
+
+def turned_by_its_sum(x):
+    return x if x.sum() > 0 else -x
+
+
+def measured(fn, **how):
+    return eq.verify(fn, ROLLED, key=0, **how)
+
+
+@pytest.mark.parametrize("fn", [rolled_by_numpy, turned_by_its_sum])
+@pytest.mark.parametrize(
+    ("ask", "end"),
+    [
+        (lambda fn: eq.infer(fn, eq.torus(6), channels=1), "Python's if(?!,)"),
+        (measured, "Python's if, or say jit=False: the function is then given arrays of numpy"),
+        (lambda fn: eq.discover(fn, eq.torus(6), channels=1, key=0), "or say jit=False.*"),
+        (lambda fn: eq.error_profile(fn, np.ones((2, 6, 1))), "Python's if(?!,)"),
+    ],
+    ids=["infer", "verify", "discover", "error_profile"],
+)
+def test_code_that_needs_the_values_of_what_is_traced(fn, ask, end):
+    line = rf"^test_errors.py:{fn.__code__.co_firstlineno + 1} \({fn.__name__}\) needs the values of an array.*"
+    with pytest.raises(TypeError, match=line + end):
+        ask(fn)
+
+
+def test_the_remedies_for_code_that_needs_values():
+    assert measured(rolled_by_numpy, jit=False).passed
+    assert ROLLED.strict == eq.torus(6).group
+    with pytest.raises(TypeError, match="^unsupported operand"):  # any other error of a function is its own
+        eq.infer(lambda x, shift=1: x + "1", eq.torus(6), channels=1)
+
+
+class Tripled:
+    def __init__(self, times=3):
+        self.times = times
+
+    def __call__(self, x):
+        return self.times * x
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model: eq.infer(model, eq.torus(4), channels=1),
+        lambda model: eq.verify(model, eq.torus(4).group, eq.torus(4), channels=1, key=0),
+        lambda model: eq.discover(model, eq.torus(4), channels=1, key=0),
+    ],
+    ids=["infer", "verify", "discover"],
+)
+def test_a_class_in_place_of_an_instance(ask):
+    for kind in (Tripled, nnx.Linear):
+        with pytest.raises(TypeError, match=rf"function of one array; got .*{kind.__name__}.*: make an instance, "):
+            ask(kind)
+    assert ask(Tripled())

@@ -94,7 +94,7 @@ def consistency(
     reader = reader_of(model)
     if reader is not None:
         model, jit = reader.as_function(model, dtype), jit and reader.in_jax
-    as_function(model, "consistency needs a function of one array", ": of a layer, net.bind(variables)")
+    as_function(model, "consistency needs a function of one array", "of a layer, net.bind(variables)")
     with precision(dtype):
         run = _Run(make_program(model, dtype, jit), transform, window, decide, _acting(action))
         steps = -(-len(x) // batch)

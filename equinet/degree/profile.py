@@ -23,6 +23,7 @@ from equinet.layers.combination import Named, step
 from equinet.layers.combine import Sequential
 from equinet.ops import moves
 from equinet.ops.arrays import as_dtype
+from equinet.ops.traced import as_traced
 from equinet.readers import reader_of
 from equinet.symmetry.continuous import Bands
 from equinet.symmetry.field import Field, changed
@@ -91,7 +92,7 @@ def error_profile(
         raise TypeError(
             "error_profile differentiates functions of JAX: read the module first, by equinet.interop.from_torch"
         )
-    as_function(net, "error_profile needs a function of one array", ": of a layer, net.bind(variables)")
+    as_function(net, "error_profile needs a function of one array", "of a layer, net.bind(variables)")
     with precision(dtype):
         given = jnp.asarray(images)
         if isinstance(net, Bound):
@@ -251,7 +252,9 @@ def _of_values(net: Callable[[Any], Any], x: jax.Array, shift: float) -> list[Pr
     names: list[str] = []
 
     def values(x: jax.Array) -> list[jax.Array]:
-        found = dict(_leaves(net(x), x))
+        with as_traced():
+            returned = net(x)
+        found = dict(_leaves(returned, x))
         names[:] = list(found)
         return list(found.values())
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_choice, as_flag, is_function, is_integer, shown
+from equinet.checks import as_choice, as_flag, is_function, is_integer, or_instance, shown
 from equinet.groups.domain import MOST_ALONG, Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels, as_fibre
 from equinet.infer.arrays import (
@@ -40,6 +40,7 @@ from equinet.infer.values import Constant, Tokens, Value
 from equinet.infer.views import MOST_AXES
 from equinet.infer.whole import Traced
 from equinet.ops.arrays import as_dtype
+from equinet.ops.traced import as_traced
 from equinet.readers import reader_of
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.continuous import Bands
@@ -128,7 +129,8 @@ def infer(
     """
     reader = reader_of(fn)
     if reader is None and not is_function(fn):
-        raise TypeError(f"infer needs a function of one array; got {shown(fn)}: bind a layer's variables with bind")
+        remedy = or_instance(fn, "bind a layer's variables with bind")
+        raise TypeError(f"infer needs a function of one array; got {shown(fn)}: {remedy}")
     as_domain(domain, "infer")
     asked = ("BSC" if reader is None else reader.layout(fn)) if layout is None else layout
     layout = str(as_choice(asked, LAYOUTS, "infer: a layout"))
@@ -294,7 +296,9 @@ def _pushed(
 
     def of_one(*given: Any) -> Any:
         arguments, named = arrays.arguments(given[-1])
-        return taken(fn(*given[:-1], *arguments, **named), output, output_layout)
+        with as_traced():
+            found = fn(*given[:-1], *arguments, **named)
+        return taken(found, output, output_layout)
 
     try:
         program, out = trace(of_one, [like] if params is None else [held, like])
@@ -353,12 +357,17 @@ def _arguments(
 
 
 def _takes_two(fn: Callable[..., Any]) -> bool:
-    """Whether a function may be one of parameters and an array."""
+    """Whether a function is one of two arguments, such as parameters and an array, and not of one."""
     try:
-        inspect.signature(fn).bind(None, None)
+        signature = inspect.signature(fn)
+        signature.bind(None, None)
     except (TypeError, ValueError):
         return False
-    return True
+    try:
+        signature.bind(None)
+    except TypeError:
+        return True
+    return False
 
 
 def _independent(start: Field, shape: tuple[int, ...]) -> Value:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sysconfig
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,9 +16,9 @@ import numpy as np
 from jax import lax
 from jax.interpreters.partial_eval import dce_jaxpr
 
-_LIBRARIES = {sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")}
-_HERE = str(Path(__file__).resolve().parent.parent)
-_READERS = str(Path(_HERE, "interop"))
+from equinet.ops.traced import LIBRARIES, PACKAGE
+
+_READERS = str(Path(PACKAGE, "interop"))
 """Where models of other libraries are read: no frame of ours is a line of theirs."""
 
 _COLLECTIVES = ("pvary", "psum", "psum_invariant", "pmax", "pmin")
@@ -156,10 +155,10 @@ class Equation:
 def _lines_of(traceback: Any) -> tuple[str, str]:
     """The lines of `Equation.sources`: many operations of a long program come from one."""
     frames = list(traceback.frames) if traceback is not None else []
-    outside = [f for f in frames if not any(str(f.file_name).startswith(library) for library in _LIBRARIES)]
+    outside = [f for f in frames if not str(f.file_name).startswith(LIBRARIES)]
     if outside and str(outside[0].file_name).startswith(_READERS):
         return "", ""
-    users = [f for f in outside if not str(f.file_name).startswith(_HERE)]
+    users = [f for f in outside if not str(f.file_name).startswith(PACKAGE)]
     shown = [next(iter(found), None) for found in (users, outside)]
     mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)
     return mine, any_of

@@ -173,7 +173,7 @@ def make_bench(
         jobs: how many elements there are to measure, if they are few.
         stages: the parts of `fn`, if it is to be evaluated part by part.
     """
-    as_function(fn, "what is measured is a function of one array", ": of a layer, net.bind(variables)")
+    as_function(fn, "what is measured is a function of one array", "of a layer, net.bind(variables)")
     canvas = None if claim.domain.is_finite else Canvas(claim.domain, claim.group, claim.source, canvas_domain)
     sizes = tuple(n for n in claim.domain.sizes if n is not None) if canvas is None else canvas.sizes
     chunk = _chunk(claim, options, sizes, jobs, stages)

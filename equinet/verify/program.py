@@ -13,9 +13,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.groups import Isometry
+from equinet.ops.traced import as_traced
 from equinet.verify.act import Bounds, pack, pack_channels, sources
 
 Step = Callable[..., tuple[Any, Any, Any]]
+
+_WITHOUT_JIT = ", or say jit=False: the function is then given arrays of numpy"
 
 
 @dataclass(frozen=True)
@@ -193,7 +196,8 @@ def _step_in_stages(
 @lru_cache(maxsize=64)
 def _compile_layer(layer: Any) -> tuple[Callable[[Any, Any], Any], Step]:
     def evaluate(variables: Any, x: Any) -> Any:
-        return layer.apply(variables, x)
+        with as_traced(_WITHOUT_JIT):
+            return layer.apply(variables, x)
 
     return _compile(evaluate)
 
@@ -219,7 +223,8 @@ def make_program(fn: Callable[[Any], Any], dtype: Any, jit: bool) -> Program:
         return Program(jax.tree.map(cast, bound.variables), *_compile_layer(bound.layer), True)
 
     def evaluate(_: Any, x: Any) -> Any:
-        return fn(x)
+        with as_traced(_WITHOUT_JIT):
+            return fn(x)
 
     return Program(None, *_compile(evaluate), True)
 

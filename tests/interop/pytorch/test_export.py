@@ -288,3 +288,16 @@ def test_a_module_of_one_example_and_on_the_plane():
 def test_importing_equinet_imports_no_pytorch():
     code = "import sys, equinet, equinet.interop; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "ask", [eq.infer, lambda fn, domain, channels: eq.discover(fn, domain, channels=channels, key=0)]
+)
+def test_a_function_that_is_no_module_is_told_to_become_one(ask):
+    conv = circular(2, 2, 3).eval()
+    for fn in (lambda x: F.relu(x), lambda x: torch.roll(x, 1, 2), lambda x: conv(x)):
+        with pytest.raises(
+            TypeError, match=r"^test_export.py:.*<lambda>\) calls a function of PyTorch on .* forward of"
+        ):
+            ask(fn, TORUS, 2)
+    assert ask(_inside(lambda self, x: F.relu(x)), TORUS, 2).strict == TORUS.group

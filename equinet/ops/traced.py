@@ -1,0 +1,56 @@
+"""What goes wrong in functions that are traced, as errors that name a line of theirs and say what to do."""
+
+from __future__ import annotations
+
+import sysconfig
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import jax
+
+LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+"""Folders of installed code."""
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+"""That of equinet."""
+
+_NEEDS_VALUES = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+)
+
+
+@contextmanager
+def as_traced(remedy: str = "") -> Iterator[None]:
+    """Run code that is given arrays without values.
+
+    Args:
+        remedy: what helps besides writing the code otherwise.
+
+    Raises:
+        TypeError: if the code needs values, or calls functions of PyTorch; the message names its line.
+    """
+    try:
+        yield
+    except _NEEDS_VALUES as error:
+        raise TypeError(
+            f"{_line_of(error)} needs the values of an array, which has none while the function is traced: write "
+            f"jax.numpy for numpy, and jnp.where or jax.lax.cond for Python's if{remedy}"
+        ) from error
+    except TypeError as error:
+        if "Tensor" in str(error) and "Tracer" in str(error):
+            raise TypeError(
+                f"{_line_of(error)} calls a function of PyTorch on an array of JAX: make it the forward of a "
+                f"torch.nn.Module, and give the module itself"
+            ) from error
+        raise
+
+
+def _line_of(error: BaseException) -> str:
+    """The innermost line outside installed libraries and equinet that an error comes from."""
+    frames = traceback.extract_tb(error.__traceback__)
+    outside = [f for f in frames if not f.filename.startswith((*LIBRARIES, PACKAGE))]
+    return f"{Path(outside[-1].filename).name}:{outside[-1].lineno} ({outside[-1].name})" if outside else "the function"
