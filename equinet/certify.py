@@ -11,7 +11,7 @@ from equinet.checks import as_choice, as_kind
 from equinet.groups.domain import Domain, as_domain
 from equinet.groups.fibre import Fibre, as_channels
 from equinet.layers.base import Bound, Layer, LayerError, Params, State, field_out, shape_out
-from equinet.layers.combination import step
+from equinet.layers.combination import layer_given, step
 from equinet.layers.combine import in_a_row
 from equinet.layers.fibres import AsFibre
 from equinet.symmetry.certificate import Certificate
@@ -69,7 +69,7 @@ def certify(
     """
     as_domain(domain, "certify")
     as_choice(translations, ("nodes", "real"), "certify: translations")
-    layer = layer_of(net, "certify")
+    layer = layer_of(net, "certify", "use infer, which reads functions and models of other libraries")
     try:
         fibre = as_channels(channels, "certify", net, domain.sizes)
     except ValueError as error:
@@ -88,13 +88,17 @@ def certify(
     return kind(domain, field, partial(_stages, domain, fibre))
 
 
-def layer_of(net: Layer | Bound, asker: str) -> Layer:
+def layer_of(net: Layer | Bound, asker: str, remedy: str) -> Layer:
     """The layer itself, of one with or without its variables.
+
+    Args:
+        asker: who needs it, for the error.
+        remedy: what to do with a function or a model of another library.
 
     Raises:
         TypeError: if it is neither.
     """
-    return net.layer if isinstance(net, Bound) else as_kind(net, Layer, f"{asker} needs an equinet layer")
+    return net.layer if isinstance(net, Bound) else layer_given(net, f"{asker} needs an equinet layer", remedy)
 
 
 @dataclass(frozen=True)

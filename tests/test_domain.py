@@ -129,11 +129,16 @@ def test_axes_of_different_kind_never_swap() -> None:
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: torus(), r"torus needs one to three sizes, integers of at least 1; got \(\)"),
-        (lambda: torus(4, 0), r"torus needs one to three sizes, integers of at least 1; got \(4, 0\)"),
+        (
+            lambda: torus(),
+            r"torus needs one to three sizes, whole numbers .*; got \(\): write torus\(32, 32\)",
+        ),
+        (lambda: torus(4, 0), r"torus needs one to three sizes, whole numbers of at least 1; got \(4, 0\)"),
+        (lambda: torus(cast(int, (32, 32))), r"got \(\(32, 32\),\): unpack them, torus\(\*sizes\)$"),
+        (lambda: torus(cast(int, 8.0), 8), r"whole numbers of at least 1; got \(8.0, 8\)"),
         (lambda: box(1, 2, 3, 4), "box needs one to three sizes"),
         (lambda: box(cast(int, 2.5)), "box needs one to three sizes"),
-        (lambda: plane(4), "plane needs a dimension of 1, 2 or 3; got 4"),
+        (lambda: plane(4), r"plane needs a dimension of 1, 2 or 3, and has no sizes; got 4: write plane\(2\)"),
         (
             lambda: Axis(3, cast(Boundary, "round")),
             "the boundary of an axis must be 'periodic', 'bounded' or 'infinite'; got 'round'",

@@ -402,3 +402,48 @@ def test_a_class_in_place_of_an_instance(ask):
         with pytest.raises(TypeError, match=rf"function of one array; got .*{kind.__name__}.*: make an instance, "):
             ask(kind)
     assert ask(Tripled())
+
+
+ASKED_OF_LAYERS = {
+    "certify": (
+        lambda net: eq.certify(net, eq.torus(6), channels=1),
+        "use infer, which reads functions and models of other libraries",
+    ),
+    "legal_sizes": (
+        lambda net: eq.legal_sizes(net, "2Z", [6], channels=1),
+        r"of a function of JAX give interop.from_fn\(fn\)",
+    ),
+    "suggest": (
+        lambda net: eq.suggest(net, eq.torus(6), "2Z", channels=1),
+        r"of a function of JAX give interop.from_fn\(fn\)",
+    ),
+    "Sequential": (
+        eq.Sequential,
+        r"a function of each element is Pointwise\(fn\), one of arrays interop.from_fn\(fn\)",
+    ),
+    "Residual": (eq.Residual, r"a function of each element is Pointwise\(fn\), one of arrays interop.from_fn\(fn\)"),
+}
+
+
+@pytest.mark.parametrize("asker", ASKED_OF_LAYERS)
+def test_what_to_do_with_what_is_no_layer(asker):
+    ask, of_a_function = ASKED_OF_LAYERS[asker]
+    for given, remedy in (
+        (lambda x: x[:, ::2], of_a_function),
+        (jax.nn.relu, of_a_function),
+        ([eq.Relu(), eq.Identity()], r"unpack its layers, Sequential\(\*layers\)"),
+        (eq.Conv, r"it is a class: make an instance, Conv\(…\)"),
+        (5, "5 of type int"),
+    ):
+        with pytest.raises(TypeError, match=rf"^{asker}.* layer; got .*{remedy}$"):
+            ask(given)
+
+
+def test_the_remedies_for_what_is_no_layer():
+    def even(x):
+        return x[:, ::2]
+
+    halved = from_fn(even)
+    assert eq.infer(even, eq.torus(6), channels=1).strict == eq.certify(halved, eq.torus(6), channels=1).strict
+    assert eq.legal_sizes(halved, "2Z", [5, 6], channels=1).sizes == (6,)
+    assert eq.Sequential(*[eq.Relu(), eq.Pointwise(jnp.tanh)]).layers[0] == eq.Relu()

@@ -26,7 +26,7 @@ def network_of(net: Any, who: str) -> Any:
     """
     reader = reader_of(net)
     if reader is None:
-        return layer_of(net, who)
+        return layer_of(net, who, "of a function of JAX give interop.from_fn(fn)")
     reader.as_layer(net)
     return net
 

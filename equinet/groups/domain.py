@@ -210,9 +210,9 @@ def as_domain(domain: Domain, asker: str, *, finite: bool = False) -> Domain:
 def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:
     kept = tuple(sizes)
     if not 1 <= len(kept) <= 3 or not all(is_integer(size) and size >= 1 for size in kept):
-        raise ValueError(
-            f"{name} needs one to three sizes, integers of at least 1; got {shown(kept)}: write {name}(32, 32)"
-        )
+        unpack = len(kept) == 1 and isinstance(kept[0], list | tuple)
+        remedy = f"unpack them, {name}(*sizes)" if unpack else f"write {name}(32, 32)"
+        raise ValueError(f"{name} needs one to three sizes, whole numbers of at least 1; got {shown(kept)}: {remedy}")
     return Domain(tuple(Axis(size, boundary) for size in kept))
 
 
@@ -233,5 +233,5 @@ def plane(dim: int) -> Domain:
         ValueError: unless dim is 1, 2 or 3.
     """
     if not is_integer(dim) or dim not in (1, 2, 3):
-        raise ValueError(f"plane needs a dimension of 1, 2 or 3; got {shown(dim)}")
+        raise ValueError(f"plane needs a dimension of 1, 2 or 3, and has no sizes; got {shown(dim)}: write plane(2)")
     return Domain(tuple(infinite() for _ in range(dim)))

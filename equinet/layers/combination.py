@@ -9,7 +9,7 @@ from typing import Any
 
 import jax
 
-from equinet.checks import as_kind, shown
+from equinet.checks import or_instance, shown
 from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, field_out, set_up, shape_out, within
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import through
@@ -185,4 +185,28 @@ class Series(Combination):
 def check_layers(owner: str, layers: Sequence[object], start: int = 0) -> None:
     """Raise unless the arguments of a layer, counted from `start`, are layers."""
     for i, layer in enumerate(layers, start):
-        as_kind(layer, Layer, f"{owner}: argument {i} must be a layer")
+        layer_given(
+            layer,
+            f"{owner}: argument {i} must be a layer",
+            "a function of each element is Pointwise(fn), one of arrays interop.from_fn(fn)",
+        )
+
+
+def layer_given(value: object, what: str, remedy: str) -> Layer:
+    """A layer.
+
+    Args:
+        value: what was given.
+        what: who needs it, for the error.
+        remedy: what to do with something that can be called and is no layer, such as a function or a model.
+
+    Raises:
+        TypeError: for anything else.
+    """
+    if isinstance(value, Layer):
+        return value
+    if isinstance(value, list | tuple) and all(isinstance(each, Layer) for each in value):
+        remedy = "unpack its layers, Sequential(*layers)"
+    elif isinstance(value, type) or not callable(value):
+        remedy = or_instance(value, "")
+    raise TypeError(f"{what}; got {shown(value)} of type {type(value).__name__}{': ' if remedy else ''}{remedy}")

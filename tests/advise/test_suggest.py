@@ -132,7 +132,7 @@ def test_rewriting_keeps_the_rest_of_the_network() -> None:
 
 
 def test_wrong_input() -> None:
-    with pytest.raises(ValueError, match="mixes dimensions 1, 2"):
+    with pytest.raises(ValueError, match="is about dimension 2, asked of dimension 1"):
         suggest(conv(), eq.torus(8), "Z × Z", channels=1)
     with pytest.raises(eq.LayerError, match="MaxPool"):
         suggest(eq.MaxPool(9), eq.torus(4, 4), "trivial", channels=1)

@@ -264,10 +264,16 @@ def _check_axes(text: str, axes: int) -> None:
         raise ValueError(f"cannot read {shown(text)}: it has {axes} axes; groups are read in up to {MOST_AXES}")
 
 
-def _one_dimension(text: str, claims: Iterable[int]) -> int:
-    dims = set(claims)
+def _one_dimension(text: str, own: Iterable[int], asked: Iterable[int]) -> int:
+    """The one dimension of what a text says, and of the grid it is asked on."""
+    said, grid = set(own), set(asked)
+    dims = said | grid
     if not dims:
         raise ValueError(f"{shown(text)} does not tell its dimension: pass dim= or periods=")
+    if len(said) == len(grid) == 1 < len(dims):
+        wanted = grid.pop()
+        steps = f": name a step for each axis, such as {' × '.join('Z' * wanted)!r}" if 0 < wanted <= 4 else ""
+        raise ValueError(f"{shown(text)} is about dimension {said.pop()}, asked of dimension {wanted}{steps}")
     if len(dims) > 1:
         listed = ", ".join(map(str, sorted(dims)))
         raise ValueError(f"{shown(text)} mixes dimensions {listed}; check dim= and periods=")
@@ -323,10 +329,11 @@ class Parts:
         named = _standard(self.symbol, generate) if is_plane_symbol(self.symbol) else None
         if periods is not None:
             as_kind(periods, Lattice, "the periods of a group are a lattice, such as Lattice.diagonal((8, 8))")
-        claims = [thing.dim for thing in (self.lattice, named, periods, *self.explicit) if thing is not None]
-        _check_axes(self.text, max(claims, default=0))
-        given = [] if dim is None else [as_integer(dim, "dim", least=0)]
-        size = _one_dimension(self.text, [*claims, *([len(self.centre)] if self.centre else []), *given])
+        own = [thing.dim for thing in (self.lattice, named, *self.explicit) if thing is not None]
+        asked = [] if periods is None else [periods.dim]
+        _check_axes(self.text, max([*own, *asked], default=0))
+        asked += [] if dim is None else [as_integer(dim, "dim", least=0)]
+        size = _one_dimension(self.text, own + ([len(self.centre)] if self.centre else []), asked)
         kept = Lattice.zero(size) if periods is None else periods
         if named is not None and (self.lattice or self.centre):
             raise ValueError(
