@@ -90,8 +90,8 @@ def infer(
             model uses: "BCS" for a module of PyTorch.
         output_layout: the axes of the output, where they are others. An output on two or more axes that lacks only the
             channels, such as a map of labels `[batch, *spatial]`, is understood without it.
-        size: the size at which to trace along infinite axes, an int or one per axis. The model must run at this
-            size, and its strides should divide it.
+        size: the size at which to trace along infinite axes, an int or one per axis; a finite one has its own. The
+            model must run at this size, and its strides should divide it.
         params: a pytree of parameters, or of their shapes (`jax.eval_shape`). The function is then called as
             `fn(params, x)`, and the claim is for all their values.
         generic: whether arrays of real or complex numbers that the function closes over count as arbitrary too; whole
@@ -314,6 +314,12 @@ def _pushed(
         raise ValueError(
             f"infer: of an input of shape {shape} the function returns an array of shape {tuple(out.shape)}, which "
             f"holds nothing: are its windows or slices larger than the input?"
+        )
+    batches = layout.startswith("B") and output_layout.startswith("B")
+    if batches and 1 < len(out.shape) < len(shape) and out.shape[0] != BATCH:
+        raise ValueError(
+            f"infer: of an input of shape {shape} the function returns an array of shape {tuple(out.shape)}, which has "
+            f"no batch of {BATCH} first: keep that axis, or say with output_layout= how to read the output"
         )
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
     runs = Runs.of(program, lambda: _arguments(start, layout, held, shape, dtype))

@@ -287,3 +287,12 @@ def test_an_empty_part_of_what_is_split_costs_nothing():
     assert group == eq.torus(9).group
     beside = eq.infer(lambda x: jnp.split(jnp.pad(x, ((0, 0), (1, 0), (0, 0))), [0, 1], 1)[2], eq.torus(9), 2).strict
     assert beside == eq.torus(9).group
+
+
+@pytest.mark.parametrize("fn", [lambda x: x[0], lambda x: x.sum(0)])
+def test_an_output_without_its_batch_is_refused(fn):
+    with pytest.raises(ValueError, match=r"returns an array of shape \(8, 8, 3\), which has no batch of 2 first"):
+        eq.infer(fn, eq.torus(8, 8), channels=3)
+    kept = eq.infer(lambda x: fn(x)[None].repeat(2, 0), eq.torus(8, 8), channels=3)
+    assert kept.output.sizes == (8, 8)
+    assert eq.infer(lambda x: x[0], eq.torus(8, 8), channels=3, output_layout="SC").output.sizes == (8, 8)
