@@ -34,7 +34,7 @@ from equinet.infer.evaluate import Runs
 from equinet.infer.fields import forget_axes
 from equinet.infer.interpret import Interpreter, read
 from equinet.infer.ledger import rows
-from equinet.infer.output import as_a_whole, as_output, is_map_without_channels
+from equinet.infer.output import as_a_whole, as_output, is_map_without_channels, on_the_map
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Tokens, Value
 from equinet.infer.views import MOST_AXES
@@ -182,7 +182,7 @@ def infer(
         )
         ledger += (Row(("output",), "by its frequencies", before, finer, lambda before, lost: why),)
         return RealCertificate(domain, finer.with_rows(ledger))
-    return Certificate(domain, field.with_rows(ledger))
+    return Certificate(domain, on_the_map(field, value.shape, sizes, traced.output_layout).with_rows(ledger))
 
 
 def _check_channels(channels: Fibre, output: int | Fibre | None, arrays: Arrays, domain: Domain) -> None:

@@ -103,6 +103,16 @@ def _with_formula(
     return field.based(action, grid).with_spans([Span(everything=True)] * grid.dim)
 
 
+def on_the_map(field: Field, shape: Sequence[int], sizes: Sequence[int], layout: str) -> Field:
+    """The field of an output of which nothing is known but the identity, on its grid if it is a map as large as the
+    input's."""
+    dim, at = len(sizes), layout.index("S")
+    is_map = len(shape) == len(layout) - 1 + dim and tuple(shape[at : at + dim]) == tuple(sizes)
+    if field.grid.dim or not is_map or field.action.parameters or not field.strict.source.is_trivial:
+        return field
+    return with_axes(field, field.source.axes, [False] * dim).with_spans([Span(everything=True)] * dim)
+
+
 def _on_all_axes(value: Value, spatial: Sequence[int]) -> Field | None:
     """The field of an array on the grid of its spatial axes, whose other axes are free. None if no isometry moves it.
 

@@ -296,3 +296,16 @@ def test_an_output_without_its_batch_is_refused(fn):
     kept = eq.infer(lambda x: fn(x)[None].repeat(2, 0), eq.torus(8, 8), channels=3)
     assert kept.output.sizes == (8, 8)
     assert eq.infer(lambda x: x[0], eq.torus(8, 8), channels=3, output_layout="SC").output.sizes == (8, 8)
+
+
+def test_a_map_of_which_nothing_is_known_is_one_all_the_same():
+    """An array as large as the input's map has its grid; the identity alone moves it. Features have none."""
+    unknown = lambda x: jnp.linalg.qr(x[..., 0])[0][..., None]  # noqa: E731
+    for domain, size in ((eq.torus(4, 4), None), (eq.box(4, 4), None), (eq.plane(2), 4)):
+        certificate = eq.infer(unknown, domain, 1, size=size)
+        assert certificate.strict.is_trivial and certificate.output == domain
+        assert eq.infer(lambda x: unknown(x).reshape(2, 16), domain, 1, size=size).output.dim == 0
+        assert eq.infer(lambda x: unknown(x)[:, 1:, :2], domain, 1, size=size).output.dim == 0
+    certificate = eq.infer(unknown, eq.torus(4, 4), 1)
+    report = eq.verify(unknown, certificate, key=0, mode="sweep")
+    assert report.passed and report.tight
