@@ -258,7 +258,7 @@ def suggest(
     layer = network_of(net, "suggest")
     as_domain(domain, "suggest")
     fibre = as_channels(channels, "suggest", net, domain.sizes)
-    limit = as_integer(limit, "suggest: limit", least=0)
+    limit = as_integer(limit, "suggest: limit", least=1)
     requirement = Requirement(require, of, domain.dim)
     if requirement.real is not None and not isinstance(layer, Layer):
         raise ValueError(

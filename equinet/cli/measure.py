@@ -11,13 +11,15 @@ random ones. Ends with status 1 if a smaller share of answers than --least is ke
 """
 
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 from absl import flags
 
 import equinet as eq
 from equinet.cli.output import check_figure, define_json_flags, print_json, schema
-from equinet.cli.subject import define_subject_flags, read_subject
+from equinet.cli.subject import Subject, define_subject_flags, read_subject
 from equinet.cli.sweep import check_workdir, with_weights
 from equinet.degree import transforms
 from equinet.names import check_name
@@ -98,10 +100,19 @@ def main() -> int:
     if args.json:
         print_json({"version": VERSION, "network": asked.name, **found.as_dict()})
     else:
-        print(f"{asked.name}\n{found}")
+        nodes = " × ".join(map(str, images.shape[1:-1]))
+        print(f"{asked.name}{_weights(asked, model)}, images of {nodes} nodes, channels {images.shape[-1]}\n{found}")
     if args.figure is not None:
         found.plot(args.figure)
     return int(args.least is not None and found.kept is not None and found.kept.value < args.least)
+
+
+def _weights(asked: Subject, model: Any) -> str:
+    """What to say of the weights, if they are random."""
+    args = flags.FLAGS
+    of_layers = args.workdir is None and asked.variables is None and isinstance(model, eq.Bound)
+    random = asked.drawn or (of_layers and jax.tree.leaves(model.variables["params"]))
+    return f", random weights (seed {args.seed})" if random else ""
 
 
 def _read_data() -> tuple[np.ndarray, np.ndarray | None, float]:

@@ -39,6 +39,7 @@ class Subject:
         domain, channels: of its input.
         variables: its weights, where it came with some.
         traced: the sizes at which a module of PyTorch is exported.
+        drawn: whether its weights were drawn, as its library keeps them apart.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Subject:
     channels: int
     variables: Any = None
     traced: tuple[int, ...] = ()
+    drawn: bool = False
 
     def certify(self, real: bool = False, output: str | None = None) -> eq.Certificate:
         """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
@@ -222,7 +224,8 @@ def _of_call(values: bool) -> Subject:
         if not values:
             return asked
         seed = args.seed if "seed" in args else 0
-        return replace(asked, net=reader.drawn(asked.net, (1, asked.channels, *asked.traced), seed))
+        net = reader.drawn(asked.net, (1, asked.channels, *asked.traced), seed)
+        return replace(asked, net=net, drawn=net is not asked.net)
     traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
     try:
         net = as_layer(found, **traced)

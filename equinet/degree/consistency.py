@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ from equinet.checks import as_function, as_integer, as_kind, shown
 from equinet.degree.result import Consistency, Counts
 from equinet.degree.transforms import Transform, labels_of
 from equinet.groups import Isometry
+from equinet.layers.base import BATCH, LayerError
 from equinet.ops.arrays import as_dtype, as_key
 from equinet.readers import reader_of
 from equinet.verify.program import Program, make_program, precision
@@ -95,7 +97,7 @@ def consistency(
     if reader is not None:
         model, jit = reader.as_function(model, dtype), jit and reader.in_jax
     as_function(model, "consistency needs a function of one array", "of a layer, net.bind(variables)")
-    with precision(dtype):
+    with precision(dtype), as_read(x.shape):
         run = _Run(make_program(model, dtype, jit), transform, window, decide, _acting(action))
         steps = -(-len(x) // batch)
         parts: list[Counts] = []
@@ -126,6 +128,24 @@ def as_images(images: Any) -> Any:
     if len(images) < 2:
         raise ValueError("images: two or more, as changes are told relative to how images differ; got one")
     return images
+
+
+@contextmanager
+def as_read(shape: tuple[int, ...]) -> Iterator[None]:
+    """Run a network on images of a shape `(n, *spatial, channels)`.
+
+    Raises:
+        ValueError: if it cannot run on them; the message says how the shape was read.
+    """
+    try:
+        yield
+    except LayerError as error:
+        n, *sizes, channels = shape
+        nodes = " × ".join(map(str, sizes))
+        raise ValueError(
+            f"images are [n, *spatial, channels]; got {shape}, {n} of {nodes} nodes with channels {channels}, which "
+            f"the network does not take: {str(error).removesuffix(f': {BATCH}')}"
+        ) from error
 
 
 def _floats(x: Any, start: int, batch: int, dtype: Any) -> np.ndarray:

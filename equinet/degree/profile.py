@@ -14,7 +14,7 @@ import numpy as np
 
 from equinet.certify import as_part
 from equinet.checks import as_function, as_real
-from equinet.degree.consistency import as_images
+from equinet.degree.consistency import as_images, as_read
 from equinet.degree.layerwise import ErrorProfile, ProfileRow
 from equinet.degree.shares import ratio
 from equinet.groups.domain import torus
@@ -93,7 +93,7 @@ def error_profile(
             "error_profile differentiates functions of JAX: read the module first, by equinet.interop.from_torch"
         )
     as_function(net, "error_profile needs a function of one array", "of a layer, net.bind(variables)")
-    with precision(dtype):
+    with precision(dtype), as_read(images.shape):
         given = jnp.asarray(images)
         if isinstance(net, Bound):
             rows = _of_layers(net, given, shift, channels, dtype)

@@ -114,7 +114,9 @@ def chosen(named: Mapping[str, Any], output: Name | None, who: str) -> Any:
         raise ValueError(f"{who}: the function returns {len(named)} arrays, and {asked}: say output= one of {listed}")
     found = named[str(output)]
     if not hasattr(found, "shape"):
-        raise ValueError(f"{who}: the output {str(output)!r} is no array that is computed: it is {found}")
+        what = f"the output {str(output)!r}" if str(output) else "what the function returns"
+        got = shown(found) if isinstance(found, str) else found
+        raise ValueError(f"{who}: {what} is no array that is computed: it is {got}")
     return found
 
 

@@ -223,6 +223,7 @@ class Layer:
             )
         if not jnp.issubdtype(x.dtype, jnp.floating):
             raise LayerError(f"apply needs floating-point numbers; got {x.dtype}: convert with x.astype(jnp.float32)")
+        x = jnp.asarray(x)  # numpy's doubles are taken as JAX takes them
         train = as_flag(train, "apply: train")
         seed = None if key is None else as_key(key, "apply")
         shape = (*x.shape[1:-1], Fibre.plain(x.shape[-1]))

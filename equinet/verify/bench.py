@@ -18,7 +18,7 @@ from equinet.groups.domain import Domain
 from equinet.verify.act import pack, sources
 from equinet.verify.calibrate import calibrate
 from equinet.verify.chunks import default_chunk, fitting_chunk
-from equinet.verify.claims import Action, Claim, output_action, output_grid
+from equinet.verify.claims import Action, Claim, as_claimed, output_action, output_grid
 from equinet.verify.gauge import Channel
 from equinet.verify.inputs import FEW_VALUED, SETTLED, Inputs, drawn, given, stabiliser
 from equinet.verify.interior import Canvas
@@ -184,7 +184,8 @@ def make_bench(
         program = replace(program, variables=spread.everywhere(program.variables))
         chunk = -(-chunk // spread.mesh.size) * spread.mesh.size
     inputs = _inputs(options, sizes, channels, dtype)
-    shape, kind = _output(program, (chunk * options.batch, *sizes, channels), inputs.batches)
+    with as_claimed(fn, sizes, channels):
+        shape, kind = _output(program, (chunk * options.batch, *sizes, channels), inputs.batches)
     grid = output_grid(claim, shape[1:-1])
     out_sizes, is_complex = shape[1:-1] if grid.dim else (), jnp.issubdtype(kind, jnp.complexfloating)
     _check_fibre(claim, prod(shape[1:]) // prod(out_sizes))

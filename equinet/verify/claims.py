@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,6 +149,26 @@ def _on_its_domain(claim: Claim) -> Claim:
 
 def _is_still(images: Any) -> bool:
     return all((image, sign) == (channel, 1) for channel, (image, sign) in enumerate(images))
+
+
+@contextmanager
+def as_claimed(fn: object, sizes: Sequence[int], channels: int) -> Iterator[None]:
+    """Run a function on inputs `[n, *sizes, channels]`, as the claim about it says.
+
+    Raises:
+        ValueError: if it cannot run on them, since its weights are for another number of channels.
+    """
+    try:
+        yield
+    except ValueError as error:
+        tell: Any = getattr(fn, "input_channels", None)
+        told = None if tell is None else tell(sizes)
+        if told in (None, channels):
+            raise
+        raise ValueError(
+            f"the claim is about inputs of {channels} channels, the weights read {told}: certify or claim with "
+            f"channels={told}"
+        ) from error
 
 
 def output_grid(claim: Claim, sizes: tuple[int, ...]) -> Domain:

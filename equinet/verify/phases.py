@@ -16,6 +16,7 @@ from equinet.groups import Isometry, Matrix
 from equinet.groups.domain import Domain, periodic
 from equinet.ops.moves import phased
 from equinet.verify.act import ChannelAction, act, channel_sources
+from equinet.verify.claims import as_claimed
 from equinet.verify.inputs import SETTLED, draw, given
 from equinet.verify.options import Options, by_its_framework
 from equinet.verify.program import make_program
@@ -118,10 +119,12 @@ def make_phase_bench(
             raise FloatingPointError(f"{asker}: the function returns NaN or inf")
         return y
 
-    x, nudged, removed = _inputs(options, tuple(n or 1 for n in domain.sizes), channels)
+    sizes = tuple(n or 1 for n in domain.sizes)
+    x, nudged, removed = _inputs(options, sizes, channels)
     many, x = x, x[: len(nudged)]
     # What is compared is computed in batches of one size, as a function may depend on its whole batch.
-    y = run(x)
+    with as_claimed(fn, sizes, channels):
+        y = run(x)
     settled = run(many) if len(many) > len(x) else y
     unit = _variation(settled)
     least = float(jnp.finfo(options.dtype).eps) * max(1.0, float((np.abs(settled) / unit).max()))

@@ -134,6 +134,8 @@ def test_rewriting_keeps_the_rest_of_the_network() -> None:
 def test_wrong_input() -> None:
     with pytest.raises(ValueError, match="is about dimension 2, asked of dimension 1"):
         suggest(conv(), eq.torus(8), "Z × Z", channels=1)
+    with pytest.raises(ValueError, match="suggest: limit must be a whole number of at least 1; got 0"):
+        suggest(conv(), eq.torus(8, 8), "Z × Z", channels=1, limit=0)
     with pytest.raises(eq.LayerError, match="MaxPool"):
         suggest(eq.MaxPool(9), eq.torus(4, 4), "trivial", channels=1)
 

@@ -25,6 +25,7 @@ def mapped(x):
     return jnp.concatenate([x, -x], axis=-1)
 
 layers = eq.Sequential(eq.Conv(3, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
+bound = layers.bind(layers.init(0, (8, 8, 2)))
 """
 
 
@@ -96,6 +97,18 @@ def test_it_is_a_check_for_a_pipeline(images: np.ndarray, run_command, tmp_path:
     assert run_command("measure", "--call=mine.py:corner", *line).status == 1
     done = run_command("measure", "--call=mine.py:layers", "--images=x.npy", "--shift=1,0", "--figure=figure.png")
     assert done.status == 0 and (tmp_path / "figure.png").stat().st_size > 10_000
+
+
+def test_it_says_how_it_read_images_and_that_weights_are_random(images: np.ndarray, run_command) -> None:
+    np.save("first.npy", np.moveaxis(images, -1, 1))
+    for call, file, said in (
+        ("layers", "x.npy", "mine.py:layers, random weights (seed 0), images of 8 × 8 nodes, channels 2"),
+        ("layers", "first.npy", "mine.py:layers, random weights (seed 0), images of 2 × 8 nodes, channels 8"),
+        ("corner", "x.npy", "mine.py:corner, images of 8 × 8 nodes, channels 2"),
+        ("bound", "x.npy", "mine.py:bound, images of 8 × 8 nodes, channels 2"),
+    ):
+        done = run_command("measure", f"--call=mine.py:{call}", f"--images={file}", "--shift=1,0")
+        assert (done.status, done.out.splitlines()[0]) == (0, said), done
 
 
 def test_images_of_bytes_say_what_they_stand_for(images: np.ndarray, run_command) -> None:

@@ -166,6 +166,8 @@ def test_outputs_are_chosen_by_name():
         eq.infer(lambda x: x, TORUS, 1, output="scores")
     with pytest.raises(ValueError, match="no array that is computed"):
         eq.infer(lambda x: (x, "text"), TORUS, 1, output=1)
+    with pytest.raises(ValueError, match="^infer: what the function returns is no array that is computed: it is 'a'"):
+        eq.infer(lambda x: "a", TORUS, 1)
 
 
 def test_several_inputs_move_together():

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import equinet as eq
@@ -104,3 +105,47 @@ def test_state_that_is_missing_inside_is_named(variables: Any) -> None:
 def test_arguments_the_other_way_round(variables: Any) -> None:
     with pytest.raises(TypeError, match=r"apply\(variables, x\) needs an array x, \[batch, \*spatial, channels\]; got"):
         NET.apply(X, variables)  # pyright: ignore[reportArgumentType]
+
+
+def test_doubles_of_numpy_are_taken_without_a_warning(variables: Any) -> None:
+    x = np.random.default_rng(0).normal(size=X.shape)
+    assert x.dtype == np.float64
+    y = NET.apply(variables, x)
+    assert y.dtype == jnp.float32 and jnp.array_equal(y, NET.apply(variables, jnp.asarray(x)))
+
+
+CIRCULAR = eq.Sequential(eq.Conv(2, 3, padding="circular"), eq.GlobalAvgPool())
+BOUND = CIRCULAR.bind(CIRCULAR.init(0, SHAPE))
+SHIFTS = eq.transforms.Circular(within=1)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [lambda x: eq.consistency(BOUND, x, SHIFTS), lambda x: eq.error_profile(BOUND, x)],
+    ids=["kept", "profile"],
+)
+def test_images_of_another_shape_than_the_network_takes(ask: Callable[[Any], Any]) -> None:
+    for x, read in (
+        (np.ones(SHAPE), r"got \(4, 4, 3\), 4 of 4 nodes with channels 3, which the network does not take: layer 0"),
+        (np.ones((6, 4, 4, 1)), r"got \(6, 4, 4, 1\), 6 of 4 × 4 nodes with channels 1, .* for 2 spatial axes and 3"),
+    ):
+        with pytest.raises(ValueError, match=rf"^images are \[n, \*spatial, channels\]; {read}") as caught:
+            ask(x)
+        assert "init takes" not in str(caught.value)
+    ask(np.random.default_rng(0).normal(size=(6, *SHAPE)))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda n: eq.verify(BOUND, eq.certify(CIRCULAR, eq.torus(4, 4), n), key=0),
+        lambda n: eq.discover(BOUND, eq.torus(4, 4), channels=n, key=0),
+        lambda n: eq.verify_shifts(BOUND, eq.certify(CIRCULAR, eq.torus(4, 4), n, translations="real"), key=0),
+        lambda n: eq.discover_shifts(BOUND, eq.torus(4, 4), channels=n, key=0),
+    ],
+    ids=["verify", "discover", "verify_shifts", "discover_shifts"],
+)
+def test_a_claim_about_other_channels_than_the_weights_read(ask: Callable[[int], Any]) -> None:
+    with pytest.raises(ValueError, match="^the claim is about inputs of 1 channels, the weights read 3: certify or "):
+        ask(1)
+    ask(3)
