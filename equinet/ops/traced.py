@@ -37,19 +37,19 @@ def as_traced(remedy: str = "") -> Iterator[None]:
         yield
     except _NEEDS_VALUES as error:
         raise TypeError(
-            f"{_line_of(error)} needs the values of an array, which has none while the function is traced: write "
+            f"{line_of(error)} needs the values of an array, which has none while the function is traced: write "
             f"jax.numpy for numpy, and jnp.where or jax.lax.cond for Python's if{remedy}"
         ) from error
     except TypeError as error:
         if "Tensor" in str(error) and "Tracer" in str(error):
             raise TypeError(
-                f"{_line_of(error)} calls a function of PyTorch on an array of JAX: make it the forward of a "
+                f"{line_of(error)} calls a function of PyTorch on an array of JAX: make it the forward of a "
                 f"torch.nn.Module, and give the module itself"
             ) from error
         raise
 
 
-def _line_of(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
     """The innermost line outside installed libraries and equinet that an error comes from."""
     frames = traceback.extract_tb(error.__traceback__)
     outside = [f for f in frames if not f.filename.startswith((*LIBRARIES, PACKAGE))]

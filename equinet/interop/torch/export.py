@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import io
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -16,6 +18,7 @@ import jax
 import numpy as np
 
 from equinet.interop.torch.table import TABLE
+from equinet.ops.traced import line_of
 
 SPARE = {"device", "layout", "pin_memory", "memory_format", "generator"}
 """Arguments that say where an array lies, not what is in it."""
@@ -23,6 +26,9 @@ STATISTICS = ("running_mean", "running_var")
 """Buffers that are fitted as parameters are: what is claimed holds for all their values."""
 UNSAID_ALIASES = {"getitem", "dropout", "feature_dropout", "alpha_dropout", "type_as", "einsum", "matmul"}
 """Operations that may return what they were given, or a view of it, though their signature does not say so."""
+
+_LOGGING = ("_subclasses.fake_tensor", "fx.experimental.symbolic_shapes")
+"""Parts of PyTorch that log what is raised besides."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,10 +154,9 @@ def export(module: Any, *shapes: Any, who: str = "from_torch", **named: Any) -> 
     except (MemoryError, TimeoutError):
         raise
     except Exception as error:
-        at = _where(error, module)
         raise ValueError(
-            f"{who}: {shown_name(module)} cannot be exported on an array of shape {given}, at {at}: "
-            f"{_first_line(error)}"
+            f"{who}: {shown_name(module)} cannot be exported on an array of shape {given}, at {_where(error, module)}: "
+            f"{_reason(error)}"
         ) from error
     return _read(module, program, str(real))
 
@@ -162,13 +167,22 @@ def _is_shape(given: Any) -> bool:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    logger = logging.getLogger("torch._subclasses.fake_tensor")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
+    """Nothing of PyTorch's own on stderr about an error that is raised: no log, and not the program up to there."""
+    loggers = [logging.getLogger(f"torch.{name}") for name in _LOGGING]
+    levels = [logger.level for logger in loggers]
+    said, graph = io.StringIO(), None
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL)
     try:
-        yield
+        with redirect_stderr(said):
+            yield
+    except Exception as error:
+        graph = getattr(error, "partial_fx_graph", None)
+        raise
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        print(end=said.getvalue() if graph is None else said.getvalue().replace(f"{graph}\n", ""), file=sys.stderr)
 
 
 @contextmanager
@@ -203,7 +217,12 @@ def _where(error: BaseException, module: Any) -> str:
     return found or shown_name(module)
 
 
-def _first_line(error: BaseException) -> str:
+def _reason(error: BaseException) -> str:
+    if type(error).__name__ == "GuardOnDataDependentSymNode":
+        return (
+            f"{line_of(error)} needs the values of an array, which has none while the module is exported: write "
+            f"torch.where for Python's if"
+        )
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0] if text else ''}"[:300]
 

@@ -301,3 +301,17 @@ def test_a_function_that_is_no_module_is_told_to_become_one(ask):
         ):
             ask(fn, TORUS, 2)
     assert ask(_inside(lambda self, x: F.relu(x)), TORUS, 2).strict == TORUS.group
+
+
+def turned_by_its_sum(self, x):
+    print("mine", file=sys.stderr)
+    return x if x.sum() > 0 else -x
+
+
+def test_code_that_needs_values_is_named_by_its_line_and_nothing_else_is_said(capsys):
+    line = rf"test_export.py:{turned_by_its_sum.__code__.co_firstlineno + 2} \(turned_by_its_sum\) needs the values"
+    with pytest.raises(ValueError, match=rf", at part: {line} of an array.*: write torch.where for Python's if$"):
+        eq.infer(_inside(turned_by_its_sum), TORUS, 2)
+    assert set(capsys.readouterr().err.split()) == {"mine"}
+    kept = eq.infer(_inside(lambda self, x: torch.where(x.sum((1, 2, 3), True) > 0, x, -x)), TORUS, 2)
+    assert kept.strict == TORUS.group
