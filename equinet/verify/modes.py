@@ -173,6 +173,7 @@ def make_report(
         examples=runner.batch * probe.trials,
         far=far or {},
         hidden=probe.hidden,
+        constant=bool((probe.references == probe.references[:1, :1, :1]).all()),
     )
     if not report.passed:
         # Elements of one chunk are not moved alike.

@@ -43,6 +43,8 @@ class Report:
         far: errors of claimed elements far from the generators, one batch each; measured if all generators hold.
         hidden: channels for which no verdict is possible, since rounding hides errors in them.
         culprit: the channel in which the worst claimed element fails, if it does.
+        constant: whether each channel of the output is one number, for all inputs and at all nodes: then whatever is
+            claimed of it holds.
     """
 
     mode: str
@@ -61,6 +63,7 @@ class Report:
     far: Mapping[Isometry, float] = field(default_factory=dict)
     hidden: tuple[Hidden, ...] = ()
     culprit: Channel | None = None
+    constant: bool = False
 
     @cached_property
     def _all(self) -> dict[Isometry, float]:
@@ -148,6 +151,8 @@ class Report:
         yield f"  sound: {words[self.sound]}   tight: {tight}   elements measured: {len(self._all)}"
         yield f"  worst claimed error {error:.1e} at ({element}){f', in {self.culprit}' if self.culprit else ''}"
         yield from hidden_lines(self.hidden, self.dtype)
+        if self.constant:
+            yield "  the output is the same on all these inputs and at all nodes, so that any claim holds on them"
         yield f"  tolerance {self.tol:.1e}, noise floor {self.floor:.1e}"
         held, broken = self.separation
         parts = [f"those that hold reach {held:.1e}"] if held is not None else []

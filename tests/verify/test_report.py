@@ -4,6 +4,8 @@ import html
 import json
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -153,3 +155,14 @@ def test_what_is_discovered_as_html() -> None:
     page = found._repr_html_()
     assert str(found.strict) in page and "x+2" in page and "<script" not in page
     assert repr(found) == f"Discovered(torus(8): strict {found.strict}, invariance {found.invariance})"
+
+
+def test_an_output_that_never_varies_shows_nothing_and_the_report_says_so() -> None:
+    """As of a network whose last layer starts with zeros."""
+    ramp = jnp.arange(8.0).reshape(1, 8, 1)
+    everything = eq.torus(8).group
+    dead = eq.verify(lambda x: jax.nn.relu(x - 1e9) * ramp, everything, eq.torus(8), channels=1, key=0)
+    assert dead.passed and dead.constant
+    assert "the output is the same on all these inputs and at all nodes, so that any claim holds" in str(dead)
+    alive = eq.verify(lambda x: x, everything, eq.torus(8), channels=1, key=0)
+    assert alive.passed and not alive.constant and "so that any claim holds" not in str(alive)
