@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
+from flax import linen, nnx
 
 import equinet as eq
 from equinet.interop import from_fn
@@ -447,3 +447,33 @@ def test_the_remedies_for_what_is_no_layer():
     assert eq.infer(even, eq.torus(6), channels=1).strict == eq.certify(halved, eq.torus(6), channels=1).strict
     assert eq.legal_sizes(halved, "2Z", [5, 6], channels=1).sizes == (6,)
     assert eq.Sequential(*[eq.Relu(), eq.Pointwise(jnp.tanh)]).layers[0] == eq.Relu()
+
+
+class Heads(linen.Module):
+    several: bool = True
+
+    @linen.compact
+    def __call__(self, x):
+        scores = linen.Dense(3)(x.mean(1))
+        return {"scores": scores, "map": x} if self.several else scores
+
+
+HEAD = Heads(several=False).bind(Heads(several=False).init(KEY, jnp.ones((1, 6, 1))))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda net: eq.verify(net, eq.torus(6).group, eq.torus(6), channels=1, key=0),
+        lambda net: eq.legal_sizes(net, "Z", [6, 7], channels=1, dim=1),
+        lambda net: eq.suggest(net, eq.torus(6), "Z", channels=1),
+    ],
+    ids=["verify", "legal_sizes", "suggest"],
+)
+def test_a_model_that_returns_several_arrays_where_no_output_can_be_said(ask):
+    several = Heads().bind(HEAD.variables)
+    with pytest.raises(ValueError, match="and none is chosen: give a model that returns one of 'map'"):
+        ask(several)
+    with pytest.raises(ValueError, match="and none is chosen: say output= one of 'map'"):
+        eq.infer(several, eq.torus(6), channels=1)
+    ask(HEAD)

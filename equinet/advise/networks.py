@@ -9,6 +9,7 @@ from equinet.certify import certify, layer_of
 from equinet.groups.domain import Domain
 from equinet.groups.fibre import Fibre
 from equinet.infer import infer
+from equinet.infer.arrays import ONE_OF, SeveralOutputs
 from equinet.layers import LayerError
 from equinet.readers import Editor, reader_of
 from equinet.symmetry.certificate import Certificate
@@ -36,6 +37,7 @@ def certified(net: Any, domain: Domain, channels: int | Fibre, real: bool = Fals
 
     Raises:
         LayerError: if the network cannot run on the domain.
+        SeveralOutputs: if a model returns several arrays.
     """
     if real:
         return certify(net, domain, channels, translations="real")
@@ -44,6 +46,8 @@ def certified(net: Any, domain: Domain, channels: int | Fibre, real: bool = Fals
     try:
         asked: Any = channels
         return infer(net, domain, asked, size=_sizes(domain))
+    except SeveralOutputs as error:
+        raise SeveralOutputs("advice", error.asked, error.listed, ONE_OF) from None
     except ValueError as error:
         raise LayerError(str(error)) from error
 

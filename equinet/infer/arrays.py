@@ -96,11 +96,32 @@ def named_leaves(found: Any) -> dict[str, Any]:
     return {keystr(path, simple=True, separator="."): leaf for path, leaf in tree_flatten_with_path(found)[0]}
 
 
-def chosen(named: Mapping[str, Any], output: Name | None, who: str) -> Any:
+ONE_OF = "give a model that returns one of"
+"""What to do where several arrays are returned and no output= can be said."""
+
+
+class SeveralOutputs(ValueError):
+    """A function returns several arrays, and it is not said which one is meant.
+
+    Attributes:
+        asked: how many there are, and what was asked for.
+        listed: their names and shapes.
+    """
+
+    def __init__(self, who: str, asked: str, listed: str, remedy: str) -> None:
+        self.asked, self.listed = asked, listed
+        super().__init__(f"{who}: {asked}: {remedy} {listed}")
+
+
+def chosen(named: Mapping[str, Any], output: Name | None, who: str, remedy: str = "say output= one of") -> Any:
     """One of the arrays that a function returns.
 
+    Args:
+        remedy: what to do where none is chosen, for the error.
+
     Raises:
-        ValueError: if it returns several and none, or one that is not there, is asked for; or one that is no array.
+        SeveralOutputs: if it returns several and none, or one that is not there, is asked for.
+        ValueError: if it returns none, or one that is no array.
     """
     if output is None and len(named) == 1:
         (output,) = named
@@ -111,7 +132,7 @@ def chosen(named: Mapping[str, Any], output: Name | None, who: str) -> Any:
     if str(output) not in named:
         asked = "none is chosen" if output is None else f"{output!r} is none of them"
         listed = ", ".join(f"{name!r} {tuple(getattr(value, 'shape', ()))}" for name, value in named.items())
-        raise ValueError(f"{who}: the function returns {len(named)} arrays, and {asked}: say output= one of {listed}")
+        raise SeveralOutputs(who, f"the function returns {len(named)} arrays, and {asked}", listed, remedy)
     found = named[str(output)]
     if not hasattr(found, "shape"):
         what = f"the output {str(output)!r}" if str(output) else "what the function returns"

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.infer.arrays import chosen, named_leaves
+from equinet.infer.arrays import ONE_OF, chosen, named_leaves
 from equinet.interop.foreign import mode_arguments
 from equinet.interop.function import from_fn
 from equinet.layers import Layer
@@ -98,7 +98,7 @@ class Family:
             if not opened.has_values:
                 raise ValueError(f"verify: {shown_name(model)} has no values: {self.values}")
             variables = jax.tree.map(lambda v: _cast(v, dtype), opened.variables)
-            run = lambda x: chosen(named_leaves(opened.run(variables, x)), None, "verify")  # noqa: E731
+            run = lambda x: chosen(named_leaves(opened.run(variables, x)), None, "verify", ONE_OF)  # noqa: E731
             return _taken(jax.vmap(run) if "B" not in layout else run, _given(x, layout), layout)
 
         return call
@@ -122,7 +122,7 @@ class Family:
 
         def fn(variables: Any, x: jax.Array) -> Any:
             opened = self._opened(model, "apply", like(x.shape[1:]))
-            run = lambda x: chosen(named_leaves(opened.run(variables, x)), None, "apply")  # noqa: E731
+            run = lambda x: chosen(named_leaves(opened.run(variables, x)), None, "apply", ONE_OF)  # noqa: E731
             return _taken(jax.vmap(run) if "B" not in layout else run, _given(x, layout), layout)
 
         return from_fn(fn, init, size=size)

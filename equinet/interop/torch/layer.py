@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.checks import shown
-from equinet.infer.arrays import Name, chosen, named_leaves
+from equinet.infer.arrays import ONE_OF, Name, chosen, named_leaves
 from equinet.interop.foreign import Foreign, Rule
 from equinet.interop.names import nest_paths
 from equinet.interop.torch.export import (
@@ -182,7 +182,7 @@ def as_function(module: Any, dtype: Any = np.float32, output: Name | None = None
         with torch.inference_mode():
             # A copy: in-place operations may write into their input.
             given = torch.tensor(np.moveaxis(np.asarray(x), -1, 1), dtype=kind, device=device)
-            y = chosen(_named(module(given.contiguous())), output, "verify")
+            y = chosen(_named(module(given.contiguous())), output, "verify", ONE_OF)
             return np.moveaxis(array_of(y, "the output"), 1, -1) if y.ndim > 1 else array_of(y, "the output")
 
     return call
