@@ -142,8 +142,8 @@ def legal_sizes(
     A size at which the network cannot run is not legal.
 
     Args:
-        net: any layer, or one with its variables, or a `torch.nn.Module`, which is exported again at each size: try
-            few.
+        net: any layer, or one with its variables; or a model of PyTorch, Flax (Linen and NNX), Equinox, Haiku or
+            Keras, which is read again at each size: try few.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; `Requirement` describes
             what a name requires. On a box, point groups are about the centre of the image.
         sizes: the sizes to try. If they do not show each class of sizes, modulo the strides of the network and the
@@ -155,7 +155,7 @@ def legal_sizes(
         of: which group must contain it, "strict", "orbit" or "invariance".
 
     Raises:
-        TypeError: if net is no layer and no module of PyTorch.
+        TypeError: if net is no layer and no model of these libraries.
         ValueError: if the requirement cannot be read, the boundary is unknown or there are no sizes.
 
     >>> import equinet as eq

@@ -231,7 +231,8 @@ def suggest(
     names.
 
     Args:
-        net: any layer, or one with its variables, or a `torch.nn.Module` or a model of JAX in evaluation mode.
+        net: any layer, or one with its variables; or a model in evaluation mode of a library that `infer` reads:
+            PyTorch, Flax (Linen and NNX), Equinox, Haiku or Keras. Of the last three only the size is edited.
         domain: of the input.
         require: a `SpaceGroup`, the name of one, or a function from a certificate to a bool; see `Requirement`.
         channels: of the input, unless variables tell it.
@@ -250,10 +251,18 @@ def suggest(
         suggestions, but the reason and what else would help: another size, boundary or readout, or a group network.
 
     Raises:
-        TypeError: if net is no layer and no module of PyTorch.
+        TypeError: if net is no layer and no model of a library that `infer` reads.
         ValueError: if the requirement cannot be read or is about another dimension; if a module of PyTorch is to be
             measured and has no values.
         LayerError: if the network cannot run on the domain, and no edit was found.
+
+    >>> import equinet as eq
+    >>> net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.MaxPool(2), eq.GlobalAvgPool())
+    >>> (found,) = suggest(net, eq.torus(8, 8), "Z × Z", channels=1)
+    >>> print(found.edits[0])
+    polyphase sampling instead of the stride of MaxPool(2) (layer 1)
+    >>> print(found.certificate.invariance, found.report.passed)
+    Z × Z (p1, index 1) True
     """
     layer = network_of(net, "suggest")
     as_domain(domain, "suggest")

@@ -57,6 +57,14 @@ class ErrorProfile:
         shift: the finite shift, in pixels.
         n: how many images.
         sizes: of an image.
+
+    >>> import jax
+    >>> import equinet as eq
+    >>> net = eq.Sequential(eq.Conv(4, 3, padding="circular"), eq.MaxPool(2), eq.GlobalAvgPool())
+    >>> images = jax.random.normal(jax.random.key(0), (4, 8, 8, 1))
+    >>> profile = eq.error_profile(net.bind(net.init(0, (8, 8, 1))), images)
+    >>> print(profile.worst.layer, profile.worst.group)
+    MaxPool(2) 2Z × 2Z (p1, index 4)
     """
 
     rows: tuple[ProfileRow, ...]

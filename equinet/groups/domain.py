@@ -217,12 +217,20 @@ def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:
 
 
 def torus(*sizes: int) -> Domain:
-    """Cyclic shifts modulo the sizes, with every flip, rotation and transpose that respects them."""
+    """Cyclic shifts modulo the sizes, with every flip, rotation and transpose that respects them.
+
+    >>> print(torus(8, 8).group, "|", torus(8, 6).group)
+    Z × Z ⋊ 4mm (p4m, index 1) | Z × Z ⋊ 2mm (pmm, index 1)
+    """
     return _axes(sizes, "periodic", "torus")
 
 
 def box(*sizes: int) -> Domain:
-    """A bounded image: only the flips, rotations and transposes about its centre."""
+    """A bounded image: only the flips, rotations and transposes about its centre.
+
+    >>> print(box(8, 8).group)
+    4mm at (7/2, 7/2) (order 8)
+    """
     return _axes(sizes, "bounded", "box")
 
 

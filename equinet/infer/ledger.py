@@ -91,10 +91,18 @@ def _row(run: Sequence[Step], order: dict[int, int]) -> Row | None:
     entering = [v for v in _entering(run) if v.dim <= MOST_AXES]
     if last is None or not entering:
         return None
-    # Of several operands the one made last has lost most, as a rule.
-    before = _counted(max(entering, key=lambda v: order.get(id(v), -1)))
     scopes, source = last.place
-    return Row(scopes or (source,), _text(run, ()), before, _counted(last.after), partial(_reason, run, ()))
+    before, after = _counted(_poorest(entering, order)), _counted(last.after)
+    return Row(scopes or (source,), _text(run, ()), before, after, partial(_reason, run, ()))
+
+
+def _poorest(entering: Sequence[Value], order: dict[int, int]) -> Value:
+    """Of several operands the one that has lost what any of them has; if none has, the one made last."""
+    latest = max(entering, key=lambda v: order.get(id(v), -1))
+    if all(v is latest for v in entering):
+        return latest
+    groups = [(v, v.field.strict.source) for v in entering]
+    return next((v for v, mine in groups if all(mine <= other for _, other in groups)), latest)
 
 
 def _regains_shifts(before: Value, after: Value) -> bool:

@@ -46,6 +46,10 @@ class SqueezeExcite(Layer):
 
     Raises:
         LayerError: from init and apply, if the input has no spatial axes or ratio < 1.
+
+    >>> import equinet as eq
+    >>> print(eq.certify(SqueezeExcite(), eq.torus(8, 8), channels=4).strict)
+    Z × Z ⋊ 4mm (p4m, index 1)
     """
 
     treats_channels = "by fibre"

@@ -131,6 +131,15 @@ class Residual(Combination):
     Raises:
         LayerError: from init and apply, if the outputs' shapes differ, or the shortcut has more polyphase layers
             than the body.
+
+    Branches that move differently keep less than either does by itself:
+
+    >>> import equinet as eq
+    >>> for body in (eq.MaxPool(2), eq.MaxPool(3, 2, padding="circular")):
+    ...     nets = body, Residual(body, shortcut=eq.AvgPool(2))
+    ...     print(*(eq.certify(net, eq.torus(8), channels=4).strict for net in nets), sep=" | ")
+    2Z ⋊ m (index 2) | 2Z ⋊ m (index 2)
+    2Z ⋊ m at (0) (index 2) | 2Z (index 2)
     """
 
     body: Layer
@@ -193,6 +202,13 @@ class Hourglass(Series):
 
     Raises:
         LayerError: from init and apply, if shapes do not fit, or `up` has more polyphase layers than `down`.
+
+    >>> import equinet as eq
+    >>> inner = eq.Conv(4, 3, padding="circular")
+    >>> for down, up in ((eq.MaxPool(2), eq.Upsample(2)), (eq.PolyphasePool(2), eq.PolyphaseUpsample(2))):
+    ...     print(eq.certify(Hourglass(down, inner, up), eq.torus(8), channels=4).strict)
+    2Z (index 2)
+    Z (index 1)
     """
 
     down: Layer

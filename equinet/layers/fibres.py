@@ -93,6 +93,13 @@ class Gated(Layer):
 
     Raises:
         LayerError: from init and apply, if the fibre of the input does not end in n scalars.
+
+    >>> import equinet as eq
+    >>> fields = 2 * Fibre.vector("4mm") + 2 * Fibre.trivial("4mm")
+    >>> net = eq.Sequential(eq.GroupConv(fields, 3, padding="circular"), Gated())
+    >>> certificate = eq.certify(net, eq.torus(8, 8), channels=1)
+    >>> print(certificate.strict, "|", certificate.fibre)
+    Z × Z ⋊ 4mm (p4m, index 1) | 2·vector(4mm)
     """
 
     treats_channels = "by fibre"

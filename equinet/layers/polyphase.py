@@ -181,6 +181,13 @@ class PolyphasePool(PhaseChoice):
     Raises:
         ValueError: for another norm or an even filter.
         LayerError: from init and apply, if the stride does not divide a size.
+
+    >>> import equinet as eq
+    >>> certificate = eq.certify(PolyphasePool(2), eq.torus(8), channels=1)
+    >>> print(certificate.strict, "|", certificate.orbit)
+    2Z ⋊ m (index 2) | Z ⋊ m (index 1)
+    >>> print(eq.certify(eq.Sequential(PolyphasePool(2), eq.GlobalAvgPool()), eq.torus(8), channels=1).invariance)
+    Z ⋊ m (index 1)
     """
 
     stride: Ints

@@ -177,6 +177,24 @@ def test_parts_that_are_put_together_again_are_not_blamed():
     assert losing(lambda p, x: continued(x[:, :4], p), params=free)[0] == "a part is cut out"
 
 
+def test_a_branch_is_not_blamed_for_what_the_other_one_has_lost():
+    """The shortcut, though made last, keeps all. Branches that keep as much and move differently are blamed."""
+
+    def block(x):
+        body = convolved(x, SYMMETRIC * POSITIONS[:3, :3, None], padding="SAME")
+        shortcut = jnp.tanh(x)
+        return body + shortcut
+
+    assert losing(block) == ["zero padding; the kernel tells directions apart"]
+
+    def twisted(x):
+        body = jnp.roll(x, 1, 1)
+        shortcut = jnp.tanh(x)
+        return jnp.sin(body) + shortcut
+
+    assert losing(twisted) == ["arrays that move differently are combined"]
+
+
 def test_an_operation_that_loses_nothing_is_not_blamed():
     """The slices take channels, the reshape makes nodes of nodes: what loses is the running sum."""
 
