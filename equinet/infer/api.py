@@ -316,7 +316,7 @@ def _pushed(
             f"holds nothing: are its windows or slices larger than the input?"
         )
     batches = layout.startswith("B") and output_layout.startswith("B")
-    if batches and 1 < len(out.shape) < len(shape) and out.shape[0] != BATCH:
+    if batches and 1 < len(out.shape) < len(shape) and out.shape[0] not in (1, BATCH):
         raise ValueError(
             f"infer: of an input of shape {shape} the function returns an array of shape {tuple(out.shape)}, which has "
             f"no batch of {BATCH} first: keep that axis, or say with output_layout= how to read the output"

@@ -233,12 +233,13 @@ def nearest_fraction(number: float) -> Fraction:
 def whole(weights: np.ndarray) -> tuple[np.ndarray, int]:
     """Integers that stand for the given weights, and the one that stands for 1.
 
-    Simple fractions become integers over a common denominator. If not all weights are such, each of the others is given
-    a random number of its own: sums of products of these are equal only if they are whatever the weights are.
+    Simple fractions, but for eight units in the last place, become integers over a common denominator. If not all
+    weights are such, each of the others is given a random number of its own: sums of products of these are equal only
+    if they are whatever the weights are.
     """
     sizes, where = np.unique(np.abs(weights), return_inverse=True)
     simple = [*map(nearest_fraction, sizes.tolist())]
-    close = all(abs(float(f) - v) <= 2.0**-44 * v for f, v in zip(simple, sizes, strict=True))
+    close = all(abs(float(f) - v) <= 2.0**-49 * v for f, v in zip(simple, sizes, strict=True))
     scale = lcm(*(f.denominator for f in simple)) if close and len(set(simple)) == len(sizes) else 0
     if 0 < scale <= _ONE and max(simple, default=0) * scale < LEAST_NAME:
         numbers = [int(f * scale) for f in simple]

@@ -357,3 +357,26 @@ def test_an_output_that_is_the_same_for_two_isometries(fn, kept):
     for shift in range(1, 8):
         still = np.allclose(fn(jnp.roll(x, shift, 1)), fn(jnp.asarray(x)), atol=1e-6)
         assert still == (eq.Isometry.translation((shift,)) in made.invariance)
+
+
+@pytest.mark.parametrize("cast", [True, False])
+def test_a_place_in_a_type_that_does_not_hold_it_is_another_place(cast):
+    """299 is 43 in eight bits: what is read there is no maximum."""
+
+    def narrow(v):
+        at = jnp.argmax(v[:, 0]).astype(jnp.uint8) if cast else jax.lax.argmax(v[:, 0], 0, jnp.uint8)
+        return jnp.take(v, at, axis=0, mode="clip")
+
+    assert str(eq.infer(jax.vmap(narrow), eq.torus(256), channels=1).strict) == "Z ⋊ m (index 1)"
+    assert eq.infer(jax.vmap(narrow), eq.torus(300), channels=1).strict.is_trivial
+
+
+@pytest.mark.parametrize(("units", "equal"), [(0, True), (4, True), (30, False), (200, False)])
+def test_weights_that_differ_by_more_than_units_in_the_last_place_are_others(units, equal):
+    other = 0.1
+    for _ in range(units):
+        other = float(np.nextafter(other, 1))
+    with jax.enable_x64(True):
+        weighed = lambda x: 0.1 * jnp.roll(x, 1, 1) + other * jnp.roll(x, -1, 1)  # noqa: E731
+        found = eq.infer(lambda x: (weighed(x) > 0.1).astype(x.dtype), eq.torus(6), channels=1, dtype=jnp.float64)
+    assert str(found.strict) == ("Z ⋊ m (index 1)" if equal else "Z (index 1)")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from math import prod
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation
@@ -31,6 +32,11 @@ _MOST = 1 << 20
 def place(name: str, array: Residues, axis: int) -> Residues:
     """Where an extreme is: a function of all elements in their order, since the first of those that tie is taken."""
     return sequence(f"{name} along an axis", array, [axis])
+
+
+def holds(kind: Any, count: int) -> bool:
+    """Whether a type of whole numbers has all places among so many elements."""
+    return count - 1 <= jnp.iinfo(kind).max
 
 
 def in_order(name: str, array: Residues, axis: int, count: int) -> list[Residues]:
@@ -99,7 +105,9 @@ def _extremes_of(x: Residues) -> Iterator[tuple[Residues, Residues]]:
 
 def _spelled(places: Residues, count: int, kind: Any) -> Iterator[Residues]:
     """Places as they are, in another type of whole numbers, and as JAX makes them of numbers that may be negative,
-    which count from the end."""
+    which count from the end. None in a type that does not hold them all: they wrap around."""
+    if not holds(kind, count):
+        return
     nothing, size = (numbers(np.full((1,) * (places.ndim - LEAD), n)) for n in (0, count))
     for one in (places, *(as_integers(old, kind, places) for old in ("int32", "int64") if old != str(kind))):
         is_negative = function(spelled("lt", [kind, kind], {}), [one, nothing])

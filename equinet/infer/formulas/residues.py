@@ -362,9 +362,9 @@ def _of_floats(sizes: np.ndarray) -> np.ndarray:
 
 
 def _as_fraction(number: float) -> Fraction:
-    """A simple one, if it is that but for rounding."""
+    """A simple one, if it is that as a float is."""
     simple = nearest_fraction(number)
-    return simple if abs(float(simple) - number) <= 2.0**-44 * number else Fraction(number)
+    return simple if float(simple) == number else Fraction(number)
 
 
 def _as_residue(number: Fraction, prime: int) -> int:

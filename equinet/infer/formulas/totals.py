@@ -76,7 +76,9 @@ def running(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
 
 def place_of_extreme(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     (axis,) = places_of(equation.params["axes"])
-    return [extremes.place(equation.name, given(arguments[0]), axis)]
+    kind, array = equation.params["index_dtype"], given(arguments[0])
+    name = equation.name if extremes.holds(kind, array.shape[axis]) else named(equation)
+    return [extremes.place(name, array, axis)]
 
 
 def in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
