@@ -171,7 +171,7 @@ EDITED = (nn.Conv, nn.ConvTranspose, nn.Dense)
 
 @contextmanager
 def _intercepted(meet: Callable[..., Any], key: Any) -> Iterator[None]:
-    """Parts of models are met meanwhile: `(path, part, x, compute) -> y`; see `pools.met`."""
+    """Parts of models are met meanwhile: `(path, part, x, compute) -> y`; see `pools.intercepted`."""
     calls = Calls()
 
     def module(call: Callable[..., Any], args: Any, kwargs: Any, context: Any) -> Any:

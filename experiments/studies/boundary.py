@@ -131,7 +131,7 @@ def _probed(records: Records, padding: str, within: bool | None = None) -> list[
     if within is None:
         return [value for record in found for value in record["probe"]]
     if within:
-        return [value for record in found for side in _within(record, "probe") for value in side]
+        return [value for row in rows_within(records, padding) for value in row.tolist()]
     return [value for record in found for value in _beyond(record, "probe")]
 
 
