@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from math import ceil, floor
 
 import numpy as np
@@ -90,19 +90,16 @@ class Strip:
         width = max(high - low, Fraction(0)) / max(size, 1)
         return Strip(low, width) if self.step > 0 else Strip(low + width * size, -width)
 
-    @property
+    @cached_property
     def end(self) -> Fraction:
         """How much of the input an end is."""
         return max(Fraction(1, 8), min(Fraction(1, 4), 3 * abs(self.step)))
 
     def inside(self, size: int) -> np.ndarray:
         """Which of so many nodes are inner ones: those that lie between the ends at least in part."""
-        end = self.end
-        if not self.step:
-            return np.full(size, end < self.at < 1 - end)
-        low, high = sorted((edge - self.at) / self.step for edge in (end, 1 - end))
+        first, last = _inner_range(self, size)
         nodes = np.arange(size)
-        return (nodes >= floor(low)) & (nodes < ceil(high))
+        return (nodes >= first) & (nodes < last)
 
     def inner(self, nodes: np.ndarray) -> np.ndarray:
         """Which of some nodes are inner ones, of those too that are before and after the ones that there are."""
@@ -146,6 +143,15 @@ class Strip:
         first = -(-int(rows[0]) // period) * period
         kept = np.arange(first, first + period)
         return Table(nodes[kept] - first // period * advance, weights[kept], advance)
+
+
+@lru_cache(maxsize=1 << 12)  # programs ask it of the same few strips again and again
+def _inner_range(strip: Strip, size: int) -> tuple[int, int]:
+    """The inner ones of so many nodes: the first, and the one after the last."""
+    if not strip.step:
+        return 0, size if strip.end < strip.at < 1 - strip.end else 0
+    low, high = sorted((edge - strip.at) / strip.step for edge in (strip.end, 1 - strip.end))
+    return floor(low), ceil(high)
 
 
 def _repeats(nodes: np.ndarray, weights: np.ndarray) -> tuple[int, int] | None:

@@ -219,7 +219,8 @@ def _of_one_width(tables: Sequence[Table]) -> tuple[list[np.ndarray], list[np.nd
     entries = max(table.nodes.shape[1] for table in tables)
 
     def wide(array: np.ndarray, value: int) -> np.ndarray:
-        return np.pad(array, ((0, 0), (0, entries - array.shape[1])), constant_values=value)
+        missing = entries - array.shape[1]
+        return np.hstack([array, np.full((len(array), missing), value)]) if missing else array
 
     return [wide(table.nodes, table.constant) for table in tables], [wide(table.weights, 0) for table in tables]
 
