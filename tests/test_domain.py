@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import product
-from typing import cast
+from typing import Never, cast
 
 import numpy as np
 import pytest
@@ -138,6 +138,13 @@ def test_axes_of_different_kind_never_swap() -> None:
         (lambda: torus(cast(int, 8.0), 8), r"whole numbers of at least 1; got \(8.0, 8\)"),
         (lambda: box(1, 2, 3, 4), "box needs one to three sizes"),
         (lambda: box(cast(int, 2.5)), "box needs one to three sizes"),
+        (lambda: torus(cast(int, "32")), r"got \('32',\): write torus\(32\)$"),
+        (lambda: torus(cast(int, 8.0), 6), r"got \(8.0, 6\): write torus\(8, 6\)$"),
+        (lambda: box(cast(int, "32x32")), r"got \('32x32',\): write box\(32, 32\)$"),
+        (lambda: torus(cast(int, [[8, 8]])), r"got \(\[\[8, 8\]\],\): unpack them, torus\(\*sizes\)$"),
+        (lambda: plane(8, cast(Never, 8)), r"and has no sizes; got \(8, 8\): write plane\(2\)$"),
+        (lambda: plane(1, cast(Never, 1), cast(Never, 1)), r"has no sizes; got \(1, 1, 1\): write plane\(3\)$"),
+        (lambda: plane(cast(int, (2,))), r"has no sizes; got \(2,\): write plane\(2\)$"),
         (lambda: plane(4), r"plane needs a dimension of 1, 2 or 3, and has no sizes; got 4: write plane\(2\)"),
         (
             lambda: Axis(3, cast(Boundary, "round")),

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
-from typing import Literal
+from typing import Any, Literal, Never
 
 import numpy as np
 
-from equinet.checks import as_choice, as_integer, as_items, is_integer, shown
+from equinet.checks import as_choice, as_integer, as_items, is_integer, is_real, shown
 from equinet.groups import Isometry, Lattice, Matrix, SpaceGroup, Vector, axis_images, signed_permutations
 from equinet.groups.isometry import as_rows, is_signed_permutation
 
@@ -210,10 +210,20 @@ def as_domain(domain: Domain, asker: str, *, finite: bool = False) -> Domain:
 def _axes(sizes: Iterable[int], boundary: Boundary, name: str) -> Domain:
     kept = tuple(sizes)
     if not 1 <= len(kept) <= 3 or not all(is_integer(size) and size >= 1 for size in kept):
-        unpack = len(kept) == 1 and isinstance(kept[0], list | tuple)
-        remedy = f"unpack them, {name}(*sizes)" if unpack else f"write {name}(32, 32)"
-        raise ValueError(f"{name} needs one to three sizes, whole numbers of at least 1; got {shown(kept)}: {remedy}")
+        raise ValueError(
+            f"{name} needs one to three sizes, whole numbers of at least 1; got {shown(kept)}: {_remedy(kept, name)}"
+        )
     return Domain(tuple(Axis(size, boundary) for size in kept))
+
+
+def _remedy(sizes: tuple[Any, ...], name: str) -> str:
+    """What to write in place of sizes that are none: the same as whole numbers, if that is what they say."""
+    if len(sizes) == 1 and isinstance(sizes[0], list | tuple):
+        return f"unpack them, {name}(*sizes)"
+    told = [int(size) if isinstance(size, str) and size.isdecimal() and size.isascii() else size for size in sizes]
+    whole = [int(size) for size in told if is_real(size) and size == int(size) >= 1]
+    meant = whole if whole and len(whole) == len(sizes) <= 3 else [32, 32]
+    return f"write {name}({', '.join(map(str, meant))})"
 
 
 def torus(*sizes: int) -> Domain:
@@ -234,12 +244,21 @@ def box(*sizes: int) -> Domain:
     return _axes(sizes, "bounded", "box")
 
 
-def plane(dim: int) -> Domain:
+def plane(dim: int, *sizes: Never) -> Domain:
     """All of Z^d and its point operations: padding and size play no part.
 
+    Args:
+        dim: the number d of axes.
+        *sizes: none; a plane has no sizes.
+
     Raises:
-        ValueError: unless dim is 1, 2 or 3.
+        ValueError: unless dim is 1, 2 or 3 and stands alone.
+
+    >>> print(plane(2), plane(2).group)
+    plane(2) Z × Z ⋊ 4mm (p4m, index 1)
     """
-    if not is_integer(dim) or dim not in (1, 2, 3):
-        raise ValueError(f"plane needs a dimension of 1, 2 or 3, and has no sizes; got {shown(dim)}: write plane(2)")
+    if sizes or not is_integer(dim) or dim not in (1, 2, 3):
+        got = shown((dim, *sizes) if sizes else dim)
+        meant = len(sizes) + 1 if len(sizes) in (1, 2) else 2
+        raise ValueError(f"plane needs a dimension of 1, 2 or 3, and has no sizes; got {got}: write plane({meant})")
     return Domain(tuple(infinite() for _ in range(dim)))

@@ -36,10 +36,19 @@ MOST_AT_ONCE = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """A claim, its function under measurement, and where outputs are compared."""
+    """A claim, its function under measurement, and where outputs are compared.
+
+    Attributes:
+        claim: what is said of the function.
+        grid: of the output, as it is acted on.
+        returned: the shape of the output for one input.
+        probe: the function under measurement.
+        canvas: on which inputs are moved, where the domain is infinite.
+    """
 
     claim: Claim
     grid: Domain
+    returned: tuple[int, ...]
     probe: Probe
     canvas: Canvas | None
 
@@ -205,7 +214,7 @@ def make_bench(
         chunk=chunk,
         progress=options.progress,
     )
-    return Bench(claim, grid, calibrate(runner, inputs, options.memory, options.tol), canvas)
+    return Bench(claim, grid, shape[1:], calibrate(runner, inputs, options.memory, options.tol), canvas)
 
 
 def _inputs(options: Options, sizes: tuple[int, ...], channels: int, dtype: Any) -> Inputs:

@@ -168,6 +168,7 @@ def make_report(
         scale=probe.gauge.scale,
         dtype=runner.dtype.name,
         sizes=runner.sizes,
+        returned=bench.returned,
         measured_outside=measured_outside,
         bound=bound,
         examples=runner.batch * probe.trials,

@@ -19,7 +19,7 @@ from equinet.groups.isometry import in_plain_types
 from equinet.verify.gauge import BREAKING
 from equinet.verify.options import Options, as_options
 from equinet.verify.phases import DRAWN, Moves, half_turns, in_proportion, make_phase_bench, random_shift, rates
-from equinet.verify.plain import finite, written
+from equinet.verify.plain import finite, no_axes_lines, written
 from equinet.verify.program import precision
 
 
@@ -38,6 +38,8 @@ class RealReport:
             floor under what they can show. 0 where it has no such frequency.
         removed: that share of the inputs given, which was taken from them.
         dtype: of the arithmetic.
+        output: the grid of the output that is claimed.
+        returned: the shape of the output for one input.
     """
 
     domain: Domain
@@ -48,6 +50,8 @@ class RealReport:
     folded: float
     removed: float
     dtype: str
+    output: Domain
+    returned: tuple[int, ...]
 
     @property
     def worst(self) -> tuple[Isometry, float]:
@@ -88,6 +92,7 @@ class RealReport:
             "folded": self.folded,
             "removed": self.removed,
             "dtype": self.dtype,
+            "returned": list(self.returned),
             "worst": {"element": str(g), "error": finite(error)},
             "elements": [
                 {
@@ -110,6 +115,8 @@ class RealReport:
         g, error = self.worst
         yield f"{self.verdict}: {self.group} on {self.domain}, {self.dtype}"
         yield f"  {len(self.errors)} elements, largest error {error:.1e} at {g}; tolerance {self.tol:.1e}"
+        if self.verdict == "failed":
+            yield from no_axes_lines(self.output.dim, self.returned)
         if self.outside:
             least, smallest = min(self.outside.items(), key=lambda item: item[1])
             yield f"  outside: {len(self.outside)} shifts, smallest error {smallest:.1e} at {least}"
@@ -184,6 +191,8 @@ def verify_shifts(
         bench.folded(output),
         bench.removed,
         jnp.dtype(options.dtype).name,
+        output,
+        bench.y.shape[1:],
     )
 
 

@@ -12,7 +12,7 @@ from equinet import markup
 from equinet.groups import Isometry, Matrix, SpaceGroup
 from equinet.groups.domain import Domain
 from equinet.verify.gauge import Channel, Hidden, hidden_lines
-from equinet.verify.plain import finite, written
+from equinet.verify.plain import finite, no_axes_lines, written
 
 LISTED = 12
 """Counterexamples and elements listed by `str`."""
@@ -35,6 +35,7 @@ class Report:
         scale: how much the channel with the largest variation varies, in units of the output.
         dtype: of the arithmetic.
         sizes: of the input array, those of the domain or of a canvas.
+        returned: the shape of the output for one input.
         measured_outside: whether elements outside the claimed group were measured.
         bound: the largest sum of errors that any element of the claimed group can have, on the inputs tried; None if it
             is infinite. In mode "cosets" the error of an element can differ by that much from the error of its
@@ -57,6 +58,7 @@ class Report:
     scale: float
     dtype: str
     sizes: tuple[int, ...]
+    returned: tuple[int, ...]
     measured_outside: bool
     bound: float | None = None
     examples: int = 0
@@ -150,6 +152,8 @@ class Report:
         yield f"{self.verdict.upper()}: {self.group} on {self.domain}, mode {self.mode}, {self.dtype}"
         yield f"  sound: {words[self.sound]}   tight: {tight}   elements measured: {len(self._all)}"
         yield f"  worst claimed error {error:.1e} at ({element}){f', in {self.culprit}' if self.culprit else ''}"
+        if self.sound is False:
+            yield from no_axes_lines(self.actions[element].dim, self.returned)
         yield from hidden_lines(self.hidden, self.dtype)
         if self.constant:
             yield "  the output is the same on all these inputs and at all nodes, so that any claim holds on them"
@@ -240,6 +244,7 @@ class Report:
             "separation": [finite(e) for e in self.separation],
             "dtype": self.dtype,
             "sizes": list(self.sizes),
+            "returned": list(self.returned),
             "examples": self.examples,
             "bound": finite(self.bound),
             "hidden": [{**_described(part.channel), "hides": part.error} for part in self.hidden],

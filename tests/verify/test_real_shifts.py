@@ -76,7 +76,10 @@ def test_averaged_networks_are_invariant() -> None:
     net = eq.Sequential(SMOOTH, eq.GlobalAvgPool(), eq.Dense(3))
     claim = certificate(net, (8, 8))
     assert str(claim.invariance) == "R × R"
-    assert eq.verify_shifts(bound(net, (8, 8)), claim, key=0, dtype=jnp.float32).passed
+    report = eq.verify_shifts(bound(net, (8, 8)), claim, key=0, dtype=jnp.float32)
+    assert report.passed and "no spatial axes" not in str(report)
+    broken = eq.verify_shifts(bound(SMOOTH, (8, 8)), claim, key=0)
+    assert not broken.passed and "the claim's output has no spatial axes" in str(broken)
 
 
 def test_wrong_claims_fail() -> None:

@@ -231,8 +231,12 @@ def test_outputs_claimed_without_grid_are_compared_as_they_are() -> None:
         domain, channels, strict, output = T6, 1, T6.group, Domain(())
         action = staticmethod(lambda g: Isometry.identity(0))
 
-    assert verify(lambda x: mean(x)[:, None, None, :], Certificate(), key=0).passed
-    assert not verify(conv, Certificate(), key=0).passed
+    said = "  the claim's output has no spatial axes, so that nothing in it moves; the function returns [n, 6, 6, 4]"
+    held = verify(lambda x: mean(x)[:, None, None, :], Certificate(), key=0)
+    assert held.passed and "no spatial axes" not in str(held)
+    broken = verify(conv, Certificate(), key=0)
+    assert not broken.passed and said in str(broken).splitlines() and broken.as_dict()["returned"] == [6, 6, 4]
+    assert "no spatial axes" not in str(verify(lambda x: x[:, 0, 0], Certificate(), key=0))
 
 
 def test_unknown_mode_lists_the_modes() -> None:
