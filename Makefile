@@ -25,7 +25,7 @@ TESTS ?= not slow and not thorough
 .PHONY: help test unit test-all test-plain test-jax test-torch test-pages demo lint format wheel docs bench constraints clean
 
 help:
-	@echo "make test      lint, types, the wheel, then in a few minutes tests of everything and doctests; make test TESTS='not slow': more of each"
+	@echo "make test      in a few minutes tests of everything, doctests too; make test TESTS='not slow': more of each"
 	@echo "make unit      the tests of one function at a time, in less than a minute"
 	@echo "make test-all  every test, the slow ones included"
 	@echo "make test-plain  the fast tests with JAX's own transposes in place of equinet's"
@@ -33,7 +33,7 @@ help:
 	@echo "make test-torch  what reads PyTorch models, on a version of it: make test-torch TORCH=2.13.0"
 	@echo "make test-pages  what pages show in a headless Chromium, which is installed where there is none"
 	@echo "make demo      train six networks on real images and compare their symmetry; result in $(WORKDIR)"
-	@echo "make lint      ruff and pyright;  make format: ruff format"
+	@echo "make lint      ruff and pyright;  make format: ruff format;  make wheel: the wheel imports on its own"
 	@echo "make docs      the site, warnings as errors, in build/docs"
 	@echo "make constraints  the newest versions that setup.cfg allows, to constraints.txt; then make test-all"
 	@echo "make bench     time everything against its peers, on an idle machine; result in docs/performance.md"
@@ -65,14 +65,14 @@ $(BENCH): setup.cfg pyproject.toml benchmarks/escnn.txt | $(VENV)
 	.venv/escnn/bin/python -m pip install --quiet --no-deps escnn==1.0.11
 	touch $@
 
-test: lint wheel
+test: $(DEV)
 	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD) -m '$(TESTS)'
 
-# The inner loop: neither lint nor the wheel.
+# The inner loop.
 unit: $(DEV)
 	$(QUICKLY) $(BIN)/python -m pytest $(SPREAD) -m 'unit and not slow and not thorough'
 
-test-all: lint wheel
+test-all: $(DEV)
 	$(BIN)/python -m pytest $(SPREAD) -m ''
 
 test-plain: $(DEV)

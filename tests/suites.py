@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 
 SAMPLED = {
     "advise/test_group_sizes.py::test_legal_sizes_are_those_measured": 2,
@@ -148,6 +149,7 @@ KINDS: dict[str, tuple[str, ...]] = {
 """Kinds of tests, by file or folder below `tests/`; the longest path decides, and what has none is `unit`."""
 
 
+@cache
 def kind_of(path: str) -> str:
     """The kind of a test file, by its path below `tests/`; `unit` for doctests, which lie elsewhere."""
     named = [(len(part), kind) for kind, parts in KINDS.items() for part in parts if within(path, part)]

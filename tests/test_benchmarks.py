@@ -165,6 +165,7 @@ def test_a_busy_machine_is_refused(others: float, monkeypatch: pytest.MonkeyPatc
     assert measure(work, pause=0.0, check=False)["others"] == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.thorough
 def test_a_row_without_its_peer_is_left_out(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -111,6 +111,7 @@ def test_arguments_of_the_wrong_kind():
         eq.Conv(2, 3).init(KEY, (4, 4, 4, 4, 1))
 
 
+@pytest.mark.thorough
 def test_arrays_that_do_not_fit_the_weights():
     net = eq.Sequential(eq.Relu(), eq.Conv(2, 3), eq.GlobalAvgPool(), eq.Dense(3))
     variables = net.init(KEY, (8, 8, 1))

@@ -229,6 +229,7 @@ SCALARS = 4 * eq.Fibre.trivial("4mm")
 LEARNED = eq.LearnedPolyphasePool(2)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("before", "kept"),
     [

@@ -30,6 +30,7 @@ def _run(seeds, explain=False):
     return unsound, loose
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("block", range(2))
 def test_random_group_architectures(block):
     unsound, loose = _run(range(5 * block, 5 * block + 5))

@@ -71,6 +71,7 @@ def test_every_public_name_is_drawn_or_said_why_not() -> None:
     assert {"Conv", "certify", "build", "SpaceGroup.__contains__", "Layer.apply", "Report.plot"} <= drawn
 
 
+@pytest.mark.thorough
 def test_a_call_is_known_by_its_number() -> None:
     first, again = ([re.sub("0x[0-9a-f]+", "", str(hostile.drawn(5, k))) for k in range(40)] for _ in range(2))
     assert first == again

@@ -115,6 +115,7 @@ def test_wrong_settings_are_told_before_the_first_run(folder: Path, run_command)
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.thorough
 def test_ctrl_c_ends_a_grid_with_one_line(folder: Path, run_command, monkeypatch: pytest.MonkeyPatch) -> None:
     train, begun = grids.train_and_evaluate, []
 

@@ -102,6 +102,7 @@ def test_query_of_real_shifts(require: str, met: bool, tmp_path: Path) -> None:
     assert "frequencies without bound fold on 8 nodes" in prints(query, tmp_path, *relus, status=1)
 
 
+@pytest.mark.thorough
 def test_sweep_of_real_shifts(tmp_path: Path) -> None:
     """The claim holds between nodes, and one that is too large does not pass."""
     asked = ("--notune_cpu", "--translations=real", "--json", "--dtype=float64")

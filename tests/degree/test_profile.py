@@ -28,6 +28,7 @@ def profile(net: eq.Layer, x: np.ndarray, **options: Any) -> ErrorProfile:
     return eq.error_profile(net.bind(init(net, 0, x.shape[1:])), x, dtype=jnp.float64, **options)
 
 
+@pytest.mark.thorough
 def test_linear_circular_layers_follow_every_real_shift() -> None:
     x = images_of(4, 9, 8, 2)
     rows = profile(eq.Sequential(eq.Conv(3, 3, padding="circular"), eq.Conv(2, 3, padding="circular")), x).rows
@@ -181,6 +182,7 @@ def test_values_of_a_flax_module_are_those_of_the_same_layers() -> None:
     assert eq.error_profile(lambda x: module.apply(variables, x), x).rows[0].lie == pytest.approx(found.rows[-1].lie)
 
 
+@pytest.mark.thorough
 def test_a_profile_prints_and_is_drawn(tmp_path: Any) -> None:
     net = eq.Sequential(eq.Conv(2, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
     found = profile(net, images_of(4, 8, 8, 1))

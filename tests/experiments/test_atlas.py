@@ -144,6 +144,7 @@ def test_no_measured_group_is_refuted() -> None:
     assert not [row["name"] for row in kept() if row["holds"] == "no"]
 
 
+@pytest.mark.thorough
 def test_what_takes_too_long_is_given_up() -> None:
     def endless() -> None:
         while True:

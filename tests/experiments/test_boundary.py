@@ -2,6 +2,7 @@
 
 import jax
 import numpy as np
+import pytest
 
 import equinet as eq
 from experiments.boundary import (
@@ -40,6 +41,7 @@ def test_edge_rows_go_inwards_from_both_borders() -> None:
     assert by_row(errors, (1, 14)) == [float(row) for row in edge_rows(16)]
 
 
+@pytest.mark.thorough
 def test_one_convolution_feels_one_node() -> None:
     canvases = np.random.default_rng(0).normal(size=(4, 192, 192, 1)).astype(np.float32)
     for padding, still in (("zero", (2, 126)), ("reflect", (2, 126)), ("circular", (0, 127))):

@@ -195,6 +195,7 @@ FOREIGN = {
 """Of which run the state is, of which step, and where it goes."""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FOREIGN)
 def test_copies_are_not_taken_for_states(
     name: str, whole: Path, tmp_path: Path, request: pytest.FixtureRequest

@@ -139,6 +139,7 @@ def test_an_invariant_classifier_is_consistent() -> None:
     assert sampled_consistency(invariant, jnp.full((), 0.5), x, seed=1) == Share(1.0, 40)
 
 
+@pytest.mark.thorough
 def test_sampled_consistency_estimates_the_exact_one() -> None:
     x, draws = images_of(2000), 10
     every = eq.consistency(partial(corner, jnp.zeros(())), x, eq.transforms.Circular()).agreement

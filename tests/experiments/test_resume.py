@@ -163,6 +163,7 @@ def test_a_full_disk_stops_a_run_in_a_line_and_it_goes_on_once_there_is_room(
     same(whole, workdir)
 
 
+@pytest.mark.thorough
 def test_a_finished_run_is_evaluated_again_and_not_trained(whole: Path, tmp_path: Path) -> None:
     shutil.copytree(whole, tmp_path / "copy")
     said: list[str] = []
@@ -214,6 +215,7 @@ def damage(folder: Path) -> None:
 
 
 # orbax leaves tasks behind where it fails in the midst of reading, and Python tells of each as it is thrown away.
+@pytest.mark.thorough
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(whole: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"

@@ -73,6 +73,7 @@ def test_an_evaluation_that_is_broken_off_is_made_up_for(
     assert (tmp_path / "whole" / "result.json").read_text() == (tmp_path / "run" / "result.json").read_text()
 
 
+@pytest.mark.thorough
 def test_before_the_first_step_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*arguments: Any) -> Any:
         os.kill(os.getpid(), signal.SIGINT)

@@ -42,6 +42,7 @@ def test_a_resumed_run_has_the_same_temperatures_and_numbers(tmp_path: Path) -> 
     jax.tree.map(np.testing.assert_array_equal, resumed.variables, whole.variables)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("model", "alike"), [(TINY["model"], True), (LPS["model"], False)])
 def test_networks_without_a_temperature_are_unaffected(model: dict[str, Any], alike: bool, tmp_path: Path) -> None:
     for name, ends in (("without", ()), ("with", (1.0, 0.1))):

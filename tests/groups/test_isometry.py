@@ -27,6 +27,7 @@ def test_group_laws(drawn: tuple[Isometry, Isometry, Isometry, tuple[int, ...]])
     assert f**-2 == f.inverse() * f.inverse()
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 5).flatmap(isometries))
 def test_triplet_parses_back(g: Isometry) -> None:
     assert parse_isometry(str(g)) == g

@@ -101,6 +101,7 @@ def test_any_group_of_a_torus_parses_back(generators: list[Isometry], size: int)
     assert SpaceGroup.parse(str(found), periods=found.periods) == found
 
 
+@pytest.mark.thorough
 @given(st.integers(1, 3), st.integers(1, 12), st.integers(1, 12))
 def test_the_unwritten_centre_is_the_centre_of_the_image(dim: int, step: int, times: int) -> None:
     size = step * times

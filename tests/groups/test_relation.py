@@ -105,6 +105,7 @@ def test_restriction_to_every_subgroup(source: tuple[int, ...], target: tuple[in
             assert found.restrict(smaller) == relations[frozenset(p for p in pairs if p[0] in inside)]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("source", "target"),
     [PRODUCTS[0], PRODUCTS[1], pytest.param(*PRODUCTS[2], marks=pytest.mark.slow), PRODUCTS[6]],

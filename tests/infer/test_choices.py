@@ -51,6 +51,7 @@ def error(fn, shift):
     return np.abs(y - z).max()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("fn", MIXED.values(), ids=MIXED)
 def test_what_mixes_choices_keeps_no_change_of_them(fn):
     kept = eq.infer(fn, T8, 3).invariance

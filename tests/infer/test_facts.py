@@ -396,6 +396,7 @@ def test_every_row_has_a_sample_and_its_primitive_is_one_of_jax():
     assert silent == {row.name for row in PRIMITIVES.values() if not row.repeatable} | {"declared"}
 
 
+@pytest.mark.thorough
 def test_what_moves_commutes_with_every_relabelling_and_nothing_else_does():
     for name in of(lambda row: row.repeatable and not row.call):
         row, (equation, operands) = PRIMITIVES[name], sample(name)

@@ -36,6 +36,7 @@ def test_constants_are_computed_however_deep(fn):
     assert eq.infer(fn, T8, channels=1).strict == T8.group
 
 
+@pytest.mark.thorough
 def test_a_chain_of_operations_on_constants():
     def chained(t, x):
         for _ in range(2000):

@@ -93,6 +93,7 @@ def test_what_is_inferred_is_judged():
     assert not judge_on_the_plane(lambda x: jnp.tanh(conv(x)), (48,), generic=[jnp.tanh]).unsound
 
 
+@pytest.mark.thorough
 def test_contents_stay_in_the_middle():
     canvas = Canvas((24, 30))
     rng = np.random.default_rng(0)

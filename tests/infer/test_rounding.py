@@ -43,6 +43,7 @@ def test_jumps_where_rounding_decides_are_uncertain():
     assert noise_of(lambda x: 1e8 * (jnp.sin(x) - jnp.cos(x)), 1, 2).max() < 1e-5
 
 
+@pytest.mark.thorough
 def test_a_difference_by_rounding_refutes_nothing():
     def sums(x):
         return jnp.sign(jnp.sum(x / 3, 1) - jnp.sum(x[:, ::-1] / 3, 1))

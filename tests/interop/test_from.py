@@ -128,6 +128,7 @@ def test_a_function_computes_what_it_does():
     same(plain.apply(plain.init(KEY, SHAPE), x), jnp.tanh(x))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MADE)
 def test_they_are_layers_like_others(name, tmp_path):
     net = classifier(MADE[name]())
@@ -203,6 +204,7 @@ def test_a_fibre_is_not_forgotten_without_a_word():
             eq.Sequential(lift, between, lift).output_shape((4, 4, 1))
 
 
+@pytest.mark.thorough
 def test_what_follows_a_function_may_mix_channels_or_say_what_they_are():
     regular = eq.Fibre.regular("4")
     lift = eq.GroupConv(regular, 3, padding="circular")

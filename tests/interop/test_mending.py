@@ -136,6 +136,7 @@ def test_suggestions_hold_for_every_shift_and_keep_the_weights(name):
     assert np.array_equal(run(model, images()), was) and not np.allclose(run(each.net, images()), was)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", MODELS)
 def test_a_mended_model_computes_what_its_edits_say(name):
     """Around the torus it gives, at its place, what it gave inside an image that is repeated; and a mean before a
@@ -256,6 +257,7 @@ def test_pools_go_around_and_the_model_as_it_was_does_not(name):
     assert str(eq.infer(model, T8, 2).strict.lattice) == "8Z × 8Z"
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("name", MODELS)
 def test_pools_choose_the_nodes_that_they_keep(name):
@@ -298,6 +300,7 @@ def test_pools_are_met_in_their_own_thread_and_no_longer_than_asked():
     assert pooling.pool is own
 
 
+@pytest.mark.thorough
 def test_a_part_that_keeps_what_its_model_chooses_does_not_run_alone():
     with pytest.raises(ValueError, match="call the model, not its parts"):
         edited(nnx_model(), 2).body(images())

@@ -69,6 +69,7 @@ def program(fn, *arguments) -> str:
     return re.sub("0x[0-9a-f]+|(?<=[ _])7f[0-9a-f]{10}", "", str(jax.make_jaxpr(fn)(*arguments)))
 
 
+@pytest.mark.thorough
 def test_the_same_outputs():
     model, held = linen(NET)
     x = images()

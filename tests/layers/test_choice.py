@@ -102,6 +102,7 @@ def _alike(count: int, size: int = 12) -> np.ndarray:
     return np.stack(found)
 
 
+@pytest.mark.thorough
 def test_maps_whose_nodes_all_look_alike_are_told_apart():
     x = _alike(6)
     ones = np.sum([np.roll(x == 1, shift, axis) for shift in (1, -1) for axis in (1, 2)], 0)
@@ -117,6 +118,7 @@ def test_maps_whose_nodes_all_look_alike_are_told_apart():
         np.testing.assert_array_equal(again, [_phase(g, o, (2, 2)) for o in chosen])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("first", [eq.PolyphasePool(2), eq.LearnedPolyphasePool(2)], ids=str)
 def test_a_classifier_is_invariant_on_such_maps(first):
     regular, scalar = eq.Fibre.regular("4mm"), eq.Fibre.trivial("4mm")

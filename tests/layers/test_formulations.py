@@ -188,11 +188,13 @@ def test_a_derivative_finds_the_maximum_of_what_is_computed_before(name):
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("stride", STRIDES[:2])
 def test_blur(stride):
     _check(lambda k, p: eq.BlurPool(stride, size=k, padding=p), _blurred, SIZES[:1], (3, 4), 10)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("stride", "dilation"), [(1, 1), (2, 1), (1, 2)])
 def test_convolutions(stride, dilation):
     _check(

@@ -240,6 +240,7 @@ def test_what_a_network_samples_follows_every_shift_bit_for_bit(channels):
     assert (other != _rolled(other[0], shifts)).any()
 
 
+@pytest.mark.thorough
 def test_gradient_flows_through_the_kept_component_only():
     x = jnp.asarray(np.random.default_rng(2).normal(size=(2, 6, 4, 2)), jnp.float32)
     variables = eq.PolyphasePool((3, 2)).init(jax.random.key(0), (6, 4, 2))

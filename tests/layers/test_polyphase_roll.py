@@ -47,6 +47,7 @@ def _wrong(net: eq.Layer, values: int = 3, nodes: int = 6) -> tuple[int, int]:
     return int((~excepted).sum()), int(((np.abs(y - moved).max((0, 2)) > 1e-9) & ~excepted).sum())
 
 
+@pytest.mark.thorough
 def test_every_map_of_three_values_is_followed_ties_included():
     asked, wrong = _wrong(anchored(WINDOWS, 2))
     assert asked > 600 and wrong == 0
@@ -107,6 +108,7 @@ def test_a_swin_is_invariant_under_all_shifts_and_that_needs_no_run(monkeypatch)
         assert str(eq.certify(net, eq.torus(32, 32), channels=3).invariance) == group
 
 
+@pytest.mark.thorough
 def test_windows_that_the_data_anchor_are_suggested():
     net = eq.Sequential(eq.LayerNorm(), eq.WindowedAttention(4, 1))
     first, *_ = eq.suggest(net, eq.torus(8, 8), "Z × Z", channels=4)

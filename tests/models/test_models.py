@@ -213,6 +213,7 @@ def test_real_shifts_in_single_precision() -> None:
     assert report.passed and report.worst[1] <= 1e-4, str(report)
 
 
+@pytest.mark.thorough
 def test_turns_and_real_shifts() -> None:
     net = build("small_cnn", group="p4m", down="ideal", activation="polynomial")
     certificate = eq.certify(net, eq.torus(8, 8), channels=1, translations="real")

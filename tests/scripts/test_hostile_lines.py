@@ -169,6 +169,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("seed", "count"), [pytest.param(0, 48, id="some"), pytest.param(1, 500, id="many", marks=pytest.mark.slow)]
 )

@@ -92,6 +92,7 @@ def test_wrong_claims_fail() -> None:
     assert other.folded > 1e-3 and "half a turn a node" in str(other)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("examples", [1, 2, 4, 8])
 def test_functions_of_a_whole_batch(examples: int) -> None:
     """Their outputs are compared in batches of one size; what breaks a shift is seen in these too."""

@@ -77,6 +77,7 @@ def test_json(tmp_path: Path) -> None:
     assert record["tolerance"] == report.tol
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("name", "mode"),
     [
@@ -142,6 +143,7 @@ def test_cosets_are_drawn_whole_and_as_a_sweep_finds_them(layer: eq.Layer) -> No
     assert len(kept) == len(every.errors)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["circular conv", "1-D slices", "padded pool, even box"])
 def test_reports_as_html(name: str) -> None:
     report = measure(case(name))

@@ -215,6 +215,7 @@ def test_generators_bound_what_their_group_may_do() -> None:
     assert "add up to at most" in str(right)
 
 
+@pytest.mark.thorough
 def test_constants_hold_and_hidden_variation_is_no_constant() -> None:
     shifts = eq.SpaceGroup.of_translations(eq.Lattice.full(1), LINE.periods)
     where = jnp.arange(12.0)[None, :, None] / 12
