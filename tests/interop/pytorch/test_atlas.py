@@ -13,13 +13,14 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 import equinet as eq  # noqa: E402
+from equinet.interop.torch import as_function  # noqa: E402
 from equinet.interop.torch import published as library  # noqa: E402
 from equinet.interop.torch.published import Input  # noqa: E402
 from experiments.atlas import examine as examined  # noqa: E402
 from experiments.atlas import measure as measured  # noqa: E402
 from experiments.atlas.around import around_the_torus, in_double_precision  # noqa: E402
 from experiments.atlas.examine import examine  # noqa: E402
-from experiments.atlas.measure import draw, finer, measure, size_for  # noqa: E402
+from experiments.atlas.measure import STEADY, amplified, draw, finer, measure, size_for  # noqa: E402
 
 
 class Padded(nn.Module):
@@ -150,6 +151,36 @@ def test_a_wrong_claim_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measured.eq, "infer", lambda *_, **__: claim)
     found = measure({"name": "torchvision:resnet18", "steps": "2×2", "asked": ""})
     assert not found["holds"] and found["error"] > 1e-3
+
+
+class Loud(nn.Module):
+    """A strided convolution, and a map after it that pulls whatever is near apart, the more the wider its weights are."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.first, self.again, self.times = nn.Conv2d(3, 8, 2, 2), nn.Conv2d(8, 8, 1), times
+
+    def forward(self, x: Any) -> Any:
+        x = self.first(x)
+        for _ in range(self.times):
+            x = torch.sin(6 * self.again(x))
+        return x.mean((2, 3))
+
+
+def test_rounding_that_a_network_amplifies_is_no_error_of_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = {"name": "torchvision:resnet18", "steps": "2×2", "asked": ""}
+
+    def found(times: int) -> Any:
+        monkeypatch.setattr(measured, "make", lambda name, values: (Loud(times).eval(), Input(3, (32, 32))))
+        return measure(record)
+
+    assert found(3)["holds"] and found(3)["error"] < 1e-10
+    # Too loud at first, and measured with narrower weights; then too loud with these as well.
+    loud = Loud(24).eval()
+    draw(loud, 0)
+    assert amplified(as_function(loud, np.float64), (32, 32), 3, 0) > STEADY
+    assert found(24)["holds"] and found(24)["error"] < 1e-8
+    assert found(200)["not_measured"] == "rounding alone changes the output"
 
 
 @pytest.mark.slow
