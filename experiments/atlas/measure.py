@@ -23,7 +23,7 @@ SMALLEST = 32
 LARGEST = 256
 """And at most."""
 WIDTHS = (1.0, 0.7, 0.5)
-"""Factors of drawn weights. A deep network may amplify rounding until nothing else shows; narrower weights amplify less."""
+"""Factors of drawn weights: deep networks may amplify rounding until nothing else shows, less so with narrower ones."""
 STEADY = 1e-9
 """A change of the input in its last places may change the output so much, relative to what that varies by."""
 Call = Callable[[np.ndarray], np.ndarray]
@@ -114,8 +114,8 @@ def amplified(run: Call, sizes: Sequence[int], channels: int, seed: int) -> floa
     """The change of the output, relative to what it varies by, if the input changes in its last places."""
     draws = np.random.default_rng(seed)
     x = draws.normal(size=(1, *sizes, channels))
-    y = run(x)
-    return float(np.abs(run(x * (1 + 4 * np.finfo(x.dtype).eps * draws.normal(size=x.shape))) - y).max() / max(y.std(), STEADY))
+    y, near = run(x), x * (1 + 4 * np.finfo(x.dtype).eps * draws.normal(size=x.shape))
+    return float(np.abs(run(near) - y).max() / max(y.std(), STEADY))
 
 
 def finer(run: Call, steps: Sequence[int], sizes: Sequence[int], channels: int, seed: int) -> float | None:

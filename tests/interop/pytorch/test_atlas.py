@@ -154,7 +154,7 @@ def test_a_wrong_claim_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class Loud(nn.Module):
-    """A strided convolution, and a map after it that pulls whatever is near apart, the more the wider its weights are."""
+    """A strided convolution, then a map that pulls whatever is near apart, the more the wider its weights are."""
 
     def __init__(self, times: int) -> None:
         super().__init__()
