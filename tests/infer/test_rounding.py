@@ -53,6 +53,25 @@ def test_a_difference_by_rounding_refutes_nothing():
     assert judge(lambda x: jnp.sign(x[:, 0]), domain, claim=invariant(domain), kinds=EVERY_KIND).unsound
 
 
+def test_there_is_one_zero():
+    """The sign that a program gives a zero is no part of a claim, as rounding is none."""
+
+    def angles(x):
+        return jnp.arctan2(jnp.sort(x * jnp.roll(x, 1, 1), 1), -1)
+
+    def of_one_zero(x):
+        products = jnp.sort(x * jnp.roll(x, 1, 1), 1)
+        return jnp.arctan2(jnp.where(products == 0, 0.0, products), -1)
+
+    domain = eq.torus(6)
+    groups = [eq.infer(fn, domain, channels=1).invariance for fn in (angles, of_one_zero)]
+    assert groups == [domain.group] * 2
+    assert not judge(of_one_zero, domain, channels=1, kinds=EVERY_KIND).unsound
+    assert judge(angles, domain, channels=1, claim=invariant(domain), kinds=EVERY_KIND).unsound
+    # So do compilers: −0 + 0.0 would be 0.
+    assert np.signbit(jax.jit(lambda x: x + 0.0)(jnp.float32(-0.0)))
+
+
 @pytest.mark.parametrize("kind", [jnp.float32, jnp.float16, jnp.bfloat16])
 def test_rounding_is_that_of_the_type(kind):
     unit = float(jnp.finfo(kind).eps)
