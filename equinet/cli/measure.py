@@ -6,8 +6,9 @@
     equinet measure --config=configs/fashion.py:aps --workdir=runs/aps --transform=crop --draws=2 --least=0.95
 
 Images are an array [n, *axes, channels] in a file of NumPy; with --config and no --images, the test images of its data.
-They say the size of the input and its channels. Weights are those that the network comes with, those of --workdir, or
-random ones. Ends with status 1 if a smaller share of answers than --least is kept, with 2 for wrong use.
+They say the size of the input and its channels; --channels repeats these where the axes could be taken for those of
+channels-first images. Weights are those that the network comes with, those of --workdir, or random ones; the answer
+says which. Ends with status 1 if a smaller share of answers than --least is kept, with 2 for wrong use.
 """
 
 from pathlib import Path
@@ -19,13 +20,15 @@ from absl import flags
 
 import equinet as eq
 from equinet.cli.output import check_figure, define_json_flags, print_json, schema
-from equinet.cli.subject import Subject, define_subject_flags, read_subject
+from equinet.cli.subject import Subject, Weights, define_subject_flags, read_subject
 from equinet.cli.sweep import check_workdir, with_weights
 from equinet.degree import transforms
 from equinet.names import check_name
 from equinet.ops.cpu import tune_cpu
 from equinet.symmetry.report import VERSION
 
+MOST_COLOURS = 4
+"""Channels of images, as a rule: red, green, blue and opacity."""
 TRANSFORMS = ("circular", "crop", "rotation", "scale")
 USED = {
     "circular": {"shift", "within", "real"},
@@ -73,10 +76,11 @@ def main() -> int:
     if args.figure is not None:
         check_figure(args.figure, "figure")
     images, labels, background = _read_data()
+    _check_channels(images.shape)
     transform = _read_transform(background)
     window = transform.window(images.shape[1:-1])
-    if args.size is not None or args.channels is not None:
-        raise ValueError("--images say the size of the input and its channels: leave out --size and --channels")
+    if args.size is not None:
+        raise ValueError("--images say the size of the input: leave out --size")
     args.size, args.channels = ",".join(map(str, window)), images.shape[-1]
     asked = read_subject()
     check_workdir(asked, args.workdir)
@@ -97,22 +101,32 @@ def main() -> int:
         raise RuntimeError(str(error)) from None
     if args.least is not None and found.kept is None:
         raise ValueError(f"--least is about answers, and {asked.name} gives one number")
+    weights = _weights(asked, model)
     if args.json:
-        print_json({"version": VERSION, "network": asked.name, **found.as_dict()})
+        print_json({"version": VERSION, "network": asked.name, "weights": weights, **found.as_dict()})
     else:
         nodes = " × ".join(map(str, images.shape[1:-1]))
-        print(f"{asked.name}{_weights(asked, model)}, images of {nodes} nodes, channels {images.shape[-1]}\n{found}")
+        print(f"{asked.name}{_in_words(weights)}, images of {nodes} nodes, channels {images.shape[-1]}\n{found}")
     if args.figure is not None:
         found.plot(args.figure)
     return int(args.least is not None and found.kept is not None and found.kept.value < args.least)
 
 
-def _weights(asked: Subject, model: Any) -> str:
-    """What to say of the weights, if they are random."""
-    args = flags.FLAGS
-    of_layers = args.workdir is None and asked.variables is None and isinstance(model, eq.Bound)
-    random = asked.drawn or (of_layers and jax.tree.leaves(model.variables["params"]))
-    return f", random weights (seed {args.seed})" if random else ""
+def _weights(asked: Subject, model: Any) -> Weights:
+    """Whose weights were measured."""
+    if flags.FLAGS.workdir is not None:
+        return "own"
+    of_layers = asked.variables is None and isinstance(model, eq.Bound)
+    return "random" if of_layers and jax.tree.leaves(model.variables["params"]) else asked.weights
+
+
+def _in_words(weights: Weights) -> str:
+    """What to say of weights that need not be trained."""
+    return {
+        "own": "",
+        "random": f", random weights (seed {flags.FLAGS.seed})",
+        "made": f", weights as its builder made them (seed {flags.FLAGS.seed})",
+    }[weights]
 
 
 def _read_data() -> tuple[np.ndarray, np.ndarray | None, float]:
@@ -142,6 +156,23 @@ def _read_data() -> tuple[np.ndarray, np.ndarray | None, float]:
         )
     labels = None if args.labels is None else _array(args.labels, "labels")[: args.count]
     return images, labels, 0.0
+
+
+def _check_channels(shape: tuple[int, ...]) -> None:
+    """
+    Raises:
+        ValueError: if the last axis of images is not that of their channels, as it seems or as --channels says.
+    """
+    told, first, last = flags.FLAGS.channels, shape[1], shape[-1]
+    if told == last or (told is None and not first <= MOST_COLOURS < min(shape[2:])):
+        return
+    read = f"images of shape {shape} are read as [n, *axes, channels]"
+    if told is None:
+        raise ValueError(
+            f"{read}, and axis 1 looks like their channels: save np.moveaxis(images, 1, -1), or say --channels={last}"
+        )
+    do = "save np.moveaxis(images, 1, -1)" if told == first else f"say --channels={last}, or nothing"
+    raise ValueError(f"{read}, and --channels={told} is not their last axis: {do}")
 
 
 def _of_config() -> tuple[np.ndarray, np.ndarray | None, float]:

@@ -22,8 +22,9 @@ from typing import Any
 from absl import flags
 
 from equinet.advise import LegalSizes, Requirement, legal_sizes
+from equinet.cli.domain import read_sizes
 from equinet.cli.output import define_json_flags, print_json, schema
-from equinet.cli.subject import Subject, define_subject_flags, define_translations_flag, read_sizes, read_subject
+from equinet.cli.subject import Subject, define_subject_flags, define_translations_flag, read_subject
 from equinet.symmetry import report
 from equinet.symmetry.certificate import Certificate
 from equinet.symmetry.report import WIDTH, answer

@@ -4,7 +4,7 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import jax
 from absl import flags
@@ -12,21 +12,20 @@ from absl import flags
 import equinet as eq
 from equinet import models
 from equinet.checks import shown
+from equinet.cli.domain import is_per_axis, read_domain, read_numbers
 from equinet.interop.foreign import Foreign
 from equinet.interop.recognise import as_layer
 from equinet.names import as_value, check_name, find, guarded, name_of, split_at_commas
 from equinet.readers import home_of, reader_of
 
-LARGEST = 4096
-"""Of an axis. What a network keeps goes by the remainders of its sizes, so larger ones need not be asked about."""
 NETWORKS = ("model", "call", "torch", "keras", "config")
 """Flags that say which network, one of which is given."""
-KINDS = ("torus", "box", "plane")
-AXES = ("periodic", "bounded", "infinite")
 CHANNELS = 3
 """Of an input where neither a flag nor a config tells."""
 TRACED = 64
 """Nodes along an infinite axis at which a module of PyTorch is exported, where no flag says how many."""
+
+Weights = Literal["own", "random", "made"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,8 @@ class Subject:
         domain, channels: of its input.
         variables: its weights, where it came with some.
         traced: the sizes at which a module of PyTorch is exported.
-        drawn: whether its weights were drawn, as its library keeps them apart.
+        weights: whose they are: the network's "own", or those of another network that `train` saved; "random" ones that
+            are drawn here; or those that a "made" network has from its builder, which may have drawn or read them.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Subject:
     channels: int
     variables: Any = None
     traced: tuple[int, ...] = ()
-    drawn: bool = False
+    weights: Weights = "own"
 
     def certify(self, real: bool = False, output: str | None = None) -> eq.Certificate:
         """The certificate: composed from declarations, or inferred where the network is code from elsewhere.
@@ -215,7 +215,8 @@ def _of_call(values: bool) -> Subject:
     args = flags.FLAGS
     domain = read_domain(args.domain, args.size, args.dim)
     found = find(args.call, "--call")
-    if _makes_one(found):
+    weights: Weights = "made" if _makes_one(found) else "own"
+    if weights == "made":
         found = guarded(f"--call={args.call}", found)
     reader = reader_of(found)
     # What `train` saved is a layer's.
@@ -225,21 +226,21 @@ def _of_call(values: bool) -> Subject:
             return asked
         seed = args.seed if "seed" in args else 0
         net = reader.drawn(asked.net, (1, asked.channels, *asked.traced), seed)
-        return replace(asked, net=net, drawn=net is not asked.net)
-    traced = {} if domain.is_finite or args.size is None else {"size": max(_numbers(args.size, "--size"))}
+        return replace(asked, net=net, weights="random" if net is not asked.net else weights)
+    traced = {} if domain.is_finite or args.size is None else {"size": max(read_numbers(args.size, "--size"))}
     try:
         net = as_layer(found, **traced)
     except TypeError as error:
         raise ValueError(f"--call={args.call}: {error}") from None
     if isinstance(found, eq.Bound):
         channels = args.channels or found.input_channels(domain.sizes) or CHANNELS
-        return Subject(args.call, net, domain, channels, found.variables)
+        return Subject(args.call, net, domain, channels, found.variables, weights=weights)
     return Subject(args.call, net, domain, args.channels or CHANNELS)
 
 
 def _of_torch(values: bool) -> Subject:
     from equinet.interop.torch.export import pytorch
-    from equinet.interop.torch.published import SOURCES, made_bare, outline, published
+    from equinet.interop.torch.published import SOURCES, has_trained, made_bare, outline, published
 
     args = flags.FLAGS
     pytorch().manual_seed(args.seed if "seed" in args else 0)
@@ -249,48 +250,51 @@ def _of_torch(values: bool) -> Subject:
     if source in SOURCES:
         module, shape = (published if values else outline)(source, own, **arguments)
         size = args.size
-        if size is None and not _is_per_axis(args.domain):
+        if size is None and not is_per_axis(args.domain):
             size = ",".join(map(str, shape.sizes))
         domain = read_domain(args.domain, size, args.dim, len(shape.sizes))
-        return _of_module(name, module, domain, shape.sizes, shape.channels)
+        asked = _of_module(name, module, domain, shape.sizes, shape.channels)
+        return asked if has_trained(arguments) else replace(asked, weights="random")
 
-    def make() -> Any:
+    def make() -> tuple[Any, Weights]:
         found = find(args.torch, "--torch")
         if inspect.isfunction(found) or inspect.isclass(found):
-            return guarded(f"--torch={args.torch}", lambda: found(**arguments))
+            return guarded(f"--torch={args.torch}", lambda: found(**arguments)), "made"
         if arguments:
             raise ValueError(f"--torch={args.torch} is made already: --model_args is for what makes a module")
-        return found
+        return found, "own"
 
-    found = make() if values else made_bare(make)
+    found, weights = make() if values else made_bare(make)
     if reader_of(found) is None:
         raise ValueError(
             f"--torch={args.torch} needs a torch.nn.Module, or what makes one; got {shown(found)}: other networks go "
             f"to --call"
         )
-    return _of_module(name, found, read_domain(args.domain, args.size, args.dim))
+    return replace(_of_module(name, found, read_domain(args.domain, args.size, args.dim)), weights=weights)
 
 
 def _of_keras(values: bool) -> Subject:
-    from equinet.interop.keras import application
+    from equinet.interop.keras import application, library
 
     args = flags.FLAGS
+    library().utils.set_random_seed(args.seed if "seed" in args else 0)
     arguments = read_arguments(args.model_args)
     name = called(f"keras:{args.keras}", arguments) if arguments else f"keras:{args.keras}"
-    if args.size is None and not _is_per_axis(args.domain):
+    if args.size is None and not is_per_axis(args.domain):
         model, shape = application(args.keras, values, None, args.channels, **arguments)
         domain = read_domain(args.domain, ",".join(map(str, shape[:-1])), args.dim)
     else:
         domain = read_domain(args.domain, args.size, args.dim)
         sizes = tuple(n or one for n, one in zip(domain.sizes, _sizes_to_trace(domain.dim), strict=True))
         model, shape = application(args.keras, values, sizes, args.channels, **arguments)
-    return Subject(name, model, domain, shape[-1], None, tuple(shape[:-1]))
+    weights: Weights = "own" if arguments.get("weights") else "random"
+    return Subject(name, model, domain, shape[-1], None, tuple(shape[:-1]), weights)
 
 
 def _sizes_to_trace(dim: int) -> tuple[int, ...]:
     """The sizes of --size, one per axis."""
-    numbers = _numbers(flags.FLAGS.size or str(TRACED), "--size")
-    return tuple(numbers * dim if len(numbers) == 1 else numbers)
+    given = read_numbers(flags.FLAGS.size or str(TRACED), "--size")
+    return tuple(given * dim if len(given) == 1 else given)
 
 
 def _of_module(
@@ -326,7 +330,7 @@ def _of_config() -> Subject:
     if "dataset" in args.config:
         entry = DATASETS[check_name(args.config.dataset, DATASETS, "data set")]
         dim, channels = entry.dim, entry.channels
-    if size is None and not _is_per_axis(args.domain):
+    if size is None and not is_per_axis(args.domain):
         if args.config.get("size") == 0:
             raise ValueError("this config leaves examples at the size they have: say which with --size")
         size = str(args.config.get("size", 32))
@@ -371,78 +375,3 @@ def read_arguments(text: str) -> dict[str, Any]:
             raise ValueError(f"--model_args has {key.strip()} twice")
         found[key.strip()] = as_value(value)
     return found
-
-
-def read_domain(kind: str, size: str | None, dim: int | None = None, usual: int = 2) -> eq.Domain:
-    """The domain of --domain, --size and --dim; `usual` is the number of axes where no flag says one.
-
-    Raises:
-        ValueError: for an unknown kind (the near ones are listed), a size that is no number, or flags that contradict
-            each other.
-
-    >>> str(read_domain("torus", "32,48")), str(read_domain("periodic:8,bounded:9", None))
-    ('torus(32, 48)', 'domain(8°, 9)')
-    """
-    if _is_per_axis(kind):
-        if size is not None:
-            raise ValueError(f"--domain={kind} gives the size of each axis: leave out --size={size}")
-        axes = tuple(_axis(part.strip()) for part in kind.split(","))
-        if len(axes) > 3:
-            raise ValueError(f"--domain={kind} has {len(axes)} axes: give one to three")
-        _check_dim(dim, len(axes), f"--domain={kind}")
-        return eq.Domain(axes)
-    check_name(kind, KINDS, "domain")
-    sizes = _numbers("32" if size is None else size, "--size")
-    if min(sizes) < 1 or len(sizes) > 3:
-        raise ValueError(f"--size={size}: give one to three sizes of at least 1, such as 32 or 32,48")
-    if len(sizes) == 1:
-        sizes = sizes * (dim or usual)
-    _check_dim(dim, len(sizes), f"--size={size}")
-    if kind == "plane":
-        return eq.plane(len(sizes))
-    return eq.torus(*sizes) if kind == "torus" else eq.box(*sizes)
-
-
-def _is_per_axis(kind: str) -> bool:
-    return "," in kind or kind.partition(":")[0] in AXES
-
-
-def _check_dim(dim: int | None, axes: int, given: str) -> None:
-    if dim not in (None, axes):
-        raise ValueError(f"{given} has {axes} {'axis' if axes == 1 else 'axes'}, --dim={dim} says otherwise")
-
-
-def read_sizes(text: str) -> range:
-    """Sizes from `FIRST:LAST` (both included).
-
-    >>> read_sizes("8:12")
-    range(8, 13)
-    """
-    first, *rest = _numbers(text.replace(":", ","), "--sizes")
-    last = rest[0] if rest else first
-    if len(rest) > 1 or not 1 <= first <= last:
-        raise ValueError(f"--sizes is FIRST:LAST, such as 8:256; got {text!r}")
-    return range(first, last + 1)
-
-
-def _axis(text: str) -> eq.Axis:
-    boundary, _, size = text.partition(":")
-    check_name(boundary, AXES, "boundary")
-    if boundary == "infinite":
-        if size:
-            raise ValueError(f"the axis {text!r} has no size: write infinite, or periodic:{size}")
-        return eq.infinite()
-    if not size:
-        raise ValueError(f"the axis {text!r} needs a size: write {boundary}:32")
-    (number,) = _numbers(size, "--domain")
-    return eq.periodic(number) if boundary == "periodic" else eq.bounded(number)
-
-
-def _numbers(text: str, flag: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isascii() and part.removeprefix("-").isdecimal() for part in parts):
-        raise ValueError(f"{flag} needs whole numbers, such as 32 or 32,48; got {text!r}")
-    if any(len(part) > len(str(LARGEST)) or int(part) > LARGEST for part in parts):
-        given = text if len(text) < 30 else f"{text[:30]}…"
-        raise ValueError(f"{flag} goes up to {LARGEST}; got {given}: ask about a smaller one with the same remainders")
-    return [int(part) for part in parts]

@@ -26,6 +26,10 @@ def mapped(x):
 
 layers = eq.Sequential(eq.Conv(3, 3, padding="circular"), eq.Relu(), eq.MaxPool(2), eq.GlobalAvgPool())
 bound = layers.bind(layers.init(0, (8, 8, 2)))
+plain = eq.Sequential(eq.Relu(), eq.GlobalAvgPool())
+
+def read():
+    return bound
 """
 
 
@@ -99,16 +103,41 @@ def test_it_is_a_check_for_a_pipeline(images: np.ndarray, run_command, tmp_path:
     assert done.status == 0 and (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-def test_it_says_how_it_read_images_and_that_weights_are_random(images: np.ndarray, run_command) -> None:
+@pytest.mark.parametrize(
+    ("call", "said", "weights"),
+    [
+        ("layers", "mine.py:layers, random weights (seed 3), images of 8 × 8 nodes, channels 2", "random"),
+        ("corner", "mine.py:corner, images of 8 × 8 nodes, channels 2", "own"),
+        ("bound", "mine.py:bound, images of 8 × 8 nodes, channels 2", "own"),
+        ("read", "mine.py:read, weights as its builder made them (seed 3), images of 8 × 8 nodes, channels 2", "made"),
+        ("plain", "mine.py:plain, images of 8 × 8 nodes, channels 2", "own"),
+    ],
+)
+def test_it_says_how_it_read_images_and_whose_weights_it_measured(
+    images: np.ndarray, run_command, call: str, said: str, weights: str
+) -> None:
+    line = ("measure", f"--call=mine.py:{call}", "--images=x.npy", "--shift=1,0", "--seed=3")
+    done = run_command(*line)
+    assert (done.status, done.out.splitlines()[0]) == (0, said), done
+    assert json.loads(run_command(*line, "--json").out)["weights"] == weights
+
+
+def test_channels_first_is_refused_unless_one_says_that_they_are_last(images: np.ndarray, run_command) -> None:
     np.save("first.npy", np.moveaxis(images, -1, 1))
-    for call, file, said in (
-        ("layers", "x.npy", "mine.py:layers, random weights (seed 0), images of 8 × 8 nodes, channels 2"),
-        ("layers", "first.npy", "mine.py:layers, random weights (seed 0), images of 2 × 8 nodes, channels 8"),
-        ("corner", "x.npy", "mine.py:corner, images of 8 × 8 nodes, channels 2"),
-        ("bound", "x.npy", "mine.py:bound, images of 8 × 8 nodes, channels 2"),
+    line = ("measure", "--call=mine.py:corner", "--images=first.npy", "--within=1")
+    read = "images of shape (40, 2, 8, 8) are read as [n, *axes, channels], and "
+    for flags, said in (
+        ((), f"{read}axis 1 looks like their channels: save np.moveaxis(images, 1, -1), or say --channels=8\n"),
+        (("--channels=2",), f"{read}--channels=2 is not their last axis: save np.moveaxis(images, 1, -1)\n"),
+        (("--channels=3",), f"{read}--channels=3 is not their last axis: say --channels=8, or nothing\n"),
     ):
-        done = run_command("measure", f"--call=mine.py:{call}", f"--images={file}", "--shift=1,0")
-        assert (done.status, done.out.splitlines()[0]) == (0, said), done
+        done = run_command(*line, *flags)
+        assert (done.status, done.err) == (2, said), done
+    done = run_command(*line, "--channels=8")
+    assert done.status == 0 and "images of 2 × 8 nodes, channels 8" in done.out, done
+    for shape in ((6, 4, 4, 16), (6, 3, 3, 3), (6, 8, 8, 4)):
+        np.save("last.npy", np.random.default_rng(0).standard_normal(shape))
+        assert run_command("measure", "--call=mine.py:total", "--images=last.npy", "--within=1").status == 0
 
 
 def test_images_of_bytes_say_what_they_stand_for(images: np.ndarray, run_command) -> None:
@@ -141,7 +170,7 @@ def test_a_config_brings_its_images(run_command) -> None:
         (("--images=x.npy", "--labels=both.npz:x"), "labels are whole numbers, one for each of 40 images"),
         (("--images=both.npz:y",), "expected [n, *axes, channels], got (40,)"),
         (("--images=x.npy", "--bytes_as=0,1"), "is about unsigned bytes"),
-        (("--images=x.npy", "--size=8"), "leave out --size and --channels"),
+        (("--images=x.npy", "--size=8"), "--images say the size of the input: leave out --size"),
         (("--images=x.npy", "--angles=3"), "--angles goes with --transform=rotation, not circular"),
         (("--images=x.npy", "--transform=rotation"), "say draws= for each image, and key="),
         (("--images=x.npy", "--transform=crop", "--window=9"), "does not fit into images"),

@@ -10,7 +10,8 @@ import pytest
 import equinet as eq
 from equinet import models
 from equinet.cli import query, suggest, sweep
-from equinet.cli.subject import config_model, read_arguments, read_domain, read_sizes
+from equinet.cli.domain import read_domain, read_sizes
+from equinet.cli.subject import config_model, read_arguments
 from equinet.train.checkpoint import Checkpoints
 from equinet.train.trainer import TrainState
 from tests.experiments.launching import call

@@ -62,6 +62,15 @@ class Library:
             ) from error
 
 
+TRAINED = ("pretrained", "checkpoint_path", "weights", "weights_backbone", "encoder_weights")
+"""Arguments of builders that say which trained weights to load."""
+
+
+def has_trained(arguments: Mapping[str, Any]) -> bool:
+    """Whether `published` loads trained weights, of all or part of an architecture, for such arguments."""
+    return any(arguments.get(name) for name in TRAINED)
+
+
 def architectures(source: str) -> list[str]:
     """The names of all architectures of a library.
 
@@ -74,12 +83,12 @@ def architectures(source: str) -> list[str]:
 
 
 def published(source: str, name: str, **arguments: Any) -> tuple[Any, Input]:
-    """An architecture in evaluation mode, without trained weights, and the input that it was published with.
+    """An architecture in evaluation mode, and the input that it was published with.
 
     Args:
         source: one of `SOURCES`.
         name: as that library knows it; of smp the decoder and the encoder, such as "unet-resnet34".
-        arguments: of its builder, such as `num_classes=10`.
+        arguments: of its builder, such as `num_classes=10`. Weights are trained only if these say so.
 
     Raises:
         ModuleNotFoundError: if the library is not installed.

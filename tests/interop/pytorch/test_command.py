@@ -1,14 +1,16 @@
 """The command asks about PyTorch models: published ones by name, and those of one's own files."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra torch is not installed")
 pytest.importorskip("torchvision", reason="the extra torch is not installed")
 
-from equinet.cli import query, sweep  # noqa: E402
-from equinet.interop.torch.published import published, without_values  # noqa: E402
+from equinet.cli import measure, query, sweep  # noqa: E402
+from equinet.interop.torch.published import has_trained, published, without_values  # noqa: E402
 from tests.scripts.lines import run_line  # noqa: E402
 
 MINE = """
@@ -111,6 +113,28 @@ def test_sizes_and_measurement(folder):
     assert done.status == 0 and "PASSED: 2Z × 2Z" in done.out, done
     found = run_line(sweep, ("--torch=mine.py:factory", "--size=8", "--mode=discover", "--notune_cpu"), folder)
     assert found.status == 0 and "2Z × 2Z" in found.out, found
+
+
+@pytest.mark.parametrize(
+    ("model", "said", "weights"),
+    [
+        ("mine.py:net", "", "own"),
+        ("mine.py:factory", ", weights as its builder made them (seed 0)", "made"),
+        ("torchvision:squeezenet1_1", ", random weights (seed 0)", "random"),
+    ],
+)
+def test_a_measurement_says_whose_weights_it_measured(folder, model, said, weights):
+    np.save(folder / "x.npy", np.random.default_rng(0).standard_normal((2, 32, 32, 3)).astype(np.float32))
+    line = (f"--torch={model}", "--images=x.npy", "--shift=1,0", "--notune_cpu")
+    done = run_line(measure, line, folder)
+    assert done.out.startswith(f"{model}{said}, images of 32 × 32 nodes, channels 3\n"), done
+    assert json.loads(run_line(measure, (*line, "--json"), folder).out)["weights"] == weights
+
+
+def test_arguments_of_builders_that_load_trained_weights():
+    trained = ({"weights": "DEFAULT"}, {"pretrained": True}, {"encoder_weights": "imagenet", "classes": 2})
+    assert all(map(has_trained, trained))
+    assert not any(map(has_trained, ({}, {"weights": None, "num_classes": 3}, {"pretrained": False})))
 
 
 @pytest.mark.parametrize(
