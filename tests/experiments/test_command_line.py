@@ -99,6 +99,7 @@ def test_wrong_input_is_answered_in_a_line(
         ),
         (("scripts.study", "--linear"), "--linear fits baselines for the pages, which change: say --write too"),
         (("scripts.study", "--study=sizes", "--workdir=x", "--smoke", "--write"), "so leave out --write"),
+        (("scripts.study", "--compare"), "--compare is about the runs of --study in --workdir, and changes nothing"),
     ],
 )
 def test_a_run_that_cannot_be_is_answered_in_a_line(

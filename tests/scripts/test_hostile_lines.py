@@ -62,6 +62,7 @@ RIGHT: dict[str, list[dict[str, str]]] = {
     ],
     "scripts.study": [
         {"study": "sizes", "workdir": "run", "only": "fcn", "smoke": "true"},
+        {"study": "sizes", "workdir": "run", "compare": "true"},
         {"write": "true"},
         {"linear": "true", "write": "true"},
     ],
