@@ -179,7 +179,8 @@ def as_kind(value: Any, kind: type[Kind] | tuple[type[Kind], ...], what: str) ->
         TypeError: for anything else.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{what}; got {shown(value)} of type {type(value).__name__}")
+        do = or_instance(value, "")
+        raise TypeError(f"{what}; got {shown(value)} of type {type(value).__name__}{': ' if do else ''}{do}")
     return value
 
 

@@ -7,7 +7,7 @@ import pytest
 from flax import linen, nnx
 
 import equinet as eq
-from equinet.interop import from_fn
+from equinet.interop import as_layer, from_fn, from_linen, from_nnx, to_linen, to_nnx
 from tests.compiled import init
 
 KEY = jax.random.key(0)
@@ -422,6 +422,15 @@ ASKED_OF_LAYERS = {
         eq.Sequential,
         r"a function of each element is Pointwise\(fn\), one of arrays interop.from_fn\(fn\)",
     ),
+    "to_linen": (to_linen, r"of a function or a model give interop.as_layer\(…\)"),
+    "to_nnx": (
+        lambda net: to_nnx(net, (6, 6, 1), nnx.Rngs(0)),
+        r"of a function or a model give interop.as_layer\(…\)",
+    ),
+    "export": (
+        lambda net: eq.export(net, {"params": {}, "state": {}}, (6, 6, 1)),
+        r"of a function or a model give interop.as_layer\(…\)",
+    ),
     "Residual": (eq.Residual, r"a function of each element is Pointwise\(fn\), one of arrays interop.from_fn\(fn\)"),
 }
 
@@ -440,6 +449,28 @@ def test_what_to_do_with_what_is_no_layer(asker):
             ask(given)
 
 
+def test_a_bound_network_where_a_layer_is_needed():
+    net = eq.Sequential(eq.Conv(2, 3))
+    bound = net.bind(net.init(KEY, (6, 6, 1)))
+    for asker in ("to_linen", "to_nnx", "export", "Sequential", "Residual"):
+        with pytest.raises(TypeError, match=r"of type Bound: of a bound network give its layer, net\.layer$"):
+            ASKED_OF_LAYERS[asker][0](bound)
+    assert ASKED_OF_LAYERS["to_linen"][0](bound.layer) == to_linen(net)
+
+
+def test_what_no_library_reads():
+    for given, remedy in (
+        (eq.Relu, r"type: it is a class: make an instance, Relu\(…\)"),
+        ([eq.Relu()], r"list: unpack its layers, Sequential\(\*layers\)"),
+        (5, "5 of type int"),
+    ):
+        with pytest.raises(TypeError, match=rf"^a network is an equinet layer, .* function of .*; got .*{remedy}$"):
+            as_layer(given)
+    for read, kind in ((from_linen, linen.Conv), (from_nnx, nnx.Conv)):
+        with pytest.raises(TypeError, match=r"needs an? (Linen|NNX) module; .* it is a class: make an instance, Conv"):
+            read(kind)
+
+
 def test_the_remedies_for_what_is_no_layer():
     def even(x):
         return x[:, ::2]
@@ -447,6 +478,9 @@ def test_the_remedies_for_what_is_no_layer():
     halved = from_fn(even)
     assert eq.infer(even, eq.torus(6), channels=1).strict == eq.certify(halved, eq.torus(6), channels=1).strict
     assert eq.legal_sizes(halved, "2Z", [5, 6], channels=1).sizes == (6,)
+    model = to_linen(as_layer(even))
+    x = jnp.ones((1, 6, 1))
+    assert jax.eval_shape(lambda x: model.apply(model.init(KEY, x), x), x).shape == (1, 3, 1)
     assert eq.Sequential(*[eq.Relu(), eq.Pointwise(jnp.tanh)]).layers[0] == eq.Relu()
 
 

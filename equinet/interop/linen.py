@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import flax.linen as nn
@@ -19,6 +19,7 @@ from equinet.interop.mending import Calls, Change, Edited, Mender, Path, Resizin
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State
+from equinet.layers.combination import layer_given
 
 
 class LinenLayer(nn.Module):
@@ -76,7 +77,7 @@ def to_linen(layer: Layer) -> nn.Module:
     {'bias': (8,), 'kernel': (3, 3, 1, 8)}
     >>> y, updated = model.apply(variables, x, train=True, mutable=["batch_stats"])
     """
-    return LinenLayer(as_kind(layer, Layer, "to_linen needs an equinet layer"))
+    return LinenLayer(layer_given(layer, "to_linen needs an equinet layer"))
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ def from_linen(
         streams: the random streams that the module draws from.
 
     Raises:
-        ValueError: if size < 1.
+        ValueError: if size < 1, or the module holds what cannot be hashed. `nn.Sequential([…])` may hold lists.
         LayerError: from init, apply and certify, if the module cannot run on the input, or its output does not have
             the shape that the rule says.
 
@@ -141,7 +142,32 @@ def from_linen(
     names = as_items(streams, "from_linen: streams are names, such as ('dropout',)")
     if not all(isinstance(name, str) for name in names):
         raise ValueError(f"from_linen: streams are names, such as ('dropout',); got {shown(names)}")
-    return FromLinen(symmetry, size, module, names)
+    return FromLinen(symmetry, size, _hashable(module), names)
+
+
+def _hashable(module: nn.Module) -> nn.Module:
+    """The module, the lists of layers of `nn.Sequential` as tuples: layers are compared by value.
+
+    Raises:
+        ValueError: if it holds anything else that cannot be hashed.
+    """
+    held = {each.name: getattr(module, each.name) for each in fields(module) if each.name not in ("parent", "name")}
+    if type(module) is nn.Sequential:
+        held = {"layers": tuple(map(_part, module.layers))}
+    made = {name: _part(value) for name, value in held.items()}
+    for name, value in made.items():
+        try:
+            hash(value)
+        except TypeError:
+            raise ValueError(
+                f"from_linen: {name} of {type(module).__name__} cannot be hashed, as layers are: give a tuple for a "
+                f"list, flax.core.freeze(…) for a dict; got {shown(value)}"
+            ) from None
+    return module.clone(**made)
+
+
+def _part(value: Any) -> Any:
+    return _hashable(value) if isinstance(value, nn.Module) else value
 
 
 class Mended(nn.Module):

@@ -21,6 +21,7 @@ from equinet.interop.mending import Around, Calls, Change, Edited, Mender, Path,
 from equinet.interop.names import leaf_paths, lookup, nest_paths, outline
 from equinet.layers import Context, Layer
 from equinet.layers.base import Params, State, as_shape
+from equinet.layers.combination import layer_given
 
 
 class NnxLayer(nnx.Module):
@@ -90,7 +91,7 @@ def to_nnx(layer: Layer, shape: Sequence[int], rngs: nnx.Rngs) -> nnx.Module:
     >>> model(jnp.ones((2, 8, 8, 1)), train=True).shape
     (2, 8, 8, 10)
     """
-    as_kind(layer, Layer, "to_nnx needs an equinet layer")
+    layer_given(layer, "to_nnx needs an equinet layer")
     as_kind(rngs, nnx.Rngs, "to_nnx needs random streams, such as nnx.Rngs(params=0)")
     return NnxLayer(layer, as_shape(shape, "to_nnx"), rngs)
 

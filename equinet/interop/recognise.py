@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from equinet.checks import is_function, shown
+from equinet.checks import is_function
 from equinet.interop.function import from_fn
 from equinet.layers import Bound, Layer
+from equinet.layers.combination import layer_given
 from equinet.readers import reader_of
 
 
@@ -32,7 +33,7 @@ def as_layer(model: Any, *, size: int = 64) -> Layer:
         return reader.as_layer(model, size=size)
     if is_function(model):
         return from_fn(model, size=size)
-    raise TypeError(
-        f"a network is an equinet layer, a model of PyTorch, Flax, Equinox, Haiku or Keras, or a function of one "
-        f"array; got {shown(model)}"
+    return layer_given(
+        model,
+        "a network is an equinet layer, a model of PyTorch, Flax, Equinox, Haiku or Keras, or a function of one array",
     )

@@ -10,7 +10,19 @@ from typing import Any
 import jax
 
 from equinet.checks import or_instance, shown
-from equinet.layers.base import Context, Layer, LayerError, Params, Shape, State, field_out, set_up, shape_out, within
+from equinet.layers.base import (
+    Bound,
+    Context,
+    Layer,
+    LayerError,
+    Params,
+    Shape,
+    State,
+    field_out,
+    set_up,
+    shape_out,
+    within,
+)
 from equinet.layers.fibres import AsFibre
 from equinet.layers.trials import through
 from equinet.symmetry.field import Field
@@ -192,7 +204,7 @@ def check_layers(owner: str, layers: Sequence[object], start: int = 0) -> None:
         )
 
 
-def layer_given(value: object, what: str, remedy: str) -> Layer:
+def layer_given(value: object, what: str, remedy: str = "of a function or a model give interop.as_layer(…)") -> Layer:
     """A layer.
 
     Args:
@@ -207,6 +219,8 @@ def layer_given(value: object, what: str, remedy: str) -> Layer:
         return value
     if isinstance(value, list | tuple) and all(isinstance(each, Layer) for each in value):
         remedy = "unpack its layers, Sequential(*layers)"
+    elif isinstance(value, Bound):
+        remedy = "of a bound network give its layer, net.layer"
     elif isinstance(value, type) or not callable(value):
         remedy = or_instance(value, "")
     raise TypeError(f"{what}; got {shown(value)} of type {type(value).__name__}{': ' if remedy else ''}{remedy}")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from equinet.checks import as_kind
 from equinet.layers.base import Layer, LayerError, Shape, Variables, as_shape, as_variables, misfit, shape_out
-from equinet.layers.combination import Combination, Named
+from equinet.layers.combination import Combination, Named, layer_given
 from equinet.layers.combine import in_a_row, with_children
 from equinet.layers.fibres import AsFibre
 from equinet.layers.group_conv import GroupConv, GroupConvTranspose
@@ -38,7 +37,7 @@ def export(net: Layer, variables: Variables, shape: Sequence[int]) -> tuple[Laye
     >>> print(plain, weights["params"]["0_conv"]["kernel"].shape)
     Sequential(Conv(8, 3), BatchNorm()) (3, 3, 1, 8)
     """
-    as_kind(net, Layer, "export needs an equinet layer")
+    layer_given(net, "export needs an equinet layer")
     sizes, held = as_shape(shape, "export"), as_variables(variables, "export")
     shape_out(net, sizes)
     wrong = misfit(net, held, sizes)

@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -256,6 +257,32 @@ def test_variables_of_another_module():
     layer = from_nnx(module())
     with pytest.raises(eq.LayerError, match=r"another network: from_nnx\(NnxBlock\) has one at layers/0/bias"):
         layer.apply({"params": {}, "state": {}}, images())
+
+
+class Cut(nn.Module):
+    """A part, and the channels that are left of what it makes."""
+
+    part: nn.Module
+    kept: Any = (2,)
+
+    @nn.compact
+    def __call__(self, x):
+        return self.part(x)[..., : self.kept[0]]
+
+
+def test_linen_modules_with_lists():
+    """The list of `Sequential`, as Flax writes it, is as good as a tuple; what else cannot be hashed is named."""
+    listed = nn.Sequential([nn.Conv(4, (3, 3), padding="CIRCULAR"), nn.Sequential([nn.relu, nn.Dense(3)])])
+    for module in (listed, Cut(listed), nn.Sequential([Cut(listed), nn.Dense(2)])):
+        layer, x = from_linen(module), images()
+        variables = init(layer, 0, SHAPE)
+        same(apply(layer, variables, x), jax.jit(module.apply)({"params": variables["params"]}, x))
+        assert str(eq.certify(layer, eq.torus(8, 8), 2).strict) == "Z × Z (p1, index 1)"
+        assert layer == from_linen(module.clone()) and hash(layer) == hash(from_linen(module.clone()))
+    assert isinstance(listed.layers, list)
+    for module in (Cut(listed, [2]), nn.Sequential([Cut(listed, [2])]), Cut(Cut(listed, [2]))):
+        with pytest.raises(ValueError, match=r"^from_linen: kept of Cut cannot be hashed, .* a tuple .*; got \[2\]$"):
+            from_linen(module)
 
 
 def test_what_cannot_run_is_named():

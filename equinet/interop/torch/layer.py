@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import shown
+from equinet.checks import as_kind
 from equinet.infer.arrays import ONE_OF, Name, chosen, named_leaves
 from equinet.interop.foreign import Foreign, Rule
 from equinet.interop.names import nest_paths
@@ -39,7 +39,7 @@ def as_module(module: Any, who: str) -> Any:
         TypeError: for anything else.
     """
     if home_of(type(module)) != "equinet.interop.torch":
-        raise TypeError(f"{who} needs a torch.nn.Module; got {shown(module)} of type {type(module).__name__}")
+        as_kind(module, (), f"{who} needs a torch.nn.Module")
     return module
 
 

@@ -18,11 +18,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.checks import as_kind, shown
+from equinet.checks import shown
 from equinet.interop.torch.export import array_of, pytorch
 from equinet.layers import BatchNorm, Conv, Dense, GroupNorm, InstanceNorm, Layer, LayerError, LayerNorm
 from equinet.layers.base import Shape, Variables, as_shape
-from equinet.layers.combination import Combination, Named
+from equinet.layers.combination import Combination, Named, layer_given
 from equinet.layers.readout import Flatten
 
 WORDS = (
@@ -253,7 +253,7 @@ def _rank(part: str, name: str) -> tuple[float, int]:
 
 def _units(net: Layer, shape: Sequence[int]) -> tuple[Variables, list[_Unit]]:
     """The outline of a network's variables, and its layers that have weights, in the order of use."""
-    as_kind(net, Layer, "weights go into an equinet layer")
+    layer_given(net, "weights go into an equinet layer")
     sizes = as_shape(shape, "from_state")
     outline = jax.eval_shape(lambda: net.init(jax.random.key(0), sizes))
     return outline, list(_walk(net, outline["params"], outline["state"], sizes, (), [()]))
