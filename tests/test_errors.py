@@ -353,6 +353,9 @@ def turned_by_its_sum(x):
     return x if x.sum() > 0 else -x
 
 
+IMAGES = np.ones((2, 6, 1), np.float32)
+
+
 def measured(fn, **how):
     return eq.verify(fn, ROLLED, key=0, **how)
 
@@ -364,9 +367,10 @@ def measured(fn, **how):
         (lambda fn: eq.infer(fn, eq.torus(6), channels=1), "Python's if(?!,)"),
         (measured, "Python's if, or say jit=False: the function is then given arrays of numpy"),
         (lambda fn: eq.discover(fn, eq.torus(6), channels=1, key=0), "or say jit=False.*"),
-        (lambda fn: eq.error_profile(fn, np.ones((2, 6, 1))), "Python's if(?!,)"),
+        (lambda fn: eq.error_profile(fn, IMAGES), "Python's if(?!,)"),
+        (lambda fn: eq.consistency(fn, IMAGES, eq.transforms.Circular(within=1)), "or say jit=False.*"),
     ],
-    ids=["infer", "verify", "discover", "error_profile"],
+    ids=["infer", "verify", "discover", "error_profile", "consistency"],
 )
 def test_code_that_needs_the_values_of_what_is_traced(fn, ask, end):
     line = rf"^test_errors.py:{fn.__code__.co_firstlineno + 1} \({fn.__name__}\) needs the values of an array.*"

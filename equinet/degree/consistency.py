@@ -18,6 +18,7 @@ from equinet.degree.transforms import Transform, labels_of
 from equinet.groups import Isometry
 from equinet.layers.base import BATCH, LayerError
 from equinet.ops.arrays import as_dtype, as_key
+from equinet.ops.traced import as_traced
 from equinet.readers import reader_of
 from equinet.verify.program import Program, make_program, precision
 from equinet.verify.progress import progress_bar
@@ -132,13 +133,15 @@ def as_images(images: Any) -> Any:
 
 @contextmanager
 def as_read(shape: tuple[int, ...]) -> Iterator[None]:
-    """Run a network on images of a shape `(n, *spatial, channels)`.
+    """Run a network, traced, on images of a shape `(n, *spatial, channels)`.
 
     Raises:
         ValueError: if it cannot run on them; the message says how the shape was read.
+        TypeError: as `as_traced` does.
     """
     try:
-        yield
+        with as_traced():
+            yield
     except LayerError as error:
         n, *sizes, channels = shape
         nodes = " × ".join(map(str, sizes))

@@ -23,7 +23,6 @@ from equinet.layers.combination import Named, step
 from equinet.layers.combine import Sequential
 from equinet.ops import moves
 from equinet.ops.arrays import as_dtype
-from equinet.ops.traced import as_traced
 from equinet.readers import reader_of
 from equinet.symmetry.continuous import Bands
 from equinet.symmetry.field import Field, changed
@@ -252,9 +251,7 @@ def _of_values(net: Callable[[Any], Any], x: jax.Array, shift: float) -> list[Pr
     names: list[str] = []
 
     def values(x: jax.Array) -> list[jax.Array]:
-        with as_traced():
-            returned = net(x)
-        found = dict(_leaves(returned, x))
+        found = dict(_leaves(net(x), x))
         names[:] = list(found)
         return list(found.values())
 

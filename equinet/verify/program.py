@@ -167,7 +167,11 @@ def exchanged(xp: Any, x: Any, channels: tuple[Any, Any] | None) -> Any:
     return xp.take_along_axis(x, index, -1) * sign.astype(x.dtype)
 
 
-def _compile(evaluate: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], Any], Step]:
+def _compile(fn: Callable[[Any, Any], Any]) -> tuple[Callable[[Any, Any], Any], Step]:
+    def evaluate(variables: Any, x: Any) -> Any:
+        with as_traced(_WITHOUT_JIT):
+            return fn(variables, x)
+
     inner = jax.jit(evaluate)
     step = jax.jit(partial(compare, jnp, inner), static_argnames=("sizes", "out_sizes", "bounds"))
     return inner, step
@@ -195,11 +199,7 @@ def _step_in_stages(
 
 @lru_cache(maxsize=64)
 def _compile_layer(layer: Any) -> tuple[Callable[[Any, Any], Any], Step]:
-    def evaluate(variables: Any, x: Any) -> Any:
-        with as_traced(_WITHOUT_JIT):
-            return layer.apply(variables, x)
-
-    return _compile(evaluate)
+    return _compile(layer.apply)
 
 
 def make_program(fn: Callable[[Any], Any], dtype: Any, jit: bool) -> Program:
@@ -222,11 +222,7 @@ def make_program(fn: Callable[[Any], Any], dtype: Any, jit: bool) -> Program:
 
         return Program(jax.tree.map(cast, bound.variables), *_compile_layer(bound.layer), True)
 
-    def evaluate(_: Any, x: Any) -> Any:
-        with as_traced(_WITHOUT_JIT):
-            return fn(x)
-
-    return Program(None, *_compile(evaluate), True)
+    return Program(None, *_compile(lambda _, x: fn(x)), True)
 
 
 def make_staged(fns: Sequence[Callable[[Any], Any]], dtype: Any) -> Program:
