@@ -16,9 +16,11 @@ import numpy as np
 from jax import lax
 from jax.interpreters.partial_eval import dce_jaxpr
 
-from equinet.ops.traced import LIBRARIES, PACKAGE
+from equinet.ops.traced import LIBRARIES, PACKAGE, shown_line
 
 _READERS = str(Path(PACKAGE, "interop"))
+LINE = "@"
+"""Begins a named scope that is no module: the line of a program that was read from another framework."""
 """Where models of other libraries are read: no frame of ours is a line of theirs."""
 
 _COLLECTIVES = ("pvary", "psum", "psum_invariant", "pmax", "pmin")
@@ -142,13 +144,18 @@ class Equation:
     @cached_property
     def scopes(self) -> tuple[str, ...]:
         """The named scopes it was traced in (Flax: the modules), outermost first."""
-        return tuple(part for part in str(self.eqn.source_info.name_stack).split("/") if part)
+        return tuple(part for part in self._named if not part.startswith(LINE))
+
+    @property
+    def _named(self) -> list[str]:
+        return [part for part in str(self.eqn.source_info.name_stack).split("/") if part]
 
     @cached_property
     def sources(self) -> tuple[str, str]:
         """The innermost line outside installed libraries and equinet that it comes from, and the one outside the
-        former; empty if there is none, and in a program that was read from another framework."""
-        return _lines_of(self.eqn.source_info.traceback)
+        former; empty if there is none. In a program that was read from another framework that of a scope `LINE`."""
+        read = [part.removeprefix(LINE) for part in self._named if part.startswith(LINE)]
+        return (read[-1], read[-1]) if read else _lines_of(self.eqn.source_info.traceback)
 
 
 @lru_cache(maxsize=1 << 12)
@@ -160,7 +167,7 @@ def _lines_of(traceback: Any) -> tuple[str, str]:
         return "", ""
     users = [f for f in outside if not str(f.file_name).startswith(PACKAGE)]
     shown = [next(iter(found), None) for found in (users, outside)]
-    mine, any_of = (f"{Path(f.file_name).name}:{f.line_num} ({f.function_name})" if f else "" for f in shown)
+    mine, any_of = (shown_line(f.file_name, f.line_num, f.function_name) if f else "" for f in shown)
     return mine, any_of
 
 

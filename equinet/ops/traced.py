@@ -51,6 +51,15 @@ def as_traced(remedy: str = "") -> Iterator[None]:
 
 def line_of(error: BaseException) -> str:
     """The innermost line outside installed libraries and equinet that an error comes from."""
-    frames = traceback.extract_tb(error.__traceback__)
-    outside = [f for f in frames if not f.filename.startswith((*LIBRARIES, PACKAGE))]
-    return f"{Path(outside[-1].filename).name}:{outside[-1].lineno} ({outside[-1].name})" if outside else "the function"
+    outside = [f for f in traceback.extract_tb(error.__traceback__) if is_own(f.filename)]
+    return shown_line(outside[-1].filename, outside[-1].lineno, outside[-1].name) if outside else "the function"
+
+
+def is_own(file: str) -> bool:
+    """Whether a file is neither of an installed library nor of equinet."""
+    return not file.startswith((*LIBRARIES, PACKAGE))
+
+
+def shown_line(file: str, line: object, function: str) -> str:
+    """A line of code as ledgers and errors show it: `net.py:12 (forward)`."""
+    return f"{Path(file).name}:{line} ({function})"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import operator
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +13,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from equinet.infer.compat import LINE
 from equinet.interop.torch.export import SPARE, Exported, entry_of, name_of, type_of, writes
 from equinet.interop.torch.table import Missing, Unsupported
+from equinet.ops.traced import is_own, shown_line
 
 WRAPPED = {"wrap_with_set_grad_enabled": 1, "wrap_with_autocast": 4}
 """Operations that run a part of the program, and how many settings they are given before it."""
+
+
+_FRAME = re.compile(r'File "(?!<eval_with_key>)(.*)", line (\d+), in (.*)')
+"""Of a trace as PyTorch keeps it: file, line and function, but for code that PyTorch has made itself."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +86,7 @@ class Run:
                 held[node] = operator.attrgetter(node.target)(graph)
             elif node.op == "call_function":
                 at = module_path(node) or (self.root,)
-                with jax.named_scope("/".join(at)):
+                with jax.named_scope("/".join((*at, *own_line(node)))):
                     try:
                         result = self.step(node, read)
                     except (Unsupported, NotImplementedError) as error:
@@ -152,6 +159,13 @@ def module_path(node: Any) -> tuple[str, ...]:
     stack = node.meta.get("nn_module_stack") or {}
     path = next(reversed([path for path, _ in stack.values()]), "") if stack else ""
     return tuple(part for part in path.split(".") if part)
+
+
+def own_line(node: Any) -> tuple[str, ...]:
+    """The scope that says the line of an operation, if that is the user's own: within a module of a library, the module
+    says enough."""
+    frames = _FRAME.findall(node.meta.get("stack_trace") or "")
+    return (f"{LINE}{shown_line(*frames[-1])}",) if frames and is_own(frames[-1][0]) else ()
 
 
 def run(exported: Exported, values: Mapping[str, Any], *arguments: Any, **named: Any) -> Any:

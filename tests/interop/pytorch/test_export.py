@@ -1,5 +1,6 @@
 """How modules of PyTorch are read: names, modes, outputs, values, and what is said where they cannot be."""
 
+import inspect
 import subprocess
 import sys
 from typing import NamedTuple
@@ -56,8 +57,45 @@ def test_rows_are_named_by_submodules():
     assert [row.channels for row in rows] == [4, 4, 4, 4, 3, 3]
 
 
-def test_no_row_names_a_line_that_is_not_the_models():
-    assert ".py" not in eq.infer(net(), TORUS, 2).table()
+class Functional(nn.Module):
+    """All of it on lines of its own, one of them within `no_grad`, and a part of another library."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm2d(2)
+
+    def forward(self, x):
+        x = F.gelu(self.norm(x)) * 2
+        x = F.max_pool2d(x, 2)
+        y = x[:, :, :-1]
+        return F.pad(y, (0, 0, 0, 1))
+
+
+def lines_of(module, *ends):
+    """Lines of its `forward`, as a ledger shows them: those that end so, in this order."""
+    source, first = inspect.getsourcelines(type(module).forward)
+    found = [next(at for at, line in enumerate(source, first) if line.rstrip().endswith(end)) for end in ends]
+    return [f"test_export.py:{at} (forward)" for at in found]
+
+
+def test_rows_name_the_lines_of_functions_and_no_line_of_a_library():
+    module = Functional().eval()
+    own = lines_of(module, "* 2", "(x, 2)", ":-1]", "(0, 0, 0, 1))")
+    rows = eq.infer(module, TORUS, 2).ledger
+    assert [row.layer.partition("  ")[2].rpartition("  ")[2] for row in rows] == ["", *own]
+    assert [row.path for row in rows] == [("norm",), *[("Functional",)] * 4]
+    assert [row.layer.endswith(own[1]) for row in rows if "stride" in row.reason] == [True]
+    block, whole = Block().eval(), net()
+    named = [row.layer for row in eq.infer(whole, TORUS, 2).ledger if ".py" in row.layer]
+    assert [name.rpartition("  ")[2] for name in named] == [*lines_of(block, "+ 1"), *lines_of(whole, "(2, 3))")]
+    assert ".py" not in eq.infer(nn.Sequential(circular(2, 4, 3), nn.MaxPool2d(2)).eval(), TORUS, 2).table()
+
+
+def test_pytorch_keeps_no_lines_of_a_model_of_libraries():
+    """They cost time."""
+    for module, kept in ((Functional(), True), (nn.Sequential(nn.Conv2d(2, 2, 3), nn.ReLU()), False)):
+        nodes = export(module.eval(), (2, 2, 8, 8)).graph.graph.nodes
+        assert any(node.meta.get("stack_trace") for node in nodes) is kept
 
 
 def test_no_values_are_asked_for():
