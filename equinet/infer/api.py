@@ -35,6 +35,7 @@ from equinet.infer.fields import forget_axes
 from equinet.infer.interpret import Interpreter, read
 from equinet.infer.ledger import rows
 from equinet.infer.output import as_a_whole, as_output, is_map_without_channels, on_the_map
+from equinet.infer.pruning import pruned
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Constant, Tokens, Value
 from equinet.infer.views import MOST_AXES
@@ -321,6 +322,7 @@ def _pushed(
             f"infer: of an input of shape {shape} the function returns an array of shape {tuple(out.shape)}, which has "
             f"no batch of {BATCH} first: keep that axis, or say with output_layout= how to read the output"
         )
+    program = pruned(program)
     value = Value(start, tuple(sizes), tuple(d for part in layout for d in digits[part]))
     runs = Runs.of(program, lambda: _arguments(start, layout, held, shape, dtype))
     interpreter = Interpreter(Field.input(start.source, start.input_fibre), runs, generic)

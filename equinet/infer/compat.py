@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -14,7 +14,6 @@ import jax.extend.core as jex
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jax.interpreters.partial_eval import dce_jaxpr
 
 from equinet.ops.traced import LIBRARIES, PACKAGE, shown_line
 
@@ -23,6 +22,8 @@ LINE = "@"
 """Begins a named scope that is no module: the line of a program that was read from another framework."""
 """Where models of other libraries are read: no frame of ours is a line of theirs."""
 
+Place = tuple[str, int | None]
+"""Where an equation holds a program: a parameter, and which of several it is there."""
 _COLLECTIVES = ("pvary", "psum", "psum_invariant", "pmax", "pmin")
 
 
@@ -56,6 +57,13 @@ class Program:
     def equations(self) -> tuple[Equation, ...]:
         """Its equations."""
         return tuple(Equation(eqn) for eqn in self.closed.jaxpr.eqns)
+
+    def holding(self, equations: Sequence[Equation], outputs: Sequence[Any]) -> Program:
+        """It with other equations and outputs; itself, if they are its own."""
+        if _are_same(equations, self.equations) and _are_same(outputs, self.outputs):
+            return self
+        jaxpr = self.closed.jaxpr.replace(eqns=[one.eqn for one in equations], outvars=list(outputs))
+        return Program(jex.ClosedJaxpr(jaxpr, self.closed.consts))
 
     def run(self, arguments: Sequence[Any]) -> list[Any]:
         """Its outputs for given arrays."""
@@ -116,6 +124,33 @@ class Equation:
         functions, params = ((), bound) if isinstance(bound, dict) else bound
         found = self.eqn.primitive.bind(*functions, *arguments, **params)
         return list(found) if self.eqn.primitive.multiple_results else [found]
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether it does something beside giving its results."""
+        return bool(self.eqn.effects)
+
+    def held(self, at: Place) -> Program:
+        """A program among its parameters."""
+        name, number = at
+        return Program.of(self.params[name] if number is None else self.params[name][number])
+
+    def holding(self, inputs: Sequence[Any], read: Sequence[bool], programs: Mapping[Place, Program]) -> Equation:
+        """It with other operands and programs, and without names for results that are not read; itself, if all that is
+        so already."""
+        outputs = [
+            var if one or isinstance(var, jex.DropVar) else jex.DropVar(var.aval)
+            for var, one in zip(self.outputs, read, strict=True)
+        ]
+        changed = {at: new for at, new in programs.items() if new.closed.jaxpr is not self.held(at).closed.jaxpr}
+        if not changed and _are_same(inputs, self.inputs) and _are_same(outputs, self.outputs):
+            return self
+        params = dict(self.params)
+        for (name, number), new in changed.items():
+            old = self.params[name] if number is None else self.params[name][number]
+            one = new.closed if isinstance(old, jex.ClosedJaxpr) else new.closed.jaxpr
+            params[name] = one if number is None else (*params[name][:number], one, *params[name][number + 1 :])
+        return Equation(self.eqn.replace(invars=list(inputs), outvars=outputs, params=params))
 
     @property
     def is_collective(self) -> bool:
@@ -240,11 +275,24 @@ def is_literal(var: Any) -> bool:
     return isinstance(var, jex.Literal)
 
 
-def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Program, Any]:
-    """The program of a function, given the shapes of its arguments, and the structure of what it returns.
+def is_read(var: Any) -> bool:
+    """Whether something reads a result."""
+    return not isinstance(var, jex.DropVar)
 
-    What no output depends on is left out: nothing is told of it.
-    """
+
+def blank(var: Any) -> Any:
+    """0 in the place of a variable, written into the program; the variable, if there is no 0 of its type."""
+    kind = getattr(var.aval, "dtype", None)
+    if is_literal(var) or kind is None or jnp.issubdtype(kind, jax.dtypes.extended):
+        return var
+    return jex.Literal(np.broadcast_to(np.zeros((), kind), var.aval.shape), var.aval)
+
+
+def _are_same(ones: Sequence[Any], others: Sequence[Any]) -> bool:
+    return len(ones) == len(others) and all(one is other for one, other in zip(ones, others, strict=True))
+
+
+def trace(fn: Callable[..., Any], arguments: Sequence[Any]) -> tuple[Program, Any]:
+    """The program of a function, given the shapes of its arguments, and the structure of what it returns."""
     closed, out = jax.make_jaxpr(fn, return_shape=True)(*arguments)
-    needed, _ = dce_jaxpr(closed.jaxpr, [True] * len(closed.jaxpr.outvars), instantiate=True)
-    return Program(jex.ClosedJaxpr(needed, closed.consts)), out
+    return Program(closed), out

@@ -71,5 +71,6 @@ enter(
     Primitive("rng_uniform", repeatable=False),
     Primitive("rng_bit_generator", repeatable=False),
     Primitive("io_callback", repeatable=False),
-    Primitive("debug_callback", repeatable=False),
+    Primitive("debug_callback", repeatable=False, only_shows=True),
+    Primitive("debug_print", repeatable=False, only_shows=True),
 )

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from equinet.declare import declaration
-from equinet.infer.compat import Equation, Program, is_literal
+from equinet.infer.compat import Equation, Program, is_literal, is_read
 from equinet.infer.constants import folded
 from equinet.infer.digits import free
 from equinet.infer.evaluate import Runs
@@ -166,7 +166,8 @@ class Interpreter:
 
     def _record(self, equation: Equation, arguments: Sequence[Held], results: Sequence[Held], gap: str) -> None:
         before = [_below(a) for a in arguments if isinstance(a, Value | Spectrum | Ends | Tokens)]
-        after = [_below(r) for r in results if isinstance(r, Value | Spectrum | Ends | Tokens)]
+        wanted = [r for var, r in zip(equation.outputs, results, strict=True) if is_read(var)]
+        after = [_below(r) for r in wanted if isinstance(r, Value | Spectrum | Ends | Tokens)]
         if before and after:
             constants = [a for a in arguments if isinstance(a, Constant)]
             self.steps.append(Step(equation, self._place_of(equation), before, constants, after[0], gap))

@@ -29,7 +29,7 @@ class Step:
         place: the named scopes it is in, and the line of the model it comes from.
         before: its operands that depend on the input.
         constants: those that do not.
-        after: its first result.
+        after: its first result that is read.
         gap: why nothing is known of it, or empty.
     """
 

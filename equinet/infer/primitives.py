@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import jax.numpy as jnp
 import numpy as np
 
-from equinet.infer.compat import Equation, Program
+from equinet.infer.compat import Equation, Place, Program
 from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Operand, Spectrum, Tokens, Value
 
 if TYPE_CHECKING:
@@ -26,6 +26,38 @@ Shape = tuple[int, ...]
 Varies = Callable[[Equation, Sequence[Constant], Shape], Flags]
 Array = TypeVar("Array", bound=Operand | Spectrum | Ends | Tokens)
 Combination = Literal["sum", "difference", "product", "max", "min", "last"]
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A program within an operation.
+
+    Attributes:
+        at: where the operation holds it.
+        operands: for each input the operands that may go in.
+        fed: for each input the result that may go in, at another turn; None if there is none.
+        results: for each output the result that it gives; None if all turn on it.
+    """
+
+    at: Place
+    operands: Sequence[Sequence[int]]
+    fed: Sequence[int | None]
+    results: Sequence[int | None]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Which results of an operation depend on which of its operands.
+
+    Attributes:
+        always: operands on which all results depend.
+        apart: for each result the operands that go into it without a program; empty if none do.
+        parts: programs between operands and results.
+    """
+
+    always: Sequence[int] = ()
+    apart: Sequence[Sequence[int]] = ()
+    parts: Sequence[Part] = ()
 
 
 class NoRule(Exception):
@@ -60,6 +92,8 @@ class Primitive:
             of its operands do, if all depend on the input. "declared": its rule sees to it. None: they must not move.
         sees_ends: whether its rule takes `Ends` as what they are. Other rules are given the array.
         takes_phases: whether its rule takes the phase that an adaptive layer chose. Others are never given one.
+        wiring: which of several results depend on which operands. None: all on all, if there is no `call` that says it.
+        only_shows: whether it gives nothing, and shows arrays to the user.
         repeatable: whether it gives the same results each time.
         moves: whether its results hold elements of its operands, converted at most, and nothing else.
         quiet: whether it moves, and all elements of its operand are still there: the ledger does not speak of it.
@@ -81,6 +115,8 @@ class Primitive:
     fibres: Literal["permuted", "together", "declared"] | None = None
     sees_ends: bool = False
     takes_phases: bool = False
+    wiring: Callable[[Equation], Wiring] | None = None
+    only_shows: bool = False
     repeatable: bool = True
     moves: bool = False
     quiet: bool = False
@@ -128,6 +164,18 @@ def called(equation: Equation) -> Program | None:
     call, mesh = row_of(equation).call, equation.params.get("mesh")
     is_apart = mesh is not None and mesh.size > 1
     return Program.of(equation.params[call]) if call and not is_apart else None
+
+
+def whole(equation: Equation, at: Place) -> Part:
+    """A program that an operation runs on its last operands, for all its results."""
+    inputs = len(equation.held(at).inputs)
+    operands = range(len(equation.inputs) - inputs, len(equation.inputs))
+    return Part(at, [[k] for k in operands], [None] * inputs, range(len(equation.outputs)))
+
+
+def one_by_one(equation: Equation) -> Wiring:
+    """Each result is made of the operand in its place."""
+    return Wiring(apart=[[at] for at in range(len(equation.outputs))])
 
 
 def neutral(combination: Combination, kind: Any) -> Any:

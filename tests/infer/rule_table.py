@@ -470,7 +470,7 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: jnp.take(jnp.pad(x, AROUND), OVERLAPPING, 1).max(2), "4Z ⋊ m (index 4)", P1),
             Inside(lambda x: nearby(x.reshape(-1, 16, 2)), "2Z (index 2)", P1),
             Inside(lambda x: jnp.take_along_axis(wide(x), tied_channels(x), -1)),
-            Inside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), ROWS, T48),
+            Inside(lambda x: jnp.take_along_axis(x, jnp.argsort(x, 1), 1), ANY_ROWS, T48),
             Inside(
                 lambda x: lax.dynamic_slice_in_dim(x[:, :, ::4], count(x.mean(2)) // 4, 3, 1),
                 "4Z × 4Z ⋊ m_y at (0, 0) (pm, index 16)",
@@ -671,11 +671,13 @@ RULES: tuple[Rule, ...] = (
             Inside(lambda x: lax.top_k(x[..., 0], 3)[0]),
             Inside(lambda x: jnp.argsort(x, 1), ROWS, T48),
             Inside(lambda x: lax.sort((jnp.sin(x), x), dimension=1, num_keys=1)[1], ROWS, T48),
+            Inside(lambda x: lax.sort((jnp.round(x), x), dimension=1, num_keys=2)[1][:, -1]),
         ),
         (
             Outside(lambda x: jnp.argsort(x, 1), GRID, (1, 0), (0, 0), domain=T48),
             Outside(lambda x: lax.top_k(x[..., 0], 3)[1].astype(x.dtype), UP, moved=None),
             Outside(lambda x: jnp.sort(x, 1)[:, :4] * x[:, :4], UP),
+            Outside(lambda x: lax.sort((jnp.round(x / 9), x), dimension=1, num_keys=1)[1][:, -1], UP, moved=None),
         ),
     ),
     Rule(

@@ -100,6 +100,7 @@ SAMPLES: dict[str, Callable[..., Any]] = {
     "custom_jvp_call": lambda x, y: jax.nn.relu(x),
     "custom_vjp_call": lambda x, y: with_derivative(x),
     "debug_callback": lambda x, y: jax.debug.callback(lambda v: None, x),
+    "debug_print": lambda x, y: jax.debug.print("{}", x),
     "declared": lambda x, y: declared(x),
     "device_put": lambda x, y: jax.device_put(x),
     "dot_general": lambda x, y: lax.dot_general(x, y, (((0,), (0,)), ((), ()))),

@@ -22,7 +22,6 @@ from equinet.infer.formulas.residues import (
     multiset,
     multisets,
     of_terms,
-    plus,
     real_part,
     reduced,
     root_of_unity,
@@ -82,15 +81,24 @@ def place_of_extreme(equation: Equation, arguments: Sequence[Formula]) -> list[R
 
 
 def in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
-    """Number k in order is a function of k and of all values; of places, and of several arrays, of them in order."""
+    """Number k in order is a function of k and of all values; of places, and of what is sorted by other arrays, of all
+    arrays in order. What is sorted by is in an order of its own, whatever lies beside it."""
     rank = len(equation.input_shape(0))
     axis = LEAD + equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
     count, (first, *others) = equation.shapes[0][axis - LEAD], arguments
     if not others or extremes.counts_along(others, axis):
         return extremes.in_order(equation.name, given(first), axis, count)[: len(equation.shapes)]
+    keys = [given(key) for key in arguments[: equation.params["num_keys"]]]
+    if len(keys) == 1:
+        elements = extremes.in_order(equation.name, keys[0], axis, count)[:1]
+    else:
+        tuples = function("together", alike(keys))
+        elements = [extremes.in_order(f"{equation.name} {at}", tuples, axis, count)[0] for at in range(len(keys))]
+    if len(keys) == len(arguments):
+        return elements
     joint = function("together", alike([given(a) for a in arguments]))
-    totals = [sequence(f"{named(equation)} {at}", joint, [axis]) for at in range(len(arguments))]
-    return [extremes.numbered(total, axis, count) for total in totals]
+    totals = [sequence(f"{named(equation)} {at}", joint, [axis]) for at in range(len(keys), len(arguments))]
+    return [*elements, *(extremes.numbered(total, axis, count) for total in totals)]
 
 
 def contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
@@ -118,13 +126,13 @@ def _matrix_product(a: Residues, b: Residues) -> Residues:
 
 def _windows(
     array: Residues, extents: Sequence[int], strides: Sequence[int], dilations: Sequence[int], count: Sequence[int]
-) -> list[tuple[tuple[int, ...], Residues]]:
+) -> list[Residues]:
     """What each tap of a window reads, given the number of windows along the last axes."""
     found = []
     for tap in np.ndindex(*extents):
         starts = [t * d for t, d in zip(tap, dilations, strict=True)]
         cut = [slice(s, s + (n - 1) * step + 1, step) for s, n, step in zip(starts, count, strides, strict=True)]
-        found.append((tap, array[(..., *cut)]))
+        found.append(array[(..., *cut)])
     return found
 
 
@@ -138,8 +146,8 @@ def reduced_windows(equation: Equation, arguments: Sequence[Formula]) -> list[Re
     dilations = params.get("window_dilation") or (1,) * rank
     shape = equation.shapes[0]
     taps = _windows(wide, params["window_dimensions"], params["window_strides"], dilations, shape)
-    total = taps[0][1]
-    for _, part in taps[1:]:
+    total = taps[0]
+    for part in taps[1:]:
         total = total + part
     return [reduced(total) if which == "sum" else of_terms(which, total)]
 
@@ -156,15 +164,12 @@ def convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
     image = with_padding(image, [(0, 0, 0), (0, 0, 0), *config], nothing)
     count = [equation.shapes[0][axis] for axis in numbers_.out_spec[2:]]
     outputs, inputs, *extents = kernel.shape[LEAD:]
-    total = None
-    for tap, part in _windows(image, extents, params["window_strides"], params["rhs_dilation"], count):
-        batch = part.shape[LEAD]
-        # [batch, groups, nodes, inputs] times [groups, inputs, outputs of a group].
-        nodes = part.reshape(*part.shape[:LEAD], batch, groups, inputs, prod(count)).swapaxes(-1, -2)
-        weights = kernel[(..., *tap)].reshape(*kernel.shape[:LEAD], 1, groups, outputs // groups, inputs)
-        product = _matrix_product(nodes, weights.swapaxes(-1, -2))
-        total = product if total is None else plus(total, product)
-    assert total is not None
+    taps = np.stack(_windows(image, extents, params["window_strides"], params["rhs_dilation"], count), LEAD + 2)
+    # [batch, groups, nodes, inputs and taps] times [groups, inputs and taps, outputs of a group].
+    size = inputs * prod(extents)
+    nodes = taps.reshape(*taps.shape[: LEAD + 1], groups, size, prod(count)).swapaxes(-1, -2)
+    weights = kernel.reshape(*kernel.shape[:LEAD], 1, groups, outputs // groups, size)
+    total = _matrix_product(nodes, weights.swapaxes(-1, -2))
     total = total.swapaxes(-1, -2).reshape(*total.shape[:LEAD], total.shape[LEAD], outputs, *count)
     order = [numbers_.out_spec.index(axis) for axis in range(len(count) + 2)]
     return [total.transpose(0, 1, *places_of(order))]

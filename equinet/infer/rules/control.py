@@ -18,7 +18,7 @@ from equinet.infer.digits import Digit
 from equinet.infer.fields import restrict_source
 from equinet.infer.join import held, mixed, of_all, pointwise, with_constant
 from equinet.infer.lazy import Lazy
-from equinet.infer.primitives import NoRule, Primitive, Run, enter, operand
+from equinet.infer.primitives import NoRule, Part, Primitive, Run, Wiring, enter, operand, whole
 from equinet.infer.rows import picked
 from equinet.infer.rules.concatenation import concatenated, with_new_axis
 from equinet.infer.rules.spectra import in_common, settled
@@ -233,12 +233,38 @@ def _along_first(array: Any, rank: int) -> np.ndarray:
     return found.reshape(*found.shape, *(1,) * (rank - found.ndim))
 
 
-_WHY_REPEATED = "a turn of the loop loses it, or the loop goes over nodes in order"
+def _scanned(equation: Equation) -> Wiring:
+    """What it carries goes in again at the next turn, and is what it was if there is none; rows go in one by one."""
+    (same, carried), count = equation.loop(), len(equation.inputs)
+    fed = [at - same if same <= at < same + carried else None for at in range(count)]
+    results = range(len(equation.outputs))
+    body = Part(("jaxpr", None), [[at] for at in range(count)], fed, results)
+    return Wiring(apart=[[same + at] if at < carried else [] for at in results], parts=[body])
+
+
+def _tested(equation: Equation) -> Wiring:
+    """The test sees what is carried, and all turns on it."""
+    n, m, carried = equation.params["cond_nconsts"], equation.params["body_nconsts"], range(len(equation.outputs))
+
+    def part(name: str, constants: range, results: Sequence[int | None]) -> Part:
+        operands = [[at] for at in (*constants, *(n + m + at for at in carried))]
+        return Part((name, None), operands, [*(None for _ in constants), *carried], results)
+
+    parts = [part("cond_jaxpr", range(n), [None]), part("body_jaxpr", range(n, n + m), carried)]
+    return Wiring(apart=[[n + m + at] for at in carried], parts=parts)
+
+
+def _branched(equation: Equation) -> Wiring:
+    places = [("branches", at) for at in range(len(equation.params["branches"]))]
+    return Wiring(always=[0], parts=[whole(equation, place) for place in places])
+
+
+_WHY_REPEATED = "a turn of the loop loses it, its operations judged one by one, or the loop goes over nodes in order"
 _WHY_WHILE = "a turn of the loop or its test loses it, their operations judged one by one"
 _WHY_BRANCHES = "the branches, or what decides between them, move differently"
 enter(
-    Primitive("scan", control=_scan, takes_phases=True, reason=_WHY_REPEATED),
-    Primitive("while", control=_while, takes_phases=True, reason=_WHY_WHILE),
-    Primitive("cond", control=_cond, takes_phases=True, reason=_WHY_BRANCHES),
+    Primitive("scan", control=_scan, wiring=_scanned, takes_phases=True, reason=_WHY_REPEATED),
+    Primitive("while", control=_while, wiring=_tested, takes_phases=True, reason=_WHY_WHILE),
+    Primitive("cond", control=_cond, wiring=_branched, takes_phases=True, reason=_WHY_BRANCHES),
     Primitive("custom_linear_solve", control=_solved),
 )

@@ -16,7 +16,7 @@ from equinet.infer.digits import with_item
 from equinet.infer.formulas import elements
 from equinet.infer.join import How, broadcast, common_shape, join, of_all, period_of, pointwise, with_constant
 from equinet.infer.ledger import Step, tells_nodes_apart
-from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, value_of
+from equinet.infer.primitives import Formulas, NoRule, Primitive, Rule, enter, one_by_one, value_of
 from equinet.infer.rounding import snapped
 from equinet.infer.rules import phases, spectra, tokens
 from equinet.infer.stencils import with_stencil
@@ -281,7 +281,7 @@ def _why_combined(step: Step) -> str:
 
 def _passed(name: str, **facts: Any) -> Primitive:
     """The row of what gives back its operands."""
-    facts |= {"fibres": "permuted", "takes_phases": True, "moves": True, "quiet": True}
+    facts |= {"fibres": "permuted", "takes_phases": True, "moves": True, "quiet": True, "wiring": one_by_one}
     return _each(name, _same, elements.same, **facts)
 
 

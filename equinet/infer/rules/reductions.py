@@ -9,10 +9,10 @@ from equinet.infer.compat import Equation
 from equinet.infer.digits import Digit, with_item
 from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
-from equinet.infer.primitives import Formulas, NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.primitives import Formulas, NoRule, Primitive, Wiring, enter, row_of, value_of
 from equinet.infer.reduced import Kind, reduced
 from equinet.infer.rules import spectra, tokens
-from equinet.infer.rules.windows import combined
+from equinet.infer.rules.windows import body_of_pairs, combined
 from equinet.infer.values import Constant, Operand, Value
 from equinet.infer.views import freed
 
@@ -27,13 +27,13 @@ def _written_out(equation: Equation, arguments: Sequence[Operand]) -> list[Opera
     """A reduction whose body is a program, with a start for each array.
 
     In no order if the body is a known operation on each array by itself. Else it is a function of the elements in
-    order, of all arrays that it sees: nodes stay in place.
+    order: nodes stay in place.
     """
     count, axes = len(equation.shapes), equation.params["dimensions"]
     if not all(isinstance(a, Constant) for a in arguments[count:]):
         raise NoRule("it reduces from a start that depends on the input")
     kinds = combined(equation)
-    if kinds is None or None in kinds:
+    if kinds is None:
         whole = of_all([freed(a, axes) if isinstance(a, Value) else a for a in arguments[:count]])
         return [reduced(pointwise(whole, "any"), axes, "other")] * count
     results: list[Operand] = []
@@ -44,7 +44,8 @@ def _written_out(equation: Equation, arguments: Sequence[Operand]) -> list[Opera
             how = "affine" if kind == "sum" else "monotone"
             results.append(pointwise(reduced(argument, axes, kind), how))
         else:
-            results.append(reduced(pointwise(argument, "any"), axes, "other"))
+            alike = freed(argument, axes) if kind is None else argument
+            results.append(reduced(pointwise(alike, "any"), axes, "other"))
     return results
 
 
@@ -70,22 +71,27 @@ def _not_uniform(value: Value, array_axes: Sequence[int]) -> tuple[tuple[Digit, 
     )
 
 
-def _sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
+def _sorted(equation: Equation, arguments: Sequence[Operand]) -> Sequence[Operand]:
     rank = len(equation.input_shape(0))
     axis = equation.params.get("dimension", equation.params.get("axis", rank - 1)) % rank
     if len(arguments) > 1:
         return _sorted_together(equation, arguments, axis)
     value = value_of(arguments[0])
+    in_order, (_, *others) = _in_order(value, axis, equation.shapes[0][axis]), equation.shapes
+    # The places that values come from turn on the order of those that tie: along the axis nothing may move.
+    still = freed(pointwise(value, "any"), [axis])
+    return [in_order, *(mixed(still, "any", with_item(still.layout, axis, (Digit(n[axis]),))) for n in others)]
+
+
+def _in_order(value: Value, axis: int, count: int) -> Value:
+    """The first of the values along an axis, in order."""
     digits = value.layout[axis]
     axes = {digit.axis for digit in digits if digit.axis is not None}
     # The values in order are a symmetric function of those along the axis, if all of a grid axis lies along it.
     if any(len(value.digits_of(a)) != sum(digit.axis == a for digit in digits) for a in axes):
         value = held(value, axes)
-    rest, (shape, *others) = reduced(pointwise(value, "any"), [axis], "other"), equation.shapes
-    in_order = rest.laid_out((*rest.layout[:axis], (Digit(shape[axis]),), *rest.layout[axis:]))
-    # The places that values come from turn on the order of those that tie: along the axis nothing may move.
-    still = freed(pointwise(value, "any"), [axis])
-    return [in_order, *(mixed(still, "any", with_item(still.layout, axis, (Digit(n[axis]),))) for n in others)]
+    rest = reduced(pointwise(value, "any"), [axis], "other")
+    return rest.laid_out((*rest.layout[:axis], (Digit(count),), *rest.layout[axis:]))
 
 
 def _nearly_sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -95,10 +101,20 @@ def _nearly_sorted(equation: Equation, arguments: Sequence[Operand]) -> list[Val
     return [mixed(still, "any", with_item(still.layout, axis, (Digit(n[axis]),))) for n in equation.shapes]
 
 
-def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int) -> list[Value]:
-    """Several arrays in the order of one of them: nodes along the axis stay in place."""
+def _sorted_together(equation: Equation, arguments: Sequence[Operand], axis: int) -> list[Operand]:
+    """Several arrays in the order of the first of them: these, the keys, as they are without the others. Which of the
+    others belong to keys that tie turns on where they are: nodes along the axis stay in place."""
+    keys = arguments[: equation.params["num_keys"]]
     whole = of_all([a if isinstance(a, Constant) else freed(a, [axis]) for a in arguments])
-    return [mixed(whole, "any", _not_uniform(whole, [axis]))] * len(equation.shapes)
+    together = mixed(whole, "any", _not_uniform(whole, [axis]))
+    ordered: Operand = Constant.arbitrary(equation.shapes[0])
+    if any(isinstance(a, Value) for a in keys):
+        ordered = _in_order(of_all(keys), axis, equation.shapes[0][axis])
+    return [ordered if at < len(keys) else together for at in range(len(arguments))]
+
+
+def _with_keys(equation: Equation) -> Wiring:
+    return Wiring(apart=[[*range(equation.params["num_keys"]), at] for at in range(len(equation.outputs))])
 
 
 _IN_ORDER = "it runs along an axis in order"
@@ -117,7 +133,7 @@ enter(
     _total("reduce_or", totals.of_all),
     _total("reduce_and", totals.of_all),
     _total("reduce_xor", totals.of_all),
-    Primitive("reduce", _written_out, reason=_TOGETHER),
+    Primitive("reduce", _written_out, wiring=body_of_pairs, reason=_TOGETHER),
     Primitive("argmax", _place, totals.place_of_extreme, reason=_TIES),
     Primitive("argmin", _place, totals.place_of_extreme, reason=_TIES),
     Primitive("cumsum", _running, totals.running, of_complex=True, reason=_IN_ORDER),
@@ -125,7 +141,7 @@ enter(
     Primitive("cummax", _running, totals.running, reason=_IN_ORDER),
     Primitive("cummin", _running, totals.running, reason=_IN_ORDER),
     Primitive("cumlogsumexp", _running, totals.running, reason=_IN_ORDER),
-    Primitive("sort", _sorted, totals.in_order, reason=_TIES),
+    Primitive("sort", _sorted, totals.in_order, wiring=_with_keys, reason=_TIES),
     Primitive("approx_top_k", _nearly_sorted, reason="which are found turns on where they are"),
     Primitive("top_k", _sorted, totals.in_order, reason=_TIES),
 )

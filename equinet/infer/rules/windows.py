@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from equinet.infer.compat import Equation, Program
+from equinet.infer.compat import Equation, Program, is_literal
 from equinet.infer.digits import Digit, free
 from equinet.infer.fields import restrict_source
 from equinet.infer.formulas import totals
 from equinet.infer.join import held, mixed, of_all, pointwise
 from equinet.infer.kernel import Kernel, Placement
 from equinet.infer.ledger import Step, has_border, shown
-from equinet.infer.primitives import Combination, Formulas, NoRule, Primitive, enter, row_of, value_of
+from equinet.infer.primitives import Combination, Formulas, NoRule, Part, Primitive, Wiring, enter, row_of, value_of
 from equinet.infer.reduced import reduced
 from equinet.infer.rounding import equal, snapped
 from equinet.infer.rows import picked
@@ -317,8 +317,8 @@ def combined(equation: Equation) -> Sequence[Combination | None] | None:
     """How a reduction that is written out combines the elements of each array; None if it is nothing known.
 
     The body takes two elements of each array, `(a₁, …, aₙ, b₁, …, bₙ)`. If its output i is one known operation on aᵢ
-    and bᵢ, in either order, array i is reduced by itself, and in no order. Of one array alone the taps may be in order.
-    In place of all: None, if what becomes of one array depends on another one.
+    and bᵢ, in either order, array i is reduced by itself, and in no order. Of one array alone the taps may be in order,
+    as for a result that depends on none. In place of all: None, if what becomes of one array depends on another one.
     """
     program = Program.of(equation.params["jaxpr"])
     count = len(program.outputs)
@@ -327,10 +327,17 @@ def combined(equation: Equation) -> Sequence[Combination | None] | None:
         mine = {id(program.inputs[at]), id(program.inputs[count + at])}
         step = next((step for step in program.equations if step.outputs[0] is output), None)
         is_of_two = step is not None and {id(var) for var in step.inputs} == mine
-        if not is_of_two and count > 1:
+        if not is_of_two and not is_literal(output) and count > 1:
             return None
         found.append(row_of(step).combination if step is not None and is_of_two else None)
     return found
+
+
+def body_of_pairs(equation: Equation) -> Wiring:
+    """Of a reduction that is written out: elements of its arrays, their starts and what was found of both go in."""
+    results = range(len(equation.outputs))
+    pairs = [[at, len(results) + at] for at in results]
+    return Wiring(apart=pairs, parts=[Part(("jaxpr", None), pairs * 2, [*results, *results], results)])
 
 
 def _selected(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -403,7 +410,7 @@ enter(
     _pool("reduce_window_sum", totals.reduced_windows, combination="sum"),
     _pool("reduce_window_max", totals.reduced_windows, combination="max"),
     _pool("reduce_window_min", totals.reduced_windows, combination="min"),
-    _pool("reduce_window"),
+    _pool("reduce_window", wiring=body_of_pairs),
     Primitive("select_and_gather_add", _selected, reason=_why_chosen),
     Primitive("select_and_scatter_add", _scattered, reason=_why_chosen),
 )

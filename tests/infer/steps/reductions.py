@@ -102,15 +102,16 @@ def order(dice: Dice, value: Value) -> Made:
 
 
 def sort_of_pairs(dice: Dice, value: Value) -> Made:
-    """One array ordered by another along a spatial axis."""
+    """One array ordered by another along a spatial axis, or by both."""
     axis = dice.pick(value.space or value.axes("c"))
     weight = np.asarray(dice.normal())
+    keys, at = dice.pick([(1, 0), (1, 1), (2, 0), (2, 1)])
 
     def fn(x: Any, w: Any) -> Any:
-        _, carried = lax.sort((jnp.sin(2 * x) + like(w, x) * x, x), dimension=axis, num_keys=1)
-        return carried
+        first = jnp.rint(x) if keys == 2 else jnp.sin(2 * x) + like(w, x) * x
+        return lax.sort((first, x), dimension=axis, num_keys=keys)[at]
 
-    return Made(f"ordered along axis {axis} by a function of itself", fn, value.roles, (weight,))
+    return Made(f"number {at} of two ordered along axis {axis} by {keys} of them", fn, value.roles, (weight,))
 
 
 def _normalised(x: Any, axes: tuple[int, ...]) -> Any:
