@@ -41,8 +41,8 @@ from equinet.infer.values import Constant, Held, Tokens, Value
 from equinet.infer.weights.final import judged
 from equinet.infer.weights.states import Along, Nodes
 
-MOST = 2.0**24
-"""Numbers that may be made, for all isometries together: some tenths of a second."""
+MOST = 2.0**25
+"""Numbers that may be made, for all isometries together, as `cost` counts them: some tenths of a second."""
 _FEW = 4
 """Isometries that are tried of a filter though that takes up to four times as many numbers: enough for a quarter turn
 and a mirror."""

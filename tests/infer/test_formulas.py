@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from functools import reduce
 from importlib import import_module
 
 import jax
@@ -13,8 +15,8 @@ from jax import lax
 import equinet as eq
 from equinet.infer.compat import trace
 from equinet.infer.formulas.operands import Unfollowed
-from equinet.infer.formulas.program import evaluated
-from equinet.infer.formulas.residues import PRIMES, UNSIGNED, as_terms, drawn, numbers, of_terms, symbols
+from equinet.infer.formulas.program import cost, evaluated, unknowns
+from equinet.infer.formulas.residues import PRIMES, ROWS, UNSIGNED, as_terms, drawn, numbers, of_terms, symbols
 from equinet.infer.values import Constant
 
 SHAPE = (2, 4, 6, 3)
@@ -364,7 +366,7 @@ def test_a_place_in_a_type_that_does_not_hold_it_is_another_place(cast):
     """299 is 43 in eight bits: what is read there is no maximum."""
 
     def narrow(v):
-        at = jnp.argmax(v[:, 0]).astype(jnp.uint8) if cast else jax.lax.argmax(v[:, 0], 0, jnp.uint8)
+        at = jnp.argmax(v[:, 0]).astype(jnp.uint8) if cast else lax.argmax(v[:, 0], 0, jnp.uint8)
         return jnp.take(v, at, axis=0, mode="clip")
 
     assert str(eq.infer(jax.vmap(narrow), eq.torus(256), channels=1).strict) == "Z ⋊ m (index 1)"
@@ -380,3 +382,62 @@ def test_weights_that_differ_by_more_than_units_in_the_last_place_are_others(uni
         weighed = lambda x: 0.1 * jnp.roll(x, 1, 1) + other * jnp.roll(x, -1, 1)  # noqa: E731
         found = eq.infer(lambda x: (weighed(x) > 0.1).astype(x.dtype), eq.torus(6), channels=1, dtype=jnp.float64)
     assert str(found.strict) == ("Z ⋊ m (index 1)" if equal else "Z (index 1)")
+
+
+def highest(x, turns):
+    """Each node moves towards the highest of its neighbours, so many times: the same from all sides."""
+
+    def step(_, y):
+        around = [jnp.roll(y, by, axis) for axis in (1, 2) for by in (1, -1)]
+        return y + 0.1 * (reduce(jnp.maximum, around) - y)
+
+    return lax.fori_loop(0, turns, step, x)
+
+
+def test_a_long_loop_is_followed_as_long_as_that_is_quick():
+    """More turns cost more, and no turn is forgotten: what one of them breaks is lost."""
+    for turns, group in ((3, "Z × Z ⋊ 4mm (p4m, index 1)"), (100, "Z × Z ⋊ 4mm (p4m, index 1)")):
+        assert str(eq.infer(lambda x, n=turns: highest(x, n), eq.torus(6, 6), 1).strict) == group
+    assert str(eq.infer(lambda x: highest(x, 100_000), eq.torus(6, 6), 1).strict) == "Z × Z ⋊ m_x (pm, index 1)"
+
+    def uneven(x):
+        factors = jnp.where(jnp.arange(100) == 99, 1.0, 0.0)
+        turn = lambda y, factor: (highest(y, 1) + factor * jnp.roll(y, 1, 1), None)  # noqa: E731
+        return lax.scan(turn, x, factors)[0]
+
+    assert str(eq.infer(uneven, eq.torus(6, 6), 1).strict) == "Z × Z (p1, index 1)"
+
+
+def convolution(size, inputs, outputs, groups=1):
+    kernel = np.random.default_rng(0).normal(size=(size, size, inputs // groups, outputs)).astype(np.float32)
+    names = ("NHWC", "HWIO", "NHWC")
+    how = {"dimension_numbers": names, "feature_group_count": groups}
+    return lambda x: lax.conv_general_dilated(x, kernel, (1, 1), "SAME", **how)
+
+
+@pytest.mark.parametrize(
+    ("fn", "channels"),
+    [
+        (convolution(3, 1, 1), 1),
+        (convolution(7, 1, 1), 1),
+        (convolution(3, 8, 8), 8),
+        (convolution(3, 8, 8, groups=8), 8),
+        (lambda x: x @ jnp.eye(32), 32),
+        (lambda x: jnp.maximum(x, 2 * x), 8),
+        (lambda x: x.max((1, 2)), 8),
+        (lambda x: sum(10 * [x], x), 8),
+        (lambda x: lax.fori_loop(0, 100, lambda i, y: y + y[:, ::-1], x[:, :2, :2]), 1),
+    ],
+)
+def test_the_cost_of_a_program_is_about_the_time_that_its_formula_takes(fn, channels):
+    """In numbers of ten billionths of a second."""
+    program, _ = trace(fn, [jax.ShapeDtypeStruct((2, 16, 16, channels), jnp.float32)])
+    with drawn(0, conjugate=False):
+        x = np.concatenate(2 * [unknowns("input", (2, 16, 16, channels), jnp.float32)], 1)
+        times = []
+        for _ in range(5):
+            since = time.process_time()
+            evaluated(program, [x], generic=False)
+            times.append(time.process_time() - since)
+    each = min(times) / (ROWS * 2 * cost(program, np.inf))
+    assert 1e-9 < each < 1e-7
