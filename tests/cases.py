@@ -170,6 +170,14 @@ CASES: dict[str, tuple[Callable[[], eq.Layer], tuple[eq.Domain, ...]]] = {
     "Lowpass": (lambda: eq.Lowpass(0.75), (D1, eq.torus(6, 6), B2, MIXED)),
     "Lowpass along one axis": (lambda: eq.Lowpass((1, 0.5)), (eq.torus(6, 6), B2)),
     "IdealDownsample": (lambda: eq.IdealDownsample(2), (D1, eq.torus(6, 6), eq.box(6, 6))),
+    "IdealDownsample to the mean": (
+        lambda: eq.IdealDownsample(3),
+        (eq.torus(6), eq.torus(3, 3), eq.torus(6, 9), eq.box(6, 6)),
+    ),
+    "IdealDownsample of a fibre to the mean": (
+        lambda: eq.Sequential(LIFT, eq.Relu(), eq.IdealDownsample((2, 4))),
+        SQUARES[:1],
+    ),
     "IdealUpsample": (lambda: eq.IdealUpsample(2), EVERYWHERE),
     "IdealUpsample and back": (lambda: eq.Sequential(eq.IdealUpsample(2), eq.IdealDownsample(2)), EVERYWHERE),
     "AliasFree": (lambda: eq.AliasFree(eq.Gelu()), EVERYWHERE),

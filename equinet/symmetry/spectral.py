@@ -8,7 +8,7 @@ from equinet.groups import SpaceGroup
 from equinet.groups.isometry import axis_images, identity_matrix
 from equinet.symmetry.field import Field, changed
 from equinet.symmetry.spans import everything
-from equinet.symmetry.windows import Transposed, Window
+from equinet.symmetry.windows import Nearest, Transposed, Window
 
 Tops = Sequence[int | None]
 """Per axis the highest frequency that is kept, in turns around the axis; None for all."""
@@ -38,11 +38,24 @@ def filtered(field: Field, tops: Tops, *, is_symmetric: bool = True) -> Field:
 
 
 def downsampled(field: Field, strides: Sequence[int]) -> Field:
-    """Keep the frequencies that every s-th node can tell apart, and then these nodes."""
-    tops = [None if s == 1 or n is None else highest(n // s) for n, s in zip(field.grid.sizes, strides, strict=True)]
-    # Of a single node is left the mean.
-    windows = [Window(s if s == n else 1, s) for n, s in zip(field.grid.sizes, strides, strict=True)]
-    return filtered(field, tops).read(windows, "sum")
+    """Keep the frequencies that every s-th node can tell apart, and then these nodes. One or two nodes can tell none
+    apart: they hold the mean."""
+    each = [*zip(field.grid.sizes, strides, strict=True)]
+    tops = [None if s == 1 or n is None else highest(n // s) for n, s in each]
+    nodes = [Window(1, s) for s in strides]
+    if 0 not in tops:
+        return filtered(field, tops).read(nodes, "sum")
+    # A mean is that of what is filtered, and of what is not.
+    others = [top or None for top in tops]
+    low = filtered(field, others) if any(others) else field
+    mean = low.read(
+        [Window(n, n, reduce="sum") if n and top == 0 else w for (n, _), top, w in zip(each, tops, nodes, strict=True)],
+        "sum",
+    )
+    spread = mean.read(
+        [Nearest(n // s if n and top == 0 else 1) for (n, s), top in zip(each, tops, strict=True)], "sum"
+    )
+    return changed(spread, bands=field.bands.lowpass(tops).read(nodes, 1))
 
 
 def upsampled(field: Field, factors: Sequence[int]) -> Field:
