@@ -100,8 +100,8 @@ class _Resampling(_Spectral):
 class IdealDownsample(_Resampling):
     """Keep every s-th node, after the frequencies that these nodes cannot tell apart: `|k| ≥ n / 2s`.
 
-    It commutes with all real shifts, which move its output by t / s. One or two nodes that are left hold the mean, which
-    no isometry changes.
+    It commutes with all real shifts, which move its output by t / s. If one or two nodes are left, they hold the mean,
+    which no isometry changes.
 
     Args:
         stride: s, an int or one per axis.
