@@ -160,7 +160,13 @@ def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Los
     facts = ([fact for step in steps for fact in (step.gap or _why(step)).split("; ")] for steps in spoken)
     texts = ("; ".join(filter(None, dict.fromkeys(said))) for said in facts)
     names = dict.fromkeys(_name(step.equation) for step in losing or run if not row_of(step.equation).quiet)
-    return next(filter(None, texts), f"{', '.join(names)} tells nodes apart")
+    text = next(filter(None, texts), f"{', '.join(names)} tells nodes apart")
+    return f"{text}; a term with a factor 0 counts too" if any(map(_is_weighed_by_0, run)) else text
+
+
+def _is_weighed_by_0(step: Step) -> bool:
+    """Whether an operand is multiplied by 0, which makes NaN of an infinity: it is a term like others."""
+    return step.equation.name == "mul" and any(constant.scalar == 0 for constant in step.constants)
 
 
 def _undone(step: Step, later: Sequence[Step]) -> bool:

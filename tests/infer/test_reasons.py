@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax import lax
+from jax.scipy.ndimage import map_coordinates
 
 import equinet as eq
 
@@ -205,3 +206,19 @@ def test_an_operation_that_loses_nothing_is_not_blamed():
         return jnp.cumsum(parts, 1)
 
     assert losing(fn) == ["it runs along an axis in order"]
+
+
+def shifted(x, by):
+    """Between two nodes, by the weights of linear interpolation."""
+    rows, columns = jnp.meshgrid(jnp.arange(8.0), jnp.arange(8.0) + by, indexing="ij")
+    one = lambda image: map_coordinates(image, [rows, columns], order=1, mode="wrap")  # noqa: E731
+    return jax.vmap(one)(x[..., 0])[..., None]
+
+
+def test_a_neighbour_of_weight_0_counts():
+    """Interpolation along one axis has neighbours along the other, times 0; and 0 times an infinity is NaN."""
+    said = "arrays that move differently are combined; a term with a factor 0 counts too"
+    assert losing(lambda x: shifted(x, 0.5), channels=1) == [said]
+    assert losing(lambda x: x + 0.0 * jnp.roll(x, 1, 1), channels=1) == [said]
+    assert losing(lambda x: x + 0.5 * jnp.roll(x, 1, 1), channels=1) == [said.partition(";")[0]]
+    assert jnp.isnan(shifted(jnp.ones((1, 8, 8, 1)).at[0, 3].set(jnp.inf), 0.5)[0, 2]).all()
