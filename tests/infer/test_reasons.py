@@ -163,7 +163,7 @@ def test_loops_are_not_said_to_tell_nodes_apart():
 
 def test_branches_are_said_to_be_that():
     *_, reason = losing(lambda x: lax.cond(x.sum() > 0, lambda z: z[:, ::-1], lambda z: z, x))
-    assert reason == "the branches, or what decides between them, move differently"
+    assert reason == "the branches do not move alike, or the choice between them changes"
 
 
 def continued(x, weights):
@@ -222,3 +222,19 @@ def test_a_neighbour_of_weight_0_counts():
     assert losing(lambda x: x + 0.0 * jnp.roll(x, 1, 1), channels=1) == [said]
     assert losing(lambda x: x + 0.5 * jnp.roll(x, 1, 1), channels=1) == [said.partition(";")[0]]
     assert jnp.isnan(shifted(jnp.ones((1, 8, 8, 1)).at[0, 3].set(jnp.inf), 0.5)[0, 2]).all()
+
+
+def by_the_first(x):
+    return lax.cond(x[0, 0, 0, 0] > 0, jnp.tanh, lambda x: jnp.roll(x, 1, 1), x)
+
+
+@pytest.mark.parametrize(
+    ("fn", "reason"),
+    [
+        (lambda x: jnp.argmax(x, 1, keepdims=True), "of equal values the first one counts, and which is first changes"),
+        (lambda x: jnp.sort(x, 1), "values in order have no place on the grid; of equal ones the first comes first"),
+        (by_the_first, "the branches do not move alike, or the choice between them changes"),
+    ],
+)
+def test_places_orders_and_branches_are_told_in_words_of_their_own(fn, reason):
+    assert losing(fn)[-1] == reason

@@ -261,7 +261,7 @@ def _branched(equation: Equation) -> Wiring:
 
 _WHY_REPEATED = "a turn of the loop loses it, its operations judged one by one, or the loop goes over nodes in order"
 _WHY_WHILE = "a turn of the loop or its test loses it, their operations judged one by one"
-_WHY_BRANCHES = "the branches, or what decides between them, move differently"
+_WHY_BRANCHES = "the branches do not move alike, or the choice between them changes"
 enter(
     Primitive("scan", control=_scan, wiring=_scanned, takes_phases=True, reason=_WHY_REPEATED),
     Primitive("while", control=_while, wiring=_tested, takes_phases=True, reason=_WHY_WHILE),

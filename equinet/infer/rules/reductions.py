@@ -49,7 +49,8 @@ def _written_out(equation: Equation, arguments: Sequence[Operand]) -> list[Opera
     return results
 
 
-_TIES = "which of several nodes comes first turns on their order where they tie"
+_TIES = "of equal values the first one counts, and which is first changes"
+_SORTED = "values in order have no place on the grid; of equal ones the first comes first"
 
 
 def _place(equation: Equation, arguments: Sequence[Operand]) -> list[Value]:
@@ -141,7 +142,7 @@ enter(
     Primitive("cummax", _running, totals.running, reason=_IN_ORDER),
     Primitive("cummin", _running, totals.running, reason=_IN_ORDER),
     Primitive("cumlogsumexp", _running, totals.running, reason=_IN_ORDER),
-    Primitive("sort", _sorted, totals.in_order, wiring=_with_keys, reason=_TIES),
-    Primitive("approx_top_k", _nearly_sorted, reason="which are found turns on where they are"),
-    Primitive("top_k", _sorted, totals.in_order, reason=_TIES),
+    Primitive("sort", _sorted, totals.in_order, wiring=_with_keys, reason=_SORTED),
+    Primitive("approx_top_k", _nearly_sorted, reason="which of the largest are found depends on where they are"),
+    Primitive("top_k", _sorted, totals.in_order, reason=_SORTED),
 )
