@@ -41,12 +41,20 @@ def matches(shown: str, printed: str) -> bool:
 
 
 def check_lines(shown: str, printed: str, name: str) -> None:
-    """Raise unless what is shown is printed, line for line; lines may be left out."""
-    left = iter(printed.splitlines())
-    for line in shown.splitlines():
-        assert any(matches(line, each) for each in left), (
-            f"{name} shows the line\n{line}\nbut its code prints\n{printed}"
-        )
+    """Raise unless what is shown is printed, line for line; a line `…` stands for one or more that are left out.
+
+    Empty lines do not count.
+    """
+    left, cut = [line for line in printed.splitlines() if line.strip()], False
+    for line in filter(str.strip, shown.splitlines()):
+        if line.strip() == "…":
+            cut = True
+            continue
+        places = range(1, len(left)) if cut else range(min(1, len(left)))
+        at = next((at for at in places if matches(line, left[at])), None)
+        assert at is not None, f"{name} shows the line\n{line}\nbut its code prints\n{printed}"
+        left, cut = left[at + 1 :], False
+    assert bool(left) == cut, f"{name} ends where its code prints\n{printed}"
 
 
 def run_shell(line: str) -> str:
@@ -111,10 +119,14 @@ def test_most_pages_with_code_are_run():
 def test_wrong_output_is_found():
     page = "```python\nprint('a  b')\nprint(1)\n```\n\nprints\n\n```text\n{}\n```\n"
     assert run_page(page.format("a  b\n1"), "right") == 1
-    assert run_page(page.format("a …\n1"), "cut") == 1
-    for wrong in ("a  c\n1", "a  b\n2", "b\n1", "a\n1", "a  b\n1\n2"):
+    for cut in ("a …\n1", "…\n1", "a  b\n…", "…", "a  b\n\n1"):
+        assert run_page(page.format(cut), "cut") == 1
+    for wrong in ("a  c\n1", "a  b\n2", "b\n1", "a\n1", "a  b\n1\n2", "1", "…\na  b\n1", "a  b\n…\n1"):
         with pytest.raises(AssertionError, match="but its code prints"):
             run_page(page.format(wrong), "wrong")
+    for ends in ("a  b", "a  b\n1\n…", ""):
+        with pytest.raises(AssertionError, match="ends where its code prints"):
+            run_page(page.format(ends), "ends")
     skipped = "<!-- not run: no such name -->\n```python\nnothing\n```\n\n```text\nanything\n```\n"
     assert run_page(skipped, "skipped") == 0
 
@@ -123,7 +135,7 @@ def test_a_command_that_prints_something_else_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     network = "```python\n# net.py\ndef net(x):\n    return x[:, ::2]\n```\n"
     page = f"{network}\n```console\n$ equinet query --call=net.py:net --size=8\n{{}}\n```\n"
-    assert run_page(page.format("strict      2Z × Z ⋊ 2mm at (0, 0) (pmm, index 2)"), "right") == 2
+    assert run_page(page.format("…\nstrict      2Z × Z ⋊ 2mm at (0, 0) (pmm, index 2)\n…"), "right") == 2
     with pytest.raises(AssertionError, match="but its code prints"):
         run_page(page.format("strict      Z × Z (p1, index 1)"), "wrong")
     (tmp_path / "net.py").unlink()
