@@ -20,7 +20,7 @@ from equinet.infer.ledger import Place, Step
 from equinet.infer.primitives import NoRule, called, operand, row_of
 from equinet.infer.regions import push_declared
 from equinet.infer.rules.spectra import settled
-from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Spectrum, Tokens, Value
+from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Operand, Spectrum, Tokens, Value
 from equinet.infer.views import freed, unmoved, without_spare_axes, without_tokens
 from equinet.symmetry.field import Field
 
@@ -130,6 +130,7 @@ class Interpreter:
             found = row.tokens(equation, arrays)
             if found is not None:
                 return [*found]
+        others = _in_other_form(equation, arguments)
         arguments = [without_tokens(a) if isinstance(a, Tokens) else a for a in arguments]
         if row.spectral is not None and (transforms or any(isinstance(a, Spectrum) for a in arguments)):
             # Frequencies are not followed through choices.
@@ -143,7 +144,10 @@ class Interpreter:
         arguments = [a if (shows_ends and isinstance(a, Ends)) or runs else settled(a) for a in arguments]
         results = [_with_common_choices(equation, arguments, a) for a in self._by_rule(equation, arguments)]
         results = [without_spare_axes(a) if isinstance(a, Value) else a for a in results]
-        return [Ends(a) if at_ends and isinstance(a, Value) else a for a in results]
+        results = [Ends(a) if at_ends and isinstance(a, Value) else a for a in results]
+        return (
+            results if others is None else [_of_two_forms(a, other) for a, other in zip(results, others, strict=True)]
+        )
 
     def _by_rule(self, equation: Equation, arguments: Sequence[Any]) -> Sequence[Held]:
         """The results, without frequencies."""
@@ -220,6 +224,25 @@ def _with_common_choices(equation: Equation, arguments: Sequence[Held], result: 
         if argument.choices > result.choices or any(digit.chooses for i in axes for digit in argument.layout[i]):
             return _without_choices(result)
     return result
+
+
+def _in_other_form(equation: Equation, arguments: Sequence[Held]) -> Sequence[Tokens | Value] | None:
+    """The results, where what was taken for padding of an infinite axis is taken for tokens beside its nodes."""
+    rule, arrays = row_of(equation).tokens, [a for a in arguments if isinstance(a, Operand | Ends)]
+    forms = [a.other or a if isinstance(a, Value) else a for a in arrays]
+    if rule is None or len(arrays) < len(arguments) or not any(isinstance(a, Tokens) for a in forms):
+        return None
+    return rule(equation, forms)
+
+
+def _of_two_forms(result: Held, other: Tokens | Value) -> Held:
+    """Of two forms of a result both, or the one that keeps more where one is left."""
+    if not isinstance(result, Value | Ends):
+        return result
+    if isinstance(other, Tokens):
+        return result.also(other) if isinstance(result, Value) else result
+    mine, its = _below(result).field.strict.source, other.field.strict.source
+    return other if mine <= its and mine != its else result
 
 
 def _without_choices(value: Value) -> Value:

@@ -152,7 +152,7 @@ class Value:
         stencil: the stem as a weighted sum of translates of earlier ones, if it is known as one.
         maximum: a maximum as a stem of its own, for sums of its copies; None unless `kind` is "max".
         memo: other forms of this very value, so that each is made once and its pieces are known to belong together; and
-            the arrays that it was put together of, if these are columns of an index.
+            the arrays that it was put together of, if these are columns of an index; and its form with tokens.
     """
 
     stem: Field
@@ -264,6 +264,17 @@ class Value:
         if "restem" not in self.memo:
             self.memo["restem"] = self.known(self.field)
         return self.memo["restem"]
+
+    @property
+    def other(self) -> Tokens | None:
+        """The same array with what lies at the ends of an infinite axis taken for tokens, if it has that form too."""
+        return self.memo.get("tokens")
+
+    def also(self, other: Tokens) -> Value:
+        """The same value, with that other form."""
+        found = replace(self)
+        found.memo["tokens"] = other
+        return found
 
     def digits_of(self, axis: int) -> list[Digit]:
         """All digits that count the nodes of a grid axis."""

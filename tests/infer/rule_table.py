@@ -548,6 +548,12 @@ RULES: tuple[Rule, ...] = (
                 lambda p, x: beside_tokens(x, jnp.broadcast_to(p, (len(x), 2, 1)))[:, 0], SQUARE, P2, jnp.ones((2, 1))
             ),
             Inside(lambda x: beside_tokens(x, x.max((1, 2))[:, None])[:, 1:].reshape(x.shape), SQUARE, P2),
+            Inside(
+                lambda p, x: beside_tokens(x, jnp.broadcast_to(p, (len(x), 2, 1)))[:, 0],
+                domain=P1,
+                params=jnp.ones((2, 1)),
+            ),
+            Inside(lambda x: beside_tokens(x, x.mean(1, keepdims=True))[:, 0], domain=P1),
             Inside(lambda x: below_a_row(x, jnp.ones(4)).max(1).sum(1), ANY_ROWS, T44),
             Inside(lambda x: seen_by_a_token(x, ON_A_RING)),
             Inside(
@@ -572,6 +578,16 @@ RULES: tuple[Rule, ...] = (
                 None,
                 domain=T44,
             ),
+            Outside(
+                lambda x: beside_tokens(x, jnp.zeros((len(x), 2, 1)))[:, 2], [1.0] + [0] * 31, moved=None, domain=P1
+            ),
+            Outside(
+                lambda x: jnp.einsum("bnc,n->bc", beside_tokens(x, jnp.zeros((len(x), 2, 1))), jnp.arange(34.0)),
+                [0.0] * 10 + [1] + [0] * 21,
+                moved=None,
+                domain=P1,
+            ),
+            Outside(lambda x: beside_tokens(x, x[:, 16:17])[:, 0], [0.0] * 16 + [1] + [0] * 15, moved=None, domain=P1),
             Outside(lambda x: below_a_row(x, jnp.arange(4.0)).max(1).sum(1), CORNER, (0, 1), None, domain=T44),
             Outside(lambda x: seen_by_a_token(x, NEXT_TO), [1.0] * 8, 0, 0, flips=True),
         ),

@@ -25,7 +25,11 @@ from equinet.symmetry.tables import Table, interleaved, stacked
 def _concatenate(equation: Equation, arguments: Sequence[Operand | Ends]) -> list[Value | Tokens]:
     at, shape = equation.params["dimension"], equation.shapes[0]
     result = concatenated(arguments, at, shape)
-    beside = tokens.beside_nodes(arguments, at) if at not in result.moved_axes else None
+    axis = result.grid_axis(at) if at in result.moved_axes else None
+    is_padding = axis is not None and result.endless(axis)
+    beside = tokens.beside_nodes(arguments, at) if is_padding or at not in result.moved_axes else None
+    if isinstance(beside, Tokens) and is_padding:
+        return [result.also(beside)]
     if beside is not None:
         return [beside]
     if at == len(shape) - 1 and all(part.shape[at] == 1 for part in arguments):
