@@ -11,6 +11,7 @@ from equinet.declare import declaration
 from equinet.groups import SpaceGroup
 from equinet.groups.fibre import Fibre
 from equinet.infer.compat import Equation
+from equinet.infer.formulas.elements import product
 from equinet.infer.primitives import row_of
 from equinet.infer.values import Constant, Value
 from equinet.infer.views import MOST_AXES
@@ -166,7 +167,7 @@ def _reason(run: Sequence[Step], moves: Sequence[Step], before: Field, lost: Los
 
 def _is_weighed_by_0(step: Step) -> bool:
     """Whether an operand is multiplied by 0, which makes NaN of an infinity: it is a term like others."""
-    return step.equation.name == "mul" and any(constant.scalar == 0 for constant in step.constants)
+    return row_of(step.equation).formula is product and any(constant.scalar == 0 for constant in step.constants)
 
 
 def _undone(step: Step, later: Sequence[Step]) -> bool:
