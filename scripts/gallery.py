@@ -3,12 +3,14 @@
     python -m scripts.gallery --workdir=runs/gallery
     python -m scripts.gallery --workdir=runs/some --only='resnet|unet'
     python -m scripts.gallery --workdir=runs/some --only='^vit_s16$' --json
+    python -m scripts.gallery --reasons
     python -m scripts.gallery --tables
     python -m scripts.gallery --check
 
 A model that is done is not looked at again: what was cut off goes on with the same command. At the end the records go
-to docs/studies/records, and the page is made anew from them; with --only nothing in docs changes. --check ends with
-status 1 if the page is not what the records give.
+to docs/studies/records, and the page is made anew from them; with --only nothing in docs changes. --reasons infers
+again for the lines and the reasons of the kept records (of --only), whose times and measurements stay. --check ends
+with status 1 if the page is not what the records give.
 """
 
 import json
@@ -30,6 +32,7 @@ def define_flags() -> None:
     flags.DEFINE_string("workdir", None, "The folder that the records go to, one file a model.")
     flags.DEFINE_string("only", "", "A regular expression: only the models whose name it matches.")
     flags.DEFINE_bool("json", False, "Print the records as JSON, a line each.")
+    flags.DEFINE_bool("reasons", False, "Renew where and why symmetry is lost, in the kept records.")
     flags.DEFINE_bool("tables", False, "Make the page's tables from the kept records.")
     flags.DEFINE_bool("check", False, "Fail unless the page is what the kept records give.")
 
@@ -46,15 +49,31 @@ def main() -> None:
         if text != made:
             raise RuntimeError(f"{PAGE} is not what the records give: python -m scripts.gallery --tables")
         return
-    if not args.tables:
+    if args.reasons:
+        renew_reasons(args.only)
+    elif not args.tables:
         if not args.workdir:
-            raise ValueError("say --workdir, or --tables or --check; --help lists all flags")
+            raise ValueError("say --workdir, or --reasons, --tables or --check; --help lists all flags")
         records = look_at(args.only, read_folder(args.workdir, "workdir"))
         if args.only:
             return
         print(keep(records))
     write_text(PAGE, page()[1])
     print(PAGE)
+
+
+def renew_reasons(only: str) -> None:
+    """Renew the ledgers of the kept records, one after the other; what is cut off leaves the others as they were."""
+    from experiments.gallery import GALLERY
+    from experiments.gallery.examine import explained_again
+    from experiments.gallery.page import keep, kept
+
+    records = list(kept())
+    for at, record in enumerate(records):
+        if re.search(only, record["model"]):
+            records[at] = record | {"native": explained_again(GALLERY[record["model"]], record["native"])}
+            keep(records)
+            print(record["model"], flush=True)
 
 
 def look_at(only: str, workdir: Path) -> list[dict[str, Any]]:

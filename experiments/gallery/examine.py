@@ -36,6 +36,21 @@ def at_its_size(entry: Entry) -> dict[str, Any]:
     return found
 
 
+def explained_again(entry: Entry, record: dict[str, Any]) -> dict[str, Any]:
+    """What is inferred of the published network, its ledger as it is now, the rest as a record has it.
+
+    Raises:
+        ValueError: if a group or an action is another: then it has to be measured again.
+    """
+    found = at_its_size(entry)
+    for kind, was in record.items():
+        same = {key: value for key, value in was.items() if key not in ("losses", "seconds")}
+        now = {key: found[kind][key] for key in same}
+        if now != same:
+            raise ValueError(f"{entry.title} on a {kind}: {now}, and the record has {same}: measure it again")
+    return {kind: was | {"losses": found[kind]["losses"]} for kind, was in record.items()}
+
+
 def described(certificate: eq.Certificate) -> dict[str, Any]:
     """The groups of a certificate, its output, and what its generators do to that."""
     return {

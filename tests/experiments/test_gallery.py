@@ -13,7 +13,7 @@ import equinet as eq
 from experiments import gallery
 from experiments.demo import short
 from experiments.gallery import GALLERY
-from experiments.gallery.examine import at_its_size, in_small, infer, losses
+from experiments.gallery.examine import at_its_size, explained_again, in_small, infer, losses
 from experiments.gallery.limits import P4Cnn
 from experiments.gallery.network import Filled, fill
 from experiments.gallery.page import kept, page, tables
@@ -203,3 +203,12 @@ def test_filled_networks_close_over_their_variables() -> None:
     fn = GALLERY["lenet5"].build()
     assert isinstance(fn, Filled)
     assert len(jax.make_jaxpr(fn)(jnp.ones((1, 32, 32, 1))).consts) == 10
+
+
+def test_reasons_are_renewed_where_groups_are_as_before():
+    entry = GALLERY["espcn"]
+    torus = at_its_size(entry)["torus"] | {"seconds": 1.5}
+    assert torus["losses"]
+    assert explained_again(entry, {"torus": torus | {"losses": []}}) == {"torus": torus}
+    with pytest.raises(ValueError, match=r"on a torus: .*, and the record has .*: measure it again$"):
+        explained_again(entry, {"torus": torus | {"group": "Z × Z"}})
