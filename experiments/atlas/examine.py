@@ -71,15 +71,14 @@ def groups(name: str) -> Iterator[Record]:
     call, variables = reader.program(model, x)
     output = first_output(call, variables, x)
     yield {"asked": output}
+    spent = 0.0
     for kind, domain in (("plane", eq.plane(len(given.sizes))), ("torus", eq.torus(*given.sizes))):
         asked = {"layout": layout, "size": given.sizes, "params": variables, "output": output or None}
+        since = time.process_time()
         found = eq.infer(call, domain, given.channels, **asked)
-        yield {
-            kind: str(found.strict),
-            f"{kind}_invariance": str(found.invariance),
-            "operations": len(found.ledger),
-            f"{kind}_loss": last_loss(found),
-        }
+        said = {kind: str(found.strict), f"{kind}_invariance": str(found.invariance), f"{kind}_loss": last_loss(found)}
+        spent += time.process_time() - since
+        yield {**said, "operations": len(found.ledger), "inferred_seconds": round(spent, 2)}
         if kind == "plane":
             yield {
                 "steps": "×".join(map(str, found.strict.lattice.steps or ())),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from html import escape
@@ -51,7 +52,6 @@ def library(row: Row) -> str:
 
 def _extent(rows: Sequence[Row]) -> str:
     seen, found = looked_at(rows), inferred(rows)
-    seconds = sorted(float(row["seconds"]) for row in found)
     *most, last = (
         f"{name} {'/'.join(sorted({row['version'] for row in seen if library(row) == name}))}"
         for name in dict.fromkeys(map(library, seen))
@@ -65,8 +65,18 @@ def _extent(rows: Sequence[Row]) -> str:
     return (
         f"{len(found):,} of the {len(rows):,} architectures of {versions} are inferred{' so far' if order else ''}, "
         f"from {len(families(found))} of {len(families(rows))} families; {len(seen) - len(found)} more were tried and "
-        f"could not be.{order} One took {seconds[len(seconds) // 2]:.1f} s of processor time in the median, "
-        f"{sum(seconds) / 3600:.1f} hours all of them, export included."
+        f"could not be.{order} {_times(found)}"
+    )
+
+
+def _times(rows: Sequence[Row]) -> str:
+    timed = [row for row in rows if row["inferred_seconds"]]
+    asked, one = (statistics.median(float(row[each]) for row in timed) for each in ("inferred_seconds", "seconds"))
+    of = "" if len(timed) == len(rows) else f" of {len(timed)}"
+    whole = sum(float(row["seconds"]) for row in rows) / 60
+    return (
+        f"`infer` took {asked:.1f} s of processor time in the median{of}, for plane and torus; with what builds and "
+        f"exports it an architecture took {one:.1f} s. All of them took {whole:.0f} minutes of one core."
     )
 
 

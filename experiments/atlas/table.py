@@ -34,13 +34,16 @@ COLUMNS = {
     "finer": "the least change of features under the next finer shifts, in the same units",
     "not_measured": "why it was not measured",
     "failure": "why it was not inferred",
-    "seconds": "of the processor, for the inference",
+    "seconds": "of the processor, for all of it but the measurement",
+    "inferred_seconds": "of these, for `infer`: the plane and the torus",
     "measured_seconds": "of the processor, for the measurement",
     "version": "of the library",
     "torch": "the version of PyTorch, where it runs",
     "jax": "the version of JAX",
 }
 """What the columns hold. An architecture that nobody has looked at yet has a name and a family."""
+MEASURED = ("measured_sizes", "holds", "error", "finer", "not_measured", "measured_seconds")
+"""What a measurement fills in."""
 GROUPS = ("plane", "plane_invariance", "torus", "torus_invariance")
 Row = Mapping[str, str]
 
@@ -76,14 +79,18 @@ def as_text(rows: Iterable[Row]) -> str:
 
 
 def keep(records: Iterable[Mapping[str, Any]], known: Mapping[str, str]) -> Path:
-    """Put records into the table. They replace the rows of the same names; the other rows stay.
+    """Put records into the table. They replace the rows of the same names, but for what was measured of the same group;
+    the other rows stay.
 
     Args:
         known: every architecture there is, and its family: those without a row get one that says no more.
     """
     rows = {name: as_row({"name": name, "family": family}) for name, family in known.items()}
     rows |= {row["name"]: row for row in (kept() if TABLE.exists() else ())}
-    rows |= {record["name"]: as_row(record) for record in records}
+    for row in map(as_row, records):
+        before = rows.get(row["name"], {})
+        is_as_before = not row["measured_seconds"] and all(before.get(each) == row[each] for each in ("plane", "steps"))
+        rows[row["name"]] = row | ({each: before[each] for each in MEASURED} if is_as_before else {})
     write_text(TABLE, as_text(sorted(rows.values(), key=lambda row: row["name"])))
     return TABLE
 

@@ -32,6 +32,7 @@ RECORD: dict[str, Any] = {
     "torus_loss": "stem.conv: zero padding",
     "operations": 12,
     "seconds": 1.5,
+    "inferred_seconds": 0.3,
     "version": "1.0",
     "torch": "2.13.0",
     "jax": "0.10.2",
@@ -81,6 +82,19 @@ def test_records_replace_rows_of_their_names_only(tmp_path: Path, monkeypatch: p
     assert (two["plane"], two["plane_loss"], two["holds"]) == ("64Z × 64Z", 'a "quoted", one', "")
 
 
+def test_what_was_measured_stays_while_the_group_is_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(atlas, "TABLE", tmp_path / "atlas.csv")
+    keep([RECORD | MEASURED], {})
+    keep([RECORD | {"seconds": 2.5}], {})
+    [row] = kept()
+    assert (row["seconds"], row["holds"], row["measured_sizes"]) == ("2.5", "yes", "128×128")
+    keep([RECORD | MEASURED | {"error": 0.5}], {})
+    assert kept()[0]["error"] == "0.5"
+    keep([RECORD | {"plane": "32Z × 32Z", "steps": "32×32"}], {})
+    [row] = kept()
+    assert (row["holds"], row["error"], row["measured_seconds"]) == ("", "", "")
+
+
 def test_a_table_with_other_columns_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(atlas, "TABLE", tmp_path / "atlas.csv")
     with pytest.raises(FileNotFoundError, match="scripts.atlas --workdir"):
@@ -97,6 +111,8 @@ def test_what_is_said_is_what_the_rows_say() -> None:
     others = [as_row({**RECORD, "name": f"{library}:a"}) for library in ("keras", "smp")]
     assert "6 of the 8 architectures of timm 1.0, keras 1.0 and smp 1.0 are" in tables([*ROWS, *others])["extent"]
     assert "4 of the 6 architectures of timm 1.0 are inferred so far, from 3 of 4 families; 1 more" in said["extent"]
+    assert "`infer` took 0.3 s of processor time in the median" in said["extent"]
+    assert "an architecture took 1.5 s. All of them took 0 minutes of one core." in said["extent"]
     assert "3 of 4 keep shifts**, 2 of them 64Z × 64Z. 3 of the 3 return features" in said["answer"]
     assert "none is known to keep a shift**, of 4" in said["answer"]
     assert "3 of these 3 groups are measured so far. 2 of 3 hold, with errors of at most 0.25" in said["measured"]
