@@ -207,7 +207,9 @@ def _why(step: Step) -> str:
 
 def tells_nodes_apart(step: Step) -> bool:
     """Whether an operand that does not depend on the input varies along an axis of nodes."""
-    nodes = [any(digit.axis is not None for digit in digits) for digits in step.after.layout]
+    rank = len(step.after.layout)
+    layouts = [value.layout for value in (step.after, *step.before) if len(value.layout) == rank]
+    nodes = [any(digit.axis is not None for layout in layouts for digit in layout[i]) for i in range(rank)]
     tables = [constant.actually_varies for constant in step.constants if len(constant.shape) == len(nodes)]
     return any(varies and is_node for table in tables for varies, is_node in zip(table, nodes, strict=True))
 

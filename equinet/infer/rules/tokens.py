@@ -299,8 +299,10 @@ def _tokens(value: Value, beside: Beside) -> Tokens | Value:
 
 
 def _plain(tokens: Tokens) -> Tokens | Value:
-    """An array without tokens as what it is; one whose nodes are held as an array like any other."""
+    """An array without tokens as what it is; one whose nodes are held, or not moved, as an array like any other."""
     cut = [i for i, pair in enumerate(tokens.beside) if pair != NONE]
     if not cut:
         return tokens.nodes
-    return tokens if all(_holds_nodes(tokens, i) for i in cut) else without_tokens(tokens)
+    field = tokens.nodes.field
+    moves = bool(field.variables) or not field.strict.source.is_trivial
+    return tokens if moves and all(_holds_nodes(tokens, i) for i in cut) else without_tokens(tokens)
