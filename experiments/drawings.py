@@ -37,8 +37,9 @@ def draw_shifts(networks: Networks, path: Path) -> Path:
             plots.linear(axes, 100 * linear_accuracy("fashion"))
             axes.set_title(f"{padding} padding, {readout}")
             axes.set_xticks(range(len(keys)), ["0", *map(str, DISTANCES), "any"])
-        for axes in panels.flat[len(settings) :]:
-            axes.set_axis_off()
+        for place in range(len(settings), panels.size):
+            panels.flat[place].set_axis_off()
+            panels.flat[place - columns].tick_params(labelbottom=True)  # nothing is below it
         figure.supxlabel("shift of the test images, pixels")
         figure.supylabel("accuracy, %")
         figure.legend(handles=plots.handles([*map(plots.style, WAYS), plots.LINEAR]), loc="outside right center")
