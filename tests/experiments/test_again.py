@@ -54,3 +54,10 @@ def test_the_command_fails_where_a_run_lies_outside(
     assert (ended.status or 0, ended.fault, ended.written) == (status, "", ())
     assert f"| net-9 | accuracy | {100 * accuracy:.1f} |" in ended.out
     assert ("not as the other seeds say: net-9: accuracy" in ended.err) == bool(status)
+
+
+def test_one_page_or_all_are_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(study, "pages", lambda: [(Path("why.md"), "a", "a"), (Path("sizes.md"), "a", "b")])
+    asked = {name: run_line(study, ["--check", *name], tmp_path) for name in ((), ("--study=sizes",), ("--study=why",))}
+    assert [ended.status or 0 for ended in asked.values()] == [1, 1, 0]
+    assert "not what the records give: sizes.md" in asked[()].err

@@ -92,7 +92,7 @@ def test_wrong_input_is_answered_in_a_line(
             "config.augment.crop is 28, of examples of size 28: it can move all of one away",
         ),
         (("scripts.study", "--study=sizes", "--only=(("), "--only=(( is no regular expression"),
-        (("scripts.study", "--study=sizes", "--check"), "leave out --study=sizes"),
+        (("scripts.study", "--study=sizes", "--linear", "--write"), "leave out --study=sizes"),
         (
             ("scripts.study", "--check", "--write"),
             "--write makes them anew: say one",
