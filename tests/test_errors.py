@@ -378,6 +378,21 @@ def test_code_that_needs_the_values_of_what_is_traced(fn, ask, end):
         ask(fn)
 
 
+def test_a_function_that_a_library_made_of_text_has_no_line():
+    """Such a line says nothing to whoever calls it: the one that calls it is named."""
+    chosen = eval(compile("lambda x: x if x.sum() > 0 else -x", "<string>", "eval"))
+    with pytest.raises(TypeError, match=r"^the function needs the values of an array"):
+        eq.infer(chosen, eq.torus(6), channels=1)
+
+    def calls(x):
+        return chosen(x)
+
+    with pytest.raises(
+        TypeError, match=rf"^test_errors.py:{calls.__code__.co_firstlineno + 1} \(calls\) needs the values"
+    ):
+        eq.infer(calls, eq.torus(6), channels=1)
+
+
 def test_the_remedies_for_code_that_needs_values():
     assert measured(rolled_by_numpy, jit=False).passed
     assert ROLLED.strict == eq.torus(6).group

@@ -51,8 +51,10 @@ def as_traced(remedy: str = "") -> Iterator[None]:
 
 def line_of(error: BaseException) -> str:
     """The innermost line outside installed libraries and equinet that an error comes from."""
-    outside = [f for f in traceback.extract_tb(error.__traceback__) if is_own(f.filename)]
-    return shown_line(outside[-1].filename, outside[-1].lineno, outside[-1].name) if outside else "the function"
+    frames = traceback.extract_tb(error.__traceback__)
+    # Libraries make functions of text, which have no file.
+    own = [f for f in frames if is_own(f.filename) and (f.filename, f.name) != ("<string>", "<lambda>")]
+    return shown_line(own[-1].filename, own[-1].lineno, own[-1].name) if own else "the function"
 
 
 def is_own(file: str) -> bool:
