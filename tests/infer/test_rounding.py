@@ -53,6 +53,22 @@ def test_a_difference_by_rounding_refutes_nothing():
     assert judge(lambda x: jnp.sign(x[:, 0]), domain, claim=invariant(domain), kinds=EVERY_KIND).unsound
 
 
+def test_a_choice_that_rounding_makes_refutes_nothing():
+    """x c / c is x, and in floating point more than x at some nodes: no claim says at which."""
+    factors = np.random.default_rng(0).normal(size=(1, 6, 1))
+
+    def chosen(x, step=0.0):
+        back = x * factors.astype(x.dtype) / factors.astype(x.dtype)
+        return jnp.where(back > x + step * (jnp.arange(6, dtype=x.dtype)[None, :, None] - 2.5), back, 3 * x).mean(1)
+
+    domain = eq.torus(6)
+    with jax.enable_x64(True):
+        x = jnp.asarray(np.random.default_rng(1).normal(size=(2, 6, 1)))
+        assert jnp.abs(chosen(x) - chosen(x[:, ::-1])).max() > 1e-2
+    assert not judge(chosen, domain, channels=1, claim=invariant(domain)).unsound
+    assert judge(lambda x: chosen(x, 0.3), domain, channels=1, claim=invariant(domain)).unsound
+
+
 def test_there_is_one_zero():
     """The sign that a program gives a zero is no part of a claim, as rounding is none."""
 
