@@ -28,20 +28,22 @@ def expected(found: np.ndarray, comparisons: int = 1) -> tuple[float, float]:
 
 
 def compared(records: Records, kept: Records) -> tuple[str, list[str]]:
-    """A table of runs that were made again, and those that lie outside of what the other seeds of their network say.
+    """A table of runs that were made again, and those that lie outside of what the other seeds say.
+
+    A run's name ends with its seed; what stands before is the same for all seeds.
 
     Raises:
-        ValueError: too few of the other seeds of a network are kept.
+        ValueError: too few of the other seeds of a run are kept.
     """
     cells = [(record, key) for record in records for key in COMPARED if key in record]
     rows, outside = [], []
     for record, key in cells:
         name, [now] = record["run"], values([record], key)
-        network = [other for other in kept if other.get("network") == record.get("network", "")]
-        others = [other for other in network if other["seed"] != record["seed"]]
+        setting = name.removesuffix(f"-{record['seed']}")
+        others = [each for each in kept if each["run"] == f"{setting}-{each['seed']}" and each["run"] != name]
         if len(others) < FEWEST:
-            raise ValueError(f"{name}: {len(others)} other seeds of its network are kept, and {FEWEST} are needed")
-        before = values([other for other in network if other["run"] == name], key)
+            raise ValueError(f"{name}: {len(others)} other seeds of it are kept, and {FEWEST} are needed")
+        before = values([each for each in kept if each["run"] == name], key)
         low, high = expected(values(others, key), len(cells))
         # On the machine of the record the same numbers come again, however far they are from others.
         as_expected = low <= now <= high or now in before

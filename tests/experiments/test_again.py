@@ -16,6 +16,7 @@ def record(seed: int, accuracy: float, **more: Any) -> dict[str, Any]:
 
 
 KEPT = [record(seed, value) for seed, value in enumerate((0.80, 0.81, 0.82, 0.81))]
+KEPT += [{**record(7, 0.1), "run": "pilot-net-7"}]  # the same network, trained otherwise
 
 
 def test_one_more_lies_in_its_interval_as_often_as_is_said() -> None:
@@ -40,7 +41,7 @@ def test_a_run_is_compared_with_the_other_seeds_of_its_network() -> None:
     odd = [*KEPT, record(9, 0.9)]
     assert not compared([record(9, 0.9)], odd)[1]
     assert compared([record(9, 0.91)], odd)[1] == ["net-9: accuracy"]
-    with pytest.raises(ValueError, match="net-0: 2 other seeds of its network are kept, and 3 are needed"):
+    with pytest.raises(ValueError, match="net-0: 2 other seeds of it are kept, and 3 are needed"):
         compared([record(0, 0.8)], KEPT[:3])
 
 
