@@ -103,10 +103,8 @@ def _filled(value: Value, fill: float, axis: int) -> Value:
 
 def _held_rows(value: Value, array_axis: int, axis: int, count: int) -> Value:
     """Any rows along a grid axis, under what leaves all its nodes in place."""
-    if ("held", axis) not in value.memo:
-        value.memo["held", axis] = fix_axes(value.field, {axis})
     layout = with_item(value.layout, array_axis, (Digit(count, axis),))
-    return value.known(value.memo["held", axis], layout, with_item(value.extents, axis, count))
+    return value.known(fix_axes(value.field, {axis}), layout, with_item(value.extents, axis, count))
 
 
 def _picked_endless(value: Value, array_axis: int, axis: int, rows: np.ndarray) -> Value | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from functools import lru_cache
 
 import numpy as np
 
 from equinet.groups import Lattice, Matrix, SpaceGroup, Vector, axis_images, restriction
+from equinet.groups.domain import Domain
+from equinet.groups.relation import Relation
 from equinet.symmetry.field import Field
 
 
@@ -88,12 +91,14 @@ def _period(table: np.ndarray, axis: int) -> int:
 
 def fix_axes(field: Field, axes: Collection[int]) -> Field:
     """Keep only what leaves every node in place along some axes."""
-    if not axes:
-        return field
-    dim, action = field.grid.dim, field.action
-    units = [tuple(int(i == j) for j in range(dim)) for i in range(dim) if i not in axes]
-    periods = field.grid.wrapped.periods
-    lattice = Lattice.span([*units, *periods.basis], dim)
+    return field.based(_fixed(field.action, field.grid, frozenset(axes))) if axes else field
+
+
+@lru_cache(maxsize=1 << 10)  # each step of a loop asks the same again
+def _fixed(action: Relation, grid: Domain, axes: frozenset[int]) -> Relation:
+    units = [tuple(int(i == j) for j in range(grid.dim)) for i in range(grid.dim) if i not in axes]
+    periods = grid.wrapped.periods
+    lattice = Lattice.span([*units, *periods.basis], grid.dim)
     still = {b for (_, b), _ in action.operations if all(b[i][i] == 1 for i in axes)}
-    group = SpaceGroup(lattice, tuple((b, (0,) * dim) for b in sorted(still)), periods)
-    return field.based(action.restrict_target(group))
+    group = SpaceGroup(lattice, tuple((b, (0,) * grid.dim) for b in sorted(still)), periods)
+    return action.restrict_target(group)
