@@ -56,6 +56,8 @@ def test_every_way_down(name: str, down: str) -> None:
     step = CASES[name][1]
     if (name, down) == ("vgg", "stride"):
         step = 32  # a convolution that strides over the last map, of size 2, leaves one node that no shift fixes
+    elif (name, down) == ("vgg", "ideal"):
+        step = 8  # the last ways down leave two nodes an axis, then one, which hold the mean of four
     elif down in ("aps", "lps") and name != "swin":
         step = 1
     assert certificate.strict.lattice == Lattice.diagonal((step, step))
