@@ -1,8 +1,8 @@
 """Runs that were made again, beside those that are kept: do they lie where another seed may be expected?"""
 
 import numpy as np
-from scipy import stats
 
+from equinet.train.intervals import interval_of
 from experiments.markdown import percent, table
 from experiments.summary import Records, values
 
@@ -22,8 +22,8 @@ def expected(found: np.ndarray, comparisons: int = 1) -> tuple[float, float]:
     >>> [round(end, 2) for end in expected(np.array([1.0, 2.0, 3.0]))]
     [-2.97, 6.97]
     """
-    count, reach = len(found), stats.t.ppf(1 - 0.025 / comparisons, len(found) - 1)
-    half = reach * found.std(ddof=1) * np.sqrt(1 + 1 / count)
+    low, high = interval_of(found, comparisons)  # of the mean: ± t s / √n
+    half = (high - low) / 2 * np.sqrt(len(found) + 1)
     return float(found.mean() - half), float(found.mean() + half)
 
 

@@ -13,7 +13,7 @@ A study that was cut off goes on with the same command: runs that are done are s
 --write is said. Then the records of the runs go to docs/studies/records, where those of other runs stay, and all pages
 and figures are made anew from the records. --linear fits the linear baselines that accuracies are compared with, once
 for all studies. --compare shows runs that were made again beside those that are kept, and ends with status 1 if one
-lies outside of the 95 % interval that the other seeds of its network give for one more (all intervals together).
+lies outside of the 95 % interval that the other seeds of its setting give for one more (all intervals together).
 --check ends with status 1 if a page is not what the records give; with --study, that of one study.
 """
 

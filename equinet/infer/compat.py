@@ -18,9 +18,9 @@ from jax import lax
 from equinet.ops.traced import LIBRARIES, PACKAGE, shown_line
 
 _READERS = str(Path(PACKAGE, "interop"))
+"""Where models of other libraries are read: no frame of ours is a line of theirs."""
 LINE = "@"
 """Begins a named scope that is no module: the line of a program that was read from another framework."""
-"""Where models of other libraries are read: no frame of ours is a line of theirs."""
 
 Place = tuple[str, int | None]
 """Where an equation holds a program: a parameter, and which of several it is there."""
@@ -132,8 +132,11 @@ class Equation:
 
     def held(self, at: Place) -> Program:
         """A program among its parameters."""
+        return Program.of(self._parameter(at))
+
+    def _parameter(self, at: Place) -> Any:
         name, number = at
-        return Program.of(self.params[name] if number is None else self.params[name][number])
+        return self.params[name] if number is None else self.params[name][number]
 
     def holding(self, inputs: Sequence[Any], read: Sequence[bool], programs: Mapping[Place, Program]) -> Equation:
         """It with other operands and programs, and without names for results that are not read; itself, if all that is
@@ -147,8 +150,8 @@ class Equation:
             return self
         params = dict(self.params)
         for (name, number), new in changed.items():
-            old = self.params[name] if number is None else self.params[name][number]
-            one = new.closed if isinstance(old, jex.ClosedJaxpr) else new.closed.jaxpr
+            is_closed = isinstance(self._parameter((name, number)), jex.ClosedJaxpr)
+            one = new.closed if is_closed else new.closed.jaxpr
             params[name] = one if number is None else (*params[name][:number], one, *params[name][number + 1 :])
         return Equation(self.eqn.replace(invars=list(inputs), outvars=outputs, params=params))
 

@@ -17,7 +17,7 @@ from equinet.infer.digits import free
 from equinet.infer.evaluate import Runs
 from equinet.infer.fields import nothing, restrict_source
 from equinet.infer.ledger import Place, Step
-from equinet.infer.primitives import NoRule, called, operand, row_of
+from equinet.infer.primitives import NoRule, OfTokens, called, operand, row_of
 from equinet.infer.regions import push_declared
 from equinet.infer.rules.spectra import settled
 from equinet.infer.values import Atom, Chosen, Constant, Ends, Held, Operand, Spectrum, Tokens, Value
@@ -130,7 +130,7 @@ class Interpreter:
             found = row.tokens(equation, arrays)
             if found is not None:
                 return [*found]
-        others = _in_other_form(equation, arguments)
+        others = None if row.tokens is None else _in_other_form(row.tokens, equation, arguments)
         arguments = [without_tokens(a) if isinstance(a, Tokens) else a for a in arguments]
         if row.spectral is not None and (transforms or any(isinstance(a, Spectrum) for a in arguments)):
             # Frequencies are not followed through choices.
@@ -226,11 +226,11 @@ def _with_common_choices(equation: Equation, arguments: Sequence[Held], result: 
     return result
 
 
-def _in_other_form(equation: Equation, arguments: Sequence[Held]) -> Sequence[Tokens | Value] | None:
+def _in_other_form(rule: OfTokens, equation: Equation, arguments: Sequence[Held]) -> Sequence[Tokens | Value] | None:
     """The results, where what was taken for padding of an infinite axis is taken for tokens beside its nodes."""
-    rule, arrays = row_of(equation).tokens, [a for a in arguments if isinstance(a, Operand | Ends)]
+    arrays = [a for a in arguments if isinstance(a, Operand | Ends)]
     forms = [a.other or a if isinstance(a, Value) else a for a in arrays]
-    if rule is None or len(arrays) < len(arguments) or not any(isinstance(a, Tokens) for a in forms):
+    if len(arrays) < len(arguments) or not any(isinstance(a, Tokens) for a in forms):
         return None
     return rule(equation, forms)
 

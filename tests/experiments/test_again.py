@@ -19,6 +19,7 @@ KEPT = [record(seed, value) for seed, value in enumerate((0.80, 0.81, 0.82, 0.81
 KEPT += [{**record(7, 0.1), "run": "pilot-net-7"}]  # the same network, trained otherwise
 
 
+@pytest.mark.thorough
 def test_one_more_lies_in_its_interval_as_often_as_is_said() -> None:
     draws = np.random.default_rng(0).normal(size=(20_000, 6))
     inside = [low <= one <= high for *found, one in draws for low, high in [expected(np.array(found))]]
