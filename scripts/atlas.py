@@ -27,7 +27,7 @@ from absl import flags
 
 from equinet.cli.command import check_pattern, read_folder, run
 from equinet.train.record import read_json, write_json, write_text
-from experiments.atlas.table import inferred, keep, kept, step_of
+from experiments.atlas.table import inferred, keep, kept, step_of, unmeasured
 
 AT_ONCE = 60
 """Architectures that one process looks at; PyTorch keeps some of what it has exported."""
@@ -107,7 +107,7 @@ def look_at_all(only: str, workdir: Path) -> bool:
         if begin(workdir, name):
             record = examine(name)
         write_json(path_of(workdir, name), record)
-        shown = record.get("failure") or f"plane {record['plane']}, torus {record['torus']}"
+        shown = record.get("failure") or f"plane {record['plane']}, flips {record.get('flip_sizes', 'not asked')}"
         print(f"{number}/{len(chosen)} {name}: {shown} ({time.perf_counter() - since:.0f} s)", flush=True)
         if is_nearly_full():
             return True
@@ -116,23 +116,24 @@ def look_at_all(only: str, workdir: Path) -> bool:
 
 def measure_all(only: str, workdir: Path) -> bool:
     """Measure some of what is claimed and not measured yet; whether any is left."""
-    from experiments.atlas.measure import measure
+    from experiments.atlas.measure import CLAIMS, measure
 
     claims = [each for each in claimed(workdir) if re.search(only, each["name"])]
     if not claims:
         raise RuntimeError(f"neither {workdir} nor the table claims anything that --only={only!r} matches")
-    left = [each for each in claims if each.get("measured_seconds", "") == ""]
-    for record in sorted(left, key=lambda each: int(each["parameters"]))[:AT_ONCE]:
+    waiting = [each for each in claims if unmeasured(each)]
+    for record in sorted(waiting, key=lambda each: int(each["parameters"]))[:AT_ONCE]:
         path = path_of(workdir, record["name"])
-        found = {"not_measured": LEFT_OFF, "measured_seconds": 0.0}
+        found: dict[str, Any] = dict.fromkeys(unmeasured(record), 0.0)
+        found |= {CLAIMS[seconds][1]: LEFT_OFF for seconds in unmeasured(record)}
         if begin(workdir, record["name"]):
             found = measure(record)
         write_json(path, {**record, **found})
-        error = f"holds: {found['holds']}, error {found['error']:.1e}" if "holds" in found else found["not_measured"]
-        print(f"{record['name']} {record['plane']}: {error} ({found['measured_seconds']:.0f} s)", flush=True)
+        said = ", ".join(f"{column} {value}" for column, value in found.items() if value is not None)
+        print(f"{record['name']}: {said}", flush=True)
         if is_nearly_full():
             return True
-    return len(left) > AT_ONCE
+    return len(waiting) > AT_ONCE
 
 
 def claimed(workdir: Path) -> list[dict[str, Any]]:

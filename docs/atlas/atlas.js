@@ -8,6 +8,7 @@ addEventListener("DOMContentLoaded", () => {
     { title: "Plane", field: "plane", width: 115, sorter: sizes, ...choice, headerFilterFunc: "=" },
     { title: "Input", field: "input", width: 85, sorter: sizes, ...text },
     { title: "Nearest legal size", field: "legal", width: 105, sorter: sizes, ...text },
+    { title: "Flips at", field: "flips", width: 95, sorter: sizes, ...text },
     { title: "Measured", field: "measured", width: 120, ...text },
     { title: "Torus as published", field: "torus", width: 105, ...choice, headerFilterFunc: "=" },
     { title: "Parameters, millions", field: "parameters", width: 110, hozAlign: "right", sorter: "number" },

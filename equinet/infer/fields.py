@@ -50,6 +50,11 @@ def nothing(field: Field) -> Field:
     return start.based(start.action.restrict(still).forget_target(), Domain(())).with_spans(())
 
 
+def _spans(field: Field) -> tuple[Span, ...]:
+    """The spans of a value along its grid axes; a value that has lost its axes may still have those of the input."""
+    return field.trace.spans if field.grid.dim else ()
+
+
 def permuted(field: Field, order: Sequence[int]) -> Field:
     """The same field with its grid axes in another order: new axis i is old axis `order[i]`."""
     if list(order) == list(range(field.grid.dim)):
@@ -98,7 +103,7 @@ def with_axes(field: Field, axes: Sequence[Axis], uniform: Sequence[bool]) -> Fi
     pairs = product(action.operations, turns)
     operations = tuple(((a, beside(b, turn)), wide(shift)) for ((a, b), shift), turn in pairs)
     relation = Relation(lattice, operations, action.source_periods, grid.wrapped.periods, action.parameters)
-    return field.based(relation, grid).with_spans([*field.trace.spans, *(Span(everything=True) for _ in axes)])
+    return field.based(relation, grid).with_spans([*_spans(field), *(Span(everything=True) for _ in axes)])
 
 
 def wound(field: Field, axis: int, count: int) -> Field:
@@ -185,7 +190,9 @@ def natural_join(a: Field, b: Field, shared: Sequence[tuple[int, int]]) -> Field
             operations.append(((matrix, joint), coset))
     periods = a.action.source_periods, grid.wrapped.periods
     action = Relation(first & second, tuple(operations), *periods, names)
-    return a.based(action, grid).with_spans([Span(everything=True)] * grid.dim)
+    beside = _spans(b)
+    spans = [*_spans(a), *(beside[j] for j in extra)]
+    return a.based(action, grid).with_spans(everything(spans))
 
 
 def _joint(one: Matrix, two: Matrix, place: Sequence[int], dim: int) -> Matrix | None:
@@ -223,5 +230,4 @@ def _alike(a: Line, b: Line) -> bool:
 
 def restrict_source(field: Field, other: Field) -> Field:
     """Keep only what leaves another value, that isometries do not move, as it is."""
-    joined = natural_join(field, forget_axes(other, range(other.grid.dim)), [])
-    return joined.with_spans(everything(field.trace.spans))
+    return natural_join(field, forget_axes(other, range(other.grid.dim)), [])

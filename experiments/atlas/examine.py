@@ -5,21 +5,24 @@ from __future__ import annotations
 import gc
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
-import jax
-
 import equinet as eq
 from equinet.interop.torch.published import SOURCES
-from experiments.atlas.sources import LIBRARIES, known, make, parameters
+from experiments.atlas.flips import candidates, flip, turn, with_symmetric_kernels
+from experiments.atlas.read import Read, read
+from experiments.atlas.sources import LIBRARIES, known
+from experiments.atlas.table import NONE, step_of
 
 LONGEST = 60
 """Seconds of the processor after which an architecture is given up."""
 FAILURES = (ValueError, TypeError, AssertionError, RuntimeError, LookupError, AttributeError, NotImplementedError)
 """What an architecture that cannot be read may raise, in its own code or in ours."""
+CAUGHT = (*FAILURES, MemoryError, TimeoutError, eq.LayerError)
+"""These, and what takes too much room or time."""
 Record = dict[str, Any]
 
 
@@ -30,15 +33,28 @@ def examine(name: str) -> Record:
     if source in SOURCES:
         versions["torch"] = version("torch")
     record: Record = {"name": name, "family": known()[name]}
-    since = time.process_time()
+    since, given = time.process_time(), None
     try:
         with given_up_after(LONGEST):
-            for found in groups(name):
+            given = read(name)
+            for found in groups(given):
                 record |= found
-    except (*FAILURES, MemoryError, TimeoutError, eq.LayerError) as error:
-        record["failure"] = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    except CAUGHT as error:
+        record["failure"] = told(error)
+    if given and "steps" in record and step_of(record):
+        try:
+            with given_up_after(LONGEST):
+                for found in symmetric_groups(name, given):
+                    record |= found
+        except CAUGHT as error:
+            record["flip_failure"] = told(error)
     gc.collect()
     return {**record, "seconds": round(time.process_time() - since, 2), **versions}
+
+
+def told(error: BaseException) -> str:
+    """An error in one line."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]
 
 
 @contextmanager
@@ -57,46 +73,87 @@ def given_up_after(seconds: int) -> Iterator[None]:
         signal.signal(signal.SIGPROF, before)
 
 
-def groups(name: str) -> Iterator[Record]:
+def groups(given: Read) -> Iterator[Record]:
     """Size and groups of an architecture on the input that it was published with, as they become known."""
-    model, given = make(name, values=False)
     yield {
-        "sizes": "×".join(map(str, given.sizes)),
+        "sizes": as_text(given.sizes),
         "channels": given.channels,
-        "parameters": parameters(model),
+        "parameters": given.parameters,
+        "asked": given.output,
     }
-    reader = LIBRARIES[name.partition(":")[0]].reader
-    layout, axes = reader.layout(model), {"B": (2,), "S": given.sizes, "C": (given.channels,)}
-    x = jax.ShapeDtypeStruct(tuple(n for kind in layout for n in axes[kind]), "float32")
-    call, variables = reader.program(model, x)
-    output = first_output(call, variables, x)
-    yield {"asked": output}
-    spent = 0.0
-    for kind, domain in (("plane", eq.plane(len(given.sizes))), ("torus", eq.torus(*given.sizes))):
-        asked = {"layout": layout, "size": given.sizes, "params": variables, "output": output or None}
+    spent, dim = 0.0, len(given.sizes)
+    for kind, domain in (("plane", eq.plane(dim)), ("torus", eq.torus(*given.sizes)), ("box", eq.box(*given.sizes))):
         since = time.process_time()
-        found = eq.infer(call, domain, given.channels, **asked)
-        said = {kind: str(found.strict), f"{kind}_invariance": str(found.invariance), f"{kind}_loss": last_loss(found)}
+        found = given.infer(domain)
+        said: Record = {kind: str(found.strict)}
+        if kind != "box":
+            said |= {f"{kind}_invariance": str(found.invariance), f"{kind}_loss": last_loss(found, lattice_of)}
         spent += time.process_time() - since
         yield {**said, "operations": len(found.ledger), "inferred_seconds": round(spent, 2)}
         if kind == "plane":
             yield {
-                "steps": "×".join(map(str, found.strict.lattice.steps or ())),
+                "steps": as_text(found.strict.lattice.steps or ()),
                 "output": "map" if found.output.dim else "features",
             }
+        if kind == "box":
+            yield last_map(found)
 
 
-def first_output(call: Callable[..., Any], variables: Any, x: Any) -> str:
-    """The name of the first output of a program, if it has several."""
-    found = jax.eval_shape(call, variables, x)
-    return next(iter(found)) if isinstance(found, dict) else ""
+def last_map(found: eq.Certificate) -> Record:
+    """The last map on the way to the output, on a box: its stride, what a node of it reads, which read no padding."""
+    spans = next((row.spans for row in reversed(found.ledger) if row.grid.dim), ())
+    inner = [None if span.everything else span.inner for span in spans]
+    has_inner = inner and all(each and each[0] <= each[1] for each in inner)
+    return {
+        "stride": as_text(span.stride for span in spans),
+        "receptive_field": as_text("all" if span.extent is None else span.extent for span in spans),
+        "interior": as_text(f"{each[0]}..{each[1]}" for each in inner if each) if has_inner else NONE,
+    }
 
 
-def last_loss(certificate: eq.Certificate) -> str:
-    """The last row after which fewer translations are left than after any before, and why; empty if there is none."""
-    left, last = certificate.domain.group.lattice, ""
-    for row in certificate.ledger:
-        if isinstance(row.strict, eq.SpaceGroup) and not left <= row.strict.lattice:
-            left = left & row.strict.lattice
+def symmetric_groups(name: str, given: Read) -> Iterator[Record]:
+    """What it keeps on the plane if its kernels are symmetric, and the nearest sizes at which a box keeps the flips."""
+    on_plane = with_symmetric_kernels(given).infer(eq.plane(len(given.sizes)))
+    yield {"symmetric": str(on_plane.strict), "flip_loss": last_loss(on_plane, operations_of)}
+    found: Record = {"flip_sizes": NONE, "turn_sizes": NONE}
+    for sizes in candidates(on_plane.strict, given.sizes):
+        try:
+            here = with_symmetric_kernels(given if sizes == given.sizes else read(name, sizes))
+            kept = here.infer(eq.box(*sizes)).strict
+        except FAILURES:
+            continue  # it does not run at that size
+        if all(flip(axis, sizes) in kept for axis in range(len(sizes))):
+            turned = turn(sizes)
+            turns = as_text(sizes) if turned is not None and turned in kept else NONE
+            found = {"flip_sizes": as_text(sizes), "turn_sizes": turns}
+            break
+    yield found
+
+
+def last_loss(found: eq.Certificate, kept: Callable[[eq.SpaceGroup], Any]) -> str:
+    """The last row after which less is left than after any before, and why; empty if there is none.
+
+    Args:
+        kept: the part of a group that is looked at; parts meet in `&`.
+    """
+    left, last = kept(found.domain.group), ""
+    for row in found.ledger:
+        if isinstance(row.strict, eq.SpaceGroup) and not left <= kept(row.strict):
+            left = left & kept(row.strict)
             last = f"{'.'.join(row.path)}: {row.reason}"
     return last
+
+
+def lattice_of(group: eq.SpaceGroup) -> eq.Lattice:
+    """Its translations."""
+    return group.lattice
+
+
+def operations_of(group: eq.SpaceGroup) -> frozenset[Any]:
+    """Its rotations and reflections."""
+    return frozenset(group.point_group)
+
+
+def as_text(numbers: Iterable[Any]) -> str:
+    """`224×224`."""
+    return "×".join(map(str, numbers))

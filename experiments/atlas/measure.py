@@ -1,127 +1,131 @@
-"""What is claimed of an architecture on the plane, measured on a torus in PyTorch: float64, every padding circular."""
+"""What is claimed of an architecture, measured in float64 by its own library: shifts of the plane on a torus, every
+padding circular; flips on a box, padded as published, with symmetric kernels."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
 import equinet as eq
-from equinet.interop.torch import as_function
-from equinet.interop.torch.published import SOURCES
-from experiments.atlas.around import around_the_torus, in_double_precision
-from experiments.atlas.examine import FAILURES, LONGEST, Record, given_up_after
-from experiments.atlas.sources import make
-from experiments.atlas.table import step_of
+from experiments.atlas.examine import CAUGHT, LONGEST, Record, given_up_after, told
+from experiments.atlas.networks import Call, Network
+from experiments.atlas.sources import LIBRARIES
+from experiments.atlas.table import sizes_in, step_of, unmeasured
 
-SMALLEST = 32
-"""Nodes along an axis of the torus that is measured on, at least."""
 LARGEST = 256
-"""And at most."""
+"""Nodes along an axis of the torus that is measured on, at most."""
 WIDTHS = (1.0, 0.7, 0.5)
 """Factors of drawn weights: deep networks may amplify rounding until nothing else shows, less so with narrower ones."""
 STEADY = 1e-9
 """A change of the input in its last places may change the output so much, relative to what that varies by."""
-Call = Callable[[np.ndarray], np.ndarray]
 
 
 def measure(record: Record, seed: int = 0) -> Record:
-    """What is measured of a record's claim: on which sizes, the largest error, and how much finer shifts change."""
+    """What is measured of a record's claims: the largest errors, and how much other shifts or flips change."""
     torch.set_num_threads(1)  # threads that wait for each other take time of the processor, which counts
-    since = time.process_time()
     found: Record = {}
-    try:
-        with given_up_after(LONGEST):
-            found = measured(record, seed)
-    except (*FAILURES, MemoryError, TimeoutError, eq.LayerError) as error:
-        found["not_measured"] = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-    return {**found, "measured_seconds": round(time.process_time() - since, 2)}
+    for seconds in unmeasured(record):
+        claim, why_not = CLAIMS[seconds]
+        since = time.process_time()
+        try:
+            with given_up_after(LONGEST):
+                found |= claim(record, seed)
+        except CAUGHT as error:
+            found[why_not] = told(error)[:200]
+        found[seconds] = round(time.process_time() - since, 2)
+    return found
 
 
 def measured(record: Record, seed: int) -> Record:
     """The claim on a torus, inferred of the network with circular paddings, and measured."""
-    if record["name"].partition(":")[0] not in SOURCES:
-        return {"not_measured": "it does not run in PyTorch"}
     steps = step_of(record)
-    sizes = tuple(size_for(step) for step in steps)
+    smallest = LIBRARIES[record["name"].partition(":")[0]].smallest
+    sizes = tuple(size_for(step, smallest) for step in steps)
     if max(sizes) > LARGEST:
         return {"not_measured": f"needs {'×'.join(map(str, sizes))} nodes"}
-    module, given = make(record["name"], values=True)
-    output = record["asked"] or None
-    torus = eq.torus(*sizes)
-    with around_the_torus():
-        claim = eq.infer(module, torus, given.channels, output=output)
-        if claim.strict.is_trivial:
-            return {"not_measured": "some windows do not go around the torus"}
-        if claim.strict.lattice.steps != steps:
-            return {"not_measured": f"on {torus} {claim.strict.lattice} is claimed"}
-        with in_double_precision():
-            run = steady(module, output, sizes, given.channels, seed)
-            if run is None:
-                return {"not_measured": "rounding alone changes the output"}
-            report = eq.verify(run, claim, key=seed, dtype=np.float64, jit=False, batch=1, trials=1, progress=False)
-            apart = finer(run, steps, sizes, given.channels, seed) if not claim.output.dim else None
+    network, torus = Network(record["name"], record["asked"], sizes, circular=True), eq.torus(*sizes)
+    claim = network.claim(torus)
+    if claim.strict.is_trivial:
+        return {"not_measured": "some windows do not go around the torus"}
+    if claim.strict.lattice.steps != steps:
+        return {"not_measured": f"on {torus} {claim.strict.lattice} is claimed"}
+    run = steady(network, claim, seed)
+    if run is None:
+        return {"not_measured": "rounding alone changes the output"}
+    report = eq.verify(run, claim, key=seed, dtype=np.float64, jit=False, batch=1, trials=1, progress=False)
     return {
         "measured_sizes": "×".join(map(str, sizes)),
         "holds": report.passed,
         "error": float(report.worst[1]),
-        "finer": apart,
+        "finer": None if claim.output.dim else finer(run, steps, image(claim, seed)),
     }
 
 
-def size_for(step: int) -> int:
-    """The least size that a step divides twice at least."""
-    return step * max(2, math.ceil(SMALLEST / step))
+def measured_flips(record: Record, seed: int) -> Record:
+    """That flips and turns are kept at the size for them, with symmetric kernels and paddings as published."""
+    sizes, published = sizes_in(record["flip_sizes"]), sizes_in(record["sizes"])
+    network = Network(record["name"], record["asked"], sizes, symmetric=True)
+    claim = network.claim(eq.box(*sizes))
+    run = steady(network, claim, seed)
+    if run is None:
+        return {"flips_not_measured": "rounding alone changes the output"}
+    report = eq.verify(run, claim, key=seed, dtype=np.float64, jit=False, batch=1, trials=1, progress=False)
+    return {
+        "flips_hold": report.passed,
+        "flip_error": float(report.worst[1]),
+        "flip_change": None if claim.output.dim or sizes == published else flipped(run, image(claim, seed, published)),
+    }
 
 
-def draw(module: Any, seed: int, width: float = 1.0) -> None:
-    """Draw every parameter and statistic: what is 0 or 1 at first may hide a branch.
+def flipped(run: Call, x: np.ndarray) -> float:
+    """The largest change of an output without places under a flip, relative to what it varies by."""
+    y = run(x)
+    return float(max(np.abs(run(np.flip(x, axis)) - y).max() for axis in range(1, x.ndim - 1)) / y.std())
 
-    Args:
-        width: a factor of the weights of convolutions and dense layers.
+
+CLAIMS = {"measured_seconds": (measured, "not_measured"), "flip_seconds": (measured_flips, "flips_not_measured")}
+"""How each claim is measured, and the column that says why it was not."""
+
+
+def size_for(step: int, smallest: int) -> int:
+    """The least size that a step divides twice at least, and that is not too small.
+
+    >>> size_for(32, 32), size_for(8, 32), size_for(32, 96)
+    (64, 32, 96)
     """
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(held: Any, scale: float) -> Any:
-        return scale * torch.randn(held.shape, generator=generator)
-
-    with torch.no_grad():
-        for held in module.parameters():
-            inputs = held[0].numel() if held.ndim > 1 else 0
-            held.copy_(normal(held, width * inputs**-0.5) if inputs else 1 + normal(held, 0.2))
-        for name, held in module.named_buffers():
-            if name.endswith("running_mean"):
-                held.copy_(normal(held, 0.2))
-            if name.endswith("running_var"):
-                held.copy_((1 + normal(held, 0.2)).abs())
+    return step * max(2, math.ceil(smallest / step))
 
 
-def steady(module: Any, output: str | None, sizes: Sequence[int], channels: int, seed: int) -> Call | None:
+def steady(network: Network, claim: eq.Certificate, seed: int) -> Call | None:
     """A network with weights drawn so wide that rounding does not change its output by much; None if it always does."""
+    x = image(claim, seed)
     for width in WIDTHS:
-        draw(module, seed, width)
-        run = as_function(module, np.float64, output)
-        if amplified(run, sizes, channels, seed) <= STEADY:
+        run = network.drawn(seed, width)
+        if amplified(run, x, seed) <= STEADY:
             return run
     return None
 
 
-def amplified(run: Call, sizes: Sequence[int], channels: int, seed: int) -> float:
+def image(claim: eq.Certificate, seed: int, sizes: Sequence[int] | None = None) -> np.ndarray:
+    """A drawn input, of other sizes than those of the claim if they are given."""
+    shape = 1, *(sizes or claim.domain.sizes), claim.channels
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def amplified(run: Call, x: np.ndarray, seed: int) -> float:
     """The change of the output, relative to what it varies by, if the input changes in its last places."""
-    draws = np.random.default_rng(seed)
-    x = draws.normal(size=(1, *sizes, channels))
+    draws = np.random.default_rng(seed + 1)
     y, near = run(x), x * (1 + 4 * np.finfo(x.dtype).eps * draws.normal(size=x.shape))
     return float(np.abs(run(near) - y).max() / max(y.std(), STEADY))
 
 
-def finer(run: Call, steps: Sequence[int], sizes: Sequence[int], channels: int, seed: int) -> float | None:
+def finer(run: Call, steps: Sequence[int], x: np.ndarray) -> float | None:
     """The least change of an output without places under shifts by a step over a prime that divides it; None if all
     shifts are claimed."""
-    x = np.random.default_rng(seed).normal(size=(1, *sizes, channels))
     y = run(x)
     changes = []
     for axis, step in enumerate(steps):

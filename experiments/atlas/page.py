@@ -10,7 +10,7 @@ from html import escape
 
 from equinet.train.record import ROOT
 from equinet.train.study import fill_page
-from experiments.atlas.table import Row, inferred, kept, looked_at, nearest, sizes_of, step_of
+from experiments.atlas.table import NONE, Row, inferred, kept, looked_at, nearest, sizes_in, sizes_of, step_of
 from experiments.markdown import scientific, table
 from experiments.summary import group_text
 
@@ -35,6 +35,8 @@ def tables(rows: Sequence[Row]) -> dict[str, str]:
         "groups": _groups(inferred(rows)),
         "measured": _measured(inferred(rows)),
         "sizes": _sizes(inferred(rows)),
+        "flips": _flips(inferred(rows)),
+        "borders": _borders(inferred(rows)),
         "failures": _failures(looked_at(rows)),
         "left": _left(rows),
     }
@@ -86,15 +88,25 @@ def _answer(rows: Sequence[Row]) -> str:
     ((group, count),) = Counter(row["plane"] for row in keeping).most_common(1)
     asked = [row for row in rows if row["torus"]]
     on_torus = [row for row in asked if row["torus"] != "trivial"]
-    turned = [row for row in rows if "⋊" in row["plane"] + row["torus"]]
+    turned = [row for row in rows if "⋊" in row["plane"] + row["torus"] or row["box"] not in ("", "trivial")]
     return "\n".join(
         [
             f"- **On the plane, where padding plays no part, {len(keeping)} of {len(rows)} keep shifts**, {count} of "
             f"them {group}. {len(features)} of the {len(keeping)} return features without places, which these shifts "
             f"leave as they are. For the other {len(rows) - len(keeping)} no shift is inferred.",
             f"- **On a torus, padded as published, {_keep(on_torus, 'a shift')}**, of {len(asked)} that were asked.",
-            f"- **For all values of the weights, {_keep(turned, 'a rotation or a reflection')}.**",
+            f"- **For all values of the weights, {_keep(turned, 'a rotation or a reflection')}.** {_flippable(rows)}",
         ]
+    )
+
+
+def _flippable(rows: Sequence[Row]) -> str:
+    asked = [row for row in rows if row["flip_sizes"]]
+    keeping = [row for row in asked if row["flip_sizes"] != NONE]
+    there = [row for row in keeping if row["flip_sizes"] == row["sizes"]]
+    return (
+        f"With symmetric kernels {len(keeping)} of {len(asked)} keep the flips of an image at some size, "
+        f"{len(there)} at the one that they were published for."
     )
 
 
@@ -180,6 +192,87 @@ def _sizes(rows: Sequence[Row]) -> str:
     return f"{said} {rest}\n\n{table(head, lines)}"
 
 
+def _flips(rows: Sequence[Row]) -> str:
+    """Of those that were asked with symmetric kernels."""
+    asked = [row for row in rows if row["flip_sizes"]]
+    if not asked:
+        return "None of these has been asked yet."
+    keeping = [row for row in asked if row["flip_sizes"] != NONE]
+    there = [row for row in keeping if row["flip_sizes"] == row["sizes"]]
+    turning = [row for row in keeping if row["turn_sizes"] != NONE]
+    rules: dict[str, list[Row]] = {}
+    for row in keeping:
+        rules.setdefault(flip_rule(row), []).append(row)
+    ordered = sorted(rules.items(), key=lambda each: (-len(each[1]), each[0]))
+    head = ["a box keeps its flips at", "architectures", "published so", "turns too", "such as"]
+    lines = [
+        [
+            rule,
+            str(len(members)),
+            str(len([row for row in members if row in there])),
+            str(len([row for row in members if row in turning])),
+            _some(members),
+        ]
+        for rule, members in ordered
+    ]
+    lost = [row for row in asked if row not in keeping]
+    return (
+        f"{len(keeping)} of {len(asked)} that were asked keep the flips along all axes at some size, {len(turning)} of "
+        f"them quarter turns too. {len(there)} were published for such a size. For {len(lost)} no such size is known"
+        f"{f' ({_some(lost)})' if lost else ''}. {_measured_flips(keeping)}\n\n{table(head, lines)}"
+    )
+
+
+def _measured_flips(rows: Sequence[Row]) -> str:
+    tried = [row for row in rows if row["flips_hold"]]
+    if not tried:
+        return "None of these is measured yet."
+    wrong = [row for row in tried if row["flips_hold"] != "yes"]
+    changes = [float(row["flip_change"]) for row in tried if row["flip_change"]]
+    loose = [row for row in tried if row["flip_change"] and float(row["flip_change"]) <= SEEN]
+    error = scientific(max(float(row["flip_error"]) for row in tried))
+    return (
+        f"{len(tried)} of these are measured at that size: {len(tried) - len(wrong)} of {len(tried)} hold, with errors "
+        f"of at most {error}{f', and these do not: {_named(wrong)}' if wrong else ''}. At the size that they were "
+        f"published for, if it is another one, flips change {len(changes) - len(loose)} of {len(changes)} that return "
+        f"features{f', but not {_named(loose)}' if loose else ''}."
+    )
+
+
+def flip_rule(row: Row) -> str:
+    """The sizes at which flips are kept, as the nearest one and the steps give them.
+
+    >>> flip_rule({"steps": "32×32", "flip_sizes": "225×225"})
+    'n ≡ 1 (mod 32)'
+    >>> flip_rule({"steps": "1×16×16", "flip_sizes": "16×113×113"})
+    'every n × n ≡ 1 (mod 16) × n ≡ 1 (mod 16)'
+    """
+    each = [
+        f"n ≡ {size % step} (mod {step})" if step > 1 else "every n"
+        for size, step in zip(sizes_in(row["flip_sizes"]), step_of(row), strict=True)
+    ]
+    return each[0] if len(set(each)) == 1 else " × ".join(each)
+
+
+def _borders(rows: Sequence[Row]) -> str:
+    """How much of the last map paddings reach."""
+    known = [row for row in rows if row["interior"]]
+    if not known:
+        return "None of these has been asked yet."
+    local = [row for row in known if "all" not in row["receptive_field"]]
+    free = [row for row in local if row["interior"] != NONE]
+    wider = [row for row in local if _is_wider(row)]
+    return (
+        f"In {len(known) - len(local)} of {len(known)} architectures a node of the last map reads the whole image, "
+        f"through attention or means over all nodes. Of the {len(local)} others, {len(wider)} read windows that are "
+        f"wider than the image. {len(free)} have nodes in the last map that no padding reaches ({_some(free)})."
+    )
+
+
+def _is_wider(row: Row) -> bool:
+    return any(n > size for n, size in zip(sizes_in(row["receptive_field"]), sizes_of(row), strict=True))
+
+
 def _failures(rows: Sequence[Row]) -> str:
     failed = [row for row in rows if not row["plane"]]
     partly = [row for row in rows if row["plane"] and row["failure"]]
@@ -207,6 +300,7 @@ HEAD = (
     ("Plane", "plane", "The group where padding plays no part"),
     ("Input", "input", "Nodes per axis that it was published for"),
     ("Nearest legal size", "legal", "That the steps on the plane divide"),
+    ("Flips at", "flips", "The nearest size at which a box keeps its flips, if kernels are symmetric"),
     ("Measured", "measured", "The largest error in float64, around a torus"),
     ("Torus as published", "torus", "The group on a torus of the published size, padded as published"),
     ("Parameters, millions", "parameters", "How many numbers are learned"),
@@ -248,6 +342,7 @@ def _cells(row: Row) -> list[str]:
         group_text(row["plane"]) if known else "–",
         row["sizes"] or "–",
         (legal_sizes(row) or "none") if known else "–",
+        (row["flip_sizes"] or "–") if known else "–",
         measured,
         group_text(row["torus"]) if row["torus"] else "–",
         _millions(row),

@@ -20,6 +20,10 @@ OF_DPT = tuple(f"tu-{name}_224" for name in ("vit_tiny_patch16", "vit_small_patc
                                             "deit3_small_patch16", "beit_base_patch16"))  # fmt: skip
 """With the decoder dpt, which takes transformers of timm alone."""
 
+AFTER_CHANNELS = slice(2, None)
+BEFORE_CHANNELS = slice(0, -2)
+"""Where kernels have their spatial axes."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -28,14 +32,19 @@ class Source:
     Attributes:
         package: what is imported, and has a version.
         families: its architectures, and the family of each.
-        make: an architecture by its name, and its input; also whether its parameters need values.
+        make: an architecture by its name, and its input; also whether its parameters need values, and the sizes of the
+            input, if they are not those that it was published with.
         reader: of its models.
+        space: where its kernels have their spatial axes.
+        smallest: how many nodes along an axis its architectures run on, at least.
     """
 
     package: str
     families: Callable[[], Mapping[str, str]]
-    make: Callable[[str, bool], tuple[Any, Input]]
+    make: Callable[[str, bool, tuple[int, ...] | None], tuple[Any, Input]]
     reader: Any
+    space: slice
+    smallest: int = 32
 
 
 def _timm() -> dict[str, str]:
@@ -57,21 +66,26 @@ def _keras() -> dict[str, str]:
     return {name: build.__module__.rpartition(".")[2] for name, build in keras.applications().items()}
 
 
-def _of_pytorch(source: str) -> Callable[[str, bool], tuple[Any, Input]]:
-    return lambda name, values: (published if values else outline)(source, name)
+def _of_pytorch(source: str) -> Callable[..., tuple[Any, Input]]:
+    def make(name: str, values: bool, sizes: tuple[int, ...] | None) -> tuple[Any, Input]:
+        module, given = (published if values else outline)(source, name)
+        return module, Input(given.channels, sizes or given.sizes)
+
+    return make
 
 
-def _of_keras(name: str, values: bool) -> tuple[Any, Input]:
-    model, (*sizes, channels) = keras.application(name, values)
-    return model, Input(channels, tuple(sizes))
+def _of_keras(name: str, values: bool, sizes: tuple[int, ...] | None) -> tuple[Any, Input]:
+    """Without the softmax at its end, which hardly varies where weights are drawn."""
+    model, (*found, channels) = keras.application(name, values, sizes, classifier_activation=None)
+    return model, Input(channels, tuple(found))
 
 
 LIBRARIES = {
     **{
-        name: Source(SOURCES[name].package, families, _of_pytorch(name), pytorch.READER)
+        name: Source(SOURCES[name].package, families, _of_pytorch(name), pytorch.READER, AFTER_CHANNELS)
         for name, families in (("timm", _timm), ("torchvision", _torchvision), ("smp", _smp))
     },
-    "keras": Source("keras", _keras, _of_keras, keras.READER),
+    "keras": Source("keras", _keras, _of_keras, keras.READER, BEFORE_CHANNELS, 96),
 }
 
 
@@ -82,14 +96,15 @@ def known() -> dict[str, str]:
     return {f"{name}:{own}": family for name, each in here.items() for own, family in each.families().items()}
 
 
-def make(name: str, values: bool) -> tuple[Any, Input]:
-    """An architecture such as `timm:resnet50`, and the input that it was published with.
+def make(name: str, values: bool, sizes: tuple[int, ...] | None = None) -> tuple[Any, Input]:
+    """An architecture such as `timm:resnet50`, and its input.
 
     Args:
         values: whether its parameters need values.
+        sizes: of the input, instead of those that it was published with.
     """
     source, _, own = name.partition(":")
-    return LIBRARIES[source].make(own, values)
+    return LIBRARIES[source].make(own, values, sizes)
 
 
 def parameters(model: Any) -> int:

@@ -27,24 +27,44 @@ COLUMNS = {
     "torus": "the group on the torus of these sizes, padded as published",
     "torus_invariance": "the part of it that leaves the output as it is",
     "torus_loss": "the last layer that loses translations on the torus, and why",
+    "box": "the group on a box of these sizes, padded as published",
+    "stride": "of the last map, in nodes of the input per axis",
+    "receptive_field": "of a node of that map, in nodes of the input; all of it, if it reads all",
+    "interior": "the nodes of that map that no padding reaches, first..last per axis",
     "operations": "rows of the certificate",
+    "symmetric": "the group on the plane if its kernels are symmetric, drawn at random; only if shifts are kept",
+    "flip_sizes": "the nearest size at which a box, padded as published, keeps the flips of all axes with such kernels",
+    "turn_sizes": "that size, if the box keeps the quarter turns too",
+    "flip_loss": "the last layer that loses flips or turns on the plane with such kernels, and why",
+    "flip_failure": "why the flips are not known",
     "measured_sizes": "the torus that the group on the plane was measured on, with circular paddings",
     "holds": "whether it holds there, in float64",
     "error": "the largest, in units of how much the output varies",
     "finer": "the least change of features under the next finer shifts, in the same units",
     "not_measured": "why it was not measured",
+    "flips_hold": "whether what a box of that size keeps with symmetric kernels holds there, in float64",
+    "flip_error": "the largest, in the same units",
+    "flip_change": "of features under flips at the published size with such kernels, if that is another one",
+    "flips_not_measured": "why the flips were not measured",
     "failure": "why it was not inferred",
     "seconds": "of the processor, for all of it but the measurement",
-    "inferred_seconds": "of these, for `infer`: the plane and the torus",
+    "inferred_seconds": "of these, for `infer` of the plane, the torus and the box, as published",
     "measured_seconds": "of the processor, for the measurement",
+    "flip_seconds": "of the processor, for that of the flips",
     "version": "of the library",
     "torch": "the version of PyTorch, where it runs",
     "jax": "the version of JAX",
 }
 """What the columns hold. An architecture that nobody has looked at yet has a name and a family."""
-MEASURED = ("measured_sizes", "holds", "error", "finer", "not_measured", "measured_seconds")
-"""What a measurement fills in."""
-GROUPS = ("plane", "plane_invariance", "torus", "torus_invariance")
+MEASURED = {
+    "measured_seconds": (("plane", "steps"), ("measured_sizes", "holds", "error", "finer", "not_measured")),
+    "flip_seconds": (("symmetric", "flip_sizes"), ("flips_hold", "flip_error", "flip_change", "flips_not_measured")),
+}
+"""The column that is filled once a claim is measured; what the claim is, and what else a measurement fills in."""
+GROUPS = ("plane", "plane_invariance", "torus", "torus_invariance", "box", "symmetric")
+NONE = "none"
+"""Where it is known that there is nothing."""
+ERRORS = ("error", "finer", "flip_error", "flip_change")
 Row = Mapping[str, str]
 
 
@@ -66,7 +86,7 @@ def _cell(column: str, value: Any) -> str:
         return {None: "", True: "yes", False: "no"}[value]
     if column in GROUPS:
         return re.sub(r" \([^()]*index[^()]*\)$", "", value)
-    return f"{value:.2g}" if isinstance(value, float) and column in ("error", "finer") else str(value)
+    return f"{value:.2g}" if isinstance(value, float) and column in ERRORS else str(value)
 
 
 def as_text(rows: Iterable[Row]) -> str:
@@ -89,8 +109,10 @@ def keep(records: Iterable[Mapping[str, Any]], known: Mapping[str, str]) -> Path
     rows |= {row["name"]: row for row in (kept() if TABLE.exists() else ())}
     for row in map(as_row, records):
         before = rows.get(row["name"], {})
-        is_as_before = not row["measured_seconds"] and all(before.get(each) == row[each] for each in ("plane", "steps"))
-        rows[row["name"]] = row | ({each: before[each] for each in MEASURED} if is_as_before else {})
+        for seconds, (claim, found) in MEASURED.items():
+            if not row[seconds] and all(before.get(each) == row[each] for each in claim):
+                row |= {each: before[each] for each in (*found, seconds)}
+        rows[row["name"]] = row
     write_text(TABLE, as_text(sorted(rows.values(), key=lambda row: row["name"])))
     return TABLE
 
@@ -131,9 +153,30 @@ def step_of(row: Mapping[str, Any]) -> tuple[int, ...]:
     return steps if all(steps) else ()
 
 
+def unmeasured(row: Mapping[str, Any]) -> list[str]:
+    """What is claimed and not measured yet: the columns that will say how long that took.
+
+    >>> unmeasured({"steps": "32×32", "flip_sizes": "225×225"}), unmeasured({"steps": "0×0"})
+    (['measured_seconds', 'flip_seconds'], [])
+    >>> unmeasured({"steps": "32×32", "measured_seconds": "1.5", "flip_sizes": "none"})
+    []
+    """
+    claims = {"measured_seconds": step_of(row), "flip_seconds": row.get("flip_sizes", "") not in ("", NONE)}
+    return [seconds for seconds, is_claimed in claims.items() if is_claimed and row.get(seconds, "") == ""]
+
+
 def sizes_of(row: Row) -> tuple[int, ...]:
     """The sizes that it was published with."""
-    return tuple(map(int, row["sizes"].split("×")))
+    return sizes_in(row["sizes"])
+
+
+def sizes_in(text: str) -> tuple[int, ...]:
+    """The sizes that a cell holds.
+
+    >>> sizes_in("16×112×112")
+    (16, 112, 112)
+    """
+    return tuple(map(int, text.split("×")))
 
 
 def nearest(size: int, step: int) -> int:

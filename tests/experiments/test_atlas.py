@@ -30,7 +30,14 @@ RECORD: dict[str, Any] = {
     "torus": "trivial",
     "torus_invariance": "trivial",
     "torus_loss": "stem.conv: zero padding",
+    "box": "trivial",
+    "stride": "32×32",
+    "receptive_field": "435×435",
+    "interior": "none",
     "operations": 12,
+    "symmetric": "64Z × 64Z ⋊ 4mm at (0, 0) (p4m, index 4096)",
+    "flip_sizes": "193×193",
+    "turn_sizes": "193×193",
     "seconds": 1.5,
     "inferred_seconds": 0.3,
     "version": "1.0",
@@ -38,13 +45,24 @@ RECORD: dict[str, Any] = {
     "jax": "0.10.2",
 }
 MEASURED = {"measured_sizes": "128×128", "holds": True, "error": 2e-13, "finer": 0.3, "measured_seconds": 4.0}
+FLIPPED = {"flips_hold": True, "flip_error": 3e-12, "flip_change": 0.05, "flip_seconds": 4.0}
+NOT_ASKED = {"symmetric": "", "flip_sizes": "", "turn_sizes": ""}
 ROWS = [
-    as_row(RECORD | MEASURED),
-    as_row(RECORD | MEASURED | {"name": "timm:b", "holds": False, "error": 0.25}),
+    as_row(RECORD | MEASURED | FLIPPED),
     as_row(
-        RECORD | MEASURED | {"name": "timm:c", "family": "vgg", "steps": "32×32", "plane": "32Z × 32Z", "finer": 0.0}
+        RECORD
+        | {"name": "timm:b", "flip_sizes": "224×224", "turn_sizes": "none", "interior": "2..4×2..4"}
+        | MEASURED
+        | FLIPPED
+        | {"holds": False, "error": 0.25, "flips_hold": False, "flip_error": 0.5, "flip_change": None}
     ),
-    as_row(RECORD | {"name": "timm:d", "family": "vit", "plane": "trivial", "steps": "0×0"}),
+    as_row(
+        RECORD
+        | {"name": "timm:c", "family": "vgg", "steps": "32×32", "plane": "32Z × 32Z", "flip_sizes": "none"}
+        | MEASURED
+        | {"finer": 0.0, "receptive_field": "all×all", "turn_sizes": "none"}
+    ),
+    as_row(RECORD | {"name": "timm:d", "family": "vit", "plane": "trivial", "steps": "0×0", **NOT_ASKED}),
     as_row({"name": "timm:e", "family": "vit", "failure": "ValueError: a | b", "version": "1.0"}),
     as_row({"name": "timm:f", "family": "swin"}),
 ]
@@ -93,6 +111,12 @@ def test_what_was_measured_stays_while_the_group_is_the_same(tmp_path: Path, mon
     keep([RECORD | {"plane": "32Z × 32Z", "steps": "32×32"}], {})
     [row] = kept()
     assert (row["holds"], row["error"], row["measured_seconds"]) == ("", "", "")
+    keep([RECORD | MEASURED | FLIPPED], {})
+    keep([RECORD | {"plane": "32Z × 32Z", "steps": "32×32"}], {})
+    [row] = kept()
+    assert (row["holds"], row["flips_hold"], row["flip_error"]) == ("", "yes", "3e-12")
+    keep([RECORD | {"flip_sizes": "225×225"}], {})
+    assert kept()[0]["flips_hold"] == ""
 
 
 def test_a_table_with_other_columns_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,6 +144,17 @@ def test_what_is_said_is_what_the_rows_say() -> None:
     assert "these keep more than is inferred: `timm:c`." in said["measured"]
     assert "| 224×224 | 64Z × 64Z | 256×256 | 2 | `timm:a`" in said["sizes"] and "timm:c" not in said["sizes"]
     assert "| `timm:e` | plane, torus | ValueError: a   b |" in said["failures"]
+    assert "2 of 3 that were asked keep the flips along all axes at some size, 1 of them quarter turns" in said["flips"]
+    assert "1 were published for such a size. For 1 no such size is known (`timm:c`)." in said["flips"]
+    assert "2 of these are measured at that size: 1 of 2 hold, with errors of at most 0.5" in said["flips"]
+    assert (
+        "and these do not: `timm:b`." in said["flips"] and "flips change 1 of 1 that return features." in said["flips"]
+    )
+    assert "| n ≡ 1 (mod 64) | 1 | 0 | 1 | `timm:a` |" in said["flips"]
+    assert "| n ≡ 32 (mod 64) | 1 | 1 | 0 | `timm:b` |" in said["flips"]
+    assert "With symmetric kernels 2 of 3 keep the flips of an image at some size, 1 at the one" in said["answer"]
+    assert "In 1 of 4 architectures a node of the last map reads the whole image" in said["borders"]
+    assert "Of the 3 others, 3 read windows" in said["borders"] and "1 have nodes in the last map" in said["borders"]
     assert said["left"] == "1 architectures have not been looked at yet."
     turned = [*ROWS, as_row(RECORD | {"name": "timm:g", "plane": "Z × Z ⋊ 4mm", "steps": "1×1"})]
     assert "1 keeps a rotation or a reflection (`timm:g`)" in tables(turned)["answer"]
@@ -130,7 +165,7 @@ def test_the_table_of_the_page_has_every_architecture_that_was_looked_at() -> No
     assert shown.count("<tr><td>") == len(looked_at(ROWS)) == 5
     assert "&lt;directions&gt;" in shown and "<directions>" not in shown
     assert (
-        "<td>64Z × 64Z</td><td>224×224</td><td>256×256</td><td>holds, 2e-13</td>" in shown
+        "<td>64Z × 64Z</td><td>224×224</td><td>256×256</td><td>193×193</td><td>holds, 2e-13</td>" in shown
         and "<td>DOES NOT HOLD</td>" in shown
     )
 

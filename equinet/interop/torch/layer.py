@@ -181,8 +181,9 @@ def as_function(module: Any, dtype: Any = np.float32, output: Name | None = None
     def call(x: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
             # A copy: in-place operations may write into their input.
-            given = torch.tensor(np.moveaxis(np.asarray(x), -1, 1), dtype=kind, device=device)
-            y = chosen(_named(module(given.contiguous())), output, "verify", ONE_OF)
+            image = np.ascontiguousarray(np.moveaxis(np.asarray(x), -1, 1))
+            given = torch.tensor(image, dtype=kind, device=device)
+            y = chosen(_named(module(given)), output, "verify", ONE_OF)
             return np.moveaxis(array_of(y, "the output"), 1, -1) if y.ndim > 1 else array_of(y, "the output")
 
     return call

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -16,11 +17,11 @@ import equinet as eq  # noqa: E402
 from equinet.interop.torch import as_function  # noqa: E402
 from equinet.interop.torch import published as library  # noqa: E402
 from equinet.interop.torch.published import Input  # noqa: E402
-from experiments.atlas import examine as examined  # noqa: E402
-from experiments.atlas import measure as measured  # noqa: E402
+from experiments.atlas import networks, read  # noqa: E402
 from experiments.atlas.around import around_the_torus, in_double_precision  # noqa: E402
 from experiments.atlas.examine import examine  # noqa: E402
-from experiments.atlas.measure import STEADY, amplified, draw, finer, measure, size_for  # noqa: E402
+from experiments.atlas.measure import STEADY, amplified, finer, measure, size_for  # noqa: E402
+from experiments.atlas.networks import draw  # noqa: E402
 
 
 class Padded(nn.Module):
@@ -114,14 +115,28 @@ def small() -> Any:
     return nn.Sequential(*parts, nn.Flatten(), nn.Linear(4, 5)).eval()
 
 
+def published_as(patch: pytest.MonkeyPatch, make: Callable[[], nn.Module], sizes: tuple[int, ...]) -> None:
+    """Let every name of the atlas be that of a module, published for images of some size."""
+
+    def made(name: str, values: bool, sizes: tuple[int, ...] | None = sizes) -> Any:
+        return make().eval(), Input(3, sizes or usual)
+
+    usual = sizes
+    patch.setattr(read, "make", made)
+    patch.setattr(networks, "make", made)
+
+
 def test_a_network_is_examined_and_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examined, "make", lambda name, values: (small(), Input(3, (30, 28))))
-    monkeypatch.setattr(measured, "make", lambda name, values: (small(), Input(3, (30, 28))))
+    published_as(monkeypatch, small, (30, 28))
     record = examine("torchvision:resnet18")
     assert "failure" not in record and (record["sizes"], record["output"]) == ("30×28", "features")
     assert (record["plane"], record["steps"]) == ("4Z × 4Z (p1, index 16)", "4×4")
     assert record["torus"] == "trivial" and record["torus_loss"].startswith("0: ")
+    assert record["box"] == "trivial" and record["symmetric"].startswith("4Z × 4Z ⋊ 4mm at (0, 0)")
+    assert (record["stride"], record["receptive_field"], record["interior"]) == ("4×4", "7×7", "1..6×1..6")
+    assert (record["flip_sizes"], record["turn_sizes"]) == ("29×29", "29×29")
     found = measure(record)
+    assert found["flips_hold"] and found["flip_error"] < 1e-12 and found["flip_change"] > 1e-3
     assert found["measured_sizes"] == "32×32" and found["holds"] and found["error"] < 1e-12 and found["finer"] > 1e-3
     # At 96 nodes per axis 4Z is claimed, not 48Z; of an odd size nothing goes around.
     assert measure({**record, "steps": "48×48"})["not_measured"] == "on torus(96, 96) 4Z × 4Z is claimed"
@@ -146,11 +161,14 @@ def test_single_precision_inside_is_no_error_of_the_group() -> None:
 
 
 def test_a_wrong_claim_is_refuted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measured, "make", lambda name, values: (small(), Input(3, (32, 32))))
+    published_as(monkeypatch, small, (32, 32))
     claim = eq.infer(lambda x: x[:, ::2, ::2].mean((1, 2)), eq.torus(32, 32), 3)
-    monkeypatch.setattr(measured.eq, "infer", lambda *_, **__: claim)
-    found = measure({"name": "torchvision:resnet18", "steps": "2×2", "asked": ""})
+    flips = eq.infer(lambda x: jax.nn.relu(x).mean((1, 2)), eq.box(32, 32), 3)
+    monkeypatch.setattr(networks.Network, "claim", lambda _, domain: claim if domain == eq.torus(32, 32) else flips)
+    record = {"name": "torchvision:resnet18", "steps": "2×2", "asked": "", "sizes": "32×32", "flip_sizes": "32×32"}
+    found = measure(record)
     assert not found["holds"] and found["error"] > 1e-3
+    assert not found["flips_hold"] and found["flip_error"] > 1e-3
 
 
 class Loud(nn.Module):
@@ -171,14 +189,15 @@ def test_rounding_that_a_network_amplifies_is_no_error_of_the_group(monkeypatch:
     record = {"name": "torchvision:resnet18", "steps": "2×2", "asked": ""}
 
     def found(times: int) -> Any:
-        monkeypatch.setattr(measured, "make", lambda name, values: (Loud(times).eval(), Input(3, (32, 32))))
+        published_as(monkeypatch, lambda: Loud(times), (32, 32))
         return measure(record)
 
     assert found(3)["holds"] and found(3)["error"] < 1e-10
     # Too loud at first, and measured with narrower weights; then too loud with these as well.
     loud = Loud(24).eval()
     draw(loud, 0)
-    assert amplified(as_function(loud, np.float64), (32, 32), 3, 0) > STEADY
+    x = np.random.default_rng(0).normal(size=(1, 32, 32, 3))
+    assert amplified(as_function(loud, np.float64), x, 0) > STEADY
     assert found(24)["holds"] and found(24)["error"] < 1e-8
     assert found(200)["not_measured"] == "rounding alone changes the output"
 
@@ -194,7 +213,7 @@ def test_a_published_network_is_examined_and_measured() -> None:
 
 
 def test_the_size_that_is_measured_on_has_two_steps() -> None:
-    assert [size_for(step) for step in (1, 7, 16, 32, 64)] == [32, 35, 32, 64, 128]
+    assert [size_for(step, 32) for step in (1, 7, 16, 32, 64)] == [32, 35, 32, 64, 128]
 
 
 def test_a_builder_that_reads_its_parameters_is_given_values(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +233,7 @@ def test_what_cannot_be_read_is_a_record(monkeypatch: pytest.MonkeyPatch) -> Non
     def fails(*_: Any, **__: Any) -> Any:
         raise RuntimeError("no such\nnetwork")
 
-    monkeypatch.setattr(examined, "make", fails)
+    monkeypatch.setattr(read, "make", fails)
     record = examine("torchvision:resnet18")
     assert record["failure"] == "RuntimeError: no such network" and "plane" not in record
 
@@ -227,8 +246,19 @@ def test_no_branch_hides_behind_what_it_starts_with() -> None:
 
 
 def test_finer_shifts_that_change_nothing_are_found() -> None:
-    assert finer(lambda x: x.mean((1, 2)), (4, 4), (8, 8), 3, 0) < 1e-12
-    assert finer(lambda x: x[:, ::4, ::4].mean((1, 2)), (4, 4), (8, 8), 3, 0) > 1e-3
+    x = np.random.default_rng(0).normal(size=(1, 8, 8, 3))
+    assert finer(lambda x: x.mean((1, 2)), (4, 4), x) < 1e-12
+    assert finer(lambda x: x[:, ::4, ::4].mean((1, 2)), (4, 4), x) > 1e-3
     # A shift by half a step is kept, and by half of that is not: claimed were too few.
-    assert finer(lambda x: x[:, ::2, ::2].mean((1, 2)), (4, 4), (8, 8), 3, 0) < 1e-12
-    assert finer(np.square, (1, 1), (8, 8), 3, 0) is None
+    assert finer(lambda x: x[:, ::2, ::2].mean((1, 2)), (4, 4), x) < 1e-12
+    assert finer(np.square, (1, 1), x) is None
+
+
+def test_drawn_kernels_are_symmetric_where_they_are_to_be() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, (1, 7)), nn.Linear(4, 4))
+    draw(net, 0, dim=2)
+    one, two = net[0].weight.detach(), net[1].weight.detach()
+    assert torch.equal(one, one.flip(2)) and torch.equal(one, one.flip(3)) and torch.equal(one, one.transpose(2, 3))
+    assert torch.equal(two, two.flip(3)) and len(two[0, 0, 0].unique()) == 4
+    draw(net, 0)
+    assert not torch.equal(net[0].weight, net[0].weight.flip(2))
