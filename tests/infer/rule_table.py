@@ -824,6 +824,32 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
+        "a turn of a loop",
+        (),
+        (
+            Inside(lambda x: lax.fori_loop(0, 9**6, lambda i, u: jnp.tanh(slope(u)), x)),
+            Inside(lambda x: lax.fori_loop(0, 9**6, lambda i, u: (x + jnp.tanh(slope(u))) / 2, 0 * x)),
+            Inside(lambda x: lax.while_loop(lambda u: (u**2).max() > 1, lambda u: jnp.sin(slope(u)) * u, x)),
+            Inside(lambda x: lax.scan(lambda u, w: (jnp.tanh(w * slope(u)), None), x, jnp.linspace(0, 1, 999))[0]),
+        ),
+        (
+            Outside(lambda x: lax.fori_loop(0, 999, lambda i, u: jnp.tanh(slope(u, 1)), x), UP, flips=True),
+            Outside(lambda x: lax.fori_loop(0, 999, lambda i, u: u + slope(x) / 999, table(*UP) + x), UP, flips=True),
+            Outside(
+                lambda x: lax.while_loop(lambda u: (u * jnp.roll(u, 1, 1) ** 2).sum() > 600, lambda u: 0.9 * u, x),
+                UP[:2] + UP[2:][::-1],
+                flips=True,
+            ),
+            Outside(
+                lambda x: lax.scan(
+                    lambda u, w: (w + slope(u) / 99, None), x, table(*UP)[None] + jnp.zeros((99, 1, 1, 1))
+                )[0],
+                UP,
+                flips=True,
+            ),
+        ),
+    ),
+    Rule(
         "calls",
         ("jit", "custom_jvp_call", "composite", "shard_map", "psum", "pmax", "pmin", "all_gather", "ppermute"),
         (
@@ -909,6 +935,11 @@ RULES: tuple[Rule, ...] = (
         ),
     ),
 )
+
+
+def slope(u, ahead=-1):
+    """A function of each node and what lies on both sides, or twice on one, which no single operation keeps."""
+    return (u - jnp.roll(u, 1, 1)) ** 2 * (u - jnp.roll(u, ahead, 1)) ** 2 + u
 
 
 def _halfway(x):

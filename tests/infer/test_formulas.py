@@ -394,11 +394,10 @@ def highest(x, turns):
     return lax.fori_loop(0, turns, step, x)
 
 
-def test_a_long_loop_is_followed_as_long_as_that_is_quick():
-    """More turns cost more, and no turn is forgotten: what one of them breaks is lost."""
-    for turns, group in ((3, "Z × Z ⋊ 4mm (p4m, index 1)"), (100, "Z × Z ⋊ 4mm (p4m, index 1)")):
-        assert str(eq.infer(lambda x, n=turns: highest(x, n), eq.torus(6, 6), 1).strict) == group
-    assert str(eq.infer(lambda x: highest(x, 100_000), eq.torus(6, 6), 1).strict) == "Z × Z ⋊ m_x (pm, index 1)"
+def test_no_turn_of_a_long_loop_is_forgotten():
+    """What one of them breaks is lost."""
+    for turns in (3, 100, 100_000):
+        assert str(eq.infer(lambda x, n=turns: highest(x, n), eq.torus(6, 6), 1).strict) == "Z × Z ⋊ 4mm (p4m, index 1)"
 
     def uneven(x):
         factors = jnp.where(jnp.arange(100) == 99, 1.0, 0.0)

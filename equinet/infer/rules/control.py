@@ -22,6 +22,7 @@ from equinet.infer.primitives import NoRule, Part, Primitive, Run, Wiring, enter
 from equinet.infer.rows import picked
 from equinet.infer.rules.concatenation import concatenated, with_new_axis
 from equinet.infer.rules.spectra import in_common, settled
+from equinet.infer.rules.turns import Turn, kept_by_formula
 from equinet.infer.values import Atom, Constant, Operand, Spectrum, Value
 from equinet.infer.views import freed, unmoved
 
@@ -46,10 +47,13 @@ def _scan(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequenc
         program = at_once(equation)
         if program is not None:
             return run(program, arguments)
-    if length <= UNROLLED:
-        return each_turn(equation, arguments, run, _row, _stack)
     some = [_some_row(row) for row in rows]
-    carry = _kept_by_turns(carry, lambda now: run(body, [*fixed, *now, *some])[:carried])
+    turn = Turn(body, fixed, some)
+    if length <= UNROLLED:
+        results = each_turn(equation, arguments, run, _row, _stack)
+        return [*(kept_by_formula(turn, None, carry, results[:carried]) or results[:carried]), *results[carried:]]
+    kept = _kept_by_turns(carry, lambda now: run(body, [*fixed, *now, *some])[:carried])
+    carry = kept_by_formula(turn, None, carry, kept) or kept
     results = run(body, [*fixed, *carry, *some])
     return [*carry, *(_repeated(out, length) for out in results[carried:])]
 
@@ -75,13 +79,15 @@ def _while(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequen
     params = equation.params
     test, body = Program.of(params["cond_jaxpr"]), Program.of(params["body_jaxpr"])
     n, m = params["cond_nconsts"], params["cond_nconsts"] + params["body_nconsts"]
-    to_test, to_body, carry = arguments[:n], arguments[n:m], arguments[m:]
+    to_test, to_body, start = arguments[:n], arguments[n:m], arguments[m:]
+    turn, carry = Turn(body, to_body), start
+    turns_alike = not test.outputs[0].aval.shape
     for _ in range(COUNTED):
         (going,) = run(test, [*to_test, *carry])
         if not isinstance(going, Constant) or going.array is None:
             break
         if not going.array.any():
-            return carry
+            return (kept_by_formula(turn, None, start, carry) if turns_alike else None) or carry
         after = run(body, [*to_body, *carry])
         # A loop of which `vmap` made many turns where some of them still do; the others keep what they have.
         turns_all = going.array.all()
@@ -95,7 +101,8 @@ def _while(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequen
         return [a if same else _decided(a, going) for a, same in zip(values, still, strict=True)]
 
     kept = _kept_by_turns(carry, lambda now: decided(run(body, [*to_body, *now]), now))
-    return decided(kept, kept)
+    last = decided(kept, kept)
+    return (kept_by_formula(turn, Turn(test, to_test), start, last) if turns_alike else None) or last
 
 
 def _cond(equation: Equation, arguments: Sequence[Carried], run: Run) -> Sequence[Carried]:
