@@ -404,7 +404,7 @@ def test_no_turn_of_a_long_loop_is_forgotten():
         turn = lambda y, factor: (highest(y, 1) + factor * jnp.roll(y, 1, 1), None)  # noqa: E731
         return lax.scan(turn, x, factors)[0]
 
-    assert str(eq.infer(uneven, eq.torus(6, 6), 1).strict) == "Z × Z (p1, index 1)"
+    assert str(eq.infer(uneven, eq.torus(6, 6), 1).strict) == "Z × Z ⋊ m_y (pm, index 1)"
 
 
 def convolution(size, inputs, outputs, groups=1):

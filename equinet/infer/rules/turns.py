@@ -55,6 +55,13 @@ class _Motion:
         result[self.grid.index_map(self.action(g))] = flat
         return np.moveaxis(result.reshape(first.shape), range(len(axes)), axes)
 
+    def leaves(self, constant: Constant) -> bool:
+        """Whether a constant is one number for all nodes, so that whatever moves them leaves it as it is."""
+        if constant.array is None:
+            return False
+        values = np.moveaxis(constant.array, self.places, range(len(self.places)))
+        return bool((values == values[(slice(0, 1),) * len(self.places)]).all())
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -86,12 +93,66 @@ def kept_by_formula(
     if loop is None or not found:
         return None
     return [
-        value.known(value.field.based(generated(value.field.action, [(g, motion.action(g)) for g in found])))
-        if isinstance(value, Value) and motion
-        else value
-        for value, motion in zip(kept, loop.motions, strict=True)
+        carried.under(found, value) if isinstance(value, Value) and carried else value
+        for value, carried in zip(kept, loop.carried, strict=True)
         if isinstance(value, Value | Constant)
     ]
+
+
+@dataclass(frozen=True)
+class _Carried:
+    """An array that is carried on.
+
+    Attributes:
+        motion: how it moves before the first turn.
+        value: an array that is laid out as it is.
+        known: pairs of isometries that are known to move it after any turn.
+    """
+
+    motion: _Motion
+    value: Value
+    known: Relation
+
+    @staticmethod
+    def of(start: Held, kept: Value, others: Sequence[Value]) -> _Carried | None:
+        """None if it is not known how it moves.
+
+        A constant moves as another array does that is on such a grid, or of its shape, if that leaves it as it is. It
+        may be wrong, which the formula shows.
+        """
+        now = _motion(kept)
+        if isinstance(start, Value):
+            first = _motion(start)
+            if (first.grid, first.places) == (now.grid, now.places):
+                return _Carried(first, kept, kept.field.action)
+            return _Carried(first, start, _nothing(first.action))
+        assert isinstance(start, Constant)
+        for other in others:
+            moves = _motion(other)
+            if now.places and moves.grid == now.grid:
+                found = _Carried(_Motion(moves.action, now.grid, now.places), kept, kept.field.action)
+            elif not now.places and moves.places and other.shape == kept.shape:
+                found = _Carried(moves, other, _nothing(moves.action))
+            else:
+                continue
+            return found if found.motion.leaves(start) else None
+        if now.places or not others:
+            return None
+        return _Carried(_Motion(_motion(others[0]).action.forget_target(), now.grid, ()), kept, kept.field.action)
+
+    def under(self, isometries: Sequence[Isometry], otherwise: Value) -> Value:
+        """The array under these too; otherwise another one, if that is known to move under others."""
+        action = generated(self.known, [(g, self.motion.action(g)) for g in isometries])
+        if not otherwise.field.action.source <= action.source:
+            return otherwise
+        return self.value.known(self.value.field.based(action))
+
+
+def _nothing(action: Relation) -> Relation:
+    """The pair of identities alone."""
+    still = [SpaceGroup.trivial(dim, periods) for dim, periods in (
+        (action.source_dim, action.source_periods), (action.target_dim, action.target_periods))]  # fmt: skip
+    return action.restrict(still[0]).restrict_target(still[1])
 
 
 @dataclass(frozen=True)
@@ -99,44 +160,53 @@ class _Loop:
     """A loop whose arrays move as far as is known.
 
     Attributes:
-        kept: what holds of the arrays that are carried on, at any turn.
-        motions: how they move before the first turn; None for constants.
+        kept: what holds of the arrays that are carried on, after any turn.
+        carried: how they move; None for constants.
         all, known: the isometries that move all arrays before the first turn; those that do afterwards.
     """
 
     turn: Turn
     test: Turn | None
     kept: Sequence[Operand]
-    motions: Sequence[_Motion | None]
+    carried: Sequence[_Carried | None]
     all: SpaceGroup
     known: SpaceGroup
 
     @staticmethod
     def of(turn: Turn, test: Turn | None, start: Sequence[Held], kept: Sequence[Held]) -> _Loop | None:
         """None if an array moves otherwise, or nothing is lost."""
-        read = [*turn.before, *turn.after, *(test.before if test else ())]
-        carried = [each for each in kept if isinstance(each, Value | Constant)]
-        known = [each.field.action.source for each in carried if isinstance(each, Value)]
-        if len(carried) < len(kept) or not known or not all(map(_is_plain, (*read, *start, *kept))):
+        read = [*turn.before, *turn.after, *(test.before if test else ()), *start]
+        values = [each for each in kept if isinstance(each, Value)]
+        if not values or not all(map(_is_plain, (*read, *kept))):
             return None
-        before = [_motion(each) for each in (*read, *start) if isinstance(each, Value)]
-        motions = [_of_carried(*pair, before) for pair in zip(start, carried, strict=True)]
-        if any(m is None and isinstance(each, Value) for each, m in zip(carried, motions, strict=True)):
-            return None
-        everything = reduce(and_, (m.action.source for m in (*before, *motions) if m))
-        least = reduce(and_, known)
-        carried = [b if a is b or isinstance(b, Value) else Constant.arbitrary(b.shape)
-                   for a, b in zip(start, carried, strict=True)]  # fmt: skip
-        return None if everything <= least else _Loop(turn, test, carried, motions, everything, least)
+        before = [each for each in read if isinstance(each, Value)]
+        carried, now = [], []
+        for first, last in zip(start, kept, strict=True):
+            assert isinstance(last, Value | Constant)
+            found = _Carried.of(first, last, before) if isinstance(last, Value) else None
+            if found is None and isinstance(last, Value):
+                return None
+            carried.append(found)
+            is_known = first is last or isinstance(last, Value)
+            now.append(last if is_known else Constant.arbitrary(last.shape))
+        everything = reduce(and_, (each.field.action.source for each in before))
+        everything = reduce(and_, (each.motion.action.source for each in carried if each), everything)
+        known = reduce(and_, (each.field.action.source for each in values))
+        return None if everything <= known else _Loop(turn, test, now, carried, everything, known)
 
     def found(self) -> list[Isometry]:
-        """Isometries that are not known and that a turn keeps: of each operation one, and steps along each axis."""
+        """Isometries that a turn keeps: of each operation one, and steps along each axis.
+
+        Those that are known are asked about too, if rules have lost how an array moves.
+        """
         candidates = [Isometry(*operation) for operation in self.all.operations]
         candidates += [g for g in self.all.generators if g.is_translation]
         programs = [self.turn.program, *([self.test.program] if self.test else ())]
         most = MOST / 8 if any(map(has_products, programs)) else MOST
         each = ROWS * sum(cost(program, most) for program in programs)
-        left = [g for g in candidates if g not in self.known][: max(int(most / max(each, 1)) - 1, 0)]
+        is_all_lost = any(one and one.value is not last for one, last in zip(self.carried, self.kept, strict=True))
+        asked = [g for g in candidates if is_all_lost or g not in self.known]
+        left = asked[: max(int(most / max(each, 1)) - 1, 0)]
         try:
             return self._kept(left)
         except Unfollowed:
@@ -160,13 +230,13 @@ class _Loop:
         first = len(self.turn.before)
         variables = self.turn.program.inputs[first : first + len(self.kept)]
         carried = [
-            _cases(f"carried {at}", value, motion, var, isometries)
-            for at, (value, motion, var) in enumerate(zip(self.kept, self.motions, variables, strict=True))
+            _cases(f"carried {at}", value, one and one.motion, var, isometries)
+            for at, (value, one, var) in enumerate(zip(self.kept, self.carried, variables, strict=True))
         ]
         holds = np.ones(len(isometries), bool)
         found = _run(self.turn, "read", carried, isometries)
-        for array, motion in zip(found[: len(carried)], self.motions, strict=True):
-            holds &= _agree(given(array), motion, isometries)
+        for array, one in zip(found[: len(carried)], self.carried, strict=True):
+            holds &= _agree(given(array), one and one.motion, isometries)
         if self.test is not None:
             (going,) = _run(self.test, "tested", carried, isometries)
             holds &= _agree(given(going), None, isometries)
@@ -195,26 +265,6 @@ def _is_plain(held: Held) -> bool:
 def _motion(value: Value) -> _Motion:
     places = {value.grid_axis(i): i for i in value.moved_axes}
     return _Motion(value.field.action, value.grid.wrapped, tuple(places[axis] for axis in range(value.dim)))
-
-
-def _of_carried(start: Held, kept: Operand, others: Sequence[_Motion]) -> _Motion | None:
-    """How an array moves that is carried on: as before the first turn. A constant moves as another array on such a grid
-    does, if that leaves it as it is."""
-    if isinstance(kept, Constant):
-        return None
-    now = _motion(kept)
-    if isinstance(start, Value):
-        first = _motion(start)
-        return first if (first.grid, first.places) == (now.grid, now.places) else None
-    if not now.places:
-        return _Motion(others[0].action.forget_target(), now.grid, ()) if others else None
-    alike = next((one.action for one in others if one.grid == now.grid), None)
-    if alike is None or not isinstance(start, Constant) or start.array is None:
-        return None
-    values = np.moveaxis(start.array, now.places, range(len(now.places)))
-    # One number for all nodes: whatever moves them leaves them as they are.
-    is_even = bool((values == values[(slice(0, 1),) * len(now.places)]).all())
-    return _Motion(alike, now.grid, now.places) if is_even else None
 
 
 def _cases(name: str, value: Operand, motion: _Motion | None, var: Any, isometries: Sequence[Isometry]) -> Formula:
