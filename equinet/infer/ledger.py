@@ -202,7 +202,7 @@ def _why(step: Step) -> str:
         return "as it declares"
     reason = row_of(step.equation).reason
     text = reason(step) if callable(reason) else reason
-    return text or ("arrays that move differently are combined" if len(step.before) > 1 else "")
+    return text or ("two arrays meet that do not move alike" if len(step.before) > 1 else "")
 
 
 def tells_nodes_apart(step: Step) -> bool:

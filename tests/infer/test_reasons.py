@@ -196,7 +196,7 @@ def test_a_branch_is_not_blamed_for_what_the_other_one_has_lost():
         shortcut = jnp.tanh(x)
         return jnp.sin(body) + shortcut
 
-    assert losing(twisted) == ["arrays that move differently are combined"]
+    assert losing(twisted) == ["two arrays meet that do not move alike"]
 
 
 def test_an_operation_that_loses_nothing_is_not_blamed():
@@ -218,7 +218,7 @@ def shifted(x, by):
 
 def test_a_neighbour_of_weight_0_counts():
     """Interpolation along one axis has neighbours along the other, times 0; and 0 times an infinity is NaN."""
-    said = "arrays that move differently are combined; a term with a factor 0 counts too"
+    said = "two arrays meet that do not move alike; a term with a factor 0 counts too"
     assert losing(lambda x: shifted(x, 0.5), channels=1) == [said]
     assert losing(lambda x: x + 0.0 * jnp.roll(x, 1, 1), channels=1) == [said]
     assert losing(lambda x: x + 0.5 * jnp.roll(x, 1, 1), channels=1) == [said.partition(";")[0]]

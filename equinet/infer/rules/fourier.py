@@ -119,5 +119,5 @@ def _fits_halves(spectrum: Spectrum, array_axes: Sequence[int], *, half: bool) -
     return spectrum.half is None or (None not in axes and spectrum.half not in axes)
 
 
-_TURNED = "frequencies lie in order, and translations turn their phases"
+_TURNED = "a Fourier transform lies by frequency and shifts turn its phases"
 enter(Primitive("fft", None, totals.transformed, of_complex=True, spectral=_transform, reason=_TURNED))

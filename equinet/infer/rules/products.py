@@ -152,8 +152,9 @@ def _of_values(
 
 
 def _why_weighed(step: Step) -> str:
-    several = len(step.before) > 1
-    return "nodes meet those of one block" if several else "nodes are told apart by weights of their own"
+    if len(step.before) > 1:
+        return "nodes meet those of one block"
+    return "each node has weights of its own (a dense layer over nodes)"
 
 
 enter(
