@@ -45,6 +45,11 @@ def is_kernel(name: str, shape: Sequence[int], space: slice, dim: int) -> bool:
     return named and len(shape) == dim + 2 and max(shape[space]) > 1
 
 
+def is_gain(shape: Sequence[int], dim: int) -> bool:
+    """Whether a parameter multiplies the kernels of one channel each: of a free one nothing would be known any more."""
+    return len(shape) == dim + 2 and max(shape) == prod(shape)
+
+
 def made_symmetric(kernel: Any, space: slice) -> Any:
     """An array of NumPy or PyTorch with some of its numbers repeated, so that its taps are symmetric."""
     start, stop, _ = space.indices(kernel.ndim)
@@ -69,7 +74,7 @@ def with_symmetric_kernels(given: Read, seed: int = 0) -> Read:
     drawn = {
         at: made_symmetric(draws.standard_normal(leaf.shape, dtype=np.float32), given.space)
         for at, (name, leaf) in enumerate(named)
-        if is_kernel(name, leaf.shape, given.space, dim)
+        if is_kernel(name, leaf.shape, given.space, dim) or is_gain(leaf.shape, dim)
     }
 
     def call(free: Sequence[Any], *inputs: Any, **more: Any) -> Any:

@@ -13,7 +13,7 @@ import equinet as eq
 from equinet.groups.isometry import signed_permutations
 from experiments.atlas.around_jax import around_the_torus, in_double_precision
 from experiments.atlas.examine import last_loss, last_map, operations_of
-from experiments.atlas.flips import candidates, flip, is_kernel, made_symmetric, turn, with_symmetric_kernels
+from experiments.atlas.flips import candidates, flip, is_gain, is_kernel, made_symmetric, turn, with_symmetric_kernels
 from experiments.atlas.read import Read
 
 SPACE = slice(0, -2)
@@ -43,6 +43,7 @@ def test_tables_are_no_kernels() -> None:
     after = slice(2, None)
     assert is_kernel("stem.conv.weight", (8, 3, 3, 3), after, 2) and is_kernel("", (3, 3, 3, 8), SPACE, 2)
     assert not is_kernel("pos_embed", (1, 8, 7, 7), after, 2)
+    assert is_gain((8, 1, 1, 1), 2) and not is_gain((8, 3, 1, 1), 2) and not is_gain((8,), 2)
     assert not is_kernel("fc.weight", (10, 8), after, 2) and not is_kernel("conv.weight", (8, 3, 1, 1), after, 2)
 
 
