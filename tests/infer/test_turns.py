@@ -195,3 +195,34 @@ def test_random_turns_keep_what_numbers_show(seed: int) -> None:
     call = list(LOOPS.values())[seed % len(LOOPS)](random_step(rng))
     found = eq.infer(call, eq.torus(SIZE, SIZE), channels=1).strict
     assert set(found.elements()) == kept_on_numbers(call)
+
+
+@pytest.mark.parametrize("turns", [1, 3, 65, 1000])
+def test_what_a_node_reads_grows_with_every_turn(turns: int) -> None:
+    """By numbers too: a change of the input at a corner may reach what the certificate says that it does not."""
+
+    def turn(_: int, u: Any) -> Any:
+        return lax.reduce_window(u, -jnp.inf, lax.max, (1, 3, 3, 1), (1, 1, 1, 1), "SAME")
+
+    found = eq.infer(lambda x: lax.fori_loop(0, turns, turn, x), eq.box(9, 9), channels=1)
+    assert found.strict == found.domain.group
+    expected = (None, None) if turns > 64 else (2 * turns + 1, 2 * turns + 1)
+    assert found.receptive_field == expected
+    assert found.valid_interior == ((turns, 8 - turns),) * 2 if turns < 5 else (None, None)
+    high = np.zeros((1, 9, 9, 1), np.float32)
+    high[0, 0, 0, 0] = 1.0
+    reached = np.flatnonzero(np.asarray(lax.fori_loop(0, turns, turn, jnp.asarray(high)))[0, :, 0, 0])
+    assert reached.max() == min(turns, 8)
+
+
+def test_what_rules_have_lost_is_not_said_to_read_one_node() -> None:
+    """Ends that repeat are lost by rules; a loop that is kept by its formula reads as far as it gets."""
+
+    def turn(_: int, u: Any) -> Any:
+        p = jnp.pad(u, ((0, 0), (1, 1), (1, 1), (0, 0)), "edge")
+        return u + (p[:, 2:, 1:-1] - p[:, :-2, 1:-1]) ** 2 + (p[:, 1:-1, 2:] - p[:, 1:-1, :-2]) ** 2
+
+    for turns in (3, 1000):
+        found = eq.infer(lambda x, n=turns: lax.fori_loop(0, n, turn, x), eq.box(9, 9), channels=1)
+        assert found.strict == found.domain.group
+        assert found.receptive_field == (None, None) and found.valid_interior == (None, None)

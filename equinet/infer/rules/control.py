@@ -25,6 +25,7 @@ from equinet.infer.rules.spectra import in_common, settled
 from equinet.infer.rules.turns import Turn, kept_by_formula
 from equinet.infer.values import Atom, Constant, Operand, Spectrum, Value
 from equinet.infer.views import freed, unmoved
+from equinet.symmetry.spans import everything
 
 Carried = Atom | Spectrum
 """What a loop carries on, and a branch gives: a spectrum is one in every turn, if its frequencies stay the same."""
@@ -65,10 +66,13 @@ def _kept_by_turns(
 
     The greatest fixed point below what holds before the first turn: from `v ← v or turn(v)`, either of which it may be,
     until nothing more is lost. Groups shrink, so it ends; but for views that change with each turn, which are given up.
+    What reads more with each turn, in the end reads everything.
     """
     now: Sequence[Carried] = [pointwise(c, "any") if isinstance(c, Value) else c for c in carry]
-    for _ in range(SETTLED):
+    for rounds in range(SETTLED):
         either = [_in_view(a, _either(a, b)) for a, b in zip(now, turn(now), strict=True)]
+        if rounds:
+            either = [_reading_all(b) if _reads_more(a, b) else b for a, b in zip(now, either, strict=True)]
         if all(_same(a, b) for a, b in zip(now, either, strict=True)):
             return either
         now = either
@@ -188,11 +192,25 @@ def _in_view(before: Carried, after: Operand | Spectrum) -> Operand | Spectrum:
     return held(after, drifting)
 
 
+def _reads_more(before: Carried, after: Carried) -> bool:
+    """Whether what a node depends on is another part of the input than it was."""
+    if not isinstance(before, Value) or not isinstance(after, Value):
+        return False
+    spans = zip(before.field.trace.spans, after.field.trace.spans, strict=False)
+    return any(a != b and not (a.everything and b.everything) for a, b in spans)
+
+
+def _reading_all(atom: Carried) -> Carried:
+    assert isinstance(atom, Value)
+    return atom.known(atom.field.with_spans(everything(atom.field.trace.spans)))
+
+
 def _same(a: Carried, b: Carried) -> bool:
+    """Whether the same is known of two arrays."""
     if isinstance(a, Spectrum) and isinstance(b, Spectrum):
         return (a.axes, a.half) == (b.axes, b.half) and _same(a.value, b.value)
     if isinstance(a, Value) and isinstance(b, Value):
-        return a.layout == b.layout and a.field.action == b.field.action
+        return a.layout == b.layout and a.field.action == b.field.action and not _reads_more(a, b)
     if isinstance(a, Constant) and isinstance(b, Constant):
         return a is b or (a.lazy is None and b.lazy is None and a.varies == b.varies)
     return False
