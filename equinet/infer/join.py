@@ -179,14 +179,21 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
         return Value(natural_join(one, two, list(pairs.items())), extents, layout, canvas=canvas)
     if same_lines(one, two):
         opens = linear and not (one.deferred.closed or two.deferred.closed)
-        both = two if one.deferred.closed else one
+        both = (two if one.deferred.closed else one).with_spans(_spans_of_both(one, two))
         return Value(both.pointwise("affine" if opens else "any"), extents, layout, canvas=canvas)
     if one.fibre.is_plain and two.fibre.is_plain:
         two = replace(two, fibre=one.fibre)
     if len(one.trace.spans) != len(two.trace.spans):
-        one, two = (f.with_spans([Span(everything=True)] * a.dim) for f in (one, two))
+        one, two = (f.with_spans(_spans_of_both(one, two)) for f in (one, two))
     both = one.join(two, linear=linear)
     return Value(both if linear else both.pointwise("any"), extents, layout, canvas=canvas)
+
+
+def _spans_of_both(one: Field, two: Field) -> list[Span]:
+    """What a function of two values of one grid reads."""
+    if len(one.trace.spans) != len(two.trace.spans):
+        return [Span(everything=True)] * one.grid.dim
+    return [a.join(b) for a, b in zip(one.trace.spans, two.trace.spans, strict=True)]
 
 
 def _over(one: Digit, two: Digit, names: dict[int, int]) -> Digit:

@@ -116,13 +116,13 @@ def candidates(plane: eq.SpaceGroup, sizes: Sequence[int]) -> list[tuple[int, ..
     steps = plane.lattice.steps
     if not steps or not all(steps):
         return []
-    found = []
-    for axis, (size, step) in enumerate(zip(sizes, steps, strict=True)):
-        near = sorted(range(max(size - step, 1), size + step + 1), key=lambda n: (abs(n - size), -n))
-        found.append([n for n in near if flip(axis, (*sizes[:axis], n, *sizes[axis + 1 :])) in plane][:1])
-    centred = tuple(
-        min((n for n in (size - (size - 1) % step, size - (size - 1) % step + step)), key=lambda n: abs(n - size))
+    near = [
+        sorted(range(max(size - step, 2), size + step + 1), key=lambda n, size=size: (abs(n - size), -n))
         for size, step in zip(sizes, steps, strict=True)
-    )
-    of_plane = [tuple(n for (n,) in found)] if all(found) else []
-    return list(dict.fromkeys([*of_plane, centred]))
+    ]
+    flipped = [
+        next((n for n in ns if flip(axis, (*sizes[:axis], n, *sizes[axis + 1 :])) in plane), 0)
+        for axis, ns in enumerate(near)
+    ]
+    centred = [next(n for n in ns if n % step == 1 % step) for ns, step in zip(near, steps, strict=True)]
+    return [tuple(each) for each in (flipped, centred) if all(each)][: 2 - (flipped == centred)]

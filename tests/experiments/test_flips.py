@@ -117,6 +117,11 @@ def test_the_size_for_flips_is_the_nearest_that_keeps_them(call: Callable[..., A
         assert (found is None) == (nearest is None) and (found is None or abs(found - size) == nearest)
 
 
+def test_sizes_for_flips_are_no_single_nodes() -> None:
+    group = eq.infer(lambda x: x[:, ::8, ::8], eq.plane(2), channels=1, size=32).strict
+    assert candidates(group, (4, 5)) == [(9, 9)]
+
+
 def test_free_kernels_keep_no_flip_and_the_reason_is_said() -> None:
     free = given(centred, 13).infer(eq.box(13, 13))
     assert free.strict.is_trivial and "free kernel" in last_loss(free, operations_of)

@@ -440,3 +440,31 @@ def test_the_cost_of_a_program_is_about_the_time_that_its_formula_takes(fn, chan
             times.append(time.process_time() - since)
     each = min(times) / (ROWS * 2 * cost(program, np.inf))
     assert 1e-9 < each < 1e-7
+
+
+def product_of_bytes(a):
+    return lax.dot_general(a, jnp.ones((1, 1), jnp.int8), (((2,), (0,)), ((), ())), preferred_element_type=jnp.int32)
+
+
+def convolution_of_bytes(a):
+    how = {"dimension_numbers": ("NHC", "HIO", "NHC"), "preferred_element_type": jnp.int32}
+    return lax.conv_general_dilated(a, jnp.ones((1, 1, 1), jnp.int8), (1,), "VALID", **how)
+
+
+@pytest.mark.parametrize("product", [product_of_bytes, convolution_of_bytes])
+def test_sums_that_wrap_around_before_a_wider_product_are_others(product):
+    """100 + 100 is −56 as a byte, and 200 as the sum of two products."""
+
+    def fn(x):
+        a = x.astype(jnp.int8)
+        b = jnp.roll(a, 2, 1)
+        return jnp.concatenate([product(a + b)[:, :2], (product(a) + product(b))[:, 2:]], 1)
+
+    domain = eq.torus(4)
+    found, x = eq.infer(fn, domain, channels=1), np.full((1, 4, 1), 100, np.float32)
+    y = np.asarray(fn(x))
+    assert sorted(y.ravel()) == [-56, -56, 200, 200]
+    for g in found.strict.elements():
+        moved = np.empty_like(y)
+        moved[:, domain.index_map(found.action(g))] = y
+        np.testing.assert_array_equal(fn(x), moved)  # g leaves x as it is

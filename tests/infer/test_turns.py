@@ -163,6 +163,36 @@ def test_rows_that_turn_for_as_long_as_they_like_are_not_one_loop() -> None:
     assert set(found.elements()) <= kept_on_numbers(call)
 
 
+def test_what_moves_before_the_first_turn_is_not_still_afterwards() -> None:
+    """The first turn reads the input, all others ones."""
+
+    def call(x: Any) -> Any:
+        return lax.fori_loop(0, 2, lambda _, c: (c[0] * c[1][:, :1], jnp.ones_like(c[1])), (x, x))[0]
+
+    def invariant(x: Any) -> Any:
+        return lax.fori_loop(0, 2, lambda _, c: (c[0] + c[1][:, 0, 0], jnp.ones_like(c[1])), (x.sum((1, 2)), x))[0]
+
+    found = eq.infer(call, eq.torus(SIZE, SIZE), channels=1).strict
+    assert set(found.elements()) <= kept_on_numbers(call)
+    assert eq.Isometry.translation((1, 0)) not in eq.infer(invariant, eq.torus(SIZE, SIZE), channels=1).invariance
+
+
+@pytest.mark.parametrize("turns", [1, 100])
+def test_arrays_of_two_inner_programs_are_two(turns: int) -> None:
+    one, two = (jax.jit(lambda u, by=by: u * np.full((1, 1, 1, 1), by, np.float32)) for by in (2.0, 5.0))
+
+    def call(x: Any) -> Any:
+        return lax.fori_loop(0, turns, lambda _, c: jnp.sin(one(jnp.roll(c, 1, 1)) + two(jnp.roll(c, -1, 1))), x)
+
+    def once(x: Any) -> Any:
+        return one(jnp.roll(x, 1, 1)) + two(jnp.roll(x, -1, 1))
+
+    flipped = eq.Isometry(((-1, 0), (0, 1)), (0, 0))
+    for fn, generic in ((call, False), (once, True), (once, False)):
+        # Of four nodes around, two steps ahead are two steps back.
+        assert flipped not in eq.infer(fn, eq.torus(5, 5), channels=1, generic=generic).strict
+
+
 def random_step(rng: np.random.Generator) -> Step:
     """A sum of products of neighbours: symmetric now and then."""
     neighbours = [(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]
@@ -213,6 +243,18 @@ def test_what_a_node_reads_grows_with_every_turn(turns: int) -> None:
     high[0, 0, 0, 0] = 1.0
     reached = np.flatnonzero(np.asarray(lax.fori_loop(0, turns, turn, jnp.asarray(high)))[0, :, 0, 0])
     assert reached.max() == min(turns, 8)
+
+
+@pytest.mark.parametrize("turns", [64, 65])
+def test_a_mean_that_is_carried_is_read_by_all(turns: int) -> None:
+    bodies = (
+        lambda x, c: (jnp.tanh(x + c[0].mean((1, 2), keepdims=True)), c[1]),
+        lambda x, c: (jnp.tanh(c[0] + c[1]), c[1] + c[0].max((1, 2), keepdims=True)),
+    )
+    for body in bodies:
+        call = lambda x, b=body: lax.fori_loop(0, turns, lambda _, c: b(x, c), (x, jnp.zeros_like(x)))[0]  # noqa: E731
+        found = eq.infer(call, eq.torus(SIZE, SIZE), channels=1)
+        assert found.receptive_field == (None, None) and found.valid_interior == (None, None)
 
 
 def test_what_rules_have_lost_is_not_said_to_read_one_node() -> None:

@@ -100,7 +100,7 @@ def evaluated(
     held: dict[Any, Formula] = {}
     for var, array in program.constants:
         arbitrary = generic and jnp.issubdtype(array.dtype, jnp.inexact)
-        name = f"closed over {len(held)}"
+        name = f"closed over {id(array)}"  # an inner program has others, and the same at each turn of a loop
         held[var] = unknowns(name, array.shape, array.dtype) if arbitrary else Constant.of(array)
     held.update(zip(program.inputs, arguments, strict=True))
 

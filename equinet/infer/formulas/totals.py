@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
+import jax.numpy as jnp
 import numpy as np
 
 from equinet.infer.compat import Equation
 from equinet.infer.formulas import extremes
+from equinet.infer.formulas.elements import as_integers
 from equinet.infer.formulas.operands import LEAD, Formula, Unfollowed, alike, given, named, places_of
 from equinet.infer.formulas.places import with_padding
 from equinet.infer.formulas.residues import (
@@ -28,6 +30,7 @@ from equinet.infer.formulas.residues import (
     sequence,
     times,
 )
+from equinet.infer.values import Constant
 
 
 def summed(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
@@ -104,8 +107,7 @@ def in_order(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]
 def contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
     sums, batches = equation.params["dimension_numbers"]
     turned = []
-    for atom, over, batch in zip(arguments, sums, batches, strict=True):
-        array = given(atom, factor=True)
+    for array, over, batch in zip(_factors(equation, arguments), sums, batches, strict=True):
         rest = [i for i in range(array.ndim - LEAD) if i not in over and i not in batch]
         sizes = [prod(array.shape[LEAD + i] for i in axes) for axes in (batch, rest, over)]
         array = array.transpose(0, 1, *places_of(batch), *places_of(rest), *places_of(over))
@@ -113,6 +115,17 @@ def contracted(equation: Equation, arguments: Sequence[Formula]) -> list[Residue
     a, b = turned
     result = _matrix_product(a, b.swapaxes(-1, -2))
     return [result.reshape(*result.shape[:LEAD], *equation.shapes[0])]
+
+
+def _factors(equation: Equation, arguments: Sequence[Formula]) -> list[Residues]:
+    """Two arrays that are multiplied, and added up in the type of the result: sums of whole numbers may have wrapped
+    around in another one before."""
+    kind, found = equation.outputs[0].aval.dtype, []
+    for atom, var in zip(arguments, equation.inputs, strict=True):
+        array, old = given(atom, factor=True), var.aval.dtype
+        is_cast = old != kind and jnp.issubdtype(old, jnp.integer) and not isinstance(atom, Constant)
+        found.append(as_integers(old, kind, array) if is_cast else array)
+    return found
 
 
 def _matrix_product(a: Residues, b: Residues) -> Residues:
@@ -157,8 +170,9 @@ def convolved(equation: Equation, arguments: Sequence[Formula]) -> list[Residues
     groups = params["feature_group_count"]
     if params["batch_group_count"] != 1:
         raise Unfollowed("a convolution in groups of examples")
-    image = given(arguments[0], factor=True).transpose(0, 1, *places_of(numbers_.lhs_spec))
-    kernel = given(arguments[1], factor=True).transpose(0, 1, *places_of(numbers_.rhs_spec))
+    image, kernel = _factors(equation, arguments)
+    image = image.transpose(0, 1, *places_of(numbers_.lhs_spec))
+    kernel = kernel.transpose(0, 1, *places_of(numbers_.rhs_spec))
     config = [(lo, hi, b - 1) for (lo, hi), b in zip(params["padding"], params["lhs_dilation"], strict=True)]
     nothing = np.zeros((image.shape[0], 1), np.uint64)
     image = with_padding(image, [(0, 0, 0), (0, 0, 0), *config], nothing)

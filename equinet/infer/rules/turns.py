@@ -186,7 +186,8 @@ class _Loop:
         for first, last in zip(start, kept, strict=True):
             assert isinstance(last, Value | Constant)
             found = _Carried.of(first, last, before) if isinstance(last, Value) else None
-            if found is None and isinstance(last, Value):
+            starts_otherwise = isinstance(last, Constant) and isinstance(first, Value) and bool(first.moved_axes)
+            if starts_otherwise or (found is None and isinstance(last, Value)):
                 return None
             carried.append(found)
             is_known = first is last or isinstance(last, Value)
