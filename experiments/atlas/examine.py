@@ -14,7 +14,7 @@ import equinet as eq
 from equinet.interop.torch.published import SOURCES
 from experiments.atlas.flips import candidates, flip, turn, with_symmetric_kernels
 from experiments.atlas.read import Read, read
-from experiments.atlas.sources import LIBRARIES, known
+from experiments.atlas.sources import LIBRARIES, known, year
 from experiments.atlas.table import NONE, step_of
 
 LONGEST = 60
@@ -32,7 +32,7 @@ def examine(name: str) -> Record:
     versions = {"version": version(LIBRARIES[source].package), "jax": version("jax")}
     if source in SOURCES:
         versions["torch"] = version("torch")
-    record: Record = {"name": name, "family": known()[name]}
+    record: Record = {"name": name, "family": known()[name], "year": year(name)}
     since, given = time.process_time(), None
     try:
         with given_up_after(LONGEST):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.ticker import MaxNLocator
 
-from equinet.train.drawing import BLUE, VERMILLION, drawing
+from equinet.train.drawing import BLUE, SKY, VERMILLION, drawing
 from experiments.atlas.page import families
 from experiments.atlas.table import TABLE, Row, inferred, kept, sizes_of, step_of
 from experiments.plots import handles
@@ -23,6 +23,7 @@ def draw() -> Iterator[Path]:
     rows = inferred(kept())
     yield draw_groups(rows, TABLE.parent / "groups.png")
     yield draw_sizes(rows, TABLE.parent / "sizes.png")
+    yield draw_years(rows, TABLE.parent / "years.png")
 
 
 def draw_groups(rows: Sequence[Row], path: Path) -> Path:
@@ -59,4 +60,40 @@ def draw_sizes(rows: Sequence[Row], path: Path) -> Path:
         axes.set_xlabel("published for, pixels along an axis")
         axes.set_ylabel("step of the shifts kept on the plane, pixels")
         figure.legend(handles=handles([FITS, ODD]), loc="outside upper center", ncols=2)
+    return path
+
+
+KINDS = {
+    "32 pixels": {"color": BLUE, "label": "32 pixels along each axis"},
+    "other": {"color": SKY, "label": "another step"},
+    "none": {"color": VERMILLION, "label": "no shift"},
+}
+"""Which shifts of the plane are kept."""
+
+
+def kind_of(row: Row) -> str:
+    """Of `KINDS`.
+
+    >>> kind_of({"steps": "32×32"}), kind_of({"steps": "8×16×16"}), kind_of({"steps": "0×0"})
+    ('32 pixels', 'other', 'none')
+    """
+    steps = step_of(row)
+    return "none" if not steps else "32 pixels" if set(steps) == {32} else "other"
+
+
+def draw_years(rows: Sequence[Row], path: Path) -> Path:
+    """For each year, how many families have an architecture that keeps a kind of shifts."""
+    years = sorted({row["year"] for row in rows if row["year"]})
+    with drawing(path, 7.0, 3.2) as figure:
+        axes = figure.subplots()
+        for at, kind in enumerate(KINDS):
+            counts = [len(families([row for row in rows if (row["year"], kind_of(row)) == (y, kind)])) for y in years]
+            places = [i + 0.27 * (at - 1) for i in range(len(years))]
+            axes.bar(places, counts, 0.27, color=KINDS[kind]["color"], label=KINDS[kind]["label"])
+        axes.set_xticks(range(len(years)), years)
+        axes.set_xlabel("year of the first paper that the family's file cites")
+        axes.set_ylabel("families")
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.grid(axis="x", visible=False)
+        figure.legend(loc="outside upper center", ncols=3)
     return path

@@ -77,8 +77,9 @@ def _times(rows: Sequence[Row]) -> str:
     of = "" if len(timed) == len(rows) else f" of {len(timed)}"
     whole = sum(float(row["seconds"]) for row in rows) / 60
     return (
-        f"`infer` took {asked:.1f} s of processor time in the median{of}, for plane and torus; with what builds and "
-        f"exports it an architecture took {one:.1f} s. All of them took {whole:.0f} minutes of one core."
+        f"`infer` took {asked:.1f} s of processor time in the median{of}, for plane, torus and box; with what builds "
+        f"and exports it, and asks about flips, an architecture took {one:.1f} s. All of them took {whole:.0f} minutes "
+        f"of one core."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -32,6 +34,7 @@ class Source:
     Attributes:
         package: what is imported, and has a version.
         families: its architectures, and the family of each.
+        module: the module that defines an architecture.
         make: an architecture by its name, and its input; also whether its parameters need values, and the sizes of the
             input, if they are not those that it was published with.
         reader: of its models.
@@ -41,6 +44,7 @@ class Source:
 
     package: str
     families: Callable[[], Mapping[str, str]]
+    module: Callable[[str], str]
     make: Callable[[str, bool, tuple[int, ...] | None], tuple[Any, Input]]
     reader: Any
     space: slice
@@ -48,13 +52,20 @@ class Source:
 
 
 def _timm() -> dict[str, str]:
-    entry = import_module("timm").models.model_entrypoint
-    return {name: entry(name).__module__.rpartition(".")[2] for name in architectures("timm")}
+    return {name: _module_of_timm(name).rpartition(".")[2] for name in architectures("timm")}
+
+
+def _module_of_timm(name: str) -> str:
+    return import_module("timm").models.model_entrypoint(name).__module__
 
 
 def _torchvision() -> dict[str, str]:
-    builder = import_module("torchvision").models.get_model_builder
-    return {name: builder(name).__module__.removeprefix("torchvision.models.") for name in architectures("torchvision")}
+    modules = {name: _module_of_torchvision(name) for name in architectures("torchvision")}
+    return {name: module.removeprefix("torchvision.models.") for name, module in modules.items()}
+
+
+def _module_of_torchvision(name: str) -> str:
+    return import_module("torchvision").models.get_model_builder(name).__module__
 
 
 def _smp() -> dict[str, str]:
@@ -62,8 +73,17 @@ def _smp() -> dict[str, str]:
     return {f"{each}-{encoder}": each for each in decoders for encoder in (OF_DPT if each == "dpt" else ENCODERS)}
 
 
+def _module_of_smp(name: str) -> str:
+    decoders = import_module("segmentation_models_pytorch").MODEL_ARCHITECTURES_MAPPING
+    return decoders[name.partition("-")[0]].__module__
+
+
 def _keras() -> dict[str, str]:
-    return {name: build.__module__.rpartition(".")[2] for name, build in keras.applications().items()}
+    return {name: _module_of_keras(name).rpartition(".")[2] for name in keras.applications()}
+
+
+def _module_of_keras(name: str) -> str:
+    return keras.applications()[name].__module__
 
 
 def _of_pytorch(source: str) -> Callable[..., tuple[Any, Input]]:
@@ -80,12 +100,14 @@ def _of_keras(name: str, values: bool, sizes: tuple[int, ...] | None) -> tuple[A
     return model, Input(channels, tuple(found))
 
 
+PYTORCH = (("timm", _timm, _module_of_timm), ("torchvision", _torchvision, _module_of_torchvision),
+           ("smp", _smp, _module_of_smp))  # fmt: skip
 LIBRARIES = {
     **{
-        name: Source(SOURCES[name].package, families, _of_pytorch(name), pytorch.READER, AFTER_CHANNELS)
-        for name, families in (("timm", _timm), ("torchvision", _torchvision), ("smp", _smp))
+        name: Source(SOURCES[name].package, families, module, _of_pytorch(name), pytorch.READER, AFTER_CHANNELS)
+        for name, families, module in PYTORCH
     },
-    "keras": Source("keras", _keras, _of_keras, keras.READER, BEFORE_CHANNELS, 96),
+    "keras": Source("keras", _keras, _module_of_keras, _of_keras, keras.READER, BEFORE_CHANNELS, 96),
 }
 
 
@@ -94,6 +116,23 @@ def known() -> dict[str, str]:
     """Every architecture of the libraries that are installed, such as `timm:resnet50`, and its family."""
     here = {name: each for name, each in LIBRARIES.items() if find_spec(each.package)}
     return {f"{name}:{own}": family for name, each in here.items() for own, family in each.families().items()}
+
+
+def year(name: str) -> str:
+    """The year of the first paper on arXiv that the file of an architecture cites; empty if it cites none."""
+    source, _, own = name.partition(":")
+    text = inspect.getsource(import_module(LIBRARIES[source].module(own)))
+    return first_year(text)
+
+
+def first_year(text: str) -> str:
+    """The year of the first paper on arXiv that a text cites.
+
+    >>> first_year("see https://arxiv.org/abs/1512.03385 and arxiv.org/pdf/2010.11929"), first_year("none")
+    ('2015', '')
+    """
+    found = re.search(r"arxiv\.org/(?:abs|pdf)/(\d{2})\d{2}\.\d{4,5}", text, re.IGNORECASE)
+    return f"20{found[1]}" if found else ""
 
 
 def make(name: str, values: bool, sizes: tuple[int, ...] | None = None) -> tuple[Any, Input]:

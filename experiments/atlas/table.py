@@ -15,6 +15,7 @@ TABLE = ROOT / "docs" / "atlas" / "atlas.csv"
 COLUMNS = {
     "name": "as `equinet query --torch=` takes it; of Keras keras:NAME, where NAME is for --keras=",
     "family": "the file in which its library defines it",
+    "year": "of the first paper on arXiv that this file cites",
     "sizes": "of the input it was published with, in nodes per axis",
     "channels": "of that input",
     "parameters": "how many numbers are learned",
