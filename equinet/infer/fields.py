@@ -116,7 +116,7 @@ def wound(field: Field, axis: int, count: int) -> Field:
     periods = action.target_periods + Lattice.span([_step(grid.dim, axis, count)], grid.dim)
     relation = replace(action, lattice=action.lattice + turn, target_periods=periods)
     axes = (*grid.axes[:axis], Axis(count, "periodic"), *grid.axes[axis + 1 :])
-    return field.based(relation, Domain(axes)).with_spans(everything(field.trace.spans))
+    return field.based(relation, Domain(axes)).reading_all()
 
 
 def unwound(field: Field, axis: int) -> Field:
@@ -127,7 +127,7 @@ def unwound(field: Field, axis: int) -> Field:
     kept = [row for row in action.target_periods.basis if not row[axis]]
     relation = replace(action.only(keys), target_periods=Lattice.span(kept, grid.dim))
     axes = (*grid.axes[:axis], Axis(None, "infinite"), *grid.axes[axis + 1 :])
-    return field.based(relation, Domain(axes)).with_spans(everything(field.trace.spans))
+    return field.based(relation, Domain(axes)).reading_all()
 
 
 def _step(dim: int, axis: int, count: int) -> Vector:

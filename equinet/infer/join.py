@@ -15,7 +15,7 @@ from equinet.infer.values import Constant, Operand, Value, named
 from equinet.infer.views import MOST_AXES, as_nodes, freed, freed_axes, refined, repeated, unfolded
 from equinet.symmetry.field import Field
 from equinet.symmetry.patterns import fix_axes, restrict_to_table
-from equinet.symmetry.spans import Span
+from equinet.symmetry.spans import Span, joined
 
 How = Literal["linear", "affine", "monotone", "any"]
 Cuts = list[tuple[list[Digit], list[Digit]]]
@@ -189,11 +189,11 @@ def join(a: Value, b: Value, *, linear: bool) -> Value:
     return Value(both if linear else both.pointwise("any"), extents, layout, canvas=canvas)
 
 
-def _spans_of_both(one: Field, two: Field) -> list[Span]:
+def _spans_of_both(one: Field, two: Field) -> Sequence[Span]:
     """What a function of two values of one grid reads."""
     if len(one.trace.spans) != len(two.trace.spans):
         return [Span(everything=True)] * one.grid.dim
-    return [a.join(b) for a, b in zip(one.trace.spans, two.trace.spans, strict=True)]
+    return joined(one.trace.spans, two.trace.spans)
 
 
 def _over(one: Digit, two: Digit, names: dict[int, int]) -> Digit:

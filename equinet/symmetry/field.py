@@ -21,7 +21,7 @@ from equinet.symmetry.deferred import Deferred, Pointwise
 from equinet.symmetry.lines import Line, reading_line
 from equinet.symmetry.polyphase import Phase, same_phases, strict_action
 from equinet.symmetry.records import updated
-from equinet.symmetry.spans import Span, everything, read_spans
+from equinet.symmetry.spans import Span, everything, joined, read_spans
 from equinet.symmetry.ties import Trial
 from equinet.symmetry.trace import Lost, Row, Scope, Trace
 from equinet.symmetry.window_rule import fixes_nodes, same_moves, tap_action, unwrapping, wrapping
@@ -179,6 +179,10 @@ class Field:
         """The same field with other receptive fields."""
         return changed(self, trace=updated(self.trace, spans=tuple(spans)))
 
+    def reading_all(self) -> Field:
+        """The same field, of a value that depends on all nodes."""
+        return self.with_spans(everything(self.trace.spans))
+
     def within(self, scope: Scope) -> Field:
         """The same field in another scope of phases."""
         return changed(self, scope=scope)
@@ -238,7 +242,7 @@ class Field:
 
     def globally(self) -> Field:
         """Apply a function of each node and of all nodes in no order (attention)."""
-        value = changed(self.rebase().with_spans(everything(self.trace.spans)), unfolded=None)
+        value = changed(self.rebase().reading_all(), unfolded=None)
         return changed(value.pointwise("any"), bands=self.bands.on_nodes)
 
     def standardise(self) -> Field:
@@ -265,7 +269,7 @@ class Field:
                 return self.globally()
             base = base.restrict(averages.source)
         value = changed(self, deferred=updated(self.deferred.over(base), balanced=False), bands=self.bands.scale(1))
-        return value.with_spans(everything(self.trace.spans)).pointwise("affine")
+        return value.reading_all().pointwise("affine")
 
     def read(
         self, readings: Sequence[Reading], reduce: Reduce, channels: int | None = None, *, crossable: bool = False
@@ -337,7 +341,7 @@ class Field:
         return changed(self, deferred=total)._without_axes(self.bands.pool(maximum=maximum))
 
     def _without_axes(self, bands: Bands, channels: int | None = None) -> Field:
-        value = self.based(self.action.forget_target(), Domain(()), bands).with_spans(everything(self.trace.spans))
+        value = self.based(self.action.forget_target(), Domain(()), bands).reading_all()
         return value if channels is None else changed(value, fibre=as_fibre(channels))
 
     def fix_positions(self) -> Field:
@@ -374,7 +378,7 @@ class Field:
         one, two = self._joining(fibre), other._joining(fibre)
         chosen = [(mine, theirs) for mine, theirs in shared if max(mine.stride) > 1]
         action = same_phases(one.action & two.action, chosen)
-        spans = tuple(a.join(b) for a, b in zip(self.trace.spans, other.trace.spans, strict=True))
+        spans = joined(self.trace.spans, other.trace.spans)
         join = changed(one, fibre=fibre, parts=None).with_spans(spans)
         bands = self.bands.join(other.bands, product=not linear)
         stays_affine = linear and not chosen

@@ -105,6 +105,11 @@ def everything(spans: Sequence[Span]) -> tuple[Span, ...]:
     return tuple(updated(span, everything=True) for span in spans)
 
 
+def joined(ones: Sequence[Span], others: Sequence[Span]) -> tuple[Span, ...]:
+    """Spans of a value that depends on two, axis by axis."""
+    return tuple(one.join(other) for one, other in zip(ones, others, strict=True))
+
+
 def read_spans(
     spans: Sequence[Span], readings: Sequence[Reading], before: Sequence[int | None], after: Sequence[int | None]
 ) -> tuple[Span, ...]:

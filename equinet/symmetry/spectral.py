@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from equinet.groups import SpaceGroup
 from equinet.groups.isometry import axis_images, identity_matrix
 from equinet.symmetry.field import Field, changed
-from equinet.symmetry.spans import everything
 from equinet.symmetry.windows import Nearest, Transposed, Window
 
 Tops = Sequence[int | None]
@@ -34,7 +33,7 @@ def filtered(field: Field, tops: Tops, *, is_symmetric: bool = True) -> Field:
     )
     action = field.action.restrict_target(SpaceGroup(grid.group.lattice, kept, grid.periods))
     bands = field.bands.lowpass(tops)
-    return field.based(action, bands=bands).with_spans(everything(field.trace.spans))
+    return field.based(action, bands=bands).reading_all()
 
 
 def downsampled(field: Field, strides: Sequence[int]) -> Field:

@@ -5,17 +5,16 @@ from __future__ import annotations
 import gc
 import signal
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 import equinet as eq
-from equinet.interop.torch.published import SOURCES
 from experiments.atlas.flips import candidates, flip, turn, with_symmetric_kernels
 from experiments.atlas.read import Read, read
-from experiments.atlas.sources import LIBRARIES, known, year
-from experiments.atlas.table import NONE, step_of
+from experiments.atlas.sources import known, source_of, year
+from experiments.atlas.table import NONE, by_axis, step_of
 
 LONGEST = 60
 """Seconds of the processor after which an architecture is given up."""
@@ -28,9 +27,9 @@ Record = dict[str, Any]
 
 def examine(name: str) -> Record:
     """The record of an architecture: what was found out until it could not be read any more, and why not."""
-    source = name.partition(":")[0]
-    versions = {"version": version(LIBRARIES[source].package), "jax": version("jax")}
-    if source in SOURCES:
+    source = source_of(name)
+    versions = {"version": version(source.package), "jax": version("jax")}
+    if not source.reader.in_jax:
         versions["torch"] = version("torch")
     record: Record = {"name": name, "family": known()[name], "year": year(name)}
     since, given = time.process_time(), None
@@ -76,7 +75,7 @@ def given_up_after(seconds: int) -> Iterator[None]:
 def groups(given: Read) -> Iterator[Record]:
     """Size and groups of an architecture on the input that it was published with, as they become known."""
     yield {
-        "sizes": as_text(given.sizes),
+        "sizes": by_axis(given.sizes),
         "channels": given.channels,
         "parameters": given.parameters,
         "asked": given.output,
@@ -92,7 +91,7 @@ def groups(given: Read) -> Iterator[Record]:
         yield {**said, "operations": len(found.ledger), "inferred_seconds": round(spent, 2)}
         if kind == "plane":
             yield {
-                "steps": as_text(found.strict.lattice.steps or ()),
+                "steps": by_axis(found.strict.lattice.steps or ()),
                 "output": "map" if found.output.dim else "features",
             }
         if kind == "box":
@@ -105,9 +104,9 @@ def last_map(found: eq.Certificate) -> Record:
     inner = [None if span.everything else span.inner for span in spans]
     has_inner = inner and all(each and each[0] <= each[1] for each in inner)
     return {
-        "stride": as_text(span.stride for span in spans),
-        "receptive_field": as_text("all" if span.extent is None else span.extent for span in spans),
-        "interior": as_text(f"{each[0]}..{each[1]}" for each in inner if each) if has_inner else NONE,
+        "stride": by_axis(span.stride for span in spans),
+        "receptive_field": by_axis("all" if span.extent is None else span.extent for span in spans),
+        "interior": by_axis(f"{each[0]}..{each[1]}" for each in inner if each) if has_inner else NONE,
     }
 
 
@@ -124,8 +123,8 @@ def symmetric_groups(name: str, given: Read) -> Iterator[Record]:
             continue  # it does not run at that size
         if all(flip(axis, sizes) in kept for axis in range(len(sizes))):
             turned = turn(sizes)
-            turns = as_text(sizes) if turned is not None and turned in kept else NONE
-            found = {"flip_sizes": as_text(sizes), "turn_sizes": turns}
+            turns = by_axis(sizes) if turned is not None and turned in kept else NONE
+            found = {"flip_sizes": by_axis(sizes), "turn_sizes": turns}
             break
     yield found
 
@@ -152,8 +151,3 @@ def lattice_of(group: eq.SpaceGroup) -> eq.Lattice:
 def operations_of(group: eq.SpaceGroup) -> frozenset[Any]:
     """Its rotations and reflections."""
     return frozenset(group.point_group)
-
-
-def as_text(numbers: Iterable[Any]) -> str:
-    """`224×224`."""
-    return "×".join(map(str, numbers))

@@ -13,8 +13,8 @@ import torch
 import equinet as eq
 from experiments.atlas.examine import CAUGHT, LONGEST, Record, given_up_after, told
 from experiments.atlas.networks import Call, Network
-from experiments.atlas.sources import LIBRARIES
-from experiments.atlas.table import sizes_in, step_of, unmeasured
+from experiments.atlas.sources import source_of
+from experiments.atlas.table import by_axis, sizes_in, step_of, unmeasured
 
 LARGEST = 256
 """Nodes along an axis of the torus that is measured on, at most."""
@@ -43,10 +43,10 @@ def measure(record: Record, seed: int = 0) -> Record:
 def measured(record: Record, seed: int) -> Record:
     """The claim on a torus, inferred of the network with circular paddings, and measured."""
     steps = step_of(record)
-    smallest = LIBRARIES[record["name"].partition(":")[0]].smallest
+    smallest = source_of(record["name"]).smallest
     sizes = tuple(size_for(step, smallest) for step in steps)
     if max(sizes) > LARGEST:
-        return {"not_measured": f"needs {'×'.join(map(str, sizes))} nodes"}
+        return {"not_measured": f"needs {by_axis(sizes)} nodes"}
     network, torus = Network(record["name"], record["asked"], sizes, circular=True), eq.torus(*sizes)
     claim = network.claim(torus)
     if claim.strict.is_trivial:
@@ -58,7 +58,7 @@ def measured(record: Record, seed: int) -> Record:
         return {"not_measured": "rounding alone changes the output"}
     report = eq.verify(run, claim, key=seed, dtype=np.float64, jit=False, batch=1, trials=1, progress=False)
     return {
-        "measured_sizes": "×".join(map(str, sizes)),
+        "measured_sizes": by_axis(sizes),
         "holds": report.passed,
         "error": float(report.worst[1]),
         "finer": None if claim.output.dim else finer(run, steps, image(claim, seed)),

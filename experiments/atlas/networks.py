@@ -17,7 +17,7 @@ from equinet.interop.torch import as_function
 from experiments.atlas import around, around_jax
 from experiments.atlas.flips import is_kernel, made_symmetric, with_symmetric_kernels
 from experiments.atlas.read import Read, read
-from experiments.atlas.sources import AFTER_CHANNELS, LIBRARIES, Source, make
+from experiments.atlas.sources import AFTER_CHANNELS, Source, make, source_of
 
 GAIN = 2**0.5
 """A factor of drawn weights in JAX, where means of batches are about 1, as far from 0 as what is added afterwards."""
@@ -44,7 +44,7 @@ class Network:
 
     @property
     def _source(self) -> Source:
-        return LIBRARIES[self.name.partition(":")[0]]
+        return source_of(self.name)
 
     @property
     def of_torch(self) -> bool:

@@ -10,7 +10,7 @@ from html import escape
 
 from equinet.train.record import ROOT
 from equinet.train.study import fill_page
-from experiments.atlas.table import NONE, Row, inferred, kept, looked_at, nearest, sizes_in, sizes_of, step_of
+from experiments.atlas.table import NONE, Row, by_axis, inferred, kept, looked_at, nearest, sizes_in, sizes_of, step_of
 from experiments.markdown import scientific, table
 from experiments.summary import group_text
 
@@ -101,10 +101,15 @@ def _answer(rows: Sequence[Row]) -> str:
     )
 
 
-def _flippable(rows: Sequence[Row]) -> str:
+def _flipping(rows: Sequence[Row]) -> tuple[list[Row], list[Row], list[Row]]:
+    """Those asked with symmetric kernels, those that keep flips at some size, and those published for such a size."""
     asked = [row for row in rows if row["flip_sizes"]]
     keeping = [row for row in asked if row["flip_sizes"] != NONE]
-    there = [row for row in keeping if row["flip_sizes"] == row["sizes"]]
+    return asked, keeping, [row for row in keeping if row["flip_sizes"] == row["sizes"]]
+
+
+def _flippable(rows: Sequence[Row]) -> str:
+    asked, keeping, there = _flipping(rows)
     return (
         f"With symmetric kernels {len(keeping)} of {len(asked)} keep the flips of an image at some size, "
         f"{len(there)} at the one that they were published for."
@@ -149,21 +154,32 @@ def _some(rows: Sequence[Row]) -> str:
 
 def _measured(rows: Sequence[Row]) -> str:
     keeping = [row for row in rows if step_of(row)]
-    tried = [row for row in keeping if row["holds"]]
+    tried, wrong, error = _held(keeping, "holds", "error")
     if not tried:
         return "None of these groups has been measured yet."
-    wrong = [row for row in tried if row["holds"] != "yes"]
-    changes = [float(row["finer"]) for row in tried if row["finer"]]
-    loose = [row for row in tried if row["finer"] and float(row["finer"]) <= SEEN]
+    changes, loose = _changed(tried, "finer")
     other = [row for row in keeping if row["not_measured"]]
     return (
         f"{len(tried)} of these {len(keeping)} groups are measured so far. {len(tried) - len(wrong)} of {len(tried)} "
-        f"hold, with errors of at most {scientific(max(float(row['error']) for row in tried))} of what the output "
+        f"hold, with errors of at most {error} of what the output "
         f"varies by{f', and these do not: {_named(wrong)}' if wrong else ''}. Of {len(changes)} that return features, "
         f"the next finer shifts were tried too: {len(changes) - len(loose)} of them are changed by each of these"
         f"{f', and these keep more than is inferred: {_named(loose)}' if loose else ''}. "
         f"{len(other)} could not be measured, for lack of room or time, or because some windows do not go around."
     )
+
+
+def _held(rows: Sequence[Row], holds: str, error: str) -> tuple[list[Row], list[Row], str]:
+    """Those that were measured, those of them that do not hold, and the largest error; given the columns' names."""
+    tried = [row for row in rows if row[holds]]
+    worst = max((float(row[error]) for row in tried), default=0.0)
+    return tried, [row for row in tried if row[holds] != "yes"], scientific(worst)
+
+
+def _changed(rows: Sequence[Row], change: str) -> tuple[list[Row], list[Row]]:
+    """Those of which a control was measured, and those of them that it does not change; given the column's name."""
+    changes = [row for row in rows if row[change]]
+    return changes, [row for row in changes if float(row[change]) <= SEEN]
 
 
 def misfits(rows: Sequence[Row]) -> list[Row]:
@@ -173,7 +189,7 @@ def misfits(rows: Sequence[Row]) -> list[Row]:
 
 def legal_sizes(row: Row) -> str:
     """The sizes nearest to the published ones that the steps divide: `288×288`; empty if no shift is kept."""
-    return "×".join(str(nearest(n, s)) for n, s in zip(sizes_of(row), step_of(row), strict=False))
+    return by_axis(nearest(n, s) for n, s in zip(sizes_of(row), step_of(row), strict=False))
 
 
 def _sizes(rows: Sequence[Row]) -> str:
@@ -195,11 +211,9 @@ def _sizes(rows: Sequence[Row]) -> str:
 
 def _flips(rows: Sequence[Row]) -> str:
     """Of those that were asked with symmetric kernels."""
-    asked = [row for row in rows if row["flip_sizes"]]
+    asked, keeping, there = _flipping(rows)
     if not asked:
         return "None of these has been asked yet."
-    keeping = [row for row in asked if row["flip_sizes"] != NONE]
-    there = [row for row in keeping if row["flip_sizes"] == row["sizes"]]
     turning = [row for row in keeping if row["turn_sizes"] != NONE]
     rules: dict[str, list[Row]] = {}
     for row in keeping:
@@ -225,13 +239,10 @@ def _flips(rows: Sequence[Row]) -> str:
 
 
 def _measured_flips(rows: Sequence[Row]) -> str:
-    tried = [row for row in rows if row["flips_hold"]]
+    tried, wrong, error = _held(rows, "flips_hold", "flip_error")
     if not tried:
         return "None of these is measured yet."
-    wrong = [row for row in tried if row["flips_hold"] != "yes"]
-    changes = [float(row["flip_change"]) for row in tried if row["flip_change"]]
-    loose = [row for row in tried if row["flip_change"] and float(row["flip_change"]) <= SEEN]
-    error = scientific(max(float(row["flip_error"]) for row in tried))
+    changes, loose = _changed(tried, "flip_change")
     return (
         f"{len(tried)} of these are measured at that size: {len(tried) - len(wrong)} of {len(tried)} hold, with errors "
         f"of at most {error}{f', and these do not: {_named(wrong)}' if wrong else ''}. At the size that they were "

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 
 import equinet as eq
-from experiments.atlas.sources import LIBRARIES, make, parameters
+from experiments.atlas.sources import make, parameters, source_of
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def read(name: str, sizes: tuple[int, ...] | None = None) -> Read:
     Args:
         sizes: of the input, instead of those that it was published with.
     """
-    source = LIBRARIES[name.partition(":")[0]]
+    source = source_of(name)
     model, given = make(name, values=False, sizes=sizes)
     layout = source.reader.layout(model)
     axes = {"B": (2,), "S": sizes or given.sizes, "C": (given.channels,)}

@@ -118,11 +118,15 @@ def known() -> dict[str, str]:
     return {f"{name}:{own}": family for name, each in here.items() for own, family in each.families().items()}
 
 
+def source_of(name: str) -> Source:
+    """The library of an architecture such as `timm:resnet50`."""
+    return LIBRARIES[name.partition(":")[0]]
+
+
 def year(name: str) -> str:
     """The year of the first paper on arXiv that the file of an architecture cites; empty if it cites none."""
-    source, _, own = name.partition(":")
-    text = inspect.getsource(import_module(LIBRARIES[source].module(own)))
-    return first_year(text)
+    module = source_of(name).module(name.partition(":")[2])
+    return first_year(inspect.getsource(import_module(module)))
 
 
 def first_year(text: str) -> str:
@@ -142,8 +146,7 @@ def make(name: str, values: bool, sizes: tuple[int, ...] | None = None) -> tuple
         values: whether its parameters need values.
         sizes: of the input, instead of those that it was published with.
     """
-    source, _, own = name.partition(":")
-    return LIBRARIES[source].make(own, values, sizes)
+    return source_of(name).make(name.partition(":")[2], values, sizes)
 
 
 def parameters(model: Any) -> int:

@@ -171,8 +171,17 @@ def sizes_of(row: Row) -> tuple[int, ...]:
     return sizes_in(row["sizes"])
 
 
+def by_axis(numbers: Iterable[Any]) -> str:
+    """What a cell holds of each axis.
+
+    >>> by_axis((16, 112, 112))
+    '16×112×112'
+    """
+    return "×".join(map(str, numbers))
+
+
 def sizes_in(text: str) -> tuple[int, ...]:
-    """The sizes that a cell holds.
+    """The sizes that a cell holds: of `by_axis`, the other way round.
 
     >>> sizes_in("16×112×112")
     (16, 112, 112)

@@ -25,7 +25,6 @@ from equinet.infer.rules.spectra import in_common, settled
 from equinet.infer.rules.turns import Turn, kept_by_formula
 from equinet.infer.values import Atom, Constant, Operand, Spectrum, Value
 from equinet.infer.views import freed, unmoved
-from equinet.symmetry.spans import everything
 
 Carried = Atom | Spectrum
 """What a loop carries on, and a branch gives: a spectrum is one in every turn, if its frequencies stay the same."""
@@ -72,7 +71,7 @@ def _kept_by_turns(
     for rounds in range(SETTLED):
         either = [_in_view(a, _either(a, b)) for a, b in zip(now, turn(now), strict=True)]
         if rounds:
-            either = [_reading_all(b) if _reads_more(a, b) else b for a, b in zip(now, either, strict=True)]
+            either = [_reading_all(a, b) for a, b in zip(now, either, strict=True)]
         if all(_same(a, b) for a, b in zip(now, either, strict=True)):
             return either
         now = either
@@ -200,9 +199,11 @@ def _reads_more(before: Carried, after: Carried) -> bool:
     return any(a != b and not (a.everything and b.everything) for a, b in spans)
 
 
-def _reading_all(atom: Carried) -> Carried:
-    assert isinstance(atom, Value)
-    return atom.known(atom.field.with_spans(everything(atom.field.trace.spans)))
+def _reading_all(before: Carried, after: Operand | Spectrum) -> Operand | Spectrum:
+    """What a turn leaves of an array: of one that reads more than before, one that reads everything."""
+    if isinstance(after, Value) and _reads_more(before, after):
+        return after.known(after.field.reading_all())
+    return after
 
 
 def _same(a: Carried, b: Carried) -> bool:

@@ -25,7 +25,6 @@ from equinet.infer.formulas.program import cost, evaluated, has_products, unknow
 from equinet.infer.formulas.residues import ROWS, Residues, drawn
 from equinet.infer.values import Constant, Held, Operand, Value
 from equinet.infer.whole import generated
-from equinet.symmetry.spans import everything
 
 MOST = 2.0**24
 """Numbers that may be made for all isometries of one loop, as `cost` counts them; fewer of a turn of a network."""
@@ -146,8 +145,7 @@ class _Carried:
         action = generated(self.known, [(g, self.motion.action(g)) for g in isometries])
         if not otherwise.field.action.source <= action.source:
             return otherwise
-        field = self.value.field.based(action)
-        return self.value.known(field.with_spans(everything(field.trace.spans)))
+        return self.value.known(self.value.field.based(action).reading_all())
 
 
 def _nothing(action: Relation) -> Relation:
